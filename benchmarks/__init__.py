@@ -1,0 +1,1 @@
+"""Benchmarks of search, hashing and serving."""

@@ -1,0 +1,1 @@
+"""Pure domain model: hashes, transforms, cases, policy and changes."""

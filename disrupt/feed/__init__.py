@@ -1,0 +1,1 @@
+"""The follower that carries the change feed into the live index."""

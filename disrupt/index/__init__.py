@@ -1,0 +1,1 @@
+"""Exact Hamming search, snapshots and the live index."""

@@ -1,0 +1,1 @@
+"""Offline tool for operators: rebuild, verify, compact and roll back the index."""
