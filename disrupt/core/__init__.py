@@ -1,1 +1,1 @@
-"""Pure domain model: hashes, transforms, cases, policy and changes."""
+"""Pure rules: hashes, transforms and plans, media items, cases, banks and changes. No I/O, no clock."""

@@ -1,0 +1,93 @@
+"""PDQ hashes as values: 256 bits, in the byte order of PDQ's published hex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from disrupt.errors import InvalidRequestError, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+HASH_BYTES = 32
+HASH_BITS = 256
+
+MIN_QUALITY = 50
+"""Least PDQ quality that is matched and stored; PDQ's authors advise to discard 49 and below."""
+
+MAX_DISTANCE_BITS = 31
+"""Largest distance that is a match unless a bank says less (PDQ's published recommendation)."""
+
+OPERATOR_MAX_DISTANCE_BITS = 63
+"""Largest distance an operator may ask for; the index is exact up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class PdqHash:
+    """One hash of 32 bytes."""
+
+    value: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse any other length: InvalidRequestError."""
+        if len(self.value) != HASH_BYTES:
+            raise InvalidRequestError.of(
+                Violation(
+                    "hash",
+                    f"a PDQ hash has {HASH_BYTES} bytes, this has {len(self.value)}",
+                )
+            )
+
+    @classmethod
+    def from_hex(cls, text: str) -> PdqHash:
+        """From 64 hex digits of either case; anything else is an InvalidRequestError."""
+        digits = text.strip()
+        try:
+            # fromhex alone would let white space between the digits pass
+            value = bytes.fromhex(digits) if len(digits) == 2 * HASH_BYTES else b""
+        except ValueError:
+            value = b""
+        if len(value) != HASH_BYTES:
+            raise InvalidRequestError.of(
+                Violation(
+                    "hash",
+                    f"write a PDQ hash as {2 * HASH_BYTES} hex digits (0-9, a-f)",
+                )
+            )
+        return cls(value)
+
+    def hex(self) -> str:
+        """64 lowercase hex digits, as PDQ publishes them."""
+        return self.value.hex()
+
+    def distance_bits(self, other: PdqHash) -> int:
+        """Hamming distance, 0-256."""
+        return (int.from_bytes(self.value) ^ int.from_bytes(other.value)).bit_count()
+
+
+def stack(hashes: Iterable[PdqHash]) -> NDArray[np.uint8]:
+    """Hashes as one array of shape (n, 32)."""
+    return unpack(b"".join(one.value for one in hashes))
+
+
+def unpack(packed: bytes) -> NDArray[np.uint8]:
+    """View packed bytes as a read-only array of shape (n, 32); InvalidRequestError if a part is left over."""
+    if len(packed) % HASH_BYTES:
+        raise InvalidRequestError.of(
+            Violation(
+                "hashes", f"{len(packed)} bytes are not a multiple of {HASH_BYTES}"
+            )
+        )
+    return np.frombuffer(packed, np.uint8).reshape(-1, HASH_BYTES)
+
+
+def distances_bits(
+    left: NDArray[np.uint8], right: NDArray[np.uint8]
+) -> NDArray[np.uint16]:
+    """Hamming distances along the last axis, 0-256; the shapes broadcast."""
+    return np.bitwise_count(left ^ right).sum(axis=-1, dtype=np.uint16)

@@ -1,0 +1,117 @@
+"""Media items as the registry keeps them: fingerprints in columns, packed in one blob per item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from disrupt.core.hashes import HASH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from disrupt.core.hashes import PdqHash
+
+
+class Profile(IntEnum):
+    """How pixels reached PDQ; the numbers are those of proto/ and of stored blobs."""
+
+    UNKNOWN = 0
+    PDQ_512 = 1
+    PDQ_FULL = 2
+
+
+class MediaKind(IntEnum):
+    """What a media item is; the numbers are those of proto/ and of stored columns."""
+
+    IMAGE = 1
+    VIDEO = 2
+
+
+class Assurance(IntEnum):
+    """What stands behind a stored item; the numbers are those of proto/ and of stored columns."""
+
+    SELF_REPORTED = 1
+    REVIEWED = 2
+    IMPORTED = 3
+
+
+FINGERPRINT = np.dtype(
+    [
+        ("hash", np.uint8, HASH_BYTES),
+        ("quality", np.uint8),
+        ("profile", np.uint8),
+        ("plan", "<u2"),
+        ("ordinal", "<u2"),
+        ("start_ms", "<u4"),
+        ("end_ms", "<u4"),
+    ]
+)
+"""One fingerprint: 46 bytes, little-endian, no padding. Stored blobs are arrays of it: it never changes, a
+successor gets a new version byte."""
+
+_BLOB_VERSION = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """One hash of one version of a media item, as hashing makes it."""
+
+    hash: PdqHash
+    quality: int
+    profile: Profile
+    plan: int = 0
+    ordinal: int = 0
+    start_ms: int = 0
+    end_ms: int = 0
+
+
+def columns(fingerprints: Iterable[Fingerprint]) -> NDArray[np.void]:
+    """Fingerprints as one array of dtype FINGERPRINT, shape (n,)."""
+    rows = list(fingerprints)
+    array = np.zeros(len(rows), FINGERPRINT)
+    for at, one in enumerate(rows):
+        array[at] = (
+            np.frombuffer(one.hash.value, np.uint8),
+            one.quality,
+            one.profile,
+            one.plan,
+            one.ordinal,
+            one.start_ms,
+            one.end_ms,
+        )
+    return array
+
+
+def pack(fingerprints: NDArray[np.void]) -> bytes:
+    """Blob of an array of dtype FINGERPRINT: a version byte, then its rows."""
+    return _BLOB_VERSION + fingerprints.astype(FINGERPRINT, copy=False).tobytes()
+
+
+def unpack(blob: bytes) -> NDArray[np.void]:
+    """Inverse of ``pack``, read-only. A blob of another version or length is a ValueError: the registry is damaged
+    or was written by a newer version."""
+    if blob[:1] != _BLOB_VERSION or (len(blob) - 1) % FINGERPRINT.itemsize:
+        raise ValueError(f"not a fingerprint blob of version 1 ({len(blob)} bytes)")
+    return np.frombuffer(blob, FINGERPRINT, offset=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredItem:
+    """One media item of the registry.
+
+    ``number`` is the internal u64, never reused; ``item_id`` are the 16 random bytes known outside, which cannot be
+    linked to a case. ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
+    """
+
+    number: int
+    item_id: bytes
+    bank: int
+    kind: MediaKind
+    assurance: Assurance
+    fingerprints: NDArray[np.void]

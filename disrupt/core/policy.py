@@ -1,0 +1,118 @@
+"""Banks and rights: who may search what, and how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from disrupt.core.cases import AgeBand
+from disrupt.core.hashes import MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
+from disrupt.errors import InvalidRequestError, PermissionDeniedError, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """A named set of media items with one policy. ``number`` (1-65535) is what stored columns carry."""
+
+    number: int
+    name: str
+    max_distance_bits: int = MAX_DISTANCE_BITS
+
+
+ADULTS = Bank(1, "adults")
+MINORS = Bank(2, "minors")
+FIRST_BANKS = (ADULTS, MINORS)
+"""The banks of a new registry: own cases."""
+
+
+def bank_for(age_band: AgeBand) -> Bank:
+    """Bank of a new case: minors when unsure."""
+    return ADULTS if age_band == AgeBand.ADULT else MINORS
+
+
+class Right(IntEnum):
+    """What a key allows; the numbers are those of proto/ and of stored columns."""
+
+    MATCH = 1
+    REGISTER = 2
+    STAFF = 3
+    FEED = 4
+    OPERATOR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A caller's key. Of the secret only the SHA-256 is kept: it is 256 random bits, so that is enough.
+
+    ``banks`` are bank numbers. Days are ISO dates (UTC); ``revoked_on`` is empty while the key is valid.
+    """
+
+    key_id: str
+    name: str
+    secret_sha256: bytes
+    rights: frozenset[Right]
+    banks: frozenset[int]
+    created_on: str
+    revoked_on: str = ""
+
+    def require(self, right: Right) -> None:
+        """PermissionDeniedError unless the key has the right."""
+        if right not in self.rights:
+            raise PermissionDeniedError(
+                f"This key does not have the right {right.name}; ask the operator for one that has.",
+                right=right.name,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one lookup searches: for each bank number the largest distance that is a match, in bits."""
+
+    limits: dict[int, int]
+
+    @property
+    def radius_bits(self) -> int:
+        """Radius that covers every bank; -1 for no bank."""
+        return max(self.limits.values(), default=-1)
+
+
+def scope(
+    key: ApiKey,
+    banks: tuple[Bank, ...],
+    names: tuple[str, ...],
+    max_distance_bits: int | None,
+) -> Scope:
+    """Banks and distances of a lookup by ``key``.
+
+    ``names`` empty: every bank of the key. A threshold above a searched bank's own is refused, not lowered
+    (operators: above 63). Raises InvalidRequestError for a threshold out of range or an unknown bank, and
+    PermissionDeniedError for a bank that the key may not search.
+    """
+    by_name = {bank.name: bank for bank in banks}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise InvalidRequestError.of(
+            Violation("options.banks", f"no bank is named {unknown[0]!r}")
+        )
+    wanted = [by_name[name] for name in names] or [
+        bank for bank in banks if bank.number in key.banks
+    ]
+    for bank in wanted:
+        if bank.number not in key.banks:
+            raise PermissionDeniedError(
+                f"This key may not search the bank {bank.name!r}.", bank=bank.name
+            )
+    limits = {bank.number: bank.max_distance_bits for bank in wanted}
+    if max_distance_bits is not None:
+        most = OPERATOR_MAX_DISTANCE_BITS
+        if Right.OPERATOR not in key.rights:
+            most = min(limits.values(), default=MAX_DISTANCE_BITS)
+        if not 0 <= max_distance_bits <= most:
+            raise InvalidRequestError.of(
+                Violation(
+                    "options.max_distance_bits",
+                    f"{max_distance_bits} is outside 0-{most} (inclusive)",
+                )
+            )
+        limits = dict.fromkeys(limits, max_distance_bits)
+    return Scope(limits)

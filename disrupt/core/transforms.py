@@ -1,0 +1,63 @@
+"""Which version of a media item a hash is of, and the published lists of versions taken at registration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Dihedral(IntEnum):
+    """The eight symmetries of a rectangle: mirrored left to right where named so, then turned clockwise."""
+
+    IDENTITY = 0
+    ROTATE_90 = 1
+    ROTATE_180 = 2
+    ROTATE_270 = 3
+    MIRROR = 4
+    MIRROR_ROTATE_90 = 5
+    MIRROR_ROTATE_180 = 6
+    MIRROR_ROTATE_270 = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """Steps in the order of the fields; all zero is the media item itself."""
+
+    dihedral: Dihedral = Dihedral.IDENTITY
+    crop_left_permille: int = 0
+    crop_top_permille: int = 0
+    crop_right_permille: int = 0
+    crop_bottom_permille: int = 0
+    rotation_millidegrees: int = 0
+    scale_side_px: int = 0
+
+    def __str__(self) -> str:
+        """Short form for people, as ``mirror crop 100,0,100,0``."""
+        parts = (
+            [] if self.dihedral == Dihedral.IDENTITY else [self.dihedral.name.lower()]
+        )
+        crop = (
+            self.crop_left_permille,
+            self.crop_top_permille,
+            self.crop_right_permille,
+            self.crop_bottom_permille,
+        )
+        if any(crop):
+            parts.append("crop " + ",".join(map(str, crop)))
+        if self.rotation_millidegrees:
+            parts.append(f"turned {self.rotation_millidegrees / 1000:g}°")
+        if self.scale_side_px:
+            parts.append(f"shrunk to {self.scale_side_px} px")
+        return " ".join(parts) or "identity"
+
+
+IDENTITY = Transform()
+
+PLANS: dict[int, tuple[Transform, ...]] = {0: (IDENTITY,)}
+"""Published variant plans by number. Immutable once released: no stored hash can be computed again."""
+
+
+def transform_of(plan: int, ordinal: int) -> Transform | None:
+    """Transform at a place of a plan; None where this version does not know it (a newer writer's)."""
+    transforms = PLANS.get(plan, ())
+    return transforms[ordinal] if ordinal < len(transforms) else None

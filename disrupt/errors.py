@@ -1,0 +1,166 @@
+"""One exception tree: each class names its gRPC status and the reason that callers can program against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing wrong with a request: the field's path as in proto/, and what to do about it."""
+
+    field: str
+    description: str
+
+
+class DisruptError(Exception):
+    """Root of everything raised on purpose.
+
+    ``status`` is the name of a gRPC status code, ``reason`` the ErrorInfo reason (stable, upper snake case).
+    The message is shown to callers: it says what to do and carries no hash, PIN or path of a stored picture.
+    """
+
+    status = "INTERNAL"
+    reason = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        violations: tuple[Violation, ...] = (),
+        retry_after_s: float | None = None,
+        **metadata: str,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.violations = violations
+        self.retry_after_s = retry_after_s
+        self.metadata = metadata
+
+
+class InvalidRequestError(DisruptError):
+    """The request can never succeed as it is; ``violations`` name the fields."""
+
+    status = "INVALID_ARGUMENT"
+    reason = "INVALID_REQUEST"
+
+    @classmethod
+    def of(cls, *violations: Violation) -> InvalidRequestError:
+        """From violations, with a message that reads them out."""
+        text = "; ".join(
+            f"{violation.field}: {violation.description}" for violation in violations
+        )
+        return cls(text, violations=violations)
+
+
+class InvalidMediaError(InvalidRequestError):
+    """The bytes are no picture that can be hashed: not an image, truncated, unsupported or too large."""
+
+    reason = "INVALID_MEDIA"
+
+
+class LimitExceededError(DisruptError):
+    """A limit of this server was exceeded; the message names the limit."""
+
+    status = "RESOURCE_EXHAUSTED"
+    reason = "LIMIT_EXCEEDED"
+
+
+class OverloadedError(DisruptError):
+    """The server is busy; try again after ``retry_after_s``."""
+
+    status = "RESOURCE_EXHAUSTED"
+    reason = "OVERLOADED"
+
+
+class StorageFullError(DisruptError):
+    """The disk is full: nothing was stored by this call."""
+
+    status = "RESOURCE_EXHAUSTED"
+    reason = "STORAGE_FULL"
+
+
+class UnauthenticatedError(DisruptError):
+    """No key, an unknown one or a revoked one."""
+
+    status = "UNAUTHENTICATED"
+    reason = "KEY_REFUSED"
+
+
+class PermissionDeniedError(DisruptError):
+    """A valid key without the right that the call needs."""
+
+    status = "PERMISSION_DENIED"
+    reason = "RIGHT_MISSING"
+
+
+class NotFoundError(DisruptError):
+    """What was named does not exist, or is not the caller's to see."""
+
+    status = "NOT_FOUND"
+    reason = "NOT_FOUND"
+
+
+class CaseRefusedError(NotFoundError):
+    """Unknown case number or wrong PIN: one answer, so that nobody can probe for case numbers."""
+
+    reason = "CASE_REFUSED"
+
+    def __init__(self) -> None:
+        super().__init__("No case with this number and PIN. Check both and try again.")
+
+
+class RequestIdReusedError(DisruptError):
+    """The request id was used before, with other content."""
+
+    status = "ALREADY_EXISTS"
+    reason = "REQUEST_ID_REUSED"
+
+
+class CaseClosedError(DisruptError):
+    """The case's status does not allow this."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "CASE_CLOSED"
+
+
+class CursorExpiredError(DisruptError):
+    """The cursor is of another epoch of the registry: start over from the beginning."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "CURSOR_EXPIRED"
+
+
+class SnapshotRefusedError(DisruptError):
+    """A snapshot is damaged, of another format, or does not belong to this registry; the message names the file."""
+
+    status = "UNAVAILABLE"
+    reason = "SNAPSHOT_REFUSED"
+
+
+class UnavailableError(DisruptError):
+    """A part of the service cannot answer now; try again."""
+
+    status = "UNAVAILABLE"
+    reason = "UNAVAILABLE"
+
+
+class DataDirectoryError(DisruptError):
+    """The data directory cannot be used: in use by another process, of a newer version, or missing."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "DATA_DIRECTORY"
+
+
+class ConfigurationError(DisruptError):
+    """The configuration is refused; the message names the setting."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "CONFIGURATION"
+
+
+class UnimplementedError(DisruptError):
+    """The call is part of the contract, and this server does not answer it yet."""
+
+    status = "UNIMPLEMENTED"
+    reason = "UNIMPLEMENTED"

@@ -1,0 +1,136 @@
+"""What every registry backend promises. The conformance suite in tests/registry holds each backend to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from disrupt.core.cases import CaseStatus
+    from disrupt.core.changes import Change, Cursor
+    from disrupt.core.media import Assurance, MediaKind
+    from disrupt.core.policy import ApiKey, Bank
+
+
+@dataclass(frozen=True, slots=True)
+class NewCase:
+    """A case to open: its number (canonical form), the encoded hash of its PIN, its bank's number."""
+
+    number: str
+    pin_hash: str
+    bank: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewItem:
+    """A media item to add: 16 random bytes as its id; fingerprints of dtype FINGERPRINT, shape (n,), n ≥ 1."""
+
+    item_id: bytes
+    kind: MediaKind
+    fingerprints: NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One registration, into a new case or into an existing one (its canonical number).
+
+    ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the request says.
+    """
+
+    request_id: bytes
+    request_digest: bytes
+    case: NewCase | str
+    assurance: Assurance
+    items: tuple[NewItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a registration became. ``items`` are (item id, number of hashes) in the order of the request."""
+
+    case_number: str
+    status: CaseStatus
+    items: tuple[tuple[bytes, int], ...]
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class CaseItem:
+    """One item of a case that is not withdrawn."""
+
+    item_id: bytes
+    kind: MediaKind
+    hashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """A case as stored. Days are ISO dates (UTC); ``closed_on`` is empty while open."""
+
+    number: str
+    pin_hash: str
+    status: CaseStatus
+    bank: int
+    opened_on: str
+    closed_on: str
+    items: tuple[CaseItem, ...]
+
+
+class RegistryReader(Protocol):
+    """Reading: any process, any number of them, in short transactions. Safe to call from several threads."""
+
+    def head(self) -> Cursor:
+        """Cursor of the newest change; sequence 0 in an empty registry."""
+
+    def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+        """Up to ``limit`` changes after a cursor, oldest first, and the cursor to go on from.
+
+        No reader sees change n before every change ≤ n is visible. An addition whose item was erased since comes as a
+        removal. CursorExpiredError for a cursor of another epoch or beyond the head.
+        """
+
+    def banks(self) -> tuple[Bank, ...]:
+        """All banks, by number."""
+
+    def keys(self) -> tuple[ApiKey, ...]:
+        """All keys, oldest first, revoked ones too."""
+
+    def case(self, number: str) -> CaseRecord | None:
+        """The case, or None."""
+
+    def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
+        """Digest and result of an earlier registration by its request id, or None."""
+
+
+class RegistryWriter(RegistryReader, Protocol):
+    """Writing: one process at a time. Every method returns only when its effect is durable.
+
+    StorageFullError when the disk is full: nothing of the call is kept.
+    """
+
+    def register(self, registration: Registration, *, day: str) -> Registered:
+        """Adds items. The same request id with the same digest gives the first result again.
+
+        Raises RequestIdReusedError (other digest), NotFoundError (no such case), CaseClosedError (withdrawn or
+        rejected). A new case becomes ACTIVE with its first item.
+        """
+
+    def withdraw(
+        self, number: str, item_ids: Sequence[bytes] | None, *, day: str
+    ) -> Cursor:
+        """Removes some items of a case, or with None all of them, and their fingerprints at once.
+
+        Idempotent. A case without items left is WITHDRAWN. NotFoundError if there is no such case or an id was never
+        an item of it; then nothing is withdrawn.
+        """
+
+    def add_key(self, key: ApiKey) -> None:
+        """Adds a key."""
+
+    def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
+        """Revokes a key; idempotent. NotFoundError if there is none of that id."""
