@@ -145,6 +145,13 @@ class UnavailableError(DisruptError):
     reason = "UNAVAILABLE"
 
 
+class DeadlineExceededError(DisruptError):
+    """The time given to the call was not enough; whether it took effect is not known."""
+
+    status = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_EXCEEDED"
+
+
 class DataDirectoryError(DisruptError):
     """The data directory cannot be used: in use by another process, of a newer version, or missing."""
 
