@@ -1,25 +1,24 @@
-"""What every registry backend promises. The conformance suite in tests/registry holds each backend to it."""
+"""What every registry backend promises.
 
-from __future__ import annotations
+The conformance suite in tests/registry holds each backend to it.
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+import numpy as np
+from numpy.typing import NDArray
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from disrupt.core.cases import CaseStatus
-    from disrupt.core.changes import Change, Cursor
-    from disrupt.core.media import Assurance, MediaKind
-    from disrupt.core.policy import ApiKey, Bank
+from disrupt.core.cases import CaseStatus
+from disrupt.core.changes import Change, Cursor
+from disrupt.core.media import Assurance, MediaKind
+from disrupt.core.policy import ApiKey, Bank
 
 
 @dataclass(frozen=True, slots=True)
 class NewCase:
-    """A case to open: its number (canonical form), the encoded hash of its PIN, its bank's number."""
+    """A case to open: its number (canonical form), encoded hash of its PIN, number of its bank."""
 
     number: str
     pin_hash: str
@@ -28,7 +27,10 @@ class NewCase:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewItem:
-    """A media item to add: 16 random bytes as its id; fingerprints of dtype FINGERPRINT, shape (n,), n ≥ 1."""
+    """A media item to add.
+
+    ``item_id`` are 16 random bytes; ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
+    """
 
     item_id: bytes
     kind: MediaKind
@@ -39,7 +41,8 @@ class NewItem:
 class Registration:
     """One registration, into a new case or into an existing one (its canonical number).
 
-    ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the request says.
+    ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the
+    request says. At least one item.
     """
 
     request_id: bytes
@@ -51,7 +54,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What a registration became. ``items`` are (item id, number of hashes) in the order of the request."""
+    """What a registration became.
+
+    ``items`` are (item id, number of hashes) in the order of the request. ``cursor`` includes them.
+    """
 
     case_number: str
     status: CaseStatus
@@ -70,28 +76,37 @@ class CaseItem:
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord:
-    """A case as stored. Days are ISO dates (UTC); ``closed_on`` is empty while open."""
+    """A case as stored.
+
+    Days are ISO dates (UTC); ``closed_on`` is empty while open. Once withdrawn, ``bank`` is None:
+    it would tell an age. ``items`` are those not withdrawn, oldest first.
+    """
 
     number: str
     pin_hash: str
     status: CaseStatus
-    bank: int
+    bank: int | None
     opened_on: str
     closed_on: str
     items: tuple[CaseItem, ...]
 
 
 class RegistryReader(Protocol):
-    """Reading: any process, any number of them, in short transactions. Safe to call from several threads."""
+    """Reading: any number of processes and threads at once, in short transactions.
+
+    Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
+    reached now, and DataDirectoryError when what it holds is damaged.
+    """
 
     def head(self) -> Cursor:
         """Cursor of the newest change; sequence 0 in an empty registry."""
 
     def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
-        """Up to ``limit`` changes after a cursor, oldest first, and the cursor to go on from.
+        """Up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the cursor to go on from.
 
-        No reader sees change n before every change ≤ n is visible. An addition whose item was erased since comes as a
-        removal. CursorExpiredError for a cursor of another epoch or beyond the head.
+        No reader sees change n before every change ≤ n is visible. An addition whose item was
+        erased since comes as a removal. CursorExpiredError for a cursor of another epoch or beyond
+        the head.
         """
 
     def banks(self) -> tuple[Bank, ...]:
@@ -104,7 +119,10 @@ class RegistryReader(Protocol):
         """The case, or None."""
 
     def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
-        """Digest and result of an earlier registration by its request id, or None."""
+        """Digest and result of an earlier registration by its request id, or None.
+
+        None also once any of its items was withdrawn: the digest, made from hashes, is erased too.
+        """
 
 
 class RegistryWriter(RegistryReader, Protocol):
@@ -116,17 +134,30 @@ class RegistryWriter(RegistryReader, Protocol):
     def register(self, registration: Registration, *, day: str) -> Registered:
         """Adds items. The same request id with the same digest gives the first result again.
 
-        Raises RequestIdReusedError (other digest), NotFoundError (no such case), CaseClosedError (withdrawn or
-        rejected). A new case becomes ACTIVE with its first item.
+        A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
+        CaseClosedError (withdrawn or rejected), UnavailableError (a new case's number or an item id
+        is taken: draw again), and RequestIdReusedError (other digest, or any item of that request
+        was withdrawn since: a late retry never brings back what was withdrawn).
         """
 
-    def withdraw(
-        self, number: str, item_ids: Sequence[bytes] | None, *, day: str
-    ) -> Cursor:
+    def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
         """Removes some items of a case, or with None all of them, and their fingerprints at once.
 
-        Idempotent. A case without items left is WITHDRAWN. NotFoundError if there is no such case or an id was never
-        an item of it; then nothing is withdrawn.
+        Idempotent. A case without items left is WITHDRAWN. NotFoundError if there is no such case
+        or an id is no item of it; then nothing is withdrawn. Ids of erased items pass for any case:
+        which case they were of is erased too.
+
+        What stays of a withdrawn case: its number, PIN hash, status and days. Of an erased item:
+        number, id and bank, unlinked from the case. Of its request: the id. What was erased is
+        overwritten in the database, and in its log by ``checkpoint``, which this method calls
+        without insisting on success.
+        """
+
+    def checkpoint(self) -> bool:
+        """Clears the database's log, so that bytes erased before are in no file any more.
+
+        False when a reader held it up: then call again. To be called from time to time, in case
+        that of a withdrawal could not finish. Takes milliseconds, at most about a second.
         """
 
     def add_key(self, key: ApiKey) -> None:

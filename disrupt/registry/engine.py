@@ -1,0 +1,126 @@
+"""SQLite as the registry's database: all that is particular to it, and nothing else.
+
+Another backend brings its own connection, transaction start and error classes. Changes must be
+numbered in the order of their commits: here the single writing connection gives that; where several
+can write, a lock has to, held from before the first number is drawn until after the commit.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, QueuePool, create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
+
+_READER_BUSY_TIMEOUT_S = 5.0
+_WRITER_BUSY_TIMEOUT_S = 1.0
+"""The writer is alone: it waits only for readers at a checkpoint, holding up registrations."""
+
+# Full disk; over a quota or file size limit; no room for the -shm file.
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
+def reader_engine(path: Path) -> Engine:
+    """Engine that only reads; it never creates the file, and reads while another process writes.
+
+    Each transaction sees one state. As many threads at once as want to.
+    """
+    return _engine(path, "ro", "BEGIN", _READER_BUSY_TIMEOUT_S, pool_size=4, max_overflow=-1)
+
+
+def writer_engine(path: Path) -> Engine:
+    """Engine of one writing connection, for which threads take turns; the file must exist.
+
+    Durable on commit (WAL, synchronous=FULL); deleted content is zeroed. One connection also
+    because of SQLite 3.7.0-3.51.2, where several that write or checkpoint at once may corrupt the
+    database (https://sqlite.org/wal.html#walresetbug).
+    """
+    return _engine(
+        path,
+        "rw",
+        "BEGIN IMMEDIATE",
+        _WRITER_BUSY_TIMEOUT_S,
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "foreign_keys=ON",
+        pool_size=1,
+        max_overflow=0,
+    )
+
+
+def _engine(
+    path: Path,
+    mode: str,
+    begin: str,
+    busy_timeout_s: float,
+    *pragmas: str,
+    pool_size: int,
+    max_overflow: int,
+) -> Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=busy_timeout_s,
+            isolation_level=None,  # transactions begin where this module says
+            check_same_thread=False,  # the pool hands a connection to one thread at a time
+        )
+        # no temporary file ever holds a fingerprint
+        for pragma in ("temp_store=MEMORY", *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    engine = create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        hide_parameters=True,  # error texts must not carry hashes
+    )
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def truncate_wal(engine: Engine) -> bool:
+    """Copies the WAL into the database file and empties it; False where a reader held it up."""
+    with closing(engine.raw_connection()) as connection:
+        # not within a transaction, which any statement of an SQLAlchemy connection would begin
+        cursor = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy, _, _ = cursor.fetchone()
+    return bool(busy == 0)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turns what the database raises into errors of this project."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _translate(error) from error
+
+
+def _translate(error: SQLAlchemyError | sqlite3.Error) -> DisruptError:
+    if isinstance(error, IntegrityError):
+        return UnavailableError("A number drawn at random is taken already. Try again.")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = cause.sqlite_errorcode if isinstance(cause, sqlite3.Error) else None
+    if code in _FULL:
+        return StorageFullError(
+            "The disk of the registry is full; nothing was stored. Free space, then try again."
+        )
+    if code is not None and code & 0xFF in _DAMAGED:
+        return DataDirectoryError(
+            "The registry file is damaged or no registry. Restore it from a backup."
+        )
+    return UnavailableError("The registry cannot be reached now. Try again.")

@@ -1,0 +1,107 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    """Creates everything."""
+    op.create_table(
+        "registry",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("epoch", sa.LargeBinary, nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_registry_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registry")),
+    )
+    op.create_table(
+        "banks",
+        sa.Column("number", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("max_distance_bits", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_banks")),
+        sa.UniqueConstraint("name", name=op.f("uq_banks_name")),
+    )
+    op.create_table(
+        "keys",
+        sa.Column("id", _NUMBER, nullable=False),
+        sa.Column("key_id", sa.String, nullable=False),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("secret_sha256", sa.LargeBinary, nullable=False),
+        sa.Column("rights", sa.JSON, nullable=False),
+        sa.Column("banks", sa.JSON, nullable=False),
+        sa.Column("created_on", sa.String(10), nullable=False),
+        sa.Column("revoked_on", sa.String(10), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
+        sa.UniqueConstraint("key_id", name=op.f("uq_keys_key_id")),
+    )
+    op.create_table(
+        "cases",
+        sa.Column("id", _NUMBER, nullable=False),
+        sa.Column("number", sa.String, nullable=False),
+        sa.Column("pin_hash", sa.String, nullable=False),
+        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("bank", sa.Integer),
+        sa.Column("opened_on", sa.String(10), nullable=False),
+        sa.Column("closed_on", sa.String(10), nullable=False),
+        sa.CheckConstraint("(status = 3) = (bank IS NULL)", name=op.f("ck_cases_withdrawn")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
+        sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_cases_bank")),
+        sa.UniqueConstraint("number", name=op.f("uq_cases_number")),
+    )
+    op.create_table(
+        "requests",
+        sa.Column("request_id", sa.LargeBinary, nullable=False),
+        sa.Column("digest", sa.LargeBinary),
+        sa.Column("sequence", _NUMBER),
+        sa.CheckConstraint(
+            "(digest IS NULL) = (sequence IS NULL)", name=op.f("ck_requests_withdrawn")
+        ),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_requests")),
+    )
+    op.create_table(
+        "items",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("item_id", sa.LargeBinary, nullable=False),
+        sa.Column("bank", sa.Integer, nullable=False),
+        sa.Column("case_id", _NUMBER),
+        sa.Column("request_id", sa.LargeBinary),
+        sa.Column("kind", sa.Integer),
+        sa.Column("assurance", sa.Integer),
+        sa.Column("hashes", sa.Integer),
+        sa.Column("fingerprints", sa.LargeBinary),
+        sa.CheckConstraint(
+            "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
+            " AND (assurance IS NULL) = (fingerprints IS NULL)"
+            " AND (hashes IS NULL) = (fingerprints IS NULL)"
+            " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
+            name=op.f("ck_items_erased"),
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_items")),
+        sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_items_bank")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_items_case_id")),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["requests.request_id"],
+            name=op.f("fk_items_request_id"),
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        sa.UniqueConstraint("item_id", name=op.f("uq_items_item_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_items_case_id"), "items", ["case_id"])
+    op.create_index(op.f("ix_items_request_id"), "items", ["request_id"])
+    op.create_table(
+        "changes",
+        sa.Column("sequence", _NUMBER, nullable=False),
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("kind", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_changes")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_changes_item")),
+        sqlite_autoincrement=True,
+    )

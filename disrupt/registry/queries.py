@@ -1,0 +1,138 @@
+"""What is read from the registry: each function within one transaction of its caller."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select, true
+
+from disrupt.core import media
+from disrupt.core.cases import CaseStatus
+from disrupt.core.changes import Addition, Change, Cursor, Removal
+from disrupt.core.media import Assurance, MediaKind, StoredItem
+from disrupt.core.policy import ApiKey, Bank, Right
+from disrupt.errors import CursorExpiredError, DataDirectoryError
+from disrupt.registry import schema
+from disrupt.registry.contract import CaseItem, CaseRecord, Registered
+
+
+def head(connection: Connection) -> Cursor:
+    """Cursor of the newest change."""
+    newest = select(func.coalesce(func.max(schema.changes.c.sequence), 0)).scalar_subquery()
+    epoch, sequence = connection.execute(select(schema.registry.c.epoch, newest)).one()
+    return Cursor(epoch, sequence)
+
+
+def changes(connection: Connection, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+    """A page of changes, and the cursor of its end."""
+    newest = head(connection)
+    if after.epoch != newest.epoch or not 0 <= after.sequence <= newest.sequence:
+        raise CursorExpiredError(
+            "The registry does not know this cursor: it was restored since. Start over from the"
+            " beginning."
+        )
+    rows = connection.execute(
+        select(schema.changes.c.sequence, schema.changes.c.kind.label("change"), schema.items)
+        .join_from(schema.changes, schema.items)
+        .where(schema.changes.c.sequence > after.sequence)
+        .order_by(schema.changes.c.sequence)
+        .limit(limit)
+    )
+    page = [_change(row) for row in rows]
+    return page, Cursor(newest.epoch, page[-1].sequence) if page else after
+
+
+def _change(row: Row[Any]) -> Change:
+    if row.change == schema.ChangeKind.REMOVAL or row.fingerprints is None:
+        return Removal(row.sequence, row.number, row.item_id, row.bank)
+    try:
+        fingerprints = media.unpack(row.fingerprints)
+    except ValueError as error:
+        raise DataDirectoryError(
+            f"Media item {row.number} of the registry is damaged, or of a newer version of Disrupt."
+        ) from error
+    return Addition(
+        row.sequence,
+        StoredItem(
+            row.number,
+            row.item_id,
+            row.bank,
+            MediaKind(row.kind),
+            Assurance(row.assurance),
+            fingerprints,
+        ),
+    )
+
+
+def banks(connection: Connection) -> tuple[Bank, ...]:
+    """All banks, by number."""
+    rows = connection.execute(select(schema.banks).order_by(schema.banks.c.number))
+    return tuple(Bank(row.number, row.name, row.max_distance_bits) for row in rows)
+
+
+def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
+    """All keys, or the one of this id, oldest first."""
+    query = select(schema.keys).order_by(schema.keys.c.id)
+    if key_id is not None:
+        query = query.where(schema.keys.c.key_id == key_id)
+    return tuple(
+        ApiKey(
+            row.key_id,
+            row.name,
+            row.secret_sha256,
+            frozenset(map(Right, row.rights)),
+            frozenset(row.banks),
+            row.created_on,
+            row.revoked_on,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def case(connection: Connection, number: str) -> CaseRecord | None:
+    """The case with what is left of its items, oldest first."""
+    row = connection.execute(select(schema.cases).where(schema.cases.c.number == number)).first()
+    if row is None:
+        return None
+    items = connection.execute(
+        _items().where(schema.items.c.case_id == row.id).order_by(schema.items.c.number)
+    )
+    return CaseRecord(
+        row.number,
+        row.pin_hash,
+        CaseStatus(row.status),
+        row.bank,
+        row.opened_on,
+        row.closed_on,
+        tuple(CaseItem(one.item_id, MediaKind(one.kind), one.hashes) for one in items),
+    )
+
+
+def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Registered] | None:
+    """Digest and result of a request of which nothing was withdrawn."""
+    request = connection.execute(
+        select(schema.requests, schema.registry.c.epoch)
+        .join_from(schema.requests, schema.registry, true())
+        .where(schema.requests.c.request_id == request_id, schema.requests.c.digest.is_not(None))
+    ).first()
+    if request is None:
+        return None
+    items = connection.execute(
+        _items()
+        .add_columns(schema.cases.c.number.label("case_number"), schema.cases.c.status)
+        .join_from(schema.items, schema.cases)
+        .where(schema.items.c.request_id == request_id)
+        .order_by(schema.items.c.number)
+    ).all()
+    return request.digest, Registered(
+        items[0].case_number,
+        CaseStatus(items[0].status),
+        tuple((one.item_id, one.hashes) for one in items),
+        Cursor(request.epoch, request.sequence),
+    )
+
+
+def _items() -> Select[Any]:
+    # the fingerprints are left where they are
+    return select(
+        schema.items.c.number, schema.items.c.item_id, schema.items.c.kind, schema.items.c.hashes
+    )

@@ -1,0 +1,131 @@
+"""The registry's tables.
+
+A change here needs a revision in ``migrations/versions``; a test compares the two.
+"""
+
+from enum import IntEnum
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# SQLite numbers rows only in columns of exactly the type INTEGER, which has 64 bits there.
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+_DAY = String(10)
+
+
+class ChangeKind(IntEnum):
+    """What a row of ``changes`` says of its item."""
+
+    ADDITION = 1
+    REMOVAL = 2
+
+
+registry = Table(
+    "registry",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True),
+    Column("epoch", LargeBinary, nullable=False),
+)
+
+banks = Table(
+    "banks",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", String, nullable=False, unique=True),
+    Column("max_distance_bits", Integer, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", _NUMBER, primary_key=True),
+    Column("key_id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False),
+    Column("rights", JSON, nullable=False),
+    Column("banks", JSON, nullable=False),
+    Column("created_on", _DAY, nullable=False),
+    Column("revoked_on", _DAY, nullable=False),
+)
+
+# A withdrawn case keeps its number, PIN hash and days; even its bank, which tells an age, is gone.
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", _NUMBER, primary_key=True),
+    Column("number", String, nullable=False, unique=True),
+    Column("pin_hash", String, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("bank", ForeignKey(banks.c.number)),
+    Column("opened_on", _DAY, nullable=False),
+    Column("closed_on", _DAY, nullable=False),
+    CheckConstraint("(status = 3) = (bank IS NULL)", name="withdrawn"),
+)
+
+# All but the id is NULL once something that the request registered was withdrawn: the digest is
+# made from hashes. The id stays, so that a late retry does not register again.
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", LargeBinary, primary_key=True),
+    Column("digest", LargeBinary),
+    Column("sequence", _NUMBER),
+    CheckConstraint("(digest IS NULL) = (sequence IS NULL)", name="withdrawn"),
+)
+
+# An erased item keeps number, item_id and bank, so that its addition can be delivered as a removal.
+items = Table(
+    "items",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("item_id", LargeBinary, nullable=False, unique=True),
+    Column("bank", ForeignKey(banks.c.number), nullable=False),
+    Column("case_id", ForeignKey(cases.c.id), index=True),
+    Column(
+        "request_id",
+        # a request is stored after its items, since it names the sequence of the last one
+        ForeignKey(requests.c.request_id, deferrable=True, initially="DEFERRED"),
+        index=True,
+    ),
+    Column("kind", Integer),
+    Column("assurance", Integer),
+    Column("hashes", Integer),
+    Column("fingerprints", LargeBinary),
+    CheckConstraint(
+        "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
+        " AND (assurance IS NULL) = (fingerprints IS NULL)"
+        " AND (hashes IS NULL) = (fingerprints IS NULL)"
+        " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
+        name="erased",
+    ),
+    sqlite_autoincrement=True,
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("sequence", _NUMBER, primary_key=True),
+    Column("item", ForeignKey(items.c.number), nullable=False),
+    Column("kind", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)

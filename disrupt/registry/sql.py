@@ -1,0 +1,174 @@
+"""The registry on SQL. Its promises are those of ``contract``."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from disrupt.core.changes import Change, Cursor
+from disrupt.core.policy import ApiKey, Bank
+from disrupt.errors import DataDirectoryError, DisruptError, UnavailableError
+from disrupt.registry import migrations, queries, statements
+from disrupt.registry.contract import CaseRecord, Registered, Registration
+from disrupt.registry.engine import reader_engine, translated_errors, truncate_wal, writer_engine
+
+__all__ = ["SqlRegistry", "SqlRegistryWriter"]
+
+_log = structlog.get_logger(__name__)
+
+
+class SqlRegistry:
+    """A RegistryReader. Each call is one short transaction; threads may call at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._reader = engine
+
+    @staticmethod
+    @contextmanager
+    def open_reader(path: Path) -> Iterator["SqlRegistry"]:
+        """Opens an existing registry for reading only, also while a writer has it open.
+
+        DataDirectoryError if it is missing, no registry, or of another schema revision.
+        """
+        with _reader(path) as engine:
+            yield SqlRegistry(engine)
+
+    @staticmethod
+    @contextmanager
+    def open_writer(path: Path) -> Iterator["SqlRegistryWriter"]:
+        """Opens a registry for writing, makes it if missing (mode 0600), and migrates its schema.
+
+        The caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
+        the directory is missing, or the file is no registry or of a newer version.
+        """
+        with _writer(path) as writer, _reader(path) as reader:
+            yield SqlRegistryWriter(reader, writer)
+
+    def head(self) -> Cursor:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.head(connection)
+
+    def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.changes(connection, after, limit)
+
+    def banks(self) -> tuple[Bank, ...]:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.banks(connection)
+
+    def keys(self) -> tuple[ApiKey, ...]:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.keys(connection)
+
+    def case(self, number: str) -> CaseRecord | None:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.case(connection, number)
+
+    def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.registered(connection, request_id)
+
+
+class SqlRegistryWriter(SqlRegistry):
+    """A RegistryWriter. Threads take turns at writing, and read beside it."""
+
+    def __init__(self, reader: Engine, writer: Engine) -> None:
+        super().__init__(reader)
+        self._writer = writer
+
+    def register(self, registration: Registration, *, day: str) -> Registered:
+        """See RegistryWriter."""
+        with _transaction(self._writer) as connection:
+            return statements.register(connection, registration, day)
+
+    def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
+        """See RegistryWriter."""
+        with _transaction(self._writer) as connection:
+            erased = statements.withdraw(connection, number, item_ids, day)
+            cursor = queries.head(connection)
+        if erased:
+            self._checkpoint_if_possible()
+        return cursor
+
+    def _checkpoint_if_possible(self) -> None:
+        try:
+            done = self.checkpoint()
+        except DisruptError as error:  # the withdrawal itself is durable
+            _log.warning("registry_checkpoint_failed", reason=error.reason)
+        else:
+            if not done:
+                _log.warning("registry_checkpoint_held_up")
+
+    def checkpoint(self) -> bool:
+        """See RegistryWriter."""
+        with translated_errors():
+            return truncate_wal(self._writer)
+
+    def add_key(self, key: ApiKey) -> None:
+        """See RegistryWriter."""
+        with _transaction(self._writer) as connection:
+            statements.add_key(connection, key)
+
+    def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
+        """See RegistryWriter."""
+        with _transaction(self._writer) as connection:
+            return statements.revoke_key(connection, key_id, day)
+
+
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Connection]:
+    with translated_errors(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _reader(path: Path) -> Iterator[Engine]:
+    if not path.is_file():
+        raise DataDirectoryError(
+            f"There is no registry at {path}. Check --data-dir, or start `disrupt serve` once to"
+            " make one."
+        )
+    with _disposed(reader_engine(path)) as engine:
+        with _opening(path), _transaction(engine) as connection:
+            migrations.check(connection)
+        yield engine
+
+
+@contextmanager
+def _writer(path: Path) -> Iterator[Engine]:
+    with _disposed(writer_engine(path)) as engine:
+        with _opening(path):
+            # SQLite gives its -wal and -shm files the mode of this one
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            with _transaction(engine) as connection:
+                migrations.upgrade(connection)
+                statements.seed(connection)
+        yield engine
+
+
+@contextmanager
+def _disposed(engine: Engine) -> Iterator[Engine]:
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnavailableError) as error:
+        raise DataDirectoryError(
+            f"The registry at {path} cannot be opened. Check that its directory exists, that this"
+            " user may read and write there, and that no other process has it open for writing."
+        ) from error

@@ -1,0 +1,212 @@
+"""What is written to the registry: each function within one transaction of its caller."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from disrupt.core import media
+from disrupt.core.cases import CaseStatus, advance
+from disrupt.core.changes import EPOCH_BYTES
+from disrupt.core.policy import FIRST_BANKS, ApiKey
+from disrupt.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    RequestIdReusedError,
+    Violation,
+)
+from disrupt.registry import queries, schema
+from disrupt.registry.contract import NewCase, Registered, Registration
+
+
+def seed(connection: Connection) -> None:
+    """Gives a new registry its epoch and first banks; does nothing to one that has them."""
+    if connection.execute(select(schema.registry)).first() is not None:
+        return
+    connection.execute(insert(schema.registry).values(id=1, epoch=secrets.token_bytes(EPOCH_BYTES)))
+    connection.execute(
+        insert(schema.banks),
+        [
+            {
+                "number": bank.number,
+                "name": bank.name,
+                "max_distance_bits": bank.max_distance_bits,
+            }
+            for bank in FIRST_BANKS
+        ],
+    )
+
+
+def register(connection: Connection, registration: Registration, day: str) -> Registered:
+    """Adds items, or answers as before."""
+    if not registration.items:
+        raise InvalidRequestError.of(Violation("items", "at least one is needed"))
+    known = queries.registered(connection, registration.request_id)
+    if known is not None and known[0] == registration.request_digest:
+        return known[1]
+    if _is_taken(connection, registration.request_id):
+        raise RequestIdReusedError(
+            "This request id was used before: with other content, or for items of which some were"
+            " withdrawn since. Nothing was registered. Use a new request id to register more."
+        )
+    case = _open_case(connection, registration.case, day)
+    numbers = _add_items(connection, registration, case)
+    sequence = _add_changes(connection, numbers, schema.ChangeKind.ADDITION)
+    connection.execute(
+        insert(schema.requests).values(
+            request_id=registration.request_id,
+            digest=registration.request_digest,
+            sequence=sequence,
+        )
+    )
+    return Registered(
+        case.number,
+        CaseStatus.ACTIVE,
+        tuple((item.item_id, len(item.fingerprints)) for item in registration.items),
+        queries.head(connection),
+    )
+
+
+def _is_taken(connection: Connection, request_id: bytes) -> bool:
+    query = select(schema.requests.c.request_id).where(schema.requests.c.request_id == request_id)
+    return connection.execute(query).first() is not None
+
+
+def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
+    """Row of the case, new or not, that is ACTIVE now."""
+    if isinstance(case, NewCase):
+        connection.execute(
+            insert(schema.cases).values(
+                number=case.number,
+                pin_hash=case.pin_hash,
+                status=CaseStatus.RECEIVED,
+                bank=case.bank,
+                opened_on=day,
+                closed_on="",
+            )
+        )
+    row = _case(connection, case.number if isinstance(case, NewCase) else case)
+    if row.status != CaseStatus.ACTIVE:
+        _set_status(connection, row, CaseStatus.ACTIVE)
+    return row
+
+
+def _case(connection: Connection, number: str) -> Row[Any]:
+    row = connection.execute(select(schema.cases).where(schema.cases.c.number == number)).first()
+    if row is None:
+        raise NotFoundError("There is no case of this number.")
+    return row
+
+
+def _set_status(connection: Connection, case: Row[Any], to: CaseStatus, **values: object) -> None:
+    status = advance(CaseStatus(case.status), to)
+    connection.execute(
+        update(schema.cases).where(schema.cases.c.id == case.id).values(status=status, **values)
+    )
+
+
+def _add_items(connection: Connection, registration: Registration, case: Row[Any]) -> Sequence[int]:
+    """Stores the items; their numbers, ascending in the order of the request."""
+    rows = [
+        {
+            "item_id": item.item_id,
+            "bank": case.bank,
+            "case_id": case.id,
+            "request_id": registration.request_id,
+            "kind": item.kind,
+            "assurance": registration.assurance,
+            "hashes": len(item.fingerprints),
+            "fingerprints": media.pack(item.fingerprints),
+        }
+        for item in registration.items
+    ]
+    add = insert(schema.items).returning(schema.items.c.number, sort_by_parameter_order=True)
+    return connection.scalars(add, rows).all()
+
+
+def _add_changes(connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind) -> int:
+    """Stores one change per item; the sequence of the last."""
+    rows = [{"item": number, "kind": kind} for number in numbers]
+    add = insert(schema.changes).returning(schema.changes.c.sequence, sort_by_parameter_order=True)
+    return int(connection.scalars(add, rows).all()[-1])
+
+
+def withdraw(
+    connection: Connection, number: str, item_ids: Sequence[bytes] | None, day: str
+) -> bool:
+    """Erases items of a case, all for None; whether there was anything to erase."""
+    case = _case(connection, number)
+    linked = connection.execute(
+        select(schema.items.c.number, schema.items.c.item_id, schema.items.c.request_id).where(
+            schema.items.c.case_id == case.id
+        )
+    ).all()
+    wanted = {row.item_id for row in linked} if item_ids is None else set(item_ids)
+    erased = [row for row in linked if row.item_id in wanted]
+    _check_erased(connection, wanted.difference(row.item_id for row in erased))
+    if erased:
+        requests = {row.request_id for row in erased if row.request_id is not None}
+        _erase(connection, [row.number for row in erased], requests)
+    if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
+        _set_status(connection, case, CaseStatus.WITHDRAWN, bank=None, closed_on=day)
+    return bool(erased)
+
+
+def _check_erased(connection: Connection, item_ids: set[bytes]) -> None:
+    """NotFoundError unless all are ids of erased items: of which case, is erased too."""
+    found = connection.execute(
+        select(schema.items.c.number).where(
+            schema.items.c.item_id.in_(item_ids), schema.items.c.case_id.is_(None)
+        )
+    ).all()
+    if len(found) != len(item_ids):
+        raise NotFoundError(
+            "The case has no item of this id; nothing was withdrawn. The case lists its items."
+        )
+
+
+def _erase(connection: Connection, numbers: list[int], requests: set[bytes]) -> None:
+    """Takes from items and their requests whatever was made from hashes or leads to a case."""
+    connection.execute(
+        update(schema.items).where(schema.items.c.request_id.in_(requests)).values(request_id=None)
+    )
+    connection.execute(
+        update(schema.requests)
+        .where(schema.requests.c.request_id.in_(requests))
+        .values(digest=None, sequence=None)
+    )
+    connection.execute(
+        update(schema.items)
+        .where(schema.items.c.number.in_(numbers))
+        .values(case_id=None, kind=None, assurance=None, hashes=None, fingerprints=None)
+    )
+    _add_changes(connection, numbers, schema.ChangeKind.REMOVAL)
+
+
+def add_key(connection: Connection, key: ApiKey) -> None:
+    """Adds a key."""
+    connection.execute(
+        insert(schema.keys).values(
+            key_id=key.key_id,
+            name=key.name,
+            secret_sha256=key.secret_sha256,
+            rights=sorted(key.rights),
+            banks=sorted(key.banks),
+            created_on=key.created_on,
+            revoked_on=key.revoked_on,
+        )
+    )
+
+
+def revoke_key(connection: Connection, key_id: str, day: str) -> ApiKey:
+    """Revokes a key that is not revoked; the key as it is now."""
+    connection.execute(
+        update(schema.keys)
+        .where(schema.keys.c.key_id == key_id, schema.keys.c.revoked_on == "")
+        .values(revoked_on=day)
+    )
+    found = queries.keys(connection, key_id)
+    if not found:
+        raise NotFoundError("There is no key of this id. `disrupt keys list` shows all.")
+    return found[0]
