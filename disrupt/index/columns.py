@@ -1,0 +1,154 @@
+"""What the index keeps beside the codes, in columns, and what a search answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.media import FINGERPRINT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from disrupt.core.media import StoredItem
+
+ITEM = np.dtype(
+    [
+        ("number", "<u8"),
+        ("item_id", np.uint8, 16),
+        ("bank", "<u2"),
+        ("kind", np.uint8),
+        ("assurance", np.uint8),
+    ]
+)
+"""One media item: 28 bytes, little-endian, no padding."""
+
+ENTRY = np.dtype(
+    [
+        ("row", "<u4"),
+        ("profile", np.uint8),
+        ("plan", "<u2"),
+        ("ordinal", "<u2"),
+        ("start_ms", "<u4"),
+        ("end_ms", "<u4"),
+    ]
+)
+"""Beside each code: the row of its item, and what the fingerprint says. 17 bytes, no padding."""
+
+_SAME_IN_FINGERPRINT = ENTRY.names[1:] if ENTRY.names else ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Media items as the index holds them.
+
+    ``codes`` uint8 (h, 32) and ``entries`` ENTRY (h,) belong together; ``items`` ITEM (n,) ascends
+    by number, and ``entries["row"]``, which points into it, ascends too.
+    """
+
+    codes: NDArray[np.uint8]
+    entries: NDArray[np.void]
+    items: NDArray[np.void]
+
+
+def columns(items: Sequence[StoredItem], first_row: int = 0) -> Columns:
+    """Columns of items that ascend by number; ``first_row`` is the row of the first of them."""
+    fingerprints = np.concatenate(
+        [np.empty(0, FINGERPRINT), *(item.fingerprints for item in items)]
+    )
+    lengths = [len(item.fingerprints) for item in items]
+    entries = np.empty(len(fingerprints), ENTRY)
+    entries["row"] = np.repeat(
+        np.arange(first_row, first_row + len(items), dtype=np.uint32), lengths
+    )
+    for name in _SAME_IN_FINGERPRINT:
+        entries[name] = fingerprints[name]
+    rows = np.empty(len(items), ITEM)
+    rows["number"] = [item.number for item in items]
+    rows["item_id"] = np.frombuffer(b"".join(item.item_id for item in items), np.uint8).reshape(
+        len(items), -1 if items else ITEM["item_id"].shape[0]
+    )
+    rows["bank"] = [item.bank for item in items]
+    rows["kind"] = [item.kind for item in items]
+    rows["assurance"] = [item.assurance for item in items]
+    codes = np.ascontiguousarray(fingerprints["hash"]).reshape(-1, HASH_BYTES)
+    return Columns(codes, entries, rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """Every stored hash within the radius, as arrays of equal length.
+
+    Ordered by query, then distance, then item number.
+
+    ``query`` u32: place in the batch; ``distance`` u16: bits apart, 0-256; ``number`` u64,
+    ``item_id`` u8 (n, 16), ``bank`` u16, ``kind`` u8, ``assurance`` u8: the item; ``profile`` u8,
+    ``plan`` u16, ``ordinal`` u16, ``start_ms`` u32, ``end_ms`` u32: the fingerprint. An item
+    occurs once for each of its hashes within the radius.
+    """
+
+    query: NDArray[np.uint32]
+    distance: NDArray[np.uint16]
+    number: NDArray[np.uint64]
+    item_id: NDArray[np.uint8]
+    bank: NDArray[np.uint16]
+    kind: NDArray[np.uint8]
+    assurance: NDArray[np.uint8]
+    profile: NDArray[np.uint8]
+    plan: NDArray[np.uint16]
+    ordinal: NDArray[np.uint16]
+    start_ms: NDArray[np.uint32]
+    end_ms: NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        """Number of hits."""
+        return len(self.query)
+
+
+def gather(
+    query: NDArray[np.uint32],
+    distance: NDArray[np.uint16],
+    entries: NDArray[np.void],
+    items: NDArray[np.void],
+) -> Hits:
+    """Hits of equally long columns; ``entries`` and ``items`` are those that were hit."""
+    return Hits(
+        query,
+        distance,
+        items["number"],
+        items["item_id"],
+        items["bank"],
+        items["kind"],
+        items["assurance"],
+        entries["profile"],
+        entries["plan"],
+        entries["ordinal"],
+        entries["start_ms"],
+        entries["end_ms"],
+    )
+
+
+NO_HITS = gather(
+    np.empty(0, np.uint32),
+    np.empty(0, np.uint16),
+    np.empty(0, ENTRY),
+    np.empty(0, ITEM),
+)
+
+
+def merge(answers: Sequence[Hits]) -> Hits:
+    """Hits of several parts of the index as one answer, in order."""
+    found = [hits for hits in answers if len(hits)]
+    if not found:
+        return NO_HITS
+    joined = [
+        np.concatenate([getattr(hits, field.name) for hits in found]) for field in fields(Hits)
+    ]
+    query, distance, number = joined[:3]
+    order = np.lexsort((number, distance, query))
+    return Hits(*(column[order] for column in joined))

@@ -1,0 +1,179 @@
+"""The index directory: numbered generations, and CURRENT, which names the served one.
+
+index/lock       held while a generation is written
+index/building   a generation being written; what a killed writer leaves, the next removes
+index/CURRENT    name of the served generation, replaced atomically
+index/00000001/  a generation, see ``snapshot``
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from disrupt.core.changes import Cursor
+from disrupt.errors import DataDirectoryError, SnapshotRefusedError
+from disrupt.index import snapshot
+from disrupt.index.manifest import REMEDY, refused
+from disrupt.index.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from disrupt.core.media import StoredItem
+
+_CURRENT = "CURRENT"
+_BUILDING = "building"
+_LOCK = "lock"
+_NAME = re.compile(r"[0-9]{8,18}", re.ASCII)
+
+_log = structlog.get_logger(__name__)
+
+
+def generations(index_dir: Path) -> list[int]:
+    """Numbers of the generations on disk, newest first, whole or not."""
+    if not index_dir.is_dir():
+        return []
+    return sorted(
+        (int(path.name) for path in index_dir.iterdir() if _NAME.fullmatch(path.name)),
+        reverse=True,
+    )
+
+
+def directory_of(index_dir: Path, generation: int) -> Path:
+    """Directory of a generation."""
+    return index_dir / f"{generation:08d}"
+
+
+def current(index_dir: Path) -> int:
+    """Number of the generation that CURRENT names.
+
+    SnapshotRefusedError if there is no such file, or it names none.
+    """
+    path = index_dir / _CURRENT
+    try:
+        with path.open(encoding="ascii") as file:
+            name = file.read(64).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnapshotRefusedError(f"index/CURRENT is missing or unreadable. {REMEDY}") from error
+    if not _NAME.fullmatch(name):
+        raise SnapshotRefusedError(f"index/CURRENT names no generation. {REMEDY}")
+    return int(name)
+
+
+def open_generation(index_dir: Path, generation: int, head: Cursor) -> Snapshot:
+    """A generation, opened, if it belongs to the registry whose head is given.
+
+    SnapshotRefusedError if it is damaged, of another epoch or ahead of ``head``.
+    """
+    opened = Snapshot.open(directory_of(index_dir, generation))
+    path = opened.path / "manifest.json"
+    if opened.cursor.epoch != head.epoch:
+        raise refused(path, "it is of another epoch of the registry")
+    if opened.cursor.sequence > head.sequence:
+        raise refused(
+            path,
+            f"it is at change {opened.cursor.sequence}, ahead of the registry at {head.sequence}",
+        )
+    return opened
+
+
+def open_current(index_dir: Path, head: Cursor) -> Snapshot:
+    """The generation that CURRENT names or, where that is refused, the newest good one.
+
+    Each refusal is logged by name. SnapshotRefusedError if none is good: there is no lookup until
+    one is published. An older generation answers as well once the changes after its cursor are
+    applied.
+    """
+    candidates = generations(index_dir)
+    refusals: list[str] = []
+    try:
+        named = current(index_dir)
+    except SnapshotRefusedError as error:
+        refusals.append(error.message)
+        _log.warning("snapshot_refused", reason=error.message)
+    else:
+        candidates = [named, *(one for one in candidates if one != named)]
+    for generation in candidates:
+        try:
+            return open_generation(index_dir, generation, head)
+        except SnapshotRefusedError as error:
+            refusals.append(error.message)
+            _log.warning("snapshot_refused", reason=error.message)
+    raise SnapshotRefusedError(refusals[0])
+
+
+def publish(index_dir: Path, items: Iterable[StoredItem], cursor: Cursor) -> Snapshot:
+    """Writes a new generation aside, makes it durable and names it in CURRENT.
+
+    Running servers take it up. See ``snapshot.write`` for ``items``. At whatever point it is
+    killed, CURRENT names a whole generation. The one that was served before stays, so that there
+    is another should the new one be damaged; older ones go, as they hold hashes that were
+    withdrawn since. A server that still maps one of them keeps its pages. DataDirectoryError while
+    another process writes here.
+    """
+    with _locked(index_dir):
+        aside = index_dir / _BUILDING
+        if aside.exists():
+            shutil.rmtree(aside)
+        try:
+            snapshot.write(aside, items, cursor)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        existing = generations(index_dir)
+        try:
+            before = current(index_dir)
+        except SnapshotRefusedError:
+            before = 0
+        generation = max([before, *existing]) + 1
+        aside.rename(directory_of(index_dir, generation))
+        snapshot.sync(index_dir)
+        opened = Snapshot.open(directory_of(index_dir, generation))
+        _point_to(index_dir, generation)
+        for old in existing:
+            if old != before:
+                shutil.rmtree(directory_of(index_dir, old))
+    _log.info("snapshot_published", generation=generation, hashes=opened.manifest.hashes)
+    return opened
+
+
+def create_first(index_dir: Path, epoch: bytes) -> None:
+    """Publishes an empty generation in a new data directory; nothing where an index was ever made.
+
+    Where one was made and is gone, the operator decides: there is no lookup until ``disrupt-index
+    rebuild``.
+    """
+    if not generations(index_dir) and not (index_dir / _CURRENT).exists():
+        publish(index_dir, (), Cursor(epoch, 0))
+
+
+def _point_to(index_dir: Path, generation: int) -> None:
+    aside = index_dir / f"{_CURRENT}.new"
+    aside.write_text(directory_of(index_dir, generation).name + "\n", encoding="ascii")
+    snapshot.sync(aside)
+    aside.rename(index_dir / _CURRENT)
+    snapshot.sync(index_dir)
+
+
+@contextmanager
+def _locked(index_dir: Path) -> Iterator[None]:
+    index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(index_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataDirectoryError(
+                "Another process is writing an index here; wait until it has finished."
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)

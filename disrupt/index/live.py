@@ -1,0 +1,170 @@
+"""The live index: a snapshot, and what changed since, searched as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from disrupt.core.changes import Addition
+from disrupt.errors import UnavailableError
+from disrupt.index.columns import merge
+from disrupt.index.part import Part, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from disrupt.core.changes import Change, Cursor
+    from disrupt.core.media import StoredItem
+    from disrupt.index.columns import Columns, Hits
+    from disrupt.index.snapshot import Snapshot
+
+_FANOUT = 8
+"""A segment of the delta is joined with the one before it unless that is over 8 times as long.
+
+So there are about log₈ n segments, and a hash is copied a few dozen times at most.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """What can match now.
+
+    ``items`` and ``hashes`` in all, ``delta_hashes`` among them added since the snapshot;
+    ``tombstones``: items of the snapshot removed since.
+    """
+
+    generation: int
+    cursor: Cursor
+    items: int
+    hashes: int
+    delta_hashes: int
+    tombstones: int
+    engine: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """What searching threads see. Never modified, but for the tombstones in its parts."""
+
+    snapshot: Snapshot
+    base: Part
+    delta: tuple[Part, ...]
+    cursor: Cursor
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (self.base, *self.delta)
+
+
+class LiveIndex:
+    """Searches a snapshot and the changes applied since.
+
+    One thread applies and replaces (the follower); any number of threads search at the same time
+    and never wait for it: they read one reference to a state that is swapped whole. A search that
+    began after ``apply`` returned sees what was applied. While there is nothing to serve, every
+    method but ``replace``, ``suspend`` and ``serving`` raises UnavailableError, which says what to
+    do.
+    """
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        """Over a snapshot, at its cursor; without one nothing is served until ``replace``."""
+        self._trouble = "The index is not loaded yet; try again."
+        self._state: _State | None = None
+        if snapshot is not None:
+            base = Part(snapshot.index, snapshot.entries, snapshot.items)
+            self._state = _State(snapshot, base, (), snapshot.cursor)
+
+    @property
+    def serving(self) -> bool:
+        """Whether lookups are answered."""
+        return self._state is not None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot underneath."""
+        return self._serving().snapshot
+
+    @property
+    def cursor(self) -> Cursor:
+        """State of the registry that a search beginning now includes, at least."""
+        return self._serving().cursor
+
+    def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
+        """Every stored hash within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
+
+        The distance is inclusive, -1 (finds nothing) to 256. Exact. Holds no lock, and not the GIL
+        while FAISS searches.
+        """
+        return merge([part.search(queries, max_distance_bits) for part in self._serving().parts])
+
+    def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
+        """Takes in changes, oldest first, up to ``cursor``, but for those applied before."""
+        state = self._serving()
+        added: dict[int, StoredItem] = {}
+        for change in changes:
+            if change.sequence <= state.cursor.sequence:
+                continue
+            if isinstance(change, Addition):
+                added[change.item.number] = change.item
+            elif added.pop(change.number, None) is None:
+                any(part.bury(change.number) for part in state.parts)
+        delta = state.delta
+        if added:
+            delta = (*delta, Part.of(added.values()))
+        self._state = replace(state, delta=_settled(delta), cursor=cursor)
+
+    def replace(self, prepared: LiveIndex) -> None:
+        """Serves from now on what ``prepared`` serves, which must not be used any more.
+
+        That is a live index over another snapshot, to which the changes up to this one's cursor
+        have been applied.
+        """
+        self._state = prepared._serving()
+
+    def suspend(self, reason: str) -> None:
+        """Answers no lookup until ``replace``; ``reason`` goes to callers and says what to do."""
+        self._trouble = reason
+        self._state = None
+
+    def status(self) -> LiveStatus:
+        """Counts, for people and metrics."""
+        state = self._serving()
+        delta_hashes = sum(part.hashes for part in state.delta)
+        return LiveStatus(
+            generation=state.snapshot.generation,
+            cursor=state.cursor,
+            items=sum(part.living_items for part in state.parts),
+            hashes=state.base.hashes + delta_hashes,
+            delta_hashes=delta_hashes,
+            tombstones=state.base.dead_items,
+            engine=state.base.index.name,
+        )
+
+    def numbers(self) -> NDArray[np.uint64]:
+        """Numbers of all items that can match, ascending."""
+        return np.sort(np.concatenate([part.numbers() for part in self._serving().parts]))
+
+    def find(self, number: int) -> Columns | None:
+        """What the index holds of one item; None if it cannot match."""
+        found = (part.find(number) for part in self._serving().parts)
+        return next((one for one in found if one is not None), None)
+
+    def _serving(self) -> _State:
+        state = self._state
+        if state is None:
+            raise UnavailableError(self._trouble)
+        return state
+
+
+def _settled(delta: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The same living hashes in few segments, most of them alive."""
+    dead = sum(part.dead_hashes for part in delta)
+    if 2 * dead > sum(len(part.index) for part in delta):
+        delta = (join(delta),)
+    while len(delta) > 1 and len(delta[-2].index) <= _FANOUT * len(delta[-1].index):
+        delta = (*delta[:-2], join(delta[-2:]))
+    return tuple(part for part in delta if len(part.index))

@@ -1,0 +1,133 @@
+"""The manifest of a snapshot: what it holds, how far it goes, a checksum of every file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from disrupt.core.changes import Cursor
+from disrupt.errors import SnapshotRefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+CODES = "codes.faiss"
+ENTRIES = "entries.npy"
+ITEMS = "items.npy"
+FILES = (CODES, ENTRIES, ITEMS)
+
+REMEDY = "Run `disrupt-index rebuild`."
+"""What to do about any refusal."""
+
+_MAX_MANIFEST_BYTES = 64 * 1024
+_STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class FileSum(BaseModel):
+    """Size and SHA-256 of one file."""
+
+    model_config = _STRICT
+
+    size_bytes: Count
+    sha256: Sha256
+
+
+class EngineParameters(BaseModel):
+    """How the codes are searched; a build that searches otherwise refuses the snapshot."""
+
+    model_config = _STRICT
+
+    name: Literal["flat"] = "flat"
+    code_bits: Literal[256] = 256
+
+
+class Manifest(BaseModel):
+    """Contents of manifest.json.
+
+    ``epoch`` (hex) and ``sequence`` are the cursor: every change up to it is included.
+    """
+
+    model_config = _STRICT
+
+    format_version: Literal[1] = 1
+    engine: EngineParameters
+    epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    sequence: Count
+    items: Count
+    hashes: Count
+    files: dict[str, FileSum]
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far the snapshot goes."""
+        return Cursor(bytes.fromhex(self.epoch), self.sequence)
+
+    def to_bytes(self) -> bytes:
+        """The file: one way of writing it only, so that any altered byte shows."""
+        body = self.model_dump(mode="json")
+        text = json.dumps(body | {"checksum": _checksum(body)}, indent=2)
+        return text.encode() + b"\n"
+
+
+def read(directory: Path) -> Manifest:
+    """Manifest of a snapshot directory.
+
+    SnapshotRefusedError if it is missing, damaged or of another format.
+    """
+    path = directory / MANIFEST
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise refused(path, "missing or unreadable") from error
+    try:
+        body = json.loads(raw) if len(raw) <= _MAX_MANIFEST_BYTES else None
+    except (ValueError, RecursionError) as error:
+        raise refused(path, "not JSON") from error
+    if not isinstance(body, dict):
+        raise refused(path, "not a manifest")
+    _check_format(path, body)
+    body.pop("checksum", None)
+    try:
+        manifest = Manifest.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(map(str, first["loc"]))
+        raise refused(path, f"{at}: {first['msg']}") from error
+    if set(manifest.files) != set(FILES):
+        # a name with .. in it ends here, too: no file is opened by a name that a manifest chose
+        raise refused(path, f"lists other files than {', '.join(FILES)}")
+    if manifest.to_bytes() != raw:
+        raise refused(path, "altered: its checksum does not fit")
+    return manifest
+
+
+def refused(path: Path, reason: str) -> SnapshotRefusedError:
+    """Error that names a file of a snapshot and why it is refused."""
+    return SnapshotRefusedError(
+        f"Snapshot file {path.parent.name}/{path.name} refused: {reason}. {REMEDY}"
+    )
+
+
+def _check_format(path: Path, body: dict[str, Any]) -> None:
+    version = body.get("format_version")
+    if version != FORMAT_VERSION:
+        raise refused(path, f"format version {version!r}, this build reads {FORMAT_VERSION}")
+    engine = EngineParameters().model_dump()
+    if body.get("engine") != engine:
+        raise refused(
+            path,
+            f"engine parameters {body.get('engine')!r}, this build serves {engine!r}",
+        )
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,138 @@
+"""A searchable set of media items: the snapshot is one, and so is each segment of the delta."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from disrupt.index.columns import NO_HITS, Columns, Hits, columns, gather
+from disrupt.index.flat import FlatIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from disrupt.core.media import StoredItem
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """Codes, entries and items that never change, and a tombstone per item.
+
+    Numbers are never reused, so a tombstone stays: it is written in place by the one thread that
+    applies changes, while others search, and a search that sees it early is no worse for it.
+    """
+
+    index: FlatIndex
+    entries: NDArray[np.void]
+    items: NDArray[np.void]
+    dead_items: int = 0
+    dead_hashes: int = 0
+    _dead: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """All items alive."""
+        self._dead = np.zeros(len(self.items), np.bool_)
+
+    @classmethod
+    def of(cls, items: Iterable[StoredItem]) -> Part:
+        """From items in any order."""
+        return cls.from_columns(columns(sorted(items, key=attrgetter("number"))))
+
+    @classmethod
+    def from_columns(cls, made: Columns) -> Part:
+        """From columns in memory."""
+        return cls(FlatIndex.of(made.codes), made.entries, made.items)
+
+    @property
+    def hashes(self) -> int:
+        """Hashes of living items."""
+        return len(self.index) - self.dead_hashes
+
+    @property
+    def living_items(self) -> int:
+        """Items without a tombstone."""
+        return len(self.items) - self.dead_items
+
+    def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
+        """Hits among living items, by query, in no order of distance."""
+        if not len(self.index):
+            return NO_HITS
+        near = self.index.search(queries, max_distance_bits)
+        if not len(near.entry):
+            return NO_HITS
+        entries = self.entries[near.entry]
+        alive = ~self._dead[entries["row"]]
+        entries = entries[alive]
+        return gather(
+            near.query[alive],
+            near.distance[alive],
+            entries,
+            self.items[entries["row"]],
+        )
+
+    def bury(self, number: int) -> bool:
+        """Puts a tombstone on an item; False if it is not here."""
+        row = self._row(number)
+        if row is None:
+            return False
+        if not self._dead[row]:
+            self._dead[row] = True
+            self.dead_items += 1
+            self.dead_hashes += self._span(row).stop - self._span(row).start
+        return True
+
+    def find(self, number: int) -> Columns | None:
+        """Columns of one living item, copied, its row being 0; None if it is not here or dead."""
+        row = self._row(number)
+        if row is None or self._dead[row]:
+            return None
+        span = self._span(row)
+        entries = np.array(self.entries[span])
+        entries["row"] = 0
+        return Columns(self.index.codes(span), entries, np.array(self.items[row : row + 1]))
+
+    def numbers(self) -> NDArray[np.uint64]:
+        """Numbers of the living items, ascending."""
+        living: NDArray[np.uint64] = self.items["number"][~self._dead]
+        return living
+
+    def living(self) -> Columns:
+        """Columns of the living items, copied, rows counted from 0."""
+        keep = ~self._dead[self.entries["row"]]
+        entries = self.entries[keep]
+        entries["row"] = (np.cumsum(~self._dead) - 1)[entries["row"]]
+        return Columns(self.index.codes(keep), entries, self.items[~self._dead])
+
+    def _row(self, number: int) -> int | None:
+        numbers = self.items["number"]
+        # bisect looks at a few rows only; np.searchsorted would copy the mapped column first
+        row = bisect_left(numbers, number)
+        return row if row < len(numbers) and numbers[row] == number else None
+
+    def _span(self, row: int) -> slice:
+        rows = self.entries["row"]
+        return slice(bisect_left(rows, row), bisect_right(rows, row))
+
+
+def join(parts: Sequence[Part]) -> Part:
+    """One part of the living items of several."""
+    living = [part.living() for part in parts]
+    items = np.concatenate([one.items for one in living])
+    starts = np.cumsum([0, *(len(one.items) for one in living[:-1])])
+    rows = np.concatenate(
+        [one.entries["row"] + start for one, start in zip(living, starts, strict=True)]
+    )
+    order = np.argsort(items["number"], kind="stable")
+    place = np.empty(len(items), np.uint32)
+    place[order] = np.arange(len(items), dtype=np.uint32)
+    entries = np.concatenate([one.entries for one in living])
+    entries["row"] = place[rows]
+    entry_order = np.argsort(entries["row"], kind="stable")
+    codes = np.concatenate([one.codes for one in living])
+    return Part.from_columns(Columns(codes[entry_order], entries[entry_order], items[order]))

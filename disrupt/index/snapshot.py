@@ -1,0 +1,241 @@
+"""One generation of the index on disk: written once, checked when opened, never modified."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from disrupt.errors import DisruptError, StorageFullError
+from disrupt.index import manifest as manifests
+from disrupt.index.columns import ENTRY, ITEM, columns
+from disrupt.index.flat import FlatIndex, FlatWriter
+from disrupt.index.manifest import (
+    CODES,
+    ENTRIES,
+    FILES,
+    ITEMS,
+    MANIFEST,
+    EngineParameters,
+    FileSum,
+    Manifest,
+    refused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from disrupt.core.changes import Cursor
+    from disrupt.core.media import StoredItem
+
+_BATCH_ITEMS = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """An opened generation, mapped, so that processes share one copy.
+
+    Safe to read from any thread. ``entries`` (ENTRY) and ``items`` (ITEM) are mapped, see
+    columns.Columns; ``generation`` is the directory's number.
+    """
+
+    path: Path
+    manifest: Manifest
+    index: FlatIndex
+    entries: NDArray[np.void]
+    items: NDArray[np.void]
+    _identities: dict[str, tuple[int, int]]
+
+    @property
+    def generation(self) -> int:
+        """Number of the generation."""
+        return int(self.path.name)
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far it goes."""
+        return self.manifest.cursor
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Checks the files against the manifest and each other, then maps them.
+
+        Reads every byte once. SnapshotRefusedError names the first file that is missing,
+        truncated, altered, of another format version or engine parameters, or does not fit the
+        others.
+        """
+        manifest = manifests.read(path)
+        identities = {name: _verify(path / name, manifest.files[name]) for name in FILES}
+        index = FlatIndex.map(path / CODES)
+        entries = _map(path / ENTRIES, ENTRY, manifest.hashes)
+        items = _map(path / ITEMS, ITEM, manifest.items)
+        if len(index) != manifest.hashes:
+            raise refused(path / CODES, f"{len(index)} codes, not {manifest.hashes}")
+        _check_rows(path, entries, items)
+        return cls(path, manifest, index, entries, items, identities)
+
+    def missing_file(self) -> str | None:
+        """Name of a file that is gone or was replaced since it was opened; costs one stat per file.
+
+        The mapping outlives the file, so nothing else would show it.
+        """
+        for name, identity in self._identities.items():
+            try:
+                status = (self.path / name).stat()
+            except OSError:
+                return f"{self.path.name}/{name}"
+            if (status.st_dev, status.st_ino) != identity:
+                return f"{self.path.name}/{name}"
+        return None
+
+
+def write(directory: Path, items: Iterable[StoredItem], cursor: Cursor) -> Manifest:
+    """Writes a snapshot into a new directory and makes it durable.
+
+    ``items`` ascend by number and are the living items as of ``cursor``; items removed after it
+    may be among them, or missing. Beside the codes, memory does not grow with their number.
+    StorageFullError when the disk is full: the directory is then incomplete, and no snapshot.
+    """
+    try:
+        return _write(directory, items, cursor)
+    except OSError as error:
+        # FAISS reports a failed write without its cause
+        if error.errno == errno.ENOSPC or not _has_room(directory):
+            raise StorageFullError(
+                "The disk is full: no snapshot was published. Free space and try again."
+            ) from error
+        raise DisruptError(f"Writing the snapshot failed: {error}") from error
+
+
+def sync(path: Path) -> None:
+    """Makes a file, or the entries of a directory, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _ArrayWriter:
+    """A .npy file written row by row; its length is put into the header at the end."""
+
+    def __init__(self, path: Path, dtype: np.dtype[np.void]) -> None:
+        self._file = path.open("wb")
+        self._dtype = dtype
+        self.length = 0
+        self._write_header()
+
+    def append(self, rows: NDArray[np.void]) -> None:
+        self._file.write(rows.astype(self._dtype, copy=False).tobytes())
+        self.length += len(rows)
+
+    def close(self) -> None:
+        # NumPy leaves room in the header for the length to grow
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+
+    def _write_header(self) -> None:
+        np.lib.format.write_array_header_1_0(
+            self._file,
+            {
+                "descr": np.lib.format.dtype_to_descr(self._dtype),
+                "fortran_order": False,
+                "shape": (self.length,),
+            },
+        )
+
+
+def _write(directory: Path, items: Iterable[StoredItem], cursor: Cursor) -> Manifest:
+    directory.mkdir(mode=0o700)
+    codes = FlatWriter()
+    entry_file = _ArrayWriter(directory / ENTRIES, ENTRY)
+    item_file = _ArrayWriter(directory / ITEMS, ITEM)
+    try:
+        last = -1
+        remaining = iter(items)
+        while batch := list(islice(remaining, _BATCH_ITEMS)):
+            numbers = [last, *(item.number for item in batch)]
+            if any(left >= right for left, right in pairwise(numbers)):
+                raise DisruptError("The registry's feed does not ascend by number.")
+            last = numbers[-1]
+            made = columns(batch, first_row=item_file.length)
+            codes.append(made.codes)
+            entry_file.append(made.entries)
+            item_file.append(made.items)
+    finally:
+        entry_file.close()
+        item_file.close()
+    codes.save(directory / CODES)
+    for name in FILES:
+        sync(directory / name)
+    manifest = Manifest(
+        engine=EngineParameters(),
+        epoch=cursor.epoch.hex(),
+        sequence=cursor.sequence,
+        items=item_file.length,
+        hashes=entry_file.length,
+        files={
+            CODES: _sum(directory / CODES),
+            ENTRIES: _sum(directory / ENTRIES),
+            ITEMS: _sum(directory / ITEMS),
+        },
+    )
+    (directory / MANIFEST).write_bytes(manifest.to_bytes())
+    sync(directory / MANIFEST)
+    sync(directory)
+    return manifest
+
+
+def _has_room(directory: Path) -> bool:
+    status = os.statvfs(directory if directory.exists() else directory.parent)
+    return status.f_bavail > 0
+
+
+def _sum(path: Path) -> FileSum:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileSum(size_bytes=os.fstat(file.fileno()).st_size, sha256=digest)
+
+
+def _verify(path: Path, expected: FileSum) -> tuple[int, int]:
+    try:
+        status = path.stat()
+        if status.st_size != expected.size_bytes:
+            raise refused(path, f"{status.st_size} bytes, not {expected.size_bytes}: truncated")
+        found = _sum(path)
+    except OSError as error:
+        raise refused(path, "missing or unreadable") from error
+    if found != expected:
+        raise refused(path, "altered: its checksum does not fit")
+    return status.st_dev, status.st_ino
+
+
+def _map(path: Path, dtype: np.dtype[np.void], length: int) -> NDArray[np.void]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise refused(path, "not a NumPy array file") from error
+    if array.dtype != dtype or array.shape != (length,):
+        raise refused(path, f"{array.dtype} {array.shape}, not {dtype} of length {length}")
+    # plain arrays over the same memory: np.memmap makes every small slice slow
+    plain: NDArray[np.void] = array.view(np.ndarray)
+    return plain
+
+
+def _check_rows(path: Path, entries: NDArray[np.void], items: NDArray[np.void]) -> None:
+    numbers, rows = items["number"], entries["row"]
+    if np.any(numbers[1:] <= numbers[:-1]):
+        raise refused(path / ITEMS, "numbers do not ascend")
+    if np.any(rows[1:] < rows[:-1]):
+        raise refused(path / ENTRIES, "rows do not ascend")
+    if len(rows) and rows[-1] >= len(items):
+        raise refused(path / ENTRIES, f"row {rows[-1]} of {len(items)} items")
