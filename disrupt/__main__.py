@@ -1,0 +1,5 @@
+"""``python -m disrupt``."""
+
+from disrupt.cli import main
+
+main(prog_name="disrupt")

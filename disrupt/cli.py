@@ -1,0 +1,63 @@
+"""The ``disrupt`` command: puts the rooms' commands together."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from disrupt import __version__
+from disrupt.errors import DisruptError
+
+_COMMANDS = {
+    "submit": "disrupt.submission.commands:submit",
+    "status": "disrupt.submission.commands:status",
+    "withdraw": "disrupt.submission.commands:withdraw",
+    "match": "disrupt.client.command:match",
+}
+
+_EPILOG = """\b
+Completion of commands and options, in the shell's start-up file:
+  bash   eval "$(_DISRUPT_COMPLETE=bash_source disrupt)"
+  zsh    eval "$(_DISRUPT_COMPLETE=zsh_source disrupt)"
+  fish   _DISRUPT_COMPLETE=fish_source disrupt | source
+"""
+
+
+class _Commands(click.Group):
+    """Commands, imported when asked for, so that none waits for another's room."""
+
+    def list_commands(self, _: click.Context, /) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str, /) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _colon, attribute = _COMMANDS[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
+        """Run the command; what is raised on purpose is said in a sentence."""
+        try:
+            return super().invoke(context)
+        except DisruptError as error:
+            from disrupt.client.terminal import clean, exit_code
+
+            click.echo(f"Error: {clean(error.message)}", err=True)
+            context.exit(exit_code(error))
+
+
+@click.command(cls=_Commands, epilog=_EPILOG)
+@click.version_option(__version__, prog_name="disrupt")
+def main() -> None:
+    r"""Enregistrer des images intimes pour bloquer leur diffusion, et les retrouver.
+
+    Register intimate images so that their sharing is stopped, and look them up.
+
+    \b
+    Personnes concernées · people affected:  submit, status, withdraw
+    Platforms:                               match
+    Operators:                               serve, keys
+    """

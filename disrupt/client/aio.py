@@ -1,0 +1,148 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import grpc
+
+from disrupt.client import requests, results
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call_async
+from disrupt.client.connection import DEFAULT_SERVER, connect
+from disrupt.client.pictures import read_picture
+from disrupt.client.requests import MAX_MATCHES, HashBatch, Lookup
+from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
+from disrupt.client.retries import RetryPolicy
+from disrupt.core.media import LowQuality, Profile
+from disrupt.hashing import hash_image
+from disrupt.v1 import match_pb2
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
+
+if TYPE_CHECKING:  # exists in the generated types only
+    from disrupt.v1.match_pb2_grpc import MatchServiceAsyncStub
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class AsyncMatchClient:
+    """MatchClient for asyncio: the same arguments, answers and errors.
+
+    Make it inside the running event loop, whose it is.
+    """
+
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        key: str,
+        tls_ca: bytes | str | Path | None = None,
+        connections: int = CONNECTIONS,
+        timeout_s: float = TIMEOUT_S,
+        retries: RetryPolicy | None = None,
+    ) -> None:
+        self._connection = connect(server, key, tls_ca)
+        self._timeout_s = timeout_s
+        self._retries = retries or RetryPolicy()
+        self._channels = [self._connection.open_async() for _ in range(max(1, connections))]
+        self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
+        self._hashes_per_lookup = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for channel in self._channels:
+            await channel.close()
+
+    async def match_hashes(
+        self,
+        batch: HashBatch,
+        *,
+        profile: Profile = Profile.UNKNOWN,
+        qualities: Sequence[int] | None = None,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+    ) -> tuple[HashAnswer, ...]:
+        """As MatchClient.match_hashes."""
+        lookup = Lookup(max_distance_bits, max_matches, banks)
+        packed = requests.pack(batch)
+        parts = requests.match_hashes(
+            packed,
+            most=await self._most_hashes(len(packed)),
+            profile=profile,
+            qualities=qualities,
+            lookup=lookup,
+        )
+        return await self._all(parts)
+
+    async def match_image(
+        self,
+        picture: bytes | str | os.PathLike[str],
+        *,
+        hash_locally: bool = True,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+    ) -> ImageAnswer:
+        """As MatchClient.match_image; files are read and pictures hashed in a thread."""
+        lookup = Lookup(max_distance_bits, max_matches, banks)
+        data = await asyncio.to_thread(read_picture, picture)
+        if not hash_locally:
+            request = requests.match_image(data, lookup)
+            return results.image_answer(await self._call(lambda stub: stub.MatchImage, request))
+        query = await asyncio.to_thread(hash_image, data)
+        if isinstance(query, LowQuality):
+            return results.low_quality(query)
+        answers = await self._all(requests.match_query(query, lookup))
+        return results.merged(query, answers, max_matches=max_matches)
+
+    async def index_status(self) -> IndexStatus:
+        """As MatchClient.index_status."""
+        request = match_pb2.GetIndexStatusRequest()
+        return results.index_status(await self._call(lambda stub: stub.GetIndexStatus, request))
+
+    async def _most_hashes(self, packed_bytes: int) -> int:
+        if not self._hashes_per_lookup and packed_bytes > requests.SMALL_BATCH_BYTES:
+            self._hashes_per_lookup = (await self.index_status()).limits.hashes_per_lookup
+        return self._hashes_per_lookup or requests.SMALL_BATCH
+
+    async def _all(self, parts: Sequence[match_pb2.MatchHashesRequest]) -> tuple[HashAnswer, ...]:
+        free = asyncio.Semaphore(len(self._channels))
+
+        async def ask(request: match_pb2.MatchHashesRequest) -> tuple[HashAnswer, ...]:
+            async with free:
+                response = await self._call(lambda stub: stub.MatchHashes, request)
+            return results.hash_answers(response, requests.count(request))
+
+        tasks = [asyncio.create_task(ask(part)) for part in parts]
+        try:
+            return results.in_order(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _call(
+        self,
+        method: Callable[
+            [MatchServiceAsyncStub], grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]
+        ],
+        request: _Request,
+    ) -> _Response:
+        return await call_async(
+            lambda: method(next(self._stubs)),
+            request,
+            connection=self._connection,
+            timeout_s=self._timeout_s,
+            retries=self._retries,
+        )

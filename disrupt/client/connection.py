@@ -1,0 +1,117 @@
+"""Where a server is and how to reach it: address, key, TLS, channel options."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+
+from disrupt.errors import ConfigurationError
+
+_Channel = TypeVar("_Channel")
+
+DEFAULT_PORT = 50051
+DEFAULT_SERVER = f"127.0.0.1:{DEFAULT_PORT}"
+
+MAX_ANSWER_BYTES = 256 * 2**20
+"""Largest answer taken: a full batch whose every hash has many matches."""
+
+_ADDRESS = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
+)
+_KEY = re.compile(r"[\x21-\x7e]+")
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to open channels to one server; ``credentials`` None is plaintext, for loopback only."""
+
+    server: str
+    loopback: bool
+    metadata: tuple[tuple[str, str], ...] = field(repr=False)
+    credentials: grpc.ChannelCredentials | None = field(repr=False)
+
+    @property
+    def options(self) -> list[tuple[str, int]]:
+        """Each channel gets a TCP connection of its own, so that they reach different workers."""
+        options = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.max_reconnect_backoff_ms", 5_000),
+            ("grpc.keepalive_time_ms", 300_000),
+        ]
+        return [*options, ("grpc.enable_http_proxy", 0)] if self.loopback else options
+
+    def open(self) -> grpc.Channel:
+        """Open a channel; it connects with its first call."""
+        return self._open(grpc.secure_channel, grpc.insecure_channel)
+
+    def open_async(self) -> grpc.aio.Channel:
+        """Open a channel of the running event loop."""
+        return self._open(grpc.aio.secure_channel, grpc.aio.insecure_channel)
+
+    def _open(self, secure: Callable[..., _Channel], insecure: Callable[..., _Channel]) -> _Channel:
+        target = f"dns:///{self.server}"
+        if self.credentials is None:
+            return insecure(target, options=self.options)
+        return secure(target, self.credentials, options=self.options)
+
+
+def connect(server: str, key: str, tls_ca: bytes | str | Path | None = None) -> Connection:
+    """Connection to ``server``: ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; port 50051 by default.
+
+    Plaintext on loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
+    names the authorities to trust instead of the system's, and switches TLS on for loopback too.
+    ConfigurationError for what cannot work.
+    """
+    found = _ADDRESS.fullmatch(server)
+    port = int((found and found["port"]) or DEFAULT_PORT)
+    if not found or not 0 < port <= _MAX_PORT:
+        raise ConfigurationError(
+            f"{server!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}."
+        )
+    if not _KEY.fullmatch(key):
+        raise ConfigurationError(
+            "The key is empty or has characters that no key has; copy it again, without spaces."
+        )
+    host = found["v6"] or found["name"]
+    loopback = _is_loopback(host)
+    credentials = None
+    if tls_ca is not None or not loopback:
+        credentials = grpc.ssl_channel_credentials(root_certificates=_certificates(tls_ca))
+    return Connection(
+        server=f"[{host}]:{port}" if found["v6"] else f"{host}:{port}",
+        loopback=loopback,
+        metadata=(("authorization", f"Bearer {key}"),),
+        credentials=credentials,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _certificates(tls_ca: bytes | str | Path | None) -> bytes | None:
+    if tls_ca is None:
+        return None
+    try:
+        certificates = tls_ca if isinstance(tls_ca, bytes) else Path(tls_ca).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot read the certificates to trust: {error.strerror}."
+        ) from error
+    if b"-----BEGIN CERTIFICATE-----" not in certificates:
+        raise ConfigurationError(
+            "The certificates to trust must be a PEM file (-----BEGIN CERTIFICATE-----)."
+        )
+    return certificates

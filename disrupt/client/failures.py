@@ -1,0 +1,120 @@
+"""From failed calls, with their google.rpc details, to classes of disrupt.errors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    Violation,
+)
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+def failure(error: grpc.RpcError, server: str) -> DisruptError:
+    """What a failed call of the sync or async API means; ``server`` is the address that was asked.
+
+    The class follows from the ErrorInfo reason. A reason that this version does not know gets the
+    class of its gRPC status, and keeps its name.
+    """
+    status = error.code().name
+    if status == "CANCELLED":
+        # we cancel no call ourselves and go on: a server that drains does
+        status = "UNAVAILABLE"
+    text = error.details() or ""
+    info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    for detail in _details(error):
+        for known in (info, bad_request, retry):
+            if detail.Is(known.DESCRIPTOR):
+                with contextlib.suppress(DecodeError):
+                    detail.Unpack(known)
+    delay = retry.retry_delay
+    retry_after_s = delay.seconds + delay.nanos / 1e9 if retry.HasField("retry_delay") else None
+
+    known_class = _BY_REASON.get(info.reason)
+    if known_class is None and status == "UNAVAILABLE" and not info.reason:
+        text = (
+            f"No answer from the server at {server}: "
+            f"is it running there, and is the address right? ({text})"
+        )
+    found = _new(
+        known_class or _class_of(status, retryable=retry_after_s is not None),
+        text or f"The call failed with {status}.",
+        tuple(Violation(one.field, one.description) for one in bad_request.field_violations),
+        retry_after_s,
+        dict(info.metadata),
+    )
+    if known_class is None:
+        found.status = status
+        found.reason = info.reason or found.reason
+    return found
+
+
+def _classes(root: type[DisruptError]) -> Iterator[type[DisruptError]]:
+    yield root
+    for one in root.__subclasses__():
+        yield from _classes(one)
+
+
+_BY_REASON = {one.reason: one for one in _classes(DisruptError)}
+_BY_STATUS: dict[str, type[DisruptError]] = {
+    one.status: one
+    for one in (
+        InvalidRequestError,
+        UnauthenticatedError,
+        PermissionDeniedError,
+        NotFoundError,
+        UnavailableError,
+        DeadlineExceededError,
+        UnimplementedError,
+    )
+}
+
+
+def _class_of(status: str, *, retryable: bool) -> type[DisruptError]:
+    if status == "RESOURCE_EXHAUSTED":
+        # gRPC itself says this of messages over the limit, without details
+        return OverloadedError if retryable else LimitExceededError
+    return _BY_STATUS.get(status, DisruptError)
+
+
+def _new(
+    of: type[DisruptError],
+    message: str,
+    violations: tuple[Violation, ...],
+    retry_after_s: float | None,
+    metadata: dict[str, str],
+) -> DisruptError:
+    # a class may fix its message in its constructor; the server's words are kept
+    error = of.__new__(of)
+    DisruptError.__init__(error, message, violations=violations, retry_after_s=retry_after_s)
+    error.metadata = metadata
+    return error
+
+
+def _details(error: grpc.RpcError) -> list[Any]:
+    # the stubs do not know that the pairs can be unpacked
+    for key, value in cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ()):
+        if key == _DETAILS_KEY:
+            try:
+                return list(status_pb2.Status.FromString(value).details)
+            except DecodeError:
+                return []
+    return []

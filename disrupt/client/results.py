@@ -1,0 +1,237 @@
+"""Typed answers, made from messages. Values that this version does not know are never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TypeVar
+
+from disrupt.core.media import Assurance, LowQuality, MediaKind
+from disrupt.core.transforms import IDENTITY, Dihedral, Transform
+from disrupt.errors import DisruptError
+from disrupt.hashing import ImageQuery
+from disrupt.v1 import match_pb2, types_pb2
+
+_ID_BYTES = 16
+_Enum = TypeVar("_Enum", bound=IntEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One media item near a query.
+
+    ``item_id`` is 32 hex digits. ``distance_bits`` is 0-256. ``query_transform`` is the version of
+    the query that matched, ``transform`` the version of the stored item, by ``ordinal`` of the
+    variant plan ``plan``; None where neither side knows the plan. ``kind`` is None for a kind that
+    this version does not know. ``match_id`` is an opaque proof of the answer.
+    """
+
+    item_id: str
+    bank: str
+    assurance: Assurance
+    distance_bits: int
+    kind: MediaKind | None
+    query_transform: Transform
+    transform: Transform | None
+    plan: int
+    ordinal: int
+    match_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HashAnswer:
+    """Answer to one hash: nearest first; ``truncated`` when there were more than was asked for.
+
+    ``low_quality``: the hash was too featureless to be searched, and ``matches`` means nothing.
+    ``index_cursor`` is the state of the registry that the answer includes.
+    """
+
+    matches: tuple[Match, ...]
+    truncated: bool
+    low_quality: bool
+    index_cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAnswer:
+    """Answer to one picture: nearest first. ``quality`` is its PDQ quality, 0-100.
+
+    ``low_quality``: it was too featureless to be searched, ``matches`` means nothing, and
+    ``advice`` says what can be done (otherwise empty). ``index_cursor`` is empty when nothing was
+    asked because of it.
+    """
+
+    matches: tuple[Match, ...]
+    truncated: bool
+    quality: int
+    low_quality: bool
+    advice: str
+    index_cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of a server."""
+
+    message_bytes: int
+    image_pixels: int
+    hashes_per_lookup: int
+    items_per_registration: int
+    hashes_per_item: int
+    items_per_case: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """State of the index of the process that answered, as GetIndexStatusResponse says it."""
+
+    generation: int
+    index_cursor: str
+    items: int
+    hashes: int
+    delta_hashes: int
+    tombstones: int
+    lag_ms: int
+    engine: str
+    limits: Limits
+
+
+def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[HashAnswer, ...]:
+    """Answers to the ``count`` hashes of a request, in their order."""
+    columns = response.matches
+    by_query: list[list[Match]] = [[] for _ in range(count)]
+    try:
+        for at, query in enumerate(columns.queries):
+            transform, plan, ordinal = _variant(columns.variants[at])
+            match = Match(
+                item_id=columns.item_ids[at * _ID_BYTES : (at + 1) * _ID_BYTES].hex(),
+                bank=columns.bank_names[columns.banks[at]],
+                assurance=_known(Assurance, columns.assurances[at]) or Assurance.SELF_REPORTED,
+                distance_bits=columns.distances_bits[at],
+                kind=_known(MediaKind, columns.kinds[at]),
+                query_transform=IDENTITY,
+                transform=transform,
+                plan=plan,
+                ordinal=ordinal,
+                match_id=columns.match_ids[at],
+            )
+            by_query[query].append(match)
+    except IndexError as error:
+        raise DisruptError("The server's answer has columns that do not fit together.") from error
+    truncated, low = set(response.truncated_queries), set(response.low_quality_queries)
+    return tuple(
+        HashAnswer(tuple(matches), at in truncated, at in low, response.index_cursor)
+        for at, matches in enumerate(by_query)
+    )
+
+
+def image_answer(response: match_pb2.MatchImageResponse) -> ImageAnswer:
+    """Answer to a picture that was sent."""
+    return ImageAnswer(
+        tuple(_match(one) for one in response.matches),
+        response.truncated,
+        response.low_quality.quality if response.HasField("low_quality") else response.quality,
+        response.HasField("low_quality"),
+        response.low_quality.advice,
+        response.index_cursor,
+    )
+
+
+def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int) -> ImageAnswer:
+    """One answer from those to a picture's versions: each item once, by its nearest version."""
+    nearest: dict[str, Match] = {}
+    for answer, (_, transform) in zip(answers, query.hashes, strict=True):
+        for match in answer.matches:
+            known = nearest.get(match.item_id)
+            if known is None or match.distance_bits < known.distance_bits:
+                nearest[match.item_id] = replace(match, query_transform=transform)
+    matches = sorted(nearest.values(), key=lambda match: match.distance_bits)
+    return ImageAnswer(
+        tuple(matches[:max_matches]),
+        len(matches) > max_matches or any(answer.truncated for answer in answers),
+        query.quality,
+        low_quality=False,
+        advice="",
+        index_cursor=answers[0].index_cursor,
+    )
+
+
+def low_quality(found: LowQuality) -> ImageAnswer:
+    """Answer to a picture that was found too featureless here."""
+    return ImageAnswer(
+        matches=(),
+        truncated=False,
+        quality=found.quality,
+        low_quality=True,
+        advice=found.advice,
+        index_cursor="",
+    )
+
+
+def index_status(response: match_pb2.GetIndexStatusResponse) -> IndexStatus:
+    """State of an index."""
+    limits = response.limits
+    return IndexStatus(
+        generation=response.generation,
+        index_cursor=response.index_cursor,
+        items=response.items,
+        hashes=response.hashes,
+        delta_hashes=response.delta_hashes,
+        tombstones=response.tombstones,
+        lag_ms=response.lag_ms,
+        engine=response.engine,
+        limits=Limits(
+            message_bytes=limits.message_bytes,
+            image_pixels=limits.image_pixels,
+            hashes_per_lookup=limits.hashes_per_lookup,
+            items_per_registration=limits.items_per_registration,
+            hashes_per_item=limits.hashes_per_item,
+            items_per_case=limits.items_per_case,
+        ),
+    )
+
+
+def in_order(parts: Sequence[tuple[HashAnswer, ...]]) -> tuple[HashAnswer, ...]:
+    """Answers of the parts of a batch as the answers of the batch."""
+    return tuple(answer for part in parts for answer in part)
+
+
+def _match(message: match_pb2.Match) -> Match:
+    transform, plan, ordinal = _variant(message.variant)
+    return Match(
+        item_id=message.item_id.hex(),
+        bank=message.bank,
+        assurance=_known(Assurance, message.assurance) or Assurance.SELF_REPORTED,
+        distance_bits=message.distance_bits,
+        kind=_known(MediaKind, message.kind),
+        query_transform=_transform(message.query_transform),
+        transform=transform,
+        plan=plan,
+        ordinal=ordinal,
+        match_id=message.match_id,
+    )
+
+
+def _variant(message: types_pb2.Variant) -> tuple[Transform | None, int, int]:
+    transform = _transform(message.transform) if message.HasField("transform") else None
+    return transform, message.plan, message.ordinal
+
+
+def _transform(message: types_pb2.Transform) -> Transform:
+    return Transform(
+        _known(Dihedral, message.dihedral) or Dihedral.IDENTITY,
+        message.crop_left_permille,
+        message.crop_top_permille,
+        message.crop_right_permille,
+        message.crop_bottom_permille,
+        message.rotation_millidegrees,
+        message.scale_side_px,
+    )
+
+
+def _known(of: type[_Enum], number: int) -> _Enum | None:
+    try:
+        return of(number)
+    except ValueError:
+        return None

@@ -1,0 +1,66 @@
+"""When a failed call is tried again: with jitter, and within its deadline."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from disrupt.errors import DisruptError, OverloadedError, SnapshotRefusedError, UnavailableError
+
+_RETRYABLE = (UnavailableError, OverloadedError, SnapshotRefusedError)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a call is tried, and after which pauses.
+
+    The pause doubles from ``first_pause_s`` up to ``longest_pause_s``, each shortened at random by
+    up to half.
+    """
+
+    attempts: int = 6
+    first_pause_s: float = 0.2
+    longest_pause_s: float = 5.0
+
+
+class Attempts:
+    """The attempts of one call that may take ``timeout_s`` in all. For one thread."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        timeout_s: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._jitter = jitter
+        self._ends_at_s = clock() + timeout_s
+        self._failed = 0
+
+    def remaining_s(self) -> float:
+        """Time left for this attempt."""
+        return max(0.0, self._ends_at_s - self._clock())
+
+    def pause_s(self, error: DisruptError) -> float:
+        """Time to wait before the next attempt. Raises ``error`` where there is none.
+
+        The server's RetryInfo is the least; jitter comes on top of it, so that its callers do not
+        return all at once. Limits and a full disk are no reasons to try again.
+        """
+        self._failed += 1
+        backoff_s = min(
+            self._policy.longest_pause_s, self._policy.first_pause_s * 2.0 ** (self._failed - 1)
+        )
+        pause_s = max(0.0, error.retry_after_s or 0.0) + backoff_s * (1 - self._jitter() / 2)
+        if (
+            not isinstance(error, _RETRYABLE)
+            or self._failed >= self._policy.attempts
+            or pause_s >= self.remaining_s()
+        ):
+            raise error
+        return pause_s

@@ -1,0 +1,151 @@
+"""The client for threads."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self, TypeVar
+
+import grpc
+
+from disrupt.client import requests, results
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call
+from disrupt.client.connection import DEFAULT_SERVER, connect
+from disrupt.client.pictures import read_picture
+from disrupt.client.requests import MAX_MATCHES, HashBatch, Lookup
+from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
+from disrupt.client.retries import RetryPolicy
+from disrupt.core.media import LowQuality, Profile
+from disrupt.hashing import hash_image
+from disrupt.v1 import match_pb2
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class MatchClient:
+    """Looks hashes and pictures up. Safe to use from several threads; to be closed, or a context.
+
+    ``server`` is ``HOST:PORT``: plaintext on loopback, TLS everywhere else; ``tls_ca`` (PEM bytes
+    or a path) names the authorities to trust instead of the system's. Calls take turns on
+    ``connections`` TCP connections, each of which one worker of the server answers. A call may take
+    ``timeout_s``, its retries included; each part of a batch that is split is a call. Every method
+    raises classes of disrupt.errors only.
+    """
+
+    def __init__(
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        key: str,
+        tls_ca: bytes | str | Path | None = None,
+        connections: int = CONNECTIONS,
+        timeout_s: float = TIMEOUT_S,
+        retries: RetryPolicy | None = None,
+    ) -> None:
+        self._connection = connect(server, key, tls_ca)
+        self._timeout_s = timeout_s
+        self._retries = retries or RetryPolicy()
+        self._channels = [self._connection.open() for _ in range(max(1, connections))]
+        self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
+        self._hashes_per_lookup = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for channel in self._channels:
+            channel.close()
+
+    def match_hashes(
+        self,
+        batch: HashBatch,
+        *,
+        profile: Profile = Profile.UNKNOWN,
+        qualities: Sequence[int] | None = None,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+    ) -> tuple[HashAnswer, ...]:
+        """Answers to hashes, in their order.
+
+        ``batch`` are values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed;
+        more than the server's limit are asked in parts, at once on all connections. ``qualities``
+        are PDQ qualities of 0-100: hashes of 49 and below are then answered ``low_quality``.
+        ``max_distance_bits`` is inclusive, None is each bank's own; ``max_matches`` are media items
+        per hash, 1-1000, nearest first; ``banks`` are names, empty for all that the key may search.
+        """
+        lookup = Lookup(max_distance_bits, max_matches, banks)
+        packed = requests.pack(batch)
+        parts = requests.match_hashes(
+            packed,
+            most=self._most_hashes(len(packed)),
+            profile=profile,
+            qualities=qualities,
+            lookup=lookup,
+        )
+        if len(parts) <= 1:
+            return results.in_order([self._part(part) for part in parts])
+        with ThreadPoolExecutor(len(self._channels)) as threads:
+            return results.in_order(list(threads.map(self._part, parts)))
+
+    def match_image(
+        self,
+        picture: bytes | str | os.PathLike[str],
+        *,
+        hash_locally: bool = True,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+    ) -> ImageAnswer:
+        """Answer to a picture: the bytes of a JPEG, PNG or WebP file, or its path.
+
+        It is hashed here, in this process, and does not leave it: private, and cheap for the
+        server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
+        memory. The rest as for ``match_hashes``. InvalidMediaError for what is no picture.
+        """
+        lookup = Lookup(max_distance_bits, max_matches, banks)
+        data = read_picture(picture)
+        if not hash_locally:
+            request = requests.match_image(data, lookup)
+            return results.image_answer(self._call(lambda stub: stub.MatchImage, request))
+        query = hash_image(data)
+        if isinstance(query, LowQuality):
+            return results.low_quality(query)
+        answers = [self._part(part) for part in requests.match_query(query, lookup)]
+        return results.merged(query, results.in_order(answers), max_matches=max_matches)
+
+    def index_status(self) -> IndexStatus:
+        """State and limits of the index of the process that answers."""
+        request = match_pb2.GetIndexStatusRequest()
+        return results.index_status(self._call(lambda stub: stub.GetIndexStatus, request))
+
+    def _most_hashes(self, packed_bytes: int) -> int:
+        if not self._hashes_per_lookup and packed_bytes > requests.SMALL_BATCH_BYTES:
+            self._hashes_per_lookup = self.index_status().limits.hashes_per_lookup
+        return self._hashes_per_lookup or requests.SMALL_BATCH
+
+    def _part(self, request: match_pb2.MatchHashesRequest) -> tuple[HashAnswer, ...]:
+        response = self._call(lambda stub: stub.MatchHashes, request)
+        return results.hash_answers(response, requests.count(request))
+
+    def _call(
+        self,
+        method: Callable[[MatchServiceStub], grpc.UnaryUnaryMultiCallable[_Request, _Response]],
+        request: _Request,
+    ) -> _Response:
+        return call(
+            lambda: method(next(self._stubs)),
+            request,
+            connection=self._connection,
+            timeout_s=self._timeout_s,
+            retries=self._retries,
+        )

@@ -1,0 +1,112 @@
+"""What the commands share: how to reach the server, and how to print what is not to be trusted."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from disrupt.client.connection import DEFAULT_SERVER
+from disrupt.errors import ConfigurationError, DisruptError
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SOME_REJECTED = 3
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server that a command talks to."""
+
+    server: str
+    key: str = field(repr=False)
+    tls_ca: Path | None
+
+
+def connection_options(
+    *, server: str, key_file: str, tls_ca: str, no_key: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Options ``--server``, ``--key-file`` and ``--tls-ca`` with these texts, as one ``target``.
+
+    The key is never an argument: the process list would show it to everybody on the machine.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @click.option(
+            "--server",
+            envvar="DISRUPT_SERVER",
+            default=DEFAULT_SERVER,
+            show_default=True,
+            show_envvar=True,
+            help=server,
+        )
+        @click.option("--key-file", type=_FILE, help=key_file)
+        @click.option("--tls-ca", type=_FILE, help=tls_ca)
+        @functools.wraps(command)
+        def with_target(
+            *args: object,
+            server: str,
+            key_file: Path | None,
+            tls_ca: Path | None,
+            **options: object,
+        ) -> None:
+            command(*args, target=Target(server, _key(key_file, no_key), tls_ca), **options)
+
+        return with_target
+
+    return decorate
+
+
+def clean(text: str) -> str:
+    """Text of unknown origin, fit for a terminal: whatever is no printable character is escaped."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def exit_code(error: DisruptError) -> int:
+    """Exit code of a command that ends with this error."""
+    return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED
+
+
+def output() -> Console:
+    """Standard output. Lines are not broken when no terminal reads them."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+
+
+def print_json(value: object) -> None:
+    """One line of JSON."""
+    click.echo(json.dumps(value))
+
+
+def with_progress(items: Iterable[_Item], count: int, description: str) -> Iterable[_Item]:
+    """The items, with a bar on standard error where somebody waits for several."""
+    console = Console(stderr=True)
+    hidden = count < 2 or not console.is_terminal  # noqa: PLR2004 several
+    return track(items, description, total=count, console=console, transient=True, disable=hidden)
+
+
+def _key(file: Path | None, no_key: str) -> str:
+    if file is None:
+        key = os.environ.get("DISRUPT_KEY", "")
+    else:
+        try:
+            key = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            key = ""
+    if not key.strip():
+        raise click.UsageError(no_key)
+    return key.strip()
