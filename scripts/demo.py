@@ -1,22 +1,21 @@
-"""The main job, end to end, with the commands that people use: every line says what was expected and what came."""
+"""The main job, end to end, with the commands that people use.
+
+Every line of the table says what was expected and what came.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import skimage
 import sklearn
@@ -24,451 +23,262 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
 from disrupt.client import MatchClient
 
-BIN = Path(sys.executable).parent
 SKIMAGE = Path(skimage.__file__).parent / "data"
 SKLEARN = Path(sklearn.__file__).parent / "datasets" / "images"
 
-KEPT_CASE = [
-    *(
-        SKIMAGE / name
-        for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
-    ),
+KEPT = [
+    *(SKIMAGE / name for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")),
     *(SKLEARN / name for name in ("china.jpg", "flower.jpg")),
 ]
-WITHDRAWN_CASE = [SKIMAGE / name for name in ("camera.png", "motorcycle_left.png")]
+WITHDRAWN = [SKIMAGE / name for name in ("camera.png", "motorcycle_left.png")]
 UNRELATED = [
     SKIMAGE / name
-    for name in (
-        "hubble_deep_field.jpg",
-        "coins.png",
-        "moon.png",
-        "brick.png",
-        "gravel.png",
-    )
+    for name in ("hubble_deep_field.jpg", "coins.png", "moon.png", "brick.png", "gravel.png")
 ]
 
-READY_TIMEOUT_S = 60
-WITHIN_S = 1.0
-"""How long a registration or withdrawal may take to reach matching."""
-
-console = Console(width=None if sys.stdout.isatty() else 110)
+REACHES_MATCHING_WITHIN_S = 1.0
+GIVE_UP_AFTER_S = 10.0
+NOTHING = "no match"
 
 
 @dataclass
 class Report:
-    """The lines shown, and whether all of them came out as expected."""
+    """The lines shown, and how many of them differ."""
 
-    table: Table = field(
-        default_factory=lambda: Table(title="Disrupt, end to end", title_justify="left")
-    )
+    table: Table = field(default_factory=lambda: Table(title="Disrupt, end to end"))
     differing: int = 0
 
     def __post_init__(self) -> None:
-        """Name the columns."""
-        for column in ("step", "what", "expected", "got", "bits apart"):
-            self.table.add_column(
-                column, justify="right" if column == "bits apart" else "left"
-            )
+        for column in ("step", "what", "expected", "got"):
+            self.table.add_column(column)
+        self.table.add_column("bits apart", justify="right")
         self.table.add_column("")
 
-    def line(
-        self, step: str, what: str, expected: str, got: str, distance: int | None = None
-    ) -> None:
+    def line(self, step: str, what: str, expected: str, got: str, distance: str = "") -> None:
         """Add a line; it is right when expected and got are the same words."""
         right = expected == got
         self.differing += not right
         mark = "[green]ok[/]" if right else "[bold red]DIFFERS[/]"
-        self.table.add_row(
-            step, what, expected, got, "" if distance is None else str(distance), mark
-        )
+        self.table.add_row(step, what, expected, got, distance, mark)
 
 
-@dataclass
-class Server:
-    """The real server, as a process of its own."""
+@dataclass(frozen=True)
+class Case:
+    """One registered case: the number and PIN of its person, and photographs by item id."""
 
-    data_dir: Path
-    process: subprocess.Popen[str]
-    address: str
-
-    @classmethod
-    def start(cls, data_dir: Path, listen: str = "127.0.0.1:0") -> Server:
-        """Start it and wait for its ready line."""
-        with (data_dir.parent / "server.log").open("a") as log:
-            process = subprocess.Popen(
-                [
-                    BIN / "disrupt",
-                    "serve",
-                    "--data-dir",
-                    data_dir,
-                    "--listen",
-                    listen,
-                    "--workers",
-                    "2",
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
-        watchdog = threading.Timer(READY_TIMEOUT_S, process.kill)
-        watchdog.start()
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        watchdog.cancel()
-        if not ready.startswith("Disrupt is ready on "):
-            sys.exit(
-                f"The server did not start; its log is {data_dir.parent / 'server.log'}"
-            )
-        return cls(data_dir, process, ready.split()[-1])
-
-    def kill(self) -> None:
-        """As a power cut would: SIGKILL, no farewell."""
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        """Politely."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=READY_TIMEOUT_S)
+    number: str
+    pin: str
+    photos: dict[str, Path]
 
 
-def run(*command: str | Path, **env: str) -> str:
-    """Run one of the project's commands and give its standard output; its failure ends the demo."""
-    done = subprocess.run(
-        [BIN / str(command[0]), *command[1:]],
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        words = " ".join(str(word) for word in command)
-        sys.exit(
-            f"`{words}` failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}"
-        )
-    return done.stdout
+@dataclass(frozen=True)
+class Lookup:
+    """One question to the server: a file, and the photograph that it should be found as."""
+
+    what: str
+    file: Path
+    expected: str = NOTHING
 
 
-def edited_copies(photo: Path, into: Path) -> Iterator[tuple[str, Path]]:
-    """Copies as people re-upload them: (edit, file)."""
-    with Image.open(photo) as opened:
-        picture = opened.convert("RGB")
+def edited_copies(photos: Iterable[Path], into: Path) -> Iterator[Lookup]:
+    """Copies as people upload them again."""
+    turned = Image.Exif()
+    turned[0x0112] = 6  # orientation: the camera was held on its side
 
-    def save(edit: str, copy: Image.Image, **options: Any) -> tuple[str, Path]:
-        path = into / f"{photo.stem}-{edit.replace(' ', '-')}.jpg"
-        copy.save(path, **options)
-        return edit, path
-
-    yield save(
-        "resized",
-        picture.resize((picture.width * 3 // 5, picture.height * 3 // 5)),
-        quality=90,
-    )
-    yield save("JPEG q40", picture, quality=40)
-    yield save("grey", picture.convert("L"), quality=85)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held on its side: turn by 90° to show
-    yield save(
-        "EXIF rotated",
-        picture.transpose(Image.Transpose.ROTATE_90),
-        quality=90,
-        exif=exif,
-    )
-
-
-def look_up(
-    server: Server, key: str, files: list[Path]
-) -> list[tuple[str, int] | None]:
-    """Nearest item and its distance for each file, or None, as `disrupt match --json` answers."""
-    lines = run(
-        "disrupt",
-        "match",
-        "--json",
-        "--server",
-        server.address,
-        *files,
-        DISRUPT_KEY=key,
-    ).splitlines()
-    answers = []
-    for line in lines:
-        answer = json.loads(line)
-        if answer["error"]:
-            sys.exit(f"{answer['input']}: {answer['error']}")
-        nearest = answer["matches"][:1]
-        answers.append(
-            (nearest[0]["item"], nearest[0]["distance"]) if nearest else None
-        )
-    return answers
-
-
-def ask(
-    report: Report,
-    step: str,
-    server: Server,
-    key: str,
-    lookups: list[tuple[str, Path]],
-    expected: list[str | None],
-    names: dict[str, str],
-) -> None:
-    """Look files up and report each against the expected item."""
-    answers = look_up(server, key, [path for _, path in lookups])
-    for (what, _), want, got in zip(lookups, expected, answers, strict=True):
-        report.line(
-            step,
-            what,
-            names[want] if want else "no match",
-            names.get(got[0], "another item") if got else "no match",
-            got[1] if got else None,
-        )
-
-
-def submit(server: Server, key: str, photos: list[Path]) -> tuple[str, str, list[str]]:
-    """Register photographs as one case: its number, PIN and item ids."""
-    answer = json.loads(
-        run(
-            "disrupt",
-            "submit",
-            "--json",
-            "--age",
-            "adult",
-            "--server",
-            server.address,
-            *photos,
-            DISRUPT_KEY=key,
-        )
-    )
-    if answer["rejected"]:
-        sys.exit(f"rejected: {answer['rejected']}")
-    return answer["case"], answer["pin"], [item["item"] for item in answer["items"]]
-
-
-def rebuild_under_load(report: Report, server: Server, key: str, photo: Path) -> None:
-    """Rebuild the index offline while lookups go on; the server takes the new snapshot up by itself."""
-    stop = threading.Event()
-    answers: list[bool] = []
-    with MatchClient(server.address, key=key) as client:
-        before = client.index_status().generation
-
-        def keep_asking() -> None:
-            while not stop.is_set():
-                answers.append(bool(client.match_image(photo).matches))
-
-        asking = threading.Thread(target=keep_asking)
-        asking.start()
-        run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
-        deadline = time.monotonic() + 10
-        while (
-            client.index_status().generation <= before and time.monotonic() < deadline
+    for photo in photos:
+        with Image.open(photo) as opened:
+            picture = opened.convert("RGB")
+        size = (picture.width * 3 // 5, picture.height * 3 // 5)
+        on_its_side = picture.transpose(Image.Transpose.ROTATE_90)
+        for edit, copy, quality, exif in (
+            ("resized", picture.resize(size), 90, Image.Exif()),
+            ("JPEG q40", picture, 40, Image.Exif()),
+            ("grey", picture.convert("L"), 85, Image.Exif()),
+            ("EXIF rotated", on_its_side, 90, turned),
         ):
-            time.sleep(0.05)
-        after = client.index_status().generation
-        stop.set()
-        asking.join()
-    found = f"all of {len(answers)} lookups answered, all found"
-    report.line(
-        "rebuild",
-        "generation taken up",
-        f"newer than {before}",
-        f"newer than {before}" if after > before else str(after),
-    )
-    report.line(
-        "rebuild",
-        "lookups meanwhile",
-        found,
-        found if answers and all(answers) else f"{answers.count(False)} lost",
-    )
-    verified = subprocess.run(
-        [BIN / "disrupt-index", "verify", "--data-dir", server.data_dir],
-        check=False,
-        capture_output=True,
-    )
-    report.line(
-        "rebuild",
-        "disrupt-index verify",
-        "index = registry",
-        "index = registry" if not verified.returncode else "different",
+            path = into / f"{photo.stem}-{edit.replace(' ', '-')}.jpg"
+            copy.save(path, quality=quality, exif=exif)
+            yield Lookup(f"{photo.stem}, {edit}", path, photo.stem)
+
+
+def submit(server: Deployment, key: str, photos: list[Path]) -> Case:
+    """Register photographs as one case: hashed by the command, which sends only hashes."""
+    options = ("--json", "--age", "adult", "--server", server.address)
+    answer = json.loads(run("disrupt", "submit", *options, *photos, DISRUPT_KEY=key))
+    by_name = {str(photo): photo for photo in photos}
+    return Case(
+        answer["case"],
+        answer["pin"],
+        {item["item"]: by_name[item["input"]] for item in answer["items"]},
     )
 
 
-def withdraw(
-    report: Report,
-    server: Server,
-    keys: tuple[str, str],
-    case: str,
-    pin: str,
-    photo: Path,
-) -> None:
+@dataclass(frozen=True)
+class Platform:
+    """A platform with a key of its own, which knows the cases only by their item ids."""
+
+    server: Deployment
+    key: str
+    names: dict[str, str]
+
+    def ask(self, report: Report, step: str, lookups: Iterable[Lookup]) -> None:
+        """Look files up with `disrupt match` and report each answer."""
+        asked = list(lookups)
+        files = [lookup.file for lookup in asked]
+        options = ("--json", "--server", self.server.address)
+        lines = run("disrupt", "match", *options, *files, DISRUPT_KEY=self.key).splitlines()
+        for lookup, line in zip(asked, lines, strict=True):
+            answer = json.loads(line)
+            nearest = answer["matches"][0] if answer["matches"] else None
+            got = self.names.get(nearest["item"], "unknown item") if nearest else NOTHING
+            if answer["error"]:
+                got = answer["error"]["message"]
+            distance = str(nearest["distance"]) if nearest else ""
+            report.line(step, lookup.what, lookup.expected, got, distance)
+
+    def client(self) -> MatchClient:
+        """The same through the Python SDK."""
+        return MatchClient(self.server.address, key=self.key)
+
+
+def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: Lookup) -> None:
     """Withdraw a case and wait until it stops matching."""
-    register_key, match_key = keys
-    with MatchClient(server.address, key=match_key) as client:
+    server = platform.server.address
+    with platform.client() as client:
         run(
             "disrupt",
-            "withdraw",
-            case,
-            "--server",
-            server.address,
-            DISRUPT_KEY=register_key,
-            DISRUPT_PIN=pin,
+            *("withdraw", case.number, "--server", server),
+            DISRUPT_KEY=key,
+            DISRUPT_PIN=case.pin,
         )
         started = time.monotonic()
-        while client.match_image(photo).matches and time.monotonic() < started + 10:
+        while client.match_image(lookup.file).matches:
+            if time.monotonic() > started + GIVE_UP_AFTER_S:
+                break
             time.sleep(0.02)
         took_s = time.monotonic() - started
-    words = f"stops matching within {WITHIN_S:g} s"
-    report.line(
-        "withdraw",
-        f"case {case}",
-        words,
-        words if took_s <= WITHIN_S else f"after {took_s:.1f} s",
-    )
+    expected = f"stops matching within {REACHES_MATCHING_WITHIN_S:g} s"
+    got = expected if took_s <= REACHES_MATCHING_WITHIN_S else f"took {took_s:.1f} s"
+    report.line("withdraw", f"case {case.number}", expected, got)
 
 
-def demo(work: Path, *, serve: bool) -> int:
-    """Do all of it in one folder; the exit code."""
-    data_dir, copies = work / "data", work / "copies"
-    copies.mkdir()
-    report = Report()
-    started = time.monotonic()
-    server = Server.start(data_dir)
+def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
+    """Rebuild the index offline while lookups go on; the server takes the new snapshot up."""
+    stop = threading.Event()
+    found: list[bool] = []
+
+    def keep_asking(client: MatchClient) -> None:
+        while not stop.is_set():
+            found.append(bool(client.match_image(lookup.file).matches))
+
+    data_dir = platform.server.data_dir
+    with platform.client() as client:
+        before = client.index_status().generation
+        asking = threading.Thread(target=keep_asking, args=[client])
+        asking.start()
+        try:
+            run("disrupt-index", "rebuild", "--data-dir", data_dir)
+            deadline = time.monotonic() + GIVE_UP_AFTER_S
+            while client.index_status().generation == before and time.monotonic() < deadline:
+                time.sleep(0.05)
+            after = client.index_status().generation
+        finally:
+            stop.set()
+            asking.join()
+    report.line("rebuild", "snapshot", f"generation {before + 1}", f"generation {after}")
+    asked = f"{len(found)} answered and found"
+    got = asked if found and all(found) else f"{found.count(False)} not found"
+    report.line("rebuild", "lookups meanwhile", asked, got)
+    equal = "index equals registry"
     try:
-        secrets = {
-            name: json.loads(
-                run(
-                    "disrupt",
-                    "keys",
-                    "create",
-                    name,
-                    "--right",
-                    right,
-                    "--json",
-                    "--data-dir",
-                    data_dir,
-                )
-            )["secret"]
-            for name, right in (("helpline", "register"), ("platform", "match"))
-        }
-        platform, helpline = secrets["platform"], secrets["helpline"]
+        run("disrupt-index", "verify", "--data-dir", data_dir)
+        got = equal
+    except CommandFailedError as failure:
+        got = str(failure)
+    report.line("rebuild", "disrupt-index verify", equal, got)
 
-        kept, _, kept_items = submit(server, helpline, KEPT_CASE)
-        gone, gone_pin, gone_items = submit(server, helpline, WITHDRAWN_CASE)
-        names = dict(
-            zip(
-                kept_items + gone_items,
-                (p.stem for p in KEPT_CASE + WITHDRAWN_CASE),
-                strict=True,
-            )
-        )
-        for case, photos, items in (
-            (kept, KEPT_CASE, kept_items),
-            (gone, WITHDRAWN_CASE, gone_items),
-        ):
-            registered = f"{len(items)} registered by hash"
-            report.line(
-                "register",
-                f"case {case}",
-                f"{len(photos)} registered by hash",
-                registered,
-            )
 
-        def edits_of(photos: list[Path]) -> list[tuple[str, Path]]:
-            return [
-                (f"{photo.stem}, {edit}", copy)
-                for photo in photos
-                for edit, copy in edited_copies(photo, copies)
-            ]
+def leave_running(platform: Platform, helpline_key: str, copy: Path) -> None:
+    """Say how to go on."""
+    server, data_dir = platform.server.address, platform.server.data_dir
+    print(f"""
+The server goes on at {server}; its data is in {data_dir}.
+A platform's key: {platform.key}
+A helpline's key: {helpline_key}
 
-        per_photo = len(edits_of(WITHDRAWN_CASE[:1]))
-        kept_copies, gone_copies = edits_of(KEPT_CASE), edits_of(WITHDRAWN_CASE)
-        unrelated = [(f"{photo.stem}, unrelated", photo) for photo in UNRELATED]
-        kept_answers: list[str | None] = [
-            item for item in kept_items for _ in range(per_photo)
-        ]
-        gone_answers: list[str | None] = [
-            item for item in gone_items for _ in range(per_photo)
-        ]
-        nothing: list[str | None] = [None] * len(gone_copies + unrelated)
+Try, after `source {BIN / "activate"}`:
+  DISRUPT_SERVER={server} DISRUPT_KEY={platform.key} disrupt match {copy}
+  DISRUPT_SERVER={server} DISRUPT_KEY={helpline_key} disrupt submit --age adult {UNRELATED[0]}
+  disrupt-index stats --data-dir {data_dir}
 
-        ask(
-            report, "look up", server, platform, kept_copies + gone_copies + unrelated,
-            kept_answers + gone_answers + nothing[: len(unrelated)], names,
-        )  # fmt: skip
-        withdraw(
-            report, server, (helpline, platform), gone, gone_pin, gone_copies[0][1]
-        )
-        ask(
-            report,
-            "after withdrawal",
-            server,
-            platform,
-            gone_copies,
-            nothing[: len(gone_copies)],
-            names,
-        )
+Stop it with: kill {platform.server.process.pid}""")
 
-        server.kill()
-        server = Server.start(data_dir)
-        again = [*kept_copies[::per_photo], *gone_copies[::per_photo], *unrelated]
-        expected = [*kept_items, *nothing[: len(gone_items) + len(unrelated)]]
-        ask(report, "after SIGKILL", server, platform, again, expected, names)
 
-        rebuild_under_load(report, server, platform, kept_copies[0][1])
-        ask(report, "after rebuild", server, platform, again, expected, names)
+def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
+    """Do all of it in one folder; the exit code. ``stack`` stops the server in the end."""
+    started = time.monotonic()
+    report = Report()
+    copies = work / "copies"
+    copies.mkdir()
 
-        console.print(report.table)
-        took_s = time.monotonic() - started
-        if report.differing:
-            console.print(
-                f"[bold red]{report.differing} of {report.table.row_count} lines differ.[/]"
-            )
-            return 1
-        console.print(
-            f"All {report.table.row_count} lines as expected, in {took_s:.1f} s."
-        )
-        if serve:
-            leave_running(server, platform, helpline, kept_copies[1][1])
-            return 0
-    finally:
-        if not serve or report.differing or sys.exc_info()[0]:
-            with contextlib.suppress(ProcessLookupError):
-                server.stop()
+    server = Deployment.start(work / "data")
+    stack.callback(server.stop)
+    helpline_key = server.make_key("helpline", "register")
+    platform_key = server.make_key("platform", "match")
+
+    kept, gone = (submit(server, helpline_key, photos) for photos in (KEPT, WITHDRAWN))
+    for case, photos in ((kept, KEPT), (gone, WITHDRAWN)):
+        expected, got = (f"{len(some)} photographs, by hash" for some in (photos, case.photos))
+        report.line("register", f"case {case.number}", expected, got)
+    names = {item: photo.stem for item, photo in (kept.photos | gone.photos).items()}
+    platform = Platform(server, platform_key, names)
+
+    kept_copies = list(edited_copies(KEPT, copies))
+    gone_copies = list(edited_copies(WITHDRAWN, copies))
+    unrelated = [Lookup(f"{photo.stem}, unrelated", photo) for photo in UNRELATED]
+    no_longer = [Lookup(lookup.what, lookup.file) for lookup in gone_copies]
+    again = [*kept_copies[::4], *no_longer[::4], *unrelated]
+
+    platform.ask(report, "look up", [*kept_copies, *gone_copies, *unrelated])
+    withdraw(report, platform, helpline_key, gone, gone_copies[0])
+    platform.ask(report, "after withdrawal", no_longer)
+
+    server.kill()
+    server = Deployment.start(server.data_dir)
+    stack.callback(server.stop)
+    platform = Platform(server, platform_key, names)
+    platform.ask(report, "after SIGKILL", again)
+    rebuild(report, platform, kept_copies[0])
+    platform.ask(report, "after rebuild", again)
+
+    Console(width=None if sys.stdout.isatty() else 120).print(report.table)
+    if report.differing:
+        print(f"{report.differing} of {report.table.row_count} lines differ.")
+        return 1
+    took_s = time.monotonic() - started
+    print(f"All {report.table.row_count} lines came out as expected, in {took_s:.1f} s.")
+    if serve:
+        leave_running(platform, helpline_key, kept_copies[1].file)
+        stack.pop_all()
     return 0
 
 
-def leave_running(server: Server, platform: str, helpline: str, copy: Path) -> None:
-    """Say how to go on."""
-    print(f"""
-The server goes on at {server.address}; its data is in {server.data_dir}.
-A platform's key: {platform}
-A helpline's key: {helpline}
-
-Try, after `source {BIN / "activate"}`:
-  DISRUPT_SERVER={server.address} DISRUPT_KEY={platform} disrupt match {copy}
-  DISRUPT_SERVER={server.address} DISRUPT_KEY={helpline} disrupt submit --age adult {UNRELATED[0]}
-  disrupt-index stats --data-dir {server.data_dir}
-
-Stop it with: kill {server.process.pid}""")
-
-
 def main() -> int:
-    """Parse the arguments and run in a folder of its own, removed unless the server goes on in it."""
+    """Run in a folder of its own, removed at the end unless the server goes on in it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--serve",
-        action="store_true",
-        help="leave the server running, and say what to try",
-    )
+    parser.add_argument("--serve", action="store_true", help="leave the server running")
     serve = parser.parse_args().serve
     work = Path(tempfile.mkdtemp(prefix="disrupt-demo-"))
-    code = 1
-    try:
-        code = demo(work, serve=serve)
-    finally:
-        if not (serve and code == 0):
-            shutil.rmtree(work, ignore_errors=True)
-    return code
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        try:
+            return demo(work, stack, serve=serve)
+        except CommandFailedError as failure:
+            print(failure, file=sys.stderr)
+            return 1
 
 
 if __name__ == "__main__":

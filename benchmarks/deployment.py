@@ -1,0 +1,96 @@
+"""A real server in processes of its own, driven by the commands that operators use."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+BIN = Path(sys.executable).parent
+"""Where the commands of this environment are."""
+
+READY_TIMEOUT_S = 60
+_READY = "Disrupt is ready on "
+
+
+class CommandFailedError(RuntimeError):
+    """A command of the project did not exit with 0; the message holds what it printed."""
+
+
+def run(command: str, *arguments: str | Path, **environment: str) -> str:
+    """Standard output of a command of the project; CommandFailedError unless it exits with 0."""
+    done = subprocess.run(
+        [BIN / command, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        words = " ".join(map(str, [command, *arguments]))
+        raise CommandFailedError(
+            f"`{words}` failed with exit code {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
+    return done.stdout
+
+
+@dataclass
+class Deployment:
+    """A running server: data directory, supervisor process, address. Its log lies beside the directory."""
+
+    data_dir: Path
+    process: subprocess.Popen[str]
+    address: str
+
+    @classmethod
+    def start(
+        cls,
+        data_dir: Path,
+        *options: str,
+        listen: str = "127.0.0.1:0",
+        workers: int = 2,
+        wrapper: tuple[str | Path, ...] = (),
+    ) -> Self:
+        """Start it and wait until it is ready; ``wrapper`` is a command to run it under."""
+        log_path = data_dir.with_name(f"{data_dir.name}.log")
+        command = [
+            *wrapper,
+            *(BIN / "disrupt", "serve", "--data-dir", data_dir),
+            *("--listen", listen, "--workers", str(workers), *options),
+        ]
+        with log_path.open("a") as log:
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
+        watchdog = threading.Timer(READY_TIMEOUT_S, process.kill)
+        watchdog.start()
+        ready = process.stdout.readline() if process.stdout else ""
+        watchdog.cancel()
+        if not ready.startswith(_READY):
+            process.kill()
+            raise CommandFailedError(
+                f"The server did not start. Its log, {log_path}:\n{log_path.read_text()}"
+            )
+        return cls(data_dir, process, ready.removeprefix(_READY).strip())
+
+    def make_key(self, name: str, right: str) -> str:
+        """Secret of a new key with one right, for all banks."""
+        arguments = ("create", name, "--right", right, "--json", "--data-dir", self.data_dir)
+        secret: str = json.loads(run("disrupt", "keys", *arguments))["secret"]
+        return secret
+
+    def kill(self) -> None:
+        """As a power cut would: SIGKILL to all of its processes, no farewell."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code once all calls in flight are answered."""
+        self.process.terminate()
+        return self.process.wait(timeout=READY_TIMEOUT_S)
