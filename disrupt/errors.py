@@ -111,7 +111,7 @@ class CaseRefusedError(NotFoundError):
 
 
 class RequestIdReusedError(DisruptError):
-    """The request id was used before, with other content."""
+    """The request id was used before: with other content, or for what was withdrawn since."""
 
     status = "ALREADY_EXISTS"
     reason = "REQUEST_ID_REUSED"

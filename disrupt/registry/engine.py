@@ -22,6 +22,7 @@ _WRITER_BUSY_TIMEOUT_S = 1.0
 
 # Full disk; over a quota or file size limit; no room for the -shm file.
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
+_CODE = "sqlite_errorcode"
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
@@ -107,14 +108,14 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise _translate(error) from error
+        code = getattr(error.orig if isinstance(error, DBAPIError) else error, _CODE, None)
+        # Python's own errors have no code, and quote what they could not read: not to be kept
+        raise _translate(error, code) from (None if code is None else error)
 
 
-def _translate(error: SQLAlchemyError | sqlite3.Error) -> DisruptError:
+def _translate(error: Exception, code: int | None) -> DisruptError:
     if isinstance(error, IntegrityError):
         return UnavailableError("A number drawn at random is taken already. Try again.")
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    code = cause.sqlite_errorcode if isinstance(cause, sqlite3.Error) else None
     if code in _FULL:
         return StorageFullError(
             "The disk of the registry is full; nothing was stored. Free space, then try again."

@@ -43,8 +43,9 @@ class ChangeKind(IntEnum):
 registry = Table(
     "registry",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="one_row"), primary_key=True),
+    Column("id", Integer, primary_key=True),
     Column("epoch", LargeBinary, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 banks = Table(

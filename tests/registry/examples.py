@@ -1,0 +1,63 @@
+"""Registrations to test with, and changes as plain values."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from disrupt.core import media
+from disrupt.core.cases import CASE_NUMBERS, case_number
+from disrupt.core.changes import Addition, Change, Cursor
+from disrupt.core.media import FINGERPRINT, Assurance, MediaKind
+from disrupt.core.policy import ADULTS
+from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryReader
+
+DAY = "2026-11-24"
+NEXT_DAY = "2026-11-25"
+
+
+def new_case(chance: random.Random, bank: int = ADULTS.number) -> NewCase:
+    number = case_number(chance.randrange(CASE_NUMBERS))
+    return NewCase(number, f"$argon2id${chance.getrandbits(64):x}", bank)
+
+
+def new_item(chance: random.Random, hashes: int = 2, kind: MediaKind = MediaKind.IMAGE) -> NewItem:
+    raw = chance.randbytes(hashes * FINGERPRINT.itemsize)
+    return NewItem(chance.randbytes(16), kind, np.frombuffer(raw, FINGERPRINT))
+
+
+def registration(
+    chance: random.Random, case: NewCase | str | None = None, *items: NewItem
+) -> Registration:
+    return Registration(
+        chance.randbytes(16),
+        chance.randbytes(32),
+        new_case(chance) if case is None else case,
+        Assurance.SELF_REPORTED,
+        items or (new_item(chance),),
+    )
+
+
+def plain(change: Change) -> tuple[object, ...]:
+    """A change without its sequence: (number, item id, bank), then what an addition carries."""
+    if isinstance(change, Addition):
+        item = change.item
+        what = (item.kind, item.assurance, media.pack(item.fingerprints))
+        return (item.number, item.item_id, item.bank, *what)
+    return (change.number, change.item_id, change.bank)
+
+
+def pages(
+    reader: RegistryReader, after: Cursor | None = None, limit: int = 100
+) -> Iterator[tuple[Sequence[Change], Cursor]]:
+    """Pages of changes until one is empty."""
+    cursor = after or Cursor(reader.head().epoch, 0)
+    while True:
+        page, cursor = reader.changes(cursor, limit)
+        if not page:
+            return
+        yield page, cursor
+
+
+def all_changes(reader: RegistryReader, limit: int = 100) -> list[Change]:
+    return [change for page, _ in pages(reader, limit=limit) for change in page]

@@ -1,0 +1,41 @@
+"""Registers, and withdraws every fifth case, until it is killed; prints what was acknowledged.
+
+Arguments: the registry's path, a seed. Each line has a word and the seed of the registration.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+from disrupt.registry.contract import Registration
+from disrupt.registry.sql import SqlRegistry
+from tests.registry.examples import DAY, new_case, new_item, registration
+
+
+def request_of(seed: int) -> Registration:
+    chance = random.Random(seed)
+    # some are larger than a page, some than several
+    items = [new_item(chance, chance.choice((1, 20, 400))) for _ in range(chance.randint(1, 3))]
+    return registration(chance, new_case(chance), *items)
+
+
+def acknowledge(word: str, seed: int) -> None:
+    sys.stdout.write(f"{word} {seed}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    chance = random.Random(int(sys.argv[2]))
+    with SqlRegistry.open_writer(Path(sys.argv[1])) as writer:
+        while True:
+            seed = chance.getrandbits(63)
+            result = writer.register(request_of(seed), day=DAY)
+            acknowledge("registered", seed)
+            if seed % 5 == 0:
+                acknowledge("withdrawing", seed)
+                writer.withdraw(result.case_number, None, day=DAY)
+                acknowledge("withdrawn", seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""Full disks, wrong files, other versions: refused with a reason, and nothing is half stored."""
+
+import os
+import random
+import resource
+import sqlite3
+import stat
+import subprocess
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from disrupt.core.policy import FIRST_BANKS
+from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
+
+DiskFull = Callable[[SqlRegistryWriter], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "registry.db"
+
+
+def alter(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+@contextmanager
+def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
+    """SQLITE_FULL, from SQLite's own limit."""
+
+    def limit(pages: int) -> None:
+        with closing(writer._writer.raw_connection()) as connection:
+            connection.cursor().execute(f"PRAGMA max_page_count={pages}")
+
+    limit(1)  # means: no more pages than there are
+    yield
+    limit(2**31)
+
+
+@contextmanager
+def file_size_limit(writer: SqlRegistryWriter) -> Iterator[None]:
+    """SQLITE_IOERR_WRITE, from the operating system."""
+    assert writer.checkpoint()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("disk_full", [page_limit, file_size_limit])
+def test_full_disk_keeps_nothing_and_the_writer_goes_on_when_there_is_room(
+    path: Path, disk_full: DiskFull
+) -> None:
+    chance = random.Random(1)
+    first = registration(chance)
+    large = registration(chance, new_case(chance), *(new_item(chance, 900) for _ in range(5)))
+    with SqlRegistry.open_writer(path) as writer:
+        head = writer.register(first, day=DAY).cursor
+        before = list(map(plain, all_changes(writer)))
+        with disk_full(writer):
+            for _ in range(3):
+                with pytest.raises(StorageFullError):
+                    writer.register(large, day=DAY)
+            assert writer.head() == head
+            assert list(map(plain, all_changes(writer))) == before
+            assert writer.registered(large.request_id) is None
+        result = writer.register(large, day=DAY)
+        assert writer.register(large, day=DAY) == result
+        assert len(all_changes(writer)) == 6
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_really_full_disk_loses_nothing_acknowledged_and_recovers(small_disk: Path) -> None:
+    chance = random.Random(2)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(900_000))
+    acknowledged: list[bytes] = []
+
+    def register_one(writer: SqlRegistryWriter) -> None:
+        request = registration(chance, None, new_item(chance, 400))
+        writer.register(request, day=DAY)
+        acknowledged.append(request.items[0].item_id)
+
+    def register_until_full(writer: SqlRegistryWriter) -> None:
+        for _ in range(1000):
+            register_one(writer)
+
+    def stored(writer: SqlRegistryWriter) -> list[object]:
+        return [plain(change)[1] for change in all_changes(writer)]
+
+    with SqlRegistry.open_writer(small_disk / "registry.db") as writer:
+        with pytest.raises(StorageFullError):
+            register_until_full(writer)
+        assert len(acknowledged) > 3
+        assert stored(writer) == acknowledged
+        filler.unlink()
+        for _ in range(3):
+            register_one(writer)
+        assert stored(writer) == acknowledged
+    with SqlRegistry.open_writer(small_disk / "registry.db") as writer:
+        assert stored(writer) == acknowledged
+
+
+def test_missing_registry_is_refused_and_not_made_by_a_reader(path: Path) -> None:
+    with pytest.raises(DataDirectoryError, match="disrupt serve"), SqlRegistry.open_reader(path):
+        pass
+    assert list(path.parent.iterdir()) == []
+
+
+def test_missing_directory_is_refused(path: Path) -> None:
+    lost = path.parent / "nowhere" / "registry.db"
+    with pytest.raises(DataDirectoryError), SqlRegistry.open_writer(lost):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no database at all" * 1000])
+def test_reader_refuses_a_file_that_is_no_registry(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DataDirectoryError), SqlRegistry.open_reader(path):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_writer_refuses_a_file_that_is_no_database(path: Path) -> None:
+    content = b"this is no database at all" * 1000
+    path.write_bytes(content)
+    with pytest.raises(DataDirectoryError), SqlRegistry.open_writer(path):
+        pass
+    assert path.read_bytes() == content
+
+
+def test_registry_of_a_newer_version_is_refused(path: Path) -> None:
+    with SqlRegistry.open_writer(path):
+        pass
+    alter(path, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DataDirectoryError, match="newer"), SqlRegistry.open_writer(path):
+        pass
+    with pytest.raises(DataDirectoryError, match="newer"), SqlRegistry.open_reader(path):
+        pass
+
+
+def test_fingerprints_of_a_newer_version_are_refused_by_item(path: Path) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(registration(random.Random(3)), day=DAY)
+        alter(
+            path,
+            "UPDATE items SET fingerprints = CAST(x'02' || substr(fingerprints, 2) AS BLOB)",
+        )
+        with pytest.raises(DataDirectoryError, match="Media item 1 "):
+            all_changes(writer)
+
+
+def test_unreadable_column_is_refused_without_quoting_it(path: Path) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(registration(random.Random(3)), day=DAY)
+        alter(path, "UPDATE items SET fingerprints = CAST(x'416263646566FFFE' AS TEXT)")
+        with pytest.raises(UnavailableError) as caught:
+            all_changes(writer)
+    assert "Abcdef" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_registry_in_use_by_another_writer_is_refused(path: Path) -> None:
+    with (
+        SqlRegistry.open_writer(path) as writer,
+        writer._writer.begin(),
+        pytest.raises(DataDirectoryError, match="other process"),
+        SqlRegistry.open_writer(path),
+    ):
+        pass
+
+
+def test_reader_does_not_wait_for_a_transaction_of_the_writer(path: Path) -> None:
+    with (
+        SqlRegistry.open_writer(path) as writer,
+        writer._writer.begin() as connection,
+        SqlRegistry.open_reader(path) as reader,
+    ):
+        connection.exec_driver_sql("DELETE FROM banks")
+        assert reader.banks() == FIRST_BANKS
+
+
+def test_locked_registry_is_unavailable_and_then_works_again(path: Path) -> None:
+    request = registration(random.Random(4))
+    with SqlRegistry.open_writer(path) as writer:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(UnavailableError):
+                writer.register(request, day=DAY)
+            other.execute("ROLLBACK")
+        assert writer.register(request, day=DAY).cursor == writer.head()
+
+
+def test_reader_cannot_write(path: Path) -> None:
+    with (
+        SqlRegistry.open_writer(path),
+        SqlRegistry.open_reader(path) as reader,
+        reader._reader.connect() as connection,
+        pytest.raises(DBAPIError, match="readonly"),
+    ):
+        connection.exec_driver_sql("DELETE FROM banks")
+
+
+def test_error_texts_carry_no_values(path: Path) -> None:
+    request = registration(random.Random(5))
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(request, day=DAY)
+        again = registration(random.Random(6), None, request.items[0])
+        with pytest.raises(UnavailableError) as caught:
+            writer.register(again, day=DAY)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "IntegrityError" in text
+    secret = request.items[0].fingerprints["hash"][0].tobytes()
+    assert repr(secret)[2:14] not in text
+    assert secret[:8].hex() not in text
+
+
+def test_files_are_the_owners_alone(path: Path) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(registration(random.Random(7)), day=DAY)
+        files = sorted(path.parent.iterdir())
+        assert [file.name for file in files] == [
+            "registry.db",
+            "registry.db-shm",
+            "registry.db-wal",
+        ]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [
+        ("journal_mode", "wal"),
+        ("synchronous", 2),
+        ("secure_delete", 1),
+        ("foreign_keys", 1),
+        ("temp_store", 2),
+    ],
+)
+def test_writing_connection_is_durable_and_erases(path: Path, pragma: str, value: object) -> None:
+    with SqlRegistry.open_writer(path) as writer, writer._writer.begin() as connection:
+        assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == value

@@ -1,0 +1,67 @@
+"""Schema migrations: what they make is what the code expects, and they travel with the package."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from disrupt.registry import schema
+from disrupt.registry.sql import SqlRegistry
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def definitions(path: Path) -> dict[str, list[str]]:
+    """What SQLite keeps of each table and index: the parts of its definition, in any order."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+    return {
+        name: sorted(re.split(r",\s*\n|\n", re.sub(r"[ \t]+", " ", sql)))
+        for name, sql in rows
+        if name != "alembic_version"
+    }
+
+
+def test_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
+    migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
+    with SqlRegistry.open_writer(migrated) as writer, writer._reader.begin() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+    engine = create_engine(f"sqlite:///{made}")
+    schema.metadata.create_all(engine)
+    engine.dispose()
+    # also what Alembic does not compare: checks, AUTOINCREMENT, deferred keys
+    assert definitions(migrated) == definitions(made)
+
+
+def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    # a place that a configuration file's syntax would trip over
+    installed = tmp_path / "100% of it"
+    zipfile.ZipFile(wheel).extractall(installed)
+    program = (
+        "from pathlib import Path; from disrupt.registry import sql\n"
+        f"assert sql.__file__.startswith({str(installed)!r}), sql.__file__\n"
+        f"with sql.SqlRegistry.open_writer(Path({str(tmp_path / 'registry.db')!r})) as writer:\n"
+        "    print(writer.head().sequence)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "0\n"
