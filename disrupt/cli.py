@@ -17,6 +17,16 @@ _COMMANDS = {
     "match": "disrupt.client.command:match",
 }
 
+_HELP = """Enregistrer des images intimes pour bloquer leur diffusion, et les retrouver.
+
+Register intimate images so that their sharing is stopped, and look them up.
+
+\b
+Personnes concernées · people affected:  submit, status, withdraw
+Platforms:                               match
+Operators:                               serve, keys
+"""
+
 _EPILOG = """\b
 Completion of commands and options, in the shell's start-up file:
   bash   eval "$(_DISRUPT_COMPLETE=bash_source disrupt)"
@@ -49,15 +59,7 @@ class _Commands(click.Group):
             context.exit(exit_code(error))
 
 
-@click.command(cls=_Commands, epilog=_EPILOG)
+@click.command(cls=_Commands, help=_HELP, epilog=_EPILOG)
 @click.version_option(__version__, prog_name="disrupt")
 def main() -> None:
-    r"""Enregistrer des images intimes pour bloquer leur diffusion, et les retrouver.
-
-    Register intimate images so that their sharing is stopped, and look them up.
-
-    \b
-    Personnes concernées · people affected:  submit, status, withdraw
-    Platforms:                               match
-    Operators:                               serve, keys
-    """
+    """The whole command."""

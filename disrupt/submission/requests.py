@@ -1,0 +1,62 @@
+"""Requests of RegistrationService. They carry hashes; a picture has no place in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.media import Fingerprint, MediaKind
+from disrupt.errors import InvalidRequestError, Violation
+from disrupt.v1 import registration_pb2, types_pb2
+
+_ITEM_ID_BYTES = 16
+
+
+def access(case_number: str, pin: str) -> registration_pb2.CaseAccess:
+    """What opens a case; InvalidRequestError for what is no case number or no PIN."""
+    return registration_pb2.CaseAccess(
+        case_number=case_number and parse_case_number(case_number), pin=parse_pin(pin)
+    )
+
+
+def register(
+    items: Sequence[Sequence[Fingerprint]],
+    *,
+    request_id: bytes,
+    opens: registration_pb2.CaseAccess,
+    age: AgeBand,
+) -> registration_pb2.RegisterHashesRequest:
+    """Registers pictures, each given by its fingerprints."""
+    return registration_pb2.RegisterHashesRequest(
+        context=registration_pb2.RegistrationContext(
+            request_id=request_id,
+            access=opens,
+            age_band=age.value,  # type: ignore[arg-type]  # the numbers are the same
+        ),
+        items=[
+            registration_pb2.MediaItem(
+                kind=MediaKind.IMAGE.value,  # type: ignore[arg-type]  # likewise
+                fingerprints=types_pb2.Fingerprints(
+                    hashes=b"".join(one.hash.value for one in fingerprints),
+                    qualities=bytes(one.quality for one in fingerprints),
+                    profiles=[one.profile.value for one in fingerprints],  # type: ignore[misc]
+                    plans=[one.plan for one in fingerprints],
+                    ordinals=[one.ordinal for one in fingerprints],
+                ),
+            )
+            for fingerprints in items
+        ],
+    )
+
+
+def item_id(text: str) -> bytes:
+    """Item id from its 32 hex digits; anything else is an InvalidRequestError."""
+    try:
+        value = bytes.fromhex(text) if len(text) == 2 * _ITEM_ID_BYTES else b""
+    except ValueError:
+        value = b""
+    if len(value) != _ITEM_ID_BYTES:
+        raise InvalidRequestError.of(
+            Violation("item_ids", f"write an item as {2 * _ITEM_ID_BYTES} hex digits")
+        )
+    return value

@@ -1,0 +1,76 @@
+"""What became of a submission, a case and its items, as the person's device knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from disrupt.core.cases import CaseStatus
+from disrupt.core.media import MediaKind
+from disrupt.v1 import registration_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One file that was registered: its item id, 32 hex digits, and how many hashes were kept."""
+
+    source: str
+    item_id: str
+    hashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One file that was not. ``quality`` is its PDQ quality where that was the reason."""
+
+    source: str
+    reason: str
+    message: str
+    quality: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What became of files. ``case_number`` is empty when all were rejected and no case opened."""
+
+    case_number: str
+    pin: str
+    registered: tuple[Registered, ...]
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseItem:
+    """One item of a case that is not withdrawn; ``item_id`` is 32 hex digits."""
+
+    item_id: str
+    kind: MediaKind | None
+    hashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case. Days are ISO dates (UTC), ``closed_on`` empty while open.
+
+    ``status`` and a kind are None where this version does not know the value.
+    """
+
+    number: str
+    status: CaseStatus | None
+    opened_on: str
+    closed_on: str
+    items: tuple[CaseItem, ...]
+
+
+def case(message: registration_pb2.Case) -> Case:
+    """Case of a message."""
+    statuses, kinds = {one.value: one for one in CaseStatus}, {one.value: one for one in MediaKind}
+    return Case(
+        number=message.case_number,
+        status=statuses.get(message.status),
+        opened_on=message.opened_on,
+        closed_on=message.closed_on,
+        items=tuple(
+            CaseItem(item.item_id.hex(), kinds.get(item.kind), item.hashes)
+            for item in message.items
+        ),
+    )

@@ -1,0 +1,194 @@
+"""Everything a victim reads, French first, English beside it. Short, calm, and what can be done."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from disrupt.core.cases import CaseStatus
+from disrupt.errors import DisruptError
+
+
+class Phrase(NamedTuple):
+    """One sentence in both languages; ``{}`` fields are filled by ``format``."""
+
+    fr: str
+    en: str
+
+    def format(self, **values: object) -> Phrase:
+        """With its fields filled in."""
+        return Phrase(self.fr.format(**values), self.en.format(**values))
+
+    def __str__(self) -> str:
+        """Beside each other, on one line."""
+        return f"{self.fr} · {self.en}"
+
+
+# What was done
+REGISTERED = Phrase(
+    "C'est fait. Images enregistrées : {count}. Les plateformes partenaires peuvent les bloquer.",
+    "Done. Pictures registered: {count}. Partner platforms can now block them.",
+)
+NOTHING_REGISTERED = Phrase(
+    "Aucune image n'a pu être enregistrée.",
+    "No picture could be registered.",
+)
+CASE_NUMBER = Phrase("Numéro de dossier", "Case number")
+PIN = Phrase("Code PIN", "PIN")
+KEEP_BOTH = Phrase(
+    "Notez ces deux numéros et gardez-les en lieu sûr : il faut les deux pour suivre ou retirer "
+    "votre dossier. Nous ne pouvons pas retrouver le code PIN.",
+    "Write both down and keep them safe: you need both to follow or withdraw your case. "
+    "We cannot recover the PIN.",
+)
+NEVER_LEFT = Phrase(
+    "Vos images n'ont pas quitté cet appareil : seules leurs empreintes, dont on ne peut pas "
+    "reconstituer l'image, ont été envoyées.",
+    "Your pictures have not left this device: only their fingerprints were sent, from which "
+    "nobody can make the picture again.",
+)
+TREATED_AS_MINOR = Phrase(
+    "Âge non précisé : par prudence, le dossier est traité comme celui d'une personne mineure.",
+    "Age not given: to be safe, the case is treated as that of a minor.",
+)
+WITHDRAWN = Phrase(
+    "Le dossier est retiré : ses empreintes sont effacées et ne servent plus à rien bloquer.",
+    "The case is withdrawn: its fingerprints are erased and no longer block anything.",
+)
+ITEMS_WITHDRAWN = Phrase(
+    "Images retirées : {count}. Leurs empreintes sont effacées.",
+    "Pictures withdrawn: {count}. Their fingerprints are erased.",
+)
+COME_BACK = Phrase(
+    "Vous pourrez enregistrer vos images à nouveau quand vous voudrez.",
+    "You can register your pictures again whenever you want.",
+)
+HELP = Phrase(
+    "Besoin d'en parler ? 3018, gratuit et anonyme, 7 jours sur 7, de 9 h à 23 h. "
+    "En danger : 17 ou 112.",
+    "Want to talk? 3018 in France, free and anonymous, every day from 9 am to 11 pm. "
+    "In danger: 17 or 112.",
+)
+
+# Parts of tables
+FILE = Phrase("Fichier", "File")
+ITEM = Phrase("Image", "Item")
+WHY = Phrase("Non enregistrée, parce que", "Not registered, because")
+STATUS = Phrase("État", "Status")
+OPENED_ON = Phrase("Ouvert le", "Opened on")
+CLOSED_ON = Phrase("Clos le", "Closed on")
+STATUSES = {
+    CaseStatus.RECEIVED: Phrase("reçu", "received"),
+    CaseStatus.ACTIVE: Phrase(
+        "actif : vos images sont recherchées", "active: your pictures are being looked for"
+    ),
+    CaseStatus.WITHDRAWN: Phrase("retiré", "withdrawn"),
+    CaseStatus.REJECTED: Phrase("refusé par le service", "refused by the hotline"),
+}
+UNKNOWN_STATUS = Phrase("inconnu de cette version", "not known to this version")
+
+# What is asked
+ASK_PIN = Phrase("Code PIN (il ne s'affiche pas)", "PIN (it is not shown)")
+WORKING = Phrase("Calcul des empreintes", "Making fingerprints")
+
+# Why one file was not registered
+REJECTIONS = {
+    "LOW_QUALITY": Phrase(
+        "Image trop unie ou trop floue pour être reconnue à coup sûr. Essayez l'original, non "
+        "recadré. Si c'est l'original, signalez-la directement à la plateforme ou au 3018.",
+        "Picture too plain or blurred to be recognised for certain. Try the original, not "
+        "cropped. If it is the original, report it to the platform or to 3018.",
+    ),
+    "INVALID_MEDIA": Phrase(
+        "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG ou WebP, 50 mégapixels "
+        "au plus). Une capture d'écran de l'image peut convenir.",
+        "This file is not a picture that we can read (JPEG, PNG or WebP, at most 50 megapixels). "
+        "A screenshot of the picture may do.",
+    ),
+}
+NOT_SENT = Phrase(
+    "Le service s'est interrompu avant ce fichier. Ajoutez-le plus tard avec --case.",
+    "The service stopped before this file. Add it later with --case.",
+)
+
+# Why nothing was done
+ERRORS = {
+    "UNAVAILABLE": Phrase(
+        "Le service ne répond pas pour le moment. Vérifiez la connexion, puis recommencez : "
+        "cela ne présente aucun risque.",
+        "The service does not answer at the moment. Check the connection, then try again: "
+        "there is no risk in that.",
+    ),
+    "OVERLOADED": Phrase(
+        "Trop de demandes en ce moment. Attendez {wait_s} s, puis recommencez.",
+        "Too many requests at the moment. Wait {wait_s} s, then try again.",
+    ),
+    "CASE_REFUSED": Phrase(
+        "Aucun dossier avec ce numéro et ce code PIN. Vérifiez les deux et recommencez.",
+        "No case with this number and PIN. Check both and try again.",
+    ),
+    "NOT_FOUND": Phrase(
+        "Une de ces images n'est pas dans ce dossier. Rien n'a été retiré.",
+        "One of these items is not in this case. Nothing was withdrawn.",
+    ),
+    "CASE_CLOSED": Phrase(
+        "Ce dossier est clos. Ouvrez-en un nouveau, sans --case.",
+        "This case is closed. Open a new one, without --case.",
+    ),
+    "KEY_REFUSED": Phrase(
+        "Le service ne reconnaît pas la clé d'accès. Demandez-en une nouvelle à l'association "
+        "qui vous accompagne.",
+        "The service does not accept the access key. Ask the helpline for a new one.",
+    ),
+    "RIGHT_MISSING": Phrase(
+        "Cette clé d'accès ne permet pas cela. Demandez-en une autre à l'association qui vous "
+        "accompagne.",
+        "This access key does not allow that. Ask the helpline for another one.",
+    ),
+    "LIMIT_EXCEEDED": Phrase(
+        "C'est plus que ce que le service accepte en une fois ou pour un dossier. Ouvrez un "
+        "nouveau dossier avec moins d'images.",
+        "That is more than the service takes at once or in one case. Open a new case with "
+        "fewer pictures.",
+    ),
+    "STORAGE_FULL": Phrase(
+        "Le service ne peut rien enregistrer pour le moment. Recommencez plus tard.",
+        "The service cannot store anything at the moment. Try again later.",
+    ),
+}
+ERRORS["DEADLINE_EXCEEDED"] = ERRORS["UNAVAILABLE"]
+ANY_ERROR = Phrase(
+    "Cela n'a pas fonctionné. Recommencez plus tard.", "That did not work. Try again later."
+)
+
+# How the command was used
+USAGE = Phrase("Commande incomplète ou mal écrite.", "The command is incomplete or mistyped.")
+NO_KEY = Phrase(
+    "Il manque la clé d'accès, que donne l'association qui vous accompagne : --key-file FICHIER, "
+    "ou la variable DISRUPT_KEY.",
+    "The access key is missing, which the helpline gives: --key-file FILE, or the variable "
+    "DISRUPT_KEY.",
+)
+NO_PIN = Phrase(
+    "Il manque le code PIN : la variable DISRUPT_PIN, ou --pin-file FICHIER (- pour l'entrée "
+    "standard).",
+    "The PIN is missing: the variable DISRUPT_PIN, or --pin-file FILE (- for standard input).",
+)
+BAD_CASE_NUMBER = Phrase(
+    "Ce n'est pas un numéro de dossier : un caractère manque, est en trop ou mal tapé.",
+    "That is not a case number: a character is missing, extra or mistyped.",
+)
+BAD_PIN = Phrase("Un code PIN a 8 à 16 chiffres.", "A PIN has 8 to 16 digits.")
+BAD_ITEM = Phrase(
+    "Une image se désigne par 32 chiffres hexadécimaux, que montre « disrupt status ».",
+    "An item is named by 32 hex digits, which `disrupt status` shows.",
+)
+BAD_SERVER = Phrase(
+    "L'adresse du service ou ses certificats ne sont pas utilisables.",
+    "The address of the service or its certificates cannot be used.",
+)
+
+
+def explain(error: DisruptError) -> Phrase:
+    """What an error means for the person."""
+    wait_s = max(1, round(error.retry_after_s or 0))
+    return ERRORS.get(error.reason, ANY_ERROR).format(wait_s=wait_s)
