@@ -1,1 +1,1 @@
-"""Offline tool for operators: rebuild, verify, compact and roll back the index."""
+"""Offline tool for operators: builds the index from the registry, checks it, counts it."""

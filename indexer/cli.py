@@ -1,0 +1,174 @@
+"""The command `disrupt-index`: options and output around the operations of this package."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from disrupt.errors import DisruptError
+from disrupt.registry.sql import SqlRegistry
+
+_SHOWN_DIFFERENCES = 50
+
+
+class _Group(click.Group):
+    """Commands whose expected errors are one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  (as click has it)
+        try:
+            return super().invoke(ctx)
+        except DisruptError as error:
+            click.echo(f"error: {error.message}", err=True)
+            ctx.exit(1)
+        except OSError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command takes."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(
+        command
+    )
+    return click.option(
+        "--data-dir",
+        envvar="DISRUPT_DATA_DIR",
+        required=True,
+        show_envvar=True,
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Data directory of the server.",
+    )(command)
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="disrupt")
+def main() -> None:
+    """Build, check and count the index. Safe while a server runs.
+
+    Exit codes: 0 fine, 1 failed or differences found, 2 wrong usage.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@main.command(name="rebuild")
+@_options
+def rebuild_command(data_dir: Path, *, as_json: bool) -> None:
+    """Build the index anew from the registry and publish it; running servers take it up.
+
+    Example: disrupt-index rebuild --data-dir data
+    """
+    from indexer.rebuild import rebuild
+
+    with _registry(data_dir) as reader, _progress("Reading the registry") as progress:
+        rebuilt = rebuild(reader, data_dir / "index", progress)
+    if as_json:
+        _print_json(rebuilt)
+        return
+    click.echo(
+        f"Published generation {rebuilt.generation}: {rebuilt.items} items,"
+        f" {rebuilt.hashes} hashes, as of change {rebuilt.sequence}."
+    )
+
+
+@main.command(name="verify")
+@_options
+def verify_command(data_dir: Path, *, as_json: bool) -> None:
+    """Check every file of the index, and that it equals the registry.
+
+    Example: disrupt-index verify --data-dir data
+    """
+    from indexer.verify import verify
+
+    with _registry(data_dir) as reader, _progress("Comparing") as progress:
+        verified = verify(reader, data_dir / "index", progress)
+    if as_json:
+        _print_json(verified)
+    else:
+        for difference in verified.differences[:_SHOWN_DIFFERENCES]:
+            click.echo(f"item {difference.number}: {difference.problem}")
+        hidden = len(verified.differences) - _SHOWN_DIFFERENCES
+        if hidden > 0:
+            click.echo(f"... and {hidden} more; --json lists all")
+        verdict = f"{len(verified.differences)} differences" if verified.differences else "equal"
+        click.echo(
+            f"Generation {verified.generation} with the changes since, against the registry at"
+            f" change {verified.sequence}: {verdict}. {verified.items} items, {verified.hashes}"
+            f" hashes, {verified.sampled_hashes} of them looked up."
+        )
+    if verified.differences:
+        sys.exit(1)
+
+
+@main.command(name="stats")
+@_options
+def stats_command(data_dir: Path, *, as_json: bool) -> None:
+    """Count what the index holds.
+
+    Example: disrupt-index stats --data-dir data --json
+    """
+    from indexer.stats import stats
+
+    with _registry(data_dir) as reader:
+        found = stats(reader, data_dir / "index")
+    if as_json:
+        _print_json(found)
+        return
+    rows = {
+        "generation": found.generation,
+        "as of change": f"{found.sequence} ({found.changes_behind} behind the registry)",
+        "engine": found.engine,
+        "items": found.items,
+        "hashes": found.hashes,
+        "size": f"{found.size_bytes} bytes",
+        "items per bank": _listed(found.items_per_bank),
+        "items per kind": _listed(found.items_per_kind),
+        "hashes per profile": _listed(found.hashes_per_profile),
+        "hashes per plan": _listed(found.hashes_per_plan),
+        "on disk": _listed(
+            {f"generation {one.generation}": f"{one.size_bytes} bytes" for one in found.generations}
+        ),
+    }
+    for name, value in rows.items():
+        click.echo(f"{name:<20}{value}")
+
+
+def _listed(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items()) or "none"
+
+
+def _print_json(result: Any) -> None:  # noqa: ANN401  (any of the dataclasses)
+    click.echo(json.dumps(asdict(result)))
+
+
+def _registry(data_dir: Path) -> AbstractContextManager[SqlRegistry]:
+    return SqlRegistry.open_reader(data_dir / "registry.db")
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal; none where standard error is not one."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(title)
+        yield lambda reached, to_reach: bar.update(task, completed=reached, total=to_reach)

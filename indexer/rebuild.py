@@ -1,0 +1,39 @@
+"""Builds a new generation of the index from the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from disrupt.core.changes import Addition, Cursor
+from disrupt.index.generations import publish
+from disrupt.registry.contract import RegistryReader
+from indexer.walk import Progress, quiet, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was published."""
+
+    generation: int
+    sequence: int
+    items: int
+    hashes: int
+
+
+def rebuild(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
+    """Publishes a generation of all items that are alive, as of the registry's head when it began.
+
+    The registry and its servers go on working. Items withdrawn while it is read may be in the new
+    generation: their removals come after its cursor, and whoever serves it applies those first.
+    """
+    head = reader.head()
+    changes = walk(reader, Cursor(head.epoch, 0), head, progress)
+    living = (change.item for change in changes if isinstance(change, Addition))
+    snapshot = publish(index_dir, living, head)
+    return Rebuilt(
+        snapshot.generation,
+        snapshot.cursor.sequence,
+        snapshot.manifest.items,
+        snapshot.manifest.hashes,
+    )

@@ -1,0 +1,92 @@
+"""Counts what the index holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.media import MediaKind, Profile
+from disrupt.index.generations import current, directory_of, generations, open_generation
+from disrupt.registry.contract import RegistryReader
+from indexer.walk import quiet, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One generation on disk."""
+
+    generation: int
+    size_bytes: int
+    served: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The generation in CURRENT; ``changes_behind``: changes of the registry after its cursor."""
+
+    generation: int
+    cursor: str
+    sequence: int
+    changes_behind: int
+    engine: str
+    items: int
+    hashes: int
+    size_bytes: int
+    items_per_bank: dict[str, int]
+    items_per_kind: dict[str, int]
+    hashes_per_profile: dict[str, int]
+    hashes_per_plan: dict[str, int]
+    generations: tuple[Generation, ...]
+
+
+def stats(reader: RegistryReader, index_dir: Path) -> Stats:
+    """Counts; SnapshotRefusedError if the generation in CURRENT is damaged."""
+    served = current(index_dir)
+    head = reader.head()
+    snapshot = open_generation(index_dir, served, head)
+    banks = {bank.number: bank.name for bank in reader.banks()}
+    on_disk = tuple(
+        Generation(one, _size_bytes(directory_of(index_dir, one)), one == served)
+        for one in generations(index_dir)
+    )
+    return Stats(
+        generation=served,
+        cursor=snapshot.cursor.to_text(),
+        sequence=snapshot.cursor.sequence,
+        changes_behind=sum(1 for _ in walk(reader, snapshot.cursor, head, quiet)),
+        engine=snapshot.manifest.engine.name,
+        items=snapshot.manifest.items,
+        hashes=snapshot.manifest.hashes,
+        size_bytes=_size_bytes(snapshot.path),
+        items_per_bank=_counts(
+            snapshot.items["bank"], lambda bank: banks.get(bank, f"bank {bank}")
+        ),
+        items_per_kind=_counts(snapshot.items["kind"], lambda kind: _name(MediaKind, kind)),
+        hashes_per_profile=_counts(
+            snapshot.entries["profile"], lambda profile: _name(Profile, profile)
+        ),
+        hashes_per_plan=_counts(snapshot.entries["plan"], str),
+        generations=on_disk,
+    )
+
+
+def _counts(column: NDArray[Any], name: Callable[[int], str]) -> dict[str, int]:
+    values, counts = np.unique(column, return_counts=True)
+    return {
+        name(value): count for value, count in zip(values.tolist(), counts.tolist(), strict=True)
+    }
+
+
+def _name(kind: type[MediaKind | Profile], value: int) -> str:
+    """Name of a stored number, or the number: a newer writer may know more of them."""
+    known = {int(one): one.name for one in kind}
+    return known.get(value, str(value))
+
+
+def _size_bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())

@@ -1,0 +1,124 @@
+"""Media items near to and far from each other, and the answers that plain comparison gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import HASH_BITS, distances_bits
+from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
+from disrupt.index.columns import Hits
+from disrupt.index.generations import publish
+from disrupt.index.snapshot import Snapshot
+
+EPOCH = bytes(range(16))
+HEAD = Cursor(EPOCH, 2**40)
+
+Answer = tuple[int, ...]
+"""query, distance, number, bank, kind, assurance, profile, plan, ordinal, start_ms, end_ms"""
+
+Codes = NDArray[np.uint8]
+
+
+def random_codes(count: int, seed: int = 0) -> Codes:
+    return np.random.default_rng(seed).integers(0, 256, (count, 32), np.uint8)
+
+
+def flipped(code: Codes, bits: int, seed: int = 0) -> Codes:
+    """A code exactly ``bits`` away."""
+    places = np.random.default_rng(seed).permutation(HASH_BITS)[:bits]
+    mask = np.zeros(HASH_BITS, np.uint8)
+    mask[places] = 1
+    return code ^ np.packbits(mask)
+
+
+def item(number: int, codes: Codes, bank: int = 1) -> StoredItem:
+    """An item whose every column differs from those of its neighbours."""
+    rng = np.random.default_rng(number)
+    fingerprints = np.zeros(len(codes), FINGERPRINT)
+    fingerprints["hash"] = codes
+    fingerprints["quality"] = 100
+    fingerprints["profile"] = rng.integers(0, 3, len(codes))
+    fingerprints["plan"] = rng.integers(0, 2**16, len(codes))
+    fingerprints["ordinal"] = np.arange(len(codes))
+    fingerprints["start_ms"] = rng.integers(0, 2**32, len(codes))
+    fingerprints["end_ms"] = rng.integers(0, 2**32, len(codes))
+    return StoredItem(
+        number,
+        rng.bytes(16),
+        bank,
+        MediaKind(1 + number % 2),
+        Assurance(1 + number % 3),
+        fingerprints,
+    )
+
+
+def some_items(count: int, first: int = 1, hashes: int = 2) -> list[StoredItem]:
+    return [item(number, random_codes(hashes, number)) for number in range(first, first + count)]
+
+
+def answers(hits: Hits) -> list[Answer]:
+    columns = (
+        hits.query,
+        hits.distance,
+        hits.number,
+        hits.bank,
+        hits.kind,
+        hits.assurance,
+        hits.profile,
+        hits.plan,
+        hits.ordinal,
+        hits.start_ms,
+        hits.end_ms,
+    )
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def brute_force(
+    items: Iterable[StoredItem], queries: Codes, max_distance_bits: int
+) -> list[Answer]:
+    found: list[Answer] = []
+    for one in items:
+        distances = distances_bits(queries[:, None], one.fingerprints["hash"][None])
+        for query, row in np.argwhere(distances <= max_distance_bits):
+            fingerprint = one.fingerprints[row]
+            found.append(
+                (
+                    int(query),
+                    int(distances[query, row]),
+                    one.number,
+                    one.bank,
+                    one.kind,
+                    one.assurance,
+                    *(int(fingerprint[name]) for name in _SHOWN),
+                )
+            )
+    return sorted(found)
+
+
+def published(index_dir: Path, items: Sequence[StoredItem], sequence: int) -> Snapshot:
+    return publish(index_dir, items, Cursor(EPOCH, sequence))
+
+
+@st.composite
+def near_codes(draw: st.DrawFn, max_size: int = 12) -> Codes:
+    """Codes in few clusters, 0-70 bits from their middles, so on all sides of a threshold."""
+    middles = random_codes(3, seed=7)
+    chosen = draw(
+        st.lists(
+            st.tuples(st.integers(0, 2), st.integers(0, 70), st.integers(0, 3)),
+            min_size=1,
+            max_size=max_size,
+        )
+    )
+    return np.stack([flipped(middles[middle], bits, seed) for middle, bits, seed in chosen])
+
+
+_SHOWN = ("profile", "plan", "ordinal", "start_ms", "end_ms")
+
+thresholds = st.integers(0, 63) | st.sampled_from([0, 31, 63, 255, 256])

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from disrupt.errors import SnapshotRefusedError
+from disrupt.index.flat import FlatIndex, FlatWriter
+from tests.index.conformance import SearchConformance
+from tests.index.examples import Codes, random_codes
+
+
+class TestFlatInMemory(SearchConformance):
+    def build(self, codes: Codes, folder: Path) -> FlatIndex:  # noqa: ARG002
+        return FlatIndex.of(codes)
+
+
+class TestFlatMapped(SearchConformance):
+    def build(self, codes: Codes, folder: Path) -> FlatIndex:
+        writer = FlatWriter()
+        for batch in np.array_split(codes, 3):
+            writer.append(batch)
+        writer.save(folder / "codes.faiss")
+        return FlatIndex.map(folder / "codes.faiss")
+
+
+def test_codes_come_back_as_copies(tmp_path: Path) -> None:
+    codes = random_codes(10)
+    index = TestFlatMapped().build(codes, tmp_path)
+    copy = index.codes(slice(2, 5))
+    assert np.array_equal(copy, codes[2:5])
+    copy[:] = 0
+    assert np.array_equal(index.codes(slice(0, 10)), codes)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an index", b"IBxF" + bytes(60)])
+def test_a_file_that_faiss_cannot_read_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "codes.faiss").write_bytes(content)
+    with pytest.raises(SnapshotRefusedError, match=r"codes\.faiss"):
+        FlatIndex.map(tmp_path / "codes.faiss")
+
+
+def test_faiss_files_of_another_kind_or_length_are_refused(tmp_path: Path) -> None:
+    for other in (faiss.IndexBinaryFlat(128), faiss.IndexBinaryHash(256, 16)):
+        faiss.write_index_binary(other, str(tmp_path / "codes.faiss"))
+        with pytest.raises(SnapshotRefusedError, match="256 bits"):
+            FlatIndex.map(tmp_path / "codes.faiss")

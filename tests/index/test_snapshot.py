@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from disrupt.core.changes import Cursor
+from disrupt.errors import DisruptError, SnapshotRefusedError
+from disrupt.index import manifest as manifests
+from disrupt.index.live import LiveIndex
+from disrupt.index.manifest import FILES, Manifest
+from disrupt.index.snapshot import Snapshot, write
+from tests.index.examples import (
+    EPOCH,
+    Codes,
+    answers,
+    brute_force,
+    flipped,
+    item,
+    near_codes,
+    random_codes,
+    some_items,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write(tmp_path / "00000007", some_items(30), Cursor(EPOCH, 55))
+    return tmp_path / "00000007"
+
+
+def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the manifest as a writer of it would, so that its checksum fits."""
+    body = json.loads((path / "manifest.json").read_text())
+    del body["checksum"]
+    change(body)
+    body["checksum"] = manifests._checksum(body)
+    (path / "manifest.json").write_text(json.dumps(body, indent=2) + "\n")
+
+
+def resum(path: Path) -> None:
+    """Makes the manifest fit the files again, as a faulty writer would."""
+    for name in FILES:
+        found = manifests.FileSum.model_validate_json(_sum_json(path / name))
+        rewrite_manifest(
+            path, lambda body, n=name, f=found: body["files"].update({n: f.model_dump()})
+        )
+
+
+def _sum_json(path: Path) -> str:
+    content = path.read_bytes()
+    return json.dumps({"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    snapshot = Snapshot.open(path)
+    assert snapshot.generation == 7
+    assert snapshot.cursor == Cursor(EPOCH, 55)
+    assert (snapshot.manifest.items, snapshot.manifest.hashes) == (30, 60)
+    items = some_items(30)
+    queries = np.concatenate([one.fingerprints["hash"] for one in items])
+    found = LiveIndex(snapshot).search(queries, 31)
+    assert answers(found) == brute_force(items, queries, 31)
+    assert found.item_id.tobytes() == b"".join(one.item_id * 2 for one in items)
+
+
+def test_items_beyond_one_batch_keep_their_rows(tmp_path: Path) -> None:
+    items = [item(3 * number, random_codes(1 + number % 3, number)) for number in range(1, 9000)]
+    write(tmp_path / "00000001", items, Cursor(EPOCH, 1))
+    live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
+    for one in items[::400]:
+        queries = one.fingerprints["hash"]
+        assert answers(live.search(queries, 20)) == brute_force([one], queries, 20)
+
+
+def test_an_empty_snapshot_finds_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "00000001", (), Cursor(EPOCH, 0))
+    snapshot = Snapshot.open(tmp_path / "00000001")
+    assert answers(LiveIndex(snapshot).search(random_codes(3), 256)) == []
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(codes=near_codes(40), queries=near_codes(4), max_distance_bits=st.integers(0, 63))
+def test_stock_faiss_opens_the_codes_and_answers_the_same(
+    tmp_path: Path, codes: Codes, queries: Codes, max_distance_bits: int
+) -> None:
+    folder = tmp_path / "00000001"
+    shutil.rmtree(folder, ignore_errors=True)
+    items = [item(1 + at, part) for at, part in enumerate(np.array_split(codes, 3)) if len(part)]
+    write(folder, items, Cursor(EPOCH, 3))
+    stock = faiss.read_index_binary(str(folder / "codes.faiss"))
+    limits, distances, labels = stock.range_search(queries, max_distance_bits + 1)
+    entries = np.load(folder / "entries.npy")
+    numbers = np.load(folder / "items.npy")["number"]
+    expected = sorted(
+        (
+            query,
+            int(distances[at]),
+            int(numbers[entries["row"][labels[at]]]),
+            int(entries["ordinal"][labels[at]]),
+        )
+        for query in range(len(queries))
+        for at in range(int(limits[query]), int(limits[query + 1]))
+    )
+    hits = LiveIndex(Snapshot.open(folder)).search(queries, max_distance_bits)
+    found = zip(
+        hits.query.tolist(),
+        hits.distance.tolist(),
+        hits.number.tolist(),
+        hits.ordinal.tolist(),
+        strict=True,
+    )
+    assert sorted(found) == expected
+
+
+def test_the_codes_are_mapped_not_copied(path: Path) -> None:
+    snapshot = Snapshot.open(path)
+    mapped = Path("/proc/self/maps").read_text()
+    assert {name for name in FILES if str(path / name) in mapped} == set(FILES)
+    assert not snapshot.items.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["manifest.json", *FILES])
+def test_a_missing_file_is_refused_by_name(path: Path, name: str) -> None:
+    (path / name).unlink()
+    with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused: missing"):
+        Snapshot.open(path)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", *FILES])
+@pytest.mark.parametrize("kept", [0, 0.5, 0.99])
+def test_a_truncated_file_is_refused_by_name(path: Path, name: str, kept: float) -> None:
+    size = (path / name).stat().st_size
+    os.truncate(path / name, int(size * kept))
+    with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused"):
+        Snapshot.open(path)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), mask=st.integers(1, 255), data=st.data())
+def test_any_altered_byte_of_any_file_is_refused_by_name(
+    path: Path, place: float, mask: int, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(["manifest.json", *FILES]))
+    before = (path / name).read_bytes()
+    altered = bytearray(before)
+    altered[int(place * len(before))] ^= mask
+    (path / name).write_bytes(altered)
+    try:
+        with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused"):
+            Snapshot.open(path)
+    finally:
+        (path / name).write_bytes(before)
+    Snapshot.open(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda body: body.update(format_version=2), "format version 2"),
+        (lambda body: body.update(format_version="1"), "format version '1'"),
+        (lambda body: body.pop("format_version"), "format version None"),
+        (lambda body: body["engine"].update(name="multi_index"), "engine parameters"),
+        (lambda body: body["engine"].update(code_bits=128), "engine parameters"),
+        (lambda body: body.pop("engine"), "engine parameters"),
+        (lambda body: body.pop("epoch"), "epoch"),
+        (lambda body: body.update(epoch="0" * 31), "epoch"),
+        (lambda body: body.update(epoch=7), "epoch"),
+        (lambda body: body.update(sequence=-1), "sequence"),
+        (lambda body: body.update(sequence="1"), "sequence"),
+        (lambda body: body.update(sequence=1.5), "sequence"),
+        (lambda body: body.update(sequence=2**64), "sequence"),
+        (lambda body: body.update(items=None), "items"),
+        (lambda body: body.update(extra=1), "extra"),
+        (lambda body: body.update(files=[]), "files"),
+        (lambda body: body["files"].pop("items.npy"), "other files"),
+        (lambda body: body["files"]["items.npy"].pop("sha256"), "sha256"),
+        (lambda body: body["files"]["items.npy"].update(sha256="x"), "sha256"),
+        (
+            lambda body: body["files"].update({"../../etc/passwd": body["files"]["items.npy"]}),
+            "other files",
+        ),
+        (
+            lambda body: body["files"].update(
+                {"../00000007/items.npy": body["files"].pop("items.npy")}
+            ),
+            "other files",
+        ),
+    ],
+)
+def test_a_manifest_that_this_build_cannot_serve_is_refused_with_the_reason(
+    path: Path, change: Callable[[dict[str, Any]], object], reason: str
+) -> None:
+    rewrite_manifest(path, change)
+    with pytest.raises(SnapshotRefusedError, match=r"00000007/manifest\.json refused") as refusal:
+        Snapshot.open(path)
+    assert reason in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 60_000, b" " * 10**6, b'{"a": NaN}']
+)
+def test_a_manifest_that_is_none_is_refused(path: Path, content: bytes) -> None:
+    (path / "manifest.json").write_bytes(content)
+    with pytest.raises(SnapshotRefusedError, match=r"00000007/manifest\.json refused"):
+        Snapshot.open(path)
+
+
+def test_files_that_fit_their_checksums_but_not_each_other_are_refused(path: Path) -> None:
+    good = {name: (path / name).read_bytes() for name in ("manifest.json", *FILES)}
+
+    def refused(name: str, array: np.ndarray[Any, Any], reason: str) -> None:
+        for kept, content in good.items():
+            (path / kept).write_bytes(content)
+        np.save(path / name, array, allow_pickle=True)
+        resum(path)
+        with pytest.raises(SnapshotRefusedError, match=f"{name} refused") as refusal:
+            Snapshot.open(path)
+        assert reason in refusal.value.message
+
+    entries, items = np.load(path / "entries.npy"), np.load(path / "items.npy")
+    refused("entries.npy", entries[:-1], "length")
+    refused("items.npy", items[:-1], "length")
+    refused("items.npy", items[::-1], "ascend")
+    refused("entries.npy", entries[::-1], "ascend")
+    refused("entries.npy", entries["row"], "uint32")
+    refused("items.npy", entries[:30], "length")
+    refused("items.npy", np.array([{}]), "NumPy")
+    beyond = entries.copy()
+    beyond["row"][-1] = 30
+    refused("entries.npy", beyond, "row 30 of 30 items")
+
+
+def test_codes_of_another_count_are_refused(path: Path) -> None:
+    index = faiss.IndexBinaryFlat(256)
+    index.add(random_codes(59))
+    faiss.write_index_binary(index, str(path / "codes.faiss"))
+    resum(path)
+    with pytest.raises(SnapshotRefusedError, match=r"codes\.faiss refused: 59 codes, not 60"):
+        Snapshot.open(path)
+
+
+def test_a_file_that_is_deleted_or_replaced_while_open_is_noticed(path: Path) -> None:
+    snapshot = Snapshot.open(path)
+    assert snapshot.missing_file() is None
+    for name in FILES:
+        content = (path / name).read_bytes()
+        (path / name).rename(path / "elsewhere")
+        assert snapshot.missing_file() == f"00000007/{name}"
+        (path / name).write_bytes(content)
+        assert snapshot.missing_file() == f"00000007/{name}"
+        (path / "elsewhere").rename(path / name)
+        assert snapshot.missing_file() is None
+
+
+def test_items_that_do_not_ascend_are_not_written(tmp_path: Path) -> None:
+    one, other = some_items(2)
+    with pytest.raises(DisruptError, match="ascend"):
+        write(tmp_path / "a", [other, one], Cursor(EPOCH, 2))
+    with pytest.raises(DisruptError, match="ascend"):
+        write(tmp_path / "b", [one, one], Cursor(EPOCH, 2))
+
+
+def test_a_distance_that_is_exactly_the_threshold_is_a_hit(tmp_path: Path) -> None:
+    code = random_codes(1)
+    write(tmp_path / "00000001", [item(1, code)], Cursor(EPOCH, 1))
+    live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
+    query = flipped(code[0], 31)[None]
+    assert len(live.search(query, 30)) == 0
+    assert live.search(query, 31).distance.tolist() == [31]
+
+
+def test_the_manifest_survives_its_own_reading(path: Path) -> None:
+    manifest = manifests.read(path)
+    assert isinstance(manifest, Manifest)
+    assert manifest.to_bytes() == (path / "manifest.json").read_bytes()
