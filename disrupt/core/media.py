@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.hashes import HASH_BYTES, MIN_QUALITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,8 +52,8 @@ FINGERPRINT = np.dtype(
         ("end_ms", "<u4"),
     ]
 )
-"""One fingerprint: 46 bytes, little-endian, no padding. Stored blobs are arrays of it: it never changes, a
-successor gets a new version byte."""
+"""One fingerprint: 46 bytes, little-endian, no padding. Stored blobs are arrays of it: it never
+changes, a successor gets a new version byte."""
 
 _BLOB_VERSION = b"\x01"
 
@@ -94,8 +94,11 @@ def pack(fingerprints: NDArray[np.void]) -> bytes:
 
 
 def unpack(blob: bytes) -> NDArray[np.void]:
-    """Inverse of ``pack``, read-only. A blob of another version or length is a ValueError: the registry is damaged
-    or was written by a newer version."""
+    """Inverse of ``pack``, read-only.
+
+    A blob of another version or length is a ValueError: the registry is damaged or was written by
+    a newer version.
+    """
     if blob[:1] != _BLOB_VERSION or (len(blob) - 1) % FINGERPRINT.itemsize:
         raise ValueError(f"not a fingerprint blob of version 1 ({len(blob)} bytes)")
     return np.frombuffer(blob, FINGERPRINT, offset=1)
@@ -105,8 +108,9 @@ def unpack(blob: bytes) -> NDArray[np.void]:
 class StoredItem:
     """One media item of the registry.
 
-    ``number`` is the internal u64, never reused; ``item_id`` are the 16 random bytes known outside, which cannot be
-    linked to a case. ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
+    ``number`` is the internal u64, never reused; ``item_id`` are the 16 random bytes known
+    outside, which cannot be linked to a case. ``fingerprints`` has dtype FINGERPRINT, shape (n,),
+    n ≥ 1.
     """
 
     number: int
@@ -115,3 +119,16 @@ class StoredItem:
     kind: MediaKind
     assurance: Assurance
     fingerprints: NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class LowQuality:
+    """A picture or frame too featureless to be told from others: an outcome, not an error.
+
+    ``quality`` is the PDQ quality found, 0 ≤ quality < minimum_quality. Nothing is searched or
+    stored for it. ``advice`` says what the caller can do.
+    """
+
+    quality: int
+    minimum_quality: int = MIN_QUALITY
+    advice: str = "Use a version with more detail: the original file, neither blurred nor cropped."

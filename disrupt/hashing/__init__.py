@@ -1,1 +1,14 @@
-"""From media to fingerprints."""
+"""From media to fingerprints. No storage: nothing here can keep a picture."""
+
+from disrupt.hashing.decode import ImageLimits
+from disrupt.hashing.images import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
+from disrupt.hashing.known_answers import check_known_answers
+
+__all__ = [
+    "ImageFingerprints",
+    "ImageLimits",
+    "ImageQuery",
+    "check_known_answers",
+    "fingerprint_image",
+    "hash_image",
+]

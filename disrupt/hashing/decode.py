@@ -1,0 +1,228 @@
+"""Picture files to pixels, by Pillow: what is accepted, what is refused and why."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from disrupt.core.transforms import Dihedral
+from disrupt.errors import InvalidMediaError, OverloadedError, Violation
+
+# Pillow warns about odd metadata and goes on. One narrow filter for the process, because
+# warnings.catch_warnings is not thread-safe.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+MAX_SIDE_PX = 65_535
+"""Longest side of a picture: what JPEG can say. The area average counts on it, see luma.py."""
+
+_FIELD = "image"
+
+_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
+    # index.
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+}
+
+_IEND = b"IEND\xae\x42\x60\x82"
+"""What every whole PNG file has at its end; Pillow does without it."""
+
+_SIGNATURES = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (8, b"WEBP", "WebP"),
+    (0, b"GIF8", "GIF"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"BM", "BMP"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"JXL ", "JPEG XL"),
+    (4, b"jP  ", "JPEG 2000"),
+    (4, b"ftypavi", "AVIF"),
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (4, b"ftyp", "MP4 or QuickTime"),
+    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
+    (8, b"AVI ", "AVI"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+    (0, b"\0\0\1\0", "icon"),
+)
+
+_ORIENTATIONS = {
+    2: Dihedral.MIRROR,
+    3: Dihedral.ROTATE_180,
+    4: Dihedral.MIRROR_ROTATE_180,
+    5: Dihedral.MIRROR_ROTATE_270,
+    6: Dihedral.ROTATE_90,
+    7: Dihedral.MIRROR_ROTATE_90,
+    8: Dihedral.ROTATE_270,
+}
+"""EXIF orientation to what must be done to the stored pixels; 1 and unknown values: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What a file may be, inclusive: ``max_pixels`` width x height, ``max_bytes`` of the file."""
+
+    max_pixels: int = 50_000_000
+    max_bytes: int = 32 * 2**20
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture as it is stored: ``orientation`` is still to be applied to its pixels."""
+
+    image: Image.Image
+    orientation: Dihedral
+
+    @property
+    def width_px(self) -> int:
+        """Width as stored."""
+        return self.image.width
+
+    @property
+    def height_px(self) -> int:
+        """Height as stored."""
+        return self.image.height
+
+    def luma(self, top: int, bottom: int) -> NDArray[np.uint8]:
+        """Luma of the rows ``top`` to ``bottom``, shape (bottom - top, width).
+
+        (19595 R + 38470 G + 7471 B + 32768) >> 16 of 8-bit RGB, which is Pillow's conversion to
+        ``L``.
+        """
+        return np.asarray(_opaque(self._rows(top, bottom)).convert("L"))
+
+    def rgb(self, top: int, bottom: int) -> NDArray[np.uint8]:
+        """Colours of the rows ``top`` to ``bottom``, shape (bottom - top, width, 3)."""
+        return np.asarray(_opaque(self._rows(top, bottom)).convert("RGB"))
+
+    def _rows(self, top: int, bottom: int) -> Image.Image:
+        return self.image.crop((0, top, self.image.width, bottom))
+
+
+def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
+    """Decode a JPEG, PNG or WebP file, told by its first bytes; of an animation the first frame.
+
+    Sizes are checked in the header before memory is taken for pixels. Thread-safe.
+
+    InvalidMediaError for anything that is not a whole picture within the limits, OverloadedError
+    without memory.
+    """
+    if not data:
+        raise _refused("the file is empty")
+    if len(data) > limits.max_bytes:
+        raise _refused(f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted")
+    kind = _sniff(data)
+    if kind == "WebP":
+        _check_size(*_webp_size(data), limits)  # opening it already takes memory for its pixels
+    try:
+        image = _OPENERS[kind](io.BytesIO(data))
+        _check_size(*image.size, limits)
+        image.load()
+        picture = Picture(image, _orientation(image.info.get("exif")))
+        picture.luma(0, 1)  # whether a mode or a palette can be converted shows in any row
+    except InvalidMediaError:
+        raise
+    except MemoryError as error:
+        raise OverloadedError(
+            "Not enough memory to decode this picture now; try again.", retry_after_s=1
+        ) from error
+    except Exception as error:  # Pillow's parsers raise almost anything when a file is damaged
+        raise _damaged(kind) from error
+    if kind == "PNG" and _IEND not in data:
+        raise _damaged(kind)
+    return picture
+
+
+def oriented(pixels: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]:
+    """View of pixels (height, width, ...): mirrored left to right if so named, then turned."""
+    mirror, quarter_turns = divmod(int(dihedral), 4)
+    return np.rot90(pixels[:, ::-1] if mirror else pixels, -quarter_turns)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """8-bit version without transparency: composited on white, as a page shows it."""
+    if image.mode.startswith("I"):
+        return _from_16_bits(image)
+    if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
+        colours = image.convert("RGBA")
+        page = Image.new("RGB", image.size, "white")
+        page.paste(colours, mask=colours.getchannel("A"))
+        return page
+    return image if image.mode in {"L", "RGB"} else image.convert("RGB")
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip instead."""
+    values = np.asarray(image)
+    grey = (values >> 8).astype(np.uint8)
+    grey[values == image.info.get("transparency")] = 255
+    return Image.fromarray(grey)
+
+
+def _sniff(data: bytes) -> str:
+    for offset, signature, kind in _SIGNATURES:
+        if data.startswith(signature, offset):
+            if kind in _OPENERS:
+                return kind
+            raise _refused(f"{kind} files are not supported; send JPEG, PNG or WebP")
+    raise _refused("this is no picture file; send JPEG, PNG or WebP")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the first chunk of a WebP file (RFC 9649, sections 2.5 to 2.7)."""
+    chunk, header = data[12:16], data[20:30]
+    if len(header) == 10:  # noqa: PLR2004
+        if chunk == b"VP8X":
+            return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(
+                header[7:10], "little"
+            )
+        if chunk == b"VP8L":
+            bits = int.from_bytes(header[1:5], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        if chunk == b"VP8 ":
+            bits = int.from_bytes(header[6:10], "little")
+            return bits & 0x3FFF, bits >> 16 & 0x3FFF
+    raise _damaged("WebP")
+
+
+def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
+    size = f"the picture has {width_px} x {height_px} pixels"
+    if width_px * height_px > limits.max_pixels:
+        raise _refused(f"{size}; at most {limits.max_pixels / 1e6:g} megapixels are accepted")
+    if max(width_px, height_px) > MAX_SIDE_PX:
+        raise _refused(f"{size}; a side may have at most {MAX_SIDE_PX}")
+
+
+def _orientation(exif: object) -> Dihedral:
+    """Orientation of an EXIF block; damaged metadata do not make a picture unreadable."""
+    tags = Image.Exif()
+    try:
+        tags.load(exif)  # type: ignore[arg-type]
+        return _ORIENTATIONS.get(tags.get(ExifTags.Base.Orientation, 1), Dihedral.IDENTITY)
+    except Exception:  # noqa: BLE001
+        return Dihedral.IDENTITY
+
+
+def _damaged(kind: str) -> InvalidMediaError:
+    return _refused(
+        f"this {kind} file is damaged, ends early, or is of a rare kind that is not supported"
+    )
+
+
+def _refused(reason: str) -> InvalidMediaError:
+    return InvalidMediaError(f"{_FIELD}: {reason}", violations=(Violation(_FIELD, reason),))

@@ -1,0 +1,341 @@
+"""Every mode and orientation gives the same picture; all else is refused with its reason."""
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage.data import data_dir
+
+from disrupt.core.transforms import Dihedral
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing.decode import ImageLimits, decode, oriented
+
+COLOURS = Image.open(f"{data_dir}/astronaut.png").resize((97, 61))
+GREY = COLOURS.convert("L")
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def colours(data: bytes) -> np.ndarray:
+    picture = decode(data)
+    return oriented(picture.rgb(0, picture.height_px), picture.orientation)
+
+
+def reason(data: bytes, limits: ImageLimits = ImageLimits()) -> str:  # noqa: B008
+    with pytest.raises(InvalidMediaError) as caught:
+        decode(data, limits)
+    (violation,) = caught.value.violations
+    assert violation.field == "image"
+    return violation.description
+
+
+def with_alpha(image: Image.Image) -> Image.Image:
+    """Left half opaque, right half fading."""
+    ramp = np.full((image.height, image.width), 255, np.uint8)
+    ramp[:, image.width // 2 :] = np.linspace(255, 0, image.width - image.width // 2)
+    image = image.copy()
+    image.putalpha(Image.fromarray(ramp))
+    return image
+
+
+def on_white(image: Image.Image) -> np.ndarray:
+    levels = np.asarray(image.convert("RGBA")).astype(np.int64)
+    alpha = levels[:, :, 3:]
+    return (levels[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
+
+
+LOSSLESS = {
+    "PNG RGB": ("PNG", COLOURS),
+    "PNG L": ("PNG", GREY),
+    "PNG 1": ("PNG", GREY.convert("1")),
+    "PNG P": ("PNG", COLOURS.quantize(64)),
+    "PNG RGBA": ("PNG", with_alpha(COLOURS)),
+    "PNG LA": ("PNG", with_alpha(GREY)),
+    "WebP RGB": ("WEBP", COLOURS),
+    "WebP RGBA": ("WEBP", with_alpha(COLOURS)),
+}
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_every_lossless_mode_gives_the_colours_seen_on_a_white_page(name: str) -> None:
+    kind, image = LOSSLESS[name]
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    found = colours(encode(image, kind, **options)).astype(np.int64)
+    assert np.abs(found - on_white(image)).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["RGB", "L", "1"])
+def test_one_transparent_colour_is_white(name: str) -> None:
+    image = {"RGB": COLOURS, "L": GREY, "1": GREY.convert("1")}[name]
+    key = {"RGB": COLOURS.getpixel((3, 4)), "L": GREY.getpixel((3, 4)), "1": 0}[name]
+    found = colours(encode(image, "PNG", transparency=key))
+    expected = np.array(image.convert("RGB"))
+    spot = expected[4, 3] if name != "1" else np.zeros(3, np.uint8)
+    expected[(expected == spot).all(axis=2)] = 255
+    assert (found == expected).all()
+
+
+def test_a_palette_with_transparency_is_white_there() -> None:
+    image = COLOURS.quantize(16)
+    alpha = bytes(17 * at for at in range(16))
+    found = colours(encode(image, "PNG", transparency=alpha)).astype(np.int64)
+    levels = np.asarray(image.convert("RGB")).astype(np.int64)
+    share = np.frombuffer(alpha, np.uint8)[np.asarray(image)][:, :, None].astype(np.int64)
+    assert np.abs(found - (levels * share + 255 * (255 - share) + 127) // 255).max() <= 1
+
+
+def test_16_bit_grey_keeps_its_upper_byte() -> None:
+    values = np.asarray(GREY).astype(np.uint16) * 257
+    assert (colours(encode(Image.fromarray(values), "PNG"))[:, :, 0] == np.asarray(GREY)).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+def test_cmyk_jpeg_with_adobe_marker_gives_the_colours_of_the_rgb_original(
+    options: dict[str, bool],
+) -> None:
+    data = encode(COLOURS.convert("CMYK"), "JPEG", quality=98, subsampling=0, **options)
+    assert b"Adobe" in data
+    difference = np.abs(colours(data).astype(np.int64) - np.asarray(COLOURS))
+    assert difference.mean() < 2
+
+
+def test_luma_is_the_documented_integer_formula() -> None:
+    picture = decode(encode(COLOURS, "PNG"))
+    red, green, blue = np.moveaxis(np.asarray(COLOURS).astype(np.int64), 2, 0)
+    assert (
+        picture.luma(5, 40) == ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16)[5:40]
+    ).all()
+    grey = decode(encode(GREY, "PNG"))
+    assert (grey.luma(0, 61) == np.asarray(GREY)).all()
+    assert (grey.rgb(0, 61) == np.asarray(GREY)[:, :, None]).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
+    """EXIF 2.32, 4.6.5: where stored row 0 and column 0 are in the upright picture."""
+    upright = np.asarray(COLOURS)
+    stored = {
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }.get(orientation, upright)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    found = colours(encode(image, kind, exif=exif, quality=98, subsampling=0, lossless=True))
+    assert found.shape == upright.shape
+    assert np.abs(found.astype(np.int64) - upright).mean() < 2
+
+
+@pytest.mark.parametrize("dihedral", Dihedral)
+def test_oriented_mirrors_then_turns_clockwise(dihedral: Dihedral) -> None:
+    pixels = np.arange(6).reshape(2, 3).astype(np.uint8)
+    expected = Image.fromarray(pixels)
+    if dihedral >= Dihedral.MIRROR:
+        expected = expected.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for _ in range(dihedral % 4):
+        expected = expected.transpose(Image.Transpose.ROTATE_270)  # Pillow turns counter-clockwise
+    assert (oriented(pixels, dihedral) == np.asarray(expected)).all()
+
+
+@pytest.mark.filterwarnings("ignore:::PIL")
+@given(st.binary(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_damaged_exif_does_not_make_a_picture_unreadable(exif: bytes) -> None:
+    plain = encode(GREY, "JPEG")
+    data = (
+        plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif + plain[2:]
+    )
+    assert (colours(data) == colours(plain)).all()
+
+
+def test_no_warning_of_pillow_leaks_even_where_warnings_are_errors() -> None:
+    script = """
+import struct, sys
+from disrupt.hashing.decode import decode
+plain = sys.stdin.buffer.read()
+entry = struct.pack("<HHII", 0x0112, 2, 5000, 5000)
+for exif in (b"II*\\0\\x08\\0\\0\\0\\x01\\0" + entry, b"II*\\0\\x08\\0\\0\\0\\xff\\0" + entry):
+    decode(plain[:2] + b"\\xff\\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\\0\\0" + exif +
+    plain[2:])
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        input=encode(GREY, "JPEG"),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_empty_file_and_one_of_too_many_bytes_are_refused() -> None:
+    data = encode(GREY, "PNG")
+    assert "empty" in reason(b"")
+    assert str(len(data) - 1) in reason(data, ImageLimits(max_bytes=len(data) - 1))
+    assert decode(data, ImageLimits(max_bytes=len(data))).width_px == GREY.width
+
+
+@given(st.binary(min_size=1, max_size=100))
+@settings(max_examples=100, deadline=None)
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    assert "JPEG, PNG or WebP" in reason(data) or "damaged" in reason(data)
+
+
+UNSUPPORTED = {
+    "GIF": encode(GREY, "GIF"),
+    "TIFF": encode(GREY, "TIFF"),
+    "BMP": encode(GREY, "BMP"),
+    "AVIF": encode(GREY, "AVIF"),
+    "JPEG 2000": encode(GREY, "JPEG2000"),
+    "icon": encode(GREY, "ICO"),
+    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0",
+    "MP4": b"\0\0\0\x18ftypisom\0\0\0\0",
+    "PDF": b"%PDF-1.7",
+}
+
+
+@pytest.mark.parametrize("kind", UNSUPPORTED)
+def test_an_unsupported_format_is_named(kind: str) -> None:
+    assert kind in reason(UNSUPPORTED[kind])
+
+
+WHOLE = {
+    "JPEG": encode(COLOURS, "JPEG"),
+    "progressive JPEG": encode(COLOURS, "JPEG", progressive=True),
+    "PNG": encode(COLOURS, "PNG"),
+    "WebP": encode(COLOURS, "WEBP"),
+    "lossless WebP": encode(COLOURS, "WEBP", lossless=True),
+}
+
+
+@pytest.mark.filterwarnings("ignore:::PIL")
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_truncated_file_is_refused_wherever_it_ends(name: str) -> None:
+    whole = WHOLE[name]
+    decode(whole)
+    decode(whole + b"what some cameras add")
+    for length in sorted(
+        {*range(1, 40), *range(40, len(whole) - 40, 53), *range(len(whole) - 40, len(whole))}
+    ):
+        reason(whole[:length])
+
+
+@pytest.mark.filterwarnings("ignore:::PIL")
+@given(
+    st.sampled_from(sorted(WHOLE)),
+    st.lists(st.tuples(st.integers(0), st.integers(1, 255)), min_size=1, max_size=9),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
+    name: str, flips: list[tuple[int, int]]
+) -> None:
+    data = bytearray(WHOLE[name])
+    for at, flip in flips:
+        data[at % min(len(data), 700)] ^= flip
+    try:
+        colours(bytes(data))
+    except InvalidMediaError as refused:
+        assert refused.violations[0].field == "image"  # noqa: PT017
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
+
+
+def huge_png(width: int, height: int) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+
+def huge_jpeg(width: int, height: int) -> bytes:
+    small = WHOLE["JPEG"]
+    at = small.index(b"\xff\xc0") + 5
+    return small[:at] + struct.pack(">HH", height, width) + small[at + 4 :]
+
+
+def huge_webp(width: int, height: int) -> bytes:
+    canvas = b"\0\0\0\0" + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    content = b"WEBPVP8X" + struct.pack("<I", 10) + canvas + WHOLE["WebP"][12:]
+    return b"RIFF" + struct.pack("<I", len(content)) + content
+
+
+HUGE = {
+    "JPEG": huge_jpeg(65_500, 65_500),
+    "PNG": huge_png(2_000_000_000, 2_000_000_000),
+    "WebP": huge_webp(16_000, 16_000),
+}
+
+
+@pytest.mark.parametrize("kind", HUGE)
+def test_a_decompression_bomb_is_refused_before_memory_is_taken(kind: str) -> None:
+    script = """
+import resource, sys
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing.decode import decode
+with open("/proc/self/statm") as file:
+    taken = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 2**26, taken + 2**26))
+try:
+    decode(sys.stdin.buffer.read())
+except InvalidMediaError as error:
+    print(error.message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        input=HUGE[kind],
+        capture_output=True,
+        check=True,
+    )
+    assert b"at most 50 megapixels" in done.stdout
+
+
+def test_the_pixel_limit_is_inclusive() -> None:
+    for data in (
+        WHOLE["JPEG"],
+        WHOLE["PNG"],
+        WHOLE["WebP"],
+        WHOLE["lossless WebP"],
+        huge_webp(97, 61),
+    ):
+        pixels = COLOURS.width * COLOURS.height
+        assert decode(data, ImageLimits(max_pixels=pixels)).width_px == COLOURS.width
+        assert "97 x 61" in reason(data, ImageLimits(max_pixels=pixels - 1))
+
+
+def test_a_side_beyond_65535_is_refused() -> None:
+    assert "65535" in reason(huge_png(65_536, 1))
+
+
+def test_of_an_animation_the_first_frame_is_taken() -> None:
+    for kind in ("PNG", "WEBP"):
+        data = encode(
+            COLOURS, kind, save_all=True, append_images=[COLOURS.rotate(180)], lossless=True
+        )
+        assert (colours(data) == np.asarray(COLOURS)).all()
