@@ -53,7 +53,10 @@ def advance(current: CaseStatus, to: CaseStatus) -> CaseStatus:
 
 
 def _check_character(characters: str) -> str:
-    """ISO 7064 hybrid system MOD 31,30: finds every single wrong character and every swap of neighbours but one pair."""
+    """ISO 7064 hybrid system MOD 31,30.
+
+    Finds every single wrong character, and every swap of neighbours but of one pair at each place.
+    """
     check = _RADIX
     for character in characters:
         check = (check + ALPHABET.index(character)) % _RADIX or _RADIX

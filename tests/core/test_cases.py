@@ -1,0 +1,135 @@
+"""Case numbers, PINs and the steps of a case."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from disrupt.core.cases import (
+    ALPHABET,
+    CASE_NUMBERS,
+    CaseStatus,
+    advance,
+    case_number,
+    parse_case_number,
+    parse_pin,
+)
+from disrupt.errors import CaseClosedError, InvalidRequestError
+
+VALUES = st.integers(0, CASE_NUMBERS - 1)
+
+
+def accepted(text: str) -> bool:
+    try:
+        parse_case_number(text)
+    except InvalidRequestError:
+        return False
+    return True
+
+
+def test_there_are_at_least_45_random_bits_of_case_numbers() -> None:
+    assert len(ALPHABET) ** 10 == CASE_NUMBERS
+    assert CASE_NUMBERS >= 2**45
+
+
+def test_alphabet_has_nothing_that_is_misread() -> None:
+    assert len(set(ALPHABET)) == len(ALPHABET) == 30
+    assert not set(ALPHABET) & set("01OILU")
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(0, "2222-2222-223"), (1, "3222-2222-222"), (CASE_NUMBERS - 1, "ZZZZ-ZZZZ-ZZ3")],
+)
+def test_numbers_given_out_stay_what_they_are(value: int, number: str) -> None:
+    assert case_number(value) == number
+    assert parse_case_number(number) == number
+
+
+@given(VALUES, VALUES)
+def test_different_values_have_different_numbers(one: int, other: int) -> None:
+    assume(one != other)
+    assert case_number(one) != case_number(other)
+
+
+@given(VALUES, st.data())
+def test_spaces_hyphens_and_letter_case_do_not_matter(value: int, data: st.DataObject) -> None:
+    number = case_number(value)
+    typed = ""
+    for character in number.replace("-", ""):
+        typed += data.draw(st.sampled_from(["", "-", " ", " - "]))
+        typed += data.draw(st.sampled_from([character, character.lower()]))
+    assert parse_case_number(typed) == number
+
+
+@given(VALUES)
+def test_every_single_wrong_character_is_found(value: int) -> None:
+    number = case_number(value)
+    for at, right in enumerate(number):
+        if right != "-":
+            wrong = [number[:at] + other + number[at + 1 :] for other in ALPHABET if other != right]
+            assert not any(map(accepted, wrong))
+
+
+@given(VALUES)
+def test_every_missing_or_doubled_character_is_found(value: int) -> None:
+    number = case_number(value).replace("-", "")
+    for at in range(len(number)):
+        assert not accepted(number[:at] + number[at + 1 :])
+        assert not accepted(number[:at] + number[at] + number[at:])
+
+
+@given(VALUES, st.integers(0, 8))
+def test_swapped_neighbours_are_found_but_for_one_pair_at_each_place(
+    value: int, place: int
+) -> None:
+    around = value - value // 30**place % 900 * 30**place
+    missed = 0
+    for left, right in combinations(range(30), 2):
+        number = case_number(around + (left + 30 * right) * 30**place).replace("-", "")
+        pair = number[place : place + 2]
+        missed += accepted(number[:place] + pair[::-1] + number[place + 2 :])
+    assert missed <= 1
+
+
+@given(st.text())
+def test_any_text_is_a_case_number_or_refused_by_field(text: str) -> None:
+    if accepted(text):
+        assert parse_case_number(parse_case_number(text)) == parse_case_number(text)
+    else:
+        with pytest.raises(InvalidRequestError) as caught:
+            parse_case_number(text)
+        assert [violation.field for violation in caught.value.violations] == ["case_number"]
+
+
+@pytest.mark.parametrize("text", ["12345678", "1234 5678", " 0000 0000 0000 0000 "])
+def test_pin_is_read_with_or_without_spaces(text: str) -> None:
+    assert parse_pin(text) == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1234567", "1" * 17, "1234567a", "\N{FULLWIDTH DIGIT ONE}" * 8, "-12345678"]
+)
+def test_what_is_no_pin_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_pin(text)
+    assert not text or text not in str(caught.value)
+
+
+def test_case_takes_only_the_allowed_steps() -> None:
+    allowed = {
+        (CaseStatus.RECEIVED, CaseStatus.ACTIVE),
+        (CaseStatus.RECEIVED, CaseStatus.WITHDRAWN),
+        (CaseStatus.RECEIVED, CaseStatus.REJECTED),
+        (CaseStatus.ACTIVE, CaseStatus.WITHDRAWN),
+        (CaseStatus.ACTIVE, CaseStatus.REJECTED),
+        (CaseStatus.REJECTED, CaseStatus.WITHDRAWN),
+    }
+    for current in CaseStatus:
+        for to in CaseStatus:
+            if (current, to) in allowed:
+                assert advance(current, to) == to
+            else:
+                with pytest.raises(CaseClosedError):
+                    advance(current, to)

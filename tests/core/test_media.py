@@ -1,0 +1,85 @@
+"""Fingerprints in columns, and the blobs that are kept for good."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from disrupt.core import media
+from disrupt.core.hashes import MIN_QUALITY, PdqHash
+from disrupt.core.media import FINGERPRINT, Fingerprint, LowQuality, Profile
+
+FINGERPRINTS = st.lists(
+    st.builds(
+        Fingerprint,
+        st.builds(PdqHash, st.binary(min_size=32, max_size=32)),
+        st.integers(0, 100),
+        st.sampled_from(Profile),
+        st.integers(0, 2**16 - 1),
+        st.integers(0, 2**16 - 1),
+        st.integers(0, 2**32 - 1),
+        st.integers(0, 2**32 - 1),
+    ),
+    max_size=6,
+)
+
+
+@given(FINGERPRINTS)
+def test_columns_carry_every_field(fingerprints: list[Fingerprint]) -> None:
+    array = media.columns(fingerprints)
+    assert array.dtype == FINGERPRINT
+    assert array.shape == (len(fingerprints),)
+    back = [
+        Fingerprint(
+            PdqHash(row["hash"].tobytes()),
+            int(row["quality"]),
+            Profile(int(row["profile"])),
+            int(row["plan"]),
+            int(row["ordinal"]),
+            int(row["start_ms"]),
+            int(row["end_ms"]),
+        )
+        for row in array
+    ]
+    assert back == fingerprints
+
+
+@given(FINGERPRINTS)
+def test_blob_gives_back_what_was_packed(fingerprints: list[Fingerprint]) -> None:
+    array = media.columns(fingerprints)
+    blob = media.pack(array)
+    assert len(blob) == 1 + 46 * len(array)
+    back = media.unpack(blob)
+    assert back.dtype == FINGERPRINT
+    assert back.tobytes() == array.tobytes()
+    assert not back.flags.writeable
+
+
+def test_blobs_written_by_earlier_versions_stay_readable() -> None:
+    blob = bytes.fromhex(
+        "01" + "00112233445566778899aabbccddeeff" * 2 + "64020300020110000000ffffffff"
+    )
+    (row,) = media.unpack(blob)
+    assert row["hash"].tobytes().hex() == "00112233445566778899aabbccddeeff" * 2
+    assert (row["quality"], row["profile"], row["plan"], row["ordinal"]) == (100, 2, 3, 258)
+    assert (row["start_ms"], row["end_ms"]) == (16, 2**32 - 1)
+    assert media.pack(np.array([row])) == blob
+
+
+@pytest.mark.parametrize(
+    "blob", [b"", b"\x02", b"\x02" + bytes(46), b"\x01" + bytes(45), bytes(47)]
+)
+def test_blob_of_another_version_or_length_is_refused(blob: bytes) -> None:
+    with pytest.raises(ValueError, match="not a fingerprint blob"):
+        media.unpack(blob)
+
+
+def test_fields_in_other_order_or_width_are_packed_alike() -> None:
+    array = media.columns([Fingerprint(PdqHash(bytes(range(32))), 90, Profile.PDQ_512, 1, 2, 3, 4)])
+    big_endian = array.astype(FINGERPRINT.newbyteorder(">"))
+    assert media.pack(big_endian) == media.pack(array)
+
+
+def test_low_quality_says_what_would_have_been_enough() -> None:
+    assert LowQuality(3).minimum_quality == MIN_QUALITY
+    assert LowQuality(3).advice

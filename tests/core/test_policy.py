@@ -1,0 +1,76 @@
+"""Who may search what, and how far."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from disrupt.core.cases import AgeBand
+from disrupt.core.policy import ADULTS, MINORS, ApiKey, Bank, Right, bank_for, scope
+from disrupt.errors import InvalidRequestError, PermissionDeniedError
+
+STRICT = Bank(3, "strict", 20)
+BANKS = (ADULTS, MINORS, STRICT)
+
+
+def key(*banks: Bank, operator: bool = False) -> ApiKey:
+    rights = {Right.MATCH, Right.OPERATOR} if operator else {Right.MATCH}
+    numbers = frozenset(bank.number for bank in banks)
+    return ApiKey("k", "platform", bytes(32), frozenset(rights), numbers, "2026-11-24")
+
+
+def test_unsure_age_goes_to_the_bank_of_minors() -> None:
+    assert bank_for(AgeBand.ADULT) == ADULTS
+    assert bank_for(AgeBand.MINOR) == bank_for(AgeBand.UNSURE) == MINORS
+
+
+def test_key_without_the_right_is_denied_by_name() -> None:
+    key(ADULTS).require(Right.MATCH)
+    with pytest.raises(PermissionDeniedError, match="OPERATOR"):
+        key(ADULTS).require(Right.OPERATOR)
+
+
+def test_no_names_mean_every_bank_of_the_key_at_its_own_distance() -> None:
+    found = scope(key(ADULTS, STRICT), BANKS, (), None)
+    assert found.limits == {ADULTS.number: 31, STRICT.number: 20}
+    assert found.radius_bits == 31
+
+
+def test_names_narrow_the_search() -> None:
+    found = scope(key(ADULTS, STRICT), BANKS, ("strict",), None)
+    assert found.limits == {STRICT.number: 20}
+    assert found.radius_bits == 20
+
+
+def test_key_without_banks_searches_nothing() -> None:
+    found = scope(key(), BANKS, (), None)
+    assert found.limits == {}
+    assert found.radius_bits == -1
+    assert scope(key(), BANKS, (), 31).limits == {}
+
+
+def test_bank_of_another_key_is_denied_and_an_unknown_one_is_invalid() -> None:
+    with pytest.raises(PermissionDeniedError, match="minors"):
+        scope(key(ADULTS), BANKS, ("adults", "minors"), None)
+    with pytest.raises(InvalidRequestError, match="nowhere"):
+        scope(key(ADULTS), BANKS, ("nowhere",), None)
+
+
+@given(
+    asked=st.integers(-300, 300),
+    operator=st.booleans(),
+    names=st.sampled_from([(), ("adults",), ("strict",)]),
+)
+def test_threshold_is_taken_as_asked_or_refused(
+    *, asked: int, operator: bool, names: tuple[str, ...]
+) -> None:
+    most = 63 if operator else 31 if names == ("adults",) else 20
+    caller = key(ADULTS, STRICT, operator=operator)
+    searched = {"adults": ADULTS, "strict": STRICT}
+    wanted = [searched[name] for name in names] or [ADULTS, STRICT]
+    if 0 <= asked <= most:
+        found = scope(caller, BANKS, names, asked)
+        assert found.limits == {bank.number: asked for bank in wanted}
+        assert found.radius_bits == asked
+    else:
+        with pytest.raises(InvalidRequestError, match=f"0-{most}"):
+            scope(caller, BANKS, names, asked)

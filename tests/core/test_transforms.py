@@ -1,0 +1,48 @@
+"""Transforms, and the variant plans that never change."""
+
+import pytest
+
+from disrupt.core.transforms import IDENTITY, PLANS, Dihedral, Transform, transform_of
+
+
+def test_published_plans_are_unchanged() -> None:
+    assert set(PLANS) == {0}
+    assert PLANS[0] == (Transform(),)
+
+
+def test_numbers_of_dihedral_elements_are_unchanged() -> None:
+    assert [element.name for element in sorted(Dihedral)] == [
+        "IDENTITY",
+        "ROTATE_90",
+        "ROTATE_180",
+        "ROTATE_270",
+        "MIRROR",
+        "MIRROR_ROTATE_90",
+        "MIRROR_ROTATE_180",
+        "MIRROR_ROTATE_270",
+    ]
+    assert sorted(Dihedral) == list(range(8))
+
+
+def test_every_place_of_a_plan_is_found_and_no_other() -> None:
+    for plan, transforms in PLANS.items():
+        found = [transform_of(plan, ordinal) for ordinal in range(len(transforms) + 2)]
+        assert found == [*transforms, None, None]
+    assert transform_of(max(PLANS) + 1, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("transform", "text"),
+    [
+        (IDENTITY, "identity"),
+        (Transform(Dihedral.MIRROR), "mirror"),
+        (
+            Transform(Dihedral.MIRROR, crop_left_permille=100, crop_right_permille=50),
+            "mirror crop 100,0,50,0",
+        ),
+        (Transform(rotation_millidegrees=-3500), "turned -3.5°"),
+        (Transform(scale_side_px=320), "shrunk to 320 px"),
+    ],
+)
+def test_transform_is_readable(transform: Transform, text: str) -> None:
+    assert str(transform) == text
