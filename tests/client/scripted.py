@@ -1,0 +1,103 @@
+"""A gRPC server on a real socket that answers by a script: faults as of a real one's bad days."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from disrupt.errors import DisruptError
+
+Answer = Message | Callable[[bytes], Message]
+"""A response, a status to fail with, or what makes either from the request's bytes."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One call as it arrived."""
+
+    method: str
+    request: bytes
+    metadata: dict[str, str | bytes]
+    peer: str
+
+
+@dataclass
+class ScriptedServer(grpc.GenericRpcHandler):
+    """Gives the answers of ``script`` in turn, the last one for ever; keeps what it saw."""
+
+    script: list[Answer]
+    address: str = ""
+    seen: list[Seen] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+        method = details.method.rpartition("/")[2]
+        metadata = {key: value for key, value in details.invocation_metadata}  # noqa: C416 pairs
+
+        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            with self.lock:
+                self.seen.append(Seen(method, request, metadata, context.peer()))
+                given = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+            if not isinstance(given, Message):
+                given = given(request)
+            if isinstance(given, status_pb2.Status):
+                context.abort_with_status(rpc_status.to_status(given))
+            return given.SerializeToString()
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@contextmanager
+def scripted(
+    *script: Answer, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[ScriptedServer]:
+    """The server, on a port of its own."""
+    handler = ScriptedServer(list(script))
+    server = grpc.server(ThreadPoolExecutor(8), handlers=[handler])
+    port = (
+        server.add_secure_port("127.0.0.1:0", credentials)
+        if credentials
+        else server.add_insecure_port("127.0.0.1:0")
+    )
+    handler.address = f"127.0.0.1:{port}"
+    server.start()
+    try:
+        yield handler
+    finally:
+        server.stop(None).wait()
+
+
+def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
+    """The google.rpc.Status that a server says for an error."""
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain="disrupt", metadata=error.metadata),
+        *extra,
+    ]
+    if error.violations:
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(
+                field=one.field, description=one.description
+            )
+            for one in error.violations
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_after_s is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMicroseconds(round(error.retry_after_s * 1e6))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for one in details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(one)
+    return status_pb2.Status(
+        code=grpc.StatusCode[error.status].value[0], message=error.message, details=packed
+    )

@@ -1,0 +1,290 @@
+"""Failures come out as classes of disrupt.errors, and calls are tried again where that can help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import grpc
+import pytest
+from google.protobuf import any_pb2
+from google.rpc import status_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, RetryPolicy
+from disrupt.client.retries import Attempts
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    InvalidRequestError,
+    LimitExceededError,
+    OverloadedError,
+    StorageFullError,
+    UnauthenticatedError,
+    UnavailableError,
+    Violation,
+)
+from disrupt.v1 import match_pb2, types_pb2
+from tests.client.scripted import Answer, scripted, status_of
+
+QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
+HASH = bytes(HASH_BYTES)
+EMPTY = match_pb2.MatchHashesResponse(index_cursor="cursor")
+
+LookUp = Callable[[str, bytes, float], tuple[HashAnswer, ...]]
+
+
+def in_thread(address: str, batch: bytes, timeout_s: float) -> tuple[HashAnswer, ...]:
+    with MatchClient(address, key="key", timeout_s=timeout_s, retries=QUICK) as client:
+        return client.match_hashes(batch)
+
+
+def in_loop(address: str, batch: bytes, timeout_s: float) -> tuple[HashAnswer, ...]:
+    async def look_up() -> tuple[HashAnswer, ...]:
+        async with AsyncMatchClient(
+            address, key="key", timeout_s=timeout_s, retries=QUICK
+        ) as client:
+            return await client.match_hashes(batch)
+
+    return asyncio.run(look_up())
+
+
+@pytest.fixture(params=[in_thread, in_loop])
+def look_up(request: pytest.FixtureRequest) -> LookUp:
+    chosen: LookUp = request.param
+    return chosen
+
+
+def classes(root: type[DisruptError] = DisruptError) -> Iterator[type[DisruptError]]:
+    yield root
+    for one in root.__subclasses__():
+        yield from classes(one)
+
+
+@pytest.mark.parametrize("of", list(classes()), ids=lambda of: of.__name__)
+def test_every_error_comes_back_as_itself(of: type[DisruptError]) -> None:
+    said = of.__new__(of)
+    DisruptError.__init__(
+        said,
+        "What to do.",
+        violations=(Violation("options.banks", "no such bank"),),
+        retry_after_s=0.25,
+        limit="7",
+    )
+    with (
+        scripted(status_of(said)) as server,
+        MatchClient(server.address, key="key", retries=RetryPolicy(attempts=1)) as client,
+        pytest.raises(DisruptError) as raised,
+    ):
+        client.index_status()
+    got = raised.value
+    assert type(got) is of
+    assert (got.status, got.reason, got.message) == (of.status, of.reason, "What to do.")
+    assert (got.violations, got.retry_after_s) == (said.violations, 0.25)
+    assert got.metadata == {"limit": "7"}
+
+
+def test_a_reason_of_a_newer_server_keeps_its_name_under_the_class_of_its_status() -> None:
+    newer = InvalidRequestError("Too new.")
+    newer.reason = "TOO_NEW"
+    with (
+        scripted(status_of(newer)) as server,
+        MatchClient(server.address, key="key") as client,
+        pytest.raises(InvalidRequestError) as raised,
+    ):
+        client.index_status()
+    assert raised.value.reason == "TOO_NEW"
+
+
+def test_details_that_cannot_be_read_do_not_hide_the_failure() -> None:
+    torn = any_pb2.Any(type_url="type.googleapis.com/google.rpc.BadRequest", value=b"\xff")
+    status = status_pb2.Status(code=3, message="Wrong.", details=[torn])
+    with (
+        scripted(status) as server,
+        MatchClient(server.address, key="key") as client,
+        pytest.raises(InvalidRequestError, match=r"Wrong\."),
+    ):
+        client.index_status()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("Away."),
+        OverloadedError("Busy.", retry_after_s=0.01),
+        OverloadedError("Busy, and does not say how long."),
+    ],
+    ids=["unavailable", "overloaded", "overloaded-without-retry-info"],
+)
+def test_a_busy_or_absent_server_is_asked_again_until_it_answers(
+    look_up: LookUp, error: DisruptError
+) -> None:
+    failing = [status_of(error)] * 3
+    with scripted(*failing, EMPTY) as server:
+        (answer,) = look_up(server.address, HASH, 10)
+    assert answer.index_cursor == "cursor"
+    assert len(server.seen) == 4
+    assert len({one.request for one in server.seen}) == 1
+
+
+def test_a_call_that_a_draining_server_cancels_is_asked_again(look_up: LookUp) -> None:
+    cancelled = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0], message="draining")
+    with scripted(cancelled, EMPTY) as server:
+        assert look_up(server.address, HASH, 10)
+    assert len(server.seen) == 2
+
+
+def test_after_the_last_attempt_the_failure_is_raised(look_up: LookUp) -> None:
+    with (
+        scripted(status_of(OverloadedError("Busy.", retry_after_s=0.01))) as server,
+        pytest.raises(OverloadedError),
+    ):
+        look_up(server.address, HASH, 10)
+    assert len(server.seen) == QUICK.attempts
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LimitExceededError("Too many.", retry_after_s=0.01),
+        StorageFullError("Full.", retry_after_s=0.01),
+        InvalidRequestError("Wrong."),
+        UnauthenticatedError("Unknown key."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_cannot_succeed_is_asked_once(look_up: LookUp, error: DisruptError) -> None:
+    with scripted(status_of(error)) as server, pytest.raises(type(error)):
+        look_up(server.address, HASH, 10)
+    assert len(server.seen) == 1
+
+
+def test_a_wait_beyond_the_deadline_is_not_begun(look_up: LookUp) -> None:
+    with (
+        scripted(status_of(OverloadedError("Busy.", retry_after_s=3600))) as server,
+        pytest.raises(OverloadedError) as raised,
+    ):
+        look_up(server.address, HASH, 30)
+    assert len(server.seen) == 1
+    assert raised.value.retry_after_s == 3600
+
+
+def test_a_message_over_the_limit_of_grpc_is_a_limit_and_asked_once() -> None:
+    with (
+        scripted(match_pb2.MatchImageResponse()) as server,
+        MatchClient(server.address, key="key", retries=QUICK) as client,
+        pytest.raises(LimitExceededError),
+    ):
+        client.match_image(bytes(5 * 2**20), hash_locally=False)
+    assert server.seen == []
+
+
+def test_a_server_that_does_not_answer_in_time_is_its_own_error(look_up: LookUp) -> None:
+    with scripted(EMPTY) as server, server.lock, pytest.raises(DeadlineExceededError):
+        look_up(server.address, HASH, 0.3)
+
+
+def test_an_absent_server_is_named(look_up: LookUp) -> None:
+    with scripted(EMPTY) as server:
+        address = server.address
+    with pytest.raises(UnavailableError, match=address):
+        look_up(address, HASH, 10)
+
+
+@given(
+    st.floats(0.01, 10),
+    st.floats(0.01, 10),
+    st.floats(0, 0.999),
+    st.none() | st.floats(0, 20),
+    st.floats(0.1, 100),
+)
+@settings(max_examples=100, deadline=None)
+def test_pauses_honour_retry_info_with_jitter_on_top_and_end_with_the_deadline(
+    first_s: float, longest_s: float, jitter: float, retry_after_s: float | None, timeout_s: float
+) -> None:
+    now_s = 0.0
+    attempts = Attempts(
+        RetryPolicy(5, first_s, longest_s), timeout_s, clock=lambda: now_s, jitter=lambda: jitter
+    )
+    error = OverloadedError("Busy.", retry_after_s=retry_after_s)
+    pauses = 0
+    try:
+        while True:
+            pause_s = attempts.pause_s(error)
+            backoff_s = min(longest_s, first_s * 2**pauses)
+            least_s = retry_after_s or 0.0
+            assert least_s + backoff_s / 2 <= pause_s <= least_s + backoff_s
+            pauses += 1
+            now_s += pause_s
+            assert now_s < timeout_s
+            assert attempts.remaining_s() == timeout_s - now_s
+    except OverloadedError as raised:
+        assert raised is error  # noqa: PT017 how many pauses come before it is what is asked
+    assert pauses <= 4
+
+
+def limits(hashes_per_lookup: int) -> match_pb2.GetIndexStatusResponse:
+    return match_pb2.GetIndexStatusResponse(
+        limits=match_pb2.Limits(hashes_per_lookup=hashes_per_lookup)
+    )
+
+
+def echo(request: bytes) -> match_pb2.MatchHashesResponse:
+    """One match per query, with the hash's first half as its item id."""
+    hashes = match_pb2.MatchHashesRequest.FromString(request).hashes
+    count = len(hashes) // HASH_BYTES
+    return match_pb2.MatchHashesResponse(
+        matches=match_pb2.MatchColumns(
+            queries=range(count),
+            item_ids=b"".join(hashes[at * 32 : at * 32 + 16] for at in range(count)),
+            distances_bits=[0] * count,
+            bank_names=["adults"],
+            banks=[0] * count,
+            assurances=[1] * count,  # type: ignore[list-item]
+            kinds=[1] * count,  # type: ignore[list-item]
+            variants=[types_pb2.Variant()] * count,
+            match_ids=[b""] * count,
+        )
+    )
+
+
+def test_a_large_batch_is_split_to_the_servers_limit_over_several_connections(
+    look_up: LookUp,
+) -> None:
+    batch = b"".join(at.to_bytes(16) + bytes(16) for at in range(1000))
+    script: list[Answer] = [limits(90), echo]
+    with scripted(*script) as server:
+        found = look_up(server.address, batch, 10)
+    assert [answer.matches[0].item_id for answer in found] == [
+        at.to_bytes(16).hex() for at in range(1000)
+    ]
+    asked = [one for one in server.seen if one.method == "MatchHashes"]
+    sizes = [len(match_pb2.MatchHashesRequest.FromString(one.request).hashes) for one in asked]
+    assert sorted(sizes) == [10 * HASH_BYTES, *[90 * HASH_BYTES] * 11]
+    assert len({one.peer for one in asked}) == 4
+
+
+def test_an_empty_batch_asks_nothing(look_up: LookUp) -> None:
+    with scripted(EMPTY) as server:
+        assert look_up(server.address, b"", 10) == ()
+    assert server.seen == []
+
+
+def test_one_part_that_fails_fails_the_batch(look_up: LookUp) -> None:
+    with (
+        scripted(limits(10), EMPTY, status_of(StorageFullError("Full."))) as server,
+        pytest.raises(StorageFullError),
+    ):
+        look_up(server.address, HASH * 100, 10)
+
+
+def test_the_key_goes_into_the_metadata_and_nowhere_else() -> None:
+    key = "key-of-a-platform"
+    with scripted(EMPTY) as server, MatchClient(server.address, key=key) as client:
+        client.match_hashes(HASH)
+        assert key not in repr(vars(client))
+    (seen,) = server.seen
+    assert seen.metadata["authorization"] == f"Bearer {key}"
+    assert key.encode() not in seen.request

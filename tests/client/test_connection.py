@@ -1,0 +1,122 @@
+"""Beyond this machine nothing goes out in plaintext."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from disrupt.client import MatchClient, RetryPolicy
+from disrupt.client.connection import connect
+from disrupt.errors import ConfigurationError, UnavailableError
+from disrupt.v1 import match_pb2
+from tests.client.scripted import scripted
+
+
+def certificate() -> tuple[bytes, bytes]:
+    """Private key and self-signed certificate of 127.0.0.1, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private, signed.public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("server", "canonical"),
+    [
+        ("127.0.0.1:1234", "127.0.0.1:1234"),
+        ("127.9.9.9", "127.9.9.9:50051"),
+        ("localhost", "localhost:50051"),
+        ("LocalHost:1", "LocalHost:1"),
+        ("[::1]:9", "[::1]:9"),
+    ],
+)
+def test_loopback_is_plaintext(server: str, canonical: str) -> None:
+    found = connect(server, "key")
+    assert (found.server, found.credentials) == (canonical, None)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "10.0.0.1:50051",
+        "0.0.0.0:50051",
+        "[2001:db8::1]:50051",
+        "disrupt.example",
+        "localhost.example:50051",
+        "127.0.0.1.example:50051",
+        "2130706433",
+    ],
+)
+def test_everything_else_is_tls(server: str) -> None:
+    assert connect(server, "key").credentials is not None
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["", ":50051", "host:", "host:0", "host:65536", "host:port", "unix:/tmp/x", "dns:///host",
+     "http://host:1", "::1", "host name", "host:1\n", "ho\0st"],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(server: str) -> None:
+    with pytest.raises(ConfigurationError):
+        connect(server, "key")
+
+
+@pytest.mark.parametrize("key", ["", " ", "two words", "line\nbreak", "clé", "k\0"])
+def test_what_is_no_key_is_refused_without_repeating_it(key: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        connect("localhost", key)
+    assert key.strip() == "" or key not in refused.value.message
+
+
+@pytest.mark.parametrize("tls_ca", [b"", b"no certificate", Path("/nowhere/ca.pem")])
+def test_certificates_that_are_none_are_refused(tls_ca: bytes | Path) -> None:
+    with pytest.raises(ConfigurationError):
+        connect("localhost", "key", tls_ca)
+
+
+def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) -> None:
+    private, signed = certificate()
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(signed)
+    credentials = grpc.ssl_server_credentials([(private, signed)])
+    answer = match_pb2.GetIndexStatusResponse(generation=5)
+    with scripted(answer, credentials=credentials) as server:
+        with MatchClient(server.address, key="key", tls_ca=ca) as client:
+            assert client.index_status().generation == 5
+        _, other = certificate()
+        once = RetryPolicy(attempts=1)
+        for tls_ca in (other, None):
+            with (
+                MatchClient(server.address, key="key", tls_ca=tls_ca, retries=once) as client,
+                pytest.raises(UnavailableError),
+            ):
+                client.index_status()
+    assert len(server.seen) == 1

@@ -1,0 +1,214 @@
+"""Answers say what the messages say, whatever a newer server puts into them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from disrupt.client import results
+from disrupt.client.results import HashAnswer, Match
+from disrupt.core.hashes import PdqHash
+from disrupt.core.media import Assurance, LowQuality, MediaKind
+from disrupt.core.transforms import IDENTITY, Dihedral, Transform
+from disrupt.errors import DisruptError
+from disrupt.hashing import ImageQuery
+from disrupt.v1 import match_pb2, types_pb2
+
+ids = st.integers(0, 20).map(lambda number: number.to_bytes(16).hex())
+transforms = st.builds(
+    Transform,
+    dihedral=st.sampled_from(Dihedral),
+    crop_left_permille=st.integers(0, 999),
+    crop_bottom_permille=st.integers(0, 999),
+    rotation_millidegrees=st.integers(-180_000, 180_000),
+    scale_side_px=st.integers(0, 4096),
+)
+matches = st.builds(
+    Match,
+    item_id=ids,
+    bank=st.sampled_from(["adults", "minors", "banque « été »"]),
+    assurance=st.sampled_from(Assurance),
+    distance_bits=st.integers(0, 256),
+    kind=st.sampled_from(MediaKind),
+    query_transform=st.just(IDENTITY),
+    transform=st.none() | transforms,
+    plan=st.integers(0, 65535),
+    ordinal=st.integers(0, 65535),
+    match_id=st.binary(max_size=8),
+)
+answers = st.builds(
+    HashAnswer,
+    matches=st.lists(matches, max_size=4).map(tuple),
+    truncated=st.booleans(),
+    low_quality=st.booleans(),
+    index_cursor=st.just("cursor"),
+)
+
+
+def to_transform(transform: Transform) -> types_pb2.Transform:
+    return types_pb2.Transform(
+        dihedral=transform.dihedral.value,  # type: ignore[arg-type]
+        crop_left_permille=transform.crop_left_permille,
+        crop_top_permille=transform.crop_top_permille,
+        crop_right_permille=transform.crop_right_permille,
+        crop_bottom_permille=transform.crop_bottom_permille,
+        rotation_millidegrees=transform.rotation_millidegrees,
+        scale_side_px=transform.scale_side_px,
+    )
+
+
+def to_variant(match: Match) -> types_pb2.Variant:
+    known = None if match.transform is None else to_transform(match.transform)
+    return types_pb2.Variant(plan=match.plan, ordinal=match.ordinal, transform=known)
+
+
+def to_response(said: list[HashAnswer]) -> match_pb2.MatchHashesResponse:
+    rows = [(at, match) for at, answer in enumerate(said) for match in answer.matches]
+    names = sorted({match.bank for _, match in rows})
+    return match_pb2.MatchHashesResponse(
+        matches=match_pb2.MatchColumns(
+            queries=[at for at, _ in rows],
+            item_ids=b"".join(bytes.fromhex(match.item_id) for _, match in rows),
+            distances_bits=[match.distance_bits for _, match in rows],
+            bank_names=names,
+            banks=[names.index(match.bank) for _, match in rows],
+            assurances=[match.assurance.value for _, match in rows],  # type: ignore[misc]
+            kinds=[match.kind.value for _, match in rows if match.kind],  # type: ignore[misc]
+            variants=[to_variant(match) for _, match in rows],
+            match_ids=[match.match_id for _, match in rows],
+        ),
+        truncated_queries=[at for at, answer in enumerate(said) if answer.truncated],
+        low_quality_queries=[at for at, answer in enumerate(said) if answer.low_quality],
+        index_cursor="cursor",
+    )
+
+
+@given(st.lists(answers, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_columns_become_the_answers_they_were_made_of(said: list[HashAnswer]) -> None:
+    assert results.hash_answers(to_response(said), len(said)) == tuple(said)
+
+
+@given(match=matches, query=transforms, truncated=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_an_answer_to_a_picture_keeps_every_field(
+    *, match: Match, query: Transform, truncated: bool
+) -> None:
+    response = match_pb2.MatchImageResponse(
+        matches=[
+            match_pb2.Match(
+                item_id=bytes.fromhex(match.item_id),
+                bank=match.bank,
+                assurance=match.assurance.value,  # type: ignore[arg-type]
+                distance_bits=match.distance_bits,
+                kind=match.kind.value if match.kind else None,  # type: ignore[arg-type]
+                query_transform=to_transform(query),
+                variant=to_variant(match),
+                match_id=match.match_id,
+            )
+        ],
+        truncated=truncated,
+        quality=88,
+        index_cursor="cursor",
+    )
+    answer = results.image_answer(response)
+    (got,) = answer.matches
+    assert got.query_transform == query
+    assert (got.item_id, got.bank, got.assurance, got.kind) == (
+        match.item_id,
+        match.bank,
+        match.assurance,
+        match.kind,
+    )
+    assert (got.transform, got.plan, got.ordinal) == (match.transform, match.plan, match.ordinal)
+    assert (got.distance_bits, got.match_id) == (match.distance_bits, match.match_id)
+    assert (answer.truncated, answer.quality, answer.low_quality) == (truncated, 88, False)
+
+
+def test_values_of_a_newer_server_are_no_error() -> None:
+    response = to_response([])
+    newer = types_pb2.Variant(
+        plan=9,
+        transform=types_pb2.Transform(dihedral=77),  # type: ignore[arg-type]
+    )
+    response.matches.MergeFrom(
+        match_pb2.MatchColumns(
+            queries=[0],
+            item_ids=bytes(16),
+            distances_bits=[3],
+            bank_names=["new"],
+            banks=[0],
+            assurances=[99],  # type: ignore[list-item]
+            kinds=[99],  # type: ignore[list-item]
+            variants=[newer],
+            match_ids=[b""],
+        )
+    )
+    ((match,),) = (answer.matches for answer in results.hash_answers(response, 1))
+    assert match.assurance == Assurance.SELF_REPORTED
+    assert match.kind is None
+    assert match.transform == IDENTITY
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["distances_bits", "bank_names", "banks", "assurances", "kinds", "variants", "match_ids"],
+)
+def test_columns_that_do_not_fit_together_are_an_error_of_ours(column: str) -> None:
+    one = Match(
+        bytes(16).hex(), "adults", Assurance.REVIEWED, 1, MediaKind.IMAGE, IDENTITY, None, 0, 0, b""
+    )
+    response = to_response([HashAnswer((one,), False, False, "cursor")])  # noqa: FBT003
+    response.matches.ClearField(column)  # type: ignore[arg-type]
+    with pytest.raises(DisruptError):
+        results.hash_answers(response, 1)
+
+
+def test_a_query_that_was_not_asked_is_an_error_of_ours() -> None:
+    one = Match(
+        bytes(16).hex(), "adults", Assurance.REVIEWED, 1, MediaKind.IMAGE, IDENTITY, None, 0, 0, b""
+    )
+    response = to_response([HashAnswer((one,), False, False, "cursor")] * 2)  # noqa: FBT003
+    with pytest.raises(DisruptError):
+        results.hash_answers(response, 1)
+
+
+@given(st.lists(st.tuples(transforms, answers), min_size=1, max_size=5), st.integers(1, 6))
+@settings(max_examples=80, deadline=None)
+def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
+    asked: list[tuple[Transform, HashAnswer]], max_matches: int
+) -> None:
+    query = ImageQuery(80, tuple((PdqHash(bytes(32)), transform) for transform, _ in asked))
+    merged = results.merged(query, [answer for _, answer in asked], max_matches=max_matches)
+    every = [
+        (match.distance_bits, match.item_id) for _, answer in asked for match in answer.matches
+    ]
+    nearest = {item: min(bits for bits, other in every if other == item) for _, item in every}
+    got = [(match.distance_bits, match.item_id) for match in merged.matches]
+    assert [bits for bits, _ in got] == sorted(nearest.values())[:max_matches]
+    assert all(nearest[item] == bits for bits, item in got)
+    assert len({item for _, item in got}) == len(got)
+    for match in merged.matches:
+        assert any(
+            match.query_transform == transform and match.item_id == one.item_id
+            for transform, answer in asked
+            for one in answer.matches
+            if one.distance_bits == match.distance_bits
+        )
+    assert merged.truncated == (
+        len(nearest) > max_matches or any(answer.truncated for _, answer in asked)
+    )
+    assert (merged.quality, merged.low_quality) == (80, False)
+
+
+def test_a_featureless_picture_is_an_answer_with_its_score_and_advice() -> None:
+    sent = results.image_answer(
+        match_pb2.MatchImageResponse(
+            low_quality=types_pb2.LowQuality(quality=12, minimum_quality=50, advice="Do this.")
+        )
+    )
+    assert (sent.low_quality, sent.quality, sent.advice) == (True, 12, "Do this.")
+    here = results.low_quality(LowQuality(12))
+    assert (here.low_quality, here.quality, here.matches) == (True, 12, ())
+    assert here.advice
