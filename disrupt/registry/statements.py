@@ -138,9 +138,9 @@ def withdraw(
     """Erases items of a case, all for None; whether there was anything to erase."""
     case = _case(connection, number)
     linked = connection.execute(
-        select(schema.items.c.number, schema.items.c.item_id, schema.items.c.request_id).where(
-            schema.items.c.case_id == case.id
-        )
+        select(schema.items.c.number, schema.items.c.item_id, schema.items.c.request_id)
+        .where(schema.items.c.case_id == case.id)
+        .order_by(schema.items.c.number)
     ).all()
     wanted = {row.item_id for row in linked} if item_ids is None else set(item_ids)
     erased = [row for row in linked if row.item_id in wanted]

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from disrupt.core.policy import FIRST_BANKS
+from disrupt.core.policy import ADULTS, FIRST_BANKS
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
+from disrupt.registry.contract import NewCase
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
 
@@ -222,17 +223,16 @@ def test_reader_cannot_write(path: Path) -> None:
 
 
 def test_error_texts_carry_no_values(path: Path) -> None:
-    request = registration(random.Random(5))
+    chance = random.Random(5)
+    taken = NewCase(new_case(chance).number, "hash of a PIN", ADULTS.number)
     with SqlRegistry.open_writer(path) as writer:
-        writer.register(request, day=DAY)
-        again = registration(random.Random(6), None, request.items[0])
+        writer.register(registration(chance, taken), day=DAY)
         with pytest.raises(UnavailableError) as caught:
-            writer.register(again, day=DAY)
+            writer.register(registration(chance, taken), day=DAY)
     text = "".join(traceback.format_exception(caught.value))
     assert "IntegrityError" in text
-    secret = request.items[0].fingerprints["hash"][0].tobytes()
-    assert repr(secret)[2:14] not in text
-    assert secret[:8].hex() not in text
+    assert taken.number not in text
+    assert taken.pin_hash not in text
 
 
 def test_files_are_the_owners_alone(path: Path) -> None:
