@@ -90,4 +90,5 @@ def distances_bits(
     left: NDArray[np.uint8], right: NDArray[np.uint8]
 ) -> NDArray[np.uint16]:
     """Hamming distances along the last axis, 0-256; the shapes broadcast."""
-    return np.bitwise_count(left ^ right).sum(axis=-1, dtype=np.uint16)
+    distances: NDArray[np.uint16] = np.bitwise_count(left ^ right).sum(axis=-1, dtype=np.uint16)
+    return distances
