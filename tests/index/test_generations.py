@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from disrupt.core.changes import Cursor
+from disrupt.core.media import StoredItem
+from disrupt.errors import DataDirectoryError, SnapshotRefusedError
+from disrupt.index.generations import (
+    create_first,
+    current,
+    directory_of,
+    generations,
+    open_current,
+    open_generation,
+    publish,
+)
+from tests.index.examples import EPOCH, HEAD, published, some_items
+
+
+def test_a_published_generation_is_current(tmp_path: Path) -> None:
+    snapshot = published(tmp_path, some_items(3), 3)
+    assert (snapshot.generation, snapshot.manifest.items) == (1, 3)
+    assert current(tmp_path) == 1
+    assert open_current(tmp_path, HEAD).generation == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"00000001", "CURRENT", "lock"}
+
+
+def test_the_previous_generation_stays_and_older_ones_go(tmp_path: Path) -> None:
+    for count in range(1, 5):
+        published(tmp_path, some_items(count), count)
+    assert generations(tmp_path) == [4, 3]
+    assert current(tmp_path) == 4
+
+
+def test_the_generation_that_was_served_stays_even_if_it_is_not_the_newest(tmp_path: Path) -> None:
+    for count in range(1, 3):
+        published(tmp_path, some_items(count), count)
+    (tmp_path / "CURRENT").write_text("00000001\n")
+    assert published(tmp_path, some_items(3), 3).generation == 3
+    assert generations(tmp_path) == [3, 1]
+
+
+def test_numbers_are_not_reused_when_generations_are_lost(tmp_path: Path) -> None:
+    for count in range(1, 4):
+        published(tmp_path, some_items(count), count)
+    for generation in generations(tmp_path):
+        shutil.rmtree(directory_of(tmp_path, generation))
+    assert published(tmp_path, some_items(1), 1).generation == 4
+
+
+def test_numbers_are_not_reused_when_current_is_lost(tmp_path: Path) -> None:
+    for count in range(1, 4):
+        published(tmp_path, some_items(count), count)
+    (tmp_path / "CURRENT").unlink()
+    assert published(tmp_path, some_items(1), 1).generation == 4
+
+
+def test_a_reader_of_a_deleted_generation_goes_on(tmp_path: Path) -> None:
+    old = published(tmp_path, some_items(3), 3)
+    for _ in range(2):
+        published(tmp_path, some_items(1), 4)
+    assert not old.path.exists()
+    assert len(old.index.codes(slice(0, 6))) == 6
+
+
+def test_a_failed_build_publishes_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    published(tmp_path, some_items(2), 2)
+
+    def breaking() -> Iterator[StoredItem]:
+        yield from some_items(1)
+        raise DataDirectoryError("the registry broke")
+
+    with pytest.raises(DataDirectoryError, match="broke"):
+        publish(tmp_path, breaking(), Cursor(EPOCH, 3))
+    assert {path.name for path in tmp_path.iterdir()} == {"00000001", "CURRENT", "lock"}
+    assert open_current(tmp_path, HEAD).generation == 1
+
+
+def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / "building").mkdir()
+    (tmp_path / "building" / "codes.faiss").write_bytes(b"half")
+    published(tmp_path, some_items(2), 2)
+    assert not (tmp_path / "building").exists()
+
+
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    published(tmp_path, some_items(1), 1)
+    descriptor = os.open(tmp_path / "lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(DataDirectoryError, match="Another process"):
+        published(tmp_path, some_items(2), 2)
+    os.close(descriptor)
+    assert published(tmp_path, some_items(2), 2).generation == 2
+
+
+def test_a_second_writer_is_refused_while_items_are_still_being_read(tmp_path: Path) -> None:
+    def nested() -> Iterator[StoredItem]:
+        with pytest.raises(DataDirectoryError, match="Another process"):
+            published(tmp_path, some_items(2), 2)
+        yield from some_items(1)
+
+    assert publish(tmp_path, nested(), Cursor(EPOCH, 1)).generation == 1
+
+
+def test_a_damaged_current_generation_is_refused_by_name_and_the_previous_one_serves(
+    tmp_path: Path,
+) -> None:
+    published(tmp_path, some_items(1), 1)
+    published(tmp_path, some_items(2), 2)
+    (tmp_path / "00000002" / "codes.faiss").unlink()
+    with capture_logs() as logs:
+        assert open_current(tmp_path, HEAD).generation == 1
+    assert [entry["event"] for entry in logs] == ["snapshot_refused"]
+    assert "00000002/codes.faiss" in logs[0]["reason"]
+
+
+def test_without_a_good_generation_there_is_none(tmp_path: Path) -> None:
+    for count in (1, 2):
+        published(tmp_path, some_items(count), count)
+    for generation in (1, 2):
+        os.truncate(directory_of(tmp_path, generation) / "items.npy", 10)
+    with pytest.raises(SnapshotRefusedError, match=r"00000002/items\.npy .*disrupt-index rebuild"):
+        open_current(tmp_path, HEAD)
+    assert published(tmp_path, some_items(3), 3).generation == 3
+    assert open_current(tmp_path, HEAD).generation == 3
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"3\n", b"../00000001", b"00000001/..", b"\xff" * 8, b"0000000A"]
+)
+def test_a_damaged_current_file_is_refused_and_the_newest_good_generation_serves(
+    tmp_path: Path, content: bytes
+) -> None:
+    for count in (1, 2):
+        published(tmp_path, some_items(count), count)
+    (tmp_path / "CURRENT").write_bytes(content)
+    with pytest.raises(SnapshotRefusedError, match="CURRENT"):
+        current(tmp_path)
+    assert open_current(tmp_path, HEAD).generation == 2
+
+
+def test_a_generation_of_another_epoch_is_refused(tmp_path: Path) -> None:
+    published(tmp_path, some_items(1), 1)
+    with pytest.raises(SnapshotRefusedError, match="another epoch"):
+        open_generation(tmp_path, 1, Cursor(bytes(16), 5))
+    with pytest.raises(SnapshotRefusedError, match="another epoch"):
+        open_current(tmp_path, Cursor(bytes(16), 5))
+
+
+def test_a_generation_ahead_of_the_registry_is_refused(tmp_path: Path) -> None:
+    published(tmp_path, some_items(1), 6)
+    assert open_generation(tmp_path, 1, Cursor(EPOCH, 6)).generation == 1
+    with pytest.raises(SnapshotRefusedError, match="ahead of the registry"):
+        open_generation(tmp_path, 1, Cursor(EPOCH, 5))
+
+
+def test_a_new_data_directory_gets_an_empty_generation(tmp_path: Path) -> None:
+    create_first(tmp_path / "index", EPOCH)
+    snapshot = open_current(tmp_path / "index", Cursor(EPOCH, 0))
+    assert (snapshot.generation, snapshot.cursor, snapshot.manifest.items) == (
+        1,
+        Cursor(EPOCH, 0),
+        0,
+    )
+    create_first(tmp_path / "index", EPOCH)
+    assert generations(tmp_path / "index") == [1]
+
+
+def test_a_lost_index_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
+    create_first(tmp_path, EPOCH)
+    shutil.rmtree(tmp_path / "00000001")
+    create_first(tmp_path, EPOCH)
+    assert generations(tmp_path) == []
+
+
+def test_only_the_owner_can_enter_the_index(tmp_path: Path) -> None:
+    create_first(tmp_path / "index", EPOCH)
+    for path in (tmp_path / "index", tmp_path / "index" / "00000001"):
+        assert path.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from disrupt.core.changes import Addition, Change, Cursor, Removal
+from disrupt.core.media import StoredItem
+from disrupt.errors import UnavailableError
+from disrupt.index.live import LiveIndex
+from tests.index.examples import (
+    EPOCH,
+    answers,
+    brute_force,
+    item,
+    published,
+    random_codes,
+    some_items,
+)
+
+
+def at(sequence: int) -> Cursor:
+    return Cursor(EPOCH, sequence)
+
+
+def removal(sequence: int, number: int) -> Removal:
+    return Removal(sequence, number, bytes(16), 1)
+
+
+def apply(live: LiveIndex, *changes: Change) -> None:
+    live.apply(changes, at(changes[-1].sequence))
+
+
+def holds(live: LiveIndex, items: Iterable[StoredItem]) -> bool:
+    """Whether exactly these items are found, by all their hashes and by others."""
+    items = list(items)
+    queries = np.concatenate([random_codes(3, 12345), *(one.fingerprints["hash"] for one in items)])
+    return (
+        answers(live.search(queries, 90)) == brute_force(items, queries, 90)
+        and live.numbers().tolist() == sorted(one.number for one in items)
+        and live.status().items == len(items)
+        and live.status().hashes == sum(len(one.fingerprints) for one in items)
+    )
+
+
+@pytest.fixture
+def items() -> list[StoredItem]:
+    return some_items(60)
+
+
+@pytest.fixture
+def live(tmp_path: Path, items: list[StoredItem]) -> LiveIndex:
+    """Over a snapshot of items 1-10, as of change 10."""
+    return LiveIndex(published(tmp_path, items[:10], 10))
+
+
+def test_snapshot_and_additions_answer_as_one(live: LiveIndex, items: list[StoredItem]) -> None:
+    apply(live, Addition(11, items[10]), Addition(12, items[11]))
+    apply(live, Addition(13, items[12]))
+    assert live.cursor == at(13)
+    assert holds(live, items[:13])
+    assert live.status().delta_hashes == 6
+
+
+def test_hits_are_ordered_by_query_then_distance_then_item(
+    live: LiveIndex, items: list[StoredItem]
+) -> None:
+    twin = item(11, items[3].fingerprints["hash"][::-1])
+    apply(live, Addition(11, twin))
+    queries = items[3].fingerprints["hash"][::-1]
+    hits = live.search(queries, 256)
+    rows = list(zip(hits.query.tolist(), hits.distance.tolist(), hits.number.tolist(), strict=True))
+    assert rows == sorted(rows)
+    assert rows[:2] == [(0, 0, 4), (0, 0, 11)]
+
+
+def test_hits_name_the_item(live: LiveIndex, items: list[StoredItem]) -> None:
+    apply(live, Addition(11, items[10]))
+    for one in (items[2], items[10]):
+        hits = live.search(one.fingerprints["hash"], 0)
+        assert hits.item_id.tobytes() == one.item_id * 2
+        assert set(hits.number.tolist()) == {one.number}
+
+
+def test_removed_items_are_gone_from_snapshot_and_delta(
+    live: LiveIndex, items: list[StoredItem]
+) -> None:
+    apply(live, Addition(11, items[10]), Addition(12, items[11]))
+    apply(live, removal(13, 2), removal(14, 11))
+    assert holds(live, [items[0], *items[2:10], items[11]])
+    assert live.status().tombstones == 1
+    assert live.find(2) is None
+    assert live.find(11) is None
+
+
+def test_removing_an_unknown_item_changes_nothing(live: LiveIndex, items: list[StoredItem]) -> None:
+    apply(live, removal(11, 999), removal(12, 0))
+    assert holds(live, items[:10])
+    assert live.cursor == at(12)
+
+
+def test_removing_twice_counts_once(live: LiveIndex, items: list[StoredItem]) -> None:
+    apply(live, removal(11, 1), removal(12, 1))
+    apply(live, removal(13, 1))
+    assert holds(live, items[1:10])
+    assert live.status().tombstones == 1
+
+
+def test_an_item_added_and_removed_at_once_never_shows(
+    live: LiveIndex, items: list[StoredItem]
+) -> None:
+    apply(live, Addition(11, items[10]), removal(12, 11))
+    assert holds(live, items[:10])
+    assert live.status().delta_hashes == 0
+
+
+def test_changes_applied_again_change_nothing(live: LiveIndex, items: list[StoredItem]) -> None:
+    page: list[Change] = [
+        Addition(11, items[10]),
+        removal(12, 3),
+        Addition(13, items[11]),
+        removal(14, 11),
+    ]
+    for _ in range(3):
+        apply(live, *page)
+    apply(live, *page[:2], *page, Addition(15, items[12]))
+    assert holds(live, [items[0], items[1], *items[3:10], items[11], items[12]])
+
+
+def test_an_empty_page_moves_the_cursor(live: LiveIndex) -> None:
+    live.apply([], at(17))
+    assert live.cursor == at(17)
+
+
+def test_additions_out_of_order_of_number_are_found_and_removed(
+    live: LiveIndex, items: list[StoredItem]
+) -> None:
+    apply(live, Addition(11, items[20]), Addition(12, items[15]))
+    apply(live, Addition(13, items[12]), Addition(14, items[30]))
+    apply(live, removal(15, 16), removal(16, 31))
+    assert holds(live, [*items[:10], items[12], items[20]])
+
+
+def test_many_small_changes_stay_in_few_segments(live: LiveIndex, items: list[StoredItem]) -> None:
+    for place in range(10, 60):
+        apply(live, Addition(place + 1, items[place]))
+    assert len(live._serving().delta) <= 3
+    assert holds(live, items)
+
+
+def test_a_delta_that_is_mostly_dead_is_compacted(live: LiveIndex, items: list[StoredItem]) -> None:
+    apply(live, *(Addition(place + 1, items[place]) for place in range(10, 60)))
+    apply(live, *(removal(place + 100, place) for place in range(11, 40)))
+    assert holds(live, [*items[:10], *items[39:]])
+    assert sum(len(part.index) for part in live._serving().delta) == 42
+    apply(live, *(removal(place + 200, place) for place in range(40, 61)))
+    assert live._serving().delta == ()
+    assert holds(live, items[:10])
+
+
+def test_what_it_holds_of_an_item_can_be_read(live: LiveIndex, items: list[StoredItem]) -> None:
+    apply(live, Addition(11, items[10]), Addition(12, items[11]), removal(13, 11))
+    for one in (items[4], items[11]):
+        found = live.find(one.number)
+        assert found is not None
+        assert np.array_equal(found.codes, one.fingerprints["hash"])
+        assert found.entries["start_ms"].tolist() == one.fingerprints["start_ms"].tolist()
+        assert found.items["number"].tolist() == [one.number]
+    assert live.find(99) is None
+
+
+def test_without_a_snapshot_nothing_is_answered() -> None:
+    live = LiveIndex()
+    assert not live.serving
+    for call in (
+        lambda: live.search(random_codes(1), 31),
+        lambda: live.cursor,
+        live.status,
+        lambda: live.apply([], at(1)),
+    ):
+        with pytest.raises(UnavailableError, match="not loaded"):
+            call()
+
+
+def test_a_suspended_index_says_what_to_do_until_it_is_replaced(
+    tmp_path: Path, live: LiveIndex, items: list[StoredItem]
+) -> None:
+    live.suspend("Run `disrupt-index rebuild`.")
+    with pytest.raises(UnavailableError, match="disrupt-index rebuild"):
+        live.search(random_codes(1), 31)
+    live.replace(LiveIndex(published(tmp_path, items[:5], 20)))
+    assert holds(live, items[:5])
+    assert live.cursor == at(20)
+    assert live.status().generation == 2
+
+
+@dataclass(eq=False)
+class Shared:
+    """What the applying thread has done, for searching threads to hold the index to."""
+
+    live: LiveIndex
+    lasting: list[StoredItem]
+    added: list[StoredItem] = field(default_factory=list)  # grows when apply has returned
+    removing: set[int] = field(default_factory=set)  # grows before apply is called
+    removed: list[StoredItem] = field(default_factory=list)  # grows when apply has returned
+    done: threading.Event = field(default_factory=threading.Event)
+    faults: list[str] = field(default_factory=list)
+
+    def alive(self) -> list[StoredItem]:
+        kept = [one for one in self.added if one.number not in self.removing]
+        return [*self.lasting, *kept]
+
+    def search_until_done(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        queries = np.concatenate([one.fingerprints["hash"] for one in self.lasting])
+        expected = brute_force(self.lasting, queries, 0)
+        while not self.done.is_set():
+            if answers(self.live.search(queries, 0)) != expected:
+                self.faults.append("a lasting item was missed")
+            if gone := len(self.removed):
+                one = self.removed[int(rng.integers(gone))]
+                if len(self.live.search(one.fingerprints["hash"], 0)):
+                    self.faults.append("a removed item was found")
+            if present := len(self.added):
+                one = self.added[int(rng.integers(present))]
+                hits = self.live.search(one.fingerprints["hash"], 0)
+                if len(hits) != 2 and one.number not in self.removing:
+                    self.faults.append("an added item was missed")
+
+
+def test_searches_during_changes_and_swaps_miss_nothing_and_show_nothing_removed(
+    tmp_path: Path,
+) -> None:
+    lasting, passing = some_items(20), some_items(400, first=100)
+    live = LiveIndex(published(tmp_path, lasting, 0))
+    shared = Shared(live, lasting)
+    threads = [threading.Thread(target=shared.search_until_done, args=(seed,)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    for place, one in enumerate(passing):
+        apply(live, Addition(2 * place + 1, one))
+        shared.added.append(one)
+        if place % 3 == 2:
+            victim = passing[place - 1]
+            shared.removing.add(victim.number)
+            apply(live, removal(2 * place + 2, victim.number))
+            shared.removed.append(victim)
+        if place % 100 == 50:
+            snapshot = published(tmp_path, shared.alive(), live.cursor.sequence)
+            live.replace(LiveIndex(snapshot))
+    shared.done.set()
+    for thread in threads:
+        thread.join()
+    assert shared.faults == []
+    assert holds(live, shared.alive())

@@ -1,0 +1,131 @@
+"""Live index, snapshots, swaps and restarts against a plain dictionary and plain comparison."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from disrupt.core.changes import Addition, Change, Cursor, Removal
+from disrupt.core.media import StoredItem
+from disrupt.index.generations import open_current
+from disrupt.index.live import LiveIndex
+from tests.index.examples import (
+    EPOCH,
+    Codes,
+    answers,
+    brute_force,
+    item,
+    near_codes,
+    published,
+    thresholds,
+)
+
+
+class LiveMachine(RuleBasedStateMachine):
+    """``feed`` stands for the registry's: ``alive`` is what it holds, by number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.index_dir = Path(self.folder.name)
+        self.feed: list[Change] = []
+        self.alive: dict[int, StoredItem] = {}
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+    @initialize()
+    def start(self) -> None:
+        self.live = LiveIndex(published(self.index_dir, (), 0))
+
+    @property
+    def head(self) -> Cursor:
+        return Cursor(EPOCH, len(self.feed))
+
+    def page(self, after: Cursor, until: int) -> list[Change]:
+        """Changes of the feed; an addition that was erased since comes as a removal."""
+        return [
+            Removal(change.sequence, change.item.number, change.item.item_id, 1)
+            if isinstance(change, Addition) and change.item.number not in self.alive
+            else change
+            for change in self.feed[after.sequence : until]
+        ]
+
+    def catch_up(self, live: LiveIndex, page_size: int) -> None:
+        while live.cursor != self.head:
+            until = min(live.cursor.sequence + page_size, len(self.feed))
+            live.apply(self.page(live.cursor, until), Cursor(EPOCH, until))
+
+    @rule(codes=near_codes(6))
+    def register(self, codes: Codes) -> None:
+        sequence = len(self.feed) + 1
+        added = item(sequence, codes, bank=1 + sequence % 2)
+        self.feed.append(Addition(sequence, added))
+        self.alive[added.number] = added
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.alive)))
+        gone = self.alive.pop(number)
+        self.feed.append(Removal(len(self.feed) + 1, number, gone.item_id, gone.bank))
+
+    @rule(page_size=st.integers(1, 5))
+    def follow(self, page_size: int) -> None:
+        self.catch_up(self.live, page_size)
+
+    @rule(back=st.integers(0, 8))
+    def replay(self, back: int) -> None:
+        """Changes that were applied already come again, with what is new."""
+        begin = Cursor(EPOCH, max(0, self.live.cursor.sequence - back))
+        self.live.apply(self.page(begin, len(self.feed)), self.head)
+
+    @rule()
+    def publish_at_head(self) -> None:
+        published(self.index_dir, list(self.alive.values()), len(self.feed))
+
+    @rule(back=st.integers(0, 6))
+    def publish_behind_head(self, back: int) -> None:
+        """A rebuild that began before the newest changes: it may miss what was erased since."""
+        sequence = max(0, len(self.feed) - back)
+        items = [change.item for change in self.feed[:sequence] if isinstance(change, Addition)]
+        alive = [one for one in items if one.number in self.alive]
+        published(self.index_dir, alive, sequence)
+
+    @rule(page_size=st.integers(1, 5))
+    def swap(self, page_size: int) -> None:
+        prepared = LiveIndex(open_current(self.index_dir, self.head))
+        self.catch_up(prepared, page_size)
+        self.live.replace(prepared)
+
+    @rule()
+    def restart(self) -> None:
+        self.live = LiveIndex(open_current(self.index_dir, self.head))
+        self.catch_up(self.live, 3)
+
+    @precondition(lambda self: self.live.cursor == self.head)
+    @rule(queries=near_codes(4), max_distance_bits=thresholds)
+    def search(self, queries: Codes, max_distance_bits: int) -> None:
+        expected = brute_force(self.alive.values(), queries, max_distance_bits)
+        assert answers(self.live.search(queries, max_distance_bits)) == expected
+
+    @invariant()
+    def a_level_index_holds_what_is_alive(self) -> None:
+        if self.live.cursor != self.head:
+            return
+        status = self.live.status()
+        assert self.live.numbers().tolist() == sorted(self.alive)
+        assert status.items == len(self.alive)
+        assert status.hashes == sum(len(one.fingerprints) for one in self.alive.values())
+        for one in list(self.alive.values())[:2]:
+            queries = np.array(one.fingerprints["hash"])
+            assert one.number in self.live.search(queries, 0).number
+
+
+TestLiveMachine = LiveMachine.TestCase
+TestLiveMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
