@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -17,7 +17,7 @@ from disrupt.client.pictures import read_picture
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import PIN_DIGITS, AgeBand
 from disrupt.core.media import Fingerprint, LowQuality
-from disrupt.errors import DisruptError, InvalidMediaError
+from disrupt.errors import DisruptError
 from disrupt.hashing import fingerprint_image
 from disrupt.submission import requests, results
 from disrupt.submission.results import Case, Registered, Rejected, Submission
@@ -73,42 +73,41 @@ class SubmissionClient:
 
     def submit(
         self,
-        files: Iterable[str | os.PathLike[str]],
+        files: Sequence[str | os.PathLike[str]],
         *,
         age: AgeBand = AgeBand.UNSURE,
         case_number: str = "",
         pin: str = "",
+        watched: Callable[[Sequence[str]], Iterable[str]] = iter,
     ) -> Submission:
         """Register picture files, as a new case or into ``case_number``, which ``pin`` opens.
 
-        ``pin`` empty: a random one, for a new case. A file that cannot be registered is rejected,
-        and the others go through. Once a case is open, a failure of the service rejects the files
-        that were not sent yet, so that case number and PIN are never lost; before that, it is
-        raised.
+        ``pin`` empty: a random one, for a new case. ``watched`` passes the files on and may show
+        progress. A file that cannot be registered is rejected, and the others go through. Once
+        something is registered, a failure or an interrupt rejects the files that were not sent
+        yet, so that case number and PIN are never lost; before that, it is raised.
         """
+        sources = [os.fspath(file) for file in files]
         pin = pin or new_pin()
         opens = requests.access(case_number, pin)
         registered: list[Registered] = []
         rejected: list[Rejected] = []
-        pictures = _hashed(files, rejected)
-        while batch := list(itertools.islice(pictures, ITEMS_PER_REQUEST)):
-            try:
+        pictures = _hashed(watched(sources), rejected)
+        try:
+            while batch := list(itertools.islice(pictures, ITEMS_PER_REQUEST)):
                 receipt = self._register([one for _, one in batch], opens, age)
-            except DisruptError as error:
-                if not registered:
-                    raise
-                rejected += [
-                    Rejected(source, error.reason, error.message)
-                    for source, _ in (*batch, *pictures)
-                ]
-                break
-            opens.case_number = receipt.case_number or opens.case_number
-            for item in receipt.items:
-                source, _ = batch[item.index]
-                registered.append(Registered(source, item.item_id.hex(), item.hashes))
-            for refused in receipt.rejected:
-                source, _ = batch[refused.index]
-                rejected.append(_too_plain(source, refused.low_quality.quality))
+                opens.case_number = receipt.case_number or opens.case_number
+                for item in receipt.items:
+                    source, _ = batch[item.index]
+                    registered.append(Registered(source, item.item_id.hex(), item.hashes))
+                for refused in receipt.rejected:
+                    source, _ = batch[refused.index]
+                    rejected.append(_too_plain(source, refused.low_quality.quality))
+        except (DisruptError, KeyboardInterrupt) as failure:
+            if not registered:
+                raise
+            known = {one.source for one in registered} | {one.source for one in rejected}
+            rejected += [_not_sent(one, failure) for one in sources if one not in known]
         opened = opens.case_number
         return Submission(opened, pin if opened else "", tuple(registered), tuple(rejected))
 
@@ -156,14 +155,13 @@ class SubmissionClient:
 
 
 def _hashed(
-    files: Iterable[str | os.PathLike[str]], rejected: list[Rejected]
+    sources: Iterable[str], rejected: list[Rejected]
 ) -> Iterator[tuple[str, Sequence[Fingerprint]]]:
     """Files with their fingerprints; those that have none go to ``rejected``."""
-    for file in files:
-        source = os.fspath(file)
+    for source in sources:
         try:
             found = fingerprint_image(read_picture(source))
-        except InvalidMediaError as error:
+        except DisruptError as error:
             rejected.append(Rejected(source, error.reason, error.message))
             continue
         if isinstance(found, LowQuality):
@@ -176,3 +174,9 @@ def _too_plain(source: str, quality: int) -> Rejected:
     low = LowQuality(quality)
     message = f"Too featureless: quality {quality}, {low.minimum_quality} is needed. {low.advice}"
     return Rejected(source, "LOW_QUALITY", message, quality)
+
+
+def _not_sent(source: str, failure: DisruptError | KeyboardInterrupt) -> Rejected:
+    if isinstance(failure, DisruptError):
+        return Rejected(source, failure.reason, failure.message)
+    return Rejected(source, "INTERRUPTED", "Interrupted before this file was registered.")

@@ -145,8 +145,13 @@ def submit(
     number = _case_number(case_number) if case_number is not None else ""
     pin = _pin(pin_file) if number else ""
     with _client(target) as client:
-        shown = terminal.with_progress(files, len(files), str(texts.WORKING))
-        submission = client.submit(shown, age=_AGES[age], case_number=number, pin=pin)
+        submission = client.submit(
+            files,
+            age=_AGES[age],
+            case_number=number,
+            pin=pin,
+            watched=lambda all_: terminal.with_progress(all_, len(all_), str(texts.WORKING)),
+        )
     if as_json:
         terminal.print_json(_submission_json(submission))
     else:

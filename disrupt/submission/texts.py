@@ -100,14 +100,14 @@ REJECTIONS = {
     ),
     "INVALID_MEDIA": Phrase(
         "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG ou WebP, 50 mégapixels "
-        "au plus). Une capture d'écran de l'image peut convenir.",
+        "au plus). Enregistrez-la en JPEG, puis recommencez.",
         "This file is not a picture that we can read (JPEG, PNG or WebP, at most 50 megapixels). "
-        "A screenshot of the picture may do.",
+        "Save it as a JPEG, then try again.",
     ),
 }
 NOT_SENT = Phrase(
-    "Le service s'est interrompu avant ce fichier. Ajoutez-le plus tard avec --case.",
-    "The service stopped before this file. Add it later with --case.",
+    "L'envoi s'est arrêté avant ce fichier. Ajoutez-le plus tard avec --case.",
+    "Sending stopped before this file. Add it later with --case.",
 )
 
 # Why nothing was done
@@ -156,6 +156,7 @@ ERRORS = {
     ),
 }
 ERRORS["DEADLINE_EXCEEDED"] = ERRORS["UNAVAILABLE"]
+REJECTIONS["LIMIT_EXCEEDED"] = ERRORS["LIMIT_EXCEEDED"]
 ANY_ERROR = Phrase(
     "Cela n'a pas fonctionné. Recommencez plus tard.", "That did not work. Try again later."
 )

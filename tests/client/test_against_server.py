@@ -1,0 +1,171 @@
+"""The SDK against the real server: what was registered is found, from threads and from asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.deployment import Deployment
+from disrupt.client import AsyncMatchClient, MatchClient
+from disrupt.core.cases import AgeBand
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
+from disrupt.core.media import Assurance, MediaKind, Profile
+from disrupt.core.transforms import IDENTITY
+from disrupt.errors import InvalidMediaError, InvalidRequestError, UnauthenticatedError
+from disrupt.hashing import ImageQuery, hash_image
+from disrupt.submission.client import SubmissionClient
+from tests.submission.examples import no_picture, picture, plain
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A server that has one picture."""
+
+    address: str
+    key: str
+    file: Path
+    item_id: str
+    hash: PdqHash
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
+    directory = tmp_path_factory.mktemp("sdk")
+    file = picture(directory / "a.png", 1)
+    query = hash_image(file.read_bytes())
+    assert isinstance(query, ImageQuery)
+    server = Deployment.start(directory / "data")
+    try:
+        key = server.make_key("platform", "match")
+        helpline = server.make_key("helpline", "register")
+        with SubmissionClient(server.address, key=helpline) as submission:
+            (item,) = submission.submit([file], age=AgeBand.ADULT).registered
+        with MatchClient(server.address, key=key) as client:
+            deadline_s = time.monotonic() + 10
+            # each connection has a worker of its own, whose index follows by itself
+            while not all(client.match_image(file).matches for _ in range(8)):
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+        yield Registered(server.address, key, file, item.item_id, query.hashes[0][0])
+    finally:
+        server.stop()
+
+
+def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(known: Registered) -> None:
+    with MatchClient(known.address, key=known.key) as client:
+        (by_hash,) = client.match_hashes([known.hash], profile=Profile.PDQ_512)
+        answers = [
+            client.match_image(known.file),
+            client.match_image(known.file.read_bytes()),
+            client.match_image(known.file, hash_locally=False),
+        ]
+    for matches in (by_hash.matches, *(answer.matches for answer in answers)):
+        (match,) = matches
+        assert (match.item_id, match.bank, match.distance_bits) == (known.item_id, "adults", 0)
+        assert (match.assurance, match.kind) == (Assurance.SELF_REPORTED, MediaKind.IMAGE)
+        assert (match.transform, match.plan, match.query_transform) == (IDENTITY, 0, IDENTITY)
+        assert 0 < len(match.match_id) <= 256
+    assert len({answer.quality for answer in answers}) == 1
+    assert Cursor.from_text(by_hash.index_cursor).sequence >= 1
+
+
+def test_asyncio_gets_the_answers_of_threads(known: Registered, tmp_path: Path) -> None:
+    file = plain(tmp_path / "plain.png")
+
+    async def ask() -> list[object]:
+        async with AsyncMatchClient(known.address, key=known.key) as client:
+            (found,) = await client.match_hashes([known.hash])
+            status = await client.index_status()
+            local, sent, low = await asyncio.gather(
+                client.match_image(known.file),
+                client.match_image(known.file, hash_locally=False),
+                client.match_image(file),
+            )
+            return [found.matches[0].item_id, local.quality, sent.quality, low, status.limits]
+
+    with MatchClient(known.address, key=known.key) as client:
+        quality = client.match_image(known.file).quality
+        expected = [
+            known.item_id,
+            quality,
+            quality,
+            client.match_image(file),
+            client.index_status().limits,
+        ]
+    assert asyncio.run(ask()) == expected
+
+
+def test_a_batch_beyond_the_servers_limit_finds_each_hash_at_its_place(known: Registered) -> None:
+    with MatchClient(known.address, key=known.key) as client:
+        count = 2 * client.index_status().limits.hashes_per_lookup + 3
+        batch = bytearray(secrets.token_bytes(count * HASH_BYTES))
+        places = (0, count // 2, count - 1)
+        for at in places:
+            batch[at * HASH_BYTES : (at + 1) * HASH_BYTES] = known.hash.value
+        answers = client.match_hashes(unpack(bytes(batch)))
+    assert len(answers) == count
+    assert tuple(at for at, answer in enumerate(answers) if answer.matches) == places
+
+
+def test_the_threshold_is_inclusive_and_never_lowered_in_silence(known: Registered) -> None:
+    bits = np.unpackbits(np.frombuffer(known.hash.value, np.uint8))
+    bits[np.random.default_rng(5).choice(256, 9, replace=False)] ^= 1
+    near = PdqHash(np.packbits(bits).tobytes())
+    with MatchClient(known.address, key=known.key) as client:
+        for most, found in ((8, 0), (9, 1), (31, 1)):
+            (answer,) = client.match_hashes([near], max_distance_bits=most)
+            assert len(answer.matches) == found
+        with pytest.raises(InvalidRequestError) as refused:
+            client.match_hashes([near], max_distance_bits=32)
+    assert [one.field for one in refused.value.violations] == ["options.max_distance_bits"]
+
+
+def test_featureless_pictures_and_hashes_are_typed_outcomes(
+    known: Registered, tmp_path: Path
+) -> None:
+    file = plain(tmp_path / "plain.png")
+    with MatchClient(known.address, key=known.key) as client:
+        for locally in (True, False):
+            answer = client.match_image(file, hash_locally=locally)
+            assert (answer.low_quality, answer.matches) == (True, ())
+            assert answer.quality < 50
+            assert answer.advice
+        low, high = client.match_hashes([known.hash] * 2, qualities=[49, 50])
+    assert (low.low_quality, low.matches) == (True, ())
+    assert (high.low_quality, len(high.matches)) == (False, 1)
+
+
+def test_what_is_no_picture_is_refused_alike_here_and_there(
+    known: Registered, tmp_path: Path
+) -> None:
+    file = no_picture(tmp_path / "note.txt")
+    said = []
+    with MatchClient(known.address, key=known.key) as client:
+        for locally in (True, False):
+            with pytest.raises(InvalidMediaError) as refused:
+                client.match_image(file, hash_locally=locally)
+            said.append((refused.value.message, refused.value.violations))
+    assert said[0] == said[1]
+
+
+def test_many_threads_share_one_client(known: Registered) -> None:
+    with MatchClient(known.address, key=known.key) as client, ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda _: client.match_hashes([known.hash]), range(200)))
+    assert {answer.matches[0].item_id for (answer,) in found} == {known.item_id}
+
+
+def test_an_unknown_key_is_refused(known: Registered) -> None:
+    with (
+        MatchClient(known.address, key="unknown") as client,
+        pytest.raises(UnauthenticatedError),
+    ):
+        client.index_status()

@@ -1,0 +1,28 @@
+"""Pictures to submit, made here: smooth noise that hashes well, and one that has no features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def picture(path: Path, seed: int, side_px: int = 200) -> Path:
+    """A picture with features of its own."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8)
+    image = Image.fromarray(coarse).resize((side_px, side_px), Image.Resampling.BICUBIC)
+    image.save(path)
+    return path
+
+
+def plain(path: Path) -> Path:
+    """A picture of one colour."""
+    Image.new("RGB", (200, 200), (120, 130, 140)).save(path)
+    return path
+
+
+def no_picture(path: Path) -> Path:
+    """A file that is none."""
+    path.write_text("Ceci n'est pas une image.")
+    return path

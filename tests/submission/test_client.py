@@ -1,0 +1,189 @@
+"""Nothing is lost and nothing is said twice, whatever happens to the service on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from disrupt.client.retries import RetryPolicy
+from disrupt.core.cases import case_number
+from disrupt.errors import OverloadedError, StorageFullError, UnavailableError
+from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
+from disrupt.v1 import registration_pb2
+from tests.client.scripted import scripted, status_of
+from tests.submission.examples import no_picture, picture, plain
+
+QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
+CASE = case_number(1)
+OTHER_CASE = case_number(2)
+
+
+def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
+    """All items are registered, into the case that is named or a new one."""
+    asked = registration_pb2.RegisterHashesRequest.FromString(request)
+    return registration_pb2.RegisterHashesResponse(
+        receipt=registration_pb2.Receipt(
+            case_number=asked.context.access.case_number or CASE,
+            items=[
+                registration_pb2.RegisteredItem(
+                    index=at, item_id=item.fingerprints.hashes[:16], hashes=1
+                )
+                for at, item in enumerate(asked.items)
+            ],
+        )
+    )
+
+
+def asked(request: bytes) -> registration_pb2.RegistrationContext:
+    return registration_pb2.RegisterHashesRequest.FromString(request).context
+
+
+@pytest.mark.parametrize(
+    "error", [UnavailableError("Away."), OverloadedError("Busy.", retry_after_s=0.01)]
+)
+def test_a_registration_is_tried_again_under_the_same_request_id_and_pin(
+    tmp_path: Path, error: UnavailableError | OverloadedError
+) -> None:
+    failing = status_of(error)
+    with (
+        scripted(failing, failing, register) as server,
+        SubmissionClient(server.address, key="key", retries=QUICK) as client,
+    ):
+        done = client.submit([picture(tmp_path / "a.png", 1)])
+    assert done.case_number == CASE
+    assert len(server.seen) == 3
+    assert len({one.request for one in server.seen}) == 1
+    context = asked(server.seen[0].request)
+    assert len(context.request_id) == 16
+    assert context.access.pin == done.pin
+
+
+def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 1)
+    with scripted(register) as server:
+        for _ in range(2):
+            with SubmissionClient(server.address, key="key") as client:
+                client.submit([file])
+    first, second = (asked(one.request) for one in server.seen)
+    assert first.request_id != second.request_id
+    assert first.access.pin != second.access.pin
+
+
+def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
+        done = client.submit(files)
+    contexts = [asked(one.request) for one in server.seen]
+    assert [one.access.case_number for one in contexts] == ["", CASE, CASE]
+    assert {one.access.pin for one in contexts} == {done.pin}
+    assert len({one.request_id for one in contexts}) == 3
+    assert [one.source for one in done.registered] == [str(file) for file in files]
+    assert len({one.item_id for one in done.registered}) == len(files)
+
+
+def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
+    tmp_path: Path,
+) -> None:
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    with (
+        scripted(register, status_of(StorageFullError("Full."))) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
+        done = client.submit(files)
+    assert done.case_number == CASE
+    assert done.pin == asked(server.seen[0].request).access.pin
+    assert [one.source for one in done.registered] == [
+        str(file) for file in files[:ITEMS_PER_REQUEST]
+    ]
+    assert [(one.source, one.reason) for one in done.rejected] == [
+        (str(file), "STORAGE_FULL") for file in files[ITEMS_PER_REQUEST:]
+    ]
+    assert len(server.seen) == 2
+
+
+def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
+    tmp_path: Path,
+) -> None:
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(ITEMS_PER_REQUEST + 1)]
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(request: bytes) -> registration_pb2.RegisterHashesResponse:
+        begun.set()
+        over.wait(30)
+        return register(request)
+
+    with scripted(register, hang) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "disrupt", "submit", "--json", *files],
+            env=os.environ | {"DISRUPT_SERVER": server.address, "DISRUPT_KEY": "key"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert begun.wait(30)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        over.set()
+    said = json.loads(out)
+    assert process.returncode == 3
+    assert (said["case"], len(said["items"])) == (CASE, ITEMS_PER_REQUEST)
+    assert said["pin"] == asked(server.seen[0].request).access.pin
+    assert [(one["input"], one["reason"]) for one in said["rejected"]] == [
+        (str(files[-1]), "INTERRUPTED")
+    ]
+
+
+def test_a_failure_before_anything_was_registered_is_raised(tmp_path: Path) -> None:
+    with (
+        scripted(status_of(StorageFullError("Full."))) as server,
+        SubmissionClient(server.address, key="key") as client,
+        pytest.raises(StorageFullError),
+    ):
+        client.submit([picture(tmp_path / "a.png", 1)])
+
+
+def test_files_that_cannot_be_hashed_are_not_sent_and_the_others_are(tmp_path: Path) -> None:
+    files = [
+        no_picture(tmp_path / "note.txt"),
+        picture(tmp_path / "a.png", 1),
+        plain(tmp_path / "plain.png"),
+        tmp_path / "missing.png",
+        tmp_path,
+        picture(tmp_path / "b.png", 2),
+    ]
+    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
+        done = client.submit(files)
+    assert [Path(one.source).name for one in done.registered] == ["a.png", "b.png"]
+    assert [(Path(one.source).name, one.reason) for one in done.rejected] == [
+        ("note.txt", "INVALID_MEDIA"),
+        ("plain.png", "LOW_QUALITY"),
+        ("missing.png", "INVALID_MEDIA"),
+        (tmp_path.name, "INVALID_MEDIA"),
+    ]
+    low = done.rejected[1]
+    assert low.quality is not None
+    assert low.quality < 50
+    assert len(server.seen) == 1
+
+
+def test_nothing_that_can_be_hashed_asks_the_service_nothing(tmp_path: Path) -> None:
+    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
+        done = client.submit([plain(tmp_path / "plain.png")])
+    assert server.seen == []
+    assert (done.case_number, done.pin, done.registered) == ("", "", ())
+
+
+def test_adding_goes_into_the_named_case_with_its_pin(tmp_path: Path) -> None:
+    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
+        done = client.submit(
+            [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321"
+        )
+    context = asked(server.seen[0].request)
+    assert (context.access.case_number, context.access.pin) == (OTHER_CASE, "87654321")
+    assert (done.case_number, done.pin) == (OTHER_CASE, "87654321")

@@ -1,0 +1,46 @@
+"""Whatever a victim reads exists in both languages."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+
+import pytest
+
+from disrupt.core.cases import CaseStatus
+from disrupt.errors import DisruptError, OverloadedError
+from disrupt.submission import texts
+from disrupt.submission.texts import Phrase
+
+
+def phrases() -> Iterator[Phrase]:
+    for value in vars(texts).values():
+        if isinstance(value, Phrase):
+            yield value
+        elif isinstance(value, dict):
+            yield from (one for one in value.values() if isinstance(one, Phrase))
+
+
+def fields(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in string.Formatter().parse(text)} - {None}
+
+
+@pytest.mark.parametrize("phrase", list(phrases()), ids=lambda phrase: phrase.en[:30])
+def test_both_languages_say_it_with_the_same_facts(phrase: Phrase) -> None:
+    assert phrase.fr.strip()
+    assert phrase.en.strip()
+    assert fields(phrase.fr) == fields(phrase.en)
+    assert (phrase.fr[-1] in ".?") == (phrase.en[-1] in ".?")
+
+
+def test_every_status_has_words() -> None:
+    assert set(texts.STATUSES) == set(CaseStatus)
+
+
+def test_an_error_of_any_reason_is_explained() -> None:
+    busy = texts.explain(OverloadedError("Busy.", retry_after_s=12.3))
+    assert "12 s" in busy.fr
+    assert "12 s" in busy.en
+    unknown = DisruptError("?")
+    unknown.reason = "OF_A_NEWER_SERVER"
+    assert texts.explain(unknown) == texts.ANY_ERROR
