@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -44,6 +45,8 @@ class _Commands(click.Group):
     def get_command(self, _context: click.Context, name: str, /) -> click.Command | None:
         if name not in _COMMANDS:
             return None
+        # gRPC's own log lines would stand between a person and the sentence that explains
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         module, _colon, attribute = _COMMANDS[name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command

@@ -1,14 +1,47 @@
 """Python SDK for platforms: is this picture a registered one?
 
+A picture is hashed here, and does not leave the process unless ``hash_locally=False`` says so:
+
     from disrupt.client import MatchClient
 
     with MatchClient("disrupt.example:50051", key=key) as client:
-        for match in client.match_image("upload.jpg").matches:
+        answer = client.match_image("upload.jpg")
+        for match in answer.matches:
             print(match.item_id, match.bank, match.assurance.name, match.distance_bits)
 
-``AsyncMatchClient`` is the same for asyncio. Both split large batches, take turns on several
-connections, and try again, with jitter and within the call's deadline, where the server is busy or
-away. Failures are classes of ``disrupt.errors``.
+Hashes are looked up in batches of any size, as values, an array or packed bytes:
+
+    import numpy as np
+    from disrupt.client import MatchClient
+
+    hashes = np.zeros((1000, 32), np.uint8)
+    with MatchClient("disrupt.example:50051", key=key) as client:
+        matched = [answer for answer in client.match_hashes(hashes) if answer.matches]
+
+Failures are classes of ``disrupt.errors``. Where the server is busy or absent, the call has been
+tried again by then, with jitter and within ``timeout_s``:
+
+    from disrupt.client import MatchClient
+    from disrupt.errors import InvalidMediaError, OverloadedError, UnavailableError
+
+    with MatchClient("disrupt.example:50051", key=key, timeout_s=5) as client:
+        try:
+            answer = client.match_image(b"not a picture")
+        except InvalidMediaError as error:
+            print("refused:", error.violations)
+        except (OverloadedError, UnavailableError):
+            print("later")
+
+``AsyncMatchClient`` is the same for asyncio:
+
+    import asyncio
+    from disrupt.client import AsyncMatchClient
+
+    async def look_up(files):
+        async with AsyncMatchClient("disrupt.example:50051", key=key) as client:
+            return await asyncio.gather(*(client.match_image(file) for file in files))
+
+    answers = asyncio.run(look_up(["upload.jpg", "upload.jpg"]))
 """
 
 from disrupt.client.aio import AsyncMatchClient

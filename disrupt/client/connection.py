@@ -45,7 +45,6 @@ class Connection:
             ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 5_000),
-            ("grpc.keepalive_time_ms", 300_000),
         ]
         return [*options, ("grpc.enable_http_proxy", 0)] if self.loopback else options
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
+import shutil
+import textwrap
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import disrupt.client
 from benchmarks.deployment import Deployment
 from disrupt.client import AsyncMatchClient, MatchClient
 from disrupt.core.cases import AgeBand
@@ -161,6 +166,21 @@ def test_many_threads_share_one_client(known: Registered) -> None:
     with MatchClient(known.address, key=known.key) as client, ThreadPoolExecutor(16) as threads:
         found = list(threads.map(lambda _: client.match_hashes([known.hash]), range(200)))
     assert {answer.matches[0].item_id for (answer,) in found} == {known.item_id}
+
+
+def test_the_examples_of_the_documentation_run(
+    known: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(known.file, tmp_path / "upload.jpg")
+    monkeypatch.chdir(tmp_path)
+    text = (disrupt.client.__doc__ or "").replace("disrupt.example:50051", known.address)
+    examples = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
+    assert len(examples) == 4
+    names: dict[str, Any] = {"key": known.key}
+    for example in examples:
+        exec(textwrap.dedent(example), names)  # noqa: S102 our own words
+    assert [answer.matches[0].item_id for answer in names["answers"]] == [known.item_id] * 2
+    assert names["matched"] == []
 
 
 def test_an_unknown_key_is_refused(known: Registered) -> None:

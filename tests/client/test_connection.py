@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
@@ -112,6 +115,8 @@ def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) ->
         with MatchClient(server.address, key="key", tls_ca=ca) as client:
             assert client.index_status().generation == 5
         _, other = certificate()
+        other_ca = tmp_path / "other.pem"
+        other_ca.write_bytes(other)
         once = RetryPolicy(attempts=1)
         for tls_ca in (other, None):
             with (
@@ -119,4 +124,17 @@ def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) ->
                 pytest.raises(UnavailableError),
             ):
                 client.index_status()
+        command = [
+            *(sys.executable, "-m", "disrupt", "match", "--hash", "00" * 32),
+            *("--tls-ca", str(other_ca)),
+        ]
+        done = subprocess.run(
+            command,
+            env=os.environ | {"DISRUPT_SERVER": server.address, "DISRUPT_KEY": "key"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert len(server.seen) == 1
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, "one sentence, and no log lines of gRPC"
