@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import structlog
 
 from disrupt.errors import CursorExpiredError, DisruptError, SnapshotRefusedError
 from disrupt.index.generations import current, open_current, open_generation
 from disrupt.index.live import LiveIndex
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from disrupt.index.snapshot import Snapshot
-    from disrupt.registry.contract import RegistryReader
+from disrupt.index.snapshot import Snapshot
+from disrupt.registry.contract import RegistryReader
 
 _PAGE_CHANGES = 1000
 

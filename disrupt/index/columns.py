@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES
-from disrupt.core.media import FINGERPRINT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from disrupt.core.media import StoredItem
+from disrupt.core.media import FINGERPRINT, StoredItem
 
 ITEM = np.dtype(
     [

@@ -12,22 +12,18 @@ import fcntl
 import os
 import re
 import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import structlog
 
 from disrupt.core.changes import Cursor
+from disrupt.core.media import StoredItem
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
 from disrupt.index import snapshot
 from disrupt.index.manifest import REMEDY, refused
 from disrupt.index.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from disrupt.core.media import StoredItem
 
 _CURRENT = "CURRENT"
 _BUILDING = "building"

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from disrupt.core.changes import Addition
+from disrupt.core.changes import Addition, Change, Cursor
+from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
-from disrupt.index.columns import merge
+from disrupt.index.columns import Columns, Hits, merge
 from disrupt.index.part import Part, join
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-    from disrupt.core.changes import Change, Cursor
-    from disrupt.core.media import StoredItem
-    from disrupt.index.columns import Columns, Hits
-    from disrupt.index.snapshot import Snapshot
+from disrupt.index.snapshot import Snapshot
 
 _FANOUT = 8
 """A segment of the delta is joined with the one before it unless that is over 8 times as long.

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from disrupt.core.media import StoredItem
 from disrupt.index.columns import NO_HITS, Columns, Hits, columns, gather
 from disrupt.index.flat import FlatIndex
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
-
-    from disrupt.core.media import StoredItem
 
 
 @dataclass(slots=True, eq=False)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from disrupt.core.changes import Cursor
+from disrupt.core.media import StoredItem
 from disrupt.errors import DisruptError, StorageFullError
 from disrupt.index import manifest as manifests
 from disrupt.index.columns import ENTRY, ITEM, columns
@@ -26,15 +31,6 @@ from disrupt.index.manifest import (
     Manifest,
     refused,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from disrupt.core.changes import Cursor
-    from disrupt.core.media import StoredItem
 
 _BATCH_ITEMS = 4096
 

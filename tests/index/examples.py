@@ -63,6 +63,7 @@ def some_items(count: int, first: int = 1, hashes: int = 2) -> list[StoredItem]:
 
 
 def answers(hits: Hits) -> list[Answer]:
+    """Hits as sorted rows; they must come ordered by query, distance and number."""
     columns = (
         hits.query,
         hits.distance,
@@ -76,7 +77,10 @@ def answers(hits: Hits) -> list[Answer]:
         hits.start_ms,
         hits.end_ms,
     )
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+    rows: list[Answer] = list(zip(*(column.tolist() for column in columns), strict=True))
+    order = [row[:3] for row in rows]
+    assert order == sorted(order)
+    return sorted(rows)
 
 
 def brute_force(

@@ -128,4 +128,4 @@ class LiveMachine(RuleBasedStateMachine):
 
 
 TestLiveMachine = LiveMachine.TestCase
-TestLiveMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLiveMachine.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)

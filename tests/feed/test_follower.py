@@ -1,0 +1,281 @@
+"""The follower over a real registry and a real index directory."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from structlog.testing import capture_logs
+
+from disrupt.core.changes import Change, Cursor
+from disrupt.errors import UnavailableError
+from disrupt.feed.follower import Follower
+from disrupt.index.generations import create_first
+from disrupt.index.live import LiveIndex
+from disrupt.registry.contract import NewItem
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from indexer.rebuild import rebuild
+from tests.registry.examples import DAY, new_item, registration
+
+
+class Site:
+    """A data directory with its registry, and one process that serves it."""
+
+    def __init__(self, folder: Path, writer: SqlRegistryWriter) -> None:
+        self.index_dir = folder / "index"
+        self.writer = writer
+        self.chance = random.Random(1)
+        self.present: dict[bytes, NewItem] = {}
+        self.cases: dict[bytes, str] = {}
+        create_first(self.index_dir, writer.head().epoch)
+        self.restart()
+
+    def restart(self) -> None:
+        self.live = LiveIndex()
+        self.follower = Follower(self.writer, self.live, self.index_dir)
+        self.follower.step()
+
+    def register(self, count: int = 1) -> list[NewItem]:
+        items = [new_item(self.chance) for _ in range(count)]
+        done = self.writer.register(registration(self.chance, None, *items), day=DAY)
+        for one in items:
+            self.present[one.item_id] = one
+            self.cases[one.item_id] = done.case_number
+        return items
+
+    def withdraw(self, item_id: bytes) -> None:
+        self.writer.withdraw(self.cases[item_id], [item_id], day=DAY)
+        del self.present[item_id]
+
+    def found(self, items: Sequence[NewItem]) -> set[bytes]:
+        hits = self.live.search(np.concatenate([one.fingerprints["hash"] for one in items]), 0)
+        return {one.tobytes() for one in hits.item_id}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+        yield Site(tmp_path, writer)
+
+
+def test_a_registration_matches_after_the_next_step_and_a_withdrawal_no_more(site: Site) -> None:
+    one, other = site.register(2)
+    assert site.found([one, other]) == set()
+    site.follower.step()
+    assert site.found([one, other]) == {one.item_id, other.item_id}
+    site.withdraw(one.item_id)
+    site.follower.step()
+    assert site.found([one, other]) == {other.item_id}
+    assert site.live.cursor == site.writer.head()
+
+
+def test_one_step_takes_in_more_than_a_page(site: Site) -> None:
+    items = [one for _ in range(12) for one in site.register(100)]
+    site.follower.step()
+    assert site.live.cursor == site.writer.head()
+    assert site.found(items) == {one.item_id for one in items}
+
+
+def test_a_restarted_process_replays_what_came_after_the_snapshot(site: Site) -> None:
+    items = site.register(3)
+    rebuild(site.writer, site.index_dir)
+    items += site.register(2)
+    site.withdraw(items[0].item_id)
+    site.restart()
+    assert site.live.status().generation == 2
+    assert site.found(items) == {one.item_id for one in items[1:]}
+    assert site.live.status().tombstones == 1
+
+
+def test_a_published_snapshot_is_taken_up_with_the_changes_since(site: Site) -> None:
+    items = site.register(4)
+    site.follower.step()
+    rebuild(site.writer, site.index_dir)
+    items += site.register(2)
+    site.withdraw(items[0].item_id)
+    site.follower.step()
+    status = site.live.status()
+    assert (status.generation, status.items, status.tombstones) == (2, 5, 1)
+    assert site.found(items) == {one.item_id for one in items[1:]}
+
+
+def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site: Site) -> None:
+    items = site.register(2)
+    rebuild(site.writer, site.index_dir)
+    site.withdraw(items[0].item_id)
+    rebuild(site.writer, site.index_dir)
+    site.follower.step()
+    (site.index_dir / "CURRENT").write_text("00000002\n")
+    site.follower.step()
+    assert site.live.status().generation == 2
+    assert site.found(items) == {items[1].item_id}
+
+
+def test_a_refused_snapshot_is_logged_once_and_the_served_one_stays(site: Site) -> None:
+    items = site.register(2)
+    site.follower.step()
+    rebuild(site.writer, site.index_dir)
+    codes = site.index_dir / "00000002" / "codes.faiss"
+    codes.write_bytes(codes.read_bytes()[:-1] + b"x")
+    with capture_logs() as logs:
+        for _ in range(3):
+            site.follower.step()
+    assert [entry["event"] for entry in logs] == ["snapshot_refused"]
+    assert "00000002/codes.faiss" in logs[0]["reason"]
+    assert site.live.status().generation == 1
+    assert site.found(items) == {one.item_id for one in items}
+
+
+def test_a_process_that_starts_on_a_damaged_snapshot_serves_the_previous_one(site: Site) -> None:
+    items = site.register(2)
+    rebuild(site.writer, site.index_dir)
+    (site.index_dir / "00000002" / "entries.npy").unlink()
+    site.restart()
+    assert site.live.status().generation == 1
+    assert site.found(items) == {one.item_id for one in items}
+
+
+def test_deleting_the_faiss_file_makes_lookups_fail_until_a_rebuild(site: Site) -> None:
+    items = site.register(2)
+    site.follower.step()
+    (site.index_dir / "00000001" / "codes.faiss").unlink()
+    for _ in range(2):
+        site.follower.step()
+        with pytest.raises(
+            UnavailableError, match=r"00000001/codes\.faiss .*disrupt-index rebuild"
+        ):
+            site.found(items)
+    site.restart()
+    with pytest.raises(UnavailableError, match=r"00000001/codes\.faiss .*disrupt-index rebuild"):
+        site.found(items)
+    rebuild(site.writer, site.index_dir)
+    site.follower.step()
+    assert site.found(items) == {one.item_id for one in items}
+
+
+def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path: Path) -> None:
+    site.register(2)
+    site.follower.step()
+    with SqlRegistry.open_writer(tmp_path / "restored.db") as restored:
+        (kept,) = registration(site.chance).items
+        restored.register(registration(site.chance, None, kept), day=DAY)
+        site.follower._reader = restored
+        site.follower.step()
+        with pytest.raises(UnavailableError, match="restored"):
+            site.found([kept])
+        rebuild(restored, site.index_dir)
+        site.follower.step()
+        assert site.live.cursor.epoch == restored.head().epoch
+        assert site.found([kept]) == {kept.item_id}
+
+
+class Unsteady:
+    """A registry that cannot be read now and then."""
+
+    def __init__(self, registry: SqlRegistry) -> None:
+        self.registry = registry
+        self.broken = False
+
+    def head(self) -> Cursor:
+        self._fail()
+        return self.registry.head()
+
+    def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+        self._fail()
+        return self.registry.changes(after, limit)
+
+    def _fail(self) -> None:
+        if self.broken:
+            raise UnavailableError("The registry is busy.")
+
+
+def test_a_registry_that_cannot_be_read_is_logged_once_and_lookups_go_on(site: Site) -> None:
+    unsteady = Unsteady(site.writer)
+    site.follower._reader = unsteady  # type: ignore[assignment]
+    items = site.register(1)
+    site.follower.step()
+    unsteady.broken = True
+    late = site.register(1)
+    with capture_logs() as logs:
+        for _ in range(3):
+            site.follower.step()
+    assert [entry["event"] for entry in logs] == ["follower_fault"]
+    assert site.found(items + late) == {items[0].item_id}
+    rebuild(site.writer, site.index_dir)
+    site.follower.step()
+    unsteady.broken = False
+    site.follower.step()
+    assert site.live.status().generation == 2
+    assert site.found(items + late) == {items[0].item_id, late[0].item_id}
+
+
+def test_the_lag_grows_while_the_registry_cannot_be_read(site: Site) -> None:
+    unsteady = Unsteady(site.writer)
+    site.follower._reader = unsteady  # type: ignore[assignment]
+    site.follower.step()
+    level_s = site.follower._level_s
+    assert level_s <= time.monotonic()
+    unsteady.broken = True
+    site.follower.step()
+    assert site.follower.lag_s(level_s + 5) == 5
+    unsteady.broken = False
+    site.follower.step()
+    assert site.follower._level_s > level_s
+    assert site.follower.lag_s(level_s) == 0
+
+
+class SiteMachine(RuleBasedStateMachine):
+    """Registry, follower, rebuilds and restarts; ``Site.present`` is the plain model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exits = ExitStack()
+        folder = Path(self.exits.enter_context(tempfile.TemporaryDirectory()))
+        writer = self.exits.enter_context(SqlRegistry.open_writer(folder / "registry.db"))
+        self.site = Site(folder, writer)
+        self.every: list[NewItem] = []
+
+    def teardown(self) -> None:
+        self.exits.close()
+
+    @rule(count=st.integers(1, 3))
+    def register(self, count: int) -> None:
+        self.every += self.site.register(count)
+
+    @precondition(lambda self: self.site.present)
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        place = data.draw(st.integers(0, len(self.site.present) - 1))
+        self.site.withdraw(list(self.site.present)[place])
+
+    @rule()
+    def rebuild(self) -> None:
+        rebuild(self.site.writer, self.site.index_dir)
+
+    @rule()
+    def restart(self) -> None:
+        self.site.restart()
+
+    @precondition(lambda self: self.every)
+    @rule()
+    def step_and_look_up(self) -> None:
+        self.site.follower.step()
+        assert self.site.found(self.every) == set(self.site.present)
+        assert self.site.live.status().items == len(self.site.present)
+
+    @invariant()
+    def index_is_never_ahead_of_the_registry(self) -> None:
+        assert self.site.live.cursor.sequence <= self.site.writer.head().sequence
+
+
+TestSiteMachine = SiteMachine.TestCase
+TestSiteMachine.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
