@@ -1,0 +1,218 @@
+"""Rebuild, verify and stats over a real registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from disrupt.core.changes import Addition
+from disrupt.core.media import StoredItem
+from disrupt.index.generations import current, open_current, publish
+from disrupt.index.live import LiveIndex
+from disrupt.registry.sql import SqlRegistryWriter
+from indexer.cli import main
+from indexer.rebuild import rebuild
+from indexer.stats import stats
+from indexer.verify import verify
+from tests.registry.examples import DAY, all_changes, registration
+
+
+def run(*arguments: str | Path, **environment: str) -> Result:
+    return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
+
+
+def living(writer: SqlRegistryWriter) -> list[StoredItem]:
+    return [change.item for change in all_changes(writer) if isinstance(change, Addition)]
+
+
+def test_a_rebuild_holds_the_living_items_and_no_others(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    rebuilt = rebuild(writer, data_dir / "index")
+    items = living(writer)
+    assert len(items) == 28
+    assert (rebuilt.generation, rebuilt.items) == (2, 28)
+    assert rebuilt.hashes == sum(len(one.fingerprints) for one in items)
+    assert rebuilt.sequence == writer.head().sequence
+    live = LiveIndex(open_current(data_dir / "index", writer.head()))
+    assert live.numbers().tolist() == [one.number for one in items]
+
+
+def test_a_rebuild_reports_its_progress_to_the_end(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    seen: list[tuple[int, int]] = []
+    rebuild(writer, data_dir / "index", lambda reached, to_reach: seen.append((reached, to_reach)))
+    assert seen[-1] == (writer.head().sequence, writer.head().sequence)
+
+
+def test_changes_made_while_a_rebuild_reads_come_after_its_cursor(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    before = writer.head()
+
+    def meanwhile(_reached: int, _to_reach: int) -> None:
+        writer.register(registration(random.Random(77)), day=DAY)
+
+    rebuilt = rebuild(writer, data_dir / "index", meanwhile)
+    assert rebuilt.sequence == before.sequence < writer.head().sequence
+    assert verify(writer, data_dir / "index").differences == ()
+
+
+def test_index_and_registry_are_equal_before_and_after_a_rebuild(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    first = verify(writer, data_dir / "index")
+    assert (first.generation, first.items, first.differences) == (1, 28, ())
+    rebuild(writer, data_dir / "index")
+    writer.register(registration(random.Random(78)), day=DAY)
+    second = verify(writer, data_dir / "index")
+    assert (second.generation, second.items, second.differences) == (2, 29, ())
+    assert second.sampled_hashes == second.hashes == first.hashes + 2
+
+
+def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
+    """The items of a registry, as an index that is wrong about the fourth would hold them."""
+    for place, one in enumerate(items):
+        if place != 3:
+            yield one
+        elif how == "bank":
+            yield dataclasses.replace(one, bank=2)
+        elif how == "item_id":
+            yield dataclasses.replace(one, item_id=bytes(16))
+        elif how in {"hash", "start_ms", "ordinal", "profile"}:
+            fingerprints = np.array(one.fingerprints)
+            fingerprints[how][0] ^= 1
+            yield dataclasses.replace(one, fingerprints=fingerprints)
+        elif how == "fewer":
+            yield dataclasses.replace(one, fingerprints=one.fingerprints[:0])
+
+
+@pytest.mark.parametrize(
+    ("how", "problem"),
+    [
+        ("missing", "in the registry, not in the index"),
+        ("bank", "differs in its items"),
+        ("item_id", "differs in its items"),
+        ("hash", "differs in its codes"),
+        ("start_ms", "differs in its entries"),
+        ("ordinal", "differs in its entries"),
+        ("profile", "differs in its entries"),
+        ("fewer", "differs in its codes"),
+    ],
+)
+def test_any_difference_is_found_and_named(
+    data_dir: Path, writer: SqlRegistryWriter, how: str, problem: str
+) -> None:
+    items = living(writer)
+    publish(data_dir / "index", broken(items, how), writer.head())
+    found = verify(writer, data_dir / "index")
+    assert [(one.number, one.problem) for one in found.differences] == [(items[3].number, problem)]
+    result = run("verify", "--data-dir", data_dir)
+    assert result.exit_code == 1
+    assert f"item {items[3].number}: {problem}" in result.stdout
+
+
+def test_an_item_that_the_registry_no_longer_has_is_a_difference(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    items = living(writer)
+    extra = dataclasses.replace(items[0], number=10**6)
+    publish(data_dir / "index", [*items, extra], writer.head())
+    (difference,) = verify(writer, data_dir / "index").differences
+    assert (difference.number, difference.problem) == (10**6, "in the index, not in the registry")
+
+
+def test_an_item_withdrawn_while_it_is_compared_is_no_difference(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    done = writer.register(registration(random.Random(79)), day=DAY)
+    rebuild(writer, data_dir / "index")
+    changes = writer.changes
+
+    def withdrawing(after, limit):  # type: ignore[no-untyped-def]
+        if after.sequence == 0:
+            writer.withdraw(done.case_number, None, day=DAY)
+        return changes(after, limit)
+
+    writer.changes = withdrawing  # type: ignore[method-assign]
+    assert verify(writer, data_dir / "index").differences == ()
+
+
+def test_stats_count_what_is_there(data_dir: Path, writer: SqlRegistryWriter) -> None:
+    rebuild(writer, data_dir / "index")
+    writer.register(registration(random.Random(80)), day=DAY)
+    found = stats(writer, data_dir / "index")
+    items = living(writer)[:-1]
+    assert (found.generation, found.items, found.engine) == (2, 28, "flat")
+    assert found.changes_behind == 1
+    assert found.items_per_bank == {"adults": 28}
+    assert found.items_per_kind == {"IMAGE": 28}
+    assert sum(found.hashes_per_plan.values()) == found.hashes
+    profiles = np.concatenate([one.fingerprints["profile"] for one in items])
+    assert found.hashes_per_profile.get("PDQ_512", 0) == int(np.sum(profiles == 1))
+    assert [(one.generation, one.served) for one in found.generations] == [(2, True), (1, False)]
+    files = (data_dir / "index" / "00000002").iterdir()
+    assert found.size_bytes == sum(path.stat().st_size for path in files)
+
+
+@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+@pytest.mark.usefixtures("writer")
+def test_every_command_prints_one_json_object_if_asked(data_dir: Path, command: str) -> None:
+    result = run(command, "--json", DISRUPT_DATA_DIR=str(data_dir))
+    assert result.exit_code == 0
+    assert {"generation", "items", "hashes"} <= json.loads(result.stdout).keys()
+
+
+@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+@pytest.mark.usefixtures("writer")
+def test_every_command_says_what_it_did(data_dir: Path, command: str) -> None:
+    result = run(command, "--data-dir", data_dir)
+    assert result.exit_code == 0
+    assert "28 items" in result.stdout or "items               0" in result.stdout
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: disrupt-index {command} --data-dir data" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+def test_wrong_usage_exits_with_2(command: str, tmp_path: Path) -> None:
+    assert run(command).exit_code == 2
+    assert run(command, "--data-dir", tmp_path / "nowhere").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+def test_a_folder_without_a_registry_is_one_clear_line(tmp_path: Path, command: str) -> None:
+    result = run(command, "--data-dir", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: There is no registry")
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.usefixtures("writer")
+@pytest.mark.parametrize("command", ["verify", "stats"])
+def test_a_damaged_index_is_one_clear_line_and_a_rebuild_mends_it(
+    data_dir: Path, command: str
+) -> None:
+    os.truncate(data_dir / "index" / "00000001" / "codes.faiss", 10)
+    result = run(command, "--data-dir", data_dir)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: Snapshot file 00000001/codes.faiss refused")
+    assert result.stderr.count("\n") == 1
+    assert run("rebuild", "--data-dir", data_dir).exit_code == 0
+    assert current(data_dir / "index") == 2
+    assert run("verify", "--data-dir", data_dir).exit_code == 0
