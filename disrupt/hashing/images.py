@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from disrupt.core.hashes import MIN_QUALITY, PdqHash
 from disrupt.core.media import Fingerprint, LowQuality, Profile
 from disrupt.core.transforms import IDENTITY, Transform
-from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, Picture, decode, oriented
+from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
-from disrupt.hashing.pdq import hash_luma, hash_rgb
+from disrupt.hashing.pdq import Hashed, hash_luma, hash_rgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,13 @@ def fingerprint_image(
     Errors as of ``decode``.
     """
     picture = decode(data, limits)
-    canonical, quality = hash_luma(canonical_luma(picture))
+    canonical, quality = _single(hash_luma(canonical_luma(picture)))
     if quality < MIN_QUALITY:
         return LowQuality(quality)
     fingerprints = [Fingerprint(canonical, quality, Profile.PDQ_512)]
-    full, full_quality = _full_size_hash(picture)
+    full, full_quality = _single(
+        hash_rgb(picture.rgb, picture.width_px, picture.height_px, picture.orientation)
+    )
     # Where nothing was reduced, equal hashes are one fact and not two. A larger picture keeps both
     # even when they happen to be equal, so that readers who search one profile find it.
     reduced = max(picture.width_px, picture.height_px) > SIDE_PX
@@ -55,11 +57,11 @@ def hash_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> ImageQuery 
 
     Thread-safe. Errors as of ``decode``.
     """
-    canonical, quality = hash_luma(canonical_luma(decode(data, limits)))
+    canonical, quality = _single(hash_luma(canonical_luma(decode(data, limits))))
     if quality < MIN_QUALITY:
         return LowQuality(quality)
     return ImageQuery(quality, ((canonical, IDENTITY),))
 
 
-def _full_size_hash(picture: Picture) -> tuple[PdqHash, int]:
-    return hash_rgb(oriented(picture.rgb(0, picture.height_px), picture.orientation))
+def _single(hashed: Hashed) -> tuple[PdqHash, int]:
+    return PdqHash(hashed.hashes.tobytes()), int(hashed.qualities)

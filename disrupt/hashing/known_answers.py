@@ -1,4 +1,4 @@
-"""Known-answer check: does this build of Pillow, NumPy and pdqhash hash as it must?"""
+"""Known-answer check: does this build of Pillow and NumPy hash as it must?"""
 
 from __future__ import annotations
 

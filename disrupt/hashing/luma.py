@@ -8,12 +8,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.hashing.bands import Band, apply
 from disrupt.hashing.decode import Picture, oriented
 
 SIDE_PX = 512
 """Side of the canonical square."""
 
-_BAND = 8
+_PER_BAND = 8
 """Output rows per matrix product: few, to waste little on zeros; enough to be worth a call."""
 
 
@@ -46,28 +47,29 @@ def area_average(
     width x height < 2^53, which float64 holds.
     """
     columns = np.empty((SIDE_PX, width_px), np.float32)
-    for cells, top, weights in _bands(height_px):
-        strip = rows(top, top + weights.shape[1])
-        np.matmul(weights, strip.astype(np.float32), out=columns[cells])
+    apply(
+        _coverage(height_px),
+        lambda top, bottom: rows(top, bottom).astype(np.float32),
+        columns,
+    )
     sums = np.empty((SIDE_PX, SIDE_PX), np.float64)
-    for cells, left, weights in _bands(width_px):
-        part = columns[:, left : left + weights.shape[1]]
-        np.matmul(part.astype(np.float64), weights.T.astype(np.float64), out=sums[:, cells])
+    apply(
+        _coverage(width_px),
+        lambda left, right: columns[:, left:right].T.astype(np.float64),
+        sums,
+    )
     area = width_px * height_px
-    return ((2 * sums.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
+    return ((2 * sums.T.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
 
 
 @lru_cache(maxsize=64)
-def _bands(size_px: int) -> tuple[tuple[slice, int, NDArray[np.float32]], ...]:
-    """Weights of an axis, in bands of 8 cells: (cells, first pixel, weights (8, pixels))."""
+def _coverage(size_px: int) -> tuple[Band, ...]:
+    """How much each cell covers of each pixel of an axis."""
     bands = []
-    for first in range(0, SIDE_PX, _BAND):
-        cells = np.arange(first, first + _BAND)[:, None] * size_px
-        start = first * size_px // SIDE_PX
-        stop = -(-(first + _BAND) * size_px // SIDE_PX)
-        pixels = np.arange(start, stop) * SIDE_PX
+    for first in range(0, SIDE_PX, _PER_BAND):
+        outputs = np.arange(first, first + _PER_BAND)
+        start, stop = first * size_px // SIDE_PX, -(-(first + _PER_BAND) * size_px // SIDE_PX)
+        cells, pixels = outputs[:, None] * size_px, np.arange(start, stop) * SIDE_PX
         shared = np.minimum(cells + size_px, pixels + SIDE_PX) - np.maximum(cells, pixels)
-        weights = shared.clip(min=0).astype(np.float32)
-        weights.flags.writeable = False
-        bands.append((slice(first, first + _BAND), start, weights))
+        bands.append(Band(outputs, start, shared.clip(min=0).astype(np.float32)))
     return tuple(bands)
