@@ -47,9 +47,7 @@ class InvalidRequestError(DisruptError):
     @classmethod
     def of(cls, *violations: Violation) -> InvalidRequestError:
         """From violations, with a message that reads them out."""
-        text = "; ".join(
-            f"{violation.field}: {violation.description}" for violation in violations
-        )
+        text = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
         return cls(text, violations=violations)
 
 
@@ -71,6 +69,12 @@ class OverloadedError(DisruptError):
 
     status = "RESOURCE_EXHAUSTED"
     reason = "OVERLOADED"
+
+
+class TooManyAttemptsError(OverloadedError):
+    """Too many wrong PINs; nobody is locked out: try again after ``retry_after_s``."""
+
+    reason = "TOO_MANY_ATTEMPTS"
 
 
 class StorageFullError(DisruptError):

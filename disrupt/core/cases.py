@@ -96,9 +96,7 @@ def parse_case_number(text: str) -> str:
 def parse_pin(text: str) -> str:
     """PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
     pin = text.replace(" ", "")
-    if not (
-        pin.isascii() and pin.isdigit() and PIN_DIGITS <= len(pin) <= _PIN_DIGITS_MAX
-    ):
+    if not (pin.isascii() and pin.isdigit() and PIN_DIGITS <= len(pin) <= _PIN_DIGITS_MAX):
         raise InvalidRequestError.of(
             Violation("pin", f"a PIN is {PIN_DIGITS} to {_PIN_DIGITS_MAX} digits")
         )

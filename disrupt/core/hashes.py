@@ -79,16 +79,12 @@ def unpack(packed: bytes) -> NDArray[np.uint8]:
     """View packed bytes as a read-only array of shape (n, 32); InvalidRequestError if a part is left over."""
     if len(packed) % HASH_BYTES:
         raise InvalidRequestError.of(
-            Violation(
-                "hashes", f"{len(packed)} bytes are not a multiple of {HASH_BYTES}"
-            )
+            Violation("hashes", f"{len(packed)} bytes are not a multiple of {HASH_BYTES}")
         )
     return np.frombuffer(packed, np.uint8).reshape(-1, HASH_BYTES)
 
 
-def distances_bits(
-    left: NDArray[np.uint8], right: NDArray[np.uint8]
-) -> NDArray[np.uint16]:
+def distances_bits(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Hamming distances along the last axis, 0-256; the shapes broadcast."""
     distances: NDArray[np.uint16] = np.bitwise_count(left ^ right).sum(axis=-1, dtype=np.uint16)
     return distances

@@ -125,8 +125,9 @@ class StoredItem:
 class LowQuality:
     """A picture or frame too featureless to be told from others: an outcome, not an error.
 
-    ``quality`` is the PDQ quality found, 0 ≤ quality < minimum_quality. Nothing is searched or
-    stored for it. ``advice`` says what the caller can do.
+    ``quality`` is the PDQ quality found, 0-100. It is less than ``minimum_quality``, or the picture
+    is so regular (stripes, a chessboard) that noise decides its hash. Nothing is searched or stored
+    for it. ``advice`` says what the caller can do.
     """
 
     quality: int

@@ -91,9 +91,7 @@ def scope(
     by_name = {bank.name: bank for bank in banks}
     unknown = [name for name in names if name not in by_name]
     if unknown:
-        raise InvalidRequestError.of(
-            Violation("options.banks", f"no bank is named {unknown[0]!r}")
-        )
+        raise InvalidRequestError.of(Violation("options.banks", f"no bank is named {unknown[0]!r}"))
     wanted = [by_name[name] for name in names] or [
         bank for bank in banks if bank.number in key.banks
     ]

@@ -33,9 +33,7 @@ class Transform:
 
     def __str__(self) -> str:
         """Short form for people, as ``mirror crop 100,0,100,0``."""
-        parts = (
-            [] if self.dihedral == Dihedral.IDENTITY else [self.dihedral.name.lower()]
-        )
+        parts = [] if self.dihedral == Dihedral.IDENTITY else [self.dihedral.name.lower()]
         crop = (
             self.crop_left_permille,
             self.crop_top_permille,

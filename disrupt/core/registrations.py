@@ -1,0 +1,104 @@
+"""Registrations: what a person's device asks for, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.core.changes import Cursor
+from disrupt.core.media import LowQuality, MediaKind
+
+REQUEST_ID_BYTES = 16
+ITEM_ID_BYTES = 16
+ORIGIN_TOKEN_BYTES_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CaseAccess:
+    """What opens a case: its canonical number and its PIN.
+
+    ``origin_token`` says who asks, at most 64 bytes; empty: the key does.
+    """
+
+    case_number: str
+    pin: str = field(repr=False)
+    origin_token: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MediaItem:
+    """One picture or video to register.
+
+    ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1; of any quality.
+    """
+
+    kind: MediaKind
+    fingerprints: NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegistrationRequest:
+    """A registration, into a new case where ``access.case_number`` is empty.
+
+    ``request_id`` are 16 bytes made by the device; at least one item.
+    """
+
+    request_id: bytes
+    access: CaseAccess
+    age_band: AgeBand
+    items: tuple[MediaItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredItem:
+    """One item that was registered: its place in the request, its id, and hashes that were kept."""
+
+    index: int
+    item_id: bytes
+    hashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedItem:
+    """One item that was not: the best quality among its hashes."""
+
+    index: int
+    low_quality: LowQuality
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a registration.
+
+    ``case_number`` is empty and ``status`` None where every item was rejected and no case was
+    opened; ``cursor`` is None where nothing was stored.
+    """
+
+    case_number: str
+    status: CaseStatus | None
+    items: tuple[RegisteredItem, ...]
+    rejected: tuple[RejectedItem, ...]
+    cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """One item of a case that is not withdrawn."""
+
+    item_id: bytes
+    kind: MediaKind
+    hashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCase:
+    """A case as the person sees it. Days are ISO dates (UTC); ``closed_on`` is empty while open."""
+
+    number: str
+    status: CaseStatus
+    opened_on: str
+    closed_on: str
+    items: tuple[ShownItem, ...]

@@ -1,0 +1,205 @@
+"""Registrations and withdrawals: what a person may do with a case number and a PIN."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from disrupt.core.cases import CASE_NUMBERS, CaseStatus, case_number
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import MIN_QUALITY
+from disrupt.core.media import Assurance, LowQuality, pack
+from disrupt.core.policy import bank_for
+from disrupt.core.registrations import (
+    ITEM_ID_BYTES,
+    CaseAccess,
+    MediaItem,
+    Receipt,
+    RegisteredItem,
+    RegistrationRequest,
+    RejectedItem,
+    ShownCase,
+    ShownItem,
+)
+from disrupt.errors import (
+    CaseClosedError,
+    CaseRefusedError,
+    LimitExceededError,
+    RequestIdReusedError,
+)
+from disrupt.registry.contract import (
+    CaseRecord,
+    NewCase,
+    NewItem,
+    Registered,
+    Registration,
+    RegistryWriter,
+)
+from disrupt.services.pins import Pins
+from disrupt.services.throttle import Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationLimits:
+    """Caps on what one person can make the registry hold."""
+
+    items_per_registration: int = 64
+    hashes_per_item: int = 1000
+    items_per_case: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """The use cases of RegistrationService. Thread-safe.
+
+    ``pepper`` are 32 random bytes. ``caller`` in the methods is the id of the caller's key,
+    ``now_s`` of one monotonic clock, ``day`` today's ISO date (UTC). An unknown case and a wrong
+    PIN are one and the same CaseRefusedError after the same work; too many of them
+    TooManyAttemptsError.
+    """
+
+    registry: RegistryWriter
+    pins: Pins
+    throttle: Throttle
+    pepper: bytes
+    limits: RegistrationLimits = RegistrationLimits()
+
+    def register(
+        self, request: RegistrationRequest, *, caller: str, now_s: float, day: str
+    ) -> Receipt:
+        """Registers items durably; those without a hash of quality 50 or better are rejected.
+
+        The same request, PIN included, under the same request id gets the first answer again.
+        Raises RequestIdReusedError (same id, other request, or withdrawn since), CaseClosedError,
+        LimitExceededError.
+        """
+        self._check_size(request)
+        kept = [_sufficient(item) for item in request.items]
+        accepted = [at for at, one in enumerate(kept) if len(one.fingerprints)]
+        rejected = tuple(
+            RejectedItem(at, LowQuality(int(item.fingerprints["quality"].max())))
+            for at, item in enumerate(request.items)
+            if at not in set(accepted)
+        )
+        digest = self._digest(request)
+        earlier = self.registry.registered(request.request_id)
+        if earlier is not None:
+            if not hmac.compare_digest(earlier[0], digest):
+                raise RequestIdReusedError(
+                    "This request id was used for another request. Draw a new one."
+                )
+            return _receipt(earlier[1], accepted, rejected)
+
+        case: NewCase | str
+        if request.access.case_number:
+            record = self._open(request.access, caller, now_s)
+            self._check_room(record, len(accepted))
+            if not accepted:
+                return Receipt(record.number, record.status, (), rejected, None)
+            case = record.number
+        elif not accepted:
+            return Receipt("", None, (), rejected, None)
+        else:
+            pin_hash = self.pins.hash(request.access.pin)
+            case = NewCase(self._free_number(), pin_hash, bank_for(request.age_band).number)
+        items = tuple(
+            NewItem(secrets.token_bytes(ITEM_ID_BYTES), kept[at].kind, kept[at].fingerprints)
+            for at in accepted
+        )
+        registered = self.registry.register(
+            Registration(request.request_id, digest, case, Assurance.SELF_REPORTED, items), day=day
+        )
+        return _receipt(registered, accepted, rejected)
+
+    def show(self, access: CaseAccess, *, caller: str, now_s: float) -> ShownCase:
+        """The case, for who has its PIN."""
+        return _shown(self._open(access, caller, now_s))
+
+    def withdraw(
+        self,
+        access: CaseAccess,
+        item_ids: tuple[bytes, ...] | None,
+        *,
+        caller: str,
+        now_s: float,
+        day: str,
+    ) -> tuple[ShownCase, Cursor]:
+        """Withdraws some items, or with None the whole case, durably; idempotent.
+
+        The case after it, and the cursor that includes it. NotFoundError for an item that is not
+        of this case: then nothing is withdrawn.
+        """
+        self._open(access, caller, now_s)
+        cursor = self.registry.withdraw(access.case_number, item_ids, day=day)
+        record = self.registry.case(access.case_number)
+        if record is None:
+            raise CaseRefusedError
+        return _shown(record), cursor
+
+    def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
+        who = f"{caller}/{access.origin_token.hex()}"
+        self.throttle.attempt(who, access.case_number, now_s)
+        record = self.registry.case(access.case_number)
+        if not self.pins.verify(record.pin_hash if record else None, access.pin) or record is None:
+            self.throttle.wrong(now_s)
+            raise CaseRefusedError
+        self.throttle.right(who, access.case_number)
+        return record
+
+    def _free_number(self) -> str:
+        while True:
+            number = case_number(secrets.randbelow(CASE_NUMBERS))
+            if self.registry.case(number) is None:
+                return number
+
+    def _check_size(self, request: RegistrationRequest) -> None:
+        if len(request.items) > self.limits.items_per_registration:
+            raise _too_many("items in one registration", self.limits.items_per_registration)
+        for item in request.items:
+            if len(item.fingerprints) > self.limits.hashes_per_item:
+                raise _too_many("hashes of one item", self.limits.hashes_per_item)
+
+    def _check_room(self, record: CaseRecord, added: int) -> None:
+        if record.status in {CaseStatus.WITHDRAWN, CaseStatus.REJECTED}:
+            raise CaseClosedError(
+                f"The case is {record.status.name.lower()}: register under a new case."
+            )
+        if len(record.items) + added > self.limits.items_per_case:
+            raise _too_many("items in one case", self.limits.items_per_case)
+
+    def _digest(self, request: RegistrationRequest) -> bytes:
+        """HMAC over all that the request says of the case and the media; not over who asks."""
+        access = request.access
+        texts = (access.case_number.encode(), access.pin.encode(), bytes([request.age_band]))
+        parts = [*texts, *(bytes([item.kind]) + pack(item.fingerprints) for item in request.items)]
+        message = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
+        return hmac.digest(self.pepper, b"disrupt registration\0" + message, hashlib.sha256)
+
+
+def _sufficient(item: MediaItem) -> MediaItem:
+    good = item.fingerprints[item.fingerprints["quality"] >= MIN_QUALITY]
+    return MediaItem(item.kind, np.ascontiguousarray(good))
+
+
+def _receipt(
+    registered: Registered, accepted: list[int], rejected: tuple[RejectedItem, ...]
+) -> Receipt:
+    items = tuple(
+        RegisteredItem(at, item_id, hashes)
+        for at, (item_id, hashes) in zip(accepted, registered.items, strict=True)
+    )
+    return Receipt(registered.case_number, registered.status, items, rejected, registered.cursor)
+
+
+def _shown(record: CaseRecord) -> ShownCase:
+    items = tuple(ShownItem(one.item_id, one.kind, one.hashes) for one in record.items)
+    return ShownCase(record.number, record.status, record.opened_on, record.closed_on, items)
+
+
+def _too_many(what: str, limit: int) -> LimitExceededError:
+    return LimitExceededError(f"At most {limit} {what}. Send fewer.", limit=str(limit))

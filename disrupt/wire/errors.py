@@ -1,0 +1,48 @@
+"""Errors on the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from disrupt.errors import DisruptError
+
+DOMAIN = "disrupt"
+DETAILS_KEY = "grpc-status-details-bin"
+"""Trailing metadata entry that carries the google.rpc.Status."""
+
+_VIOLATIONS_MAX = 20
+_MESSAGE_CHARACTERS_MAX = 2000
+"""Clients refuse more than 8 KiB of metadata, in which message and violations both travel."""
+
+_CODES = {code.name: code for code in grpc.StatusCode}
+
+
+def status(error: DisruptError) -> grpc.Status:
+    """Code, message and trailing metadata that tell a caller of ``error``."""
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    details: list[Message] = [info]
+    if error.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for one in error.violations[:_VIOLATIONS_MAX]:
+            description = _shortened(one.description, 200)
+            bad_request.field_violations.add(field=one.field, description=description)
+        details.append(bad_request)
+    if error.retry_after_s is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
+        details.append(retry)
+    packed = []
+    for detail in details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(detail)
+    code: int = _CODES[error.status].value[0]
+    message = _shortened(error.message, _MESSAGE_CHARACTERS_MAX)
+    return rpc_status.to_status(status_pb2.Status(code=code, message=message, details=packed))
+
+
+def _shortened(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"

@@ -1,0 +1,35 @@
+"""FeedService: pages of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from disrupt.core.changes import Addition, Change
+from disrupt.v1 import feed_pb2
+from disrupt.wire.fields import fingerprints_message, invalid
+
+_DEFAULT_PAGE_SIZE = 100
+_PAGE_SIZE_MAX = 1000
+
+
+def page_size(message: feed_pb2.ListChangesRequest) -> int:
+    """Most changes in the page."""
+    if message.page_size > _PAGE_SIZE_MAX:
+        raise invalid("page_size", f"{message.page_size} is outside 0-{_PAGE_SIZE_MAX}")
+    return message.page_size or _DEFAULT_PAGE_SIZE
+
+
+def change(value: Change, bank_names: Mapping[int, str]) -> feed_pb2.Change:
+    """As a message."""
+    if not isinstance(value, Addition):
+        return feed_pb2.Change(removed=feed_pb2.ItemRemoved(item_id=value.item_id))
+    item = value.item
+    return feed_pb2.Change(
+        added=feed_pb2.ItemAdded(
+            item_id=item.item_id,
+            bank=bank_names[item.bank],
+            assurance=item.assurance.value,  # type: ignore[arg-type]  # same numbers
+            kind=item.kind.value,  # type: ignore[arg-type]  # same numbers
+            fingerprints=fingerprints_message(item.fingerprints, item.kind),
+        )
+    )

@@ -1,0 +1,93 @@
+"""What several services say in the same messages."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.media import FINGERPRINT, LowQuality, MediaKind, Profile
+from disrupt.errors import InvalidRequestError, Violation
+from disrupt.v1 import types_pb2
+
+MAX_QUALITY = 100
+_PLACE_MAX = 2**16 - 1
+
+
+def low_quality_message(value: LowQuality) -> types_pb2.LowQuality:
+    """As a message."""
+    return types_pb2.LowQuality(
+        quality=value.quality, minimum_quality=value.minimum_quality, advice=value.advice
+    )
+
+
+def fingerprints(
+    message: types_pb2.Fingerprints, kind: MediaKind, *, path: str
+) -> NDArray[np.void]:
+    """Fingerprints of one item, dtype FINGERPRINT, shape (n,), n ≥ 1.
+
+    ``path`` is where the message stands in the request, for violations.
+    """
+    count, left_over = divmod(len(message.hashes), HASH_BYTES)
+    if left_over:
+        raise invalid(
+            f"{path}.hashes", f"{len(message.hashes)} bytes are not a multiple of {HASH_BYTES}"
+        )
+    if not count:
+        raise invalid(f"{path}.hashes", "no hashes; an item has at least one")
+    array = np.zeros(count, FINGERPRINT)
+    array["hash"] = np.frombuffer(message.hashes, np.uint8).reshape(count, HASH_BYTES)
+    qualities = np.frombuffer(message.qualities, np.uint8)
+    array["quality"] = _column(qualities, count, f"{path}.qualities", MAX_QUALITY)
+    if message.profiles:
+        profiles = np.array(message.profiles, np.int64)
+        # enumerations grow: a profile that this version does not know is stored as unknown
+        profiles[~np.isin(profiles, list(Profile))] = Profile.UNKNOWN
+        array["profile"] = _column(profiles, count, f"{path}.profiles", max(Profile))
+    else:
+        array["profile"] = Profile.PDQ_512
+    for name, values in (("plan", message.plans), ("ordinal", message.ordinals)):
+        if values:
+            column = np.array(values, np.int64)
+            array[name] = _column(column, count, f"{path}.{name}s", _PLACE_MAX)
+    if kind == MediaKind.VIDEO:
+        for name, values in (("start_ms", message.start_ms), ("end_ms", message.end_ms)):
+            column = np.array(values, np.int64)
+            array[name] = _column(column, count, f"{path}.{name}", 2**32 - 1)
+        if (array["end_ms"] < array["start_ms"]).any():
+            at = int(np.argmax(array["end_ms"] < array["start_ms"]))
+            raise invalid(f"{path}.end_ms[{at}]", "an interval ends before it starts")
+    elif message.start_ms or message.end_ms:
+        raise invalid(f"{path}.start_ms", "a picture has no intervals: leave it empty")
+    return array
+
+
+def fingerprints_message(array: NDArray[np.void], kind: MediaKind) -> types_pb2.Fingerprints:
+    """As a message, in which columns of defaults are left out."""
+    message = types_pb2.Fingerprints(
+        hashes=np.ascontiguousarray(array["hash"]).tobytes(), qualities=array["quality"].tobytes()
+    )
+    if (array["profile"] != Profile.PDQ_512).any():
+        message.profiles.extend(array["profile"].tolist())
+    if array["plan"].any():
+        message.plans.extend(array["plan"].tolist())
+    if array["ordinal"].any():
+        message.ordinals.extend(array["ordinal"].tolist())
+    if kind == MediaKind.VIDEO:
+        message.start_ms.extend(array["start_ms"].tolist())
+        message.end_ms.extend(array["end_ms"].tolist())
+    return message
+
+
+def invalid(field: str, description: str) -> InvalidRequestError:
+    """An error about one field."""
+    return InvalidRequestError.of(Violation(field, description))
+
+
+def _column(values: NDArray[np.integer], count: int, path: str, most: int) -> NDArray[np.integer]:
+    if len(values) != count:
+        raise invalid(path, f"{len(values)} entries for {count} hashes; send one a hash")
+    if values.max() > most:
+        at = int(values.argmax())
+        raise invalid(f"{path}[{at}]", f"{values[at]} is outside 0-{most}")
+    return values

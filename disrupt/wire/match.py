@@ -1,0 +1,136 @@
+"""MatchService: what is asked, and columns of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from disrupt.core.hashes import MIN_QUALITY, unpack
+from disrupt.core.lookups import MAX_MATCHES, Effort, HashLookup, LookupOptions, Matches
+from disrupt.core.media import LowQuality
+from disrupt.core.transforms import Transform, transform_of
+from disrupt.v1 import match_pb2, types_pb2
+from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
+
+_DEFAULT_MATCHES = LookupOptions().max_matches
+_BANKS_MAX = 64
+
+
+def options(message: match_pb2.MatchOptions) -> LookupOptions:
+    """What narrows a lookup; the threshold is compared with the banks' own by core.policy.scope."""
+    if message.max_matches > MAX_MATCHES:
+        raise invalid("options.max_matches", f"{message.max_matches} is outside 0-{MAX_MATCHES}")
+    if len(message.banks) > _BANKS_MAX:
+        raise invalid("options.banks", f"name at most {_BANKS_MAX} banks")
+    has_threshold = message.HasField("max_distance_bits")
+    return LookupOptions(
+        max_distance_bits=message.max_distance_bits if has_threshold else None,
+        max_matches=message.max_matches or _DEFAULT_MATCHES,
+        banks=tuple(message.banks),
+        effort=_EFFORTS.get(message.effort, Effort.STANDARD),
+    )
+
+
+def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLookup:
+    """A batch of 1 to ``most`` queries."""
+    hashes = unpack(message.hashes)
+    count = len(hashes)
+    if not 1 <= count <= most:
+        raise invalid("hashes", f"{count} hashes; send 1 to {most} in one call")
+    everything = np.arange(count)
+    if not message.qualities:
+        return HashLookup(hashes, everything, everything[:0], options(message.options))
+    if len(message.qualities) != count:
+        raise invalid(
+            "qualities", f"{len(message.qualities)} qualities for {count} hashes; send one a hash"
+        )
+    qualities = np.frombuffer(message.qualities, np.uint8)
+    if qualities.max() > MAX_QUALITY:
+        at = int(qualities.argmax())
+        raise invalid(f"qualities[{at}]", f"{qualities[at]} is outside 0-{MAX_QUALITY}")
+    sufficient = qualities >= MIN_QUALITY
+    return HashLookup(
+        hashes, everything[sufficient], everything[~sufficient], options(message.options)
+    )
+
+
+def hashes_answer(
+    lookup: HashLookup,
+    matches: Matches,
+    match_ids: Sequence[bytes],
+    bank_names: Mapping[int, str],
+    index_cursor: str,
+) -> match_pb2.MatchHashesResponse:
+    """Answer in columns; ``matches`` are of the searched rows of ``lookup``."""
+    response = match_pb2.MatchHashesResponse(index_cursor=index_cursor)
+    if len(lookup.low_quality):
+        response.low_quality_queries.extend(lookup.low_quality.tolist())
+    if not len(matches):
+        return response
+    response.truncated_queries.extend(lookup.searched[matches.truncated].tolist())
+    banks, places = np.unique(matches.bank, return_inverse=True)
+    columns = response.matches
+    columns.queries.extend(lookup.searched[matches.query].tolist())
+    columns.item_ids = matches.item_ids.tobytes()
+    columns.distances_bits.extend(matches.distance_bits.tolist())
+    columns.bank_names.extend(bank_names[number] for number in banks.tolist())
+    columns.banks.extend(places.tolist())
+    columns.assurances.extend(matches.assurance.tolist())
+    columns.kinds.extend(matches.kind.tolist())
+    columns.variants.extend(
+        variant(plan, ordinal)
+        for plan, ordinal in zip(matches.plan.tolist(), matches.ordinal.tolist(), strict=True)
+    )
+    columns.match_ids.extend(match_ids)
+    return response
+
+
+def picture_answer(
+    quality: int,
+    versions: Sequence[Transform],
+    matches: Matches,
+    match_ids: Sequence[bytes],
+    bank_names: Mapping[int, str],
+    index_cursor: str,
+) -> match_pb2.MatchImageResponse:
+    """Answer for one picture, of which ``versions`` were searched."""
+    response = match_pb2.MatchImageResponse(
+        quality=quality, truncated=bool(len(matches.truncated)), index_cursor=index_cursor
+    )
+    for at, match_id in enumerate(match_ids):
+        response.matches.add(
+            item_id=matches.item_ids[at].tobytes(),
+            bank=bank_names[int(matches.bank[at])],
+            assurance=int(matches.assurance[at]),
+            kind=int(matches.kind[at]),
+            distance_bits=int(matches.distance_bits[at]),
+            query_transform=transform(versions[int(matches.version[at])]),
+            variant=variant(int(matches.plan[at]), int(matches.ordinal[at])),
+            match_id=match_id,
+        )
+    return response
+
+
+def low_quality_answer(found: LowQuality, index_cursor: str) -> match_pb2.MatchImageResponse:
+    """Answer for a picture that cannot be searched."""
+    return match_pb2.MatchImageResponse(
+        quality=found.quality, low_quality=low_quality_message(found), index_cursor=index_cursor
+    )
+
+
+def variant(plan: int, ordinal: int) -> types_pb2.Variant:
+    """Place in a plan, with what it stands for where this version knows."""
+    known = transform_of(plan, ordinal)
+    return types_pb2.Variant(
+        plan=plan, ordinal=ordinal, transform=None if known is None else transform(known)
+    )
+
+
+def transform(value: Transform) -> types_pb2.Transform:
+    """As a message."""
+    return types_pb2.Transform(**asdict(value))
+
+
+_EFFORTS: dict[int, Effort] = {one.value: one for one in Effort}

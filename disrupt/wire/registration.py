@@ -1,0 +1,130 @@
+"""RegistrationService: what a person's device asks for, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.media import MediaKind
+from disrupt.core.registrations import (
+    ITEM_ID_BYTES,
+    ORIGIN_TOKEN_BYTES_MAX,
+    REQUEST_ID_BYTES,
+    CaseAccess,
+    MediaItem,
+    Receipt,
+    RegistrationRequest,
+    ShownCase,
+)
+from disrupt.errors import InvalidRequestError
+from disrupt.v1 import registration_pb2
+from disrupt.wire.fields import fingerprints, fingerprints_message, invalid, low_quality_message
+
+
+def access(
+    message: registration_pb2.CaseAccess, *, path: str = "access", new_case: bool = False
+) -> CaseAccess:
+    """Case number (may be empty where ``new_case``), PIN and origin token."""
+    number = ""
+    if message.case_number or not new_case:
+        number = _under(path, parse_case_number, message.case_number)
+    pin = _under(path, parse_pin, message.pin)
+    if len(message.origin_token) > ORIGIN_TOKEN_BYTES_MAX:
+        raise invalid(f"{path}.origin_token", f"at most {ORIGIN_TOKEN_BYTES_MAX} bytes")
+    return CaseAccess(number, pin, message.origin_token)
+
+
+def context(message: registration_pb2.RegistrationContext) -> RegistrationRequest:
+    """A registration without its items."""
+    if len(message.request_id) != REQUEST_ID_BYTES:
+        raise invalid(
+            "context.request_id",
+            f"{len(message.request_id)} bytes; draw {REQUEST_ID_BYTES} random ones",
+        )
+    try:
+        age_band = AgeBand(message.age_band)
+    except ValueError:
+        age_band = AgeBand.UNSURE  # enumerations grow: treated as a minor
+    opened = access(message.access, path="context.access", new_case=True)
+    return RegistrationRequest(message.request_id, opened, age_band, ())
+
+
+def registration(message: registration_pb2.RegisterHashesRequest) -> RegistrationRequest:
+    """A registration of at least one item of at least one hash; the use case has upper limits."""
+    asked = context(message.context)
+    if not message.items:
+        raise invalid("items", "no items; send at least one")
+    items = []
+    for at, item in enumerate(message.items):
+        try:
+            kind = MediaKind(item.kind)
+        except ValueError:
+            raise invalid(f"items[{at}].kind", "say IMAGE or VIDEO") from None
+        path = f"items[{at}].fingerprints"
+        columns = fingerprints(item.fingerprints, kind, path=path)
+        items.append(MediaItem(kind, columns))
+    return replace(asked, items=tuple(items))
+
+
+def registration_message(
+    context: registration_pb2.RegistrationContext, item: MediaItem
+) -> registration_pb2.RegisterHashesRequest:
+    """The request that registers one item hashed here."""
+    request = registration_pb2.RegisterHashesRequest(context=context)
+    request.items.add(
+        kind=item.kind.value,
+        fingerprints=fingerprints_message(item.fingerprints, item.kind),
+    )
+    return request
+
+
+def item_ids(message: registration_pb2.WithdrawItemsRequest) -> tuple[bytes, ...]:
+    """At least one item id."""
+    if not message.item_ids:
+        raise invalid("item_ids", "no items; name at least one, or withdraw the case")
+    for at, one in enumerate(message.item_ids):
+        if len(one) != ITEM_ID_BYTES:
+            raise invalid(f"item_ids[{at}]", f"{len(one)} bytes; an item id has {ITEM_ID_BYTES}")
+    return tuple(message.item_ids)
+
+
+def receipt(value: Receipt) -> registration_pb2.Receipt:
+    """As a message."""
+    message = registration_pb2.Receipt(
+        case_number=value.case_number,
+        status=value.status.value if value.status else 0,  # type: ignore[arg-type]  # same numbers
+        cursor=value.cursor.to_text() if value.cursor else "",
+    )
+    for item in value.items:
+        message.items.add(index=item.index, item_id=item.item_id, hashes=item.hashes)
+    for one in value.rejected:
+        message.rejected.add(index=one.index, low_quality=low_quality_message(one.low_quality))
+    return message
+
+
+def case(value: ShownCase) -> registration_pb2.Case:
+    """As a message."""
+    message = registration_pb2.Case(
+        case_number=value.number,
+        status=value.status.value,  # type: ignore[arg-type]  # same numbers
+        opened_on=value.opened_on,
+        closed_on=value.closed_on,
+    )
+    for item in value.items:
+        message.items.add(
+            item_id=item.item_id,
+            kind=item.kind.value,
+            hashes=item.hashes,
+        )
+    return message
+
+
+def _under(path: str, parse: Callable[[str], str], text: str) -> str:
+    """What ``parse`` makes of a field of the message at ``path``."""
+    try:
+        return parse(text)
+    except InvalidRequestError as error:
+        raise InvalidRequestError.of(
+            *(replace(one, field=f"{path}.{one.field}") for one in error.violations)
+        ) from None
