@@ -26,6 +26,7 @@ from disrupt.hashing import (
     known_answers,
 )
 from disrupt.hashing.decode import decode
+from disrupt.hashing.images import MAX_UNDECIDED_BITS
 from disrupt.hashing.luma import canonical_luma
 from disrupt.hashing.pdq import Hashed, hash_luma, hash_rgb
 
@@ -111,8 +112,9 @@ def test_a_featureless_picture_is_low_quality_for_registration_and_lookup(
 
 
 def test_quality_49_is_refused_and_50_is_accepted() -> None:
-    """A grid of squares of slowly growing contrast passes through both."""
-    pattern = np.kron(np.indices((16, 16)).sum(axis=0) % 2, np.ones((16, 16), np.int64))
+    """Patches of slowly growing contrast pass through both."""
+    patches = np.random.default_rng(1).integers(0, 2, (9, 9))
+    pattern = np.kron(patches, np.ones((30, 30), np.int64))
     seen = {}
     for contrast in range(1, 120):
         luma = (60 + pattern * contrast).astype(np.uint8)
@@ -120,6 +122,32 @@ def test_quality_49_is_refused_and_50_is_accepted() -> None:
         seen[quality] = isinstance(hash_image(encode(luma)), LowQuality)
     assert seen == {quality: quality <= 49 for quality in seen}
     assert min(seen) < 49 < max(seen)
+
+
+def stripes(luma: NDArray[np.int64]) -> bytes:
+    noise = np.random.default_rng(1).normal(0, 2, luma.shape)
+    return encode((20 + luma % 2 * 200 + noise).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("period_px", [8, 30, 77])
+def test_a_picture_whose_bits_noise_decides_is_low_quality_whatever_its_quality(
+    period_px: int,
+) -> None:
+    row, column = np.indices((400, 600)) // period_px
+    for data in (stripes(row), stripes(column)):
+        outcome = fingerprint_image(data)
+        assert isinstance(outcome, LowQuality)
+        assert outcome == hash_image(data)
+        assert outcome.quality >= 50
+        assert "regular" in outcome.advice
+
+
+def test_photographs_are_not_too_regular() -> None:
+    for pixels in PHOTOS.values():
+        luma = np.asarray(Image.fromarray(pixels).convert("L"))
+        for size in (64, 128, 256):
+            hashed = hash_luma(luma[:size, :size])
+            assert hashed.qualities < 50 or hashed.undecided_bits <= MAX_UNDECIDED_BITS // 2
 
 
 def test_hashing_from_several_threads_gives_the_same_answers() -> None:
