@@ -150,7 +150,9 @@ class RegistryWriter(RegistryReader, Protocol):
         What stays of a withdrawn case: its number, PIN hash, status and days. Of an erased item:
         number, id and bank, unlinked from the case. Of its request: the id. What was erased is
         overwritten in the database, and in its log by ``checkpoint``, which this method calls
-        without insisting on success.
+        without insisting on success. That an item was withdrawn is kept outside the database too,
+        so that a restored backup does not bring it back; where that fails (StorageFullError,
+        UnavailableError) the items are withdrawn, and calling again completes it.
         """
 
     def checkpoint(self) -> bool:

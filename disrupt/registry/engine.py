@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, QueuePool, create_engine, event
+from sqlalchemy import Engine, QueuePool, create_engine, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -100,6 +100,14 @@ def truncate_wal(engine: Engine) -> bool:
         cursor = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         busy, _, _ = cursor.fetchone()
     return bool(busy == 0)
+
+
+def skip_numbers(connection: Connection, table: str, last: int) -> None:
+    """Makes the next number that an AUTOINCREMENT table draws at least ``last`` + 1."""
+    row = {"name": table, "last": last}
+    raised = text("UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :name")
+    if not connection.execute(raised, row).rowcount:  # nothing was ever added
+        connection.execute(text("INSERT INTO sqlite_sequence VALUES (:name, :last)"), row)
 
 
 @contextmanager

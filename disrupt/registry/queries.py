@@ -13,6 +13,7 @@ from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import schema
 from disrupt.registry.contract import CaseItem, CaseRecord, Registered
+from disrupt.registry.journal import Removed
 
 
 def head(connection: Connection) -> Cursor:
@@ -129,6 +130,22 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
         tuple((one.item_id, one.hashes) for one in items),
         Cursor(request.epoch, request.sequence),
     )
+
+
+def newest_number(connection: Connection) -> int:
+    """Largest number that an item has; 0 without any."""
+    newest = select(func.coalesce(func.max(schema.items.c.number), 0))
+    return int(connection.execute(newest).scalar_one())
+
+
+def removed(connection: Connection) -> list[Removed]:
+    """All erased items, by number."""
+    rows = connection.execute(
+        select(schema.items.c.number, schema.items.c.item_id)
+        .where(schema.items.c.case_id.is_(None))
+        .order_by(schema.items.c.number)
+    )
+    return [Removed(row.number, row.item_id) for row in rows]
 
 
 def _items() -> Select[Any]:

@@ -1,8 +1,10 @@
 """The registry on SQL. Its promises are those of ``contract``."""
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -11,9 +13,11 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.policy import ApiKey, Bank
 from disrupt.errors import DataDirectoryError, DisruptError, UnavailableError
-from disrupt.registry import migrations, queries, statements
+from disrupt.registry import journal, migrations, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import reader_engine, translated_errors, truncate_wal, writer_engine
+from disrupt.registry.journal import Journal
+from disrupt.registry.reconciliation import reconcile
 
 __all__ = ["SqlRegistry", "SqlRegistryWriter"]
 
@@ -41,11 +45,16 @@ class SqlRegistry:
     def open_writer(path: Path) -> Iterator["SqlRegistryWriter"]:
         """Opens a registry for writing, makes it if missing (mode 0600), and migrates its schema.
 
-        The caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
-        the directory is missing, or the file is no registry or of a newer version.
+        Then makes it and the journal of removals beside it agree, see ``reconciliation``. The
+        caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
+        the directory is missing, or a file is no registry or of a newer version.
         """
-        with _writer(path) as writer, _reader(path) as reader:
-            yield SqlRegistryWriter(reader, writer)
+        with (
+            _writer(path) as writer,
+            _journal(writer, path.with_name(journal.NAME)) as removals,
+            _reader(path) as reader,
+        ):
+            yield SqlRegistryWriter(reader, writer, removals)
 
     def head(self) -> Cursor:
         """See RegistryReader."""
@@ -81,9 +90,11 @@ class SqlRegistry:
 class SqlRegistryWriter(SqlRegistry):
     """A RegistryWriter. Threads take turns at writing, and read beside it."""
 
-    def __init__(self, reader: Engine, writer: Engine) -> None:
+    def __init__(self, reader: Engine, writer: Engine, removals: Journal) -> None:
         super().__init__(reader)
         self._writer = writer
+        self._removals = removals
+        self._withdrawing = threading.Lock()
 
     def register(self, registration: Registration, *, day: str) -> Registered:
         """See RegistryWriter."""
@@ -92,9 +103,12 @@ class SqlRegistryWriter(SqlRegistry):
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
         """See RegistryWriter."""
-        with _transaction(self._writer) as connection:
-            erased = statements.withdraw(connection, number, item_ids, day)
-            cursor = queries.head(connection)
+        # A withdrawal that another thread repeats is acknowledged after the first one's record.
+        with self._withdrawing:
+            with _transaction(self._writer) as connection:
+                erased = statements.withdraw(connection, number, item_ids, day)
+                cursor = queries.head(connection)
+            self._removals.add(erased)
         if erased:
             self._checkpoint_if_possible()
         return cursor
@@ -153,6 +167,18 @@ def _writer(path: Path) -> Iterator[Engine]:
                 migrations.upgrade(connection)
                 statements.seed(connection)
         yield engine
+
+
+@contextmanager
+def _journal(writer: Engine, path: Path) -> Iterator[Journal]:
+    day = datetime.now(UTC).date().isoformat()
+    with translated_errors():
+        with writer.begin() as connection:
+            removed = reconcile(connection, path, day)
+        if removed is not None:
+            journal.write(path, removed)
+    with closing(Journal.open(path)) as opened:
+        yield opened
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus, advance
@@ -18,6 +18,9 @@ from disrupt.errors import (
 )
 from disrupt.registry import queries, schema
 from disrupt.registry.contract import NewCase, Registered, Registration
+from disrupt.registry.journal import Removed
+
+_BATCH_IDS = 500
 
 
 def seed(connection: Connection) -> None:
@@ -134,8 +137,8 @@ def _add_changes(connection: Connection, numbers: Sequence[int], kind: schema.Ch
 
 def withdraw(
     connection: Connection, number: str, item_ids: Sequence[bytes] | None, day: str
-) -> bool:
-    """Erases items of a case, all for None; whether there was anything to erase."""
+) -> list[Removed]:
+    """Erases items of a case, all for None; those that it erased."""
     case = _case(connection, number)
     linked = connection.execute(
         select(schema.items.c.number, schema.items.c.item_id, schema.items.c.request_id)
@@ -150,7 +153,43 @@ def withdraw(
         _erase(connection, [row.number for row in erased], requests)
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         _set_status(connection, case, CaseStatus.WITHDRAWN, bank=None, closed_on=day)
-    return bool(erased)
+    return [Removed(row.number, row.item_id) for row in erased]
+
+
+def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> bool:
+    """Erases items, of whatever case, that were withdrawn before; whether any was there."""
+    found = False
+    for at in range(0, len(item_ids), _BATCH_IDS):
+        rows = connection.execute(
+            select(schema.items.c.number, schema.items.c.request_id)
+            .where(
+                schema.items.c.item_id.in_(item_ids[at : at + _BATCH_IDS]),
+                schema.items.c.case_id.is_not(None),
+            )
+            .order_by(schema.items.c.number)
+        ).all()
+        if rows:
+            requests = {row.request_id for row in rows if row.request_id is not None}
+            _erase(connection, [row.number for row in rows], requests)
+            found = True
+    if found:
+        _close_empty_cases(connection, day)
+    return found
+
+
+def _close_empty_cases(connection: Connection, day: str) -> None:
+    """A case without items left is withdrawn."""
+    is_empty = ~exists().where(schema.items.c.case_id == schema.cases.c.id)
+    empty = connection.execute(
+        select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
+    ).all()
+    for case in empty:
+        _set_status(connection, case, CaseStatus.WITHDRAWN, bank=None, closed_on=day)
+
+
+def begin_epoch(connection: Connection) -> None:
+    """Every cursor given out before is refused from now on."""
+    connection.execute(update(schema.registry).values(epoch=secrets.token_bytes(EPOCH_BYTES)))
 
 
 def _check_erased(connection: Connection, item_ids: set[bytes]) -> None:

@@ -1,0 +1,110 @@
+"""The journal of removals: what was acknowledged is in it, torn ends and damage are told apart."""
+
+import os
+import resource
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from disrupt.errors import DataDirectoryError, StorageFullError
+from disrupt.registry import journal
+from disrupt.registry.journal import Journal, Removed
+
+RECORD_BYTES = 32
+
+removals = st.lists(
+    st.builds(Removed, st.integers(0, 2**64 - 1), st.binary(min_size=16, max_size=16)), max_size=8
+)
+
+
+def some(count: int, first: int = 1) -> list[Removed]:
+    return [Removed(number, bytes([number]) * 16) for number in range(first, first + count)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "removals.journal"
+
+
+def read(path: Path) -> journal.Contents:
+    found = journal.read(path)
+    assert found is not None
+    return found
+
+
+@given(removals, st.lists(removals, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_what_was_added_is_read_in_order(
+    tmp_path_factory: pytest.TempPathFactory, first: list[Removed], later: list[list[Removed]]
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "removals.journal"
+    journal.write(path, first)
+    with closing(Journal.open(path)) as opened:
+        for batch in later:
+            opened.add(batch)
+            first = first + batch
+            assert read(path) == journal.Contents(tuple(first))
+
+
+def test_a_missing_journal_is_none(path: Path) -> None:
+    assert journal.read(path) is None
+
+
+@pytest.mark.parametrize("left", range(1, 2 * RECORD_BYTES))
+def test_a_torn_end_is_recognised_wherever_it_is_torn(path: Path, left: int) -> None:
+    journal.write(path, some(4))
+    os.truncate(path, 3 * RECORD_BYTES + left)
+    found = read(path)
+    assert found.removed == tuple(some(2 + left // RECORD_BYTES))
+    assert found.torn == (left % RECORD_BYTES != 0)
+    assert found.damaged_records == 0
+
+
+def test_an_end_that_was_given_room_but_not_written_is_torn(path: Path) -> None:
+    journal.write(path, some(2))
+    with path.open("ab") as file:
+        file.write(bytes(5 * RECORD_BYTES))
+    assert read(path) == journal.Contents(tuple(some(2)), torn=True)
+
+
+@pytest.mark.parametrize("bit", range(0, RECORD_BYTES * 8, 7))
+def test_any_altered_bit_of_a_record_before_good_ones_is_damage(path: Path, bit: int) -> None:
+    journal.write(path, some(3))
+    content = bytearray(path.read_bytes())
+    content[2 * RECORD_BYTES + bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+    first, _, third = some(3)
+    assert read(path) == journal.Contents((first, third), damaged_records=1)
+
+
+@pytest.mark.parametrize("content", [b"", b"disrupt removals journal 2\n", bytes(64), b"\n" * 32])
+def test_another_file_is_refused_and_kept(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DataDirectoryError, match=r"removals\.journal"):
+        journal.read(path)
+    assert path.read_bytes() == content
+
+
+def test_what_could_not_be_written_is_written_by_the_next_call(path: Path) -> None:
+    journal.write(path, some(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(Journal.open(path)) as opened:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * RECORD_BYTES + 50, hard))
+        try:
+            for batch in (some(2, 2), []):
+                with pytest.raises(StorageFullError):
+                    opened.add(batch)
+                assert read(path) == journal.Contents(tuple(some(1)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        opened.add([])
+        assert read(path) == journal.Contents(tuple(some(3)))
+
+
+def test_it_is_the_owners_alone(path: Path) -> None:
+    journal.write(path, some(1))
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path]

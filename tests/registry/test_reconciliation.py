@@ -1,0 +1,184 @@
+"""Registry and journal of removals agree once a writer has opened them, whatever came between."""
+
+import os
+import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from disrupt.core.cases import CaseStatus
+from disrupt.core.changes import Removal
+from disrupt.errors import CursorExpiredError, RequestIdReusedError, StorageFullError
+from disrupt.registry import journal
+from disrupt.registry.journal import Removed
+from disrupt.registry.sql import SqlRegistry
+from tests.registry import withdraw_under_strace
+from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
+from tests.registry.withdraw_under_strace import request_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "registry.db"
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(11)
+
+
+def journaled(path: Path) -> list[bytes]:
+    found = journal.read(path.with_name(journal.NAME))
+    assert found is not None
+    assert not found.torn
+    assert not found.damaged_records
+    return [one.item_id for one in found.removed]
+
+
+def removed(path: Path) -> set[bytes]:
+    with SqlRegistry.open_reader(path) as reader:
+        return {one.item_id for one in all_changes(reader) if isinstance(one, Removal)}
+
+
+def test_every_withdrawn_item_is_in_the_journal_once(path: Path, chance: random.Random) -> None:
+    one, other = new_item(chance), new_item(chance)
+    with SqlRegistry.open_writer(path) as writer:
+        number = writer.register(registration(chance, None, one, other), day=DAY).case_number
+        assert journaled(path) == []
+        writer.withdraw(number, [one.item_id], day=DAY)
+        assert journaled(path) == [one.item_id]
+        writer.withdraw(number, None, day=DAY)
+        writer.withdraw(number, None, day=DAY)
+    with SqlRegistry.open_writer(path):
+        assert journaled(path) == [one.item_id, other.item_id]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["pwrite64:error=EIO:signal=KILL", "fsync:error=EIO:signal=KILL"],
+    ids=["before the record", "before it is durable"],
+)
+def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_repaired(
+    path: Path, fault: str
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    with SqlRegistry.open_writer(path):
+        pass  # makes the journal
+    command = [sys.executable, "-m", withdraw_under_strace.__name__, str(path), "5"]
+    file = str(path.with_name(journal.NAME))
+    strace = ["strace", "-f", "-qq", "-P", file, "-e", f"inject={fault}", "-o", os.devnull]
+    done = subprocess.run(
+        [*strace, *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "registered\n", done.stderr
+    ids = {item.item_id for item in request_of(5).items}
+    assert removed(path) == ids  # committed
+    with SqlRegistry.open_writer(path):
+        assert set(journaled(path)) == ids
+
+
+def test_a_torn_journal_is_completed_from_the_registry(path: Path, chance: random.Random) -> None:
+    request = registration(chance, None, *(new_item(chance) for _ in range(5)))
+    with SqlRegistry.open_writer(path) as writer:
+        writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
+    whole = journaled(path)
+    file = path.with_name(journal.NAME)
+    for size in (32, 32 + 7, 3 * 32, 4 * 32 + 31):
+        os.truncate(file, size)
+        with SqlRegistry.open_writer(path):
+            assert journaled(path) == whole
+    file.unlink()
+    with SqlRegistry.open_writer(path):
+        assert journaled(path) == whole
+
+
+def test_damage_is_logged_and_mended_from_the_registry(path: Path, chance: random.Random) -> None:
+    request = registration(chance, None, *(new_item(chance) for _ in range(3)))
+    with SqlRegistry.open_writer(path) as writer:
+        writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
+    file = path.with_name(journal.NAME)
+    content = bytearray(file.read_bytes())
+    content[40] ^= 1
+    file.write_bytes(content)
+    with capture_logs() as logs, SqlRegistry.open_writer(path):
+        assert sorted(journaled(path)) == sorted(item.item_id for item in request.items)
+    assert [entry["event"] for entry in logs] == ["removals_journal_damaged"]
+
+
+def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
+    path: Path, chance: random.Random
+) -> None:
+    request = registration(chance, None, new_item(chance), new_item(chance))
+    file = path.with_name(journal.NAME)
+    # So long that a limit on the size of files stops the journal, and not the database.
+    journal.write(file, [Removed(number, chance.randbytes(16)) for number in range(30_000)])
+    with SqlRegistry.open_writer(path) as writer:
+        number = writer.register(request, day=DAY).case_number
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 33, hard))
+        try:
+            for _ in range(2):
+                with pytest.raises(StorageFullError):
+                    writer.withdraw(number, None, day=DAY)
+                assert len(journaled(path)) == 30_000
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert len(removed(path)) == 2  # it has happened
+        writer.withdraw(number, None, day=DAY)
+        assert set(journaled(path)[30_000:]) == {item.item_id for item in request.items}
+
+
+def test_an_older_registry_put_in_place_by_hand_brings_nothing_back(
+    path: Path, chance: random.Random
+) -> None:
+    kept, part, gone = (
+        registration(chance, new_case(chance), new_item(chance), new_item(chance)) for _ in "123"
+    )
+    with SqlRegistry.open_writer(path) as writer:
+        kept_number = writer.register(kept, day=DAY).case_number
+        part_number = writer.register(part, day=DAY).case_number
+        gone_number = writer.register(gone, day=DAY).case_number
+    older = path.read_bytes()
+    with SqlRegistry.open_writer(path) as writer:
+        writer.withdraw(part_number, [part.items[0].item_id], day=DAY)
+        writer.withdraw(gone_number, None, day=DAY)
+        late = registration(chance)
+        writer.withdraw(writer.register(late, day=DAY).case_number, None, day=DAY)
+        numbers = {plain(change)[0] for change in all_changes(writer)}
+        before = writer.head()
+    path.write_bytes(older)
+
+    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+        assert "registry_older_than_its_journal" in [entry["event"] for entry in logs]
+        erased = {part.items[0].item_id, *(item.item_id for item in gone.items)}
+        assert removed(path) == erased
+        case = writer.case(gone_number)
+        assert case is not None
+        assert (case.status, case.bank, case.items) == (CaseStatus.WITHDRAWN, None, ())
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", case.closed_on)
+        case = writer.case(part_number)
+        assert case is not None
+        assert (case.status, len(case.items)) == (CaseStatus.ACTIVE, 1)
+        case = writer.case(kept_number)
+        assert case is not None
+        assert (case.status, len(case.items)) == (CaseStatus.ACTIVE, 2)
+        with pytest.raises(RequestIdReusedError):
+            writer.register(gone, day=DAY)
+        with pytest.raises(CursorExpiredError):
+            writer.changes(before, 1)
+        writer.register(registration(chance), day=DAY)
+        newest = plain(all_changes(writer)[-1])[0]
+        assert newest not in numbers
+        assert set(journaled(path)) == {*erased, late.items[0].item_id}
+        epoch = writer.head().epoch
+    with SqlRegistry.open_writer(path) as writer:
+        assert writer.head().epoch == epoch
