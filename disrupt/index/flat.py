@@ -97,8 +97,8 @@ class FlatWriter:
         self._index.add(codes)
 
     def save(self, path: Path) -> None:
-        """Writes the file; OSError when it cannot be written whole."""
-        try:
-            faiss.write_index_binary(self._index, str(path))
-        except RuntimeError as error:
-            raise OSError(f"FAISS could not write {path.name}") from error
+        """Writes the file; OSError when the disk is full."""
+        # by its own writer, FAISS takes no notice of a disk that is full when the file is closed
+        with path.open("wb") as file:
+            writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]  # stubs lag
+            faiss.write_index_binary(self._index, writer)

@@ -8,6 +8,7 @@ index/00000001/  a generation, see ``snapshot``
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -20,7 +21,7 @@ import structlog
 
 from disrupt.core.changes import Cursor
 from disrupt.core.media import StoredItem
-from disrupt.errors import DataDirectoryError, SnapshotRefusedError
+from disrupt.errors import DataDirectoryError, DisruptError, SnapshotRefusedError, StorageFullError
 from disrupt.index import snapshot
 from disrupt.index.manifest import REMEDY, refused
 from disrupt.index.snapshot import Snapshot
@@ -113,9 +114,9 @@ def publish(index_dir: Path, items: Iterable[StoredItem], cursor: Cursor) -> Sna
     killed, CURRENT names a whole generation. The one that was served before stays, so that there
     is another should the new one be damaged; older ones go, as they hold hashes that were
     withdrawn since. A server that still maps one of them keeps its pages. DataDirectoryError while
-    another process writes here.
+    another process writes here, StorageFullError when the disk is full.
     """
-    with _locked(index_dir):
+    with _locked(index_dir), _storage_errors():
         aside = index_dir / _BUILDING
         if aside.exists():
             shutil.rmtree(aside)
@@ -149,6 +150,18 @@ def create_first(index_dir: Path, epoch: bytes) -> None:
     """
     if not generations(index_dir) and not (index_dir / _CURRENT).exists():
         publish(index_dir, (), Cursor(epoch, 0))
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFullError(
+                "The disk is full: no index was published. Free space and try again."
+            ) from error
+        raise DisruptError(f"The index could not be written: {error}") from error
 
 
 def _point_to(index_dir: Path, generation: int) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Cursor
 from disrupt.core.media import StoredItem
-from disrupt.errors import DisruptError, StorageFullError
+from disrupt.errors import DisruptError
 from disrupt.index import manifest as manifests
 from disrupt.index.columns import ENTRY, ITEM, columns
 from disrupt.index.flat import FlatIndex, FlatWriter
@@ -96,19 +96,46 @@ class Snapshot:
 def write(directory: Path, items: Iterable[StoredItem], cursor: Cursor) -> Manifest:
     """Writes a snapshot into a new directory and makes it durable.
 
-    ``items`` ascend by number and are the living items as of ``cursor``; items removed after it
-    may be among them, or missing. Beside the codes, memory does not grow with their number.
-    StorageFullError when the disk is full: the directory is then incomplete, and no snapshot.
+    ``items`` ascend by number and are the living items as of ``cursor``; items removed after it may
+    be among them, or missing. Beside the codes, memory does not grow with their number. OSError
+    when the disk is full: the directory is then incomplete, and no snapshot.
     """
-    try:
-        return _write(directory, items, cursor)
-    except OSError as error:
-        # FAISS reports a failed write without its cause
-        if error.errno == errno.ENOSPC or not _has_room(directory):
-            raise StorageFullError(
-                "The disk is full: no snapshot was published. Free space and try again."
-            ) from error
-        raise DisruptError(f"Writing the snapshot failed: {error}") from error
+    directory.mkdir(mode=0o700)
+    codes = FlatWriter()
+    with (
+        closing(_ArrayWriter(directory / ENTRIES, ENTRY)) as entry_file,
+        closing(_ArrayWriter(directory / ITEMS, ITEM)) as item_file,
+    ):
+        last = -1
+        remaining = iter(items)
+        while batch := list(islice(remaining, _BATCH_ITEMS)):
+            numbers = [last, *(item.number for item in batch)]
+            if any(left >= right for left, right in pairwise(numbers)):
+                raise DisruptError("The registry's feed does not ascend by number.")
+            last = numbers[-1]
+            made = columns(batch, first_row=item_file.length)
+            codes.append(made.codes)
+            entry_file.append(made.entries)
+            item_file.append(made.items)
+    codes.save(directory / CODES)
+    for name in FILES:
+        sync(directory / name)
+    manifest = Manifest(
+        engine=EngineParameters(),
+        epoch=cursor.epoch.hex(),
+        sequence=cursor.sequence,
+        items=item_file.length,
+        hashes=entry_file.length,
+        files={
+            CODES: _sum(directory / CODES),
+            ENTRIES: _sum(directory / ENTRIES),
+            ITEMS: _sum(directory / ITEMS),
+        },
+    )
+    (directory / MANIFEST).write_bytes(manifest.to_bytes())
+    sync(directory / MANIFEST)
+    sync(directory)
+    return manifest
 
 
 def sync(path: Path) -> None:
@@ -135,9 +162,9 @@ class _ArrayWriter:
 
     def close(self) -> None:
         # NumPy leaves room in the header for the length to grow
-        self._file.seek(0)
-        self._write_header()
-        self._file.close()
+        with self._file:
+            self._file.seek(0)
+            self._write_header()
 
     def _write_header(self) -> None:
         np.lib.format.write_array_header_1_0(
@@ -148,52 +175,6 @@ class _ArrayWriter:
                 "shape": (self.length,),
             },
         )
-
-
-def _write(directory: Path, items: Iterable[StoredItem], cursor: Cursor) -> Manifest:
-    directory.mkdir(mode=0o700)
-    codes = FlatWriter()
-    entry_file = _ArrayWriter(directory / ENTRIES, ENTRY)
-    item_file = _ArrayWriter(directory / ITEMS, ITEM)
-    try:
-        last = -1
-        remaining = iter(items)
-        while batch := list(islice(remaining, _BATCH_ITEMS)):
-            numbers = [last, *(item.number for item in batch)]
-            if any(left >= right for left, right in pairwise(numbers)):
-                raise DisruptError("The registry's feed does not ascend by number.")
-            last = numbers[-1]
-            made = columns(batch, first_row=item_file.length)
-            codes.append(made.codes)
-            entry_file.append(made.entries)
-            item_file.append(made.items)
-    finally:
-        entry_file.close()
-        item_file.close()
-    codes.save(directory / CODES)
-    for name in FILES:
-        sync(directory / name)
-    manifest = Manifest(
-        engine=EngineParameters(),
-        epoch=cursor.epoch.hex(),
-        sequence=cursor.sequence,
-        items=item_file.length,
-        hashes=entry_file.length,
-        files={
-            CODES: _sum(directory / CODES),
-            ENTRIES: _sum(directory / ENTRIES),
-            ITEMS: _sum(directory / ITEMS),
-        },
-    )
-    (directory / MANIFEST).write_bytes(manifest.to_bytes())
-    sync(directory / MANIFEST)
-    sync(directory)
-    return manifest
-
-
-def _has_room(directory: Path) -> bool:
-    status = os.statvfs(directory if directory.exists() else directory.parent)
-    return status.f_bavail > 0
 
 
 def _sum(path: Path) -> FileSum:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 
 from disrupt.core.changes import Cursor
 from disrupt.core.media import StoredItem
-from disrupt.errors import DataDirectoryError, SnapshotRefusedError
+from disrupt.errors import DataDirectoryError, SnapshotRefusedError, StorageFullError
 from disrupt.index.generations import (
     create_first,
     current,
@@ -159,6 +160,38 @@ def test_a_generation_ahead_of_the_registry_is_refused(tmp_path: Path) -> None:
     assert open_generation(tmp_path, 1, Cursor(EPOCH, 6)).generation == 1
     with pytest.raises(SnapshotRefusedError, match="ahead of the registry"):
         open_generation(tmp_path, 1, Cursor(EPOCH, 5))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_publishes_nothing_at_whichever_file_it_fills(small_disk: Path) -> None:
+    published(small_disk, some_items(100), 1)
+    filler = small_disk / "filler"
+    full = 0
+    for room_pages in range(2, 40):
+        filler.write_bytes(b"")
+        free_pages = os.statvfs(small_disk).f_bavail
+        filler.write_bytes(bytes((free_pages - room_pages) * 4096))
+        try:
+            published(small_disk, some_items(500), 2)
+        except StorageFullError:
+            full += 1
+            assert current(small_disk) == 1
+            assert open_current(small_disk, HEAD).manifest.items == 100
+        else:
+            break
+    assert full > 8
+    assert generations(small_disk) == [current(small_disk), 1]
+    assert open_current(small_disk, HEAD).manifest.items == 500
 
 
 def test_a_new_data_directory_gets_an_empty_generation(tmp_path: Path) -> None:
