@@ -104,9 +104,9 @@ class RegistryReader(Protocol):
     def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
         """Up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the cursor to go on from.
 
-        No reader sees change n before every change ≤ n is visible. An addition whose item was
-        erased since comes as a removal. CursorExpiredError for a cursor of another epoch or beyond
-        the head.
+        No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
+        their additions. An addition whose item was erased since comes as a removal.
+        CursorExpiredError for a cursor of another epoch or beyond the head.
         """
 
     def banks(self) -> tuple[Bank, ...]:

@@ -120,6 +120,31 @@ def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site:
     assert site.found(items) == {items[1].item_id}
 
 
+class Watched(LiveIndex):
+    """Notes how far the old and the new state had come at each swap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.swaps: list[tuple[int, int]] = []
+
+    def replace(self, prepared: LiveIndex) -> None:
+        if self.serving:
+            self.swaps.append((self.cursor.sequence, prepared.cursor.sequence))
+        super().replace(prepared)
+
+
+def test_no_search_sees_an_earlier_state_at_a_swap(site: Site) -> None:
+    live = Watched()
+    follower = Follower(site.writer, live, site.index_dir)
+    follower.step()
+    items = site.register(3)
+    rebuild(site.writer, site.index_dir)
+    site.withdraw(items[0].item_id)
+    head = site.writer.head().sequence
+    follower.step()
+    assert live.swaps == [(head, head)]
+
+
 def test_a_refused_snapshot_is_logged_once_and_the_served_one_stays(site: Site) -> None:
     items = site.register(2)
     site.follower.step()
