@@ -102,6 +102,30 @@ def truncate_wal(engine: Engine) -> bool:
     return bool(busy == 0)
 
 
+def copy_database(path: Path, target: Path) -> None:
+    """Copies the database, as it is at one moment, over an empty file; sqlite3.Error if it cannot.
+
+    Only what is stored is copied, not the free pages. The caller makes the copy durable.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
+        try:
+            source.execute("VACUUM INTO ?", (str(target),))
+        except sqlite3.Error:
+            _refuse_damaged(source)  # which is not what the error always says
+            raise
+    with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as copy:
+        _refuse_damaged(copy)
+
+
+def _refuse_damaged(connection: sqlite3.Connection) -> None:
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise DataDirectoryError(
+            "The registry file is damaged: it fails SQLite's integrity check. Restore it from a"
+            " backup."
+        )
+
+
 def skip_numbers(connection: Connection, table: str, last: int) -> None:
     """Makes the next number that an AUTOINCREMENT table draws at least ``last`` + 1."""
     row = {"name": table, "last": last}

@@ -31,7 +31,7 @@ def reconcile(connection: Connection, path: Path, day: str) -> list[Removed] | N
     known = {one.item_id for one in in_registry}
     unknown = [one for one in in_journal.removed if one.item_id not in known]
     if statements.erase_again(connection, [one.item_id for one in unknown], day):
-        begin_epoch(connection, in_journal.removed)
+        begin_epoch(connection, max(one.number for one in unknown))
         _log.error("registry_older_than_its_journal")
     known = {one.item_id for one in in_journal.removed}
     missing = [one for one in in_registry if one.item_id not in known]
@@ -40,8 +40,11 @@ def reconcile(connection: Connection, path: Path, day: str) -> list[Removed] | N
     return [*in_journal.removed, *missing]
 
 
-def begin_epoch(connection: Connection, removed: tuple[Removed, ...]) -> None:
-    """Begins an epoch: every earlier cursor is refused, and no item number is given out again."""
+def begin_epoch(connection: Connection, newest: int) -> None:
+    """Every earlier cursor is refused from now on, and no item number is given out again.
+
+    ``newest`` is the largest number known to have been given out, beside those in the registry.
+    """
     statements.begin_epoch(connection)
-    newest = max([queries.newest_number(connection), *(one.number for one in removed)])
+    newest = max(newest, queries.newest_number(connection))
     skip_numbers(connection, schema.items.name, newest + NUMBERS_SKIPPED)

@@ -17,7 +17,7 @@ from disrupt.registry import journal, migrations, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import reader_engine, translated_errors, truncate_wal, writer_engine
 from disrupt.registry.journal import Journal
-from disrupt.registry.reconciliation import reconcile
+from disrupt.registry.reconciliation import begin_epoch, reconcile
 
 __all__ = ["SqlRegistry", "SqlRegistryWriter"]
 
@@ -126,6 +126,14 @@ class SqlRegistryWriter(SqlRegistry):
         """See RegistryWriter."""
         with translated_errors():
             return truncate_wal(self._writer)
+
+    def begin_epoch(self, newest_number: int) -> None:
+        """For a registry that was restored from a backup: every earlier cursor expires.
+
+        ``newest_number`` is the largest item number known to have been given out since.
+        """
+        with _transaction(self._writer) as connection:
+            begin_epoch(connection, newest_number)
 
     def add_key(self, key: ApiKey) -> None:
         """See RegistryWriter."""

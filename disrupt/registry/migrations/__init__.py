@@ -38,6 +38,11 @@ def check(connection: Connection) -> None:
         )
 
 
+def revision(connection: Connection) -> str:
+    """Revision of the schema; empty if it has none."""
+    return _current(connection) or ""
+
+
 def _revisions() -> ScriptDirectory:
     return ScriptDirectory(_PLACE)
 

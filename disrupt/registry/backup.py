@@ -1,0 +1,188 @@
+"""Backups of the registry: made while a server runs, checked before they are restored.
+
+A directory with a copy of the database, the secrets it is used with, and a manifest. The journal of
+removals is not in it: what was withdrawn since must outlive the restore of an older backup.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from disrupt.core.changes import Cursor
+from disrupt.errors import DataDirectoryError, StorageFullError
+from disrupt.registry import journal, migrations, queries
+from disrupt.registry.engine import copy_database, reader_engine, translated_errors
+from disrupt.registry.journal import Removed
+from disrupt.registry.sql import SqlRegistry
+
+MANIFEST = "backup.json"
+REGISTRY = "registry.db"
+SECRETS = "secrets.json"
+_FILES = (REGISTRY, SECRETS)
+
+_MAX_MANIFEST_BYTES = 64 * 1024
+_STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class FileSum(BaseModel):
+    """Size and SHA-256 of one file."""
+
+    model_config = _STRICT
+
+    size_bytes: _Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class BackupManifest(BaseModel):
+    """Contents of backup.json; ``epoch`` (hex) and ``sequence`` are the head of the copy."""
+
+    model_config = _STRICT
+
+    format_version: Literal[1] = 1
+    epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    sequence: _Count
+    schema_revision: str
+    files: dict[str, FileSum]
+
+    @property
+    def cursor(self) -> Cursor:
+        """How far the backup goes."""
+        return Cursor(bytes.fromhex(self.epoch), self.sequence)
+
+
+def back_up(data_dir: Path, target: Path) -> BackupManifest:
+    """Makes a backup in a new directory, durable and whole when this returns; modes 0700 and 0600.
+
+    The copy is the registry at one moment; registering goes on meanwhile. DataDirectoryError if
+    ``target`` exists or the data directory is incomplete; StorageFullError when the disk is full.
+    What is unfinished has another name, and is removed unless the process is killed.
+    """
+    aside = target.with_name(f"{target.name}.unfinished")
+    for path in (target, aside):
+        if path.exists() or path.is_symlink():
+            raise DataDirectoryError(
+                f"{path} exists already. Choose another name for the backup, or remove it."
+            )
+    with SqlRegistry.open_reader(data_dir / REGISTRY):
+        pass  # refuses what is no registry of this version
+    try:
+        aside.mkdir(mode=0o700)
+    except OSError as error:
+        raise DataDirectoryError(f"The backup cannot be written: {error}") from error
+    try:
+        manifest = _write(data_dir, aside)
+        aside.rename(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise DataDirectoryError(f"The backup cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return manifest
+
+
+def check(directory: Path) -> BackupManifest:
+    """Manifest of a backup, once every byte of its files was compared with it.
+
+    DataDirectoryError names what is missing, altered, or of a newer version.
+    """
+    path = directory / MANIFEST
+    try:
+        with path.open("rb") as file:
+            manifest = BackupManifest.model_validate_json(file.read(_MAX_MANIFEST_BYTES))
+    except OSError as error:
+        raise _refused(path, "missing or unreadable") from error
+    except ValidationError as error:
+        raise _refused(path, "no manifest of a backup, or of a newer version") from error
+    if set(manifest.files) != set(_FILES):
+        raise _refused(path, f"it lists other files than {', '.join(_FILES)}")
+    for name, expected in manifest.files.items():
+        try:
+            found = _sum(directory / name)
+        except OSError as error:
+            raise _refused(directory / name, "missing or unreadable") from error
+        if found != expected:
+            raise _refused(directory / name, "altered or truncated: its checksum does not fit")
+    if _described(directory / REGISTRY) != (manifest.cursor, manifest.schema_revision):
+        raise _refused(path, "it does not describe its registry.db")
+    return manifest
+
+
+def unpack(directory: Path, into: Path, removed: Iterable[Removed]) -> None:
+    """Puts a checked backup into an existing empty directory, brought up to date and ready to use.
+
+    ``removed`` are erased from it, and are its journal of removals. A new epoch begins, so that
+    every cursor given out before is refused.
+    """
+    known = tuple(removed)
+    try:
+        for name in _FILES:
+            _copy(directory / name, into / name)
+    except OSError as error:
+        raise StorageFullError(f"The backup cannot be copied: {error}") from error
+    journal.write(into / journal.NAME, known)
+    with SqlRegistry.open_writer(into / REGISTRY) as writer:
+        writer.begin_epoch(max((one.number for one in known), default=0))
+
+
+def _write(data_dir: Path, aside: Path) -> BackupManifest:
+    (aside / REGISTRY).touch(mode=0o600)
+    with translated_errors():
+        copy_database(data_dir / REGISTRY, aside / REGISTRY)
+    _sync(aside / REGISTRY)
+    _copy(data_dir / SECRETS, aside / SECRETS)
+    cursor, revision = _described(aside / REGISTRY)
+    manifest = BackupManifest(
+        epoch=cursor.epoch.hex(),
+        sequence=cursor.sequence,
+        schema_revision=revision,
+        files={name: _sum(aside / name) for name in _FILES},
+    )
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2)
+    (aside / MANIFEST).touch(mode=0o600)
+    (aside / MANIFEST).write_text(f"{text}\n", encoding="ascii")
+    _sync(aside / MANIFEST)
+    _sync(aside)
+    return manifest
+
+
+def _described(path: Path) -> tuple[Cursor, str]:
+    """Head and schema revision of a copy."""
+    engine = reader_engine(path)
+    try:
+        with translated_errors(), engine.begin() as connection:
+            return queries.head(connection), migrations.revision(connection)
+    finally:
+        engine.dispose()
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.touch(mode=0o600)
+    shutil.copyfile(source, target)
+    _sync(target)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sum(path: Path) -> FileSum:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileSum(size_bytes=os.fstat(file.fileno()).st_size, sha256=digest)
+
+
+def _refused(path: Path, reason: str) -> DataDirectoryError:
+    return DataDirectoryError(
+        f"Backup file {path} refused: {reason}. Use another copy of this backup, or another backup."
+    )
