@@ -1,0 +1,460 @@
+"""The compiled inside of ``multi_index``: sorts codes into its tables, and searches those.
+
+Kernels take addresses, not arrays: mapped and anonymous, read-only and writable arrays are then one
+signature, compiled once, and a call costs a microsecond less. They hold no GIL and touch no Python
+object; the caller keeps the arrays alive.
+"""
+
+# ruff: noqa: C901, PLR0912, PLR0915  (one loop in stages: splitting it would cost time)
+# mypy: disable-error-code="call-arg, var-annotated, no-any-return, return-value, assignment"
+# (numba's own types describe neither its intrinsics nor its integers)
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import carray, njit  # type: ignore[attr-defined]
+from numpy.typing import NDArray
+
+from disrupt.index.intrinsics import LANES, load, lowest, near, ones, pointer, prefetch
+
+CODE_BYTES = 32
+CHUNKS = 16
+CHUNK_BITS = 16
+KEYS = 1 << CHUNK_BITS
+LOW_BITS = 16
+"""Bits of an entry number that are stored as they are; those above are in ``high``."""
+
+PADDING = LANES
+"""Tags behind the last one of a chunk, which are read and ignored."""
+
+_PREFETCHED_TAGS = 8 * LANES
+_PENDING = 4096
+"""Codes to compare that are gathered first.
+
+A lookup that has more of them is in a crowd of near-duplicates, which it meets in most chunks: it
+remembers each, so as to compare none twice.
+"""
+
+
+class Tables(NamedTuple):
+    """What is searched; see ``multi_index.Tables``. Rows of the chunks follow each other."""
+
+    starts: NDArray[np.uint32]
+    tags: NDArray[np.uint16]
+    low: NDArray[np.uint16]
+    high: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+    seen: NDArray[np.int64]
+    length: int
+    rows: int
+    words: int
+
+
+class Answers(NamedTuple):
+    """Where hits go; those that do not fit are counted only."""
+
+    query: NDArray[np.uint32]
+    entry: NDArray[np.int64]
+    distance: NDArray[np.uint16]
+
+
+class Items(NamedTuple):
+    """The items of the codes, what may be answered of them, and room for the nearest code of each.
+
+    ``best`` holds 1 + distance, 0 where there is none; ``touched`` the rows where there is one;
+    ``histogram`` how many of them there are at each distance.
+    """
+
+    row: NDArray[np.uint32]
+    bank: NDArray[np.uint16]
+    dead: NDArray[np.uint8]
+    limits: NDArray[np.int16]
+    best: NDArray[np.uint16]
+    best_entry: NDArray[np.uint32]
+    touched: NDArray[np.uint32]
+    histogram: NDArray[np.int64]
+
+
+def compiled(function: Any) -> Any:  # noqa: ANN401
+    """Compiles on the first call, or loads what an earlier process compiled."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # none of the places for numba's cache can be written
+        return njit(nogil=True)(function)
+
+
+@compiled
+def high_rows(length: int) -> int:
+    """Number of upper parts that the numbers of ``length`` entries have."""
+    return ((length - 1) >> LOW_BITS) + 1
+
+
+@compiled
+def high_words(length: int) -> int:
+    """64-bit words that ``high`` has per chunk: a bit per code, and one per key and upper part."""
+    return ((length + KEYS * high_rows(length)) >> 6) + 1
+
+
+@compiled
+def sort_chunk(
+    codes_at: int, length: int, chunk: int, starts_at: int, tags_at: int, low_at: int, high_at: int
+) -> None:
+    """Counting sort of all codes by one of their chunks; fills its row of each table."""
+    codes = carray(pointer(codes_at), length * CODE_BYTES, np.uint8)
+    starts = carray(pointer(starts_at), KEYS + 1, np.uint32)
+    tags = carray(pointer(tags_at), length + PADDING, np.uint16)
+    low = carray(pointer(low_at), length, np.uint16)
+    high = carray(pointer(high_at), high_words(length), np.int64)
+    rows = high_rows(length)
+    following = (chunk + 1) % CHUNKS
+    cursor = np.zeros(KEYS + 1, np.int64)
+    for entry in range(length):
+        cursor[_chunk(codes, entry * CODE_BYTES, chunk) + 1] += 1
+    for key in range(KEYS):
+        cursor[key + 1] += cursor[key]
+    for key in range(KEYS + 1):
+        starts[key] = cursor[key]
+    for entry in range(length):
+        at = entry * CODE_BYTES
+        key = _chunk(codes, at, chunk)
+        place = cursor[key]
+        cursor[key] = place + 1
+        tags[place] = _chunk(codes, at, following)
+        low[place] = entry & ((1 << LOW_BITS) - 1)
+        bit = place + key * rows + (entry >> LOW_BITS)
+        high[bit >> 6] |= 1 << (bit & 63)
+    tags[length:] = 0
+
+
+@compiled
+def search(
+    tables_at: int,
+    plan_at: int,
+    items_at: int,
+    answers_at: int,
+    n_queries: int,
+) -> int:
+    """Writes the hits of all queries to the answers and returns their number, also beyond room.
+
+    Without items (address 0) hits are codes; with items each is the nearest code of an item, at
+    most ``most_items`` a query, nearest first, and ``truncated`` says where there were more. The
+    addresses are of int64 arrays as ``multi_index`` lays them out.
+    """
+    header = carray(pointer(tables_at), 7, np.int64)
+    length = header[0]
+    rows = high_rows(length)
+    words = high_words(length)
+    tables = Tables(
+        carray(pointer(header[1]), CHUNKS * (KEYS + 1), np.uint32),
+        carray(pointer(header[2]), CHUNKS * (length + PADDING), np.uint16),
+        carray(pointer(header[3]), CHUNKS * length, np.uint16),
+        carray(pointer(header[4]), CHUNKS * words, np.int64),
+        carray(pointer(header[5]), length * CODE_BYTES, np.uint8),
+        carray(pointer(header[6]), (length >> 6) + 1, np.int64),
+        length,
+        rows,
+        words,
+    )
+    plan = carray(pointer(plan_at), 2 * CHUNKS + 3, np.int64)
+    most_probes = plan[2 * CHUNKS + 1]
+    flips = carray(pointer(plan[2 * CHUNKS + 2]), KEYS, np.uint16)
+    room = carray(pointer(answers_at), 6, np.int64)
+    queries = carray(pointer(room[4]), n_queries * CODE_BYTES, np.uint8)
+    truncated = carray(pointer(room[5]), n_queries, np.uint8)
+    answers = Answers(
+        carray(pointer(room[1]), room[0], np.uint32),
+        carray(pointer(room[2]), room[0], np.int64),
+        carray(pointer(room[3]), room[0], np.uint16),
+    )
+    # without items any address will do: none of it is read
+    layout = carray(pointer(items_at or tables_at), 9, np.int64)
+    n_items = layout[0] if items_at else 0
+    most_items = layout[1] if items_at else 0
+    items = Items(
+        carray(pointer(layout[2]), length, np.uint32),
+        carray(pointer(layout[3]), n_items, np.uint16),
+        carray(pointer(layout[4]), n_items, np.uint8),
+        carray(pointer(layout[5]), 1 << 16, np.int16),
+        carray(pointer(layout[6]), n_items, np.uint16),
+        carray(pointer(layout[7]), n_items, np.uint32),
+        carray(pointer(layout[8]), n_items, np.uint32),
+        np.zeros(CHUNKS * CHUNK_BITS, np.int64),
+    )
+
+    starts, tags = tables.starts, tables.tags
+    ranges = np.empty((2, most_probes, 2), np.int64)
+    keys = np.empty(CHUNKS, np.int64)
+    radii = np.empty(CHUNKS, np.int64)
+    found = np.empty((_PENDING, 3), np.int64)
+    count = 0
+    for query in range(n_queries):
+        code = queries[query * CODE_BYTES : (query + 1) * CODE_BYTES]
+        for chunk in range(CHUNKS):
+            keys[chunk] = _chunk(code, 0, chunk)
+        for probe in range(plan[CHUNKS]):
+            prefetch(starts, keys[0] ^ flips[probe])
+        radii[:] = plan[:CHUNKS]
+        limit = plan[2 * CHUNKS]
+        pending = 0
+        crowded = False
+        touched = 0
+        # While the tags of one chunk are compared, those of the next and the starts of the one
+        # after it are on their way from memory.
+        for stage in range(CHUNKS + 1):
+            if stage < CHUNKS:
+                first = stage * (KEYS + 1)
+                first_tag = stage * (length + PADDING)
+                for probe in range(plan[CHUNKS + stage]):
+                    key = keys[stage] ^ flips[probe]
+                    begin = first_tag + starts[first + key]
+                    end = first_tag + starts[first + key + 1]
+                    ranges[stage & 1, probe, 0] = begin
+                    ranges[stage & 1, probe, 1] = end
+                    for place in range(begin, min(end, begin + _PREFETCHED_TAGS), LANES):
+                        prefetch(tags, place)
+            if stage < CHUNKS - 1:
+                first = (stage + 1) * (KEYS + 1)
+                for probe in range(plan[CHUNKS + stage + 1]):
+                    prefetch(starts, first + (keys[stage + 1] ^ flips[probe]))
+            if stage == 0:
+                continue
+            chunk = stage - 1
+            if crowded and touched > most_items:
+                limit = _tighten(items.histogram, most_items, radii, chunk)
+            if radii[chunk] < 0:
+                continue
+            first_tag = chunk * (length + PADDING)
+            tag = keys[stage % CHUNKS]
+            bound = radii[chunk] + radii[stage % CHUNKS] + 1
+            for probe in range(plan[CHUNKS + chunk]):
+                flipped = ones(np.int64(flips[probe]))
+                if flipped > radii[chunk]:
+                    break
+                key = keys[chunk] ^ flips[probe]
+                end = ranges[chunk & 1, probe, 1]
+                allowed = bound - flipped
+                for begin in range(ranges[chunk & 1, probe, 0], end, LANES):
+                    passed = near(tags, begin, tag, allowed)
+                    if end - begin < LANES:
+                        passed &= (1 << (end - begin)) - 1
+                    while passed:
+                        place = begin - first_tag + lowest(passed)
+                        passed &= passed - 1
+                        found[pending, 0] = chunk
+                        found[pending, 1] = key
+                        found[pending, 2] = place
+                        pending += 1
+                        if pending == _PENDING:
+                            crowded = True
+                            hits = _compare(
+                                tables, radii, limit, code, keys, found, pending, crowded
+                            )
+                            pending = 0
+                            if items_at:
+                                touched = _nearest(items, found, hits, touched)
+                            else:
+                                count = _answer(answers, query, found, hits, count)
+        hits = _compare(tables, radii, limit, code, keys, found, pending, crowded)
+        if items_at:
+            touched = _nearest(items, found, hits, touched)
+            truncated[query] = touched > most_items
+            count = _answer_items(answers, query, items, touched, most_items, count)
+        else:
+            count = _answer(answers, query, found, hits, count)
+        if crowded:
+            tables.seen[:] = 0
+    return count
+
+
+@compiled
+def _chunk(codes: NDArray[np.uint8], at: int, chunk: int) -> int:
+    return np.int64(codes[at + 2 * chunk]) | (np.int64(codes[at + 2 * chunk + 1]) << 8)
+
+
+@compiled
+def _compare(
+    tables: Tables,
+    radii: NDArray[np.int64],
+    limit: int,
+    code: NDArray[np.uint8],
+    keys: NDArray[np.int64],
+    found: NDArray[np.int64],
+    pending: int,
+    crowded: bool,  # noqa: FBT001
+) -> int:
+    """Leaves (entry, distance) of the codes that are hits in ``found``, and returns their number.
+
+    ``found`` has (chunk, key, place) of postings whose tags have passed.
+    """
+    chunk = -1
+    key = -1
+    begin = 0
+    first_bit = 0
+    word = 0
+    left = np.int64(0)
+    passed = 0
+    for i in range(pending):
+        place = found[i, 2]
+        if found[i, 0] != chunk or found[i, 1] != key:
+            chunk = found[i, 0]
+            key = found[i, 1]
+            begin = np.int64(tables.starts[chunk * (KEYS + 1) + key])
+            first_bit = begin + key * tables.rows
+            word = first_bit >> 6
+            left = tables.high[chunk * tables.words + word] & (np.int64(-1) << (first_bit & 63))
+            passed = 0
+        # the bit of the k-th posting is k places further than its upper part
+        nth = place - begin
+        there = ones(left)
+        while passed + there <= nth:
+            passed += there
+            word += 1
+            left = tables.high[chunk * tables.words + word]
+            there = ones(left)
+        while passed < nth:
+            left &= left - 1
+            passed += 1
+        upper = (word << 6) + lowest(left) - first_bit - nth
+        entry = (upper << LOW_BITS) | np.int64(tables.low[chunk * tables.length + place])
+        found[i, 1] = entry
+        prefetch(tables.codes, entry * CODE_BYTES)
+        prefetch(tables.codes, entry * CODE_BYTES + CODE_BYTES - 1)
+    word_0, word_1, word_2, word_3 = load(code, 0), load(code, 8), load(code, 16), load(code, 24)
+    hits = 0
+    for i in range(pending):
+        entry = found[i, 1]
+        if crowded:
+            bit = np.int64(1) << (entry & 63)
+            if tables.seen[entry >> 6] & bit:
+                continue
+            tables.seen[entry >> 6] |= bit
+        at = entry * CODE_BYTES
+        distance = (
+            ones(word_0 ^ load(tables.codes, at))
+            + ones(word_1 ^ load(tables.codes, at + 8))
+            + ones(word_2 ^ load(tables.codes, at + 16))
+            + ones(word_3 ^ load(tables.codes, at + 24))
+        )
+        if distance > limit:
+            continue
+        if not crowded and _answered(tables.codes, at, keys, radii, found[i, 0]):
+            continue
+        found[hits, 1] = entry
+        found[hits, 2] = distance
+        hits += 1
+    return hits
+
+
+@compiled
+def _answered(
+    codes: NDArray[np.uint8],
+    at: int,
+    keys: NDArray[np.int64],
+    radii: NDArray[np.int64],
+    chunk: int,
+) -> bool:
+    """Whether an earlier chunk has led to the same code."""
+    for earlier in range(chunk):
+        here = ones(_chunk(codes, at, earlier) ^ keys[earlier])
+        if here <= radii[earlier]:
+            after = ones(_chunk(codes, at, earlier + 1) ^ keys[earlier + 1])
+            if here + after <= radii[earlier] + radii[earlier + 1] + 1:
+                return True
+    return False
+
+
+@compiled
+def _answer(answers: Answers, query: int, found: NDArray[np.int64], hits: int, count: int) -> int:
+    for i in range(hits):
+        if count < len(answers.query):
+            answers.query[count] = query
+            answers.entry[count] = found[i, 1]
+            answers.distance[count] = found[i, 2]
+        count += 1
+    return count
+
+
+@compiled
+def _nearest(items: Items, found: NDArray[np.int64], hits: int, touched: int) -> int:
+    """Takes hits in, keeping the nearest of each item; returns the number of items so far."""
+    for i in range(hits):
+        entry = found[i, 1]
+        distance = found[i, 2]
+        row = items.row[entry]
+        if items.dead[row] or distance > items.limits[items.bank[row]]:
+            continue
+        best = items.best[row]
+        if best == 0:
+            items.touched[touched] = row
+            touched += 1
+            items.histogram[distance] += 1
+        elif distance + 1 < best:
+            items.histogram[best - 1] -= 1
+            items.histogram[distance] += 1
+        if best == 0 or distance + 1 < best:
+            items.best[row] = distance + 1
+            items.best_entry[row] = entry
+        elif distance + 1 == best and entry < items.best_entry[row]:
+            items.best_entry[row] = entry
+    return touched
+
+
+@compiled
+def _cut(histogram: NDArray[np.int64], most_items: int) -> int:
+    """Least distance within which there are more than ``most_items`` items, or the largest."""
+    within = 0
+    for distance in range(len(histogram)):
+        within += histogram[distance]
+        if within > most_items:
+            return distance
+    return len(histogram) - 1
+
+
+@compiled
+def _tighten(
+    histogram: NDArray[np.int64], most_items: int, radii: NDArray[np.int64], chunk: int
+) -> int:
+    """Lowers the radii from ``chunk`` on to what can still displace the items found so far.
+
+    Returns the distance, inclusive as items of one distance are ordered by row.
+    """
+    limit = _cut(histogram, most_items)
+    needed = limit + 1
+    for done in range(chunk):
+        needed -= radii[done] + 1
+    for coming in range(chunk, CHUNKS):
+        radii[coming] = min(radii[coming], max(needed, 0) - 1)
+        needed -= radii[coming] + 1
+    return limit
+
+
+@compiled
+def _answer_items(
+    answers: Answers, query: int, items: Items, touched: int, most_items: int, count: int
+) -> int:
+    if touched == 0:
+        return count
+    limit = _cut(items.histogram, most_items)
+    # by distance, then row
+    order = np.empty(touched, np.int64)
+    near = 0
+    for i in range(touched):
+        row = np.int64(items.touched[i])
+        distance = np.int64(items.best[row]) - 1
+        if distance <= limit:
+            order[near] = (distance << 32) | row
+            near += 1
+        items.best[row] = 0
+    items.histogram[:] = 0
+    order = order[:near]
+    if near > most_items:
+        order = np.partition(order, most_items)[:most_items]
+    order.sort()
+    for one in order:
+        if count < len(answers.query):
+            answers.query[count] = query
+            answers.entry[count] = items.best_entry[one & 0xFFFFFFFF]
+            answers.distance[count] = one >> 32
+        count += 1
+    return count

@@ -1,0 +1,116 @@
+"""The tables that multi-index hashing searches: made from the codes, mapped by every process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from disrupt.index import kernels
+from disrupt.index.kernels import CHUNKS, KEYS, PADDING
+from disrupt.index.manifest import refused
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """What is kept beside n codes: 98 to 100 bytes each at ten million, and 4 MB.
+
+    In each, a row per chunk; postings of a chunk are sorted by key, then entry. ``starts`` u32
+    (16, 65537): first posting of each key. ``tags`` u16 (16, n + 32): following chunk of each
+    posting's code. ``low`` u16 (16, n): lower 16 bits of each posting's entry. ``high`` i64
+    (16, words): the upper bits h, as a set bit at place + key * rows + h, rows being the number of
+    values of h (Elias-Fano coding).
+    """
+
+    starts: NDArray[np.uint32]
+    tags: NDArray[np.uint16]
+    low: NDArray[np.uint16]
+    high: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, codes: NDArray[np.uint8], threads: int = 1) -> Tables:
+        """In memory, from codes of shape (n, 32), in one piece, 0 < n < 2³²."""
+        return cls._sorted(codes, threads, lambda _name, shape, dtype: np.empty(shape, dtype))
+
+    @classmethod
+    def write(cls, directory: Path, codes: NDArray[np.uint8], threads: int = 1) -> Tables:
+        """As ``of``, in new files of a directory, which are mapped; not yet durable."""
+
+        def create(name: str, shape: tuple[int, int], dtype: DTypeLike) -> NDArray[np.generic]:
+            path = directory / file_name(name)
+            return np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+
+        return cls._sorted(codes, threads, create)
+
+    @classmethod
+    def map(cls, directory: Path, length: int) -> Tables:
+        """From files that ``write`` made for ``length`` codes, read-only.
+
+        SnapshotRefusedError names a file that is missing or not of this length.
+        """
+        arrays = []
+        for name, (shape, dtype) in layout(length).items():
+            path = directory / file_name(name)
+            try:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                raise refused(path, "missing, or not a NumPy array file") from error
+            if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+                raise refused(path, f"{array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}")
+            arrays.append(array.view(np.ndarray))
+        return cls(*arrays)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all arrays."""
+        return sum(int(getattr(self, field.name).nbytes) for field in fields(self))
+
+    @classmethod
+    def _sorted(
+        cls,
+        codes: NDArray[np.uint8],
+        threads: int,
+        allocate: Callable[[str, tuple[int, int], DTypeLike], NDArray[np.generic]],
+    ) -> Tables:
+        length = len(codes)
+        arrays = [allocate(name, shape, dtype) for name, (shape, dtype) in layout(length).items()]
+        tables = cls(*arrays)  # type: ignore[arg-type]
+
+        def sort(chunk: int) -> None:
+            tables.high[chunk] = 0
+            kernels.sort_chunk(
+                address(codes),
+                length,
+                chunk,
+                *(address(getattr(tables, field.name)[chunk]) for field in fields(cls)),
+            )
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(sort, range(CHUNKS)))
+        return tables
+
+
+def layout(length: int) -> dict[str, tuple[tuple[int, int], DTypeLike]]:
+    """Name, shape and type of each array of Tables over ``length`` codes."""
+    return {
+        "starts": ((CHUNKS, KEYS + 1), np.uint32),
+        "tags": ((CHUNKS, length + PADDING), np.uint16),
+        "low": ((CHUNKS, length), np.uint16),
+        "high": ((CHUNKS, kernels.high_words(length)), np.int64),
+    }
+
+
+def file_name(name: str) -> str:
+    """Of an array of Tables in a snapshot."""
+    return f"search-{name}.npy"
+
+
+def address(array: NDArray[Any]) -> int:
+    """Where the array begins, for kernels; several times faster than ``array.ctypes``."""
+    place: int = array.__array_interface__["data"][0]
+    return place

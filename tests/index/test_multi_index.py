@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from disrupt.core.hashes import distances_bits
+from disrupt.errors import SnapshotRefusedError
+from disrupt.index import multi_index
+from disrupt.index.flat import FlatIndex, FlatWriter
+from disrupt.index.multi_index import ItemColumns, MultiIndex, NearestItems, nearest_items
+from disrupt.index.tables import Tables, file_name, layout
+from tests.index.conformance import SearchConformance, compared, triples
+from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
+
+
+def in_memory(codes: Codes) -> MultiIndex:
+    return MultiIndex(FlatIndex.of(codes), codes, Tables.of(codes, threads=2))
+
+
+@pytest.fixture
+def tables_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every distance up to 63 is searched through the tables, however few codes there are."""
+    monkeypatch.setattr(multi_index, "_FLAT_CODE_NS", 1e12)
+
+
+@pytest.mark.usefixtures("tables_always")
+class TestTablesInMemory(SearchConformance):
+    def build(self, codes: Codes, folder: Path) -> MultiIndex:  # noqa: ARG002
+        return in_memory(codes)
+
+
+@pytest.mark.usefixtures("tables_always")
+class TestTablesMapped(SearchConformance):
+    """As served: tables mapped read-only, codes where FAISS's file has them, at an odd address."""
+
+    def build(self, codes: Codes, folder: Path) -> MultiIndex:
+        writer = FlatWriter()
+        writer.append(codes)
+        writer.save(folder / "codes.faiss")
+        Tables.write(folder, codes)
+        flat = FlatIndex.map(folder / "codes.faiss")
+        mapped = np.empty((0, 32), np.uint8)
+        if len(codes):
+            mapped = np.memmap(folder / "codes.faiss", np.uint8, "r", 33, codes.shape)
+        return MultiIndex(flat, mapped, Tables.map(folder, len(codes)))
+
+
+def around(codes: Codes, seed: int) -> Codes:
+    """Queries at each distance from 0 to 66 from some code, and two that are near to none."""
+    chosen = np.random.default_rng(seed).integers(0, len(codes), 67)
+    near = [flipped(codes[at], bits, bits + seed) for bits, at in enumerate(chosen)]
+    return np.concatenate([np.stack(near), random_codes(2, seed + 1)])
+
+
+@pytest.mark.usefixtures("tables_always")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_answers_are_exact_at_every_distance(seed: int) -> None:
+    codes = random_codes(2000, seed)
+    queries = around(codes, seed)
+    index = in_memory(codes)
+    for max_distance_bits in range(64):
+        assert index.plan(max_distance_bits).engine == "multi_index"
+        found = index.search(queries, max_distance_bits)
+        assert triples(found) == compared(codes, queries, max_distance_bits)
+
+
+@pytest.mark.usefixtures("tables_always")
+def test_answers_are_exact_where_differences_lie_in_one_place() -> None:
+    # the worst cases of the pigeonhole: all differences in few chunks, or one more in each
+    queries = random_codes(1)
+    masks = [np.zeros(256, np.uint8) for _ in range(600)]
+    rng = np.random.default_rng(5)
+    for place, mask in enumerate(masks):
+        width = 1 + place % 16
+        chunks = rng.permutation(16)[:width]
+        for chunk in chunks:
+            bits = rng.integers(0, 17) if width < 4 else rng.integers(0, 1 + 64 // width)
+            mask[16 * chunk + rng.permutation(16)[:bits]] = 1
+    codes = queries ^ np.packbits(np.stack(masks), axis=1)
+    index = in_memory(codes)
+    for max_distance_bits in range(64):
+        found = index.search(queries, max_distance_bits)
+        assert triples(found) == compared(codes, queries, max_distance_bits)
+
+
+@pytest.mark.usefixtures("tables_always")
+def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits() -> None:
+    codes = random_codes(150_000)
+    codes[:, :16] &= 1  # eight chunks with four keys each
+    codes[::3, 16:] = 0  # eight with one very long posting list
+    queries = np.concatenate([around(codes, 3)[::4], codes[-3:], np.zeros((1, 32), np.uint8)])
+    index = in_memory(codes)
+    for max_distance_bits in (0, 14, 15, 31, 33):
+        found = index.search(queries, max_distance_bits)
+        assert triples(found) == compared(codes, queries, max_distance_bits)
+
+
+def columns(codes: Codes, seed: int = 0) -> tuple[ItemColumns, NDArray[np.int16]]:
+    """Items of one to three codes in five banks, some of them dead; limits of the banks."""
+    rng = np.random.default_rng(seed)
+    row = np.repeat(np.arange(len(codes)), rng.integers(1, 4, len(codes)))[: len(codes)]
+    bank = rng.integers(0, 5, row[-1] + 1).astype(np.uint16)
+    limits_bits = np.full(65536, -1, np.int16)
+    limits_bits[:4] = [31, 256, 12, 40]
+    return ItemColumns(row.astype(np.uint32), bank, rng.random(len(bank)) < 0.2), limits_bits
+
+
+def nearest(
+    codes: Codes,
+    queries: Codes,
+    max_distance_bits: int,
+    items: ItemColumns,
+    limits_bits: NDArray[np.int16],
+    most_items: int,
+) -> tuple[list[tuple[int, int, int]], list[bool]]:
+    """What search_items must answer, one query and one code at a time."""
+    answer: list[tuple[int, int, int]] = []
+    truncated = []
+    for query, distances in enumerate(distances_bits(queries[:, None], codes[None]).tolist()):
+        best: dict[int, tuple[int, int, int]] = {}
+        for entry, distance in enumerate(distances):
+            row = int(items.row[entry])
+            limit = min(max_distance_bits, int(limits_bits[items.bank[row]]))
+            if not items.dead[row] and distance <= limit:
+                best[row] = min(best.get(row, (257, 0, 0)), (distance, row, entry))
+        ranked = sorted(best.values())
+        answer += [(query, entry, distance) for distance, _, entry in ranked[:most_items]]
+        truncated.append(len(ranked) > most_items)
+    return answer, truncated
+
+
+def in_order(found: NearestItems) -> tuple[list[tuple[int, int, int]], list[bool]]:
+    rows = zip(found.query.tolist(), found.entry.tolist(), found.distance.tolist(), strict=True)
+    return list(rows), found.truncated.tolist()
+
+
+@pytest.mark.usefixtures("tables_always")
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    codes=near_codes(40),
+    queries=near_codes(6),
+    max_distance_bits=thresholds,
+    most_items=st.integers(0, 6),
+    seed=st.integers(0, 9),
+)
+def test_nearest_items_equal_brute_force(
+    codes: Codes, queries: Codes, max_distance_bits: int, most_items: int, seed: int
+) -> None:
+    items, limits_bits = columns(codes, seed)
+    wanted = nearest(codes, queries, max_distance_bits, items, limits_bits, most_items)
+    arguments = (max_distance_bits, items, limits_bits, most_items)
+    assert in_order(in_memory(codes).search_items(queries, *arguments)) == wanted
+    near = FlatIndex.of(codes).search(queries, max_distance_bits)
+    assert in_order(nearest_items(near, len(queries), items, limits_bits, most_items)) == wanted
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Codes:
+    """20 000 codes within 40 bits of one, some of them equal, between codes far away."""
+    rng = np.random.default_rng(1)
+    codes = random_codes(70_000)
+    order = np.argsort(rng.random((20_000, 256)), axis=1)
+    masks = (order < rng.integers(0, 41, (20_000, 1))).astype(np.uint8)
+    codes[30_000:50_000] = codes[0] ^ np.packbits(masks, axis=1)
+    return codes
+
+
+@pytest.mark.usefixtures("tables_always")
+@pytest.mark.parametrize("bits_away", [0, 5, 20, 45])
+def test_a_crowd_of_near_duplicates_is_answered_exactly(crowd: Codes, bits_away: int) -> None:
+    index = in_memory(crowd)
+    items, limits_bits = columns(crowd)
+    # the second query shows that nothing is left over from the first
+    queries = np.stack([flipped(crowd[0], bits_away), crowd[5], flipped(crowd[0], bits_away, 1)])
+    for max_distance_bits in (15, 31, 50):
+        found = index.search(queries, max_distance_bits)
+        assert triples(found) == compared(crowd, queries, max_distance_bits)
+        for most_items in (1, 100, 20_000):
+            bounds = (items, limits_bits, most_items)
+            bounded = index.search_items(queries, max_distance_bits, *bounds)
+            expected = nearest_items(found, len(queries), *bounds)
+            assert in_order(bounded) == in_order(expected)
+
+
+@pytest.mark.usefixtures("tables_always")
+def test_a_batch_over_several_threads_is_answered_as_by_one() -> None:
+    codes = random_codes(5000)
+    queries = np.concatenate([around(codes, 1), around(codes, 2)])
+    items, limits_bits = columns(codes)
+    index = in_memory(codes)
+    one, three = index.search(queries, 31), index.search(queries, 31, threads=3)
+    assert triples(one) == triples(three) == compared(codes, queries, 31)
+    assert np.all(np.diff(three.query.astype(np.int64)) >= 0)
+    bounds = (31, items, limits_bits, 2)
+    assert in_order(index.search_items(queries, *bounds, threads=3)) == in_order(
+        index.search_items(queries, *bounds)
+    )
+
+
+def test_items_that_die_between_lookups_are_not_answered() -> None:
+    codes = random_codes(5000)
+    items = ItemColumns(
+        np.arange(5000, dtype=np.uint32), np.zeros(5000, np.uint16), np.zeros(5000, np.bool_)
+    )
+    limits_bits = np.full(65536, 31, np.int16)
+    index = in_memory(codes)
+    assert index.plan(31).engine == "multi_index"
+    for expected in ([7], []):
+        found = index.search_items(codes[7:8], 31, items, limits_bits, 5)
+        assert found.entry.tolist() == expected
+        items.dead[7] = True
+
+
+def test_radii_lose_nothing_and_waste_nothing() -> None:
+    index = in_memory(random_codes(2000))
+    for max_distance_bits in range(64):
+        radii = index.plan(max_distance_bits).radii
+        assert sum(radii) == max_distance_bits - 15
+        assert max(radii) - min(radii) <= 1
+
+
+def test_chunks_with_long_posting_lists_get_the_smaller_radii() -> None:
+    codes = random_codes(20_000)
+    codes[:, 6:10] &= 3
+    radii = in_memory(codes).plan(29).radii
+    assert radii == tuple(0 if chunk in (3, 4) else 1 for chunk in range(16))
+
+
+def test_few_codes_and_large_distances_are_compared_one_by_one() -> None:
+    few, many = in_memory(random_codes(50)), in_memory(random_codes(20_000))
+    assert [few.plan(bits).engine for bits in (15, 31)] == ["flat", "flat"]
+    assert [many.plan(bits).engine for bits in (0, 15, 31)] == ["multi_index"] * 3
+    assert [many.plan(bits).engine for bits in (-1, 63, 64, 256)] == ["flat"] * 4
+    assert (few.name, many.name) == ("flat", "multi_index")
+
+
+def test_one_crowd_does_not_change_the_choice_for_all() -> None:
+    codes = random_codes(30_000)
+    codes[:5000] = codes[0]
+    assert in_memory(codes).plan(31).engine == "multi_index"
+
+
+def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path) -> None:
+    Tables.write(tmp_path, random_codes(100))
+    with pytest.raises(SnapshotRefusedError, match="search-"):
+        Tables.map(tmp_path, 101)
+    for name in layout(100):
+        path = tmp_path / file_name(name)
+        content = path.read_bytes()
+        for damaged in (b"", content[:50], content[:-1]):
+            path.write_bytes(damaged)
+            with pytest.raises(SnapshotRefusedError, match=file_name(name)):
+                Tables.map(tmp_path, 100)
+        path.unlink()
+        with pytest.raises(SnapshotRefusedError, match=file_name(name)):
+            Tables.map(tmp_path, 100)
+        path.write_bytes(content)
+    assert len(Tables.map(tmp_path, 100).low) == 16
+
+
+def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path) -> None:
+    codes = random_codes(70_000)
+    written, made = Tables.write(tmp_path, codes), Tables.of(codes, threads=2)
+    for name in layout(len(codes)):
+        assert np.array_equal(getattr(written, name), getattr(made, name))
+    assert made.size_bytes == sum(getattr(made, name).nbytes for name in layout(len(codes)))
+
+
+def test_faiss_answers_the_same_from_the_same_codes() -> None:
+    codes = random_codes(20_000)
+    stock = faiss.IndexBinaryFlat(256)
+    stock.add(codes)
+    queries = around(codes, 4)
+    limits, distances, labels = stock.range_search(queries, 32)
+    query = np.repeat(np.arange(len(queries)), np.diff(limits.astype(np.int64)))
+    expected = sorted(zip(query.tolist(), labels.tolist(), distances.tolist(), strict=True))
+    assert triples(in_memory(codes).search(queries, 31)) == expected
