@@ -70,7 +70,7 @@ def rebuild_command(data_dir: Path, *, as_json: bool) -> None:
 
     Example: disrupt-index rebuild --data-dir data
     """
-    from indexer.rebuild import rebuild
+    from disrupt.feed.rebuild import rebuild
 
     with _registry(data_dir) as reader, _progress("Reading the registry") as progress:
         rebuilt = rebuild(reader, data_dir / "index", progress)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import MediaKind, Profile
+from disrupt.feed.walk import quiet, walk
 from disrupt.index.generations import current, directory_of, generations, open_generation
 from disrupt.registry.contract import RegistryReader
-from indexer.walk import quiet, walk
 
 
 @dataclass(frozen=True, slots=True)

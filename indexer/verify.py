@@ -9,11 +9,11 @@ import numpy as np
 
 from disrupt.core.changes import Addition, Cursor, Removal
 from disrupt.core.media import StoredItem
+from disrupt.feed.walk import Progress, pages, quiet, walk
 from disrupt.index.columns import columns
 from disrupt.index.generations import current, open_generation
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
-from indexer.walk import Progress, pages, quiet, walk
 
 _SAMPLES = 256
 

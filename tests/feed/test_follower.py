@@ -19,11 +19,11 @@ from structlog.testing import capture_logs
 from disrupt.core.changes import Change, Cursor
 from disrupt.errors import UnavailableError
 from disrupt.feed.follower import Follower
+from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from indexer.rebuild import rebuild
 from tests.registry.examples import DAY, new_item, registration
 
 

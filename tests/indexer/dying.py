@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from disrupt.feed.rebuild import rebuild
 from disrupt.registry.sql import SqlRegistry
-from indexer.rebuild import rebuild
 
 STEPS = ("fsync", "mkdir", "rename", "rmdir", "unlink")
 """The calls that make a generation durable, visible or gone."""

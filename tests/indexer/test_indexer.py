@@ -15,11 +15,11 @@ from click.testing import CliRunner, Result
 
 from disrupt.core.changes import Addition
 from disrupt.core.media import StoredItem
+from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current, publish
 from disrupt.index.live import LiveIndex
 from disrupt.registry.sql import SqlRegistryWriter
 from indexer.cli import main
-from indexer.rebuild import rebuild
 from indexer.stats import stats
 from indexer.verify import verify
 from tests.registry.examples import DAY, all_changes, registration

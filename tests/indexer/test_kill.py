@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current
 from disrupt.registry.sql import SqlRegistryWriter
-from indexer.rebuild import rebuild
 from indexer.verify import verify
 from tests.indexer.dying import rebuild_and_die
 

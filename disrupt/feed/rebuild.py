@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disrupt.core.changes import Addition, Cursor
+from disrupt.feed.walk import Progress, quiet, walk
 from disrupt.index.generations import publish
 from disrupt.registry.contract import RegistryReader
-from indexer.walk import Progress, quiet, walk
 
 
 @dataclass(frozen=True, slots=True)
