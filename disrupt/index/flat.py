@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES
 from disrupt.index.manifest import refused
 
+_THREADS = faiss.omp_get_max_threads()
+_PAIRS_WORTH_THREADS = 2**22
+"""About 5 ms of comparing; for less, waking threads on busy cores costs more than they give."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
@@ -73,8 +77,10 @@ class FlatIndex:
         """All codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
 
         The distance is inclusive; -1 finds nothing.
-        FAISS lets the GIL go while it searches, and spreads a batch over its OpenMP threads.
+        FAISS lets the GIL go while it searches, and spreads a large batch over its threads.
         """
+        pairs = len(queries) * len(self)
+        faiss.omp_set_num_threads(1 if pairs < _PAIRS_WORTH_THREADS else _THREADS)
         # FAISS compares strictly, and wants rows in one piece
         limits, distances, labels = self._index.range_search(
             np.ascontiguousarray(queries), max_distance_bits + 1
