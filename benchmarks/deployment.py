@@ -42,7 +42,7 @@ def run(command: str, *arguments: str | Path, **environment: str) -> str:
 
 @dataclass
 class Deployment:
-    """A running server: data directory, supervisor process, address. Its log lies beside the directory."""
+    """A running server: data directory, supervisor process, address. Its log lies beside."""
 
     data_dir: Path
     process: subprocess.Popen[str]

@@ -1,4 +1,4 @@
-"""One exception tree: each class names its gRPC status and the reason that callers can program against."""
+"""One exception tree: each class names its gRPC status and a reason to program against."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Violation:
 class DisruptError(Exception):
     """Root of everything raised on purpose.
 
-    ``status`` is the name of a gRPC status code, ``reason`` the ErrorInfo reason (stable, upper snake case).
-    The message is shown to callers: it says what to do and carries no hash, PIN or path of a stored picture.
+    ``status`` is the name of a gRPC status code, ``reason`` the ErrorInfo reason, which is stable.
+    The message is shown to callers: it says what to do, and carries no hash, PIN or picture's path.
     """
 
     status = "INTERNAL"
@@ -52,7 +52,7 @@ class InvalidRequestError(DisruptError):
 
 
 class InvalidMediaError(InvalidRequestError):
-    """The bytes are no picture that can be hashed: not an image, truncated, unsupported or too large."""
+    """The bytes are no picture to hash: not an image, truncated, unsupported or too large."""
 
     reason = "INVALID_MEDIA"
 
@@ -136,7 +136,7 @@ class CursorExpiredError(DisruptError):
 
 
 class SnapshotRefusedError(DisruptError):
-    """A snapshot is damaged, of another format, or does not belong to this registry; the message names the file."""
+    """A snapshot is damaged, of another format or another registry; the message names the file."""
 
     status = "UNAVAILABLE"
     reason = "SNAPSHOT_REFUSED"
@@ -157,7 +157,7 @@ class DeadlineExceededError(DisruptError):
 
 
 class DataDirectoryError(DisruptError):
-    """The data directory cannot be used: in use by another process, of a newer version, or missing."""
+    """The data directory cannot be used: in use, of a newer version, or missing."""
 
     status = "FAILED_PRECONDITION"
     reason = "DATA_DIRECTORY"

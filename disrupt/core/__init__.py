@@ -1,1 +1,1 @@
-"""Pure rules: hashes, transforms and plans, media items, cases, banks and changes. No I/O, no clock."""
+"""Pure rules: hashes, transforms, media items, cases, banks and changes. No I/O, no clock."""

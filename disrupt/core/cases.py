@@ -65,7 +65,10 @@ def _check_character(characters: str) -> str:
 
 
 def case_number(value: int) -> str:
-    """Case number for 0 ≤ value < CASE_NUMBERS (drawn at random by the caller): ``ABCD-EFGH-JKM``, the last a check."""
+    """Case number for 0 ≤ value < CASE_NUMBERS, which the caller draws at random.
+
+    ``ABCD-EFGH-JKM``: the last character checks the others.
+    """
     characters = ""
     for _ in range(_RANDOM_CHARACTERS):
         value, digit = divmod(value, _RADIX)

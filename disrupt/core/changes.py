@@ -18,9 +18,10 @@ _CURSOR_BYTES = EPOCH_BYTES + 8
 
 @dataclass(frozen=True, slots=True, order=False)
 class Cursor:
-    """How far a reader has come: every change up to ``sequence`` of this epoch. Sequences may skip numbers.
+    """How far a reader has come: every change up to ``sequence`` of this epoch.
 
-    A restored registry begins a new epoch; a cursor of an older one is refused (CursorExpiredError).
+    Sequences may skip numbers. A restored registry begins a new epoch; a cursor of an older one is
+    refused (CursorExpiredError).
     """
 
     epoch: bytes
@@ -57,7 +58,10 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A media item is gone, or its addition has been erased since. Removing an unknown item changes nothing."""
+    """A media item is gone, or its addition has been erased since.
+
+    Removing an unknown item changes nothing.
+    """
 
     sequence: int
     number: int

@@ -76,7 +76,10 @@ def stack(hashes: Iterable[PdqHash]) -> NDArray[np.uint8]:
 
 
 def unpack(packed: bytes) -> NDArray[np.uint8]:
-    """View packed bytes as a read-only array of shape (n, 32); InvalidRequestError if a part is left over."""
+    """View packed bytes as a read-only array of shape (n, 32).
+
+    InvalidRequestError if a part of a hash is left over.
+    """
     if len(packed) % HASH_BYTES:
         raise InvalidRequestError.of(
             Violation("hashes", f"{len(packed)} bytes are not a multiple of {HASH_BYTES}")

@@ -12,7 +12,7 @@ from disrupt.errors import InvalidRequestError, PermissionDeniedError, Violation
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """A named set of media items with one policy. ``number`` (1-65535) is what stored columns carry."""
+    """A named set of media items with one policy. Stored columns carry ``number``, 1-65535."""
 
     number: int
     name: str
@@ -42,9 +42,9 @@ class Right(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A caller's key. Of the secret only the SHA-256 is kept: it is 256 random bits, so that is enough.
+    """A caller's key. The secret is 256 random bits, so its SHA-256 is enough.
 
-    ``banks`` are bank numbers. Days are ISO dates (UTC); ``revoked_on`` is empty while the key is valid.
+    ``banks`` are bank numbers. Days are ISO dates (UTC); ``revoked_on`` is empty while valid.
     """
 
     key_id: str
@@ -59,14 +59,14 @@ class ApiKey:
         """PermissionDeniedError unless the key has the right."""
         if right not in self.rights:
             raise PermissionDeniedError(
-                f"This key does not have the right {right.name}; ask the operator for one that has.",
+                f"This key does not have the right {right.name}; ask for one that has.",
                 right=right.name,
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one lookup searches: for each bank number the largest distance that is a match, in bits."""
+    """What one lookup searches: by bank number the largest distance that is a match, in bits."""
 
     limits: dict[int, int]
 
@@ -84,9 +84,9 @@ def scope(
 ) -> Scope:
     """Banks and distances of a lookup by ``key``.
 
-    ``names`` empty: every bank of the key. A threshold above a searched bank's own is refused, not lowered
-    (operators: above 63). Raises InvalidRequestError for a threshold out of range or an unknown bank, and
-    PermissionDeniedError for a bank that the key may not search.
+    ``names`` empty: every bank of the key. A threshold above a searched bank's own is refused, not
+    lowered (operators: above 63). Raises InvalidRequestError for a threshold out of range or an
+    unknown bank, and PermissionDeniedError for a bank that the key may not search.
     """
     by_name = {bank.name: bank for bank in banks}
     unknown = [name for name in names if name not in by_name]

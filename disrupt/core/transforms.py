@@ -1,4 +1,4 @@
-"""Which version of a media item a hash is of, and the published lists of versions taken at registration."""
+"""Which version of a media item a hash is of, and the published plans of such versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class Dihedral(IntEnum):
-    """The eight symmetries of a rectangle: mirrored left to right where named so, then turned clockwise."""
+    """The eight symmetries of a rectangle: mirrored left to right if named so, then turned."""
 
     IDENTITY = 0
     ROTATE_90 = 1
@@ -52,10 +52,10 @@ class Transform:
 IDENTITY = Transform()
 
 PLANS: dict[int, tuple[Transform, ...]] = {0: (IDENTITY,)}
-"""Published variant plans by number. Immutable once released: no stored hash can be computed again."""
+"""Published variant plans by number. Immutable: no stored hash can be computed again."""
 
 
 def transform_of(plan: int, ordinal: int) -> Transform | None:
-    """Transform at a place of a plan; None where this version does not know it (a newer writer's)."""
+    """Transform at a place of a plan; None where only a newer version knows it."""
     transforms = PLANS.get(plan, ())
     return transforms[ordinal] if ordinal < len(transforms) else None
