@@ -1,0 +1,129 @@
+"""Keys, managed through the running writer or, where none runs, in the registry itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import grpc
+
+from disrupt.admin.v1 import admin_pb2
+from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
+from disrupt.errors import DataDirectoryError, DisruptError
+from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server.directory import DataDirectory
+from disrupt.services import keys
+from disrupt.wire import admin as wire
+
+_TIMEOUT_S = 10.0
+
+
+def today() -> str:
+    """Today's ISO date, UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
+class Administration(Protocol):
+    """What AdminService offers."""
+
+    def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
+        """Makes a key."""
+
+    def list(self) -> admin_pb2.ListKeysResponse:
+        """Lists keys."""
+
+    def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
+        """Revokes a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class InRegistry:
+    """By writing to the registry; this process holds its lock."""
+
+    registry: RegistryWriter
+
+    def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
+        """Makes a key."""
+        rights = wire.rights(request)
+        key, secret = keys.create_key(
+            self.registry, request.name, rights, tuple(request.banks), day=today()
+        )
+        return admin_pb2.CreateKeyResponse(
+            key=wire.key(key, _bank_names(self.registry)), secret=secret
+        )
+
+    def list(self) -> admin_pb2.ListKeysResponse:
+        """Lists keys."""
+        names = _bank_names(self.registry)
+        return admin_pb2.ListKeysResponse(
+            keys=[wire.key(one, names) for one in keys.list_keys(self.registry)]
+        )
+
+    def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
+        """Revokes a key."""
+        key = keys.revoke_key(self.registry, request.key_id, day=today())
+        return admin_pb2.RevokeKeyResponse(key=wire.key(key, _bank_names(self.registry)))
+
+
+@dataclass(frozen=True, slots=True)
+class OverSocket:
+    """By asking the running writer."""
+
+    stub: AdminServiceStub
+
+    def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
+        """Makes a key."""
+        with _told():
+            return self.stub.CreateKey(request, timeout=_TIMEOUT_S)
+
+    def list(self) -> admin_pb2.ListKeysResponse:
+        """Lists keys."""
+        with _told():
+            return self.stub.ListKeys(admin_pb2.ListKeysRequest(), timeout=_TIMEOUT_S)
+
+    def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
+        """Revokes a key."""
+        with _told():
+            return self.stub.RevokeKey(request, timeout=_TIMEOUT_S)
+
+
+@contextmanager
+def administration(data_dir: Path) -> Iterator[Administration]:
+    """Whichever way is open: the writer's socket while a server runs, else the registry."""
+    directory = DataDirectory(data_dir)
+    directory.make()
+    try:
+        holding = directory.locked()
+        holding.__enter__()
+    except DataDirectoryError:
+        if not directory.socket.exists():
+            raise
+    else:
+        try:
+            directory.secrets()
+            with SqlRegistry.open_writer(directory.registry) as registry:
+                yield InRegistry(registry)
+        finally:
+            holding.__exit__(None, None, None)
+        return
+    with grpc.insecure_channel(
+        directory.socket_address, options=[("grpc.enable_http_proxy", 0)]
+    ) as channel:
+        yield OverSocket(AdminServiceStub(channel))
+
+
+def _bank_names(registry: RegistryReader) -> dict[int, str]:
+    return {bank.number: bank.name for bank in registry.banks()}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise DisruptError(error.details() or f"The server answered {error.code().name}.") from None

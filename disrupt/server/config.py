@@ -1,0 +1,114 @@
+"""Configuration of the server: frozen, safe by default; a setting that is not known is refused."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from disrupt.errors import ConfigurationError
+
+_MIB = 2**20
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+class Config(BaseModel):
+    """All settings, as in the file; those of the command line go over them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path
+    """Data directory; made where missing."""
+    listen: str = "127.0.0.1:50051"
+    """HOST:PORT; port 0 picks a free one. Beyond loopback only with TLS."""
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
+    """Processes that answer calls; by default as many as cores."""
+    tls_cert: Path | None = None
+    """Certificate chain, PEM."""
+    tls_key: Path | None = None
+    """Its private key, PEM."""
+
+    max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=512 * _MIB)] = 33 * _MIB
+    """Largest message. Pictures have up to 32 MiB."""
+    max_hashes_per_lookup: Annotated[int, Field(ge=64, le=1_000_000)] = 10_000
+    max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
+    """Most matches in one answer to a batch; a client takes 4 MiB unless it says otherwise."""
+    max_items_per_registration: Annotated[int, Field(ge=1)] = 64
+    max_hashes_per_item: Annotated[int, Field(ge=1)] = 1000
+    max_items_per_case: Annotated[int, Field(ge=1)] = 1000
+    max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
+    """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
+
+    hashing_threads: Annotated[int, Field(ge=1)] = Field(default_factory=_cores)
+    """Pictures decoded at once in one worker."""
+    hashing_queue: Annotated[int, Field(ge=0)] = 16
+    """Pictures that wait for it; more are RESOURCE_EXHAUSTED, with a time to try again."""
+
+    max_call_s: Annotated[float, Field(gt=0)] = 30.0
+    """Deadline of calls that come without one, and the longest that holds."""
+    drain_grace_s: Annotated[float, Field(ge=0)] = 10.0
+    """Time for calls in flight when the server is told to stop."""
+    connection_max_age_s: Annotated[float, Field(ge=1)] = 300.0
+    """Age at which a connection is closed, gently, so that load spreads over the workers."""
+    follow_interval_s: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Pause between two looks at the registry: changes, keys, snapshots."""
+
+    @classmethod
+    def load(cls, file: Path | None, **overrides: object) -> Self:
+        """From a TOML file and values that go over it; None says nothing. ConfigurationError."""
+        settings: dict[str, Any] = {}
+        if file is not None:
+            try:
+                settings = tomllib.loads(file.read_text("utf-8"))
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                raise ConfigurationError(f"The file {file} cannot be read: {error}") from error
+        settings |= {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            problems = "; ".join(_problem(one["loc"], one["msg"]) for one in error.errors())
+            raise ConfigurationError(f"The configuration is refused: {problems}") from None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        host, _ = self.address
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together: give both or none")
+        if self.tls_cert is None and not _is_loopback(host):
+            raise ValueError(
+                f"listen {self.listen!r} is reachable from other machines: give tls_cert and"
+                " tls_key, or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host, without brackets, and port of ``listen``."""
+        host, colon, port = self.listen.rpartition(":")
+        if not (colon and host and port.isascii() and port.isdigit() and int(port) < 2**16):
+            raise ValueError(f"listen {self.listen!r} is not HOST:PORT")
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(map(str, location))
+    if message == "Extra inputs are not permitted":
+        return f"{name}: no such setting"
+    text = message.removeprefix("Value error, ")
+    return f"{name}: {text}" if name else text

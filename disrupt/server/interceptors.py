@@ -1,0 +1,164 @@
+"""What holds for every call: who asks and may they, how long it may take, how errors are told."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, NoReturn, TypeAlias, cast
+
+import grpc
+import structlog
+from grpc import aio
+
+from disrupt.core.policy import ApiKey
+from disrupt.errors import DeadlineExceededError, DisruptError, UnauthenticatedError
+from disrupt.server.rights import RIGHTS, WITHOUT_KEY
+from disrupt.wire import errors
+
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]]"
+
+_SCHEME = "bearer "
+
+_log = structlog.get_logger(__name__)
+
+caller: ContextVar[ApiKey] = ContextVar("caller")
+"""Key of whoever made the call that is being answered."""
+
+
+class Authentication(aio.ServerInterceptor):
+    """Lets a call through if its key is valid and has the right that the call needs.
+
+    Decided before the message is read: a stranger cannot make the server take memory for it.
+    """
+
+    def __init__(self, authenticate: Callable[[str], Awaitable[ApiKey]]) -> None:
+        """``authenticate``: from secret to key, or UnauthenticatedError."""
+        self._authenticate = authenticate
+
+    async def intercept_service(
+        self, continuation: _Continuation, details: grpc.HandlerCallDetails
+    ) -> _Handler | None:
+        """See aio.ServerInterceptor."""
+        right = RIGHTS.get(details.method)
+        if right is not None:
+            try:
+                key = await self._authenticate(_secret(details))
+                key.require(right)
+            except DisruptError as error:
+                return _refusal(error)
+            caller.set(key)
+        elif not details.method.startswith(WITHOUT_KEY):
+            return None  # gRPC answers UNIMPLEMENTED
+        return await continuation(details)
+
+
+class Errors(aio.ServerInterceptor):
+    """Tells errors as google.rpc.Status, and ends calls that take too long.
+
+    What was not raised on purpose becomes INTERNAL without detail, and is logged.
+    """
+
+    def __init__(self, max_call_s: float) -> None:
+        self._max_call_s = max_call_s
+        self._guarded: dict[str, _Handler] = {}
+
+    async def intercept_service(
+        self, continuation: _Continuation, details: grpc.HandlerCallDetails
+    ) -> _Handler | None:
+        """See aio.ServerInterceptor."""
+        handler = await continuation(details)
+        if handler is None or details.method.startswith(WITHOUT_KEY):
+            return handler
+        guarded = self._guarded.get(details.method)
+        if guarded is None:
+            guarded = self._guarded[details.method] = self._guard(handler, details.method)
+        return guarded
+
+    def _guard(self, handler: _Handler, method: str) -> _Handler:
+        coders = (handler.request_deserializer, handler.response_serializer)
+        if handler.response_streaming:
+            produce: Any = handler.stream_stream or handler.unary_stream
+
+            async def stream(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
+                try:
+                    async with asyncio.timeout(self._timeout_s(context)):
+                        async for response in produce(request, context):
+                            yield response
+                except Exception as error:  # noqa: BLE001 the last place that can tell
+                    await _tell(error, method, context)
+
+            if handler.request_streaming:
+                return grpc.stream_stream_rpc_method_handler(stream, *coders)
+            return grpc.unary_stream_rpc_method_handler(stream, *coders)
+
+        answer: Any = handler.stream_unary or handler.unary_unary
+
+        async def unary(request: Any, context: Context) -> Any:  # noqa: ANN401 any message
+            timeout_s = self._timeout_s(context)
+            try:
+                if timeout_s is None:
+                    return await answer(request, context)
+                async with asyncio.timeout(timeout_s):
+                    return await answer(request, context)
+            except Exception as error:  # noqa: BLE001 the last place that can tell
+                await _tell(error, method, context)
+
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(unary, *coders)
+        return grpc.unary_unary_rpc_method_handler(unary, *coders)
+
+    def _timeout_s(self, context: Context) -> float | None:
+        """None where gRPC itself ends the call in time."""
+        given_s = remaining_s(context)
+        return self._max_call_s if given_s is None or given_s > self._max_call_s else None
+
+
+def remaining_s(context: Context) -> float | None:
+    """Time until the caller's deadline; None without one."""
+    return cast("float | None", context.time_remaining())  # the stubs do not know of None
+
+
+def _secret(details: grpc.HandlerCallDetails) -> str:
+    # the stubs do not know that the pairs can be unpacked
+    for name, value in details.invocation_metadata:
+        if name == "authorization" and isinstance(value, str):
+            if value[: len(_SCHEME)].lower() == _SCHEME:
+                return value[len(_SCHEME) :].strip()
+            break
+    raise UnauthenticatedError(
+        "This call needs a key: send the metadata entry `authorization: Bearer KEY`."
+    )
+
+
+def _refusal(error: DisruptError) -> _Handler:
+    """A handler that answers the error. As a streaming one it is not given the message to read."""
+
+    async def refuse(_request: object, context: Context) -> AsyncIterator[Any]:
+        await _abort(error, context)
+        yield  # makes it a generator
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+async def _tell(error: Exception, method: str, context: Context) -> NoReturn:
+    if isinstance(error, aio.AbortError):
+        raise error
+    if isinstance(error, TimeoutError):
+        error = DeadlineExceededError(
+            "The call took longer than this server allows; whether it took effect is not known."
+        )
+    elif not isinstance(error, DisruptError):
+        # neither message nor locals: they could quote what was sent
+        frames = traceback.format_tb(error.__traceback__)
+        _log.error("call_failed", method=method, kind=type(error).__name__, frames=frames)
+        error = DisruptError("Something went wrong in the server; the operator's log says what.")
+    await _abort(error, context)
+
+
+async def _abort(error: DisruptError, context: Context) -> NoReturn:
+    status = errors.status(error)
+    await context.abort(status.code, status.details or "", status.trailing_metadata or ())

@@ -1,0 +1,195 @@
+"""MatchService, answered by a worker from its own index."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import stack
+from disrupt.core.lookups import Effort, LookupOptions, Matches
+from disrupt.core.media import LowQuality
+from disrupt.core.policy import ApiKey, Scope, scope
+from disrupt.core.transforms import IDENTITY
+from disrupt.errors import LimitExceededError, UnimplementedError
+from disrupt.hashing import ImageLimits, hash_image
+from disrupt.server.config import Config
+from disrupt.server.following import Following
+from disrupt.server.interceptors import Context, caller
+from disrupt.server.pool import Pool
+from disrupt.services import matching
+from disrupt.services.tokens import MatchTokens
+from disrupt.v1 import match_pb2, match_pb2_grpc
+from disrupt.wire import match as wire
+
+INLINE_COMPARISONS_MAX = 500_000
+"""Queries x hashes that are searched on the event loop.
+
+Up to here a search takes less than half a millisecond; handing it to a thread costs a fifth of one,
+and the thread has to wait for the loop's GIL beside it.
+"""
+
+
+class MatchServicer(match_pb2_grpc.MatchServiceServicer):
+    """See proto/disrupt/v1/match.proto."""
+
+    def __init__(
+        self, config: Config, following: Following, tokens: MatchTokens, hashing: Pool
+    ) -> None:
+        self._config = config
+        self._following = following
+        self._tokens = tokens
+        self._hashing = hashing
+        self._searching = Pool(
+            "search", threads=config.hashing_threads, queued=config.max_concurrent_calls
+        )
+        self._image_limits = ImageLimits()
+        self._cursor_text = _CursorText()
+
+    async def MatchHashes(  # noqa: N802 gRPC's name
+        self, request: match_pb2.MatchHashesRequest, _context: Context
+    ) -> match_pb2.MatchHashesResponse:
+        """Looks up a batch of hashes."""
+        key = caller.get()
+        lookup = wire.hash_lookup(request, most=self._config.max_hashes_per_lookup)
+        searched = self._scope(key, lookup.options)
+        # read before the search, which includes at least this
+        cursor = self._cursor()
+        queries = lookup.hashes
+        if len(lookup.low_quality):
+            queries = queries[lookup.searched]
+        matches = await self._search(queries, searched, lookup.options, one_picture=False)
+        return wire.hashes_answer(
+            lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
+        )
+
+    async def MatchImage(  # noqa: N802 gRPC's name
+        self, request: match_pb2.MatchImageRequest, _context: Context
+    ) -> match_pb2.MatchImageResponse:
+        """Hashes one picture in memory and looks it up."""
+        key, options = caller.get(), wire.options(request.options)
+        searched = self._scope(key, options)
+        self._cursor()  # without an index nothing is decoded
+        query = await self._hashing.run(hash_image, request.image, self._image_limits)
+        cursor = self._cursor()
+        if isinstance(query, LowQuality):
+            return wire.low_quality_answer(query, cursor)
+        hashes = query.hashes
+        if options.effort == Effort.FAST:
+            hashes = tuple(one for one in hashes if one[1] == IDENTITY)
+        queries = stack(one for one, _ in hashes)
+        matches = await self._search(queries, searched, options, one_picture=True)
+        return wire.picture_answer(
+            query.quality,
+            [transform for _, transform in hashes],
+            matches,
+            self._seal(matches, key),
+            self._following.ring.bank_names,
+            cursor,
+        )
+
+    async def GetIndexStatus(  # noqa: N802 gRPC's name
+        self, _request: match_pb2.GetIndexStatusRequest, _context: Context
+    ) -> match_pb2.GetIndexStatusResponse:
+        """Says what the index holds, how fresh it is, and which limits hold."""
+        config, status = self._config, self._following.live.status()
+        return match_pb2.GetIndexStatusResponse(
+            generation=status.generation,
+            index_cursor=status.cursor.to_text(),
+            items=status.items,
+            hashes=status.hashes,
+            delta_hashes=status.delta_hashes,
+            tombstones=status.tombstones,
+            lag_ms=round(self._following.lag_s() * 1000),
+            engine=status.engine,
+            limits=match_pb2.Limits(
+                message_bytes=config.max_message_bytes,
+                image_pixels=self._image_limits.max_pixels,
+                hashes_per_lookup=config.max_hashes_per_lookup,
+                items_per_registration=config.max_items_per_registration,
+                hashes_per_item=config.max_hashes_per_item,
+                items_per_case=config.max_items_per_case,
+            ),
+        )
+
+    async def StreamMatchHashes(  # noqa: N802 gRPC's name
+        self, _request_iterator: object, _context: Context
+    ) -> AsyncIterator[match_pb2.StreamMatchHashesResponse]:
+        """Looks up batches in a continuous flow."""
+        unimplemented("StreamMatchHashes", "call MatchHashes for each batch")
+        yield match_pb2.StreamMatchHashesResponse()
+
+    async def MatchVideo(  # noqa: N802 gRPC's name
+        self, _request_iterator: object, _context: Context
+    ) -> match_pb2.MatchVideoResponse:
+        """Hashes one video and looks its frames up."""
+        unimplemented("MatchVideo", "look frames up with MatchHashes")
+
+    async def ReportOutcome(  # noqa: N802 gRPC's name
+        self, _request: match_pb2.ReportOutcomeRequest, _context: Context
+    ) -> match_pb2.ReportOutcomeResponse:
+        """Tells the hotline what came of a match."""
+        unimplemented("ReportOutcome", "keep the match id and report later")
+
+    def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
+        return scope(key, self._following.ring.banks, options.banks, options.max_distance_bits)
+
+    def _cursor(self) -> str:
+        return self._cursor_text(self._following.live.cursor)
+
+    async def _search(
+        self,
+        queries: NDArray[np.uint8],
+        searched: Scope,
+        options: LookupOptions,
+        *,
+        one_picture: bool,
+    ) -> Matches:
+        search = matching.match_picture if one_picture else matching.match_hashes
+        live = self._following.live
+        if not len(queries) or not searched.limits:
+            return matching.NO_MATCHES
+        if len(queries) * self._following.hashes <= INLINE_COMPARISONS_MAX:
+            matches = search(live, queries, searched, options.max_matches)
+        else:
+            matches = await self._searching.run(
+                search, live, queries, searched, options.max_matches
+            )
+        most = self._config.max_matches_per_answer
+        if len(matches) > most:
+            raise LimitExceededError(
+                f"The answer would hold {len(matches)} matches, more than {most}. Send fewer hashes"
+                " in one call, or ask for a smaller max_matches.",
+                limit=str(most),
+            )
+        return matches
+
+    def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
+        if not len(matches):
+            return []
+        item_ids = [one.tobytes() for one in matches.item_ids]
+        distances_bits = matches.distance_bits.tolist()
+        return self._tokens.seal(item_ids, distances_bits, key.key_id, int(time.time()))
+
+
+@dataclass(slots=True)
+class _CursorText:
+    """Text of the newest cursor, kept, since nearly every answer carries the same one."""
+
+    cursor: Cursor | None = None
+    text: str = ""
+
+    def __call__(self, cursor: Cursor) -> str:
+        if cursor is not self.cursor:
+            self.cursor, self.text = cursor, cursor.to_text()
+        return self.text
+
+
+def unimplemented(call: str, instead: str) -> NoReturn:
+    """Refuses a call that is part of the contract and not answered by this version."""
+    raise UnimplementedError(f"This server does not answer {call} yet: {instead}.")

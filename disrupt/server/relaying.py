@@ -1,0 +1,120 @@
+"""RegistrationService in a worker: relayed to the writer, which alone writes and checks PINs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from grpc import aio
+
+from disrupt.core.media import LowQuality, MediaKind, columns
+from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
+from disrupt.errors import UnavailableError
+from disrupt.hashing import ImageLimits, fingerprint_image
+from disrupt.server.config import Config
+from disrupt.server.interceptors import Context, caller, remaining_s
+from disrupt.server.matching import unimplemented
+from disrupt.server.pool import Pool
+from disrupt.v1 import registration_pb2, registration_pb2_grpc
+from disrupt.wire import registration as wire
+from disrupt.wire.errors import DETAILS_KEY
+
+CALLER_KEY = "disrupt-key-id"
+"""Metadata entry by which a worker tells the writer whose call it relays."""
+
+
+_Response = TypeVar("_Response", bound=Message)
+
+
+def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
+    """Channel to the writer, which comes back soon after the writer does."""
+    return aio.insecure_channel(
+        address,
+        options=[
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 500),
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.default_authority", "writer"),
+            ("grpc.enable_http_proxy", 0),
+        ],
+    )
+
+
+class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
+    """See proto/disrupt/v1/registration.proto."""
+
+    def __init__(self, config: Config, channel: aio.Channel, hashing: Pool) -> None:
+        self._writer = registration_pb2_grpc.RegistrationServiceStub(channel)
+        self._max_call_s = config.max_call_s
+        self._hashing = hashing
+        self._image_limits = ImageLimits()
+
+    async def RegisterHashes(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.RegisterHashesRequest, context: Context
+    ) -> registration_pb2.RegisterHashesResponse:
+        """Registers media items hashed on the person's own device."""
+        return await self._relay(self._writer.RegisterHashes, request, context)
+
+    async def RegisterImage(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.RegisterImageRequest, context: Context
+    ) -> registration_pb2.RegisterImageResponse:
+        """For staff: hashes one picture in memory and registers it."""
+        wire.context(request.context)  # what is refused anyway is not decoded
+        found = await self._hashing.run(fingerprint_image, request.image, self._image_limits)
+        if isinstance(found, LowQuality):
+            rejected = Receipt("", None, (), (RejectedItem(0, found),), None)
+            return registration_pb2.RegisterImageResponse(receipt=wire.receipt(rejected))
+        item = MediaItem(MediaKind.IMAGE, columns(found.fingerprints))
+        relayed = wire.registration_message(request.context, item)
+        registered = await self._relay(self._writer.RegisterHashes, relayed, context)
+        return registration_pb2.RegisterImageResponse(receipt=registered.receipt)
+
+    async def RegisterVideo(  # noqa: N802 gRPC's name
+        self, _request_iterator: object, _context: Context
+    ) -> registration_pb2.RegisterVideoResponse:
+        """For staff: hashes one video and registers it."""
+        unimplemented("RegisterVideo", "register frames with RegisterHashes")
+
+    async def GetCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.GetCaseRequest, context: Context
+    ) -> registration_pb2.GetCaseResponse:
+        """Shows a case."""
+        return await self._relay(self._writer.GetCase, request, context)
+
+    async def WithdrawItems(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.WithdrawItemsRequest, context: Context
+    ) -> registration_pb2.WithdrawItemsResponse:
+        """Withdraws some items of a case."""
+        return await self._relay(self._writer.WithdrawItems, request, context)
+
+    async def WithdrawCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.WithdrawCaseRequest, context: Context
+    ) -> registration_pb2.WithdrawCaseResponse:
+        """Withdraws a whole case."""
+        return await self._relay(self._writer.WithdrawCase, request, context)
+
+    async def _relay(
+        self, call: Callable[..., Awaitable[_Response]], request: Message, context: Context
+    ) -> _Response:
+        given_s = remaining_s(context)
+        timeout_s = self._max_call_s if given_s is None else min(given_s, self._max_call_s)
+        metadata = ((CALLER_KEY, caller.get().key_id),)
+        try:
+            return await call(request, timeout=timeout_s, metadata=metadata)
+        except aio.AioRpcError as error:
+            await _give_back(error, context)
+
+
+async def _give_back(error: aio.AioRpcError, context: Context) -> NoReturn:
+    """The writer's own answer, unchanged; that there is no writer just now is said in our words."""
+    # the stubs do not know that the pairs can be unpacked
+    pairs: Any = error.trailing_metadata() or ()
+    details = tuple((name, value) for name, value in pairs if name == DETAILS_KEY)
+    if not details and error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+        raise UnavailableError(
+            "Registrations cannot be answered just now. Try again in a moment.", retry_after_s=1.0
+        ) from None
+    await context.abort(error.code(), error.details() or "", details)

@@ -1,0 +1,31 @@
+"""A gRPC server in a process of its own: started, announced, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from grpc import aio
+
+READY = "ready"
+"""What a process prints on standard output once it serves."""
+
+
+async def until_told_to_stop(
+    server: aio.Server, grace_s: float, draining: Callable[[], Awaitable[None]]
+) -> None:
+    """Serves until SIGTERM, then finishes the calls in flight.
+
+    SIGINT is the supervisor's: a terminal sends it to the whole process group.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    await server.start()
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+    await stop.wait()
+    await draining()
+    await server.stop(grace_s)

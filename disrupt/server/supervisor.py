@@ -1,0 +1,174 @@
+"""The supervisor: holds the data directory, starts writer and workers, restarts and drains them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from disrupt.errors import ConfigurationError, DisruptError
+from disrupt.hashing import check_known_answers
+from disrupt.index.generations import create_first
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server.config import Config
+from disrupt.server.directory import DataDirectory
+from disrupt.server.serving import READY
+
+LOCK_PATIENCE_S = 2.0
+"""Processes of a server that was killed need a moment to die: a restart at once must work."""
+
+_FIRST_BACKOFF_S = 0.1
+_MAX_BACKOFF_S = 10.0
+_STEADY_AFTER_S = 30.0
+"""A process that ran this long is restarted as if it had never failed."""
+_KILL_MARGIN_S = 5.0
+
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Workers are as many as cores: threads of libraries would only be in each other's way."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    """A role that is to be filled by a process at all times."""
+
+    role: str
+    process: asyncio.subprocess.Process | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def serve(config: Config, ready: Callable[[str], None]) -> None:
+    """Runs a server until SIGTERM or SIGINT; ``ready`` is told its address once all of it serves.
+
+    Raises DataDirectoryError, ConfigurationError and whatever else keeps it from starting.
+    """
+    directory = DataDirectory(config.data_dir)
+    directory.make()
+    with directory.locked(patience_s=LOCK_PATIENCE_S) as lock:
+        check_known_answers()
+        directory.secrets()
+        with SqlRegistry.open_writer(directory.registry) as registry:
+            create_first(directory.index, registry.head().epoch)
+        reserved, address = _reserve(config)
+        with reserved:
+            listening = config.model_copy(update={"listen": address})
+            asyncio.run(_Supervisor(listening, lock).run(lambda: ready(address)))
+
+
+def _reserve(config: Config) -> tuple[socket.socket, str]:
+    """A bound socket that keeps the port for the workers, and the address they listen on."""
+    host, port = config.address
+    try:
+        family, kind, _, _, target = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            # without SO_REUSEPORT: another program's listener on this port is found, not joined
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+        reserved = socket.socket(family, kind)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(target)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {config.listen}: {error.strerror}.") from error
+    host = f"[{host}]" if ":" in host else host
+    return reserved, f"{host}:{reserved.getsockname()[1]}"
+
+
+class _Supervisor:
+    def __init__(self, config: Config, lock: int) -> None:
+        self._config = config
+        self._lock = lock
+        self._stop = asyncio.Event()
+        self._failure: DisruptError | None = None
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        writer = _Child("writer")
+        workers = [_Child("worker") for _ in range(self._config.workers)]
+        watches: list[asyncio.Task[None]] = []
+        try:
+            for group in ([writer], workers):
+                watches += [asyncio.create_task(self._keep(child)) for child in group]
+                await self._unless_stopped(*(child.ready.wait() for child in group))
+            if not self._stop.is_set():
+                ready()
+                await self._stop.wait()
+        finally:
+            self._stop.set()
+            # workers first: they relay to the writer until their last call is answered
+            await asyncio.gather(*(self._end(child) for child in workers))
+            await self._end(writer)
+            await asyncio.gather(*watches)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _unless_stopped(self, *waits: Coroutine[Any, Any, Any]) -> None:
+        everything = asyncio.gather(*waits)
+        stop = asyncio.create_task(self._stop.wait())
+        futures: list[asyncio.Future[Any]] = [everything, stop]
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        for one in futures:
+            one.cancel()
+        await asyncio.gather(*futures, return_exceptions=True)
+
+    async def _keep(self, child: _Child) -> None:
+        """Fills the role until the server stops, ever more slowly while it fails."""
+        backoff_s = _FIRST_BACKOFF_S
+        while not self._stop.is_set():
+            began_s = time.monotonic()
+            code = await self._run_once(child)
+            if self._stop.is_set():
+                return
+            if not child.ready.is_set():
+                self._failure = DisruptError(
+                    f"The {child.role} did not start (exit code {code}); the log says why."
+                )
+                self._stop.set()
+                return
+            if time.monotonic() - began_s > _STEADY_AFTER_S:
+                backoff_s = _FIRST_BACKOFF_S
+            _log.error("process_died", died=child.role, code=code, restart_in_s=backoff_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), backoff_s)
+            backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
+
+    async def _run_once(self, child: _Child) -> int:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "disrupt.server", child.role, str(os.getpid())),
+            self._config.model_dump_json(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | _ENVIRONMENT,
+            pass_fds=[self._lock],  # held until the last process is gone
+        )
+        child.process = process
+        if process.stdout and (await process.stdout.readline()).decode().strip() == READY:
+            child.ready.set()
+        return await process.wait()
+
+    async def _end(self, child: _Child) -> None:
+        process = child.process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), self._config.drain_grace_s + _KILL_MARGIN_S)
+        except TimeoutError:
+            _log.error("process_killed", role_killed=child.role)
+            process.kill()
+            await process.wait()

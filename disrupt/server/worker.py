@@ -1,0 +1,103 @@
+"""A worker: answers lookups and the feed itself, relays registrations to the writer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from disrupt.errors import ConfigurationError
+from disrupt.registry.contract import RegistryReader
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server import rights
+from disrupt.server.config import Config
+from disrupt.server.directory import DataDirectory
+from disrupt.server.feeding import FeedServicer
+from disrupt.server.following import Following
+from disrupt.server.interceptors import Authentication, Errors
+from disrupt.server.matching import MatchServicer
+from disrupt.server.pool import Pool
+from disrupt.server.relaying import RelayingServicer, writer_channel
+from disrupt.server.serving import until_told_to_stop
+from disrupt.services.tokens import MatchTokens
+from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
+from disrupt.v1.match_pb2_grpc import add_MatchServiceServicer_to_server
+from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_server
+
+_MATCH = "disrupt.v1.MatchService"
+_OVERALL = ""
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def run(config: Config) -> None:
+    """Serves until SIGTERM."""
+    directory = DataDirectory(config.data_dir)
+    with SqlRegistry.open_reader(directory.registry) as reader:
+        await _serve(config, directory, reader)
+
+
+async def _serve(config: Config, directory: DataDirectory, reader: RegistryReader) -> None:
+    rights.check(rights.SERVICES)
+    following = Following(reader, directory, config.follow_interval_s)
+    states = health.aio.HealthServicer()
+    server = aio.server(
+        interceptors=[Authentication(following.authenticate), Errors(config.max_call_s)],
+        options=_options(config),
+        maximum_concurrent_rpcs=config.max_concurrent_calls,
+    )
+    hashing = Pool("hash", threads=config.hashing_threads, queued=config.hashing_queue)
+    tokens = MatchTokens(directory.secrets().match_tokens)
+    channel = writer_channel(directory.socket_address, config.max_message_bytes)
+    add_MatchServiceServicer_to_server(MatchServicer(config, following, tokens, hashing), server)
+    add_RegistrationServiceServicer_to_server(RelayingServicer(config, channel, hashing), server)
+    add_FeedServiceServicer_to_server(FeedServicer(reader, following), server)
+    health_pb2_grpc.add_HealthServicer_to_server(states, server)
+    names = [service.full_name for service in rights.SERVICES]
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+    _listen(server, config)
+
+    async def announce() -> None:
+        lookups = _NOT_SERVING if not following.live.serving else _SERVING
+        for name in (_OVERALL, *names):
+            await states.set(name, lookups if name in {_OVERALL, _MATCH} else _SERVING)
+
+    # lookups begin once the index is level, so that nothing withdrawn matches
+    await asyncio.to_thread(following.look)
+    await announce()
+    follow = asyncio.create_task(following.run(announce))
+    try:
+        await until_told_to_stop(server, config.drain_grace_s, states.enter_graceful_shutdown)
+    finally:
+        follow.cancel()
+        await channel.close()
+
+
+def _options(config: Config) -> list[tuple[str, int]]:
+    age_ms = round(config.connection_max_age_s * 1000)
+    return [
+        ("grpc.so_reuseport", 1),
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_connection_age_ms", age_ms),
+        ("grpc.max_connection_age_grace_ms", round(config.max_call_s * 1000)),
+    ]
+
+
+def _listen(server: aio.Server, config: Config) -> None:
+    try:
+        if config.tls_cert is None or config.tls_key is None:
+            server.add_insecure_port(config.listen)
+            return
+        pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
+        server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair]))
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"Cannot listen on {config.listen}: check listen, tls_cert and tls_key ({error})."
+        ) from error

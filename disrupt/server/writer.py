@@ -1,0 +1,152 @@
+"""The writer: alone opens the registry for writing, and serves the workers on a Unix socket."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from grpc import aio
+
+from disrupt.admin.v1 import admin_pb2, admin_pb2_grpc
+from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server.administration import InRegistry, today
+from disrupt.server.config import Config
+from disrupt.server.directory import DataDirectory
+from disrupt.server.interceptors import Context, Errors
+from disrupt.server.pool import Pool
+from disrupt.server.relaying import CALLER_KEY
+from disrupt.server.serving import until_told_to_stop
+from disrupt.services.pins import Pins
+from disrupt.services.registration import Registrar, RegistrationLimits
+from disrupt.services.throttle import Throttle
+from disrupt.v1 import registration_pb2, registration_pb2_grpc
+from disrupt.wire import registration as wire
+
+_THREADS = 4
+_QUEUED = 256
+
+
+class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
+    """The calls of RegistrationService that workers relay."""
+
+    def __init__(self, registrar: Registrar, pool: Pool) -> None:
+        self._registrar = registrar
+        self._pool = pool
+
+    async def RegisterHashes(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.RegisterHashesRequest, context: Context
+    ) -> registration_pb2.RegisterHashesResponse:
+        """Registers media items."""
+        asked = wire.registration(request)
+        receipt = await self._run(self._registrar.register, context, asked, day=today())
+        return registration_pb2.RegisterHashesResponse(receipt=wire.receipt(receipt))
+
+    async def GetCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.GetCaseRequest, context: Context
+    ) -> registration_pb2.GetCaseResponse:
+        """Shows a case."""
+        access = wire.access(request.access)
+        case = await self._run(self._registrar.show, context, access)
+        return registration_pb2.GetCaseResponse(case=wire.case(case))
+
+    async def WithdrawItems(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.WithdrawItemsRequest, context: Context
+    ) -> registration_pb2.WithdrawItemsResponse:
+        """Withdraws some items of a case."""
+        access, item_ids = wire.access(request.access), wire.item_ids(request)
+        case, cursor = await self._run(
+            self._registrar.withdraw, context, access, item_ids, day=today()
+        )
+        return registration_pb2.WithdrawItemsResponse(case=wire.case(case), cursor=cursor.to_text())
+
+    async def WithdrawCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.WithdrawCaseRequest, context: Context
+    ) -> registration_pb2.WithdrawCaseResponse:
+        """Withdraws a whole case."""
+        access = wire.access(request.access)
+        case, cursor = await self._run(self._registrar.withdraw, context, access, None, day=today())
+        return registration_pb2.WithdrawCaseResponse(case=wire.case(case), cursor=cursor.to_text())
+
+    async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
+        """Relayed as RegisterHashes: pictures do not come here."""
+        raise NotImplementedError
+
+    async def RegisterVideo(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
+        """Relayed as RegisterHashes: videos do not come here."""
+        raise NotImplementedError
+
+    async def _run(
+        self, use_case: Callable[..., Any], context: Context, *args: object, **kwargs: object
+    ) -> Any:  # noqa: ANN401 what the use case returns
+        pairs: Any = context.invocation_metadata() or ()
+        caller = next((value for name, value in pairs if name == CALLER_KEY), "")
+        job = partial(use_case, *args, caller=caller, now_s=time.monotonic(), **kwargs)
+        return await self._pool.run(job)
+
+
+class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
+    """See proto/disrupt/admin/v1/admin.proto."""
+
+    def __init__(self, registry: InRegistry, pool: Pool) -> None:
+        self._registry = registry
+        self._pool = pool
+
+    async def CreateKey(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.CreateKeyRequest, _context: Context
+    ) -> admin_pb2.CreateKeyResponse:
+        """Makes a key."""
+        return await self._pool.run(self._registry.create, request)
+
+    async def ListKeys(  # noqa: N802 gRPC's name
+        self, _request: admin_pb2.ListKeysRequest, _context: Context
+    ) -> admin_pb2.ListKeysResponse:
+        """Lists keys."""
+        return await self._pool.run(self._registry.list)
+
+    async def RevokeKey(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.RevokeKeyRequest, _context: Context
+    ) -> admin_pb2.RevokeKeyResponse:
+        """Revokes a key."""
+        return await self._pool.run(self._registry.revoke, request)
+
+
+async def run(config: Config) -> None:
+    """Serves until SIGTERM."""
+    directory = DataDirectory(config.data_dir)
+    with SqlRegistry.open_writer(directory.registry) as registry:
+        await _serve(config, directory, registry)
+
+
+async def _serve(config: Config, directory: DataDirectory, registry: RegistryWriter) -> None:
+    pepper = directory.secrets().pepper
+    limits = RegistrationLimits(
+        items_per_registration=config.max_items_per_registration,
+        hashes_per_item=config.max_hashes_per_item,
+        items_per_case=config.max_items_per_case,
+    )
+    registrar = Registrar(registry, Pins(pepper), Throttle(), pepper, limits)
+    pool = Pool("writer", threads=_THREADS, queued=_QUEUED)
+    server = aio.server(
+        interceptors=[Errors(config.max_call_s)],
+        options=[("grpc.max_receive_message_length", config.max_message_bytes)],
+    )
+    registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
+        RegistrationServicer(registrar, pool), server
+    )
+    admin_pb2_grpc.add_AdminServiceServicer_to_server(
+        AdminServicer(InRegistry(registry), pool), server
+    )
+    directory.socket.unlink(missing_ok=True)  # what a killed writer left
+    mask = os.umask(0o177)  # the socket is for this user alone
+    server.add_insecure_port(directory.socket_address)
+    os.umask(mask)
+    await until_told_to_stop(server, config.drain_grace_s, _nothing)
+    directory.socket.unlink(missing_ok=True)
+
+
+async def _nothing() -> None:
+    """No health to tell: the supervisor watches the process."""
