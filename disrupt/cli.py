@@ -16,6 +16,10 @@ _COMMANDS = {
     "status": "disrupt.submission.commands:status",
     "withdraw": "disrupt.submission.commands:withdraw",
     "match": "disrupt.client.command:match",
+    "serve": "disrupt.server.cli:serve",
+    "keys": "disrupt.server.cli:keys",
+    "health": "disrupt.client.health:health",
+    "doctor": "disrupt.doctor.command:doctor",
 }
 
 _HELP = """Enregistrer des images intimes pour bloquer leur diffusion, et les retrouver.
@@ -25,7 +29,7 @@ Register intimate images so that their sharing is stopped, and look them up.
 \b
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match
-Operators:                               serve, keys
+Operators:                               serve, keys, doctor, health
 """
 
 _EPILOG = """\b

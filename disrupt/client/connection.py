@@ -63,10 +63,11 @@ class Connection:
         return secure(target, self.credentials, options=self.options)
 
 
-def connect(server: str, key: str, tls_ca: bytes | str | Path | None = None) -> Connection:
+def connect(server: str, key: str | None, tls_ca: bytes | str | Path | None = None) -> Connection:
     """Connection to ``server``: ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; port 50051 by default.
 
-    Plaintext on loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
+    ``key`` None is for health checks, which need none. Plaintext on loopback, TLS everywhere else.
+    ``tls_ca`` (PEM bytes, or the path of a PEM file)
     names the authorities to trust instead of the system's, and switches TLS on for loopback too.
     ConfigurationError for what cannot work.
     """
@@ -76,7 +77,7 @@ def connect(server: str, key: str, tls_ca: bytes | str | Path | None = None) -> 
         raise ConfigurationError(
             f"{server!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}."
         )
-    if not _KEY.fullmatch(key):
+    if key is not None and not _KEY.fullmatch(key):
         raise ConfigurationError(
             "The key is empty or has characters that no key has; copy it again, without spaces."
         )
@@ -88,7 +89,7 @@ def connect(server: str, key: str, tls_ca: bytes | str | Path | None = None) -> 
     return Connection(
         server=f"[{host}]:{port}" if found["v6"] else f"{host}:{port}",
         loopback=loopback,
-        metadata=(("authorization", f"Bearer {key}"),),
+        metadata=(("authorization", f"Bearer {key}"),) if key is not None else (),
         credentials=credentials,
     )
 

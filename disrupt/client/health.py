@@ -1,0 +1,125 @@
+"""``disrupt health``: does a server answer? For health checks of containers and load balancers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import grpc
+from cryptography import x509
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+from disrupt.client.connection import DEFAULT_PORT, connect
+from disrupt.client.failures import failure
+from disrupt.errors import ConfigurationError, UnavailableError
+
+_HELP = """Ask a server whether it serves, by the standard gRPC health protocol. Needs no key.
+
+On the server's own machine --tls-cert names the certificate that the server shows: it is trusted
+as it is, under whatever name it bears. From elsewhere, --tls-ca names the authorities to trust.
+
+\b
+Examples:
+  disrupt health
+  disrupt health --server match.example.org:50051 --tls-ca ca.pem
+
+\b
+Exit codes:
+  0  it serves
+  1  it does not answer, or says that it does not serve
+  2  the command is used wrongly
+"""
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _own_address() -> str:
+    """This machine, at the port that a server here would listen on."""
+    port = os.environ.get("DISRUPT_LISTEN", "").rpartition(":")[2]
+    return f"127.0.0.1:{port or DEFAULT_PORT}"
+
+
+@click.command("health", help=_HELP)
+@click.option(
+    "--server",
+    envvar="DISRUPT_SERVER",
+    show_envvar=True,
+    default=_own_address,
+    show_default="this machine, at the port of DISRUPT_LISTEN or 50051",
+    help="Server to ask, HOST:PORT.",
+)
+@click.option(
+    "--tls-cert",
+    envvar="DISRUPT_TLS_CERT",
+    show_envvar=True,
+    type=_FILE,
+    help="PEM file of the certificate that the server shows.",
+)
+@click.option("--tls-ca", type=_FILE, help="PEM file of the authorities to trust.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Longest time to wait for the answer, in seconds.",
+)
+def health(server: str, tls_cert: Path | None, tls_ca: Path | None, timeout_s: float) -> None:
+    """See ``_HELP``."""
+    check_health(server, tls_ca=tls_ca, tls_cert=tls_cert, timeout_s=timeout_s)
+    click.echo("serving")
+
+
+def check_health(
+    server: str,
+    *,
+    tls_ca: Path | None = None,
+    tls_cert: Path | None = None,
+    timeout_s: float = 5.0,
+) -> None:
+    """Returns if the server serves; raises a class of disrupt.errors otherwise.
+
+    ``tls_cert`` is the server's own certificate, trusted under whatever name it bears; else
+    ``tls_ca`` are authorities to trust, as in ``connect``.
+    """
+    connection = connect(server, None, tls_cert or tls_ca)
+    options: list[tuple[str, int | str]] = [*connection.options]
+    if tls_cert:
+        options.append(("grpc.ssl_target_name_override", _name(tls_cert)))
+    target = f"dns:///{connection.server}"
+    channel = (
+        grpc.secure_channel(target, connection.credentials, options)
+        if connection.credentials
+        else grpc.insecure_channel(target, options)
+    )
+    with channel:
+        try:
+            answer = channel.unary_unary(
+                "/grpc.health.v1.Health/Check",
+                request_serializer=HealthCheckRequest.SerializeToString,
+                response_deserializer=HealthCheckResponse.FromString,
+            )(HealthCheckRequest(), timeout=timeout_s)
+        except grpc.RpcError as error:
+            raise failure(error, connection.server) from None
+    if answer.status != HealthCheckResponse.SERVING:
+        status = HealthCheckResponse.ServingStatus.Name(answer.status)
+        raise UnavailableError(f"The server at {connection.server} answers {status}.")
+
+
+def _name(tls_cert: Path) -> str:
+    """A name that a certificate is for."""
+    try:
+        leaf = x509.load_pem_x509_certificates(tls_cert.read_bytes())[0]
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound) as error:
+        raise ConfigurationError(
+            f"{tls_cert} is no certificate in PEM with a subjectAltName."
+        ) from error
+    found = [
+        *names.get_values_for_type(x509.DNSName),
+        *map(str, names.get_values_for_type(x509.IPAddress)),
+    ]
+    if not found:
+        raise ConfigurationError(f"{tls_cert} names no host in its subjectAltName.")
+    return found[0].replace("*", "wildcard")

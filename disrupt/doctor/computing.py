@@ -1,0 +1,68 @@
+"""Known answers: hashing and searching on this machine, with these libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pdqhash
+
+from disrupt.doctor.findings import Check, Finding, fail, ok
+from disrupt.hashing import check_known_answers
+from disrupt.hashing.pdq import hash_luma
+from disrupt.index import known_answers
+
+_INSTALL = "Install the locked versions: requirements/runtime.txt."
+
+
+def checks() -> tuple[Check, ...]:
+    """All of them."""
+    return (
+        Check("hashes", _hashes, _INSTALL),
+        Check("pdq", _pdq, _INSTALL),
+        Check("faiss", _faiss, _INSTALL),
+        Check("kernels", _kernels, f"{_INSTALL} Delete the directory NUMBA_CACHE_DIR, if set."),
+    )
+
+
+def _hashes() -> Iterator[Finding]:
+    check_known_answers()
+    yield ok("hashes", "A known picture gets its known hashes, through every decoder and profile.")
+
+
+def _pdq() -> Iterator[Finding]:
+    """Smooth pictures, of which rounding decides no bit."""
+    y, x = np.mgrid[0:240, 0:320].astype(np.float64)
+    for turn in (0.3, 0.7, 1.1):
+        waves = np.sin(x * turn / 11 + y / 17) + np.cos(y * turn / 7 - x / 23) + x * y / 40_000
+        luma = np.interp(waves, (waves.min(), waves.max()), (0, 255)).astype(np.uint8)
+        bits, quality = pdqhash.compute(np.dstack([luma] * 3))
+        own = hash_luma(luma)
+        # the package counts bits from the other end than the published hex does
+        reference = np.packbits(bits)
+        distance_bits = int(np.bitwise_count(own.hashes ^ reference).sum())
+        if distance_bits or int(own.qualities) != quality:
+            yield fail(
+                "pdq",
+                f"Hashes are {distance_bits} bits from those of the reference implementation.",
+                _INSTALL,
+            )
+            return
+    yield ok("pdq", "Hashes equal those of the reference implementation, pdqhash.")
+
+
+def _faiss() -> Iterator[Finding]:
+    known_answers.check_flat_search()
+    yield ok(
+        "faiss",
+        f"FAISS {known_answers.FAISS_VERSION} finds what a comparison with every hash does.",
+    )
+
+
+def _kernels() -> Iterator[Finding]:
+    known_answers.check_table_search()
+    yield ok(
+        "kernels",
+        f"The search compiled by numba {known_answers.NUMBA_VERSION} finds what a comparison with"
+        " every hash does.",
+    )

@@ -1,0 +1,165 @@
+"""The data directory: permissions, secrets, registry, index."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from disrupt.doctor.findings import Check, Finding, fail, ok, warn
+from disrupt.index import generations
+from disrupt.registry import journal
+from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integrity_problems
+from disrupt.registry.sql import SqlRegistry
+
+_RESTORE = "Stop the server and restore from a backup: docs/operations.md."
+_SECRET = re.compile(r"[0-9a-f]{64}")
+
+
+def checks(data_dir: Path) -> tuple[Check, ...]:
+    """All of them."""
+    return (
+        Check("permissions", lambda: permissions(data_dir), "Run this as the server's own user."),
+        Check("secrets", lambda: secrets(data_dir), _RESTORE),
+        Check("registry", lambda: registry(data_dir), _RESTORE),
+        Check("removals", lambda: removals(data_dir), _RESTORE),
+        Check("index", lambda: index(data_dir), "Run `disrupt-index rebuild`."),
+    )
+
+
+def sqlite() -> Iterator[Finding]:
+    """The version of SQLite, against its WAL-reset bug."""
+    if has_wal_reset_bug():
+        yield warn(
+            "sqlite",
+            f"SQLite {SQLITE_VERSION} may corrupt a database that several connections write to"
+            " (3.7.0 to 3.51.2 do). Disrupt has one writing connection, so it is not concerned.",
+            "Never write to registry.db by other means while a server runs; update SQLite with"
+            " the system.",
+        )
+    else:
+        yield ok("sqlite", f"SQLite {SQLITE_VERSION}.")
+
+
+def permissions(data_dir: Path) -> Iterator[Finding]:
+    """Only the server's user may see what is inside."""
+    advice = f"chmod -R u+rwX,go= {data_dir}, as the server's own user."
+    open_to_others, foreign = [], []
+    for path in (data_dir, *sorted(data_dir.rglob("*"))):
+        try:
+            status = path.lstat()
+        except FileNotFoundError:  # the server removed it meanwhile
+            continue
+        name = "." if path == data_dir else str(path.relative_to(data_dir))
+        if status.st_uid != os.geteuid():
+            foreign.append(name)
+        # within a closed directory nobody gets at the rest
+        if path in (data_dir, data_dir / "secrets.json") and stat.S_IMODE(status.st_mode) & 0o077:
+            open_to_others.append(name)
+    if "secrets.json" in open_to_others:
+        yield fail("permissions", "Other users may read secrets.json.", advice)
+    elif open_to_others:
+        yield warn("permissions", "Other users may look into the data directory.", advice)
+    elif foreign:
+        yield warn(
+            "permissions",
+            f"{len(foreign)} files belong to another user, as {foreign[0]} does.",
+            "Run this as the server's own user; give it the files with chown where that is not"
+            " the reason.",
+        )
+    else:
+        yield ok("permissions", "Only this user may look into the data directory.")
+
+
+def secrets(data_dir: Path) -> Iterator[Finding]:
+    """The pepper and the key of the match ids are there, and whole."""
+    path = data_dir / "secrets.json"
+    if not path.exists():
+        if _has_cases(data_dir):
+            yield fail(
+                "secrets",
+                "secrets.json is missing, and there are registrations: without its pepper no PIN"
+                " opens its case, and nobody can see or withdraw it.",
+                "Restore secrets.json from a backup before the server starts, which would make"
+                " a new one.",
+            )
+        else:
+            yield ok("secrets", "There are none yet; the first start makes them.")
+        return
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        whole = len(values) > 0 and all(_SECRET.fullmatch(value) for value in values.values())
+    except (ValueError, AttributeError, TypeError):
+        whole = False
+    if whole:
+        yield ok("secrets", "secrets.json is there, and whole.")
+    else:
+        yield fail("secrets", "secrets.json is damaged.", "Restore secrets.json from a backup.")
+
+
+def registry(data_dir: Path) -> Iterator[Finding]:
+    """The registry opens, and SQLite finds nothing wrong with it."""
+    path = data_dir / "registry.db"
+    if not path.exists():
+        yield ok("registry", "There is none yet; the first start makes it.")
+        return
+    with SqlRegistry.open_reader(path) as reader:
+        head = reader.head()
+    problems = integrity_problems(path)
+    if problems:
+        yield fail("registry", f"SQLite finds damage in registry.db: {problems[0]}", _RESTORE)
+    else:
+        yield ok("registry", f"registry.db is whole, at change {head.sequence}.")
+
+
+def removals(data_dir: Path) -> Iterator[Finding]:
+    """The journal says of every item withdrawn that it was, should an older registry come back."""
+    contents = journal.read(data_dir / journal.NAME)
+    if contents is None:
+        if _has_cases(data_dir):
+            yield warn(
+                "removals",
+                f"{journal.NAME} is missing: a backup restored now would bring back what was"
+                " withdrawn.",
+                "Start the server before anything is restored: it writes the journal from the"
+                " registry.",
+            )
+        else:
+            yield ok("removals", "There is no journal yet; the first start makes it.")
+    elif contents.damaged_records:
+        yield fail(
+            "removals",
+            f"{contents.damaged_records} records of {journal.NAME} are damaged: a restored backup"
+            " could bring back what they named.",
+            "Start the server, which mends the journal from the registry; then check the disk.",
+        )
+    else:
+        yield ok("removals", f"{journal.NAME} names {len(contents.removed)} items.")
+
+
+def index(data_dir: Path) -> Iterator[Finding]:
+    """The served generation of the index is whole and belongs to this registry."""
+    index_dir, path = data_dir / "index", data_dir / "registry.db"
+    if not path.exists():
+        yield ok("index", "There is none yet; the first start makes it.")
+        return
+    with SqlRegistry.open_reader(path) as reader:
+        head = reader.head()
+    number = generations.current(index_dir)
+    opened = generations.open_generation(index_dir, number, head)
+    yield ok(
+        "index",
+        f"Generation {number} is whole: {opened.manifest.hashes} hashes, at change"
+        f" {opened.cursor.sequence} of {head.sequence}.",
+    )
+
+
+def _has_cases(data_dir: Path) -> bool:
+    path = data_dir / "registry.db"
+    if not path.exists():
+        return False
+    with SqlRegistry.open_reader(path) as reader:
+        return reader.head().sequence > 0

@@ -1,0 +1,74 @@
+"""Known-answer check: does this build of FAISS, and of numba's kernels, find what it must?"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.errors import DisruptError
+from disrupt.index.flat import FlatIndex, Neighbours
+from disrupt.index.multi_index import MultiIndex, Tables
+
+FAISS_VERSION = version("faiss-cpu")
+NUMBA_VERSION = version("numba")
+
+_CODES = 4096
+_FLAT_DISTANCE_BITS = 31
+_TABLES_DISTANCE_BITS = 15
+"""At these sizes, lookups within so few bits go through the tables, and not to FAISS."""
+
+
+def check_flat_search() -> None:
+    """Compares FAISS's exact search with brute force; DisruptError if they differ. Some ms."""
+    codes, queries = _examples(_FLAT_DISTANCE_BITS)
+    found = FlatIndex.of(codes).search(queries, _FLAT_DISTANCE_BITS)
+    _compare("FAISS", codes, queries, _FLAT_DISTANCE_BITS, found)
+
+
+def check_table_search() -> None:
+    """Compares the compiled search with brute force; DisruptError if they differ.
+
+    Compiles the kernels, or loads them from numba's cache: seconds, or some ms.
+    """
+    codes, queries = _examples(_TABLES_DISTANCE_BITS)
+    index = MultiIndex(FlatIndex.of(codes), codes, Tables.of(codes))
+    if index.plan(_TABLES_DISTANCE_BITS).engine != "multi_index":
+        raise DisruptError("The compiled search was not tried: its cost estimate has changed.")
+    found = index.search(queries, _TABLES_DISTANCE_BITS)
+    _compare("the compiled search", codes, queries, _TABLES_DISTANCE_BITS, found)
+
+
+def _examples(max_distance_bits: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Codes, and copies of some at ``max_distance_bits`` - 1, + 0 and + 1."""
+    codes = np.random.default_rng(1).integers(0, 256, (_CODES, HASH_BYTES), np.uint8)
+    queries = codes[:30].copy()
+    for place, query in enumerate(queries):
+        bits = np.unpackbits(query)
+        bits[place : place + max_distance_bits - 1 + place % 3] ^= 1
+        query[:] = np.packbits(bits)
+    return codes, queries
+
+
+def _compare(
+    what: str,
+    codes: NDArray[np.uint8],
+    queries: NDArray[np.uint8],
+    max_distance_bits: int,
+    found: Neighbours,
+) -> None:
+    distances = np.bitwise_count(queries[:, None] ^ codes[None]).sum(axis=-1, dtype=np.uint16)
+    expected = {
+        (query, entry, distances[query, entry])
+        for query, entry in np.argwhere(distances <= max_distance_bits).tolist()
+    }
+    answered = list(
+        zip(found.query.tolist(), found.entry.tolist(), found.distance.tolist(), strict=True)
+    )
+    if len(answered) != len(expected) or set(answered) != expected:
+        raise DisruptError(
+            f"On this machine {what} answers otherwise than a comparison with every hash does:"
+            f" {len(answered)} neighbours instead of {len(expected)}."
+        )

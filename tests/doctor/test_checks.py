@@ -1,0 +1,265 @@
+"""Each check finds the trouble that it is there for, and none where there is none."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import socket
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from disrupt.core.changes import Cursor
+from disrupt.doctor import computing, data, disk, machine, network
+from disrupt.doctor.findings import Finding, Verdict, findings
+from disrupt.hashing.pdq import hash_luma
+from disrupt.index import generations
+from disrupt.index.flat import FlatIndex
+from disrupt.index.multi_index import MultiIndex
+from disrupt.registry import journal
+from disrupt.registry.integrity import has_wal_reset_bug
+from disrupt.registry.sql import SqlRegistry
+from tests.doctor.certificates import Pair, pair
+from tests.registry.examples import registration
+
+MIB = 2**20
+
+
+def one(found: Iterable[Finding]) -> Finding:
+    (finding,) = found
+    assert bool(finding.advice) == (finding.verdict != Verdict.OK)
+    return finding
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data directory as a server leaves it, with one registration."""
+    path = tmp_path / "data"
+    path.mkdir(mode=0o700)
+    with SqlRegistry.open_writer(path / "registry.db") as writer:
+        writer.register(registration(random.Random(1)), day="2026-11-25")
+        head = writer.head()
+    generations.create_first(path / "index", head.epoch)
+    secrets = path / "secrets.json"
+    secrets.write_text(json.dumps({"pepper": "ab" * 32, "match_tokens": "cd" * 32}))
+    secrets.chmod(0o600)
+    return path
+
+
+def verdicts(data_dir: Path) -> dict[str, Verdict]:
+    return {finding.name: finding.verdict for finding in findings(data.checks(data_dir))}
+
+
+def test_this_machine_hashes_and_searches_rightly() -> None:
+    found = list(findings(computing.checks()))
+    assert [finding.name for finding in found] == ["hashes", "pdq", "faiss", "kernels"]
+    assert {finding.verdict for finding in found} == {Verdict.OK}, found
+
+
+def test_a_build_that_hashes_otherwise_than_the_reference_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = hash_luma
+    monkeypatch.setattr(computing, "hash_luma", lambda luma: right(luma[:, ::-1]))
+    found = {finding.name: finding.verdict for finding in findings(computing.checks())}
+    assert found["pdq"] == Verdict.FAIL
+
+
+def test_a_search_that_loses_one_neighbour_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    for searched, name in (
+        (FlatIndex, "faiss"),
+        (MultiIndex, "kernels"),
+    ):
+        right = searched.search
+
+        def search(*arguments, right=right):  # type: ignore[no-untyped-def]
+            found = right(*arguments)
+            return type(found)(found.query[1:], found.entry[1:], found.distance[1:])
+
+        with monkeypatch.context() as patched:
+            patched.setattr(searched, "search", search)
+            found = {finding.name: finding.verdict for finding in findings(computing.checks())}
+        assert found[name] == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("version", "affected"),
+    [("3.6.23", False), ("3.7.0", True), ("3.46.1", True), ("3.51.2", True), ("3.51.3", False)],
+)
+def test_versions_of_sqlite_with_the_wal_reset_bug_are_known(version: str, affected: bool) -> None:  # noqa: FBT001
+    assert has_wal_reset_bug(version) == affected
+
+
+def test_a_sound_data_directory_is_found_sound(data_dir: Path) -> None:
+    assert set(verdicts(data_dir).values()) == {Verdict.OK}
+
+
+def test_a_data_directory_without_anything_yet_is_no_trouble(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    assert set(verdicts(tmp_path).values()) == {Verdict.OK}
+
+
+def test_secrets_that_others_may_read_fail(data_dir: Path) -> None:
+    (data_dir / "secrets.json").chmod(0o640)
+    assert verdicts(data_dir)["permissions"] == Verdict.FAIL
+
+
+def test_a_directory_that_others_may_enter_warns(data_dir: Path) -> None:
+    data_dir.chmod(0o755)
+    assert verdicts(data_dir)["permissions"] == Verdict.WARN
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"pepper": "ab"}', '{"pepper": 7}'])
+def test_a_lost_or_damaged_pepper_fails(data_dir: Path, content: str | None) -> None:
+    path = data_dir / "secrets.json"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    finding = next(one for one in findings(data.checks(data_dir)) if one.name == "secrets")
+    assert finding.verdict == Verdict.FAIL
+    assert "backup" in finding.advice
+
+
+def test_a_damaged_registry_fails(data_dir: Path) -> None:
+    path = data_dir / "registry.db"
+    with path.open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(b"\xff" * 4096)
+    assert verdicts(data_dir)["registry"] == Verdict.FAIL
+    path.write_bytes(b"no database" * 1000)
+    assert verdicts(data_dir)["registry"] == Verdict.FAIL
+
+
+def test_a_damaged_snapshot_fails_by_name(data_dir: Path) -> None:
+    codes = data_dir / "index" / "00000001" / "codes.faiss"
+    codes.write_bytes(codes.read_bytes()[:-1] + b"\xff")
+    finding = next(one for one in findings(data.checks(data_dir)) if one.name == "index")
+    assert finding.verdict == Verdict.FAIL
+    assert "codes.faiss" in finding.meaning
+    assert "rebuild" in finding.advice
+
+
+def test_a_snapshot_of_another_registry_fails(data_dir: Path) -> None:
+    generations.publish(data_dir / "index", (), Cursor(bytes(16), 0))
+    assert verdicts(data_dir)["index"] == Verdict.FAIL
+
+
+def test_a_missing_journal_of_removals_warns_and_a_damaged_one_fails(data_dir: Path) -> None:
+    (data_dir / journal.NAME).unlink()
+    assert verdicts(data_dir)["removals"] == Verdict.WARN
+    removed = [journal.Removed(number, bytes([number]) * 16) for number in (1, 2)]
+    journal.write(data_dir / journal.NAME, removed)
+    assert verdicts(data_dir)["removals"] == Verdict.OK
+    with (data_dir / journal.NAME).open("r+b") as file:
+        file.seek(40)
+        file.write(b"\xff")
+    assert verdicts(data_dir)["removals"] == Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [("ext4", Verdict.OK), ("tmpfs", Verdict.WARN), ("nfs4", Verdict.FAIL), ("cifs", Verdict.FAIL)],
+)
+def test_data_on_a_network_or_in_memory_is_named(
+    tmp_path: Path, kind: str, verdict: Verdict
+) -> None:
+    mounts = (
+        "1 0 8:1 / / rw - ext4 /dev/a rw\n"
+        f"2 1 0:9 / {tmp_path} rw,relatime shared:1 - {kind} somewhere rw\n"
+        f"3 1 0:9 / {tmp_path}-other rw - ext4 /dev/b rw"
+    )
+    assert one(disk.file_system(tmp_path / "data", mounts)).verdict == verdict
+
+
+def test_a_disk_that_can_be_written_is_found_so_and_left_clean(tmp_path: Path) -> None:
+    assert one(disk.sync(tmp_path)).verdict in (Verdict.OK, Verdict.WARN)
+    assert not list(tmp_path.iterdir())
+    assert one(disk.free_space(tmp_path)).verdict in (Verdict.OK, Verdict.WARN)
+
+
+def test_a_disk_that_refuses_to_write_fails(data_dir: Path) -> None:
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, was[1]))
+    try:
+        found = {finding.name: finding for finding in findings(disk.checks(data_dir))}
+        assert one(machine.files()).verdict == Verdict.WARN
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, was)
+    assert found["fsync"].verdict == Verdict.FAIL
+
+
+def test_a_clock_that_is_wrong_or_was_set_back_is_noticed(data_dir: Path) -> None:
+    assert one(machine.clock(data_dir)).verdict == Verdict.OK
+    assert one(machine.clock(data_dir, now_s=0.0)).verdict == Verdict.FAIL
+    assert one(machine.clock(data_dir, now_s=time.time() - 3600)).verdict == Verdict.WARN
+
+
+def test_too_little_memory_for_the_index_is_noticed() -> None:
+    assert one(machine.memory(100 * MIB, available_bytes=800 * MIB)).verdict == Verdict.OK
+    assert one(machine.memory(100 * MIB, available_bytes=600 * MIB)).verdict == Verdict.WARN
+
+
+def test_core_dumps_are_noticed() -> None:
+    was = resource.getrlimit(resource.RLIMIT_CORE)
+    if was[1] == 0:
+        pytest.skip("core dumps cannot be switched on here")
+    try:
+        for limit, verdict in ((0, Verdict.OK), (1, Verdict.WARN)):
+            resource.setrlimit(resource.RLIMIT_CORE, (limit, was[1]))
+            assert one(machine.core_dumps()).verdict == verdict
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, was)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return pair(tmp_path_factory.mktemp("tls"), "match.example.org")
+
+
+def _days(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict"),
+    [(0, Verdict.OK), (60, Verdict.OK), (80, Verdict.WARN), (91, Verdict.FAIL), (-2, Verdict.FAIL)],
+)
+def test_a_certificate_is_judged_by_its_days(tls: Pair, days: int, verdict: Verdict) -> None:
+    given = network.Tls(tls.certificate, tls.key)
+    finding = one(network.certificate(given, _days(days)))
+    assert finding.verdict == verdict
+    assert verdict == Verdict.FAIL or "match.example.org" in finding.meaning
+
+
+def test_a_certificate_with_the_key_of_another_fails(tls: Pair, tmp_path: Path) -> None:
+    other = pair(tmp_path, "other.example.org")
+    finding = one(network.certificate(network.Tls(tls.certificate, other.key), _days(0)))
+    assert finding.verdict == Verdict.FAIL
+    swapped = network.Tls(tls.key, tls.certificate)
+    assert one(network.certificate(swapped, _days(0))).verdict == Verdict.FAIL
+
+
+def test_a_private_key_that_others_may_read_warns(tmp_path: Path) -> None:
+    made = pair(tmp_path, "match.example.org")
+    made.key.chmod(0o644)
+    found = one(network.certificate(network.Tls(made.certificate, made.key), _days(0)))
+    assert found.verdict == Verdict.WARN
+
+
+def test_an_address_in_the_open_needs_tls(tls: Pair) -> None:
+    given = network.Tls(tls.certificate, tls.key)
+    assert one(network.address("0.0.0.0:0", None)).verdict == Verdict.FAIL
+    assert one(network.address("0.0.0.0:0", given)).verdict == Verdict.OK
+    assert one(network.address("127.0.0.1:0", None)).verdict == Verdict.OK
+    assert one(network.address("nonsense", None)).verdict == Verdict.FAIL
+
+
+def test_a_port_that_is_taken_is_noticed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        here = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert one(network.address(here, None)).verdict == Verdict.WARN
