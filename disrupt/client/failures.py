@@ -23,8 +23,7 @@ from disrupt.errors import (
     UnimplementedError,
     Violation,
 )
-
-_DETAILS_KEY = "grpc-status-details-bin"
+from disrupt.wire.errors import DETAILS_KEY
 
 
 def failure(error: grpc.RpcError, server: str) -> DisruptError:
@@ -112,7 +111,7 @@ def _new(
 def _details(error: grpc.RpcError) -> list[Any]:
     # the stubs do not know that the pairs can be unpacked
     for key, value in cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ()):
-        if key == _DETAILS_KEY:
+        if key == DETAILS_KEY:
             try:
                 return list(status_pb2.Status.FromString(value).details)
             except DecodeError:

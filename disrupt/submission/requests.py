@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
-from disrupt.core.media import Fingerprint, MediaKind
+from disrupt.core.media import Fingerprint, MediaKind, columns
 from disrupt.errors import InvalidRequestError, Violation
-from disrupt.v1 import registration_pb2, types_pb2
+from disrupt.v1 import registration_pb2
+from disrupt.wire.fields import fingerprints_message
 
 _ITEM_ID_BYTES = 16
 
@@ -36,13 +37,7 @@ def register(
         items=[
             registration_pb2.MediaItem(
                 kind=MediaKind.IMAGE.value,  # type: ignore[arg-type]  # likewise
-                fingerprints=types_pb2.Fingerprints(
-                    hashes=b"".join(one.hash.value for one in fingerprints),
-                    qualities=bytes(one.quality for one in fingerprints),
-                    profiles=[one.profile.value for one in fingerprints],  # type: ignore[misc]
-                    plans=[one.plan for one in fingerprints],
-                    ordinals=[one.ordinal for one in fingerprints],
-                ),
+                fingerprints=fingerprints_message(columns(fingerprints), MediaKind.IMAGE),
             )
             for fingerprints in items
         ],

@@ -44,16 +44,15 @@ def test_every_fingerprint_arrives_in_its_columns(
     assert (got.context.access.case_number, got.context.access.pin) == (case, "12345678")
     assert got.context.age_band == age.value
     for item, expected in zip(got.items, given_items, strict=True):
-        columns = item.fingerprints
-        hashes = np.frombuffer(columns.hashes, np.uint8).reshape(-1, 32)
+        sent_columns, count = item.fingerprints, len(expected)
         rows = [
             Fingerprint(PdqHash(bytes(one)), quality, Profile(profile), plan, ordinal)
             for one, quality, profile, plan, ordinal in zip(
-                hashes,
-                columns.qualities,
-                columns.profiles,
-                columns.plans,
-                columns.ordinals,
+                np.frombuffer(sent_columns.hashes, np.uint8).reshape(-1, 32),
+                sent_columns.qualities,
+                sent_columns.profiles or [Profile.PDQ_512] * count,
+                sent_columns.plans or [0] * count,
+                sent_columns.ordinals or [0] * count,
                 strict=True,
             )
         ]
