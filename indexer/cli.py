@@ -53,7 +53,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.group(cls=_Group)
 @click.version_option(package_name="disrupt")
 def main() -> None:
-    """Build, check and count the index. Safe while a server runs.
+    """Build, check, count and tidy the index. Safe while a server runs.
 
     Exit codes: 0 fine, 1 failed or differences found, 2 wrong usage.
     """
@@ -143,6 +143,55 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
     }
     for name, value in rows.items():
         click.echo(f"{name:<20}{value}")
+
+
+@main.command(name="rollback")
+@_options
+def rollback_command(data_dir: Path, *, as_json: bool) -> None:
+    """Serve the generation before the current one again; running servers take it up.
+
+    What was registered and withdrawn since is applied to it before it answers. The next rebuild
+    goes on from there.
+
+    Example: disrupt-index rollback --data-dir data
+    """
+    from indexer.retention import roll_back
+
+    with _registry(data_dir) as reader:
+        done = roll_back(reader, data_dir / "index")
+    if as_json:
+        _print_json(done)
+        return
+    click.echo(
+        f"Generation {done.generation} is served again, instead of {done.before}: as of change"
+        f" {done.sequence}, and the changes since."
+    )
+
+
+@main.command(name="gc")
+@_options
+@click.option(
+    "--keep",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many generations before the current one to keep.",
+)
+def gc_command(data_dir: Path, *, keep: int, as_json: bool) -> None:
+    """Delete generations that are not served, and what an interrupted rebuild left.
+
+    Example: disrupt-index gc --data-dir data --keep 1
+    """
+    from indexer.retention import collect
+
+    with _registry(data_dir) as reader:
+        freed = collect(reader, data_dir / "index", keep)
+    if as_json:
+        _print_json(freed)
+        return
+    for one in freed.deleted:
+        click.echo(f"Deleted generation {one.generation}, {one.size_bytes} bytes.")
+    click.echo(f"Freed {freed.freed_bytes} bytes. Generation {freed.generation} is served.")
 
 
 def _listed(counts: dict[str, Any]) -> str:

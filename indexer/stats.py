@@ -51,7 +51,7 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
     snapshot = open_generation(index_dir, served, head)
     banks = {bank.number: bank.name for bank in reader.banks()}
     on_disk = tuple(
-        Generation(one, _size_bytes(directory_of(index_dir, one)), one == served)
+        Generation(one, size_bytes(directory_of(index_dir, one)), one == served)
         for one in generations(index_dir)
     )
     return Stats(
@@ -62,7 +62,7 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
         engine=snapshot.manifest.engine.name,
         items=snapshot.manifest.items,
         hashes=snapshot.manifest.hashes,
-        size_bytes=_size_bytes(snapshot.path),
+        size_bytes=size_bytes(snapshot.path),
         items_per_bank=_counts(
             snapshot.items["bank"], lambda bank: banks.get(bank, f"bank {bank}")
         ),
@@ -88,5 +88,6 @@ def _name(kind: type[MediaKind | Profile], value: int) -> str:
     return known.get(value, str(value))
 
 
-def _size_bytes(directory: Path) -> int:
+def size_bytes(directory: Path) -> int:
+    """Size of the files of a generation."""
     return sum(path.stat().st_size for path in directory.iterdir())

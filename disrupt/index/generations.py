@@ -13,7 +13,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -140,6 +140,45 @@ def publish(index_dir: Path, items: Iterable[StoredItem], cursor: Cursor) -> Sna
                 shutil.rmtree(directory_of(index_dir, old))
     _log.info("snapshot_published", generation=generation, hashes=opened.manifest.hashes)
     return opened
+
+
+def roll_back(index_dir: Path, head: Cursor) -> Snapshot:
+    """Names in CURRENT the newest good generation before the one that it names now.
+
+    Running servers take it up, and apply every change after its cursor first: what was withdrawn
+    since stays withdrawn. SnapshotRefusedError if there is none, DataDirectoryError while another
+    process writes here.
+    """
+    with _locked(index_dir), _storage_errors():
+        served = current(index_dir)
+        for generation in generations(index_dir):
+            if generation >= served:
+                continue
+            try:
+                opened = open_generation(index_dir, generation, head)
+            except SnapshotRefusedError as error:
+                _log.warning("snapshot_refused", reason=error.message)
+                continue
+            _point_to(index_dir, generation)
+            _log.info("snapshot_rolled_back", generation=generation)
+            return opened
+    raise SnapshotRefusedError(f"There is no good generation before {served}. {REMEDY}")
+
+
+def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
+    """Deletes generations but for the one in CURRENT, and what a killed writer left.
+
+    Gives those deleted, newest first. DataDirectoryError while another process writes here.
+    """
+    with _locked(index_dir), _storage_errors():
+        served = current(index_dir)
+        gone = tuple(one for one in generations(index_dir) if one in unwanted and one != served)
+        for generation in gone:
+            shutil.rmtree(directory_of(index_dir, generation))
+        if (index_dir / _BUILDING).exists():
+            shutil.rmtree(index_dir / _BUILDING)
+        snapshot.sync(index_dir)
+    return gone
 
 
 def create_first(index_dir: Path, epoch: bytes) -> None:

@@ -109,6 +109,12 @@ class RegistryReader(Protocol):
         CursorExpiredError for a cursor of another epoch or beyond the head.
         """
 
+    def removed_since(self, cursor: Cursor) -> int:
+        """How many items that were there at a cursor were removed since.
+
+        So many does an index as of that cursor still hold. CursorExpiredError as for ``changes``.
+        """
+
     def banks(self) -> tuple[Bank, ...]:
         """All banks, by number."""
 

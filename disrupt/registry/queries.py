@@ -25,12 +25,7 @@ def head(connection: Connection) -> Cursor:
 
 def changes(connection: Connection, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
     """A page of changes, and the cursor of its end."""
-    newest = head(connection)
-    if after.epoch != newest.epoch or not 0 <= after.sequence <= newest.sequence:
-        raise CursorExpiredError(
-            "The registry does not know this cursor: it was restored since. Start over from the"
-            " beginning."
-        )
+    newest = _check_known(connection, after)
     rows = connection.execute(
         select(schema.changes.c.sequence, schema.changes.c.kind.label("change"), schema.items)
         .join_from(schema.changes, schema.items)
@@ -40,6 +35,37 @@ def changes(connection: Connection, after: Cursor, limit: int) -> tuple[Sequence
     )
     page = [_change(row) for row in rows]
     return page, Cursor(newest.epoch, page[-1].sequence) if page else after
+
+
+def removed_since(connection: Connection, cursor: Cursor) -> int:
+    """Number of items added up to a cursor and removed after it."""
+    _check_known(connection, cursor)
+    changes = schema.changes.c
+    # numbers ascend in the feed
+    newest = (
+        select(changes.item)
+        .where(changes.sequence <= cursor.sequence, changes.kind == schema.ChangeKind.ADDITION)
+        .order_by(changes.sequence.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(func.count()).where(
+        changes.sequence > cursor.sequence,
+        changes.kind == schema.ChangeKind.REMOVAL,
+        changes.item <= newest,
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _check_known(connection: Connection, cursor: Cursor) -> Cursor:
+    """The head; CursorExpiredError if the cursor is of another epoch or beyond it."""
+    newest = head(connection)
+    if cursor.epoch != newest.epoch or not 0 <= cursor.sequence <= newest.sequence:
+        raise CursorExpiredError(
+            "The registry does not know this cursor: it was restored since. Start over from the"
+            " beginning."
+        )
+    return newest
 
 
 def _change(row: Row[Any]) -> Change:

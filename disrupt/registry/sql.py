@@ -66,6 +66,11 @@ class SqlRegistry:
         with _transaction(self._reader) as connection:
             return queries.changes(connection, after, limit)
 
+    def removed_since(self, cursor: Cursor) -> int:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.removed_since(connection, cursor)
+
     def banks(self) -> tuple[Bank, ...]:
         """See RegistryReader."""
         with _transaction(self._reader) as connection:

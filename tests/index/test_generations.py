@@ -16,11 +16,13 @@ from disrupt.errors import DataDirectoryError, SnapshotRefusedError, StorageFull
 from disrupt.index.generations import (
     create_first,
     current,
+    delete,
     directory_of,
     generations,
     open_current,
     open_generation,
     publish,
+    roll_back,
 )
 from tests.index.examples import EPOCH, HEAD, published, some_items
 
@@ -217,3 +219,53 @@ def test_only_the_owner_can_enter_the_index(tmp_path: Path) -> None:
     create_first(tmp_path / "index", EPOCH)
     for path in (tmp_path / "index", tmp_path / "index" / "00000001"):
         assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_rolling_back_names_the_newest_good_generation_before_the_served_one(
+    tmp_path: Path,
+) -> None:
+    for count in (1, 2):
+        published(tmp_path, some_items(count), count)
+    assert roll_back(tmp_path, HEAD).generation == 1
+    assert current(tmp_path) == 1
+    assert generations(tmp_path) == [2, 1]
+    with pytest.raises(SnapshotRefusedError, match="no good generation before 1"):
+        roll_back(tmp_path, HEAD)
+    assert current(tmp_path) == 1
+    assert published(tmp_path, some_items(3), 3).generation == 3
+    assert generations(tmp_path) == [3, 1]
+
+
+def test_rolling_back_never_names_a_damaged_or_foreign_generation(tmp_path: Path) -> None:
+    for count in (1, 2):
+        published(tmp_path, some_items(count), count)
+    os.truncate(directory_of(tmp_path, 1) / "items.npy", 10)
+    with pytest.raises(SnapshotRefusedError):
+        roll_back(tmp_path, HEAD)
+    with pytest.raises(SnapshotRefusedError):
+        roll_back(tmp_path, Cursor(bytes(16), 5))
+    assert current(tmp_path) == 2
+
+
+def test_deleting_never_takes_the_served_generation_but_what_a_killed_writer_left(
+    tmp_path: Path,
+) -> None:
+    for count in (1, 2):
+        published(tmp_path, some_items(count), count)
+    (tmp_path / "building").mkdir()
+    (tmp_path / "building" / "codes.faiss").write_bytes(b"half")
+    assert delete(tmp_path, [1, 2, 3]) == (1,)
+    assert {path.name for path in tmp_path.iterdir()} == {"00000002", "CURRENT", "lock"}
+    assert open_current(tmp_path, HEAD).generation == 2
+
+
+def test_neither_rolls_back_nor_deletes_while_another_process_writes(tmp_path: Path) -> None:
+    for count in (1, 2):
+        published(tmp_path, some_items(count), count)
+    descriptor = os.open(tmp_path / "lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    for attempt in (lambda: roll_back(tmp_path, HEAD), lambda: delete(tmp_path, [1])):
+        with pytest.raises(DataDirectoryError, match="Another process"):
+            attempt()
+    os.close(descriptor)
+    assert (current(tmp_path), generations(tmp_path)) == (2, [2, 1])

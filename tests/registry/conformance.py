@@ -337,6 +337,25 @@ class RegistryConformance:
         assert writer.checkpoint()
         assert list(map(plain, all_changes(reader))) == before
 
+    def test_removed_since_counts_what_was_there_and_is_gone(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        first = writer.register(
+            registration(chance, None, new_item(chance), new_item(chance)), day=DAY
+        )
+        between = reader.head()
+        second = writer.register(registration(chance), day=DAY)
+        start, both = Cursor(between.epoch, 0), reader.head()
+        writer.withdraw(second.case_number, None, day=DAY)
+        assert [reader.removed_since(one) for one in (start, between, both)] == [0, 0, 1]
+        writer.withdraw(first.case_number, [first.items[0][0]], day=DAY)
+        writer.withdraw(first.case_number, None, day=DAY)
+        assert [reader.removed_since(one) for one in (start, between, both)] == [0, 2, 3]
+        assert reader.removed_since(reader.head()) == 0
+        for strange in (Cursor(bytes(16), 0), Cursor(both.epoch, reader.head().sequence + 1)):
+            with pytest.raises(CursorExpiredError):
+                reader.removed_since(strange)
+
     # the feed
 
     def test_item_numbers_and_sequences_only_grow(

@@ -1,0 +1,80 @@
+"""Takes what was withdrawn out of the index's files, where it is a tombstone at first."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from disrupt.errors import CursorExpiredError, DataDirectoryError, SnapshotRefusedError
+from disrupt.feed.rebuild import rebuild
+from disrupt.feed.walk import Progress, quiet
+from disrupt.index import manifest as manifests
+from disrupt.index.generations import current, delete, directory_of, generations
+from disrupt.registry.contract import RegistryReader
+
+_TAKE_UP_S = 1.0
+"""Servers look for a new generation several times a second, and need the one that they serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The generation served now, whether it is a new one, and the generations deleted."""
+
+    generation: int
+    rebuilt: bool
+    deleted: tuple[int, ...]
+
+
+def erase(
+    reader: RegistryReader,
+    index_dir: Path,
+    progress: Progress = quiet,
+    *,
+    older_than_s: float = 0.0,
+) -> Erased:
+    """Leaves no generation on disk that holds an item withdrawn before the call.
+
+    Where the served one does, a new one is published, which running servers take up; then all that
+    do are deleted. With ``older_than_s`` only if one of those is as old as that: called often
+    enough, it keeps whatever is withdrawn from staying longer. DataDirectoryError while another
+    process writes the index: then nothing is sure, call again.
+    """
+    holding = [one for one in generations(index_dir) if _holds_removed(reader, index_dir, one)]
+    if not any(_age_s(index_dir, one) >= older_than_s for one in holding):
+        holding = []
+    rebuilt = bool(holding) and _served(index_dir) in (0, *holding)
+    if rebuilt:
+        rebuild(reader, index_dir, progress)
+        time.sleep(_TAKE_UP_S)
+    deleted = delete(index_dir, holding)
+    served = current(index_dir)
+    if served in holding:
+        raise DataDirectoryError("The index was rolled back meanwhile: erase again.")
+    return Erased(served, rebuilt, deleted)
+
+
+def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> bool:
+    """Whether a generation holds what was withdrawn; also if that cannot be told."""
+    try:
+        cursor = manifests.read(directory_of(index_dir, generation)).cursor
+        return reader.removed_since(cursor) > 0
+    except (SnapshotRefusedError, CursorExpiredError):
+        return True
+
+
+def _served(index_dir: Path) -> int:
+    try:
+        return current(index_dir)
+    except SnapshotRefusedError:
+        return 0
+
+
+def _age_s(index_dir: Path, generation: int) -> float:
+    """Time since a generation was written, by the clock; infinite if that is in the future."""
+    try:
+        written_s = (directory_of(index_dir, generation) / manifests.MANIFEST).stat().st_mtime
+    except OSError:
+        return float("inf")
+    age_s = time.time() - written_s
+    return age_s if age_s >= 0 else float("inf")

@@ -1,0 +1,209 @@
+"""What is withdrawn is in no generation after an erasure, and never comes back to lookups."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from disrupt.errors import DataDirectoryError, SnapshotRefusedError
+from disrupt.feed.erasure import erase
+from disrupt.feed.follower import Follower
+from disrupt.feed.rebuild import rebuild
+from disrupt.index.generations import create_first, current, directory_of, generations, roll_back
+from disrupt.index.live import LiveIndex
+from disrupt.registry.contract import NewItem
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from tests.registry.examples import DAY, new_item, registration
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(31)
+
+
+@pytest.fixture
+def index_dir(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def writer(tmp_path: Path, index_dir: Path) -> Iterator[SqlRegistryWriter]:
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+        create_first(index_dir, writer.head().epoch)
+        yield writer
+
+
+def register(writer: SqlRegistryWriter, chance: random.Random) -> tuple[NewItem, str]:
+    item = new_item(chance)
+    return item, writer.register(registration(chance, None, item), day=DAY).case_number
+
+
+def holding(index_dir: Path, item: NewItem) -> list[str]:
+    """Files of the index with a hash or the id of an item."""
+    wanted = [item.item_id, *(row["hash"].tobytes() for row in item.fingerprints)]
+    return [
+        str(path.relative_to(index_dir))
+        for path in sorted(index_dir.rglob("*"))
+        if path.is_file() and any(one in path.read_bytes() for one in wanted)
+    ]
+
+
+def backdate(index_dir: Path, generation: int, age_s: float) -> None:
+    then_s = time.time() - age_s
+    os.utime(directory_of(index_dir, generation) / "manifest.json", (then_s, then_s))
+
+
+def test_no_generation_holds_a_withdrawn_item_afterwards(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    (gone, case), (kept, _) = register(writer, chance), register(writer, chance)
+    rebuild(writer, index_dir)
+    rebuild(writer, index_dir)
+    in_both = holding(index_dir, gone)
+    assert {name.partition("/")[0] for name in in_both} == {"00000002", "00000003"}
+    writer.withdraw(case, None, day=DAY)
+    assert holding(index_dir, gone) == in_both
+    erased = erase(writer, index_dir)
+    assert (erased.generation, erased.rebuilt, erased.deleted) == (4, True, (3,))
+    assert generations(index_dir) == [4]
+    assert holding(index_dir, gone) == []
+    assert holding(index_dir, kept)
+
+
+def test_nothing_to_erase_leaves_everything_as_it_is(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    register(writer, chance)
+    rebuild(writer, index_dir)
+    _, case = register(writer, chance)
+    writer.withdraw(case, None, day=DAY)  # came and went: no generation had it
+    erased = erase(writer, index_dir)
+    assert (erased.generation, erased.rebuilt, erased.deleted) == (2, False, ())
+    assert generations(index_dir) == [2, 1]
+
+
+def test_only_a_previous_generation_that_holds_it_is_deleted_without_a_rebuild(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    gone, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    rebuild(writer, index_dir)
+    assert holding(index_dir, gone)
+    erased = erase(writer, index_dir)
+    assert (erased.generation, erased.rebuilt, erased.deleted) == (3, False, (2,))
+    assert holding(index_dir, gone) == []
+
+
+def test_what_an_interrupted_rebuild_left_goes_too(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    gone, case = register(writer, chance)
+    (index_dir / "building").mkdir()
+    (index_dir / "building" / "items.npy").write_bytes(gone.item_id)
+    writer.withdraw(case, None, day=DAY)
+    erase(writer, index_dir)
+    assert holding(index_dir, gone) == []
+
+
+@pytest.mark.parametrize("harm", ["manifest", "CURRENT"])
+def test_a_generation_of_which_nothing_is_known_is_replaced(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random, harm: str
+) -> None:
+    gone, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    if harm == "manifest":
+        os.truncate(index_dir / "00000002" / "manifest.json", 20)
+    else:
+        (index_dir / "CURRENT").unlink()
+    assert erase(writer, index_dir).generation == 3
+    assert holding(index_dir, gone) == []
+    live = LiveIndex()
+    Follower(writer, live, index_dir).step()
+    assert live.status().generation == 3
+
+
+def test_within_the_time_given_nothing_happens_and_at_its_end_everything(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    gone, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    backdate(index_dir, 2, 3000)
+    erased = erase(writer, index_dir, older_than_s=3600)
+    assert (erased.rebuilt, erased.deleted) == (False, ())
+    backdate(index_dir, 2, 3600)
+    erase(writer, index_dir, older_than_s=3600)
+    assert holding(index_dir, gone) == []
+
+
+def test_an_age_that_the_clock_cannot_tell_counts_as_over(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    gone, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    backdate(index_dir, 2, -86_400)
+    erase(writer, index_dir, older_than_s=3600)
+    assert holding(index_dir, gone) == []
+
+
+def test_an_erasure_beside_another_writer_of_the_index_says_that_it_did_not_happen(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    _, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    descriptor = os.open(index_dir / "lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(DataDirectoryError, match="Another process"):
+        erase(writer, index_dir)
+    os.close(descriptor)
+    assert current(index_dir) == 2
+
+
+def test_a_server_takes_the_new_generation_up_without_a_lookup_refused(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    (_, case), (kept, _) = register(writer, chance), register(writer, chance)
+    rebuild(writer, index_dir)
+    live = LiveIndex()
+    follower = Follower(writer, live, index_dir)
+    follower.step()
+    writer.withdraw(case, None, day=DAY)
+    erase(writer, index_dir)
+    follower.step()
+    assert (live.status().generation, live.status().tombstones) == (3, 0)
+    assert kept.item_id in live.search(kept.fingerprints["hash"], 0).item_id.tobytes()
+
+
+def test_rolled_back_index_replays_later_removals_before_it_serves(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    (gone, case), (kept, _) = register(writer, chance), register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    rebuild(writer, index_dir)
+    running = LiveIndex()
+    follower = Follower(writer, running, index_dir)
+    follower.step()
+    roll_back(index_dir, writer.head())
+    follower.step()
+    started = LiveIndex()
+    Follower(writer, started, index_dir).step()
+    for live in (running, started):
+        assert live.status().generation == 2
+        assert live.find(live.numbers()[0]) is not None
+        assert gone.item_id not in live.search(gone.fingerprints["hash"], 0).item_id.tobytes()
+        assert kept.item_id in live.search(kept.fingerprints["hash"], 0).item_id.tobytes()
+    erase(writer, index_dir)
+    assert holding(index_dir, gone) == []
+    with pytest.raises(SnapshotRefusedError, match="no good generation before"):
+        roll_back(index_dir, writer.head())

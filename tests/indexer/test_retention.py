@@ -1,0 +1,105 @@
+"""The commands rollback and gc."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from disrupt.feed.rebuild import rebuild
+from disrupt.index.generations import current, generations
+from disrupt.registry.sql import SqlRegistryWriter
+from indexer.cli import main
+from indexer.verify import verify
+from tests.registry.examples import DAY, registration
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(one) for one in arguments])
+
+
+@pytest.fixture
+def index_dir(data_dir: Path, writer: SqlRegistryWriter) -> Path:
+    """Generations 3 (served) and 2; registrations and withdrawals before, between and after."""
+    chance = random.Random(41)
+    for _ in range(2):
+        done = writer.register(registration(chance), day=DAY)
+        rebuild(writer, data_dir / "index")
+        writer.withdraw(done.case_number, None, day=DAY)
+    return data_dir / "index"
+
+
+def test_after_a_rollback_index_and_registry_are_equal(
+    data_dir: Path, index_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    done = run("rollback", "--data-dir", data_dir)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("Generation 2 is served again, instead of 3")
+    assert current(index_dir) == 2
+    assert verify(writer, index_dir).differences == ()
+    again = run("rollback", "--data-dir", data_dir)
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert again.stderr.startswith("error: There is no good generation before 2")
+
+
+def test_a_rollback_tells_programs_what_it_did(data_dir: Path, index_dir: Path) -> None:
+    done = json.loads(run("rollback", "--json", "--data-dir", data_dir).stdout)
+    assert (done["generation"], done["before"]) == (2, 3)
+    assert done["sequence"] > 0
+    assert current(index_dir) == 2
+
+
+def test_gc_keeps_the_served_generation_and_as_many_before_it_as_asked(
+    data_dir: Path, index_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    assert json.loads(run("gc", "--json", "--keep", "1", "--data-dir", data_dir).stdout) == {
+        "generation": 3,
+        "deleted": [],
+        "freed_bytes": 0,
+    }
+    size_bytes = sum(path.stat().st_size for path in (index_dir / "00000002").iterdir())
+    (index_dir / "building").mkdir()
+    (index_dir / "building" / "codes.faiss").write_bytes(bytes(1000))
+    assert json.loads(run("gc", "--json", "--data-dir", data_dir).stdout) == {
+        "generation": 3,
+        "deleted": [{"generation": 2, "size_bytes": size_bytes}],
+        "freed_bytes": size_bytes + 1000,
+    }
+    assert generations(index_dir) == [3]
+    assert not (index_dir / "building").exists()
+    assert verify(writer, index_dir).differences == ()
+
+
+def test_gc_says_what_it_freed(data_dir: Path, index_dir: Path) -> None:
+    run("rollback", "--data-dir", data_dir)
+    done = run("gc", "--data-dir", data_dir)
+    assert done.exit_code == 0
+    assert "Deleted generation 3, " in done.stdout
+    assert "Generation 2 is served." in done.stdout
+    assert generations(index_dir) == [2]
+
+
+def test_gc_deletes_nothing_while_the_served_generation_is_damaged(
+    data_dir: Path, index_dir: Path
+) -> None:
+    os.truncate(index_dir / "00000003" / "codes.faiss", 10)
+    done = run("gc", "--data-dir", data_dir)
+    assert done.exit_code == 1
+    assert "00000003/codes.faiss refused" in done.stderr
+    assert generations(index_dir) == [3, 2]
+
+
+@pytest.mark.parametrize("command", ["rollback", "gc"])
+def test_commands_have_help_with_an_example_and_refuse_wrong_usage(
+    command: str, tmp_path: Path
+) -> None:
+    assert f"Example: disrupt-index {command} --data-dir data" in run(command, "--help").stdout
+    assert run(command).exit_code == 2
+    assert run("gc", "--keep", "-1", "--data-dir", tmp_path).exit_code == 2
+    missing = run(command, "--data-dir", tmp_path)
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith("error: There is no registry")
