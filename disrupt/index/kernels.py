@@ -402,11 +402,11 @@ def _nearest(items: Items, found: NDArray[np.int64], hits: int, touched: int) ->
 
 @compiled
 def _cut(histogram: NDArray[np.int64], most_items: int) -> int:
-    """Least distance within which there are more than ``most_items`` items, or the largest."""
+    """Least distance within which there are ``most_items`` items, or the largest of all."""
     within = 0
     for distance in range(len(histogram)):
         within += histogram[distance]
-        if within > most_items:
+        if within >= most_items:
             return distance
     return len(histogram) - 1
 

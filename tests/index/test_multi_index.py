@@ -192,6 +192,21 @@ def test_a_crowd_of_near_duplicates_is_answered_exactly(crowd: Codes, bits_away:
             assert in_order(bounded) == in_order(expected)
 
 
+def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
+    # All are 20 bits away. The crowd shows in the first chunk, and tightens the search; the one that
+    # comes first in order shows in the eleventh, the last that is still searched.
+    query = random_codes(1)
+    masks = np.zeros((6000, 256), np.uint8)
+    masks[1:, 160:] = np.argsort(np.random.default_rng(1).random((5999, 96)), axis=1) < 20
+    masks[0, :160].reshape(10, 16)[:, 3:5] = 1
+    codes = query ^ np.packbits(masks, axis=1)
+    items = ItemColumns(
+        np.arange(6000, dtype=np.uint32), np.zeros(6000, np.uint16), np.zeros(6000, np.bool_)
+    )
+    found = in_memory(codes).search_items(query, 31, items, np.full(65536, 31, np.int16), 3)
+    assert in_order(found) == ([(0, 0, 20), (0, 1, 20), (0, 2, 20)], [True])
+
+
 @pytest.mark.usefixtures("tables_always")
 def test_a_batch_over_several_threads_is_answered_as_by_one() -> None:
     codes = random_codes(5000)
