@@ -192,6 +192,7 @@ def test_a_crowd_of_near_duplicates_is_answered_exactly(crowd: Codes, bits_away:
             assert in_order(bounded) == in_order(expected)
 
 
+@pytest.mark.usefixtures("tables_always")
 def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
     # All are 20 bits away. The crowd shows in the first chunk, and tightens the search; the one that
     # comes first in order shows in the eleventh, the last that is still searched.
