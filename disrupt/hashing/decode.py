@@ -7,12 +7,23 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
+from disrupt.hashing.pixels import Picture
+from disrupt.hashing.srgb import to_srgb, transform_to_srgb
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
 # warnings.catch_warnings is not thread-safe.
@@ -23,13 +34,22 @@ MAX_SIDE_PX = 65_535
 
 _FIELD = "image"
 
+_SCALED_SIDE_PX = 1024
+
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
     # index.
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
 }
+
+FORMATS = tuple(_OPENERS)
+"""Names of the formats that are decoded."""
 
 _IEND = b"IEND\xae\x42\x60\x82"
 """What every whole PNG file has at its end; Pillow does without it."""
@@ -81,43 +101,14 @@ class ImageLimits:
 DEFAULT_LIMITS = ImageLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded picture as it is stored: ``orientation`` is still to be applied to its pixels."""
+def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False) -> Picture:
+    """Decode a picture file of a format in FORMATS, told by its first bytes.
 
-    image: Image.Image
-    orientation: Dihedral
+    Of an animation the first frame, of several pages the first; colours as sRGB. Sizes are checked
+    in the header before memory is taken for pixels. Thread-safe.
 
-    @property
-    def width_px(self) -> int:
-        """Width as stored."""
-        return self.image.width
-
-    @property
-    def height_px(self) -> int:
-        """Height as stored."""
-        return self.image.height
-
-    def luma(self, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Luma of the rows ``top`` to ``bottom``, shape (bottom - top, width).
-
-        (19595 R + 38470 G + 7471 B + 32768) >> 16 of 8-bit RGB, which is Pillow's conversion to
-        ``L``.
-        """
-        return np.asarray(_opaque(self._rows(top, bottom)).convert("L"))
-
-    def rgb(self, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Colours of the rows ``top`` to ``bottom``, shape (bottom - top, width, 3)."""
-        return np.asarray(_opaque(self._rows(top, bottom)).convert("RGB"))
-
-    def _rows(self, top: int, bottom: int) -> Image.Image:
-        return self.image.crop((0, top, self.image.width, bottom))
-
-
-def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
-    """Decode a JPEG, PNG or WebP file, told by its first bytes; of an animation the first frame.
-
-    Sizes are checked in the header before memory is taken for pixels. Thread-safe.
+    ``scaled``, for lookups: a JPEG file is decoded at 1/2, 1/4 or 1/8 of its size as long as no
+    side falls under 1024 px, and as luma alone. Hashes of it are within a few bits, most often 0.
 
     InvalidMediaError for anything that is not a whole picture within the limits, OverloadedError
     without memory.
@@ -132,9 +123,7 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
     try:
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
-        image.load()
-        picture = Picture(image, _orientation(image.info.get("exif")))
-        picture.luma(0, 1)  # whether a mode or a palette can be converted shows in any row
+        picture = _load(image, scaled=scaled)
     except InvalidMediaError:
         raise
     except MemoryError as error:
@@ -148,30 +137,15 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
     return picture
 
 
-def oriented(pixels: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]:
-    """View of pixels (height, width, ...): mirrored left to right if so named, then turned."""
-    mirror, quarter_turns = divmod(int(dihedral), 4)
-    return np.rot90(pixels[:, ::-1] if mirror else pixels, -quarter_turns)
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """8-bit version without transparency: composited on white, as a page shows it."""
-    if image.mode.startswith("I"):
-        return _from_16_bits(image)
-    if image.mode in {"LA", "PA", "RGBA"} or "transparency" in image.info:
-        colours = image.convert("RGBA")
-        page = Image.new("RGB", image.size, "white")
-        page.paste(colours, mask=colours.getchannel("A"))
-        return page
-    return image if image.mode in {"L", "RGB"} else image.convert("RGB")
-
-
-def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip instead."""
-    values = np.asarray(image)
-    grey = (values >> 8).astype(np.uint8)
-    grey[values == image.info.get("transparency")] = 255
-    return Image.fromarray(grey)
+def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
+    transform = transform_to_srgb(file)
+    if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
+        file.draft("L" if transform is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
+    file.load()
+    orientation = _orientation(file.info.get("exif"))
+    picture = Picture(to_srgb(file, transform) if transform else file, orientation)
+    picture.luma(0, 1)  # whether a mode or a palette can be shown is told by any row
+    return picture
 
 
 def _sniff(data: bytes) -> str:
@@ -179,8 +153,8 @@ def _sniff(data: bytes) -> str:
         if data.startswith(signature, offset):
             if kind in _OPENERS:
                 return kind
-            raise _refused(f"{kind} files are not supported; send JPEG, PNG or WebP")
-    raise _refused("this is no picture file; send JPEG, PNG or WebP")
+            raise _refused(f"{kind} files are not supported; send one of {', '.join(FORMATS)}")
+    raise _refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

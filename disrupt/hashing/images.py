@@ -39,7 +39,7 @@ class ImageQuery:
 def fingerprint_image(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImageFingerprints | LowQuality:
-    """Fingerprints of a JPEG, PNG or WebP file for registration, variant plan 0.
+    """Fingerprints of a picture file for registration, variant plan 0.
 
     PDQ_512 and PDQ_FULL; a full-size hash that is of low quality is left out. Thread-safe.
     Errors as of ``decode``.
@@ -60,11 +60,12 @@ def fingerprint_image(
 
 
 def hash_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> ImageQuery | LowQuality:
-    """Hashes of a JPEG, PNG or WebP file for a lookup, in the canonical profile.
+    """Hashes of a picture file for a lookup, in the canonical profile.
 
+    JPEG files are decoded at a smaller scale, see ``decode``: within 8 bits of the registered hash.
     Thread-safe. Errors as of ``decode``.
     """
-    canonical = _single(hash_luma(canonical_luma(decode(data, limits))))
+    canonical = _single(hash_luma(canonical_luma(decode(data, limits, scaled=True))))
     if isinstance(canonical, LowQuality):
         return canonical
     one, quality = canonical

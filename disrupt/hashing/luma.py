@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.hashing.bands import Band, apply
-from disrupt.hashing.decode import Picture, oriented
+from disrupt.hashing.pixels import Picture, oriented
 
 SIDE_PX = 512
 """Side of the canonical square."""

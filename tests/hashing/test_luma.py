@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from disrupt.core.transforms import Dihedral
-from disrupt.hashing.decode import Picture, decode, oriented
+from disrupt.hashing.decode import decode
 from disrupt.hashing.luma import area_average, canonical_luma
+from disrupt.hashing.pixels import Picture, oriented
 
 
 def units(values: NDArray[np.int64]) -> NDArray[np.int64]:

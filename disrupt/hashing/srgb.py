@@ -1,0 +1,57 @@
+"""Colours of pictures with an ICC profile, as sRGB: what a browser shows, and hashes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageCms
+
+_OUTPUT_MODES = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
+
+_ALIKE_LEVELS = 2
+"""A profile that moves no colour by more than this is sRGB by another name."""
+
+_SWATCHES = Image.fromarray(
+    np.indices((6, 6, 6)).reshape(3, 1, -1).transpose(1, 2, 0).astype(np.uint8) * 51
+)
+
+
+def transform_to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
+    """The colour transform that a picture's profile asks for; None to take colours as they are.
+
+    So without a profile or with sRGB's, and with one that is damaged or for another kind of
+    colours, which browsers ignore too. Needs the header only. A transform is for one thread.
+    """
+    profile = image.info.get("icc_profile")
+    mode = "RGBA" if image.mode == "P" or "transparency" in image.info else image.mode
+    if not profile or mode not in _OUTPUT_MODES:
+        return None
+    try:
+        if mode != "CMYK":
+            # Quick to build and slow to apply, which suits a few swatches.
+            swatches = _SWATCHES.convert(mode)
+            shown = _transform(profile, mode, ImageCms.Flags.NOOPTIMIZE).apply(swatches)
+            moved = np.asarray(shown, np.int16) - np.asarray(swatches.convert(shown.mode), np.int16)
+            if np.abs(moved).max() <= _ALIKE_LEVELS:
+                return None
+        return _transform(profile, mode, ImageCms.Flags.NONE)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
+def to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    """The picture in sRGB; the given one is used up."""
+    if image.mode != transform.input_mode:
+        image = image.convert(transform.input_mode)
+    return transform.apply(image, image if transform.output_mode == image.mode else None)
+
+
+def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        ImageCms.createProfile("sRGB"),
+        mode,
+        _OUTPUT_MODES[mode],
+        flags=flags,
+    )

@@ -1,0 +1,245 @@
+"""One photograph in every format and mode has one hash, within what the format loses."""
+
+import io
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+from skimage.data import data_dir
+
+from disrupt.core.media import LowQuality, Profile
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import fingerprint_image, hash_image
+from disrupt.hashing.decode import decode
+
+PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB")
+GREY = PHOTO.convert("L")
+GREY_16 = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
+PALETTE = PHOTO.quantize(256)
+OPAQUE = PHOTO.convert("RGBA")
+
+
+def faded() -> Image.Image:
+    """Half transparent over all: a page shows it paler, with the same hash but for rounding."""
+    image = PHOTO.copy()
+    image.putalpha(128)
+    return image
+
+
+def turned(orientation: int) -> tuple[Image.Image, bytes]:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    return (PHOTO.transpose(undo[orientation]) if orientation > 1 else PHOTO), exif.tobytes()
+
+
+def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
+    """Name, tolerance in bits, picture, format, options."""
+    for mode, image in {
+        "RGB": PHOTO,
+        "L": GREY,
+        "I;16": GREY_16,
+        "RGBA": OPAQUE,
+        "LA": OPAQUE.convert("LA"),
+        "faded": faded(),
+    }.items():
+        yield f"PNG {mode}", 4, image, "PNG", {}
+    yield "PNG P", 10, PALETTE, "PNG", {}
+    yield "PNG P, one colour transparent", 10, PALETTE, "PNG", {"transparency": bytes([0])}
+    yield "PNG animated", 4, PHOTO, "PNG", {"save_all": True, "append_images": [OPAQUE]}
+    for orientation in range(1, 9):
+        image, exif = turned(orientation)
+        yield f"JPEG orientation {orientation}", 10, image, "JPEG", {"quality": 90, "exif": exif}
+    for orientation in (3, 6):
+        image, exif = turned(orientation)
+        yield f"PNG orientation {orientation}", 4, image, "PNG", {"exif": exif}
+        yield f"WebP orientation {orientation}", 10, image, "WEBP", {"exif": exif}
+        yield f"AVIF orientation {orientation}", 10, image, "AVIF", {"exif": exif}
+        yield f"TIFF orientation {orientation}", 4, image, "TIFF", {"exif": exif}
+    yield "JPEG L", 10, GREY, "JPEG", {}
+    yield "JPEG CMYK", 10, PHOTO.convert("CMYK"), "JPEG", {"quality": 90}
+    yield "JPEG progressive", 10, PHOTO, "JPEG", {"progressive": True}
+    yield "JPEG progressive CMYK", 10, PHOTO.convert("CMYK"), "JPEG", {"progressive": True}
+    yield "JPEG 4:4:4", 10, PHOTO, "JPEG", {"subsampling": 0}
+    yield "JPEG of RGB", 10, PHOTO, "JPEG", {"keep_rgb": True}
+    yield "JPEG restart markers", 10, PHOTO, "JPEG", {"restart_marker_blocks": 9}
+    yield "JPEG quality 40", 10, PHOTO, "JPEG", {"quality": 40}
+    yield "WebP", 10, PHOTO, "WEBP", {}
+    yield "WebP lossless", 4, PHOTO, "WEBP", {"lossless": True}
+    yield "WebP faded", 10, faded(), "WEBP", {}
+    yield "WebP animated", 10, PHOTO, "WEBP", {"save_all": True, "append_images": [OPAQUE]}
+    yield "AVIF", 10, PHOTO, "AVIF", {"speed": 10}
+    yield "AVIF faded", 10, faded(), "AVIF", {"speed": 10}
+    yield "GIF", 10, PALETTE, "GIF", {}
+    yield "GIF L", 4, GREY, "GIF", {}
+    yield "GIF animated", 10, PALETTE, "GIF", {"save_all": True, "append_images": [GREY]}
+    for mode, image in {
+        "RGB": PHOTO,
+        "L": GREY,
+        "I;16": GREY_16,
+        "RGBA": OPAQUE,
+        "LA": OPAQUE.convert("LA"),
+        "CMYK": PHOTO.convert("CMYK"),
+        "faded": faded(),
+    }.items():
+        yield f"TIFF {mode}", 4, image, "TIFF", {}
+    yield "TIFF P", 10, PALETTE, "TIFF", {}
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        yield f"TIFF {compression}", 4, PHOTO, "TIFF", {"compression": compression}
+    yield "TIFF jpeg", 10, PHOTO, "TIFF", {"compression": "jpeg"}
+    yield "TIFF of two pages", 4, PHOTO, "TIFF", {"save_all": True, "append_images": [GREY_16]}
+    yield "BMP", 4, PHOTO, "BMP", {}
+    yield "BMP L", 4, GREY, "BMP", {}
+    yield "BMP P", 10, PALETTE, "BMP", {}
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+FILES = {
+    name: (tolerance_bits, encode(image, kind, **options))
+    for name, tolerance_bits, image, kind, options in files()
+}
+
+
+def canonical(data: bytes) -> int:
+    outcome = fingerprint_image(data)
+    assert not isinstance(outcome, LowQuality)
+    assert outcome.fingerprints[0].profile == Profile.PDQ_512
+    return int.from_bytes(outcome.fingerprints[0].hash.value)
+
+
+def looked_up(data: bytes) -> int:
+    outcome = hash_image(data)
+    assert not isinstance(outcome, LowQuality)
+    ((one, _),) = outcome.hashes
+    return int.from_bytes(one.value)
+
+
+ORIGINAL = canonical(encode(PHOTO, "PNG"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_of_file_hashes_as_the_plain_picture(name: str) -> None:
+    tolerance_bits, data = FILES[name]
+    assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
+    assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
+
+
+def test_at_least_40_kinds_of_files_are_covered() -> None:
+    assert len(FILES) >= 40
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_numbers_without_a_range_are_refused(mode: str) -> None:
+    with pytest.raises(InvalidMediaError, match="TIFF"):
+        decode(encode(GREY.convert(mode), "TIFF"))
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [((2048, 2049), {}), ((2047, 2600), {}), ((2050, 2048), {"keep_rgb": True, "subsampling": 0})],
+)
+def test_a_lookup_decodes_at_a_smaller_scale_within_8_bits(
+    size: tuple[int, int], options: dict[str, Any]
+) -> None:
+    grain = np.random.default_rng(1).normal(0, 6, (size[1], size[0], 3))
+    pixels = np.asarray(PHOTO.resize(size, Image.Resampling.LANCZOS)) + grain
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    data = encode(image, "JPEG", quality=90, **options)
+    scaled = decode(data, scaled=True)
+    scale = 2 if min(size) >= 2048 else 1
+    assert (scaled.width_px, scaled.height_px) == tuple(-(-side // scale) for side in size)
+    assert (canonical(data) ^ looked_up(data)).bit_count() <= 8
+
+
+def matrix_profile(red: str, green: str, blue: str, gamma: float) -> bytes:
+    """ICC profile (version 2) of a screen: primaries as x,y, white D65, one gamma."""
+
+    def xyz(chromaticity: str) -> NDArray[np.float64]:
+        x, y = map(float, chromaticity.split(","))
+        return np.array([x / y, 1, (1 - x - y) / y])
+
+    white, d50 = xyz("0.3127,0.3290"), np.array([0.9642, 1, 0.8249])
+    primaries = np.stack([xyz(red), xyz(green), xyz(blue)], axis=1)
+    cone = np.array(
+        [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+    )
+    adapt = np.linalg.inv(cone) @ np.diag((cone @ d50) / (cone @ white)) @ cone
+    colorants = adapt @ (primaries * np.linalg.solve(primaries, white))
+
+    def fixed(values: NDArray[np.float64]) -> bytes:
+        return struct.pack(">3i", *(round(float(value) * 65536) for value in values))
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78),
+        b"cprt": b"text\0\0\0\0-\0\0\0",
+        b"wtpt": b"XYZ \0\0\0\0" + fixed(d50),
+        **{
+            name + b"XYZ": b"XYZ \0\0\0\0" + fixed(colorants[:, at])
+            for at, name in enumerate([b"r", b"g", b"b"])
+        },
+        **{name + b"TRC": curve for name in (b"r", b"g", b"b")},
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, value in tags.items():
+        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
+        body += value
+    head = bytes(4) + b"\x02\x10\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28) + fixed(d50)
+    whole = bytes(4) + head.ljust(124, b"\0") + table + body
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+DISPLAY_P3 = matrix_profile("0.68,0.32", "0.265,0.69", "0.15,0.06", 2.2)
+PROPHOTO = matrix_profile("0.7347,0.2653", "0.1596,0.8404", "0.0366,0.0001", 1.8)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("profile", [DISPLAY_P3, PROPHOTO], ids=["Display P3", "ProPhoto"])
+def test_wide_gamut_pictures_hash_as_they_look(kind: str, profile: bytes) -> None:
+    wide = ImageCms.applyTransform(
+        PHOTO,
+        ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"),
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            "RGB",
+            "RGB",
+        ),
+    )
+    assert wide is not None
+    tolerance_bits = 4 if kind in {"PNG", "TIFF"} else 10
+    for image in (wide, wide.convert("RGBA")) if kind != "JPEG" else (wide,):
+        data = encode(image, kind, icc_profile=profile, quality=95)
+        assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
+        assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
+
+
+@pytest.mark.parametrize("profile", [b"x", DISPLAY_P3[:200], bytes(3000)])
+@pytest.mark.parametrize(
+    "image", [PHOTO, GREY, PALETTE, OPAQUE.convert("LA")], ids=lambda one: one.mode
+)
+def test_a_profile_that_cannot_be_used_is_ignored(profile: bytes, image: Image.Image) -> None:
+    assert canonical(encode(image, "PNG", icc_profile=profile)) == canonical(encode(image, "PNG"))
+
+
+def test_a_profile_of_srgb_changes_nothing() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encode(PHOTO, "JPEG", icc_profile=profile)
+    assert decode(data, scaled=True).image.mode == "L"
+    assert canonical(data) == canonical(encode(PHOTO, "JPEG"))
