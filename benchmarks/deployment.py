@@ -88,9 +88,14 @@ class Deployment:
     def kill(self) -> None:
         """As a power cut would: SIGKILL to all of its processes, no farewell."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self._wait()
+        if self.process.stdout:
+            self.process.stdout.close()
 
     def stop(self) -> int:
         """SIGTERM, and its exit code once all calls in flight are answered."""
         self.process.terminate()
-        return self.process.wait(timeout=READY_TIMEOUT_S)
+        code = self.process.wait(timeout=READY_TIMEOUT_S)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return code
