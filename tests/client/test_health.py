@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -22,9 +23,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @contextmanager
-def server(
-    status: health_pb2.HealthCheckResponse.ServingStatus.ValueType, tls: Pair | None = None
-) -> Iterator[str]:
+def server(status: Any, tls: Pair | None = None) -> Iterator[str]:
     """A gRPC server with the standard health service; its port."""
     servicer = health.HealthServicer()
     servicer.set("", status)

@@ -1,0 +1,123 @@
+"""A client in another language, generated from proto/, against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import google.rpc
+import pytest
+from PIL import Image
+
+from benchmarks.deployment import Deployment
+from disrupt.core.media import Profile
+from disrupt.hashing import ImageFingerprints, fingerprint_image
+from tests.submission.examples import picture
+
+HERE = Path(__file__).parent / "typescript"
+ROOT = HERE.parents[2]
+PROTO = ROOT / "proto"
+COMMON_PROTO = Path(google.rpc.__path__[0]).parents[1]
+LOCK = HERE / "package-lock.json"
+
+needs_node = pytest.mark.skipif(
+    not (shutil.which("node") and shutil.which("npm")) and "CI" not in os.environ,
+    reason="needs node and npm; scripts/system-packages says how to install them",
+)
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+    path = f"{cwd / 'node_modules' / '.bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | {"PATH": path} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client with its locked packages, generated and compiled, type errors being errors."""
+    made = tmp_path_factory.mktemp("clients") / "typescript"
+    shutil.copytree(HERE, made, ignore=shutil.ignore_patterns("node_modules", "gen", "dist"))
+    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", cwd=made)
+    (made / "gen").mkdir()
+    protos = sorted((PROTO / "disrupt" / "v1").glob("*.proto"))
+    run(
+        *(sys.executable, "-m", "grpc_tools.protoc", "-I", PROTO, "-I", COMMON_PROTO),
+        *("--es_out=gen", "--es_opt=target=ts,import_extension=js"),
+        *(*protos, COMMON_PROTO / "google" / "rpc" / "error_details.proto"),
+        cwd=made,
+    )
+    run("npm", "run", "build", cwd=made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the client says of a server's answers."""
+    directory = tmp_path_factory.mktemp("server")
+    file = directory / "picture.png"
+    Image.open(picture(file, 1)).verify()
+    made = fingerprint_image(file.read_bytes())
+    assert isinstance(made, ImageFingerprints)
+    (canonical,) = (one for one in made.fingerprints if one.profile == Profile.PDQ_512)
+    server = Deployment.start(directory / "data")
+    try:
+        printed = run(
+            *("node", "dist/src/walkthrough.js", f"http://{server.address}"),
+            canonical.hash.hex(),
+            cwd=built,
+            DISRUPT_MATCH_KEY=server.make_key("platform", "match"),
+            DISRUPT_REGISTER_KEY=server.make_key("helpline", "register"),
+        )
+    finally:
+        assert server.stop() == 0
+    return json.loads(printed)
+
+
+@needs_node
+def test_a_hash_registered_from_typescript_matches_until_it_is_withdrawn(answers: Any) -> None:
+    assert answers["before"] == []
+    (item,) = answers["items"]
+    assert answers["registered"] == [{"item": item, "bank": "adults", "distance": 0}]
+    assert answers["replayed"]
+    assert answers["status"] == "WITHDRAWN"
+    assert answers["withdrawn"] == []
+
+
+@needs_node
+def test_typescript_reads_error_details(answers: Any) -> None:
+    violated = answers["violated"]
+    assert (violated["status"], violated["reason"]) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+    assert [one["field"] for one in violated["violations"]] == ["hashes"]
+    assert "32" in violated["violations"][0]["description"]
+    for name, status, reason in (
+        ("refused", "UNAUTHENTICATED", "KEY_REFUSED"),
+        ("lacking", "PERMISSION_DENIED", "RIGHT_MISSING"),
+        ("closed", "NOT_FOUND", "CASE_REFUSED"),
+    ):
+        assert (answers[name]["status"], answers[name]["reason"]) == (status, reason)
+        assert answers[name]["message"]
+
+
+def test_the_lock_names_no_place_and_a_checksum_of_every_package() -> None:
+    lock = LOCK.read_text()
+    assert not re.search(r'"resolved"|"https?:', lock)
+    packages = {name: one for name, one in json.loads(lock)["packages"].items() if name}
+    assert packages
+    assert all(one["integrity"].startswith("sha512-") for one in packages.values())
+    wanted = json.loads((HERE / "package.json").read_text())
+    for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
+        assert packages[f"node_modules/{name}"]["version"] == version
