@@ -19,8 +19,11 @@ import pytest
 from PIL import Image
 
 from benchmarks.deployment import Deployment
-from disrupt.core.cases import case_number, parse_case_number, parse_pin
+from disrupt.client import MatchClient
+from disrupt.core.cases import AgeBand, case_number, parse_case_number, parse_pin
 from disrupt.hashing import ImageQuery, hash_image
+from disrupt.submission.client import SubmissionClient
+from disrupt.submission.results import Submission
 from tests.submission.examples import no_picture, picture, plain
 
 BIN = Path(sys.executable).parent
@@ -81,16 +84,24 @@ class Shell:
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def match(self, *files: Path, until: int | None = None) -> list[Any]:
-        """What ``match --json`` says; with ``until``, once the first has so many matches."""
-        deadline_s = time.monotonic() + 10
-        while True:
-            done = self("match", "--json", *files)
-            assert done.code in (0, 3), done.err
-            found = len(done.lines[0]["matches"])
-            if until is None or found == until or time.monotonic() > deadline_s:
-                return done.lines
-            time.sleep(0.05)
+    def registered(self, *files: Path, age: AgeBand = AgeBand.ADULT) -> Submission:
+        """Register without a process of its own, where the command is not what is tested."""
+        with SubmissionClient(self.address, key=self.register_key) as client:
+            return client.submit(files, age=age)
+
+    def match(self, file: Path, *, until: int) -> list[Any]:
+        """The matches that ``match --json`` finds, once every worker finds so many."""
+        with MatchClient(self.address, key=self.match_key) as client:
+            deadline_s = time.monotonic() + 10
+            while any(len(client.match_image(file).matches) != until for _ in range(8)):
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+        done = self("match", "--json", file)
+        assert done.code == 0, done.err
+        (found,) = done.lines
+        assert found["error"] is None
+        assert len(found["matches"]) == until
+        return [found]
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +161,7 @@ def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(
     disrupt: Shell, tmp_path: Path
 ) -> None:
     file = picture(tmp_path / "a.png", 101)
-    item = disrupt("submit", "--json", "--age", "adult", file).json["items"][0]["item"]
+    item = disrupt.registered(file).registered[0].item_id
     (local,) = disrupt.match(file, until=1)
     (sent,) = disrupt("match", "--json", "--send-pictures", file).lines
     assert sent == local
@@ -163,14 +174,17 @@ def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(
 
 
 def test_unless_adult_is_said_the_case_is_a_minors(disrupt: Shell, tmp_path: Path) -> None:
-    for at, options in enumerate(([], ["--age", "unsure"], ["--age", "minor"])):
-        file = picture(tmp_path / f"{at}.png", 110 + at)
-        assert disrupt("submit", "--json", *options, file).code == 0
-        (found,) = disrupt.match(file, until=1)
-        assert [match["bank"] for match in found["matches"]] == ["minors"]
-    said = disrupt("submit", picture(tmp_path / "x.png", 119))
+    file = picture(tmp_path / "a.png", 110)
+    said = disrupt("submit", file)
     assert "mineure" in said.out
     assert "minor" in said.out
+    (found,) = disrupt.match(file, until=1)
+    assert found["matches"][0]["bank"] == "minors"
+    for at, age in enumerate((AgeBand.UNSURE, AgeBand.MINOR)):
+        file = picture(tmp_path / f"{at}.png", 111 + at)
+        disrupt.registered(file, age=age)
+        (found,) = disrupt.match(file, until=1)
+        assert found["matches"][0]["bank"] == "minors"
 
 
 def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_path: Path) -> None:
@@ -184,7 +198,7 @@ def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_
     assert left.code == 0, left.err
     assert [item["item"] for item in left.json["items"]] == [other]
     disrupt.match(first, until=0)
-    assert len(disrupt.match(second, until=1)[0]["matches"]) == 1
+    disrupt.match(second, until=1)
 
     elsewhere = disrupt("withdraw", opened["case"], "--item", "00" * 16, pin=opened["pin"])
     assert elsewhere.code == 1
@@ -253,9 +267,9 @@ def test_nothing_found_is_no_failure(disrupt: Shell, tmp_path: Path) -> None:
 
 
 def test_a_wrong_pin_and_an_unknown_case_get_one_answer(disrupt: Shell, tmp_path: Path) -> None:
-    opened = disrupt("submit", "--json", picture(tmp_path / "a.png", 160)).json
-    wrong = disrupt("status", opened["case"], pin=f"{(int(opened['pin']) + 1) % 10**8:08}")
-    unknown = disrupt("status", case_number(12345), pin=opened["pin"])
+    opened = disrupt.registered(picture(tmp_path / "a.png", 160))
+    wrong = disrupt("status", opened.case_number, pin=f"{(int(opened.pin) + 1) % 10**8:08}")
+    unknown = disrupt("status", case_number(12345), pin=opened.pin)
     assert wrong.code == unknown.code == 1
     assert wrong.err == unknown.err
     assert wrong.err.startswith("Aucun dossier avec ce numéro et ce code PIN.")
@@ -264,8 +278,8 @@ def test_a_wrong_pin_and_an_unknown_case_get_one_answer(disrupt: Shell, tmp_path
 def test_the_pin_comes_from_a_file_from_standard_input_or_from_the_environment(
     disrupt: Shell, tmp_path: Path
 ) -> None:
-    opened = disrupt("submit", "--json", picture(tmp_path / "a.png", 161)).json
-    case, pin = opened["case"], opened["pin"]
+    opened = disrupt.registered(picture(tmp_path / "a.png", 161))
+    case, pin = opened.case_number, opened.pin
     file = tmp_path / "pin"
     file.write_text(f"{pin[:4]} {pin[4:]}\n")
     assert disrupt("status", case, "--pin-file", file).code == 0
@@ -279,11 +293,11 @@ def test_the_pin_comes_from_a_file_from_standard_input_or_from_the_environment(
 def test_at_a_terminal_the_pin_is_asked_for_in_french_first_and_not_shown(
     disrupt: Shell, tmp_path: Path
 ) -> None:
-    opened = disrupt("submit", "--json", picture(tmp_path / "a.png", 162)).json
+    opened = disrupt.registered(picture(tmp_path / "a.png", 162))
     typist, terminal = pty.openpty()
     try:
         process = subprocess.Popen(
-            [BIN / "disrupt", "status", opened["case"]],
+            [BIN / "disrupt", "status", opened.case_number],
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
@@ -301,7 +315,7 @@ def test_at_a_terminal_the_pin_is_asked_for_in_french_first_and_not_shown(
         while b"PIN" not in shown:
             shown += os.read(typist, 4096)
         assert shown.index(b"Code PIN") < shown.index(b"shown")
-        os.write(typist, f"{opened['pin']}\n".encode())
+        os.write(typist, f"{opened.pin}\n".encode())
         while True:
             try:
                 shown += os.read(typist, 4096)
@@ -311,8 +325,8 @@ def test_at_a_terminal_the_pin_is_asked_for_in_french_first_and_not_shown(
     finally:
         os.close(typist)
     text = shown.decode()
-    assert opened["case"] in text
-    assert opened["pin"] not in text
+    assert opened.case_number in text
+    assert opened.pin not in text
 
 
 def test_what_a_victim_reads_is_french_first_with_english_beside_it(
