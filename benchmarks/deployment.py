@@ -88,13 +88,14 @@ class Deployment:
     def kill(self) -> None:
         """As a power cut would: SIGKILL to all of its processes, no farewell."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self._wait()
-        if self.process.stdout:
-            self.process.stdout.close()
+        self._ended()
 
     def stop(self) -> int:
         """SIGTERM, and its exit code once all calls in flight are answered."""
         self.process.terminate()
+        return self._ended()
+
+    def _ended(self) -> int:
         code = self.process.wait(timeout=READY_TIMEOUT_S)
         if self.process.stdout:
             self.process.stdout.close()
