@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from PIL import (
@@ -47,9 +49,13 @@ _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
+with contextlib.suppress(ImportError):  # the extra "heic" need not be installed
+    from pillow_heif import HeifImageFile
+
+    _OPENERS["HEIC"] = HeifImageFile
 
 FORMATS = tuple(_OPENERS)
-"""Names of the formats that are decoded."""
+"""Names of the formats that this installation decodes."""
 
 _IEND = b"IEND\xae\x42\x60\x82"
 """What every whole PNG file has at its end; Pillow does without it."""
@@ -120,6 +126,9 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
     kind = _sniff(data)
     if kind == "WebP":
         _check_size(*_webp_size(data), limits)  # opening it already takes memory for its pixels
+    if kind == "HEIC":
+        for size in _coded_sizes(data):  # of what is decoded before it is cut to the size shown
+            _check_size(*size, limits)
     try:
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
@@ -172,6 +181,24 @@ def _webp_size(data: bytes) -> tuple[int, int]:
             bits = int.from_bytes(header[6:10], "little")
             return bits & 0x3FFF, bits >> 16 & 0x3FFF
     raise _damaged("WebP")
+
+
+def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Width and height of every coded image that the metadata of a HEIC file declares.
+
+    They are in ``ispe`` boxes within the ``meta`` box, which is one of the outermost boxes (ISO
+    14496-12, 4.2, and 23008-12, 6.5.3).
+    """
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16])
+        end = len(data) if size == 0 else at + max(size, 8)
+        if kind == b"meta":
+            for found in re.finditer(rb"ispe.{4}(.{4})(.{4})", data[at:end], re.DOTALL):
+                yield int.from_bytes(found[1]), int.from_bytes(found[2])
+        at = end
 
 
 def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pillow_heif import register_heif_opener
 from skimage.data import data_dir
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decode import FORMATS, ImageLimits, decode
 from disrupt.hashing.pixels import oriented
+
+register_heif_opener()  # to write them; the room itself uses the class
 
 COLOURS = Image.open(f"{data_dir}/astronaut.png").resize((97, 61))
 GREY = COLOURS.convert("L")
@@ -202,7 +205,6 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
 UNSUPPORTED = {
     "JPEG 2000": encode(GREY, "JPEG2000"),
     "icon": encode(GREY, "ICO"),
-    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0",
     "MP4": b"\0\0\0\x18ftypisom\0\0\0\0",
     "PDF": b"%PDF-1.7",
 }
@@ -219,6 +221,7 @@ WHOLE = {
     "PNG": encode(COLOURS, "PNG"),
     "WebP": encode(COLOURS, "WEBP"),
     "AVIF": encode(COLOURS, "AVIF"),
+    "HEIC": encode(COLOURS, "HEIF"),
     "GIF": encode(COLOURS.quantize(64), "GIF"),
     "TIFF": encode(COLOURS, "TIFF"),
     "BMP": encode(COLOURS, "BMP"),
@@ -295,14 +298,16 @@ def huge_tiff(width: int, height: int) -> bytes:
     return tiff[:at] + sides + tiff[at + 24 :]
 
 
-def huge_avif(width: int, height: int) -> bytes:
-    avif = WHOLE["AVIF"]
-    at = avif.index(b"ispe") + 8
-    return avif[:at] + struct.pack(">II", width, height) + avif[at + 8 :]
+def huge_box(kind: str, width: int, height: int) -> bytes:
+    """AVIF and HEIC files say the picture's size in a box "ispe"."""
+    whole = WHOLE[kind]
+    at = whole.index(b"ispe") + 8
+    return whole[:at] + struct.pack(">II", width, height) + whole[at + 8 :]
 
 
 HUGE = {
-    "AVIF": huge_avif(16_000, 16_000),
+    "AVIF": huge_box("AVIF", 16_000, 16_000),
+    "HEIC": huge_box("HEIC", 16_000, 16_000),
     "GIF": WHOLE["GIF"][:6] + struct.pack("<HH", 65_535, 65_535) + WHOLE["GIF"][10:],
     "TIFF": huge_tiff(2_000_000_000, 2_000_000_000),
     "BMP": WHOLE["BMP"][:18] + struct.pack("<ii", 60_000, 60_000) + WHOLE["BMP"][26:],
@@ -358,3 +363,24 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
             COLOURS, kind, save_all=True, append_images=[COLOURS.rotate(180)], lossless=True
         )
         assert (colours(data) == np.asarray(COLOURS)).all()
+
+
+def test_without_the_extra_heic_files_are_refused_by_name_and_all_else_works() -> None:
+    script = """
+import sys
+sys.modules["pillow_heif"] = None
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing.decode import FORMATS, decode
+assert "HEIC" not in FORMATS
+try:
+    decode(sys.stdin.buffer.read())
+except InvalidMediaError as error:
+    print(error.message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        input=WHOLE["HEIC"],
+        capture_output=True,
+        check=True,
+    )
+    assert b"HEIC files are not supported; send one of JPEG, PNG" in done.stdout

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from pillow_heif import register_heif_opener
 from skimage.data import data_dir
 
 from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image
 from disrupt.hashing.decode import decode
+
+register_heif_opener()  # to write them; the room itself uses the class
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB")
 GREY = PHOTO.convert("L")
@@ -82,6 +85,9 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     yield "WebP animated", 10, PHOTO, "WEBP", {"save_all": True, "append_images": [OPAQUE]}
     yield "AVIF", 10, PHOTO, "AVIF", {"speed": 10}
     yield "AVIF faded", 10, faded(), "AVIF", {"speed": 10}
+    yield "HEIC", 10, PHOTO, "HEIF", {}
+    yield "HEIC L", 10, GREY, "HEIF", {}
+    yield "HEIC faded", 10, faded(), "HEIF", {}
     yield "GIF", 10, PALETTE, "GIF", {}
     yield "GIF L", 4, GREY, "GIF", {}
     yield "GIF animated", 10, PALETTE, "GIF", {"save_all": True, "append_images": [GREY]}
@@ -210,7 +216,7 @@ DISPLAY_P3 = matrix_profile("0.68,0.32", "0.265,0.69", "0.15,0.06", 2.2)
 PROPHOTO = matrix_profile("0.7347,0.2653", "0.1596,0.8404", "0.0366,0.0001", 1.8)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF"])
 @pytest.mark.parametrize("profile", [DISPLAY_P3, PROPHOTO], ids=["Display P3", "ProPhoto"])
 def test_wide_gamut_pictures_hash_as_they_look(kind: str, profile: bytes) -> None:
     wide = ImageCms.applyTransform(
