@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 class Band:
     """Some outputs of a map: their places, the first input they read, weights (outputs, inputs)."""
 
-    outputs: NDArray[np.intp]
+    outputs: slice | NDArray[np.intp]
     start: int
     weights: NDArray[np.float32]
 

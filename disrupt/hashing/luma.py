@@ -52,14 +52,13 @@ def area_average(
         lambda top, bottom: rows(top, bottom).astype(np.float32),
         columns,
     )
-    sums = np.empty((SIDE_PX, SIDE_PX), np.float64)
-    apply(
-        _coverage(width_px),
-        lambda left, right: columns[:, left:right].T.astype(np.float64),
-        sums,
-    )
+    average = np.empty((SIDE_PX, SIDE_PX), np.uint8)
     area = width_px * height_px
-    return ((2 * sums.T.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
+    for band in _coverage(width_px):
+        part = columns[:, band.start : band.start + band.weights.shape[1]]
+        sums = np.matmul(band.weights, part.T.astype(np.float64)).astype(np.int64)
+        average[band.outputs] = (2 * sums + area) // (2 * area)
+    return average.T
 
 
 @lru_cache(maxsize=64)
@@ -67,9 +66,10 @@ def _coverage(size_px: int) -> tuple[Band, ...]:
     """How much each cell covers of each pixel of an axis."""
     bands = []
     for first in range(0, SIDE_PX, _PER_BAND):
-        outputs = np.arange(first, first + _PER_BAND)
         start, stop = first * size_px // SIDE_PX, -(-(first + _PER_BAND) * size_px // SIDE_PX)
-        cells, pixels = outputs[:, None] * size_px, np.arange(start, stop) * SIDE_PX
+        cells = np.arange(first, first + _PER_BAND)[:, None] * size_px
+        pixels = np.arange(start, stop) * SIDE_PX
         shared = np.minimum(cells + size_px, pixels + SIDE_PX) - np.maximum(cells, pixels)
-        bands.append(Band(outputs, start, shared.clip(min=0).astype(np.float32)))
+        weights = shared.clip(min=0).astype(np.float32)
+        bands.append(Band(slice(first, first + _PER_BAND), start, weights))
     return tuple(bands)
