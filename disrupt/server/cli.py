@@ -31,23 +31,46 @@ _data_dir = click.option(
     help="Data directory of the server; made where missing.",
 )
 
-
-def _option(name: str, *names: str, type: Any = None, help: str) -> Any:  # noqa: A002, ANN401 click's
-    """An option that the environment may give too: --tls-cert is DISRUPT_TLS_CERT."""
-    envvar = f"DISRUPT_{name.removeprefix('--').replace('-', '_').upper()}"
-    return click.option(name, *names, envvar=envvar, show_envvar=True, type=type, help=help)
-
-
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.command()
 @_data_dir
-@_option("--listen", help="HOST:PORT to serve on, port 0 for a free one.  [127.0.0.1:50051]")
-@_option("--workers", type=int, help="Processes that answer calls.  [as many as cores]")
-@_option("--config", "file", type=_FILE, help="TOML file of settings; options go over it.")
-@_option("--tls-cert", type=_FILE, help="Certificate chain, PEM; needed beyond loopback.")
-@_option("--tls-key", type=_FILE, help="Its private key, PEM.")
+@click.option(
+    "--listen",
+    envvar="DISRUPT_LISTEN",
+    show_envvar=True,
+    help="HOST:PORT to serve on, port 0 for a free one.  [127.0.0.1:50051]",
+)
+@click.option(
+    "--workers",
+    envvar="DISRUPT_WORKERS",
+    show_envvar=True,
+    type=int,
+    help="Processes that answer calls.  [as many as cores]",
+)
+@click.option(
+    "--config",
+    "file",
+    envvar="DISRUPT_CONFIG",
+    show_envvar=True,
+    type=_FILE,
+    help="TOML file of settings; options go over it.",
+)
+@click.option(
+    "--tls-cert",
+    envvar="DISRUPT_TLS_CERT",
+    show_envvar=True,
+    type=_FILE,
+    help="Certificate chain, PEM; needed beyond loopback.",
+)
+@click.option(
+    "--tls-key",
+    envvar="DISRUPT_TLS_KEY",
+    show_envvar=True,
+    type=_FILE,
+    help="Its private key, PEM.",
+)
 def serve(
     data_dir: Path,
     listen: str | None,
