@@ -18,6 +18,9 @@ _COMMANDS = {
     "match": "disrupt.client.command:match",
     "serve": "disrupt.server.cli:serve",
     "keys": "disrupt.server.cli:keys",
+    "erase": "disrupt.server.upkeep:erase",
+    "backup": "disrupt.server.upkeep:backup",
+    "restore": "disrupt.server.upkeep:restore",
     "health": "disrupt.client.health:health",
     "doctor": "disrupt.doctor.command:doctor",
 }
@@ -29,7 +32,7 @@ Register intimate images so that their sharing is stopped, and look them up.
 \b
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match
-Operators:                               serve, keys, doctor, health
+Operators:                               serve, keys, erase, backup, restore, doctor, health
 """
 
 _EPILOG = """\b

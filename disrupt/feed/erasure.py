@@ -10,7 +10,7 @@ from disrupt.errors import CursorExpiredError, DataDirectoryError, SnapshotRefus
 from disrupt.feed.rebuild import rebuild
 from disrupt.feed.walk import Progress, quiet
 from disrupt.index import manifest as manifests
-from disrupt.index.generations import current, delete, directory_of, generations
+from disrupt.index.generations import delete, directory_of, generations, served
 from disrupt.registry.contract import RegistryReader
 
 _TAKE_UP_S = 1.0
@@ -19,7 +19,7 @@ _TAKE_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The generation served now, whether it is a new one, and the generations deleted."""
+    """The generation served now (0: none), whether it is a new one, and the generations deleted."""
 
     generation: int
     rebuilt: bool
@@ -43,15 +43,15 @@ def erase(
     holding = [one for one in generations(index_dir) if _holds_removed(reader, index_dir, one)]
     if not any(_age_s(index_dir, one) >= older_than_s for one in holding):
         holding = []
-    rebuilt = bool(holding) and _served(index_dir) in (0, *holding)
+    rebuilt = bool(holding) and served(index_dir) in (0, *holding)
     if rebuilt:
         rebuild(reader, index_dir, progress)
         time.sleep(_TAKE_UP_S)
     deleted = delete(index_dir, holding)
-    served = current(index_dir)
-    if served in holding:
+    now_served = served(index_dir)
+    if now_served in holding:
         raise DataDirectoryError("The index was rolled back meanwhile: erase again.")
-    return Erased(served, rebuilt, deleted)
+    return Erased(now_served, rebuilt, deleted)
 
 
 def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> bool:
@@ -61,13 +61,6 @@ def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> 
         return reader.removed_since(cursor) > 0
     except (SnapshotRefusedError, CursorExpiredError):
         return True
-
-
-def _served(index_dir: Path) -> int:
-    try:
-        return current(index_dir)
-    except SnapshotRefusedError:
-        return 0
 
 
 def _age_s(index_dir: Path, generation: int) -> float:

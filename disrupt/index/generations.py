@@ -65,6 +65,14 @@ def current(index_dir: Path) -> int:
     return int(name)
 
 
+def served(index_dir: Path) -> int:
+    """Number of the generation that CURRENT names; 0 where it names none."""
+    try:
+        return current(index_dir)
+    except SnapshotRefusedError:
+        return 0
+
+
 def open_generation(index_dir: Path, generation: int, head: Cursor) -> Snapshot:
     """A generation, opened, if it belongs to the registry whose head is given.
 
@@ -116,7 +124,7 @@ def publish(index_dir: Path, items: Iterable[StoredItem], cursor: Cursor) -> Sna
     withdrawn since. A server that still maps one of them keeps its pages. DataDirectoryError while
     another process writes here, StorageFullError when the disk is full.
     """
-    with _locked(index_dir), _storage_errors():
+    with locked(index_dir), _storage_errors():
         aside = index_dir / _BUILDING
         if aside.exists():
             shutil.rmtree(aside)
@@ -126,10 +134,7 @@ def publish(index_dir: Path, items: Iterable[StoredItem], cursor: Cursor) -> Sna
             shutil.rmtree(aside, ignore_errors=True)
             raise
         existing = generations(index_dir)
-        try:
-            before = current(index_dir)
-        except SnapshotRefusedError:
-            before = 0
+        before = served(index_dir)
         generation = max([before, *existing]) + 1
         aside.rename(directory_of(index_dir, generation))
         snapshot.sync(index_dir)
@@ -149,10 +154,10 @@ def roll_back(index_dir: Path, head: Cursor) -> Snapshot:
     since stays withdrawn. SnapshotRefusedError if there is none, DataDirectoryError while another
     process writes here.
     """
-    with _locked(index_dir), _storage_errors():
-        served = current(index_dir)
+    with locked(index_dir), _storage_errors():
+        before = current(index_dir)
         for generation in generations(index_dir):
-            if generation >= served:
+            if generation >= before:
                 continue
             try:
                 opened = open_generation(index_dir, generation, head)
@@ -162,7 +167,7 @@ def roll_back(index_dir: Path, head: Cursor) -> Snapshot:
             _point_to(index_dir, generation)
             _log.info("snapshot_rolled_back", generation=generation)
             return opened
-    raise SnapshotRefusedError(f"There is no good generation before {served}. {REMEDY}")
+    raise SnapshotRefusedError(f"There is no good generation before {before}. {REMEDY}")
 
 
 def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
@@ -170,9 +175,9 @@ def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
 
     Gives those deleted, newest first. DataDirectoryError while another process writes here.
     """
-    with _locked(index_dir), _storage_errors():
-        served = current(index_dir)
-        gone = tuple(one for one in generations(index_dir) if one in unwanted and one != served)
+    with locked(index_dir), _storage_errors():
+        kept = served(index_dir)
+        gone = tuple(one for one in generations(index_dir) if one in unwanted and one != kept)
         for generation in gone:
             shutil.rmtree(directory_of(index_dir, generation))
         if (index_dir / _BUILDING).exists():
@@ -189,6 +194,23 @@ def create_first(index_dir: Path, epoch: bytes) -> None:
     """
     if not generations(index_dir) and not (index_dir / _CURRENT).exists():
         publish(index_dir, (), Cursor(epoch, 0))
+
+
+@contextmanager
+def locked(index_dir: Path) -> Iterator[None]:
+    """Holds the index as its only writer; DataDirectoryError while another process does."""
+    index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(index_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataDirectoryError(
+                "Another process is writing an index here; wait until it has finished."
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -209,19 +231,3 @@ def _point_to(index_dir: Path, generation: int) -> None:
     snapshot.sync(aside)
     aside.rename(index_dir / _CURRENT)
     snapshot.sync(index_dir)
-
-
-@contextmanager
-def _locked(index_dir: Path) -> Iterator[None]:
-    index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(index_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataDirectoryError(
-                "Another process is writing an index here; wait until it has finished."
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)

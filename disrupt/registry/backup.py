@@ -8,14 +8,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt.core.changes import Cursor
-from disrupt.errors import DataDirectoryError, StorageFullError
+from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import journal, migrations, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
 from disrupt.registry.journal import Removed
@@ -25,6 +26,8 @@ MANIFEST = "backup.json"
 REGISTRY = "registry.db"
 SECRETS = "secrets.json"
 _FILES = (REGISTRY, SECRETS)
+
+_log = structlog.get_logger(__name__)
 
 _MAX_MANIFEST_BYTES = 64 * 1024
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -114,21 +117,62 @@ def check(directory: Path) -> BackupManifest:
     return manifest
 
 
-def unpack(directory: Path, into: Path, removed: Iterable[Removed]) -> None:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a data directory tells of what happened since any backup of it.
+
+    ``complete``: every acknowledged removal is among ``removed``. ``revoked_keys`` are key ids.
+    """
+
+    removed: tuple[Removed, ...]
+    revoked_keys: tuple[str, ...]
+    complete: bool
+
+
+def known(data_dir: Path) -> Known:
+    """From the journal of removals, and from the registry as far as it can be read."""
+    complete = False
+    removed: dict[bytes, Removed] = {}
+    revoked: tuple[str, ...] = ()
+    try:
+        found = journal.read(data_dir / journal.NAME)
+    except DisruptError as error:
+        _log.warning("removals_journal_unreadable", reason=error.message)
+    else:
+        if found is not None:
+            removed |= {one.item_id: one for one in found.removed}
+            complete = not found.damaged_records
+    try:
+        with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
+            removed |= {one.item_id: one for one in registry.removed()}
+            keys = registry.keys()
+            revoked = tuple(one.key_id for one in keys if one.revoked_on)
+            complete = True
+    except DisruptError as error:
+        _log.warning("old_registry_unreadable", reason=error.message)
+    return Known(tuple(removed.values()), revoked, complete)
+
+
+def unpack(directory: Path, into: Path, since: Known, *, day: str) -> None:
     """Puts a checked backup into an existing empty directory, brought up to date and ready to use.
 
-    ``removed`` are erased from it, and are its journal of removals. A new epoch begins, so that
-    every cursor given out before is refused.
+    What was removed ``since`` is erased from it, and is its journal of removals; keys revoked since
+    are revoked, as of ``day``. A new epoch begins: every cursor given out before is refused.
     """
-    known = tuple(removed)
     try:
         for name in _FILES:
             _copy(directory / name, into / name)
     except OSError as error:
         raise StorageFullError(f"The backup cannot be copied: {error}") from error
-    journal.write(into / journal.NAME, known)
+    journal.write(into / journal.NAME, since.removed)
     with SqlRegistry.open_writer(into / REGISTRY) as writer:
-        writer.begin_epoch(max((one.number for one in known), default=0))
+        writer.begin_epoch(max((one.number for one in since.removed), default=0))
+        keys = writer.keys()
+        for key_id in {one.key_id for one in keys}.intersection(since.revoked_keys):
+            writer.revoke_key(key_id, day=day)
+        writer.checkpoint()
+    _sync(into / REGISTRY)
+    _sync(into)
 
 
 def _write(data_dir: Path, aside: Path) -> BackupManifest:

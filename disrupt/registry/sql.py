@@ -16,7 +16,7 @@ from disrupt.errors import DataDirectoryError, DisruptError, UnavailableError
 from disrupt.registry import journal, migrations, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import reader_engine, translated_errors, truncate_wal, writer_engine
-from disrupt.registry.journal import Journal
+from disrupt.registry.journal import Journal, Removed
 from disrupt.registry.reconciliation import begin_epoch, reconcile
 
 __all__ = ["SqlRegistry", "SqlRegistryWriter"]
@@ -70,6 +70,11 @@ class SqlRegistry:
         """See RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.removed_since(connection, cursor)
+
+    def removed(self) -> list[Removed]:
+        """All items that were withdrawn, by number."""
+        with _transaction(self._reader) as connection:
+            return queries.removed(connection)
 
     def banks(self) -> tuple[Bank, ...]:
         """See RegistryReader."""

@@ -1,4 +1,4 @@
-"""Keys, managed through the running writer or, where none runs, in the registry itself."""
+"""Keys and the database's log, managed through the running writer or, without one, by hand."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ class Administration(Protocol):
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revokes a key."""
 
+    def checkpoint(self) -> admin_pb2.CheckpointResponse:
+        """Clears the registry's log."""
+
 
 @dataclass(frozen=True, slots=True)
 class InRegistry:
@@ -69,6 +72,10 @@ class InRegistry:
         key = keys.revoke_key(self.registry, request.key_id, day=today())
         return admin_pb2.RevokeKeyResponse(key=wire.key(key, _bank_names(self.registry)))
 
+    def checkpoint(self) -> admin_pb2.CheckpointResponse:
+        """Clears the registry's log."""
+        return admin_pb2.CheckpointResponse(done=self.registry.checkpoint())
+
 
 @dataclass(frozen=True, slots=True)
 class OverSocket:
@@ -90,6 +97,11 @@ class OverSocket:
         """Revokes a key."""
         with _told():
             return self.stub.RevokeKey(request, timeout=_TIMEOUT_S)
+
+    def checkpoint(self) -> admin_pb2.CheckpointResponse:
+        """Clears the registry's log."""
+        with _told():
+            return self.stub.Checkpoint(admin_pb2.CheckpointRequest(), timeout=_TIMEOUT_S)
 
 
 @contextmanager

@@ -59,6 +59,8 @@ class Config(BaseModel):
     """Age at which a connection is closed, gently, so that load spreads over the workers."""
     follow_interval_s: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Pause between two looks at the registry: changes, keys, snapshots."""
+    erase_within_h: Annotated[float, Field(gt=0, le=24)] = 24.0
+    """Longest that bytes of what was withdrawn stay on disk without anybody's doing, in hours."""
 
     @classmethod
     def load(cls, file: Path | None, **overrides: object) -> Self:

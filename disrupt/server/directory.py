@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,9 +92,49 @@ class DataDirectory:
                         " or give another --data-dir."
                     )
                 time.sleep(_RETRY_S)
+            self.complete_restore()
             yield descriptor
         finally:
             os.close(descriptor)
+
+    @property
+    def restoring(self) -> Path:
+        """What a restore is making ready."""
+        return self.path / "restoring"
+
+    @property
+    def restored(self) -> Path:
+        """What a restore has made ready, to replace what is there: whole as soon as it exists."""
+        return self.path / "restored"
+
+    def complete_restore(self) -> None:
+        """Puts in place what is in ``restored``; killed at any point, the next holder goes on.
+
+        What a restore left that was killed before goes.
+        """
+        shutil.rmtree(self.restoring, ignore_errors=True)
+        if not self.restored.is_dir():
+            return
+        try:
+            self._replace_by_restored()
+        except OSError as error:
+            raise DataDirectoryError(
+                f"A restore of {self.path} cannot be completed: {error.strerror}. Free or repair"
+                " the disk and try again; nothing is lost."
+            ) from error
+
+    def _replace_by_restored(self) -> None:
+        if (self.restored / self.registry.name).exists():
+            for suffix in ("-wal", "-shm"):  # never beside a database that they are not of
+                self.registry.with_name(self.registry.name + suffix).unlink(missing_ok=True)
+            sync_directory(self.path)
+        for part in list(self.restored.iterdir()):
+            if part.name == self.index.name and self.index.exists():
+                shutil.rmtree(self.index)
+            part.replace(self.path / part.name)
+        sync_directory(self.path)
+        self.restored.rmdir()
+        sync_directory(self.path)
 
     def secrets(self) -> Secrets:
         """The secrets, made together with a new data directory.
@@ -140,8 +181,13 @@ def _write_private(file: Path, value: dict[str, str]) -> None:
         opened.flush()
         os.fsync(descriptor)
     aside.rename(file)
-    directory = os.open(file.parent, os.O_RDONLY)
+    sync_directory(file.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes what was made, renamed and removed in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)

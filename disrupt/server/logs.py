@@ -8,8 +8,8 @@ import structlog
 from structlog.typing import EventDict
 
 
-def configure(role: str) -> None:
-    """For this process; ``role`` is on every line."""
+def configure(role: str, level: str = "info") -> None:
+    """For this process; ``role`` is on every line, and those below ``level`` are left out."""
 
     def add_role(_logger: object, _method: str, event: EventDict) -> EventDict:
         event["role"] = role
@@ -22,6 +22,6 @@ def configure(role: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -21,6 +21,7 @@ from disrupt.index.generations import create_first
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
+from disrupt.server.erasure import erase_in_time
 from disrupt.server.serving import READY
 
 LOCK_PATIENCE_S = 2.0
@@ -98,12 +99,12 @@ class _Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         writer = _Child("writer")
         workers = [_Child("worker") for _ in range(self._config.workers)]
-        watches: list[asyncio.Task[None]] = []
+        everyone = [writer, *workers]
+        watches = [asyncio.create_task(self._keep(child)) for child in everyone]
         try:
-            for group in ([writer], workers):
-                watches += [asyncio.create_task(self._keep(child)) for child in group]
-                await self._unless_stopped(*(child.ready.wait() for child in group))
+            await self._unless_stopped(*(child.ready.wait() for child in everyone))
             if not self._stop.is_set():
+                watches.append(asyncio.create_task(erase_in_time(self._config, self._stop)))
                 ready()
                 await self._stop.wait()
         finally:

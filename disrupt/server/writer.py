@@ -113,6 +113,12 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         """Revokes a key."""
         return await self._pool.run(self._registry.revoke, request)
 
+    async def Checkpoint(  # noqa: N802 gRPC's name
+        self, _request: admin_pb2.CheckpointRequest, _context: Context
+    ) -> admin_pb2.CheckpointResponse:
+        """Clears the registry's log."""
+        return await self._pool.run(self._registry.checkpoint)
+
 
 async def run(config: Config) -> None:
     """Serves until SIGTERM."""

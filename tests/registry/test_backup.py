@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.changes import Addition, Removal
+from disrupt.core.policy import ApiKey, Right
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import journal
-from disrupt.registry.backup import back_up, check, unpack
+from disrupt.registry.backup import Known, back_up, check, known, unpack
 from disrupt.registry.journal import Removed
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
@@ -195,7 +196,7 @@ def test_unpacked_backup_lacks_what_was_removed_and_begins_an_epoch(
     place.mkdir()
     strange = Removed(77, chance.randbytes(16))
     removed = [Removed(2, gone.items[0].item_id), strange]
-    unpack(tmp_path / "backup", place, removed)
+    unpack(tmp_path / "backup", place, Known(tuple(removed), (), complete=True), day=DAY)
     with SqlRegistry.open_writer(place / "registry.db") as restored:
         assert restored.head().epoch != before.epoch
         with pytest.raises(CursorExpiredError):
@@ -227,9 +228,65 @@ def test_unpacked_backup_of_an_empty_registry_is_one(
     back_up(data_dir, tmp_path / "backup")
     place = tmp_path / "place"
     place.mkdir()
-    unpack(tmp_path / "backup", place, [])
+    unpack(tmp_path / "backup", place, Known((), (), complete=True), day=DAY)
     with SqlRegistry.open_writer(place / "registry.db") as restored:
         restored.register(registration(chance), day=DAY)
         assert len(all_changes(restored)) == 1
     with closing(sqlite3.connect(place / "registry.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_keys_revoked_since_the_backup_stay_revoked(
+    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path
+) -> None:
+    def key(key_id: str) -> ApiKey:
+        return ApiKey(
+            key_id, "somebody", key_id.encode() * 4, frozenset({Right.MATCH}), frozenset({1}), DAY
+        )
+
+    writer.add_key(key("00000001"))
+    writer.add_key(key("00000002"))
+    back_up(data_dir, tmp_path / "backup")
+    writer.add_key(key("00000003"))
+    for revoked in ("00000001", "00000003"):
+        writer.revoke_key(revoked, day=DAY)
+    place = tmp_path / "place"
+    place.mkdir()
+    unpack(tmp_path / "backup", place, known(data_dir), day="2026-11-30")
+    with SqlRegistry.open_reader(place / "registry.db") as restored:
+        keys = restored.keys()
+        assert [(one.key_id, one.revoked_on) for one in keys] == [
+            ("00000001", "2026-11-30"),
+            ("00000002", ""),
+        ]
+
+
+@pytest.mark.parametrize("lost", ["journal", "registry", "nothing"])
+def test_removals_are_known_from_the_journal_and_from_the_registry(
+    writer: SqlRegistryWriter, data_dir: Path, chance: random.Random, lost: str
+) -> None:
+    request = registration(chance, None, new_item(chance), new_item(chance))
+    writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
+    if lost == "journal":
+        (data_dir / journal.NAME).unlink()
+    elif lost == "registry":
+        writer.checkpoint()
+        (data_dir / "registry.db").write_bytes(b"\0" * 8192)
+    found = known(data_dir)
+    assert [one.item_id for one in found.removed] == [item.item_id for item in request.items]
+    assert found.complete
+
+
+def test_without_journal_and_registry_removals_are_not_known(
+    data_dir: Path, chance: random.Random
+) -> None:
+    assert known(data_dir) == Known((), (), complete=False)
+    (data_dir / journal.NAME).write_bytes(b"something else")
+    assert not known(data_dir).complete
+    removed = [Removed(number, chance.randbytes(16)) for number in range(3)]
+    journal.write(data_dir / journal.NAME, removed)
+    assert known(data_dir) == Known(tuple(removed), (), complete=True)
+    content = bytearray((data_dir / journal.NAME).read_bytes())
+    content[70] ^= 1
+    (data_dir / journal.NAME).write_bytes(content)
+    assert known(data_dir) == Known((removed[0], removed[2]), (), complete=False)

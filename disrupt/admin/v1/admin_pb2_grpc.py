@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Keys of callers.
+    """Keys of callers, and the registry's files.
     """
 
     def __init__(self, channel):
@@ -50,10 +50,15 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.FromString,
                 _registered_method=True)
+        self.Checkpoint = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/Checkpoint',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
-    """Keys of callers.
+    """Keys of callers, and the registry's files.
     """
 
     def CreateKey(self, request, context):
@@ -77,6 +82,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Checkpoint(self, request, context):
+        """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +107,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.SerializeToString,
             ),
+            'Checkpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.Checkpoint,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'disrupt.admin.v1.AdminService', rpc_method_handlers)
@@ -104,7 +121,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Keys of callers.
+    """Keys of callers, and the registry's files.
     """
 
     @staticmethod
@@ -178,6 +195,33 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/RevokeKey',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Checkpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/Checkpoint',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointResponse.FromString,
             options,
             channel_credentials,
             insecure,

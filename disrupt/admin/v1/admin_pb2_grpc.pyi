@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Keys of callers."""
+    """Keys of callers, and the registry's files."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,10 +41,12 @@ class AdminServiceStub:
     """Lists keys, revoked ones too."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RevokeKeyRequest, _admin_pb2.RevokeKeyResponse]
     """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+    Checkpoint: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]
+    """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Keys of callers."""
+    """Keys of callers, and the registry's files."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateKeyRequest, _admin_pb2.CreateKeyResponse]  # type: ignore[assignment]
@@ -53,9 +55,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Lists keys, revoked ones too."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RevokeKeyRequest, _admin_pb2.RevokeKeyResponse]  # type: ignore[assignment]
     """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+    Checkpoint: _aio.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]  # type: ignore[assignment]
+    """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keys of callers."""
+    """Keys of callers, and the registry's files."""
 
     @_abc_1.abstractmethod
     def CreateKey(
@@ -80,5 +84,13 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RevokeKeyResponse, _abc.Awaitable[_admin_pb2.RevokeKeyResponse]]:
         """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def Checkpoint(
+        self,
+        request: _admin_pb2.CheckpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CheckpointResponse, _abc.Awaitable[_admin_pb2.CheckpointResponse]]:
+        """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
