@@ -1,0 +1,203 @@
+"""The use cases of registrations on a real registry."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from disrupt.core.cases import AgeBand, CaseStatus, case_number, parse_case_number
+from disrupt.core.media import FINGERPRINT, MediaKind
+from disrupt.core.policy import MINORS, Right
+from disrupt.core.registrations import CaseAccess, MediaItem, RegistrationRequest
+from disrupt.errors import (
+    CaseClosedError,
+    CaseRefusedError,
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    RequestIdReusedError,
+    TooManyAttemptsError,
+    UnauthenticatedError,
+)
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys, revoke_key
+from disrupt.services.pins import Pins
+from disrupt.services.registration import Registrar, RegistrationLimits
+from disrupt.services.throttle import FREE_ATTEMPTS, Throttle
+
+DAY = "2026-11-25"
+PIN = "12345678"
+PEPPER = b"p" * 32
+PINS = Pins(PEPPER)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+    with ExitStack() as stack:
+        yield stack.enter_context(SqlRegistry.open_writer(tmp_path / "registry.db"))
+
+
+@pytest.fixture
+def registrar(registry: SqlRegistryWriter) -> Registrar:
+    return Registrar(registry, PINS, Throttle(), PEPPER, RegistrationLimits(4, 10, 6))
+
+
+def item(*qualities: int) -> MediaItem:
+    array = np.zeros(len(qualities), FINGERPRINT)
+    array["quality"] = qualities
+    array["profile"] = 1
+    array["hash"] = np.frombuffer(secrets.token_bytes(32 * len(qualities)), np.uint8).reshape(
+        -1, 32
+    )
+    return MediaItem(MediaKind.IMAGE, array)
+
+
+def request(*items: MediaItem, case: str = "", pin: str = PIN) -> RegistrationRequest:
+    return RegistrationRequest(
+        secrets.token_bytes(16), CaseAccess(case, pin), AgeBand.UNSURE, items or (item(90),)
+    )
+
+
+def test_a_registration_opens_an_active_case_of_the_minors_bank_when_unsure(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    receipt = registrar.register(request(item(90, 40), item(80)), caller="k", now_s=0, day=DAY)
+    assert parse_case_number(receipt.case_number) == receipt.case_number
+    assert receipt.status == CaseStatus.ACTIVE
+    assert [(one.index, one.hashes) for one in receipt.items] == [(0, 1), (1, 1)]
+    assert receipt.cursor == registry.head()
+    record = registry.case(receipt.case_number)
+    assert record is not None
+    assert record.bank == MINORS.number
+    assert PIN not in record.pin_hash
+
+
+def test_featureless_items_are_rejected_by_place_and_score(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    mixed = registrar.register(request(item(10, 49), item(50)), caller="k", now_s=0, day=DAY)
+    assert [(one.index, one.low_quality.quality) for one in mixed.rejected] == [(0, 49)]
+    assert [one.index for one in mixed.items] == [1]
+    before = registry.head()
+    nothing = registrar.register(request(item(49)), caller="k", now_s=0, day=DAY)
+    assert (nothing.case_number, nothing.status, nothing.items) == ("", None, ())
+    assert registry.head() == before
+
+
+def test_the_same_request_replays_and_any_other_under_its_id_is_refused(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    first = request(item(90), item(10))
+    receipt = registrar.register(first, caller="k", now_s=0, day=DAY)
+    before = registry.head()
+    assert registrar.register(first, caller="other", now_s=0, day=DAY) == receipt
+    for other in (
+        replace(first, access=replace(first.access, pin="87654321")),
+        replace(first, age_band=AgeBand.ADULT),
+        replace(first, items=first.items[:1]),
+        replace(first, items=(item(90), first.items[1])),
+        replace(first, access=replace(first.access, case_number=receipt.case_number)),
+    ):
+        with pytest.raises(RequestIdReusedError):
+            registrar.register(other, caller="k", now_s=0, day=DAY)
+    assert registry.head() == before
+
+
+def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar) -> None:
+    case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
+    added = registrar.register(request(case=case), caller="k", now_s=0, day=DAY)
+    access = CaseAccess(case, PIN)
+    assert len(registrar.show(access, caller="k", now_s=0).items) == 2
+    gone = (added.items[0].item_id,)
+    for _ in range(2):  # safe to repeat
+        shown, _ = registrar.withdraw(access, gone, caller="k", now_s=0, day=DAY)
+        assert (len(shown.items), shown.status) == (1, CaseStatus.ACTIVE)
+    with pytest.raises(NotFoundError):
+        registrar.withdraw(access, (bytes(16),), caller="k", now_s=0, day=DAY)
+    for _ in range(2):
+        shown, _ = registrar.withdraw(access, None, caller="k", now_s=0, day=DAY)
+        assert (shown.items, shown.status, shown.closed_on) == ((), CaseStatus.WITHDRAWN, DAY)
+    with pytest.raises(CaseClosedError):
+        registrar.register(request(case=case), caller="k", now_s=0, day=DAY)
+
+
+def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_and_are_throttled_alike(
+    registrar: Registrar,
+) -> None:
+    case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
+    answers = []
+    for number in (case, case_number(12345)):
+        access = CaseAccess(number, "00000000")
+        for _ in range(FREE_ATTEMPTS):
+            with pytest.raises(CaseRefusedError) as refused:
+                registrar.show(access, caller="k", now_s=0)
+            answers.append((refused.value.message, refused.value.metadata))
+        with pytest.raises(TooManyAttemptsError):
+            registrar.show(replace(access, pin=PIN), caller="k", now_s=0)
+    assert answers.count(answers[0]) == len(answers)
+    assert registrar.show(CaseAccess(case, PIN), caller="k", now_s=2).number == case
+    assert registrar.show(CaseAccess(case, PIN, b"token"), caller="k", now_s=0).number == case
+
+
+@pytest.mark.parametrize(
+    ("items", "limit"),
+    [((item(90),) * 5, "4 items in one registration"), ((item(*[90] * 11),), "10 hashes of one")],
+)
+def test_caps_are_named(registrar: Registrar, items: tuple[MediaItem, ...], limit: str) -> None:
+    with pytest.raises(LimitExceededError, match=limit):
+        registrar.register(request(*items), caller="k", now_s=0, day=DAY)
+
+
+def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
+    case = registrar.register(request(*[item(90)] * 4), caller="k", now_s=0, day=DAY).case_number
+    with pytest.raises(LimitExceededError, match="6 items in one case"):
+        registrar.register(request(*[item(90)] * 3, case=case), caller="k", now_s=0, day=DAY)
+    registrar.register(request(*[item(90)] * 2, case=case), caller="k", now_s=0, day=DAY)
+
+
+def test_a_pin_is_only_right_under_its_pepper() -> None:
+    encoded = PINS.hash(PIN)
+    assert encoded.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert PINS.verify(encoded, PIN)
+    assert not PINS.verify(encoded, "12345679")
+    assert not PINS.verify(None, "")
+    assert not Pins(b"q" * 32).verify(encoded, PIN)
+
+
+def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:
+    key, secret = create_key(registry, " platform ", [Right.MATCH], ["adults"], day=DAY)
+    everything, _ = create_key(registry, "mirror", [Right.FEED], [], day=DAY)
+    assert secret.startswith(SECRET_PREFIX)
+    assert (key.name, len(key.banks), len(everything.banks)) == ("platform", 1, 2)
+    assert KeyRing(list_keys(registry)).authenticate(secret) == key
+    for wrong in ("", secret[:-1], secret + "x", "ü\udcff"):
+        with pytest.raises(UnauthenticatedError):
+            KeyRing(list_keys(registry)).authenticate(wrong)
+    for _ in range(2):
+        assert revoke_key(registry, key.key_id, day=DAY).revoked_on == DAY
+    with pytest.raises(UnauthenticatedError):
+        KeyRing(list_keys(registry)).authenticate(secret)
+
+
+@pytest.mark.parametrize(
+    ("name", "rights", "banks", "field"),
+    [
+        ("", [Right.MATCH], [], "name"),
+        ("a\nb", [Right.MATCH], [], "name"),
+        ("x" * 101, [Right.MATCH], [], "name"),
+        ("a", [], [], "rights"),
+        ("a", [Right.MATCH], ["nobody's"], "banks"),
+    ],
+)
+def test_a_key_without_sense_is_refused_by_field(
+    registry: SqlRegistryWriter, name: str, rights: list[Right], banks: list[str], field: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        create_key(registry, name, rights, banks, day=DAY)
+    assert [one.field for one in refused.value.violations] == [field]
