@@ -194,8 +194,8 @@ def test_a_crowd_of_near_duplicates_is_answered_exactly(crowd: Codes, bits_away:
 
 @pytest.mark.usefixtures("tables_always")
 def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
-    # All are 20 bits away. The crowd shows in the first chunk, and tightens the search; the one that
-    # comes first in order shows in the eleventh, the last that is still searched.
+    # All are 20 bits away. The crowd shows in the first chunk, and tightens the search; the one
+    # that comes first in order shows in the eleventh, the last that is still searched.
     query = random_codes(1)
     masks = np.zeros((6000, 256), np.uint8)
     masks[1:, 160:] = np.argsort(np.random.default_rng(1).random((5999, 96)), axis=1) < 20

@@ -1,0 +1,132 @@
+"""Hashes to search in and queries to search for, uniformly random or as photographs have them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pdqhash
+from numpy.typing import NDArray
+from skimage import data
+
+Distribution = Literal["uniform", "real"]
+Codes = NDArray[np.uint8]
+
+MAX_REGIONS = 20_000
+"""Regions that are really hashed; more hashes come from blending two of them, see ``real``."""
+
+PLANTED_EVERY = 10
+"""Every tenth query has a stored hash near it, at each distance from 0 to 31 bits in turn."""
+
+_BATCH = 50_000
+_MIN_QUALITY = 50
+_PHOTOGRAPHS = (
+    *("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel"),
+    *("hubble_deep_field", "immunohistochemistry", "moon", "retina", "rocket"),
+)
+
+
+def cache_dir() -> Path:
+    """Where sets are kept between runs: never in the repository."""
+    path = Path(tempfile.gettempdir()) / f"disrupt-benchmarks-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def stored(distribution: Distribution, size: int, seed: int = 1) -> Path:
+    """A .npy file of uint8 (size, 32), made unless it is there."""
+    name = f"{distribution}-{size}-{seed}-{_version()}.npy"
+    path = cache_dir() / name
+    if not path.exists():
+        aside = path.with_suffix(f".{os.getpid()}")
+        rows = np.lib.format.open_memmap(aside, "w+", np.uint8, (size, 32))
+        make = real if distribution == "real" else uniform
+        at = 0
+        for batch in make(size, seed):
+            rows[at : at + len(batch)] = batch
+            at += len(batch)
+        rows.flush()
+        aside.rename(path)
+    return path
+
+
+def queries(distribution: Distribution, codes: Codes, count: int, seed: int = 2) -> Codes:
+    """Fresh hashes, which mostly match nothing, and every PLANTED_EVERY-th near a stored one."""
+    made = np.array(np.load(stored(distribution, count, seed)))
+    rng = np.random.default_rng(seed)
+    for turn, at in enumerate(range(0, count, PLANTED_EVERY)):
+        made[at] = flipped(codes[rng.integers(len(codes))], planted_bits(turn), rng)
+    return made
+
+
+def planted_bits(turn: int) -> int:
+    """Distance of the turn-th planted query: 31 first, and all 32 before any comes again."""
+    return (31 + 13 * turn) % 32
+
+
+def flipped(code: Codes, bits: int, rng: np.random.Generator) -> Codes:
+    """A code ``bits`` away."""
+    mask = np.zeros(256, np.uint8)
+    mask[rng.permutation(256)[:bits]] = 1
+    return code ^ np.packbits(mask)
+
+
+def uniform(size: int, seed: int) -> Iterator[Codes]:
+    """Random bits, in batches."""
+    rng = np.random.default_rng(seed)
+    for first in range(0, size, _BATCH):
+        yield rng.integers(0, 256, (min(_BATCH, size - first), 32), np.uint8)
+
+
+def real(size: int, seed: int) -> Iterator[Codes]:
+    """Hashes of random regions of photographs, in batches; beyond MAX_REGIONS of two regions each.
+
+    PDQ is linear until its last step. So the coefficients of two photographs laid over each other
+    are sums of those of each, and the hash of such a double exposure costs no image processing.
+    """
+    regions = min(size, MAX_REGIONS)
+    coefficients = np.stack(list(_regions(regions, seed)))
+    yield _hashes(coefficients)
+    rng = np.random.default_rng(seed)
+    for first in range(regions, size, _BATCH):
+        count = min(_BATCH, size - first)
+        share = rng.uniform(0.3, 0.7, (count, 1)).astype(np.float32)
+        upper, lower = (coefficients[rng.integers(0, regions, count)] for _ in range(2))
+        yield _hashes(share * upper + (1 - share) * lower)
+
+
+def _hashes(coefficients: NDArray[np.float32]) -> Codes:
+    # the lower one of the two in the middle, as PDQ has it
+    middle = np.partition(coefficients, 127, axis=1)[:, 127:128]
+    return np.packbits(coefficients > middle, axis=1)
+
+
+def _regions(count: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """Coefficients of regions that are good enough to be registered, all of one contrast."""
+    rng = np.random.default_rng(seed)
+    photographs = [np.atleast_3d(getattr(data, name)()) for name in _PHOTOGRAPHS]
+    found = 0
+    while found < count:
+        photograph = photographs[rng.integers(len(photographs))]
+        height, width = photograph.shape[:2]
+        sides = rng.integers(96, 1 + min(256, height, width), 2)
+        top, left = rng.integers(0, 1 + np.array([height, width]) - sides)
+        region = photograph[top : top + sides[0], left : left + sides[1], :3]
+        if region.shape[2] == 1:
+            region = np.repeat(region, 3, axis=2)
+        floats, quality = pdqhash.compute_float(np.ascontiguousarray(region))
+        if quality < _MIN_QUALITY:
+            continue
+        row = np.asarray(floats, np.float32)
+        yield row / row.std()
+        found += 1
+
+
+def _version() -> str:
+    """Changes when this file does, so that no older set is taken for one of its own."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]

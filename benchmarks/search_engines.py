@@ -1,0 +1,170 @@
+"""Disrupt's index and its peers, each built and measured in a process of its own."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+from threatexchange.signal_type.pdq.pdq_index import PDQIndex
+
+from disrupt.index.flat import FlatIndex
+from disrupt.index.multi_index import MultiIndex
+from disrupt.index.tables import Tables
+
+Codes = NDArray[np.uint8]
+Answer = list[tuple[int, int]]
+"""(entry, distance in bits) of everything found for one query."""
+
+_FIRST_QUERIES = 20
+_BATCH = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one engine did; ``answers`` are those of the first queries, ``took_us`` of all asked."""
+
+    build_s: float
+    pss_mb: float
+    took_us: NDArray[np.float64]
+    answers: list[Answer]
+    engine_chosen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One engine over one set: queries are asked in order, until ``seconds`` are over."""
+
+    engine: str
+    codes: Path
+    queries: Path
+    max_distance_bits: int
+    seconds: float
+    least_queries: int
+    build_threads: int
+    sabotage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """``ask`` takes what ``prepare`` makes of a query, and its answer is read by ``read``."""
+
+    ask: Callable[[Any], Any]
+    prepare: Callable[[Codes], Any]
+    read: Callable[[Any], Answer]
+    chosen: str = ""
+
+
+SETTINGS = {
+    "disrupt": "16 x 16 bits, radii sum to t - 15, tags of the following chunk",
+    "faiss_flat": "IndexBinaryFlat, range_search",
+    "faiss_multihash_hma": "IndexBinaryMultiHash, 16 x 16 bits, 1 flip",
+    "faiss_multihash_best": "IndexBinaryMultiHash, 11 x 23 bits, 2 flips",
+    "threatexchange_pdqindex": "PDQIndex.query, as it comes",
+}
+
+
+def measure(task: Task) -> Measured:
+    """Builds the engine, asks one query after the other on one thread, and counts memory."""
+    codes = np.array(np.load(task.codes))
+    queries = np.load(task.queries)
+    faiss.omp_set_num_threads(task.build_threads)
+    began = time.perf_counter()
+    engine = _BUILD[task.engine](codes, task)
+    build_s = time.perf_counter() - began
+    del codes
+    gc.collect()
+    faiss.omp_set_num_threads(1)
+    prepared = [engine.prepare(query) for query in queries]
+    for query in prepared[:_FIRST_QUERIES]:
+        engine.ask(query)
+    took_us: list[float] = []
+    answers: list[Answer] = []
+    ends = time.perf_counter() + task.seconds
+    for query in prepared:
+        began = time.perf_counter()
+        answer = engine.ask(query)
+        ended = time.perf_counter()
+        took_us.append(1e6 * (ended - began))
+        answers.append(engine.read(answer))
+        if ended > ends and len(took_us) >= task.least_queries:
+            break
+    return Measured(build_s, pss_mb(), np.array(took_us), answers, engine.chosen)
+
+
+def pss_mb() -> float:
+    """Proportional set size of this process, in units of 10⁶ bytes."""
+    for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise RuntimeError("no Pss in /proc/self/smaps_rollup")
+
+
+def _disrupt(codes: Codes, task: Task) -> Engine:
+    index = faiss.IndexBinaryFlat(256)
+    index.add(codes)
+    held = faiss.rev_swig_ptr(index.xb.data(), codes.size).reshape(codes.shape)  # type: ignore[attr-defined]
+    tables = Tables.of(held, task.build_threads)
+    search = MultiIndex(FlatIndex(index), held, tables)
+    chosen = search.plan(task.max_distance_bits).engine
+    if task.sabotage:
+        # empty posting lists in all chunks but the first
+        tables.starts[1:] = 0
+    return Engine(
+        lambda query: search.search(query, task.max_distance_bits),
+        lambda query: query[None],
+        lambda found: list(zip(found.entry.tolist(), found.distance.tolist(), strict=True)),
+        chosen,
+    )
+
+
+def _faiss(index: faiss.IndexBinary, task: Task) -> Engine:
+    # range_search compares strictly
+    return Engine(
+        lambda query: index.range_search(query, task.max_distance_bits + 1),
+        lambda query: query[None],
+        lambda found: list(zip(found[2].tolist(), found[1].astype(int).tolist(), strict=True)),
+    )
+
+
+def _faiss_flat(codes: Codes, task: Task) -> Engine:
+    index = faiss.IndexBinaryFlat(256)
+    index.add(codes)
+    return _faiss(index, task)
+
+
+def _faiss_multihash(chunks: int, bits: int, flips: int) -> Callable[[Codes, Task], Engine]:
+    def build(codes: Codes, task: Task) -> Engine:
+        index = faiss.IndexBinaryMultiHash(256, chunks, bits)
+        index.nflip = flips
+        index.add(codes)
+        return _faiss(index, task)
+
+    return build
+
+
+def _threatexchange(codes: Codes, _task: Task) -> Engine:
+    index: PDQIndex[int] = PDQIndex()
+    for first in range(0, len(codes), _BATCH):
+        batch = codes[first : first + _BATCH]
+        index.add_all((code.tobytes().hex(), first + at) for at, code in enumerate(batch))
+    return Engine(
+        index.query,
+        lambda query: query.tobytes().hex(),
+        lambda found: [(match.metadata, match.similarity_info.distance) for match in found],
+    )
+
+
+_BUILD: dict[str, Callable[[Codes, Task], Engine]] = {
+    "disrupt": _disrupt,
+    "faiss_flat": _faiss_flat,
+    "faiss_multihash_hma": _faiss_multihash(16, 16, 1),
+    "faiss_multihash_best": _faiss_multihash(11, 23, 2),
+    "threatexchange_pdqindex": _threatexchange,
+}

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import hash_sets
+from benchmarks.search_engines import SETTINGS
+
+FIELDS = {"engine", "size", "distribution", "lookups_per_s", "p50_us", "p99_us", "recall"}
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    words = ["--size", "3000", "--queries", "300", "--checked", "60", *arguments]
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.search", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+
+def test_every_engine_is_measured_on_both_distributions_and_found_exact(tmp_path: Path) -> None:
+    report = tmp_path / "out.json"
+    done = bench("--json", report)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(report.read_text())["rows"]
+    assert [(row["distribution"], row["engine"]) for row in rows] == [
+        (distribution, engine) for distribution in ("uniform", "real") for engine in SETTINGS
+    ]
+    for row in rows:
+        assert row.keys() >= {*FIELDS, "build_s", "pss_mb"}
+        assert (row["size"], row["recall"], row["wrong"]) == (3000, 1, 0)
+        assert row["checked_queries"] == 60
+        assert row["p50_us"] <= row["p99_us"]
+        assert row["engine"] in done.stdout
+    assert {row["engine_chosen"] for row in rows if row["engine"] == "disrupt"} == {"multi_index"}
+
+
+def test_dropped_postings_are_reported_and_fail(tmp_path: Path) -> None:
+    report = tmp_path / "out.json"
+    done = bench("--sabotage", "--engine", "disrupt", "--json", report)
+    assert done.returncode == 1
+    assert "not exact" in done.stdout
+    assert all(0 < row["recall"] < 1 for row in json.loads(report.read_text())["rows"])
+
+
+def test_real_hashes_are_photographs_and_blends_of_them_with_half_their_bits_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hash_sets, "MAX_REGIONS", 200)
+    codes = np.concatenate(list(hash_sets.real(500, seed=1)))
+    assert codes.shape == (500, 32)
+    assert np.all(np.bitwise_count(codes).sum(axis=1) == 128)
+    assert len(np.unique(codes, axis=0)) == 500
+
+
+def test_every_tenth_query_is_planted_at_the_distance_of_its_turn() -> None:
+    codes = np.load(hash_sets.stored("uniform", 2000))
+    asked = hash_sets.queries("uniform", codes, 400)
+    nearest = np.bitwise_count(asked[:, None] ^ codes[None]).sum(axis=-1).min(axis=1)
+    assert nearest[::10].tolist() == [hash_sets.planted_bits(turn) for turn in range(40)]
+    assert sorted(map(hash_sets.planted_bits, range(32))) == list(range(32))
+    assert nearest.reshape(40, 10)[:, 1:].min() > 31
