@@ -143,7 +143,7 @@ def removals(data_dir: Path) -> Iterator[Finding]:
 def index(data_dir: Path) -> Iterator[Finding]:
     """The served generation of the index is whole and belongs to this registry."""
     index_dir, path = data_dir / "index", data_dir / "registry.db"
-    if not path.exists():
+    if not path.exists() or not index_dir.exists():
         yield ok("index", "There is none yet; the first start makes it.")
         return
     with SqlRegistry.open_reader(path) as reader:

@@ -101,6 +101,9 @@ def test_a_sound_data_directory_is_found_sound(data_dir: Path) -> None:
 def test_a_data_directory_without_anything_yet_is_no_trouble(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     assert set(verdicts(tmp_path).values()) == {Verdict.OK}
+    with SqlRegistry.open_writer(tmp_path / "registry.db"):
+        pass  # as `disrupt keys` does before the first start
+    assert set(verdicts(tmp_path).values()) == {Verdict.OK}
 
 
 def test_secrets_that_others_may_read_fail(data_dir: Path) -> None:

@@ -1,0 +1,51 @@
+# syntax=docker/dockerfile:1
+
+# Image of the server; docs/operations.md says how to run it. Python packages are installed by hash from
+# requirements/. The base images are named by tag: Python and Debian line are fixed, their security updates come in.
+# Where every build must start from the same bytes, add the digest of your registry to both FROM lines.
+
+# The full image has the compiler that pdqhash, which comes as source only, is built with.
+FROM python:3.11-trixie AS builder
+WORKDIR /src
+COPY requirements requirements
+RUN --mount=type=cache,target=/root/.cache \
+    python -m venv /opt/build \
+    && /opt/build/bin/python -m pip install --require-hashes --requirement requirements/bootstrap.txt \
+    && /opt/build/bin/uv pip install --python /opt/build --require-hashes --requirement requirements/build.txt
+RUN --mount=type=cache,target=/root/.cache \
+    python -m venv --without-pip /opt/disrupt \
+    && /opt/build/bin/uv pip install --python /opt/disrupt --link-mode copy --compile-bytecode \
+        --require-hashes --build-constraints requirements/build.txt --requirement requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY disrupt disrupt
+COPY indexer indexer
+RUN --network=none \
+    /opt/build/bin/uv build --wheel --offline --no-build-isolation --python /opt/build --out-dir /opt/wheel . \
+    && /opt/build/bin/uv pip install --python /opt/disrupt --compile-bytecode \
+        --offline --no-deps /opt/wheel/*.whl
+
+FROM python:3.11-slim-trixie
+LABEL org.opencontainers.image.title="Disrupt" \
+      org.opencontainers.image.description="Hash database for stopping the sharing of intimate images without consent" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The uid is fixed, so that the owner of a volume's files is the same in every version.
+RUN groupadd --gid 10001 disrupt \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin disrupt \
+    && install --directory --owner disrupt --group disrupt --mode 0700 /data
+COPY --from=builder /opt/disrupt /opt/disrupt
+# The root file system may be read-only. /data is written, and /tmp, where numba keeps what it compiled: a tmpfs.
+ENV PATH=/opt/disrupt/bin:$PATH \
+    HOME=/tmp \
+    NUMBA_CACHE_DIR=/tmp/numba \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DISRUPT_DATA_DIR=/data \
+    DISRUPT_LISTEN=0.0.0.0:50051
+USER 10001:10001
+VOLUME /data
+EXPOSE 50051
+STOPSIGNAL SIGTERM
+# The first start compiles the search.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 CMD ["disrupt", "health"]
+ENTRYPOINT ["disrupt"]
+CMD ["serve"]

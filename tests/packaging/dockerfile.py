@@ -1,0 +1,90 @@
+"""Reads a Dockerfile: as much of the format as the project's own one uses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction: its name, its flags (``--name=value``, by name), the rest."""
+
+    name: str
+    flags: dict[str, str]
+    rest: str
+
+    @property
+    def words(self) -> list[str]:
+        """The rest as a list: of JSON, or of shell words."""
+        if self.rest.startswith("["):
+            found: list[str] = json.loads(self.rest)
+            return found
+        return shlex.split(self.rest)
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """The rest as NAME=VALUE."""
+        return dict(word.split("=", 1) for word in self.words)
+
+
+@dataclass
+class Stage:
+    """One FROM, and what follows."""
+
+    image: str
+    name: str
+    instructions: list[Instruction] = field(default_factory=list)
+
+    def only(self, name: str) -> Instruction:
+        """The one instruction of this name."""
+        (found,) = (one for one in self.instructions if one.name == name)
+        return found
+
+
+def parse(text: str) -> list[Stage]:
+    """Stages, in order."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    stages: list[Stage] = []
+    for line in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():
+        name, _, rest = line.strip().partition(" ")
+        flags = {}
+        while flag := re.match(r"--([a-z-]+)=(\S+)\s+", rest):
+            flags[flag[1]] = flag[2]
+            rest = rest[flag.end() :]
+        if name == "FROM":
+            image, *as_name = rest.split()
+            stages.append(Stage(image, as_name[1] if as_name else str(len(stages))))
+        else:
+            stages[-1].instructions.append(Instruction(name, flags, rest.strip()))
+    return stages
+
+
+def in_context(path: PurePosixPath, ignore: str) -> bool:
+    """Whether a .dockerignore lets a file of the repository through: the last rule that fits."""
+    kept = True
+    for line in ignore.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pattern = line.removeprefix("!").removeprefix("**/")
+        anywhere = "**/" in line
+        parents = [path, *path.parents][:-1]
+        if any(
+            fnmatchcase(one.name if anywhere else str(one), pattern)
+            for one in parents
+            if anywhere or len(one.parts) == len(PurePosixPath(pattern).parts)
+        ):
+            kept = line.startswith("!")
+    return kept
+
+
+def context_files(root: Path, source: str, ignore: str) -> list[PurePosixPath]:
+    """Files that ``COPY source`` takes from the context, relative to it."""
+    start = root / source
+    paths = [start] if start.is_file() else sorted(start.rglob("*"))
+    relative = [PurePosixPath(path.relative_to(root)) for path in paths if path.is_file()]
+    return [path for path in relative if in_context(path, ignore)]
