@@ -173,8 +173,11 @@ def roll_back(index_dir: Path, head: Cursor) -> Snapshot:
 def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
     """Deletes generations but for the one in CURRENT, and what a killed writer left.
 
-    Gives those deleted, newest first. DataDirectoryError while another process writes here.
+    Gives those deleted, newest first. DataDirectoryError while another process writes here, though
+    not where there is nothing to delete.
     """
+    if not unwanted and not (index_dir / _BUILDING).exists():
+        return ()
     with locked(index_dir), _storage_errors():
         kept = served(index_dir)
         gone = tuple(one for one in generations(index_dir) if one in unwanted and one != kept)

@@ -1,0 +1,259 @@
+"""Restoring a backup: nothing withdrawn comes back, and a kill leaves the old state or the new."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from disrupt.cli import main
+from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.errors import CursorExpiredError, DataDirectoryError
+from disrupt.feed.follower import Follower
+from disrupt.feed.rebuild import rebuild
+from disrupt.index.generations import create_first, current, generations, locked
+from disrupt.index.live import LiveIndex
+from disrupt.registry import journal
+from disrupt.registry.backup import back_up
+from disrupt.registry.contract import Registration
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server.directory import DataDirectory
+from disrupt.server.erasure import erase
+from disrupt.server.restore import Restored, restore
+from indexer.verify import verify
+from tests.registry.examples import DAY, all_changes, new_item, registration
+from tests.server.dying import restore_and_die
+
+DISRUPT = str(Path(sys.executable).with_name("disrupt"))
+
+
+class Site:
+    """A data directory; a backup of it with ``kept`` and ``gone``; ``gone`` was withdrawn since.
+
+    ``late`` was registered and withdrawn after the backup, ``lost`` registered after it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        chance = random.Random(51)
+        self.data_dir = folder / "data"
+        self.backup = folder / "backup"
+        directory = DataDirectory(self.data_dir)
+        directory.make()
+        directory.secrets()
+        self.kept, self.gone, self.late, self.lost = (
+            registration(chance, None, new_item(chance), new_item(chance)) for _ in range(4)
+        )
+        with SqlRegistry.open_writer(directory.registry) as writer:
+            create_first(directory.index, writer.head().epoch)
+            writer.register(self.kept, day=DAY)
+            gone = writer.register(self.gone, day=DAY).case_number
+            rebuild(writer, directory.index)
+            back_up(self.data_dir, self.backup)
+            writer.withdraw(gone, None, day=DAY)
+            writer.withdraw(writer.register(self.late, day=DAY).case_number, None, day=DAY)
+            self.before = writer.register(self.lost, day=DAY).cursor
+
+    def restore(self, *, accept: bool = False) -> Restored:
+        return restore(self.backup, self.data_dir, day=DAY, accept_unknown_removals=accept)
+
+    def damage(self) -> None:
+        (self.data_dir / "registry.db").write_bytes(bytes(50_000))
+
+    def state(self) -> str:
+        """Whether the old registry or the restored one is there, whole, with its index."""
+        with SqlRegistry.open_reader(self.data_dir / "registry.db") as reader:
+            changes = all_changes(reader)
+            assert verify(reader, self.data_dir / "index").differences == ()
+            alive = {one.item.item_id for one in changes if isinstance(one, Addition)}
+            assert not alive & ids(self.gone)
+            assert alive >= ids(self.kept)
+            return "old" if alive >= ids(self.lost) else "restored"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def ids(request: Registration) -> set[bytes]:
+    return {item.item_id for item in request.items}
+
+
+def files_with(directory: Path, request: Registration) -> list[str]:
+    hashes = [row["hash"].tobytes() for item in request.items for row in item.fingerprints]
+    return [
+        path.name
+        for path in directory.rglob("*")
+        if path.is_file() and any(one in path.read_bytes() for one in hashes)
+    ]
+
+
+@pytest.mark.parametrize("lost", ["nothing", "registry", "journal"])
+def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) -> None:
+    assert files_with(site.backup, site.gone)
+    if lost == "registry":
+        site.damage()
+    elif lost == "journal":
+        (site.data_dir / journal.NAME).unlink()
+    restored = site.restore()
+    assert restored.removals_known
+    assert (restored.items, restored.hashes) == (2, 4)
+    assert site.state() == "restored"
+    assert files_with(site.data_dir, site.gone) == []
+    assert {path.name for path in site.data_dir.iterdir()} == {
+        *("index", "lock", "registry.db", "removals.journal", "secrets.json"),
+        *("registry.db-shm", "registry.db-wal"),  # of the reader in `state`
+    }
+    with SqlRegistry.open_writer(site.data_dir / "registry.db") as writer:
+        removed = {one.item_id for one in all_changes(writer) if isinstance(one, Removal)}
+        assert removed == ids(site.gone)
+        with pytest.raises(CursorExpiredError):
+            writer.changes(site.before, 1)
+        assert restored.cursor == writer.head().to_text()
+        # what was withdrawn after the backup is known still, for the next restore
+        found = journal.read(site.data_dir / journal.NAME)
+        assert found is not None
+        expected = ids(site.gone) if lost == "journal" else ids(site.gone) | ids(site.late)
+        assert expected <= {one.item_id for one in found.removed}
+
+
+def test_a_restored_directory_is_served_from_a_snapshot_of_its_own_epoch(site: Site) -> None:
+    with SqlRegistry.open_reader(site.data_dir / "registry.db") as reader:
+        old = reader.head().epoch
+    site.restore()
+    assert generations(site.data_dir / "index") == [1]
+    with SqlRegistry.open_reader(site.data_dir / "registry.db") as reader:
+        assert reader.head().epoch != old
+        live = LiveIndex()
+        Follower(reader, live, site.data_dir / "index").step()
+        assert live.status().items == 2
+        assert live.cursor == reader.head()
+        with pytest.raises(CursorExpiredError):
+            reader.changes(Cursor(old, 0), 1)
+
+
+@pytest.mark.parametrize("there", ["nothing", "another server"])
+def test_where_removals_are_not_known_a_restore_needs_to_be_told_so(
+    site: Site, tmp_path: Path, there: str
+) -> None:
+    new = tmp_path / "new"
+    if there == "another server":
+        directory = DataDirectory(new)
+        directory.make()
+        directory.secrets()
+        with SqlRegistry.open_writer(directory.registry):
+            pass
+    with pytest.raises(DataDirectoryError, match="--accept-unknown-removals"):
+        restore(site.backup, new, day=DAY, accept_unknown_removals=False)
+    assert not (new / "restoring").exists()
+    restored = restore(site.backup, new, day=DAY, accept_unknown_removals=True)
+    assert not restored.removals_known
+    assert restored.items == 4
+    assert files_with(new, site.gone)
+
+
+def test_on_a_new_machine_the_journal_alone_is_enough(site: Site, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / journal.NAME).write_bytes((site.data_dir / journal.NAME).read_bytes())
+    assert restore(site.backup, new, day=DAY, accept_unknown_removals=False).items == 2
+    assert files_with(new, site.gone) == []
+
+
+def test_a_damaged_backup_changes_nothing(site: Site) -> None:
+    with (site.backup / "registry.db").open("r+b") as file:
+        file.seek(5000)
+        file.write(b"\xff")
+    with pytest.raises(DataDirectoryError, match=r"registry\.db refused"):
+        site.restore(accept=True)
+    assert site.state() == "old"
+
+
+def test_a_restore_is_refused_while_a_server_or_an_indexer_is_there(site: Site) -> None:
+    with (
+        DataDirectory(site.data_dir).locked(),
+        pytest.raises(DataDirectoryError, match="Another server"),
+    ):
+        site.restore()
+    with (
+        locked(site.data_dir / "index"),
+        pytest.raises(DataDirectoryError, match="Another process"),
+    ):
+        site.restore()
+    assert site.state() == "old"
+
+
+def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_be_repeated(
+    tmp_path: Path,
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.server.dying"])
+    states: list[str] = []
+    for step in range(1, 400, 5):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        site = Site(folder)
+        arguments = (step, site.backup, site.data_dir)
+        process = context.Process(target=restore_and_die, args=arguments)
+        process.start()
+        process.join()
+        with DataDirectory(site.data_dir).locked():  # as whatever comes next
+            states.append(site.state())
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        site.restore()
+        assert site.state() == "restored"
+        assert files_with(site.data_dir, site.gone) == []
+        assert not (site.data_dir / "restoring").exists()
+    assert process.exitcode == 0
+    assert len(states) > 8
+    assert states == sorted(states)  # old, then restored
+    assert set(states) == {"old", "restored"}
+
+
+def test_what_a_killed_restore_left_goes_with_the_next_holder(site: Site) -> None:
+    (site.data_dir / "restoring").mkdir()
+    (site.data_dir / "restoring" / "registry.db").write_bytes(b"some of it")
+    with DataDirectory(site.data_dir).locked():
+        assert not (site.data_dir / "restoring").exists()
+
+
+def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:
+    def disrupt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([DISRUPT, *arguments], capture_output=True, text=True, check=False)
+
+    target, data = tmp_path / "by command", ("--data-dir", site.data_dir)
+    made = disrupt("backup", "--to", target, *data)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert str(target) in made.stdout
+    again = disrupt("backup", "--to", target, *data)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "exists already" in again.stderr
+    erased = disrupt("erase", *data)
+    assert erased.returncode == 0, erased.stderr
+    assert "no byte is left" in erased.stdout
+    assert files_with(site.data_dir, site.gone) == []
+    site.damage()
+    restored = disrupt("restore", "--from", site.backup, *data)
+    assert restored.returncode == 0, restored.stderr
+    assert restored.stdout == "Restored: 2 items, 4 hashes.\n"
+    assert current(site.data_dir / "index") == 1
+
+
+@pytest.mark.parametrize("command", ["backup", "restore", "erase"])
+def test_commands_have_help_with_an_example_and_refuse_wrong_usage(command: str) -> None:
+    assert f"Example: disrupt {command} " in CliRunner().invoke(main, [command, "--help"]).stdout
+    assert CliRunner().invoke(main, [command]).exit_code == 2
+
+
+def test_erasing_where_there_is_no_registry_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(DataDirectoryError, match="There is no registry"):
+        erase(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
