@@ -436,21 +436,30 @@ def _answer_items(
     if touched == 0:
         return count
     limit = _cut(items.histogram, most_items)
-    # by distance, then row
-    order = np.empty(touched, np.int64)
-    near = 0
+    # the smallest by distance, then row: a heap with the largest of them on top
+    order = np.empty(min(touched, most_items), np.int64)
+    size = 0
     for i in range(touched):
         row = np.int64(items.touched[i])
         distance = np.int64(items.best[row]) - 1
-        if distance <= limit:
-            order[near] = (distance << 32) | row
-            near += 1
         items.best[row] = 0
+        one = (distance << 32) | row
+        if distance > limit:
+            continue
+        if size < len(order):
+            at = size
+            size += 1
+            while at and order[(at - 1) >> 1] < one:
+                order[at] = order[(at - 1) >> 1]
+                at = (at - 1) >> 1
+            order[at] = one
+        elif size and one < order[0]:
+            _sink(order, size, one)
     items.histogram[:] = 0
-    order = order[:near]
-    if near > most_items:
-        order = np.partition(order, most_items)[:most_items]
-    order.sort()
+    for last in range(size - 1, 0, -1):
+        one = order[last]
+        order[last] = order[0]
+        _sink(order, last, one)
     for one in order:
         if count < len(answers.query):
             answers.query[count] = query
@@ -458,3 +467,19 @@ def _answer_items(
             answers.distance[count] = one >> 32
         count += 1
     return count
+
+
+@compiled
+def _sink(heap: NDArray[np.int64], size: int, one: int) -> None:
+    """Replaces the top of a heap of ``size``."""
+    at = 0
+    child = 1
+    while child < size:
+        if child + 1 < size and heap[child + 1] > heap[child]:
+            child += 1
+        if heap[child] <= one:
+            break
+        heap[at] = heap[child]
+        at = child
+        child = 2 * at + 1
+    heap[at] = one
