@@ -208,6 +208,7 @@ def by_command(report: Report, site: Site, backup: Path, within_s: float, sabota
             round(took_s, 3),
             held=took_s <= within_s,
         )
+        _roll_back(report, site, case, clients)
     if sabotage != "erasure-skipped":
         erased = run("disrupt", "erase", "--data-dir", site.server.data_dir, "--json")
         report.check("erasing publishes a generation without it", json.loads(erased), held=True)
@@ -220,6 +221,27 @@ def by_command(report: Report, site: Site, backup: Path, within_s: float, sabota
         right = [not gone.matches and bool(there.matches) for gone, there in answers]
         report.check("lookups go on in every worker", right, held=all(right))
     return case
+
+
+def _roll_back(report: Report, site: Site, case: Case, clients: list[MatchClient]) -> None:
+    """Serves a generation again that holds the withdrawn case."""
+    run("disrupt-index", "rebuild", "--data-dir", site.server.data_dir)
+    done = run("disrupt-index", "rollback", "--data-dir", site.server.data_dir, "--json")
+    generation = json.loads(done)["generation"]
+    holds = f"index/{generation:08d}" in _holders(site.traces(case))
+    report.check("a generation that holds it is rolled back to", generation, held=holds)
+    matched = False
+    give_up_s = time.monotonic() + _GIVE_UP_S
+    waiting = list(clients)
+    while waiting and time.monotonic() < give_up_s:
+        for client in clients:
+            matched |= bool(client.match_hashes([case.hash])[0].matches)
+        waiting = [one for one in waiting if one.index_status().generation != generation]
+    report.check("every worker serves it", len(waiting), held=not waiting)
+    answers = [bool(client.match_hashes([case.hash])[0].matches) for client in clients]
+    report.check(
+        "it never matches, before and after", answers, held=not matched and not any(answers)
+    )
 
 
 def by_restoring(report: Report, site: Site, backup: Path, case: Case, sabotage: str) -> None:
