@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
-from disrupt.errors import DataDirectoryError, DisruptError
+from disrupt.errors import DataDirectoryError, DisruptError, UnavailableError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server.directory import DataDirectory
@@ -21,6 +21,10 @@ from disrupt.services import keys
 from disrupt.wire import admin as wire
 
 _TIMEOUT_S = 10.0
+_OPTIONS: Any = {
+    "timeout": _TIMEOUT_S,
+    "wait_for_ready": True,
+}  # a server that starts has no writer yet
 
 
 def today() -> str:
@@ -86,47 +90,40 @@ class OverSocket:
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
         """Makes a key."""
         with _told():
-            return self.stub.CreateKey(request, timeout=_TIMEOUT_S)
+            return self.stub.CreateKey(request, **_OPTIONS)
 
     def list(self) -> admin_pb2.ListKeysResponse:
         """Lists keys."""
         with _told():
-            return self.stub.ListKeys(admin_pb2.ListKeysRequest(), timeout=_TIMEOUT_S)
+            return self.stub.ListKeys(admin_pb2.ListKeysRequest(), **_OPTIONS)
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revokes a key."""
         with _told():
-            return self.stub.RevokeKey(request, timeout=_TIMEOUT_S)
+            return self.stub.RevokeKey(request, **_OPTIONS)
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
         """Clears the registry's log."""
         with _told():
-            return self.stub.Checkpoint(admin_pb2.CheckpointRequest(), timeout=_TIMEOUT_S)
+            return self.stub.Checkpoint(admin_pb2.CheckpointRequest(), **_OPTIONS)
 
 
 @contextmanager
 def administration(data_dir: Path) -> Iterator[Administration]:
-    """Whichever way is open: the writer's socket while a server runs, else the registry."""
+    """Whichever way is open: the registry itself, or while a server runs its writer's socket."""
     directory = DataDirectory(data_dir)
     directory.make()
-    try:
-        holding = directory.locked()
-        holding.__enter__()
-    except DataDirectoryError:
-        if not directory.socket.exists():
-            raise
-    else:
+    with ExitStack() as stack:
         try:
+            stack.enter_context(directory.locked())
+        except DataDirectoryError:
+            options = [("grpc.enable_http_proxy", 0)]
+            channel = grpc.insecure_channel(directory.socket_address, options=options)
+            yield OverSocket(AdminServiceStub(stack.enter_context(channel)))
+        else:
             directory.secrets()
-            with SqlRegistry.open_writer(directory.registry) as registry:
-                yield InRegistry(registry)
-        finally:
-            holding.__exit__(None, None, None)
-        return
-    with grpc.insecure_channel(
-        directory.socket_address, options=[("grpc.enable_http_proxy", 0)]
-    ) as channel:
-        yield OverSocket(AdminServiceStub(channel))
+            registry = stack.enter_context(SqlRegistry.open_writer(directory.registry))
+            yield InRegistry(registry)
 
 
 def _bank_names(registry: RegistryReader) -> dict[int, str]:
@@ -138,4 +135,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise UnavailableError(
+                f"A server or another command holds the data directory, and no writer answered for"
+                f" {_TIMEOUT_S:g} s. Try again; the server's log says more."
+            ) from None
         raise DisruptError(error.details() or f"The server answered {error.code().name}.") from None

@@ -10,10 +10,16 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from disrupt.core.policy import ApiKey
-from disrupt.errors import DeadlineExceededError, DisruptError, UnauthenticatedError
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    InvalidRequestError,
+    UnauthenticatedError,
+)
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
 from disrupt.wire import errors
 
@@ -79,27 +85,40 @@ class Errors(aio.ServerInterceptor):
         return guarded
 
     def _guard(self, handler: _Handler, method: str) -> _Handler:
-        coders = (handler.request_deserializer, handler.response_serializer)
         if handler.response_streaming:
-            produce: Any = handler.stream_stream or handler.unary_stream
+            return self._guard_stream(handler, method)
+        return self._guard_single(handler, method)
 
-            async def stream(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401
-                try:
-                    async with asyncio.timeout(self._timeout_s(context)):
-                        async for response in produce(request, context):
-                            yield response
-                except Exception as error:  # noqa: BLE001 the last place that can tell
-                    await _tell(error, method, context)
+    def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
+        """For calls that are answered in a stream."""
+        produce: Any = handler.stream_stream or handler.unary_stream
 
-            if handler.request_streaming:
-                return grpc.stream_stream_rpc_method_handler(stream, *coders)
-            return grpc.unary_stream_rpc_method_handler(stream, *coders)
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 any message
+            try:
+                async with asyncio.timeout(self._timeout_s(context)):
+                    async for response in produce(request, context):
+                        yield response
+            except Exception as error:  # noqa: BLE001 the last place that can tell
+                await _tell(error, method, context)
 
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_stream_rpc_method_handler
+        )
+        return make(stream, handler.request_deserializer, handler.response_serializer)
+
+    def _guard_single(self, handler: _Handler, method: str) -> _Handler:
+        """For calls that are answered once."""
         answer: Any = handler.stream_unary or handler.unary_unary
 
-        async def unary(request: Any, context: Context) -> Any:  # noqa: ANN401 any message
+        async def single(request: Any, context: Context) -> Any:  # noqa: ANN401 any message
             timeout_s = self._timeout_s(context)
             try:
+                if isinstance(request, DecodeError):
+                    raise InvalidRequestError(  # noqa: TRY301 told below, as all errors are
+                        "The request is no message of this call: see the proto files."
+                    )
                 if timeout_s is None:
                     return await answer(request, context)
                 async with asyncio.timeout(timeout_s):
@@ -107,9 +126,12 @@ class Errors(aio.ServerInterceptor):
             except Exception as error:  # noqa: BLE001 the last place that can tell
                 await _tell(error, method, context)
 
+        decode = handler.request_deserializer
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(unary, *coders)
-        return grpc.unary_unary_rpc_method_handler(unary, *coders)
+            return grpc.stream_unary_rpc_method_handler(single, decode, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(
+            single, _lenient(decode), handler.response_serializer
+        )
 
     def _timeout_s(self, context: Context) -> float | None:
         """None where gRPC itself ends the call in time."""
@@ -132,6 +154,18 @@ def _secret(details: grpc.HandlerCallDetails) -> str:
     raise UnauthenticatedError(
         "This call needs a key: send the metadata entry `authorization: Bearer KEY`."
     )
+
+
+def _lenient(decode: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 any decoder
+    """Gives a DecodeError back: raised inside gRPC it would be told in gRPC's words, as UNKNOWN."""
+
+    def decoded(data: bytes) -> Any:  # noqa: ANN401 any message
+        try:
+            return decode(data)
+        except DecodeError as error:
+            return error
+
+    return decoded
 
 
 def _refusal(error: DisruptError) -> _Handler:

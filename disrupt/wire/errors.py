@@ -15,7 +15,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata entry that carries the google.rpc.Status."""
 
 _VIOLATIONS_MAX = 20
-_MESSAGE_CHARACTERS_MAX = 2000
+_MESSAGE_CHARACTERS_MAX = 1000
 """Clients refuse more than 8 KiB of metadata, in which message and violations both travel."""
 
 _CODES = {code.name: code for code in grpc.StatusCode}

@@ -1,0 +1,172 @@
+"""A caller of a real server: stubs with a key, hashes and requests to send."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from benchmarks.deployment import Deployment, run
+from disrupt.v1 import match_pb2, registration_pb2, types_pb2
+from disrupt.v1.feed_pb2_grpc import FeedServiceStub
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+
+PIN = "12345678"
+TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One connection, which is one worker, and a key."""
+
+    channel: grpc.Channel
+    key: str | None
+
+    def __call__(self, method: str, request: Any, *, timeout: float | None = TIMEOUT_S) -> Any:
+        """Calls ``method`` of whichever service has it."""
+        metadata = [("authorization", f"Bearer {self.key}")] if self.key is not None else []
+        for stub in (MatchServiceStub, RegistrationServiceStub, FeedServiceStub):
+            made: Any = stub(self.channel)
+            if hasattr(made, method):
+                call = getattr(made, method)
+                return call(request, timeout=timeout, metadata=metadata, wait_for_ready=True)
+        raise AssertionError(method)
+
+
+@contextmanager
+def calling(address: str, key: str | None, *, large: bool = False) -> Iterator[Caller]:
+    """A caller with a connection of its own."""
+    options: list[tuple[str, int]] = [("grpc.use_local_subchannel_pool", 1)]
+    if large:
+        options.append(("grpc.max_send_message_length", -1))
+    with grpc.insecure_channel(address, options=options) as channel:
+        yield Caller(channel, key)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An error as a caller sees it."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str
+    domain: str
+    fields: tuple[str, ...]
+    retry_after_s: float | None
+
+
+def refusal(call: Callable[[], Any]) -> Refused:
+    """What a call fails with."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return told(error)
+    raise AssertionError("the call succeeded")
+
+
+def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
+    """The code that a call ends with."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        code: grpc.StatusCode = error.code()
+        return code
+    return grpc.StatusCode.OK
+
+
+def told(error: Any) -> Refused:
+    """The error with its google.rpc details."""
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    for name, value in error.trailing_metadata() or ():
+        if name == "grpc-status-details-bin":
+            status = status_pb2.Status.FromString(value)
+            assert status.message == error.details()
+            for detail in status.details:
+                assert any(detail.Unpack(known) for known in (info, bad, retry))
+    return Refused(
+        error.code(),
+        error.details(),
+        info.reason,
+        info.domain,
+        tuple(one.field for one in bad.field_violations),
+        retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
+    )
+
+
+def register(
+    *hashes: bytes,
+    case: str = "",
+    request_id: bytes | None = None,
+    pin: str = PIN,
+    quality: int = 90,
+) -> registration_pb2.RegisterHashesRequest:
+    """A registration of one picture for each hash."""
+    return registration_pb2.RegisterHashesRequest(
+        context=registration_pb2.RegistrationContext(
+            request_id=request_id or secrets.token_bytes(16),
+            access=registration_pb2.CaseAccess(case_number=case, pin=pin),
+            age_band=registration_pb2.AGE_BAND_ADULT,
+        ),
+        items=[
+            registration_pb2.MediaItem(
+                kind=types_pb2.MEDIA_KIND_IMAGE,
+                fingerprints=types_pb2.Fingerprints(hashes=one, qualities=bytes([quality])),
+            )
+            for one in hashes
+        ],
+    )
+
+
+def access(case: str, pin: str = PIN) -> registration_pb2.CaseAccess:
+    """Number and PIN."""
+    return registration_pb2.CaseAccess(case_number=case, pin=pin)
+
+
+def lookup(*hashes: bytes, **options: Any) -> match_pb2.MatchHashesRequest:
+    """A lookup of hashes."""
+    return match_pb2.MatchHashesRequest(
+        hashes=b"".join(hashes), options=match_pb2.MatchOptions(**options)
+    )
+
+
+def near(value: bytes, bits: int) -> bytes:
+    """A hash that many bits away."""
+    return (int.from_bytes(value) ^ ((1 << bits) - 1)).to_bytes(32)
+
+
+def items(response: match_pb2.MatchHashesResponse) -> list[bytes]:
+    """Item ids of an answer, in its order."""
+    packed = response.matches.item_ids
+    return [packed[at : at + 16] for at in range(0, len(packed), 16)]
+
+
+def make_key(server: Deployment, *options: str) -> str:
+    """Secret of a new key."""
+    words: tuple[str | Path, ...] = (
+        "create",
+        "some",
+        *options,
+        "--json",
+        "--data-dir",
+        server.data_dir,
+    )
+    secret: str = json.loads(run("disrupt", "keys", *words))["secret"]
+    return secret
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 15.0) -> None:
+    """Waits for what is promised within a second; a busy machine gets more time."""
+    give_up_s = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.02)

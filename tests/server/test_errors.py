@@ -1,0 +1,240 @@
+"""What bad input gets: the code, the reason and the field, over a real socket."""
+
+from __future__ import annotations
+
+import io
+import secrets as random
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from PIL import Image
+
+from benchmarks.deployment import Deployment
+from disrupt.core.cases import case_number
+from disrupt.server.rights import RIGHTS, SERVICES
+from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
+from tests.server.calls import (
+    PIN,
+    Caller,
+    Refused,
+    access,
+    calling,
+    lookup,
+    make_key,
+    refusal,
+    register,
+)
+from tests.submission.examples import picture, plain
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+HASH = bytes(range(32))
+
+
+def image(data: bytes, **options: Any) -> match_pb2.MatchImageRequest:
+    return match_pb2.MatchImageRequest(image=data, options=match_pb2.MatchOptions(**options))
+
+
+def check(refused: Refused, code: grpc.StatusCode, reason: str, *fields: str) -> None:
+    assert (refused.code, refused.reason, refused.fields) == (code, reason, fields)
+    assert refused.domain == "disrupt"
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (match_pb2.MatchHashesRequest(), "hashes"),
+        (match_pb2.MatchHashesRequest(hashes=HASH[:-1]), "hashes"),
+        (match_pb2.MatchHashesRequest(hashes=HASH * 1001), "hashes"),
+        (match_pb2.MatchHashesRequest(hashes=HASH, qualities=b"\x65"), "qualities[0]"),
+        (lookup(HASH, max_distance_bits=32), "options.max_distance_bits"),
+        (lookup(HASH, max_distance_bits=2**32 - 1), "options.max_distance_bits"),
+        (lookup(HASH, max_matches=1001), "options.max_matches"),
+        (lookup(HASH, banks=["nobody's"]), "options.banks"),
+    ],
+)
+def test_a_wrong_lookup_is_refused_by_field(
+    platform: Caller, request_: match_pb2.MatchHashesRequest, field: str
+) -> None:
+    check(refusal(lambda: platform("MatchHashes", request_)), INVALID, "INVALID_REQUEST", field)
+
+
+def test_an_operator_may_search_further(server: Deployment) -> None:
+    both = make_key(server, "--right", "match", "--right", "operator")
+    with calling(server.address, both) as operator:
+        operator("MatchHashes", lookup(HASH, max_distance_bits=63))
+        refused = refusal(lambda: operator("MatchHashes", lookup(HASH, max_distance_bits=64)))
+    check(refused, INVALID, "INVALID_REQUEST", "options.max_distance_bits")
+
+
+def bomb() -> bytes:
+    """A PNG file of a few kilobytes that says it has 120 megapixels."""
+    file = io.BytesIO()
+    Image.new("1", (12_000, 10_000)).save(file, "PNG", compress_level=9)
+    return file.getvalue()
+
+
+def test_bytes_that_are_no_acceptable_picture_are_refused_and_the_next_call_works(
+    platform: Caller, staff: Caller, tmp_path: Path
+) -> None:
+    good = picture(tmp_path / "a.png", 1).read_bytes()
+    context = register(HASH).context
+    for bad in (b"", b"no picture", good[: len(good) // 2], b"%PDF-1.7", bomb()):
+        refused = refusal(lambda bad=bad: platform("MatchImage", image(bad)))  # type: ignore[misc]
+        check(refused, INVALID, "INVALID_MEDIA", "image")
+        request = registration_pb2.RegisterImageRequest(context=context, image=bad)
+        refused = refusal(lambda request=request: staff("RegisterImage", request))  # type: ignore[misc]
+        check(refused, INVALID, "INVALID_MEDIA", "image")
+    assert "50" in refused.message  # megapixels
+    assert platform("MatchImage", image(good)).quality >= 50
+
+
+def test_a_featureless_picture_is_an_outcome_with_score_and_advice(
+    platform: Caller, staff: Caller, helpline: Caller, tmp_path: Path
+) -> None:
+    data = plain(tmp_path / "a.png").read_bytes()
+    looked_up = platform("MatchImage", image(data))
+    assert looked_up.HasField("low_quality")
+    request = registration_pb2.RegisterImageRequest(context=register(HASH).context, image=data)
+    (of_image,) = staff("RegisterImage", request).receipt.rejected
+    receipt = helpline("RegisterHashes", register(HASH, quality=49)).receipt
+    assert (receipt.case_number, receipt.cursor, len(receipt.items)) == ("", "", 0)
+    for low in (looked_up.low_quality, of_image.low_quality, receipt.rejected[0].low_quality):
+        assert low.quality < low.minimum_quality == 50
+        assert low.advice
+    batch = match_pb2.MatchHashesRequest(hashes=HASH * 2, qualities=bytes([49, 50]))
+    assert list(platform("MatchHashes", batch).low_quality_queries) == [0]
+
+
+def test_a_message_over_the_limit_is_refused_with_the_limit(platform: Caller) -> None:
+    refused = refusal(lambda: platform("MatchImage", image(bytes(300_000))))
+    assert refused.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "200000" in refused.message
+    assert (
+        platform("GetIndexStatus", match_pb2.GetIndexStatusRequest()).limits.message_bytes == 200000
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [None, "Bearer", "Bearer disrupt_unknown", "Bearer " + "x" * 5000, "Basic abc"]
+)
+def test_no_key_or_an_unknown_one_is_unauthenticated(server: Deployment, words: str | None) -> None:
+    with calling(server.address, None) as caller:
+        metadata = [] if words is None else [("authorization", words)]
+        stub: Any = caller.channel.unary_unary("/disrupt.v1.MatchService/MatchHashes")
+        refused = refusal(lambda: stub(b"", metadata=metadata, timeout=20))
+    check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
+
+
+def test_every_call_needs_its_right_and_no_other(
+    server: Deployment, secrets: dict[str, str]
+) -> None:
+    methods = {f"/{s.full_name}/{m.name}" for s in SERVICES for m in s.methods}
+    assert set(RIGHTS) == methods
+    for right, key in secrets.items():
+        with calling(server.address, key) as caller:
+            for method, needed in RIGHTS.items():
+                if needed.name.lower() == right:
+                    continue
+                call: Any = caller.channel.stream_stream(method)
+                metadata = [("authorization", f"Bearer {key}")]
+                refused = refusal(lambda: list(call(iter([b""]), metadata=metadata, timeout=20)))  # noqa: B023 called at once
+                check(refused, grpc.StatusCode.PERMISSION_DENIED, "RIGHT_MISSING")
+
+
+def test_a_bank_that_the_key_may_not_search_is_denied(server: Deployment) -> None:
+    adults = make_key(server, "--right", "match", "--bank", "adults")
+    with calling(server.address, adults) as caller:
+        caller("MatchHashes", lookup(HASH, banks=["adults"]))
+        refused = refusal(lambda: caller("MatchHashes", lookup(HASH, banks=["minors"])))
+    check(refused, grpc.StatusCode.PERMISSION_DENIED, "RIGHT_MISSING")
+
+
+def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer(helpline: Caller) -> None:
+    case = helpline("RegisterHashes", register(random.token_bytes(32))).receipt.case_number
+    seen = set()
+    for number, pin in ((case, "87654321"), (case_number(5), PIN)):
+        opened = access(number, pin)
+        requests = {
+            "GetCase": registration_pb2.GetCaseRequest(access=opened),
+            "WithdrawCase": registration_pb2.WithdrawCaseRequest(access=opened),
+            "WithdrawItems": registration_pb2.WithdrawItemsRequest(
+                access=opened, item_ids=[bytes(16)]
+            ),
+            "RegisterHashes": register(HASH, case=number, pin=pin),
+        }
+        for method, request in requests.items():
+            seen.add(refusal(lambda: helpline(method, request)))  # noqa: B023 called at once
+    (answer,) = seen
+    check(answer, grpc.StatusCode.NOT_FOUND, "CASE_REFUSED")
+
+
+def test_guessing_is_slowed_down_and_says_for_how_long(helpline: Caller) -> None:
+    request = registration_pb2.GetCaseRequest(access=access(case_number(6), "00000000"))
+    reasons = [refusal(lambda: helpline("GetCase", request)) for _ in range(6)]
+    check(reasons[-1], grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
+    assert reasons[-1].retry_after_s is not None
+    assert {one.reason for one in reasons[:5]} == {"CASE_REFUSED"}
+
+
+def test_a_wrong_registration_is_refused_by_field(helpline: Caller) -> None:
+    for request, field in (
+        (registration_pb2.RegisterHashesRequest(), "context.request_id"),
+        (register(HASH, pin="123"), "context.access.pin"),
+        (register(HASH, case="AAAA-AAAA-AAA"), "context.access.case_number"),
+        (register(HASH[:-1]), "items[0].fingerprints.hashes"),
+        (register(), "items"),
+    ):
+        refused = refusal(lambda: helpline("RegisterHashes", request))  # noqa: B023 called at once
+        check(refused, INVALID, "INVALID_REQUEST", field)
+    refused = refusal(lambda: helpline("RegisterHashes", register(*[HASH] * 65)))
+    check(refused, grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")
+    assert "64 items" in refused.message
+
+
+def test_a_cursor_is_given_back_unaltered_or_refused(
+    server: Deployment, secrets: dict[str, str]
+) -> None:
+    with calling(server.address, secrets["feed"]) as mirror:
+        request = feed_pb2.ListChangesRequest(cursor="nonsense")
+        check(refusal(lambda: mirror("ListChanges", request)), INVALID, "INVALID_REQUEST", "cursor")
+        other = feed_pb2.ListChangesRequest(cursor="A" * 32)
+        refused = refusal(lambda: mirror("ListChanges", other))
+        check(refused, grpc.StatusCode.FAILED_PRECONDITION, "CURSOR_EXPIRED")
+        large = feed_pb2.ListChangesRequest(page_size=1001)
+        check(
+            refusal(lambda: mirror("ListChanges", large)), INVALID, "INVALID_REQUEST", "page_size"
+        )
+
+
+def test_calls_of_later_versions_are_unimplemented_in_typed_words(
+    platform: Caller, staff: Caller
+) -> None:
+    refused = [
+        refusal(lambda: list(platform("StreamMatchHashes", iter([])))),
+        refusal(lambda: platform("MatchVideo", iter([]))),
+        refusal(lambda: platform("ReportOutcome", match_pb2.ReportOutcomeRequest())),
+        refusal(lambda: staff("RegisterVideo", iter([]))),
+    ]
+    for one in refused:
+        check(one, grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
+
+
+def test_a_call_that_does_not_exist_is_unimplemented(platform: Caller) -> None:
+    call: Any = platform.channel.unary_unary("/disrupt.v1.MatchService/Nothing")
+    assert refusal(lambda: call(b"", timeout=20)).code == grpc.StatusCode.UNIMPLEMENTED
+    admin: Any = platform.channel.unary_unary("/disrupt.admin.v1.AdminService/ListKeys")
+    assert refusal(lambda: admin(b"", timeout=20)).code == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_bytes_that_are_no_message_do_not_hurt(platform: Caller) -> None:
+    call: Any = platform.channel.unary_unary("/disrupt.v1.MatchService/MatchHashes")
+    metadata = [("authorization", f"Bearer {platform.key}")]
+    refused = refusal(lambda: call(b"\xff\xff\xff", metadata=metadata, timeout=20))
+    check(refused, INVALID, "INVALID_REQUEST")
+    huge = [*metadata, ("x", "y" * 100_000)]
+    assert refusal(lambda: call(b"", metadata=huge, timeout=20)).code != grpc.StatusCode.OK
+    expired = refusal(lambda: call(b"", metadata=metadata, timeout=1e-6))
+    assert expired.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    platform("MatchHashes", lookup(HASH))

@@ -1,0 +1,247 @@
+"""Register, look up, withdraw, mirror: over real sockets, against every worker."""
+
+from __future__ import annotations
+
+import secrets as random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from benchmarks.deployment import Deployment
+from disrupt.core.changes import Cursor
+from disrupt.core.media import MediaKind
+from disrupt.hashing import ImageQuery, hash_image
+from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
+from tests.server.calls import (
+    Caller,
+    access,
+    calling,
+    eventually,
+    items,
+    lookup,
+    make_key,
+    near,
+    refusal,
+    register,
+)
+from tests.submission.examples import picture
+
+
+@pytest.fixture
+def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
+    """Eight connections, which the kernel spreads over the workers."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
+
+
+def found_by_all(platforms: list[Caller], value: bytes) -> set[int]:
+    return {len(items(one("MatchHashes", lookup(value)))) for one in platforms}
+
+
+def test_what_is_registered_matches_everywhere_until_it_is_withdrawn(
+    helpline: Caller, platforms: list[Caller]
+) -> None:
+    first, second = random.token_bytes(32), random.token_bytes(32)
+    receipt = helpline("RegisterHashes", register(first, second)).receipt
+    assert [one.index for one in receipt.items] == [0, 1]
+    for value in (first, second):
+        eventually(lambda value=value: found_by_all(platforms, value) == {1})  # type: ignore[misc]
+    answer = platforms[0]("MatchHashes", lookup(near(first, 31)))
+    assert items(answer) == [receipt.items[0].item_id]
+    assert list(answer.matches.distances_bits) == [31]
+    assert list(answer.matches.bank_names) == ["adults"]
+    assert list(answer.matches.assurances) == [types_pb2.ASSURANCE_SELF_REPORTED]
+    assert answer.matches.variants[0].HasField("transform")
+    assert 0 < len(answer.matches.match_ids[0]) <= 256
+    assert first not in answer.SerializeToString()
+    assert items(platforms[0]("MatchHashes", lookup(near(first, 32)))) == []
+    assert items(platforms[0]("MatchHashes", lookup(near(first, 5), max_distance_bits=4))) == []
+
+    opened = access(receipt.case_number)
+    withdrawal = registration_pb2.WithdrawItemsRequest(
+        access=opened, item_ids=[receipt.items[0].item_id]
+    )
+    helpline("WithdrawItems", withdrawal)
+    eventually(lambda: found_by_all(platforms, first) == {0})
+    assert found_by_all(platforms, second) == {1}
+    closed = helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened)).case
+    assert closed.status == registration_pb2.CASE_STATUS_WITHDRAWN
+    assert closed.closed_on
+    eventually(lambda: found_by_all(platforms, second) == {0})
+    shown = helpline("GetCase", registration_pb2.GetCaseRequest(access=opened)).case
+    assert shown == closed
+
+
+def test_a_batch_names_the_queries_that_match_and_are_cut(
+    helpline: Caller, platform: Caller
+) -> None:
+    value, other = random.token_bytes(32), random.token_bytes(32)
+    receipt = helpline(
+        "RegisterHashes", register(*(near(value, bits) for bits in (3, 1, 2)))
+    ).receipt
+    ids = [one.item_id for one in receipt.items]
+    eventually(lambda: len(items(platform("MatchHashes", lookup(value)))) == 3)
+    answer = platform("MatchHashes", lookup(other, value, other, value, max_matches=2))
+    assert list(answer.matches.queries) == [1, 1, 3, 3]
+    assert items(answer) == [ids[1], ids[2]] * 2
+    assert list(answer.matches.distances_bits) == [1, 2, 1, 2]
+    assert list(answer.truncated_queries) == [1, 3]
+    batch = match_pb2.MatchHashesRequest(
+        hashes=value * 3,
+        qualities=bytes([10, 90, 20]),
+        options=match_pb2.MatchOptions(max_matches=1),
+    )
+    answer = platform("MatchHashes", batch)
+    assert list(answer.low_quality_queries) == [0, 2]
+    assert list(answer.matches.queries) == [1]
+    assert list(answer.truncated_queries) == [1]
+
+
+def test_an_index_that_has_reached_the_receipts_cursor_matches_what_was_registered(
+    helpline: Caller, platforms: list[Caller]
+) -> None:
+    for _ in range(5):
+        value = random.token_bytes(32)
+        receipt = helpline("RegisterHashes", register(value)).receipt
+        cursor = Cursor.from_text(receipt.cursor)
+        for platform in platforms:
+
+            def reached(platform: Caller = platform, value: bytes = value) -> bool:
+                answer = platform("MatchHashes", lookup(value))
+                come = Cursor.from_text(answer.index_cursor)
+                assert come.epoch == cursor.epoch  # noqa: B023 of this round
+                if come.sequence < cursor.sequence:  # noqa: B023 of this round
+                    return False
+                assert len(items(answer)) == 1
+                return True
+
+            eventually(reached)
+
+
+def test_the_same_request_replays_and_another_under_its_id_is_refused(helpline: Caller) -> None:
+    value, request_id = random.token_bytes(32), random.token_bytes(16)
+    request = register(value, request_id=request_id)
+    receipt = helpline("RegisterHashes", request).receipt
+    assert helpline("RegisterHashes", request).receipt == receipt
+    for other in (
+        register(value, request_id=request_id, pin="87654321"),
+        register(random.token_bytes(32), request_id=request_id),
+    ):
+        refused = refusal(lambda: helpline("RegisterHashes", other))  # noqa: B023 called at once
+        assert refused.reason == "REQUEST_ID_REUSED"
+    opened = access(receipt.case_number)
+    case = helpline("GetCase", registration_pb2.GetCaseRequest(access=opened)).case
+    assert len(case.items) == 1
+    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened))
+    refused = refusal(lambda: helpline("RegisterHashes", register(value, case=receipt.case_number)))
+    assert refused.reason == "CASE_CLOSED"
+
+
+def test_staff_register_a_picture_that_platforms_find_by_picture_and_by_hash(
+    staff: Caller, platform: Caller, tmp_path: Path
+) -> None:
+    data = picture(tmp_path / "a.png", 7, side_px=150).read_bytes()
+    request = registration_pb2.RegisterImageRequest(context=register(bytes(32)).context, image=data)
+    receipt = staff("RegisterImage", request).receipt
+    assert staff("RegisterImage", request).receipt == receipt
+    item_id = receipt.items[0].item_id
+    by_picture = match_pb2.MatchImageRequest(image=data)
+
+    def found() -> bool:
+        return [one.item_id for one in platform("MatchImage", by_picture).matches] == [item_id]
+
+    eventually(found)
+    (match,) = platform("MatchImage", by_picture).matches
+    assert (match.distance_bits, match.bank, match.kind) == (0, "adults", MediaKind.IMAGE)
+    fast = match_pb2.MatchImageRequest(
+        image=data, options=match_pb2.MatchOptions(effort=types_pb2.EFFORT_FAST)
+    )
+    assert [one.item_id for one in platform("MatchImage", fast).matches] == [item_id]
+    query = hash_image(data)
+    assert isinstance(query, ImageQuery)
+    assert items(platform("MatchHashes", lookup(query.hashes[0][0].value))) == [item_id]
+
+
+def mirrored(mirror: Caller, page_size: int) -> dict[bytes, feed_pb2.ItemAdded]:
+    """A copy of the list, made from pages."""
+    copy: dict[bytes, feed_pb2.ItemAdded] = {}
+    cursor = ""
+    while True:
+        page = mirror(
+            "ListChanges", feed_pb2.ListChangesRequest(cursor=cursor, page_size=page_size)
+        )
+        assert len(page.changes) <= page_size
+        for change in page.changes:
+            if change.WhichOneof("change") == "added":
+                copy[change.added.item_id] = change.added
+            else:
+                copy.pop(change.removed.item_id, None)
+        assert page.next_cursor
+        assert page.caught_up or page.next_cursor != cursor
+        cursor = page.next_cursor
+        if page.caught_up:
+            return copy
+
+
+def test_a_mirror_has_what_is_registered_and_not_what_was_withdrawn(
+    server: Deployment, secrets: dict[str, str], helpline: Caller
+) -> None:
+    value, other = random.token_bytes(32), random.token_bytes(32)
+    kept = helpline("RegisterHashes", register(value)).receipt
+    gone = helpline("RegisterHashes", register(other)).receipt
+    opened = access(gone.case_number)
+    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened))
+    minors = register(random.token_bytes(32))
+    minors.context.age_band = registration_pb2.AGE_BAND_UNSPECIFIED
+    young = helpline("RegisterHashes", minors).receipt
+    with calling(server.address, secrets["feed"]) as mirror:
+        copies = [mirrored(mirror, size) for size in (1, 3, 1000)]
+    assert copies[0] == copies[1] == copies[2]
+    assert gone.items[0].item_id not in copies[0]
+    assert copies[0][young.items[0].item_id].bank == "minors"
+    added = copies[0][kept.items[0].item_id]
+    assert (added.bank, added.fingerprints.hashes) == ("adults", value)
+    adults_only = make_key(server, "--right", "feed", "--bank", "adults")
+    with calling(server.address, adults_only) as mirror:
+        copy = mirrored(mirror, 2)
+    assert young.items[0].item_id not in copy
+    assert kept.items[0].item_id in copy
+
+
+def test_the_status_says_what_the_index_holds_and_which_limits_hold(
+    helpline: Caller, platform: Caller
+) -> None:
+    def status() -> Any:
+        return platform("GetIndexStatus", match_pb2.GetIndexStatusRequest())
+
+    before = status()
+    helpline("RegisterHashes", register(random.token_bytes(32)))
+    eventually(lambda: status().hashes == before.hashes + 1)
+    after = status()
+    assert after.items == before.items + 1
+    assert after.generation >= 1
+    assert after.engine
+    assert (after.limits.hashes_per_lookup, after.limits.items_per_registration) == (1000, 64)
+
+
+def test_health_and_reflection_need_no_key(server: Deployment) -> None:
+    with calling(server.address, None) as caller:
+        health: Any = health_pb2_grpc.HealthStub(caller.channel)
+        services = ["", "disrupt.v1.MatchService", "disrupt.v1.RegistrationService"]
+        for service in (*services, "disrupt.v1.FeedService"):
+            answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=20)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        (answer,) = reflection.ServerReflectionInfo(iter([request]), timeout=20)
+        names = {one.name for one in answer.list_services_response.service}
+    assert {"disrupt.v1.MatchService", "grpc.health.v1.Health"} <= names
+    assert "disrupt.admin.v1.AdminService" not in names

@@ -1,0 +1,329 @@
+"""Processes: crashes, restarts, drains, and who may use a data directory."""
+
+from __future__ import annotations
+
+import os
+import secrets as random
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from PIL import Image
+
+from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
+from disrupt.v1 import match_pb2, registration_pb2
+from tests.server.calls import (
+    access,
+    calling,
+    eventually,
+    items,
+    lookup,
+    outcome,
+    refusal,
+    register,
+    told,
+)
+
+Start = Callable[..., Deployment]
+
+
+def children(pid: int, role: str = "") -> list[int]:
+    """Processes of a server, by role."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (path / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if parent == pid and "disrupt.server" in words and (not role or role in words):
+            found.append(int(path.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def health(address: str, service: str = "") -> Any:
+    with calling(address, None) as caller:
+        stub: Any = health_pb2_grpc.HealthStub(caller.channel)
+        request = health_pb2.HealthCheckRequest(service=service)
+        return stub.Check(request, timeout=20, wait_for_ready=True).status
+
+
+def matches(address: str, key: str, value: bytes) -> int:
+    with calling(address, key) as caller:
+        return len(items(caller("MatchHashes", lookup(value))))
+
+
+def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start: Start) -> None:
+    first = start()
+    match, helpline = first.make_key("p", "match"), first.make_key("h", "register")
+    kept, gone = random.token_bytes(32), random.token_bytes(32)
+    with calling(first.address, helpline) as caller:
+        caller("RegisterHashes", register(kept))
+        receipt = caller("RegisterHashes", register(gone)).receipt
+        request = registration_pb2.WithdrawCaseRequest(access=access(receipt.case_number))
+        caller("WithdrawCase", request)
+    processes = children(first.process.pid)
+    assert len(processes) == 3
+    # the supervisor alone: the kernel has to take the others along
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    assert (first.data_dir / "writer.sock").exists()
+    second = start(listen=first.address)
+    assert second.address == first.address
+    assert not any(alive(pid) for pid in processes)
+    assert matches(second.address, match, kept) == 1
+    assert matches(second.address, match, gone) == 0
+
+
+def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
+    start: Start, tmp_path: Path
+) -> None:
+    server = start()
+    with pytest.raises(CommandFailedError, match="Another server or command uses"):
+        start()
+    with pytest.raises(CommandFailedError, match="Cannot listen on"):
+        Deployment.start(tmp_path / "other", listen=server.address)
+    assert health(server.address) == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start) -> None:
+    server = start()
+    helpline = server.make_key("h", "register")
+    match = server.make_key("p", "match")
+    values = [random.token_bytes(32) for _ in range(12)]
+    with calling(server.address, helpline) as caller:
+        stub: Any = caller.channel.unary_unary(
+            "/disrupt.v1.RegistrationService/RegisterHashes",
+            request_serializer=registration_pb2.RegisterHashesRequest.SerializeToString,
+            response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
+        )
+        metadata = [("authorization", f"Bearer {helpline}")]
+        calls = [
+            stub.future(register(value), metadata=metadata, timeout=60, wait_for_ready=True)
+            for value in values
+        ]
+        calls[0].result()  # so the others, sent with it, have begun
+        assert server.stop() == 0
+        answered = []
+        for value, call in zip(values, calls, strict=True):
+            if call.exception() is None:
+                answered.append(value)
+            else:
+                assert call.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    assert answered
+    assert not (server.data_dir / "writer.sock").exists()
+    again = start()
+    for value in answered:
+        assert matches(again.address, match, value) == 1
+
+
+def test_while_the_writer_is_down_lookups_go_on_and_registrations_are_to_be_retried(
+    start: Start,
+) -> None:
+    server = start()
+    match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
+    request = register(random.token_bytes(32))
+    with calling(server.address, helpline) as caller, calling(server.address, match) as platform:
+        (writer,) = children(server.process.pid, "writer")
+        os.kill(writer, signal.SIGKILL)
+        refused = refusal(lambda: caller("RegisterHashes", request))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE")
+        assert refused.retry_after_s
+        platform("MatchHashes", lookup(bytes(32)))
+
+        def registered() -> bool:
+            code = outcome(lambda: caller("RegisterHashes", request))
+            assert code in {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
+            return code == grpc.StatusCode.OK
+
+        eventually(registered, within_s=30)
+        assert len(caller("RegisterHashes", request).receipt.items) == 1
+    assert children(server.process.pid, "writer") != [writer]
+
+
+def test_a_worker_that_dies_is_replaced(start: Start) -> None:
+    server = start(workers=1)
+    match = server.make_key("p", "match")
+    (worker,) = children(server.process.pid, "worker")
+    os.kill(worker, signal.SIGKILL)
+    with calling(server.address, match) as caller:
+        eventually(lambda: children(server.process.pid, "worker") not in ([], [worker]), 30)
+        caller("MatchHashes", lookup(bytes(32)))
+
+
+def test_a_revoked_key_is_refused_by_every_worker(start: Start) -> None:
+    server = start()
+    made = server.make_key("p", "match")
+    (key_id,) = [
+        line.split()[0]
+        for line in run("disrupt", "keys", "list", "--data-dir", server.data_dir).splitlines()
+    ]
+    assert all(matches(server.address, made, bytes(32)) == 0 for _ in range(8))
+    run("disrupt", "keys", "revoke", key_id, "--data-dir", server.data_dir)
+
+    def seen() -> set[grpc.StatusCode]:
+        return {outcome(lambda: matches(server.address, made, bytes(32))) for _ in range(8)}
+
+    eventually(lambda: seen() == {grpc.StatusCode.UNAUTHENTICATED})
+
+
+def test_a_damaged_snapshot_is_refused_by_name_until_a_rebuild_is_there(start: Start) -> None:
+    first = start()
+    match, helpline = first.make_key("p", "match"), first.make_key("h", "register")
+    value = random.token_bytes(32)
+    with calling(first.address, helpline) as caller:
+        caller("RegisterHashes", register(value))
+    run("disrupt-index", "rebuild", "--data-dir", first.data_dir)
+    assert first.stop() == 0
+    for codes in (first.data_dir / "index").glob("*/codes.faiss"):
+        codes.unlink()
+    server = start()
+    with calling(server.address, match) as platform, calling(server.address, helpline) as caller:
+        refused = refusal(lambda: platform("MatchHashes", lookup(value)))
+        assert refused.code == grpc.StatusCode.UNAVAILABLE
+        assert "codes.faiss" in refused.message
+        assert "disrupt-index rebuild" in refused.message
+        status = match_pb2.GetIndexStatusRequest()
+        assert refusal(lambda: platform("GetIndexStatus", status)).code == refused.code
+        not_serving = health_pb2.HealthCheckResponse.NOT_SERVING
+        assert health(server.address) == not_serving
+        assert health(server.address, "disrupt.v1.MatchService") == not_serving
+        serving = health_pb2.HealthCheckResponse.SERVING
+        assert health(server.address, "disrupt.v1.RegistrationService") == serving
+        caller("RegisterHashes", register(random.token_bytes(32)))
+        run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
+        eventually(lambda: health(server.address) == serving)
+        assert items(platform("MatchHashes", lookup(value)))
+
+
+def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_alone(
+    start: Start, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "platform.key"
+    words = ("create", "p", "--right", "match", "--data-dir", tmp_path / "data")
+    said = run("disrupt", "keys", *words, "--secret-file", key_file)
+    secret = key_file.read_text().strip()
+    assert secret not in said
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    server = start()
+    assert matches(server.address, secret, bytes(32)) == 0
+    assert server.data_dir.stat().st_mode & 0o777 == 0o700
+    for name in ("writer.sock", "secrets.json", "registry.db", "registry.db-wal", "lock"):
+        assert (server.data_dir / name).stat().st_mode & 0o077 == 0, name
+    stored = (server.data_dir / "registry.db").read_bytes()
+    assert secret.encode() not in stored + (server.data_dir / "registry.db-wal").read_bytes()
+
+
+def test_logs_carry_neither_keys_nor_pins_nor_hashes_nor_addresses(start: Start) -> None:
+    server = start()
+    helpline = server.make_key("h", "register")
+    value = random.token_bytes(32)
+    with calling(server.address, helpline) as caller:
+        case = caller("RegisterHashes", register(value, pin="31415926")).receipt.case_number
+        wrong = registration_pb2.GetCaseRequest(access=access(case, "27182818"))
+        refusal(lambda: caller("GetCase", wrong))
+        refusal(lambda: caller("MatchHashes", lookup(value)))
+    assert server.stop() == 0
+    log = server.data_dir.with_name("data.log").read_text()
+    assert "snapshot_taken_up" in log
+    for secret in (helpline, case, "31415926", "27182818", value.hex(), "127.0.0.1"):
+        assert secret not in log
+
+
+@pytest.mark.parametrize(
+    ("settings", "option", "complaint"),
+    [
+        ("max_mesage_bytes = 1", "", "max_mesage_bytes: no such setting"),
+        ("workers = 0", "", "workers"),
+        ("workers =", "", "cannot be read"),
+        ("", "--listen=0.0.0.0:0", "give tls_cert and tls_key"),
+        ("", "--listen=example.org:0", "give tls_cert and tls_key"),
+        ("", "--listen=nonsense", "not HOST:PORT"),
+        ("", "--tls-cert=cert.pem", "belong together"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused_by_setting(
+    tmp_path: Path, settings: str, option: str, complaint: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(settings)
+    words: list[str | Path] = [BIN / "disrupt", "serve", "--data-dir", tmp_path / "data"]
+    words += ["--config", file, *([option] if option else [])]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_directory_whose_secrets_are_gone_is_not_served_with_others(
+    start: Start, tmp_path: Path
+) -> None:
+    run("disrupt", "keys", "list", "--data-dir", tmp_path / "data")
+    (tmp_path / "data" / "secrets.json").unlink()
+    with pytest.raises(CommandFailedError, match=r"secrets\.json is missing"):
+        start()
+
+
+def test_a_path_too_long_for_a_socket_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailedError, match="too long for a socket"):
+        Deployment.start(tmp_path / ("x" * 120))
+
+
+def test_ctrl_c_in_a_terminal_stops_it_with_0(start: Start) -> None:
+    server = start(workers=1)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.process.wait(timeout=60) == 0
+
+
+def test_a_crowd_of_unfinished_connections_does_not_stop_others(start: Start) -> None:
+    server = start(workers=1)
+    match = server.make_key("p", "match")
+    host, _, port = server.address.rpartition(":")
+    crowd = [socket.create_connection((host, int(port))) for _ in range(100)]
+    try:
+        for one in crowd[:50]:
+            one.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + random.token_bytes(50))
+        assert matches(server.address, match, bytes(32)) == 0
+    finally:
+        for one in crowd:
+            one.close()
+
+
+def test_more_pictures_than_fit_are_turned_away_with_a_time_to_come_back(
+    start: Start, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("hashing_threads = 1\nhashing_queue = 1\n")
+    server = start("--config", str(config), workers=1)
+    match = server.make_key("p", "match")
+    file = tmp_path / "large.png"
+    Image.effect_noise((3000, 3000), 60).save(file, compress_level=1)
+    request = match_pb2.MatchImageRequest(image=file.read_bytes())
+    with calling(server.address, match, large=True) as caller:
+        stub: Any = caller.channel.unary_unary(
+            "/disrupt.v1.MatchService/MatchImage",
+            request_serializer=match_pb2.MatchImageRequest.SerializeToString,
+            response_deserializer=match_pb2.MatchImageResponse.FromString,
+        )
+        metadata = [("authorization", f"Bearer {match}")]
+        calls = [stub.future(request, metadata=metadata, timeout=60) for _ in range(8)]
+        refused = [call.exception() for call in calls if call.exception() is not None]
+        assert 0 < len(refused) < len(calls)
+        for error in refused:
+            found = told(error)
+            assert (found.code.name, found.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+            assert found.retry_after_s
+        assert caller("MatchImage", request).index_cursor
