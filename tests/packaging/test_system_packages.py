@@ -1,0 +1,36 @@
+"""scripts/system-packages on machines that lack something, with an apt-get that only tells."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "system-packages"
+
+
+@pytest.mark.parametrize("present", [("strace", "node", "npm"), ("strace",), ()], ids=str)
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_what_is_missing_is_installed_or_named(
+    tmp_path: Path, present: tuple[str, ...], uid: int
+) -> None:
+    for name, body in (("apt-get", "echo apt-get $@"), ("id", f"echo {uid}")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in present:
+        (tmp_path / name).symlink_to("/bin/true")
+    bash = shutil.which("bash")
+    assert bash
+    done = subprocess.run(
+        [bash, SCRIPT], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    packages = {"strace": "strace", "node": "nodejs", "npm": "npm"}
+    missing = [package for command, package in packages.items() if command not in present]
+    if not missing:
+        assert done.stderr == ""
+        return
+    wanted = f"apt-get install --yes --no-install-recommends {' '.join(missing)}"
+    assert wanted in done.stderr
+    assert ("apt-get update" in done.stderr) == (uid == 0)
