@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import NoReturn
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NoReturn, TypeVar
 
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import stack
@@ -16,16 +13,18 @@ from disrupt.core.lookups import Effort, LookupOptions, Matches
 from disrupt.core.media import LowQuality
 from disrupt.core.policy import ApiKey, Scope, scope
 from disrupt.core.transforms import IDENTITY
-from disrupt.errors import LimitExceededError, UnimplementedError
+from disrupt.errors import UnimplementedError
 from disrupt.hashing import ImageLimits, hash_image
 from disrupt.server.config import Config
 from disrupt.server.following import Following
-from disrupt.server.interceptors import Context, caller
+from disrupt.server.interceptors import Context, caller, remaining_s
 from disrupt.server.pool import Pool
 from disrupt.services import matching
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import match_pb2, match_pb2_grpc
 from disrupt.wire import match as wire
+
+_Answer = TypeVar("_Answer")
 
 INLINE_COMPARISONS_MAX = 500_000
 """Queries x hashes that are searched on the event loop.
@@ -52,7 +51,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self._cursor_text = _CursorText()
 
     async def MatchHashes(  # noqa: N802 gRPC's name
-        self, request: match_pb2.MatchHashesRequest, _context: Context
+        self, request: match_pb2.MatchHashesRequest, context: Context
     ) -> match_pb2.MatchHashesResponse:
         """Looks up a batch of hashes."""
         key = caller.get()
@@ -63,10 +62,24 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         queries = lookup.hashes
         if len(lookup.low_quality):
             queries = queries[lookup.searched]
-        matches = await self._search(queries, searched, lookup.options, one_picture=False)
-        return wire.hashes_answer(
-            lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
-        )
+        until_s = time.monotonic() + allowed_s(context, self._config.max_call_s)
+
+        def answer() -> match_pb2.MatchHashesResponse:
+            matches = matching.NO_MATCHES
+            if searched.limits:
+                matches = matching.match_hashes(
+                    self._following.live,
+                    queries,
+                    searched,
+                    lookup.options.max_matches,
+                    most_matches=self._config.max_matches_per_answer,
+                    until_s=until_s,
+                )
+            return wire.hashes_answer(
+                lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
+            )
+
+        return await self._search(answer, len(queries))
 
     async def MatchImage(  # noqa: N802 gRPC's name
         self, request: match_pb2.MatchImageRequest, _context: Context
@@ -83,15 +96,23 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         if options.effort == Effort.FAST:
             hashes = tuple(one for one in hashes if one[1] == IDENTITY)
         queries = stack(one for one, _ in hashes)
-        matches = await self._search(queries, searched, options, one_picture=True)
-        return wire.picture_answer(
-            query.quality,
-            [transform for _, transform in hashes],
-            matches,
-            self._seal(matches, key),
-            self._following.ring.bank_names,
-            cursor,
-        )
+
+        def answer() -> match_pb2.MatchImageResponse:
+            matches = matching.NO_MATCHES
+            if searched.limits:
+                matches = matching.match_picture(
+                    self._following.live, queries, searched, options.max_matches
+                )
+            return wire.picture_answer(
+                query.quality,
+                [transform for _, transform in hashes],
+                matches,
+                self._seal(matches, key),
+                self._following.ring.bank_names,
+                cursor,
+            )
+
+        return await self._search(answer, len(queries))
 
     async def GetIndexStatus(  # noqa: N802 gRPC's name
         self, _request: match_pb2.GetIndexStatusRequest, _context: Context
@@ -142,32 +163,11 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _cursor(self) -> str:
         return self._cursor_text(self._following.live.cursor)
 
-    async def _search(
-        self,
-        queries: NDArray[np.uint8],
-        searched: Scope,
-        options: LookupOptions,
-        *,
-        one_picture: bool,
-    ) -> Matches:
-        search = matching.match_picture if one_picture else matching.match_hashes
-        live = self._following.live
-        if not len(queries) or not searched.limits:
-            return matching.NO_MATCHES
-        if len(queries) * self._following.hashes <= INLINE_COMPARISONS_MAX:
-            matches = search(live, queries, searched, options.max_matches)
-        else:
-            matches = await self._searching.run(
-                search, live, queries, searched, options.max_matches
-            )
-        most = self._config.max_matches_per_answer
-        if len(matches) > most:
-            raise LimitExceededError(
-                f"The answer would hold {len(matches)} matches, more than {most}. Send fewer hashes"
-                " in one call, or ask for a smaller max_matches.",
-                limit=str(most),
-            )
-        return matches
+    async def _search(self, answer: Callable[[], _Answer], queries: int) -> _Answer:
+        """What ``answer`` makes of a search for so many queries, in a thread where it is long."""
+        if queries * self._following.hashes <= INLINE_COMPARISONS_MAX:
+            return answer()
+        return await self._searching.run(answer)
 
     def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
         if not len(matches):
@@ -188,6 +188,12 @@ class _CursorText:
         if cursor is not self.cursor:
             self.cursor, self.text = cursor, cursor.to_text()
         return self.text
+
+
+def allowed_s(context: Context, most_s: float) -> float:
+    """Time that a call may take from now: until its caller's deadline, at most ``most_s``."""
+    given_s = remaining_s(context)
+    return most_s if given_s is None else min(given_s, most_s)
 
 
 def unimplemented(call: str, instead: str) -> NoReturn:

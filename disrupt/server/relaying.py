@@ -14,8 +14,8 @@ from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
 from disrupt.errors import UnavailableError
 from disrupt.hashing import ImageLimits, fingerprint_image
 from disrupt.server.config import Config
-from disrupt.server.interceptors import Context, caller, remaining_s
-from disrupt.server.matching import unimplemented
+from disrupt.server.interceptors import Context, caller
+from disrupt.server.matching import allowed_s, unimplemented
 from disrupt.server.pool import Pool
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
@@ -99,8 +99,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def _relay(
         self, call: Callable[..., Awaitable[_Response]], request: Message, context: Context
     ) -> _Response:
-        given_s = remaining_s(context)
-        timeout_s = self._max_call_s if given_s is None else min(given_s, self._max_call_s)
+        timeout_s = allowed_s(context, self._max_call_s)
         metadata = ((CALLER_KEY, caller.get().key_id),)
         try:
             return await call(request, timeout=timeout_s, metadata=metadata)

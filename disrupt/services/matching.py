@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.lookups import Matches
 from disrupt.core.policy import Scope
+from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import Hits
 from disrupt.index.live import LiveIndex
 
+BLOCK_QUERIES = 64
+"""Queries searched at once: all that is near them takes memory before it is cut."""
+
 
 def match_hashes(
-    index: LiveIndex, queries: NDArray[np.uint8], scope: Scope, max_matches: int
+    index: LiveIndex,
+    queries: NDArray[np.uint8],
+    scope: Scope,
+    max_matches: int,
+    *,
+    most_matches: int,
+    until_s: float,
 ) -> Matches:
-    """Media items near each of ``queries``, uint8 (n, 32)."""
-    hits = index.search(queries, scope.radius_bits)
-    return nearest_items(hits, scope, max_matches, hits.query) if len(hits) else NO_MATCHES
+    """Media items near each of ``queries``, uint8 (n, 32).
+
+    LimitExceededError once there are more than ``most_matches`` in all, DeadlineExceededError after
+    ``until_s`` of time.monotonic.
+    """
+    found, count = [], 0
+    for start in range(0, len(queries), BLOCK_QUERIES):
+        if time.monotonic() > until_s:
+            raise DeadlineExceededError(
+                "The lookup took longer than the call may. Send fewer hashes in one call."
+            )
+        hits = index.search(queries[start : start + BLOCK_QUERIES], scope.radius_bits)
+        if not len(hits):
+            continue
+        hits = replace(hits, query=hits.query + np.uint32(start))
+        found.append(nearest_items(hits, scope, max_matches, hits.query))
+        count += len(found[-1])
+        if count > most_matches:
+            raise LimitExceededError(
+                f"The answer would hold more than {most_matches} matches. Send fewer hashes in one"
+                " call, or ask for a smaller max_matches.",
+                limit=str(most_matches),
+            )
+    return _joined(found) if found else NO_MATCHES
 
 
 def match_picture(
@@ -73,6 +108,15 @@ def nearest_items(hits: Hits, scope: Scope, max_matches: int, query: NDArray[np.
         plan=hits.plan[answered],
         ordinal=hits.ordinal[answered],
         truncated=query[best[first_of_query[items > max_matches]]],
+    )
+
+
+def _joined(parts: Sequence[Matches]) -> Matches:
+    return Matches(
+        **{
+            one.name: np.concatenate([getattr(part, one.name) for part in parts])
+            for one in fields(Matches)
+        }
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 
 import numpy as np
 
@@ -120,8 +121,9 @@ def low_quality_answer(found: LowQuality, index_cursor: str) -> match_pb2.MatchI
     )
 
 
+@lru_cache(maxsize=4096)
 def variant(plan: int, ordinal: int) -> types_pb2.Variant:
-    """Place in a plan, with what it stands for where this version knows."""
+    """Place in a plan, with what it stands for where this version knows; shared, to be copied."""
     known = transform_of(plan, ordinal)
     return types_pb2.Variant(
         plan=plan, ordinal=ordinal, transform=None if known is None else transform(known)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import time
+import tracemalloc
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disrupt.core.policy import Scope
+from disrupt.core.changes import Addition, Cursor
+from disrupt.core.lookups import Matches
+from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
+from disrupt.core.policy import ADULTS, Scope
+from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import Hits
-from disrupt.services.matching import nearest_items
+from disrupt.index.generations import publish
+from disrupt.index.live import LiveIndex
+from disrupt.services.matching import BLOCK_QUERIES, match_hashes, nearest_items
 
 _HIT = st.tuples(
     st.integers(0, 3),  # query
@@ -93,3 +107,65 @@ def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
     ]
     assert found == expected
     assert got.truncated.tolist() == truncated
+
+
+def _clustered(items: int) -> LiveIndex:
+    """An index of items that all have the hash 0."""
+    fingerprints = np.zeros(1, FINGERPRINT)
+    additions = [
+        Addition(
+            number,
+            StoredItem(
+                number,
+                number.to_bytes(16),
+                ADULTS.number,
+                MediaKind.IMAGE,
+                Assurance.SELF_REPORTED,
+                fingerprints,
+            ),
+        )
+        for number in range(1, items + 1)
+    ]
+    epoch = bytes(16)
+    live = LiveIndex()
+    with TemporaryDirectory() as directory:
+        live.replace(LiveIndex(publish(Path(directory), (), Cursor(epoch, 0))))
+    live.apply(additions, Cursor(epoch, items))
+    return live
+
+
+def _match(live: LiveIndex, queries: int, **limits: Any) -> Matches:
+    asked = {"most_matches": 10**6, "until_s": math.inf} | limits
+    hashes = np.zeros((queries, 32), np.uint8)
+    return match_hashes(live, hashes, Scope({ADULTS.number: 31}), 3, **asked)
+
+
+def test_a_batch_is_answered_as_its_queries_one_by_one_are() -> None:
+    found = _match(_clustered(5), 2 * BLOCK_QUERIES + 1)
+    queries = np.arange(2 * BLOCK_QUERIES + 1)
+    assert found.query.tolist() == np.repeat(queries, 3).tolist()
+    assert found.truncated.tolist() == queries.tolist()
+    assert {one.tobytes() for one in found.item_ids} == {n.to_bytes(16) for n in (1, 2, 3)}
+
+
+def test_a_batch_near_a_cluster_takes_the_memory_of_a_block_of_its_queries() -> None:
+    live = _clustered(2000)
+
+    def peak_bytes(queries: int) -> int:
+        tracemalloc.start()
+        try:
+            _match(live, queries)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak_bytes(10 * BLOCK_QUERIES) < 2 * peak_bytes(BLOCK_QUERIES)
+
+
+def test_a_batch_ends_at_its_first_block_over_the_limit_and_at_its_time() -> None:
+    live = _clustered(5)
+    assert len(_match(live, 10, most_matches=30)) == 30
+    with pytest.raises(LimitExceededError, match="more than 29 matches"):
+        _match(live, 10, most_matches=29)
+    with pytest.raises(DeadlineExceededError):
+        _match(live, 10, until_s=time.monotonic() - 1)
