@@ -16,6 +16,7 @@ GLOBAL_FREE_ATTEMPTS = 100
 """Wrong attempts of all callers together before the rate below holds for everybody."""
 GLOBAL_ATTEMPTS_PER_S = 1.0
 
+_FULL = GLOBAL_FREE_ATTEMPTS + MAX_DELAY_S * GLOBAL_ATTEMPTS_PER_S
 _MOST_PAIRS = 100_000
 
 
@@ -24,6 +25,7 @@ class _Attempts:
     count: int = 0
     last_s: float = 0.0
     open_at_s: float = 0.0
+    has_place: bool = False
 
 
 class Throttle:
@@ -31,9 +33,10 @@ class Throttle:
 
     An attempt counts when it begins, so that many at once do not pass together; the right PIN
     forgets those of its pair. After five, the next must wait 1 s, then 2 s, 4 s, up to 60 s. All
-    wrong attempts together drain from a bucket of 100 at one a second: guesses under ever new
-    origin tokens are no faster than that. Thread-safe; memory is bounded. Times are of one
-    monotonic clock, in s.
+    wrong attempts together drain from a bucket of 100 at one a second. While it is full, whoever
+    comes gets a place in the queue, up to 60 s away, and may not be refused when that time has
+    come: guesses under ever new origin tokens wait longest, and lock nobody out. Thread-safe;
+    memory is bounded. Times are of one monotonic clock, in s.
     """
 
     def __init__(self) -> None:
@@ -46,17 +49,21 @@ class Throttle:
         """Before a PIN is checked; TooManyAttemptsError when it is too early for that."""
         with self._lock:
             self._drain(now_s)
-            if self._wrong >= GLOBAL_FREE_ATTEMPTS:
-                excess = self._wrong - GLOBAL_FREE_ATTEMPTS + 1
-                _refuse(excess / GLOBAL_ATTEMPTS_PER_S)
             attempts = self._pairs.pop((caller, case_number), None)
             if attempts is None or now_s - attempts.last_s > FORGOTTEN_AFTER_S:
-                attempts = _Attempts()
+                attempts = _Attempts(last_s=now_s)
             self._pairs[caller, case_number] = attempts
             if len(self._pairs) > _MOST_PAIRS:
                 self._pairs.popitem(last=False)
             if now_s < attempts.open_at_s:
                 _refuse(attempts.open_at_s - now_s)
+            if self._wrong >= GLOBAL_FREE_ATTEMPTS and not attempts.has_place:
+                self._wrong = min(self._wrong + 1, _FULL)
+                attempts.has_place = True
+                wait_s = (self._wrong - GLOBAL_FREE_ATTEMPTS) / GLOBAL_ATTEMPTS_PER_S
+                attempts.open_at_s = now_s + wait_s
+                _refuse(wait_s)
+            attempts.has_place = False
             attempts.count += 1
             attempts.last_s = now_s
             if attempts.count >= FREE_ATTEMPTS:
@@ -67,7 +74,7 @@ class Throttle:
         """After a wrong PIN, or an unknown case."""
         with self._lock:
             self._drain(now_s)
-            self._wrong += 1
+            self._wrong = min(self._wrong + 1, _FULL)
 
     def right(self, caller: str, case_number: str) -> None:
         """After the right PIN."""
@@ -77,7 +84,7 @@ class Throttle:
     def _drain(self, now_s: float) -> None:
         elapsed_s = max(0.0, now_s - self._drained_s)
         self._wrong = max(0.0, self._wrong - elapsed_s * GLOBAL_ATTEMPTS_PER_S)
-        self._drained_s = now_s
+        self._drained_s = max(self._drained_s, now_s)  # threads come with times in any order
 
 
 def _refuse(retry_after_s: float) -> None:

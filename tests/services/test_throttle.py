@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,21 +60,41 @@ def test_attempts_under_way_count_so_that_many_at_once_do_not_pass_together() ->
 
 @given(st.lists(st.floats(0, 3), min_size=300, max_size=400))
 @settings(max_examples=20, deadline=None)
-def test_guesses_under_ever_new_callers_are_bounded_over_all_and_nobody_is_locked_out(
-    pauses_s: list[float],
-) -> None:
+def test_guesses_under_ever_new_callers_are_bounded_over_all(pauses_s: list[float]) -> None:
     throttle, now_s, passed = Throttle(), 0.0, 0
     for at, pause_s in enumerate(pauses_s):
         now_s += pause_s
-        try:
+        with suppress(TooManyAttemptsError):
             _guess(throttle, now_s, caller=str(at))
             passed += 1
-        except TooManyAttemptsError as error:
-            now_s += min(2.0, error.retry_after_s or 0.0) + 1e-6
-            throttle.attempt("somebody else", "b", now_s)
-            throttle.right("somebody else", "b")
     rate = limits.GLOBAL_ATTEMPTS_PER_S
     assert passed <= limits.GLOBAL_FREE_ATTEMPTS + 1 + now_s * rate
+
+
+@given(st.integers(1, 500), st.integers(1, 20))
+@settings(max_examples=20, deadline=None)
+def test_who_waits_as_told_gets_in_however_many_others_guess_meanwhile(
+    before: int, per_s: int
+) -> None:
+    throttle, others = Throttle(), itertools.count()
+
+    def flood(guesses: int, now_s: float) -> None:
+        for _ in range(guesses):
+            with suppress(TooManyAttemptsError):
+                _guess(throttle, now_s, caller=str(next(others)))
+
+    flood(before, 0.0)
+    wait_s = 0.0
+    try:
+        throttle.attempt("somebody else", "b", 0.0)
+    except TooManyAttemptsError as error:
+        wait_s = error.retry_after_s or 0.0
+    else:
+        return
+    assert 0 < wait_s <= limits.MAX_DELAY_S
+    for second in range(int(wait_s) + 1):
+        flood(per_s, float(second))
+    throttle.attempt("somebody else", "b", wait_s)
 
 
 def test_memory_for_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
