@@ -72,12 +72,13 @@ class Deployment:
         watchdog.start()
         ready = process.stdout.readline() if process.stdout else ""
         watchdog.cancel()
+        server = cls(data_dir, process, ready.removeprefix(_READY).strip())
         if not ready.startswith(_READY):
-            process.kill()
+            server.kill_supervisor()
             raise CommandFailedError(
                 f"The server did not start. Its log, {log_path}:\n{log_path.read_text()}"
             )
-        return cls(data_dir, process, ready.removeprefix(_READY).strip())
+        return server
 
     def make_key(self, name: str, right: str) -> str:
         """Secret of a new key with one right, for all banks."""
@@ -88,6 +89,11 @@ class Deployment:
     def kill(self) -> None:
         """As a power cut would: SIGKILL to all of its processes, no farewell."""
         os.killpg(self.process.pid, signal.SIGKILL)
+        self._ended()
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL to the supervisor alone: its processes must not outlive it."""
+        self.process.kill()
         self._ended()
 
     def stop(self) -> int:
