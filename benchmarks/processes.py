@@ -1,0 +1,64 @@
+"""The processes of a running server, and which of them a connection reaches."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.deployment import Deployment
+from disrupt.client import MatchClient
+
+_PROC = Path("/proc")
+_CONNECTIONS_MAX = 64
+_ESTABLISHED = "01"
+
+
+def processes(supervisor: int, role: str) -> list[int]:
+    """Ids of the processes that fill a role, ``writer`` or ``worker``, under a supervisor."""
+    found = []
+    for process in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = re.search(r"\nPPid:\s+(\d+)", (process / "status").read_text())
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if parent and int(parent[1]) == supervisor and role.encode() in words:
+                found.append(int(process.name))
+    return sorted(found)
+
+
+@contextlib.contextmanager
+def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, MatchClient]]:
+    """A client of one connection to each of the workers, by process id.
+
+    The kernel gives new connections to the workers as it likes: as many are opened as it takes.
+    """
+    with contextlib.ExitStack() as stack:
+        clients: dict[int, MatchClient] = {}
+        workers = processes(server.process.pid, "worker")
+        seen = {worker: _connections(worker) for worker in workers}
+        for _ in range(_CONNECTIONS_MAX):
+            client = MatchClient(server.address, key=key, connections=1)
+            stack.enter_context(client)
+            client.index_status()
+            now = {worker: _connections(worker) for worker in workers}
+            for worker in workers:
+                if now[worker] - seen[worker]:
+                    clients.setdefault(worker, client)
+            seen = now
+            if workers and len(clients) == len(workers):
+                yield clients
+                return
+        raise RuntimeError(f"{_CONNECTIONS_MAX} connections did not reach every worker")
+
+
+def _connections(process: int) -> set[str]:
+    """Inodes of the established TCP connections of a process."""
+    place = _PROC / str(process)
+    lines = [line for name in ("tcp", "tcp6") for line in (place / "net" / name).open()]
+    established = {fields[9] for fields in map(str.split, lines) if fields[3] == _ESTABLISHED}
+    links = set()
+    for descriptor in (place / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.add(str(descriptor.readlink()))
+    return {inode for inode in established if f"socket:[{inode}]" in links}

@@ -1,0 +1,55 @@
+"""Registrations and withdrawals are acknowledged a moment before they are committed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from disrupt.core.changes import Cursor
+from disrupt.registry import queries, statements
+from disrupt.registry.contract import Registered, Registration
+from disrupt.registry.sql import SqlRegistryWriter
+
+_MOMENT_S = 0.05
+
+
+def _register(self: SqlRegistryWriter, registration: Registration, *, day: str) -> Registered:
+    connection = self._writer.connect()
+    try:
+        transaction = connection.begin()
+        registered = statements.register(connection, registration, day)
+    except BaseException:
+        connection.close()
+        raise
+
+    def commit() -> None:
+        transaction.commit()
+        connection.close()
+
+    threading.Timer(_MOMENT_S, commit).start()
+    return registered
+
+
+def _withdraw(
+    self: SqlRegistryWriter, number: str, item_ids: Sequence[bytes] | None, *, day: str
+) -> Cursor:
+    connection = self._writer.connect()
+    try:
+        transaction = connection.begin()
+        erased = statements.withdraw(connection, number, item_ids, day)
+        cursor = queries.head(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+    def commit() -> None:
+        transaction.commit()
+        connection.close()
+        self._removals.add(erased)
+
+    threading.Timer(_MOMENT_S, commit).start()
+    return cursor
+
+
+SqlRegistryWriter.register = _register  # type: ignore[method-assign]
+SqlRegistryWriter.withdraw = _withdraw  # type: ignore[method-assign]

@@ -1,0 +1,185 @@
+"""Registrations and withdrawals of generated hashes, and what their client knows of them."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self, TypeVar
+
+import grpc
+
+from disrupt.client.connection import connect
+from disrupt.core.cases import PIN_DIGITS, AgeBand
+from disrupt.core.hashes import PdqHash
+from disrupt.core.media import Fingerprint, Profile, columns, pack
+from disrupt.submission import requests
+from disrupt.v1 import registration_pb2
+from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+
+TIMEOUT_S = 30.0
+
+_ITEMS = (1, 1, 1, 1, 2, 5)
+_HASHES = (1, 2, 2, 20, 120)
+"""Items are smaller than a page of the database, or larger than one."""
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(eq=False, slots=True)
+class Write:
+    """One registration, and the withdrawal of its case: what was asked for, what was answered."""
+
+    request: registration_pb2.RegisterHashesRequest
+    hashes: list[PdqHash]
+    """The first of each item."""
+    blobs: list[bytes]
+    """Each item as the registry stores it."""
+    receipt: registration_pb2.Receipt | None = None
+    """The answer: from then on it was acknowledged."""
+    withdrawal_sent: bool = False
+    withdrawal: registration_pb2.WithdrawCaseResponse | None = None
+
+    @classmethod
+    def new(cls, chance: random.Random, items: int = 0, hashes: int = 0) -> Self:
+        """A registration of random hashes as a new case; 0 for some number of them."""
+        pictures = [
+            [
+                Fingerprint(PdqHash(chance.randbytes(32)), 100, Profile.PDQ_512, ordinal=at)
+                for at in range(hashes or chance.choice(_HASHES))
+            ]
+            for _ in range(items or chance.choice(_ITEMS))
+        ]
+        request = requests.register(
+            pictures,
+            request_id=chance.randbytes(16),
+            opens=requests.access("", f"{chance.randrange(10**PIN_DIGITS):0{PIN_DIGITS}}"),
+            age=AgeBand.ADULT,
+        )
+        return cls(
+            request,
+            [picture[0].hash for picture in pictures],
+            [pack(columns(picture)) for picture in pictures],
+        )
+
+    @property
+    def acknowledged(self) -> int:
+        """How many writes the server has acknowledged: 0, 1 or 2."""
+        return (self.receipt is not None) + (self.withdrawal is not None)
+
+    @property
+    def item_ids(self) -> list[bytes]:
+        """Ids of the items, in the order of the request, once acknowledged."""
+        return [item.item_id for item in self.receipt.items] if self.receipt else []
+
+
+@dataclass(slots=True)
+class _Call:
+    began_s: float
+    answered: bool = False
+
+
+@dataclass(eq=False)
+class Desk:
+    """One connection of a submission client, for threads; keeps what is in flight."""
+
+    server: str
+    key: str
+    calls: list[_Call] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def open(self) -> Iterator[Self]:
+        """Connects."""
+        connection = connect(self.server, self.key)
+        with connection.open() as channel:
+            self._metadata = connection.metadata
+            self._stub = RegistrationServiceStub(channel)
+            yield self
+
+    def register(self, write: Write) -> registration_pb2.Receipt:
+        """Sends a registration, again with the same request id if it was sent before."""
+        receipt = self._called(self._stub.RegisterHashes, write.request).receipt
+        if write.receipt is None:
+            write.receipt = receipt
+        return receipt
+
+    def withdraw(self, write: Write) -> None:
+        """Withdraws a case that was acknowledged."""
+        write.withdrawal_sent = True
+        number = write.receipt.case_number if write.receipt else ""
+        opens = requests.access(number, write.request.context.access.pin)
+        request = registration_pb2.WithdrawCaseRequest(access=opens)
+        write.withdrawal = self._called(self._stub.WithdrawCase, request)
+
+    def unanswered(self, began_before_s: float) -> int:
+        """Calls that began before a moment (of time.monotonic) and have no answer."""
+        with self._lock:
+            return sum(not call.answered and call.began_s < began_before_s for call in self.calls)
+
+    def _called(self, method: Callable[..., _Answer], request: object) -> _Answer:
+        call = _Call(time.monotonic())
+        with self._lock:
+            self.calls.append(call)
+        answer = method(request, timeout=TIMEOUT_S, metadata=self._metadata)
+        call.answered = True
+        return answer
+
+
+def patiently(call: Callable[[], _Answer], within_s: float = 20.0) -> _Answer:
+    """What a call answers, tried again while there is nobody to answer it."""
+    give_up_s = time.monotonic() + within_s
+    while True:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > give_up_s:
+                raise
+        time.sleep(0.05)
+
+
+class Clients:
+    """Threads that register, and withdraw some of it, until there is no answer or they are told."""
+
+    def __init__(self, desk: Desk, chance: random.Random, threads: int) -> None:
+        self.writes: list[Write] = []
+        """All that was sent."""
+        self.failures: list[str] = []
+        """Calls that failed otherwise than those of a server that is gone."""
+        self._desk = desk
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(random.Random(chance.getrandbits(64)),))
+            for _ in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def acknowledged(self) -> int:
+        """Writes acknowledged so far."""
+        return sum(write.acknowledged for write in self.writes.copy())
+
+    def end(self) -> None:
+        """Waits for what is in flight, and sends nothing more."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, chance: random.Random) -> None:
+        own: list[Write] = []
+        try:
+            while not self._stop.is_set():
+                if own and chance.random() < 0.2:
+                    self._desk.withdraw(own.pop(chance.randrange(len(own))))
+                    continue
+                write = Write.new(chance)
+                self.writes.append(write)
+                self._desk.register(write)
+                own.append(write)
+        except grpc.RpcError as error:
+            if error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+                self.failures.append(f"{error.code().name}, {error.details()}")
