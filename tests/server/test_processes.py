@@ -77,9 +77,7 @@ def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start:
         caller("WithdrawCase", request)
     processes = children(first.process.pid)
     assert len(processes) == 3
-    # the supervisor alone: the kernel has to take the others along
-    os.kill(first.process.pid, signal.SIGKILL)
-    first.process.wait()
+    first.kill_supervisor()
     assert (first.data_dir / "writer.sock").exists()
     second = start(listen=first.address)
     assert second.address == first.address
@@ -111,10 +109,7 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
             response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
         )
         metadata = [("authorization", f"Bearer {helpline}")]
-        calls = [
-            stub.future(register(value), metadata=metadata, timeout=60, wait_for_ready=True)
-            for value in values
-        ]
+        calls = [stub.future(register(value), metadata=metadata, timeout=60) for value in values]
         calls[0].result()  # so the others, sent with it, have begun
         assert server.stop() == 0
         answered = []
@@ -285,7 +280,7 @@ def test_a_path_too_long_for_a_socket_is_refused_in_words(tmp_path: Path) -> Non
 def test_ctrl_c_in_a_terminal_stops_it_with_0(start: Start) -> None:
     server = start(workers=1)
     os.killpg(server.process.pid, signal.SIGINT)
-    assert server.process.wait(timeout=60) == 0
+    assert server._ended() == 0
 
 
 def test_a_crowd_of_unfinished_connections_does_not_stop_others(start: Start) -> None:
