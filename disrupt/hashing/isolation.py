@@ -1,0 +1,241 @@
+"""Untrusted pictures are decoded and hashed in processes of their own, which hold nothing else.
+
+The processes are started before the first call, locked down (see ``sandbox``), limited in memory
+and time, killed where they hang and replaced where they died: a picture that breaks its decoder
+fails one call. Pictures go there through memory that both sides map, and never touch a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from disrupt.core.media import LowQuality
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    InvalidMediaError,
+    OverloadedError,
+    UnavailableError,
+    Violation,
+)
+from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits
+from disrupt.hashing.images import ImageFingerprints, ImageQuery
+from disrupt.hashing.isolation_messages import (
+    Answer,
+    Failed,
+    OutOfMemory,
+    Refused,
+    Request,
+    Task,
+)
+from disrupt.hashing.isolation_process import Cause, IsolationLimits, Process, ProcessDiedError
+
+_FIELD = "image"
+_RESTART_PAUSE_S = 1.0
+_RETRY_AFTER_S = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class IsolatedHashing:
+    """Hashes pictures in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
+
+    An asynchronous context, entered once all processes are ready. For one event loop, on the main
+    thread. A call that is cancelled while it waits leaves the queue; one whose picture is being
+    worked on keeps its place until that has ended, since that is what it occupies.
+
+    Errors of its calls, each with ``cause`` in its metadata where a process was the end of it:
+    InvalidMediaError for what is no picture within the limits, and for one that crashes its
+    decoder, takes too much memory or too much processor time; DeadlineExceededError where it took
+    too long without using the processor; UnavailableError where the process was killed from
+    outside.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        queued: int,
+        limits: ImageLimits = DEFAULT_LIMITS,
+        isolation: IsolationLimits = IsolationLimits(),  # noqa: B008 frozen
+    ) -> None:
+        self.limits = limits
+        self.deaths: Counter[Cause] = Counter()
+        """Processes that are no more, by cause."""
+        self._isolation = isolation
+        self._workers = workers
+        self._places = workers + queued
+        self._idle: asyncio.LifoQueue[Process] = asyncio.LifoQueue()
+        self._processes: set[Process] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Start the processes; DisruptError if one does not get ready."""
+        started = await asyncio.gather(
+            *(self._start() for _ in range(self._workers)), return_exceptions=True
+        )
+        failed = [one for one in started if isinstance(one, BaseException)]
+        if failed:
+            await self._end()
+            raise DisruptError(
+                f"The decoding processes do not start ({failed[0]}); the log says why."
+            ) from failed[0]
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Kill the processes, whatever they are at."""
+        await self._end()
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Process ids of the processes that are ready or at work."""
+        return frozenset(process.pid for process in self._processes)
+
+    async def hash_image(self, data: bytes) -> ImageQuery | LowQuality:
+        """As ``hashing.hash_image``."""
+        answer = await self._run(Task.LOOKUP, data)
+        if not isinstance(answer, (ImageQuery, LowQuality)):
+            raise _broken(answer)
+        return answer
+
+    async def fingerprint_image(self, data: bytes) -> ImageFingerprints | LowQuality:
+        """As ``hashing.fingerprint_image``."""
+        answer = await self._run(Task.REGISTRATION, data)
+        if not isinstance(answer, (ImageFingerprints, LowQuality)):
+            raise _broken(answer)
+        return answer
+
+    async def _run(self, task: Task, data: bytes) -> Answer:
+        if len(data) > self.limits.max_bytes:
+            raise _refused(
+                f"the file has {len(data)} bytes; at most {self.limits.max_bytes} are accepted"
+            )
+        if not self._places:
+            raise OverloadedError(
+                "The server is busy. Try again in a moment.", retry_after_s=_RETRY_AFTER_S
+            )
+        self._places -= 1
+        try:
+            while not (process := await self._idle.get()).alive:
+                self._lost(process)
+        except BaseException:
+            self._places += 1
+            raise
+        work = self._spawn(self._work(process, Request(task, len(data), self.limits), data))
+        return await asyncio.shield(work)
+
+    async def _work(self, process: Process, request: Request, data: bytes) -> Answer:
+        """One picture in one process, to its end, whoever still waits for it."""
+        try:
+            answer = await process.ask(request, data)
+        except ProcessDiedError as death:
+            self._lost(process)
+            raise self._told(death) from None
+        else:
+            self._idle.put_nowait(process)
+        finally:
+            self._places += 1
+        match answer:
+            case Refused(reason):
+                raise _refused(reason)
+            case OutOfMemory():
+                memory_mib = self._isolation.memory_bytes // 2**20
+                raise _refused(
+                    f"decoding this file needs more than the {memory_mib} MiB that are allowed;"
+                    " send a smaller version",
+                    cause="MEMORY",
+                )
+        return answer
+
+    def _told(self, death: ProcessDiedError) -> DisruptError:
+        self.deaths[death.cause] += 1
+        ended_by = signal.Signals(-death.status).name if death.status < 0 else f"{death.status}"
+        _log.error(
+            "decoder_died",
+            cause=death.cause,
+            ended_by=ended_by,
+            deaths_of_this_cause=self.deaths[death.cause],
+        )
+        match death.cause:
+            case Cause.CRASH:
+                return _refused(
+                    f"the decoder crashed on this file ({ended_by}): it is damaged or an attack",
+                    cause=death.cause,
+                )
+            case Cause.CPU_TIME:
+                return _refused(
+                    f"decoding this file takes more than {self._isolation.cpu_s} s of processor"
+                    " time; send a smaller version",
+                    cause=death.cause,
+                )
+            case Cause.TIMEOUT:
+                return DeadlineExceededError(
+                    f"The picture was not decoded within {self._isolation.timeout_s:g} s.",
+                    cause=death.cause,
+                )
+            case Cause.KILLED:
+                return UnavailableError(
+                    "The decoder was ended from outside while it had this picture; try again.",
+                    retry_after_s=_RETRY_AFTER_S,
+                    cause=death.cause,
+                )
+
+    def _lost(self, process: Process) -> None:
+        self._processes.discard(process)
+        self._spawn(self._replace())
+
+    async def _start(self) -> None:
+        process, ready = await Process.start(self._isolation, self.limits.max_bytes)
+        self._processes.add(process)
+        if ready.missing:
+            _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
+        self._idle.put_nowait(process)
+
+    async def _replace(self) -> None:
+        while True:
+            try:
+                return await self._start()
+            except (OSError, ProcessDiedError) as error:
+                _log.error("decoder_does_not_start", problem=str(error))
+                await asyncio.sleep(_RESTART_PAUSE_S)
+
+    async def _end(self) -> None:
+        for process in self._processes:
+            process.kill()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(process.wait() for process in self._processes))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that nobody need wait for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+
+def _refused(reason: str, cause: str | None = None) -> InvalidMediaError:
+    violations = (Violation(_FIELD, reason),)
+    message = f"{_FIELD}: {reason}"
+    if cause is None:
+        return InvalidMediaError(message, violations=violations)
+    return InvalidMediaError(message, violations=violations, cause=cause)
+
+
+def _broken(answer: Answer) -> DisruptError:
+    _log.error("hashing_failed", kind=answer.kind if isinstance(answer, Failed) else "protocol")
+    return DisruptError("Something went wrong in the server; the operator's log says what.")

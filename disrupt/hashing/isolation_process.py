@@ -1,0 +1,193 @@
+"""One decoding process, seen from the server: started, asked, killed."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import math
+import mmap
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self, cast
+
+from disrupt.hashing.isolation_messages import (
+    ANSWER_BYTES_MAX,
+    Answer,
+    Ready,
+    Request,
+    pack_request,
+    unpack_answer,
+)
+
+_START_TIMEOUT_S = 60.0
+_DEATH_S = 1.0
+"""A process that closed its socket is given this long to end with an exit status of its own."""
+
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_INHERITED = ("LANG", "LC_", "LD_LIBRARY_PATH", "PYTHON")
+"""Other variables may hold secrets, and are not given to a process that may be taken over."""
+
+_FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+"""Signals that no fault of a decoder raises: an operator's, or the kernel's when memory is out."""
+
+
+@dataclass(frozen=True, slots=True)
+class IsolationLimits:
+    """What one process may take.
+
+    ``memory_bytes`` of address space: libraries take 0.4 GiB of it, a picture of 50 megapixels 0.1
+    to 0.9 GiB. ``cpu_s`` of processor time for one picture, in whole seconds: one of 50 megapixels
+    takes up to 2. ``timeout_s`` on the clock for one picture.
+    """
+
+    memory_bytes: int = 1536 * 2**20
+    cpu_s: int = 10
+    timeout_s: float = 30.0
+
+
+class Cause(StrEnum):
+    """Why a process is no more."""
+
+    CRASH = "CRASH"
+    CPU_TIME = "CPU_TIME"
+    TIMEOUT = "TIMEOUT"
+    KILLED = "KILLED"
+
+
+class ProcessDiedError(Exception):
+    """The process ended, or was killed for its behaviour; ``status`` as of subprocess."""
+
+    def __init__(self, cause: Cause, status: int) -> None:
+        super().__init__(cause, status)
+        self.cause = cause
+        self.status = status
+
+
+class Process:
+    """One process; asked one thing at a time, on one event loop. After a death it is used up."""
+
+    def __init__(self, limits: IsolationLimits, max_picture_bytes: int) -> None:
+        """Spawn it, from the main thread: it dies with the thread that started it."""
+        self._limits = limits
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.settimeout(0)
+        picture = _shared_memory(max_picture_bytes)
+        try:
+            self._picture = mmap.mmap(picture, max_picture_bytes)
+            arguments = (theirs.fileno(), picture, os.getpid(), limits.memory_bytes)
+            self._process = subprocess.Popen(  # noqa: S603 this package, and numbers
+                [sys.executable, "-m", "disrupt.hashing.isolation_worker", *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=_environment(),
+                pass_fds=(theirs.fileno(), picture),
+            )
+        finally:
+            theirs.close()
+            os.close(picture)
+
+    @classmethod
+    async def start(cls, limits: IsolationLimits, max_picture_bytes: int) -> tuple[Self, Ready]:
+        """A process that can be asked; ProcessDiedError where it does not get so far."""
+        process = cls(limits, max_picture_bytes)
+        try:
+            answer = await process._answer(_START_TIMEOUT_S)
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        return process, cast("Ready", answer)  # nothing was asked, and nobody came near it yet
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be asked."""
+        return self._process.poll() is None
+
+    async def ask(self, request: Request, picture: bytes) -> Answer:
+        """Have a picture hashed; ProcessDiedError where that ends the process."""
+        self._picture[: len(picture)] = picture
+        try:
+            self._allow_cpu_time()
+            self._socket.send(pack_request(request))
+            return await self._answer(self._limits.timeout_s)
+        except OSError:  # it died just before it was asked
+            raise await self._died(Cause.KILLED) from None
+        finally:
+            # gone for both; giving the pages back would cost a tenth of a lookup
+            self._picture[: len(picture)] = bytes(len(picture))
+
+    def kill(self) -> None:
+        """End it at once, whatever it is at."""
+        self._process.kill()
+        self._socket.close()
+
+    async def wait(self) -> int:
+        """Exit status, as of subprocess."""
+        try:
+            return await asyncio.to_thread(self._process.wait, _DEATH_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return await asyncio.to_thread(self._process.wait)
+
+    async def _answer(self, timeout_s: float) -> Answer:
+        try:
+            async with asyncio.timeout(timeout_s):
+                loop = asyncio.get_running_loop()
+                message = await loop.sock_recv(self._socket, ANSWER_BYTES_MAX)
+        except TimeoutError:
+            raise await self._died(Cause.TIMEOUT) from None
+        try:
+            return unpack_answer(message)
+        except ValueError:  # the end of the stream among others
+            raise await self._died(Cause.CRASH) from None
+
+    async def _died(self, cause: Cause) -> ProcessDiedError:
+        if cause == Cause.TIMEOUT:
+            self._process.kill()
+        status = await self.wait()
+        self._socket.close()
+        if cause == Cause.CRASH and status == -signal.SIGXCPU:
+            cause = Cause.CPU_TIME
+        elif cause == Cause.CRASH and -status in _FROM_OUTSIDE:
+            cause = Cause.KILLED
+        return ProcessDiedError(cause, status)
+
+    def _allow_cpu_time(self) -> None:
+        """Limit it anew, from here: what it has used so far, and a picture's worth."""
+        used_s = time.clock_gettime(_cpu_clock(self.pid))
+        soft_s = math.ceil(used_s) + self._limits.cpu_s
+        resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft_s, resource.RLIM_INFINITY))
+
+
+def _shared_memory(size_bytes: int) -> int:
+    """Descriptor of anonymous memory whose size neither side can change any more.
+
+    Were it cut, the server would be killed by SIGBUS when it writes a picture.
+    """
+    memory = os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(memory, size_bytes)
+    seals = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, seals)
+    return memory
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in os.environ if name.startswith(_INHERITED)}
+    return inherited | _ENVIRONMENT
+
+
+def _cpu_clock(pid: int) -> int:
+    """Clock of a process's processor time, as clock_getcpuclockid(3) makes it."""
+    return ~pid << 3 | 2
