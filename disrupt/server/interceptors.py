@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias, cast
@@ -18,6 +19,7 @@ from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
     InvalidRequestError,
+    OverloadedError,
     UnauthenticatedError,
 )
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
@@ -35,6 +37,13 @@ caller: ContextVar[ApiKey] = ContextVar("caller")
 """Key of whoever made the call that is being answered."""
 
 
+STRANGERS_MAX = 64
+"""Calls of one method that may be open at once without a key, in one worker.
+
+A watch of the server's health stays open: strangers must not take all the places that calls have.
+"""
+
+
 class Authentication(aio.ServerInterceptor):
     """Lets a call through if its key is valid and has the right that the call needs.
 
@@ -44,6 +53,7 @@ class Authentication(aio.ServerInterceptor):
     def __init__(self, authenticate: Callable[[str], Awaitable[ApiKey]]) -> None:
         """``authenticate``: from secret to key, or UnauthenticatedError."""
         self._authenticate = authenticate
+        self._strangers: Counter[str] = Counter()
 
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
@@ -59,7 +69,24 @@ class Authentication(aio.ServerInterceptor):
             caller.set(key)
         elif not details.method.startswith(WITHOUT_KEY):
             return None  # gRPC answers UNIMPLEMENTED
+        elif not self._admits_stranger(details.method):
+            return _refusal(OverloadedError("Too many such calls are open.", retry_after_s=1.0))
         return await continuation(details)
+
+    def _admits_stranger(self, method: str) -> bool:
+        """Counts a call without key until it ends; False where there are too many."""
+        task = asyncio.current_task()  # of the whole call
+        if task is None or self._strangers[method] >= STRANGERS_MAX:
+            return False
+        self._strangers[method] += 1
+
+        def leave(_: object) -> None:
+            self._strangers[method] -= 1
+            if not self._strangers[method]:
+                del self._strangers[method]  # the caller chose its name
+
+        task.add_done_callback(leave)
+        return True
 
 
 class Errors(aio.ServerInterceptor):

@@ -14,9 +14,11 @@ DOMAIN = "disrupt"
 DETAILS_KEY = "grpc-status-details-bin"
 """Trailing metadata entry that carries the google.rpc.Status."""
 
-_VIOLATIONS_MAX = 20
-_MESSAGE_CHARACTERS_MAX = 1000
-"""Clients refuse more than 8 KiB of metadata, in which message and violations both travel."""
+_VIOLATIONS_MAX = 8
+_DESCRIPTION_BYTES_MAX = 200
+_MESSAGE_BYTES_MAX = 1000
+"""Clients refuse more than 8 KiB of metadata: the message, each byte of which may be written as
+three, and again in base64, with the violations."""
 
 _CODES = {code.name: code for code in grpc.StatusCode}
 
@@ -28,7 +30,7 @@ def status(error: DisruptError) -> grpc.Status:
     if error.violations:
         bad_request = error_details_pb2.BadRequest()
         for one in error.violations[:_VIOLATIONS_MAX]:
-            description = _shortened(one.description, 200)
+            description = _shortened(one.description, _DESCRIPTION_BYTES_MAX)
             bad_request.field_violations.add(field=one.field, description=description)
         details.append(bad_request)
     if error.retry_after_s is not None:
@@ -40,9 +42,14 @@ def status(error: DisruptError) -> grpc.Status:
         packed.append(any_pb2.Any())
         packed[-1].Pack(detail)
     code: int = _CODES[error.status].value[0]
-    message = _shortened(error.message, _MESSAGE_CHARACTERS_MAX)
+    message = _shortened(error.message, _MESSAGE_BYTES_MAX)
     return rpc_status.to_status(status_pb2.Status(code=code, message=message, details=packed))
 
 
-def _shortened(text: str, characters: int) -> str:
-    return text if len(text) <= characters else text[: characters - 1] + "…"
+def _shortened(text: str, most_bytes: int) -> str:
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= most_bytes:
+        return encoded.decode()
+    ellipsis = "…"
+    kept = encoded[: most_bytes - len(ellipsis.encode())]
+    return kept.decode("utf-8", "ignore") + ellipsis
