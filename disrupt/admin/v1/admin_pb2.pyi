@@ -120,7 +120,7 @@ class CreateKeyRequest(_message.Message):
 
     @_builtins.property
     def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the banks it may search and mirror."""
+        """Names of the banks it may search and mirror. Empty: every bank there is now."""
 
     def __init__(
         self,
