@@ -48,7 +48,7 @@ class Snapshot:
     index: FlatIndex
     entries: NDArray[np.void]
     items: NDArray[np.void]
-    _identities: dict[str, tuple[int, int]]
+    _identities: dict[str, tuple[int, ...]]
 
     @property
     def generation(self) -> int:
@@ -79,16 +79,17 @@ class Snapshot:
         return cls(path, manifest, index, entries, items, identities)
 
     def missing_file(self) -> str | None:
-        """Name of a file that is gone or was replaced since it was opened; costs one stat per file.
+        """Name of a file that is gone, replaced or written to since it was opened.
 
-        The mapping outlives the file, so nothing else would show it.
+        Costs one stat per file. The mapping outlives a file that is gone, and shows what is written
+        into one, so nothing else would tell.
         """
         for name, identity in self._identities.items():
             try:
                 status = (self.path / name).stat()
             except OSError:
                 return f"{self.path.name}/{name}"
-            if (status.st_dev, status.st_ino) != identity:
+            if _identity(status) != identity:
                 return f"{self.path.name}/{name}"
         return None
 
@@ -183,7 +184,7 @@ def _sum(path: Path) -> FileSum:
         return FileSum(size_bytes=os.fstat(file.fileno()).st_size, sha256=digest)
 
 
-def _verify(path: Path, expected: FileSum) -> tuple[int, int]:
+def _verify(path: Path, expected: FileSum) -> tuple[int, ...]:
     try:
         status = path.stat()
         if status.st_size != expected.size_bytes:
@@ -193,7 +194,12 @@ def _verify(path: Path, expected: FileSum) -> tuple[int, int]:
         raise refused(path, "missing or unreadable") from error
     if found != expected:
         raise refused(path, "altered: its checksum does not fit")
-    return status.st_dev, status.st_ino
+    return _identity(status)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """What stays the same as long as nobody touches the file."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _map(path: Path, dtype: np.dtype[np.void], length: int) -> NDArray[np.void]:

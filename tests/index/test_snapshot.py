@@ -263,6 +263,17 @@ def test_a_file_that_is_deleted_or_replaced_while_open_is_noticed(path: Path) ->
         assert snapshot.missing_file() is None
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_written_to_while_open_is_noticed(path: Path, name: str) -> None:
+    snapshot = Snapshot.open(path)
+    with (path / name).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    assert snapshot.missing_file() == f"00000007/{name}"
+
+
 def test_items_that_do_not_ascend_are_not_written(tmp_path: Path) -> None:
     one, other = some_items(2)
     with pytest.raises(DisruptError, match="ascend"):
