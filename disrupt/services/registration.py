@@ -132,8 +132,10 @@ class Registrar:
         """Withdraws some items, or with None the whole case, durably; idempotent.
 
         The case after it, and the cursor that includes it. NotFoundError for an item that is not
-        of this case: then nothing is withdrawn.
+        of this case: then nothing is withdrawn. LimitExceededError for more items than a case has.
         """
+        if item_ids is not None and len(item_ids) > self.limits.items_per_case:
+            raise _too_many("items in one withdrawal", self.limits.items_per_case)
         self._open(access, caller, now_s)
         cursor = self.registry.withdraw(access.case_number, item_ids, day=day)
         record = self.registry.case(access.case_number)

@@ -122,6 +122,12 @@ ERRORS = {
         "Trop de demandes en ce moment. Attendez {wait_s} s, puis recommencez.",
         "Too many requests at the moment. Wait {wait_s} s, then try again.",
     ),
+    "TOO_MANY_ATTEMPTS": Phrase(
+        "Trop d'essais avec un numéro ou un code PIN erroné. Attendez {wait_s} s, vérifiez les "
+        "deux, puis recommencez : le dossier n'est pas bloqué.",
+        "Too many attempts with a wrong number or PIN. Wait {wait_s} s, check both, then try "
+        "again: the case is not locked.",
+    ),
     "CASE_REFUSED": Phrase(
         "Aucun dossier avec ce numéro et ce code PIN. Vérifiez les deux et recommencez.",
         "No case with this number and PIN. Check both and try again.",

@@ -161,6 +161,15 @@ def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
     registrar.register(request(*[item(90)] * 2, case=case), caller="k", now_s=0, day=DAY)
 
 
+def test_a_withdrawal_names_no_more_items_than_a_case_has(registrar: Registrar) -> None:
+    case = registrar.register(request(item(90)), caller="k", now_s=0, day=DAY).case_number
+    ids = tuple(number.to_bytes(16) for number in range(7))
+    with pytest.raises(LimitExceededError, match="6 items in one withdrawal"):
+        registrar.withdraw(CaseAccess(case, PIN), ids, caller="k", now_s=0, day=DAY)
+    with pytest.raises(NotFoundError):
+        registrar.withdraw(CaseAccess(case, PIN), ids[:6], caller="k", now_s=0, day=DAY)
+
+
 def test_a_pin_is_only_right_under_its_pepper() -> None:
     encoded = PINS.hash(PIN)
     assert encoded.startswith("$argon2id$v=19$m=65536,t=3,p=4$")

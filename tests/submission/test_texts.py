@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from disrupt.core.cases import CaseStatus
-from disrupt.errors import DisruptError, OverloadedError
+from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import texts
 from disrupt.submission.texts import Phrase
 
@@ -39,6 +39,9 @@ def test_every_status_has_words() -> None:
 
 def test_an_error_of_any_reason_is_explained() -> None:
     busy = texts.explain(OverloadedError("Busy.", retry_after_s=12.3))
+    guessed = texts.explain(TooManyAttemptsError("Too many attempts.", retry_after_s=7.0))
+    assert "7 s" in guessed.fr
+    assert "7 s" in guessed.en
     assert "12 s" in busy.fr
     assert "12 s" in busy.en
     unknown = DisruptError("?")
