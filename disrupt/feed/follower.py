@@ -116,7 +116,9 @@ class Follower:
     def _check_files(self) -> None:
         missing = self._live.snapshot.missing_file() if self._live.serving else None
         if missing:
-            self._suspend(f"The index file {missing} is gone or altered. Run `disrupt-index rebuild`.")
+            self._suspend(
+                f"The index file {missing} is gone or altered. Run `disrupt-index rebuild`."
+            )
 
     def _suspend(self, reason: str) -> None:
         self._live.suspend(reason)
