@@ -134,7 +134,8 @@ class RegistryReader(Protocol):
 class RegistryWriter(RegistryReader, Protocol):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
-    StorageFullError when the disk is full: nothing of the call is kept.
+    StorageFullError when the disk is full: nothing of the call is kept. Some space is reserved for
+    ``withdraw``, so that only a withdrawal larger than that fails.
     """
 
     def register(self, registration: Registration, *, day: str) -> Registered:

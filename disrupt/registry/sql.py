@@ -12,12 +12,13 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.policy import ApiKey, Bank
-from disrupt.errors import DataDirectoryError, DisruptError, UnavailableError
-from disrupt.registry import journal, migrations, queries, statements
+from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
+from disrupt.registry import journal, migrations, queries, reserve, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import reader_engine, translated_errors, truncate_wal, writer_engine
 from disrupt.registry.journal import Journal, Removed
 from disrupt.registry.reconciliation import begin_epoch, reconcile
+from disrupt.registry.reserve import Reserve
 
 __all__ = ["SqlRegistry", "SqlRegistryWriter"]
 
@@ -54,7 +55,7 @@ class SqlRegistry:
             _journal(writer, path.with_name(journal.NAME)) as removals,
             _reader(path) as reader,
         ):
-            yield SqlRegistryWriter(reader, writer, removals)
+            yield SqlRegistryWriter(reader, writer, removals, Reserve(path.with_name(reserve.NAME)))
 
     def head(self) -> Cursor:
         """See RegistryReader."""
@@ -100,28 +101,48 @@ class SqlRegistry:
 class SqlRegistryWriter(SqlRegistry):
     """A RegistryWriter. Threads take turns at writing, and read beside it."""
 
-    def __init__(self, reader: Engine, writer: Engine, removals: Journal) -> None:
+    def __init__(self, reader: Engine, writer: Engine, removals: Journal, reserve: Reserve) -> None:
         super().__init__(reader)
         self._writer = writer
         self._removals = removals
-        self._withdrawing = threading.Lock()
+        self._reserve = reserve
+        self._writing = threading.Lock()
+        self._reserve.fill()
 
     def register(self, registration: Registration, *, day: str) -> Registered:
         """See RegistryWriter."""
-        with _transaction(self._writer) as connection:
-            return statements.register(connection, registration, day)
+        # Not beside a withdrawal: the reserve that it gives up is for nothing else.
+        with self._writing:
+            with _transaction(self._writer) as connection:
+                registered = statements.register(connection, registration, day)
+            self._reserve.fill()
+        return registered
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
         """See RegistryWriter."""
         # A withdrawal that another thread repeats is acknowledged after the first one's record.
-        with self._withdrawing:
-            with _transaction(self._writer) as connection:
-                erased = statements.withdraw(connection, number, item_ids, day)
-                cursor = queries.head(connection)
-            self._removals.add(erased)
-        if erased:
-            self._checkpoint_if_possible()
+        with self._writing:
+            try:
+                erased, cursor = self._withdraw(number, item_ids, day)
+            except StorageFullError:
+                if not self._reserve.release():
+                    raise
+                # The log is cleared in any case: that gives back what it took.
+                _, cursor = self._withdraw(number, item_ids, day)
+                erased = True
+            if erased:
+                self._checkpoint_if_possible()
+            self._reserve.fill()
         return cursor
+
+    def _withdraw(
+        self, number: str, item_ids: Sequence[bytes] | None, day: str
+    ) -> tuple[bool, Cursor]:
+        with _transaction(self._writer) as connection:
+            erased = statements.withdraw(connection, number, item_ids, day)
+            cursor = queries.head(connection)
+        self._removals.add(erased)
+        return bool(erased), cursor
 
     def _checkpoint_if_possible(self) -> None:
         try:

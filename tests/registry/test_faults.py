@@ -243,6 +243,7 @@ def test_files_are_the_owners_alone(path: Path) -> None:
             "registry.db",
             "registry.db-shm",
             "registry.db-wal",
+            "registry.reserve",
             "removals.journal",
         ]
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}

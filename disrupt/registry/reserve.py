@@ -1,0 +1,74 @@
+"""Disk space kept for withdrawals: a full disk must not keep anybody from withdrawing.
+
+A withdrawal writes to the database's log before it frees anything. Where there is no room for that,
+the reserve is given up, and taken again as soon as there is room.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+NAME = "registry.reserve"
+"""Beside the registry's file."""
+
+SIZE_BYTES = 8 * 2**20
+"""Enough to withdraw some thousand hashes at once, and for the database to take up its log."""
+
+_BLOCK_BYTES = 512
+"""The unit of ``st_blocks``, whatever the file system's is."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Reserve:
+    """A file of zeros. Its caller serialises the calls.
+
+    On a file system that copies on write, or whose space others take at once, it promises nothing.
+    """
+
+    def __init__(self, path: Path, size_bytes: int = SIZE_BYTES) -> None:
+        self._path = path
+        self._size_bytes = size_bytes
+        self._lacking = False
+
+    def fill(self) -> None:
+        """Takes the space, unless it is held or there is none; does not raise."""
+        if self._held_bytes() >= self._size_bytes:
+            return
+        lacking = False
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, self._size_bytes)
+            except OSError:
+                lacking = True
+                os.ftruncate(descriptor, 0)  # a part would be of no use
+            finally:
+                os.close(descriptor)
+        except OSError:
+            lacking = True
+        if lacking and not self._lacking:  # at the beginning, not at every attempt
+            _log.warning("disk_reserve_lacking", size_bytes=self._size_bytes)
+        self._lacking = lacking
+
+    def release(self) -> bool:
+        """Gives the space up; False where none was held."""
+        if not self._held_bytes():
+            return False
+        with suppress(OSError):
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.ftruncate(descriptor, 0)
+                os.fsync(descriptor)  # some file systems free blocks only then
+            finally:
+                os.close(descriptor)
+        _log.warning("disk_reserve_released")
+        return True
+
+    def _held_bytes(self) -> int:
+        try:
+            return self._path.stat().st_blocks * _BLOCK_BYTES
+        except OSError:
+            return 0

@@ -1,0 +1,84 @@
+"""Withdrawals on a full disk: they take the space that was reserved for them."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from disrupt.errors import StorageFullError
+from disrupt.registry import reserve
+from disrupt.registry.reserve import Reserve
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from tests.registry.examples import DAY, all_changes, new_item, registration
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(disk: Path) -> None:
+    for block_bytes in (1 << 16, 1):
+        with (disk / "filler").open("ab", buffering=0) as filler, suppress(OSError):
+            while filler.write(bytes(block_bytes)):
+                pass
+
+
+def held_bytes(disk: Path) -> int:
+    return (disk / reserve.NAME).stat().st_blocks * 512
+
+
+def register(writer: SqlRegistryWriter, chance: random.Random) -> str:
+    return writer.register(registration(chance, None, new_item(chance, 400)), day=DAY).case_number
+
+
+def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: Path) -> None:
+    chance = random.Random(1)
+    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+        numbers = [register(writer, chance) for _ in range(4)]
+        for number in numbers:
+            fill(disk)
+            with pytest.raises(StorageFullError):
+                register(writer, chance)
+            writer.withdraw(number, None, day=DAY)
+            assert held_bytes(disk) == reserve.SIZE_BYTES
+        assert not [one for one in all_changes(writer) if hasattr(one, "item")]
+
+
+def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case(
+    disk: Path,
+) -> None:
+    chance = random.Random(2)
+    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+        number = register(writer, chance)
+        (disk / reserve.NAME).unlink()
+        fill(disk)
+        with pytest.raises(StorageFullError):
+            writer.withdraw(number, None, day=DAY)
+        assert [one for one in all_changes(writer) if hasattr(one, "item")]
+        (disk / "filler").unlink()
+        writer.withdraw(number, None, day=DAY)
+        assert held_bytes(disk) == reserve.SIZE_BYTES  # taken again once there is room
+
+
+def test_reserve_that_finds_no_room_holds_nothing(disk: Path) -> None:
+    fill(disk)
+    short = Reserve(disk / "short")
+    short.fill()
+    assert not short.release()
+    (disk / "filler").unlink()
+    short.fill()
+    assert short.release()
+    assert not short.release()

@@ -1,0 +1,113 @@
+"""A disk that is really full: nothing acknowledged is lost, lookups and withdrawals go on."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import grpc
+import pytest
+
+from benchmarks.deployment import Deployment
+from benchmarks.writes import Desk, Write
+from disrupt.client import MatchClient
+from disrupt.client.failures import failure
+from disrupt.errors import StorageFullError
+
+CONNECTIONS = 4
+WITHIN_S = 10.0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a file system needs root")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(file: Path) -> None:
+    """Leaves no byte free."""
+    with file.open("ab", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(1 << 16)):
+            pass
+    with file.open("ab", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(1)):
+            pass
+
+
+def refused(desk: Desk, write: Write) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        desk.register(write)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert isinstance(failure(caught.value, "server"), StorageFullError)
+
+
+def matched(client: MatchClient, write: Write) -> list[bool]:
+    """Whether all of its items match, by each of the connections."""
+    found = []
+    for _ in range(CONNECTIONS):
+        answers = client.match_hashes(write.hashes, max_distance_bits=0)
+        ids = [{match.item_id for match in answer.matches} for answer in answers]
+        found.append(all(a.hex() in b for a, b in zip(write.item_ids, ids, strict=True)))
+    return found
+
+
+def until(client: MatchClient, write: Write, *, matches: bool) -> None:
+    give_up_s = time.monotonic() + WITHIN_S
+    while matched(client, write) != [matches] * CONNECTIONS:
+        assert time.monotonic() < give_up_s
+        time.sleep(0.05)
+
+
+def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk: Path) -> None:
+    chance = random.Random(5)
+    filler, data_dir = small_disk / "filler", small_disk / "data"
+    server = Deployment.start(data_dir)  # its log is on that disk too
+    with ExitStack() as stack:
+        stack.callback(lambda: server.kill())  # noqa: PLW0108 the one that runs by then
+        register, match = (server.make_key(right, right) for right in ("register", "match"))
+        desk = stack.enter_context(Desk(server.address, register).open())
+        client = stack.enter_context(
+            MatchClient(server.address, key=match, connections=CONNECTIONS)
+        )
+        kept = [Write.new(chance) for _ in range(3)]
+        for write in kept:
+            desk.register(write)
+        until(client, kept[-1], matches=True)
+
+        fill(filler)
+        pending = Write.new(chance, items=20, hashes=20)
+        for _ in range(3):
+            refused(desk, pending)
+            assert all(all(matched(client, write)) for write in kept)
+        gone = kept.pop(0)
+        desk.withdraw(gone)
+        until(client, gone, matches=False)
+        fill(filler)  # what the log gave back
+        refused(desk, pending)
+        also_gone = kept.pop(0)
+        desk.withdraw(also_gone)
+        until(client, also_gone, matches=False)
+        assert all(all(matched(client, write)) for write in kept)
+
+        filler.unlink()
+        desk.register(pending)
+        kept.append(pending)
+        until(client, pending, matches=True)
+        assert all(all(matched(client, write)) for write in kept)
+        assert not any(matched(client, gone) + matched(client, also_gone))
+
+        server.kill()
+        server = Deployment.start(data_dir)
+        with MatchClient(server.address, key=match) as again:
+            assert all(all(matched(again, write)) for write in kept)
+            assert not any(matched(again, gone) + matched(again, also_gone))

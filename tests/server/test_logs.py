@@ -1,0 +1,37 @@
+"""Logs tell of the work, and never stand in its way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+_PROGRAM = """
+import structlog
+from disrupt.server import logs
+logs.configure("writer")
+for at in range(3):
+    structlog.get_logger("x").error("event", at=at)
+print("went on")
+"""
+
+
+def test_full_disk_under_the_log_stops_nothing() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            check=True,
+        )
+    assert done.stdout == "went on\n"
+
+
+def test_lines_are_json_with_the_role() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert all('"role": "writer"' in line and '"event": "event"' in line for line in lines)
