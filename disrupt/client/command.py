@@ -23,7 +23,7 @@ _RETRIES = RetryPolicy(attempts=4)
 
 _HELP = """Look pictures up: is this a registered one?
 
-Each FILE (JPEG, PNG or WebP) is hashed on this machine, and only its hash is sent. With --hash, the
+Each FILE (JPEG, PNG, WebP …) is hashed on this machine, and only its hash is sent. With --hash, the
 arguments are PDQ hashes of 64 hex digits instead of files.
 
 The key comes from --key-file or from the environment variable DISRUPT_KEY. It is no argument,

@@ -99,10 +99,10 @@ REJECTIONS = {
         "cropped. If it is the original, report it to the platform or to 3018.",
     ),
     "INVALID_MEDIA": Phrase(
-        "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG ou WebP, 50 mégapixels "
-        "au plus). Enregistrez-la en JPEG, puis recommencez.",
-        "This file is not a picture that we can read (JPEG, PNG or WebP, at most 50 megapixels). "
-        "Save it as a JPEG, then try again.",
+        "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG ou WebP par exemple, 50 "
+        "mégapixels au plus). Enregistrez-la en JPEG, puis recommencez.",
+        "This file is not a picture that we can read (for example JPEG, PNG or WebP, at most 50 "
+        "megapixels). Save it as a JPEG, then try again.",
     ),
 }
 NOT_SENT = Phrase(

@@ -333,7 +333,7 @@ class RegisterImageRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """The file: JPEG, PNG or WebP, at most 50 megapixels. Decoded in memory and forgotten."""
+    """The file, as for MatchImage: at most 50 megapixels, and 32 MiB. Decoded in memory and forgotten."""
     @_builtins.property
     def context(self) -> Global___RegistrationContext:
         """Request id, case, age band."""
@@ -574,8 +574,9 @@ class WithdrawItemsRequest(_message.Message):
 
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Items of this case, 16 bytes each. One that is withdrawn already is no error; one that is not of this case
-        is NOT_FOUND, and nothing is withdrawn. A case without items left is WITHDRAWN.
+        """Items of this case, 16 bytes each, at most as many as a case may have. One that is withdrawn already is no
+        error; one that is not of this case is NOT_FOUND, and nothing is withdrawn. A case without items left is
+        WITHDRAWN.
         """
 
     def __init__(
