@@ -19,6 +19,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def _cores_each(settings: dict[str, Any]) -> int:
+    workers: int = settings.get("workers", 1)
+    return max(_cores() // workers, 1)
+
+
 class Config(BaseModel):
     """All settings, as in the file; those of the command line go over them."""
 
@@ -46,10 +51,14 @@ class Config(BaseModel):
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 
-    hashing_threads: Annotated[int, Field(ge=1)] = Field(default_factory=_cores)
-    """Pictures decoded at once in one worker."""
+    search_threads: Annotated[int, Field(ge=1)] = Field(default_factory=_cores)
+    """Searches at once in one worker, beside short ones."""
+    hashing_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
+    """Processes that decode and hash pictures for one worker; by default a core each."""
     hashing_queue: Annotated[int, Field(ge=0)] = 16
     """Pictures that wait for it; more are RESOURCE_EXHAUSTED, with a time to try again."""
+    hashing_memory_mib: Annotated[int, Field(ge=640)] = 1536
+    """Address space of one such process: libraries take 400 MiB, the largest pictures 900 more."""
 
     max_call_s: Annotated[float, Field(gt=0)] = 30.0
     """Deadline of calls that come without one, and the longest that holds."""

@@ -14,7 +14,7 @@ from disrupt.core.media import LowQuality
 from disrupt.core.policy import ApiKey, Scope, scope
 from disrupt.core.transforms import IDENTITY
 from disrupt.errors import UnimplementedError
-from disrupt.hashing import ImageLimits, hash_image
+from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.server.config import Config
 from disrupt.server.following import Following
 from disrupt.server.interceptors import Context, caller, remaining_s
@@ -38,16 +38,15 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     """See proto/disrupt/v1/match.proto."""
 
     def __init__(
-        self, config: Config, following: Following, tokens: MatchTokens, hashing: Pool
+        self, config: Config, following: Following, tokens: MatchTokens, hashing: IsolatedHashing
     ) -> None:
         self._config = config
         self._following = following
         self._tokens = tokens
         self._hashing = hashing
         self._searching = Pool(
-            "search", threads=config.hashing_threads, queued=config.max_concurrent_calls
+            "search", threads=config.search_threads, queued=config.max_concurrent_calls
         )
-        self._image_limits = ImageLimits()
         self._cursor_text = _CursorText()
 
     async def MatchHashes(  # noqa: N802 gRPC's name
@@ -88,7 +87,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         key, options = caller.get(), wire.options(request.options)
         searched = self._scope(key, options)
         self._cursor()  # without an index nothing is decoded
-        query = await self._hashing.run(hash_image, request.image, self._image_limits)
+        query = await self._hashing.hash_image(request.image)
         cursor = self._cursor()
         if isinstance(query, LowQuality):
             return wire.low_quality_answer(query, cursor)
@@ -130,7 +129,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             engine=status.engine,
             limits=match_pb2.Limits(
                 message_bytes=config.max_message_bytes,
-                image_pixels=self._image_limits.max_pixels,
+                image_pixels=self._hashing.limits.max_pixels,
                 hashes_per_lookup=config.max_hashes_per_lookup,
                 items_per_registration=config.max_items_per_registration,
                 hashes_per_item=config.max_hashes_per_item,

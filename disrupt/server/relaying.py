@@ -12,11 +12,10 @@ from grpc import aio
 from disrupt.core.media import LowQuality, MediaKind, columns
 from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
 from disrupt.errors import UnavailableError
-from disrupt.hashing import ImageLimits, fingerprint_image
+from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.server.config import Config
 from disrupt.server.interceptors import Context, caller
 from disrupt.server.matching import allowed_s, unimplemented
-from disrupt.server.pool import Pool
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
 from disrupt.wire.errors import DETAILS_KEY
@@ -46,11 +45,10 @@ def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
 class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     """See proto/disrupt/v1/registration.proto."""
 
-    def __init__(self, config: Config, channel: aio.Channel, hashing: Pool) -> None:
+    def __init__(self, config: Config, channel: aio.Channel, hashing: IsolatedHashing) -> None:
         self._writer = registration_pb2_grpc.RegistrationServiceStub(channel)
         self._max_call_s = config.max_call_s
         self._hashing = hashing
-        self._image_limits = ImageLimits()
 
     async def RegisterHashes(  # noqa: N802 gRPC's name
         self, request: registration_pb2.RegisterHashesRequest, context: Context
@@ -63,7 +61,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.RegisterImageResponse:
         """For staff: hashes one picture in memory and registers it."""
         wire.context(request.context)  # what is refused anyway is not decoded
-        found = await self._hashing.run(fingerprint_image, request.image, self._image_limits)
+        found = await self._hashing.fingerprint_image(request.image)
         if isinstance(found, LowQuality):
             rejected = Receipt("", None, (), (RejectedItem(0, found),), None)
             return registration_pb2.RegisterImageResponse(receipt=wire.receipt(rejected))

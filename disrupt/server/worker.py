@@ -10,6 +10,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from disrupt.errors import ConfigurationError
+from disrupt.hashing.isolation import IsolatedHashing
+from disrupt.hashing.isolation_process import IsolationLimits
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import rights
@@ -19,7 +21,6 @@ from disrupt.server.feeding import FeedServicer
 from disrupt.server.following import Following
 from disrupt.server.interceptors import Authentication, Errors
 from disrupt.server.matching import MatchServicer
-from disrupt.server.pool import Pool
 from disrupt.server.relaying import RelayingServicer, writer_channel
 from disrupt.server.serving import until_told_to_stop
 from disrupt.services.tokens import MatchTokens
@@ -37,11 +38,21 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 async def run(config: Config) -> None:
     """Serves until SIGTERM."""
     directory = DataDirectory(config.data_dir)
+    hashing = IsolatedHashing(
+        workers=config.hashing_workers,
+        queued=config.hashing_queue,
+        isolation=IsolationLimits(
+            memory_bytes=config.hashing_memory_mib * 2**20, timeout_s=config.max_call_s
+        ),
+    )
     with SqlRegistry.open_reader(directory.registry) as reader:
-        await _serve(config, directory, reader)
+        async with hashing:  # started before there is a server, and ready before it serves
+            await _serve(config, directory, reader, hashing)
 
 
-async def _serve(config: Config, directory: DataDirectory, reader: RegistryReader) -> None:
+async def _serve(
+    config: Config, directory: DataDirectory, reader: RegistryReader, hashing: IsolatedHashing
+) -> None:
     rights.check(rights.SERVICES)
     following = Following(reader, directory, config.follow_interval_s)
     states = health.aio.HealthServicer()
@@ -50,7 +61,6 @@ async def _serve(config: Config, directory: DataDirectory, reader: RegistryReade
         options=_options(config),
         maximum_concurrent_rpcs=config.max_concurrent_calls,
     )
-    hashing = Pool("hash", threads=config.hashing_threads, queued=config.hashing_queue)
     tokens = MatchTokens(directory.secrets().match_tokens)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
     add_MatchServiceServicer_to_server(MatchServicer(config, following, tokens, hashing), server)

@@ -301,7 +301,7 @@ def test_more_pictures_than_fit_are_turned_away_with_a_time_to_come_back(
     start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("hashing_threads = 1\nhashing_queue = 1\n")
+    config.write_text("hashing_workers = 1\nhashing_queue = 1\n")
     server = start("--config", str(config), workers=1)
     match = server.make_key("p", "match")
     file = tmp_path / "large.png"
