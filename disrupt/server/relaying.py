@@ -63,8 +63,13 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         wire.context(request.context)  # what is refused anyway is not decoded
         found = await self._hashing.fingerprint_image(request.image)
         if isinstance(found, LowQuality):
-            rejected = Receipt("", None, (), (RejectedItem(0, found),), None)
-            return registration_pb2.RegisterImageResponse(receipt=wire.receipt(rejected))
+            receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None))
+            opens = request.context.access
+            if opens.case_number:  # of a case only who has its PIN is told anything
+                asked = registration_pb2.GetCaseRequest(access=opens)
+                case = (await self._relay(self._writer.GetCase, asked, context)).case
+                receipt.case_number, receipt.status = case.case_number, case.status
+            return registration_pb2.RegisterImageResponse(receipt=receipt)
         item = MediaItem(MediaKind.IMAGE, columns(found.fingerprints))
         relayed = wire.registration_message(request.context, item)
         registered = await self._relay(self._writer.RegisterHashes, relayed, context)

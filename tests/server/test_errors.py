@@ -107,6 +107,22 @@ def test_a_featureless_picture_is_an_outcome_with_score_and_advice(
     assert list(platform("MatchHashes", batch).low_quality_queries) == [0]
 
 
+def test_a_featureless_picture_for_a_case_needs_its_pin_as_any_other(
+    staff: Caller, helpline: Caller, tmp_path: Path
+) -> None:
+    case = helpline("RegisterHashes", register(HASH)).receipt.case_number
+    data = plain(tmp_path / "a.png").read_bytes()
+
+    def request(pin: str) -> registration_pb2.RegisterImageRequest:
+        context = register(HASH, case=case, pin=pin).context
+        return registration_pb2.RegisterImageRequest(context=context, image=data)
+
+    refused = refusal(lambda: staff("RegisterImage", request("99999999")))
+    check(refused, grpc.StatusCode.NOT_FOUND, "CASE_REFUSED")
+    receipt = staff("RegisterImage", request(PIN)).receipt
+    assert (receipt.case_number, len(receipt.rejected)) == (case, 1)
+
+
 def test_a_message_over_the_limit_is_refused_with_the_limit(platform: Caller) -> None:
     refused = refusal(lambda: platform("MatchImage", image(bytes(300_000))))
     assert refused.code == grpc.StatusCode.RESOURCE_EXHAUSTED
