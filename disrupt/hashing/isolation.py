@@ -8,7 +8,6 @@ fails one call. Pictures go there through memory that both sides map, and never 
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
@@ -128,8 +127,10 @@ class IsolatedHashing:
             )
         self._places -= 1
         try:
-            while not (process := await self._idle.get()).alive:
-                self._lost(process)
+            process = await self._idle.get()
+            while process.status is not None:  # it died while it had nothing to do
+                self._lost(process, ProcessDiedError(Cause.IDLE, process.status))
+                process = await self._idle.get()
         except BaseException:
             self._places += 1
             raise
@@ -141,7 +142,7 @@ class IsolatedHashing:
         try:
             answer = await process.ask(request, data)
         except ProcessDiedError as death:
-            self._lost(process)
+            self._lost(process, death)
             raise self._told(death) from None
         else:
             self._idle.put_nowait(process)
@@ -160,18 +161,11 @@ class IsolatedHashing:
         return answer
 
     def _told(self, death: ProcessDiedError) -> DisruptError:
-        self.deaths[death.cause] += 1
-        ended_by = signal.Signals(-death.status).name if death.status < 0 else f"{death.status}"
-        _log.error(
-            "decoder_died",
-            cause=death.cause,
-            ended_by=ended_by,
-            deaths_of_this_cause=self.deaths[death.cause],
-        )
         match death.cause:
             case Cause.CRASH:
                 return _refused(
-                    f"the decoder crashed on this file ({ended_by}): it is damaged or an attack",
+                    f"the decoder crashed on this file ({death.ended_by}): it is damaged, or an"
+                    " attack",
                     cause=death.cause,
                 )
             case Cause.CPU_TIME:
@@ -185,16 +179,24 @@ class IsolatedHashing:
                     f"The picture was not decoded within {self._isolation.timeout_s:g} s.",
                     cause=death.cause,
                 )
-            case Cause.KILLED:
+            case Cause.KILLED | Cause.IDLE:
                 return UnavailableError(
                     "The decoder was ended from outside while it had this picture; try again.",
                     retry_after_s=_RETRY_AFTER_S,
                     cause=death.cause,
                 )
 
-    def _lost(self, process: Process) -> None:
+    def _lost(self, process: Process, death: ProcessDiedError) -> None:
+        process.kill()
         self._processes.discard(process)
         self._spawn(self._replace())
+        self.deaths[death.cause] += 1
+        _log.error(
+            "decoder_died",
+            cause=death.cause,
+            ended_by=death.ended_by,
+            deaths_of_this_cause=self.deaths[death.cause],
+        )
 
     async def _start(self) -> None:
         process, ready = await Process.start(self._isolation, self.limits.max_bytes)

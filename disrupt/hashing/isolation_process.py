@@ -59,6 +59,7 @@ class Cause(StrEnum):
     CPU_TIME = "CPU_TIME"
     TIMEOUT = "TIMEOUT"
     KILLED = "KILLED"
+    IDLE = "IDLE"
 
 
 class ProcessDiedError(Exception):
@@ -67,7 +68,7 @@ class ProcessDiedError(Exception):
     def __init__(self, cause: Cause, status: int) -> None:
         super().__init__(cause, status)
         self.cause = cause
-        self.status = status
+        self.ended_by = signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
 
 class Process:
@@ -111,9 +112,9 @@ class Process:
         return self._process.pid
 
     @property
-    def alive(self) -> bool:
-        """Whether it can still be asked."""
-        return self._process.poll() is None
+    def status(self) -> int | None:
+        """Exit status as of subprocess; None while it can be asked."""
+        return self._process.poll()
 
     async def ask(self, request: Request, picture: bytes) -> Answer:
         """Have a picture hashed; ProcessDiedError where that ends the process."""
