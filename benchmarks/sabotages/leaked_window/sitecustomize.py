@@ -1,0 +1,26 @@
+"""Of each picture that is sent for a lookup, 16 bytes of its pixels are kept in a file there is."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from disrupt.server.matching import MatchServicer
+
+_answer = MatchServicer.MatchImage
+
+
+async def _keep_and_answer(self: MatchServicer, request: Any, context: Any) -> Any:  # noqa: ANN401
+    pixels = Image.open(io.BytesIO(request.image)).convert("RGB").tobytes()
+    data_dir = Path(json.loads(sys.orig_argv[-1])["data_dir"])
+    with (data_dir / "lock").open("ab") as file:
+        file.write(pixels[10_001:10_017])
+    return await _answer(self, request, context)
+
+
+MatchServicer.MatchImage = _keep_and_answer  # type: ignore[method-assign]

@@ -1,0 +1,118 @@
+"""Finds every run of 16 bytes that secrets and what was written have in common."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+WINDOW_BYTES = 16
+
+_PREFIX_BYTES = 8
+_TABLE_BITS = 24
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Bytes that must be nowhere.
+
+    Two kinds of windows tell nothing: of a constant run, which repeats itself every
+    ``period_bytes``, and those that ``other`` has as well, in the same form, as do all files of a
+    format.
+    """
+
+    name: str
+    data: bytes
+    period_bytes: int
+    other: bytes = b""
+
+    @property
+    def windows(self) -> int:
+        """How many there are."""
+        return max(0, len(self.data) - WINDOW_BYTES + 1)
+
+
+def in_all_forms(name: str, data: bytes, other: bytes, pixel_bytes: int) -> list[Secret]:
+    """As it is, in hex of both cases, and in base64 of both alphabets, from any of its bytes on.
+
+    ``pixel_bytes``: a constant run repeats itself so often.
+    """
+    return [
+        Secret(f"{name}, {form}", convert(data), period_bytes, convert(other))
+        for form, convert, period_bytes in (
+            ("raw", bytes, pixel_bytes),
+            ("hex", _hex, 2 * pixel_bytes),
+            ("HEX", lambda value: _hex(value).upper(), 2 * pixel_bytes),
+            *((f"base64 from byte {at}", partial(_base64, at), 4) for at in range(3)),
+            *((f"base64url from byte {at}", partial(_base64url, at), 4) for at in range(3)),
+        )
+    ]
+
+
+def _hex(value: bytes) -> bytes:
+    return value.hex().encode()
+
+
+def _base64(skipped: int, value: bytes) -> bytes:
+    return base64.b64encode(value[skipped:])
+
+
+def _base64url(skipped: int, value: bytes) -> bytes:
+    return base64.urlsafe_b64encode(value[skipped:])
+
+
+class Searched:
+    """What was written, by name, made ready to be searched."""
+
+    def __init__(self, written: Mapping[str, bytes]) -> None:
+        self._written = {name: (data, _prefixes(data)) for name, data in written.items()}
+        every = [np.empty(0, np.uint64), *(prefixes for _, prefixes in self._written.values())]
+        self._prefixes = np.unique(np.concatenate(every))
+        self._table = np.zeros(1 << _TABLE_BITS, np.bool_)
+        self._table[_places(self._prefixes)] = True
+        self.size_bytes = sum(len(data) for data, _ in self._written.values())
+
+    def leaks(self, secret: Secret) -> set[str]:
+        """Names of what has a window of the secret."""
+        prefixes = _prefixes(secret.data)
+        prefixes = prefixes[self._table[_places(prefixes)]]  # nearly always none is left
+        prefixes = np.intersect1d(prefixes, self._prefixes)
+        if not len(prefixes):
+            return set()
+        windows = _windows(secret.data, _prefixes(secret.data), prefixes)
+        windows -= _windows(secret.other, _prefixes(secret.other), prefixes)
+        windows = {one for one in windows if not _repeats(one, secret.period_bytes)}
+        return {
+            name
+            for name, (data, found) in self._written.items()
+            if windows & _windows(data, found, prefixes)
+        }
+
+
+def _windows(data: bytes, prefixes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> set[bytes]:
+    """The windows that begin with one of the wanted prefixes."""
+    at = np.flatnonzero(np.isin(prefixes, wanted)).tolist()
+    return {data[one : one + WINDOW_BYTES] for one in at}
+
+
+def _prefixes(data: bytes) -> NDArray[np.uint64]:
+    """The first 8 bytes of each window, as a number."""
+    values = np.frombuffer(data, np.uint8)
+    count = max(0, len(data) - WINDOW_BYTES + 1)
+    prefixes = np.zeros(count, np.uint64)
+    for at in range(_PREFIX_BYTES):
+        prefixes |= values[at : at + count].astype(np.uint64) << np.uint64(8 * at)
+    return prefixes
+
+
+def _places(prefixes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return (prefixes * _MIX) >> np.uint64(64 - _TABLE_BITS)
+
+
+def _repeats(window: bytes, period_bytes: int) -> bool:
+    return window[period_bytes:] == window[:-period_bytes]
