@@ -17,7 +17,7 @@ from disrupt.client.pictures import read_picture
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import PIN_DIGITS, AgeBand
 from disrupt.core.media import Fingerprint, LowQuality
-from disrupt.errors import DisruptError
+from disrupt.errors import DeadlineExceededError, DisruptError
 from disrupt.hashing import fingerprint_image
 from disrupt.submission import requests, results
 from disrupt.submission.results import Case, Registered, Rejected, Submission
@@ -140,7 +140,11 @@ class SubmissionClient:
         # one id for all attempts: where only the answer was lost, it is given again
         request_id = secrets.token_bytes(REQUEST_ID_BYTES)
         request = requests.register(items, request_id=request_id, opens=opens, age=age)
-        return self._call(self._stub.RegisterHashes, request).receipt
+        try:
+            return self._call(self._stub.RegisterHashes, request).receipt
+        except DeadlineExceededError:
+            # it may be registered, and only its number lost: nobody could withdraw it then
+            return self._call(self._stub.RegisterHashes, request).receipt
 
     def _call(
         self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request

@@ -113,10 +113,8 @@ NOT_SENT = Phrase(
 # Why nothing was done
 ERRORS = {
     "UNAVAILABLE": Phrase(
-        "Le service ne répond pas pour le moment. Vérifiez la connexion, puis recommencez : "
-        "cela ne présente aucun risque.",
-        "The service does not answer at the moment. Check the connection, then try again: "
-        "there is no risk in that.",
+        "Le service ne répond pas pour le moment. Vérifiez la connexion, puis recommencez.",
+        "The service does not answer at the moment. Check the connection, then try again.",
     ),
     "OVERLOADED": Phrase(
         "Trop de demandes en ce moment. Attendez {wait_s} s, puis recommencez.",

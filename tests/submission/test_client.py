@@ -14,7 +14,12 @@ import pytest
 
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import case_number
-from disrupt.errors import OverloadedError, StorageFullError, UnavailableError
+from disrupt.errors import (
+    DeadlineExceededError,
+    OverloadedError,
+    StorageFullError,
+    UnavailableError,
+)
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
 from disrupt.v1 import registration_pb2
 from tests.client.scripted import scripted, status_of
@@ -43,6 +48,18 @@ def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
 
 def asked(request: bytes) -> registration_pb2.RegistrationContext:
     return registration_pb2.RegisterHashesRequest.FromString(request).context
+
+
+def test_an_answer_that_came_too_late_is_asked_for_once_more(tmp_path: Path) -> None:
+    late = status_of(DeadlineExceededError("Too late; perhaps it took effect."))
+    with (
+        scripted(late, register) as server,
+        SubmissionClient(server.address, key="key", retries=QUICK) as client,
+    ):
+        done = client.submit([picture(tmp_path / "a.png", 1)])
+    assert done.case_number == CASE
+    first, second = server.seen
+    assert first.request == second.request
 
 
 @pytest.mark.parametrize(
