@@ -1,0 +1,51 @@
+"""Fuzz target: any bytes are hashed, or refused in a typed error.
+
+    python tests/fuzz/fuzz_decode.py -max_total_time=3600 CORPUS
+
+CORPUS is a directory that keeps what reached new code; it is begun with small good files. The
+options are libFuzzer's. What breaks the target is left in the current directory; run the target
+with that file instead of CORPUS to see it again.
+"""
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["PIL", "pillow_heif", "disrupt.hashing"]):
+    from disrupt.core.media import LowQuality
+    from disrupt.errors import InvalidMediaError
+    from disrupt.hashing import ImageLimits, fingerprint_image, hash_image
+
+from benchmarks.mutations import seeds
+
+LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=2**20)
+"""Small, so that it is broken structures that are tried, and not large pictures."""
+
+
+def target(data: bytes) -> None:
+    """What must hold for any bytes."""
+    try:
+        query, item = hash_image(data, LIMITS), fingerprint_image(data, LIMITS)
+    except InvalidMediaError as error:
+        if [one.field for one in error.violations] != ["image"]:
+            raise AssertionError("no field is named") from error
+        return
+    for found in (query, item):
+        assert 0 <= found.quality <= 100
+        assert isinstance(found, LowQuality) or found.quality >= 50
+
+
+def main() -> None:
+    """Fuzz as the arguments say."""
+    corpus = Path(sys.argv[-1])
+    if corpus.is_dir() and not any(corpus.iterdir()):
+        for kind, files in seeds().items():
+            for number, file in enumerate(files):
+                (corpus / f"{kind}-{number}").write_bytes(file)
+    atheris.Setup(sys.argv, target)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
