@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.deployment import Deployment
+from benchmarks.deployment import WITH_BYTECODE, Deployment
 from benchmarks.processes import processes
 from benchmarks.writes import Clients, Desk, Write, patiently
 from disrupt.client import MatchClient
@@ -81,6 +81,7 @@ def crash(
 ) -> Tally:
     """Kills a server on a new data directory so many times, each time with a write in flight."""
     began_s = time.monotonic()
+    wrapper = (*WITH_BYTECODE, *wrapper)
     chance, tally = random.Random(seed), Tally()
     sent, known = list[Write](), list[Write]()
     server = Deployment.start(data_dir, wrapper=wrapper)

@@ -15,6 +15,9 @@ from typing import Self
 BIN = Path(sys.executable).parent
 """Where the commands of this environment are."""
 
+WITH_BYTECODE = ("env", "PYTHONDONTWRITEBYTECODE=")
+"""Command to run a server under that starts as an installed one: what it compiles is kept."""
+
 READY_TIMEOUT_S = 60
 _READY = "Disrupt is ready on "
 

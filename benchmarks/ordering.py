@@ -25,7 +25,7 @@ from pathlib import Path
 import click
 
 from benchmarks import strace
-from benchmarks.deployment import Deployment
+from benchmarks.deployment import WITH_BYTECODE, Deployment
 from benchmarks.sabotages import broken_by
 from benchmarks.strace import Call, TraceError
 from benchmarks.writes import Clients, Desk, Write
@@ -218,7 +218,7 @@ def ordering(work: Path, acknowledgements: int, *, seed: int, sabotage: str | No
     """Runs a server in ``work`` until it has acknowledged so much, and checks its trace."""
     trace = work / "trace"
     names = dict.fromkeys((*_WRITES, *_SENDS, *_SYNCS, "ftruncate", *_UNSEEN))
-    wrapper = (*strace.tracing(trace, *names), *broken_by(sabotage))
+    wrapper = (*WITH_BYTECODE, *strace.tracing(trace, *names), *broken_by(sabotage))
     server = Deployment.start(work / "data", wrapper=wrapper)
     try:
         with Desk(server.address, server.make_key("helpline", "register")).open() as desk:

@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import strace
-from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
+from benchmarks.deployment import BIN, WITH_BYTECODE, CommandFailedError, Deployment, run
 from benchmarks.sabotages import broken_by
 from benchmarks.strace import Call, TraceError
 from benchmarks.windows import Searched, Secret, in_all_forms
@@ -101,7 +101,8 @@ def privacy(work: Path, *, seed: int, sabotage: str | None) -> Report:
         for at, name in enumerate(("picture", "other"))
     )
     server = Deployment.start(
-        work / "data", wrapper=(*_traced(work / "server.trace"), *broken_by(sabotage))
+        work / "data",
+        wrapper=(*WITH_BYTECODE, *_traced(work / "server.trace"), *broken_by(sabotage)),
     )
     try:
         _register_and_look_up(server, work, pictures)

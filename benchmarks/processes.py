@@ -55,8 +55,9 @@ def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, Ma
 def _connections(process: int) -> set[str]:
     """Inodes of the established TCP connections of a process."""
     place = _PROC / str(process)
-    lines = [line for name in ("tcp", "tcp6") for line in (place / "net" / name).open()]
-    established = {fields[9] for fields in map(str.split, lines) if fields[3] == _ESTABLISHED}
+    tables = "".join((place / "net" / name).read_text() for name in ("tcp", "tcp6"))
+    rows = map(str.split, tables.splitlines())
+    established = {row[9] for row in rows if row[3] == _ESTABLISHED}
     links = set()
     for descriptor in (place / "fd").iterdir():
         with contextlib.suppress(OSError):

@@ -107,6 +107,8 @@ def read(trace: Path) -> list[Call]:
                 continue
             began = at
             if resumed := _RESUMED.fullmatch(text):
+                if thread not in pending:
+                    raise TraceError(f"line {at + 1} ends what did not begin")
                 began, start = pending.pop(thread)
                 text = start + resumed[2]
             if text.endswith(_UNFINISHED):

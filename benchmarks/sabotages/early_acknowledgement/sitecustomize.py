@@ -10,7 +10,7 @@ from disrupt.registry import queries, statements
 from disrupt.registry.contract import Registered, Registration
 from disrupt.registry.sql import SqlRegistryWriter
 
-_MOMENT_S = 0.05
+_MOMENT_S = 0.2
 
 
 def _register(self: SqlRegistryWriter, registration: Registration, *, day: str) -> Registered:

@@ -1,0 +1,18 @@
+"""Workers look at the registry every three seconds."""
+
+from __future__ import annotations
+
+from disrupt.registry.contract import RegistryReader
+from disrupt.server.directory import DataDirectory
+from disrupt.server.following import Following
+
+_start = Following.__init__
+
+
+def _start_slowly(
+    self: Following, reader: RegistryReader, directory: DataDirectory, interval_s: float
+) -> None:
+    _start(self, reader, directory, max(interval_s, 3.0))
+
+
+Following.__init__ = _start_slowly  # type: ignore[method-assign]

@@ -1,0 +1,35 @@
+"""The measurement of freshness, at tiny size: it counts, and it notices a slow follower."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.freshness import LIMIT_S, Event, _row, freshness
+from benchmarks.writes import Write
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_every_worker_is_measured_for_both_events(tmp_path: Path) -> None:
+    report = freshness(tmp_path, 2, seed=1, sabotage=None, lookup_threads=1)
+    registration, withdrawal = report["rows"]
+    assert report["workers"] == 2
+    assert (registration["event"], withdrawal["event"]) == ("registration", "withdrawal")
+    assert registration["samples"] == withdrawal["samples"] >= 2 * report["workers"]
+    for row in report["rows"]:
+        assert 0 <= row["p50_ms"] <= row["p99_ms"] <= row["max_ms"] < row["from_sending_max_ms"]
+
+
+def test_slow_follower_is_found_out(tmp_path: Path) -> None:
+    report = freshness(tmp_path, 1, seed=1, sabotage="slow-follower", lookup_threads=1)
+    assert max(row["p99_ms"] for row in report["rows"]) > LIMIT_S * 1000
+
+
+def test_worker_that_never_knew_counts_as_the_longest_wait() -> None:
+    never = Event(Write.__new__(Write), matches=True, sent_s=1.0, acknowledged_s=2.0)
+    never.seen_s[7] = 2.5
+    row = _row("registration", [never], workers=2)
+    assert row.samples == 2
+    assert row.max_ms > 10_000

@@ -1,0 +1,76 @@
+"""The proof that only hashes are stored: it passes, and notices what it is there to notice."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import strace
+from benchmarks.privacy import privacy
+from benchmarks.windows import WINDOW_BYTES, Searched, Secret, in_all_forms
+
+needs_strace = pytest.mark.skipif(
+    not strace.is_there() and not os.environ.get("CI"),
+    reason="strace is not installed: scripts/system-packages",
+)
+
+
+@needs_strace
+@pytest.mark.timeout(180)
+def test_nothing_of_a_picture_is_written_or_sent_but_its_hashes(tmp_path: Path) -> None:
+    report = privacy(tmp_path, seed=1, sabotage=None)
+    assert (report.unknown_files, report.leaks, report.unseen) == ([], [], [])
+    assert "DATA/registry.db-wal" in report.written_files
+    assert report.windows > 1_000_000
+
+
+@needs_strace
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("sabotage", "leak", "opened"),
+    [
+        ("spooled-upload", "file of picture.png, raw: server wrote /", True),
+        ("logged-upload", "file of picture.png, base64 from byte 0: data.log", False),
+        ("leaked-window", "pixels of picture.png, raw: data/lock", False),
+    ],
+)
+def test_what_is_kept_of_a_picture_is_found_out(
+    tmp_path: Path, sabotage: str, leak: str, *, opened: bool
+) -> None:
+    report = privacy(tmp_path, seed=1, sabotage=sabotage)
+    assert any(one.startswith(leak) for one in report.leaks)
+    assert bool(report.unknown_files) == opened
+
+
+def windows(data: bytes) -> set[bytes]:
+    return {data[at : at + WINDOW_BYTES] for at in range(len(data) - WINDOW_BYTES + 1)}
+
+
+# few values, so that there are runs and chance meetings
+few = st.binary(max_size=80).map(lambda data: bytes(one % 3 for one in data))
+
+
+@settings(max_examples=100, deadline=None)
+@given(few, few, few, few, st.integers(1, 4))
+def test_search_finds_what_comparing_all_windows_finds(
+    secret: bytes, other: bytes, first: bytes, second: bytes, period: int
+) -> None:
+    telling = {one for one in windows(secret) - windows(other) if one[period:] != one[:-period]}
+    expected = {name for name, data in (("a", first), ("b", second)) if telling & windows(data)}
+    searched = Searched({"a": first, "b": second})
+    assert searched.leaks(Secret("secret", secret, period, other)) == expected
+
+
+@pytest.mark.parametrize("form", range(9))
+def test_a_piece_of_a_secret_is_found_in_every_form(form: int) -> None:
+    data, other = random.Random(1).randbytes(500), random.Random(2).randbytes(500)
+    secrets = in_all_forms("x", data, other, 1)
+    assert len(secrets) == 9
+    piece = secrets[form].data[101 : 101 + WINDOW_BYTES]
+    assert Searched({"log": b"before" + piece + b"after"}).leaks(secrets[form]) == {"log"}
+    assert not Searched({"log": b"before" + piece[:-1]}).leaks(secrets[form])
