@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from disrupt.client import terminal
-from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.cases import AgeBand, CaseStatus, parse_case_number, parse_pin
 from disrupt.errors import DisruptError, InvalidRequestError
 from disrupt.submission import requests, texts
 from disrupt.submission.client import SubmissionClient
@@ -26,7 +27,9 @@ Codes de sortie · Exit codes:
   0  tout est fait · all done
   1  échec : service injoignable, refus · failed: server unreachable, refused
   2  commande mal écrite · the command is used wrongly
-  3  certains fichiers n'ont pas été enregistrés · some files were not registered
+"""
+
+_SOME_REJECTED = """  3  fichiers non enregistrés · some files were not registered
 """
 
 _SUBMIT = """Enregistrer des images pour que les plateformes les bloquent.
@@ -74,6 +77,18 @@ Exemples · Examples:
 _AGES = {"adult": AgeBand.ADULT, "minor": AgeBand.MINOR, "unsure": AgeBand.UNSURE}
 
 
+class _Mistyped(click.UsageError):
+    """Wrong usage, French first: click puts its English usage above. The message is two lines."""
+
+    def show(self, _file: IO[Any] | None = None) -> None:
+        """Print what is wrong, and where help is."""
+        fr, _, en = self.message.partition("\n")
+        phrase = Phrase(f"{texts.ERROR}: {fr}", terminal.clean(en))
+        _say(Console(stderr=True, highlight=False), phrase, style="bold")
+        if self.ctx is not None:
+            click.echo(f"{texts.HELP_OPTION}: {self.ctx.command_path} --help", err=True)
+
+
 class _Bilingual(click.Command):
     """A command whose errors are French first."""
 
@@ -83,12 +98,14 @@ class _Bilingual(click.Command):
             return super().parse_args(context, args)
         except click.UsageError as error:
             said = f"{texts.USAGE.fr}\n{texts.USAGE.en} {error.format_message()}"
-            raise click.UsageError(said, context) from error
+            raise _Mistyped(said, context) from error
 
     def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
         """Run the command; explain what is raised on purpose, and the server's words below it."""
         try:
             return super().invoke(context)
+        except click.UsageError as error:
+            raise _Mistyped(error.message, context) from error
         except DisruptError as error:
             code = terminal.exit_code(error)
             explained = texts.explain(error) if code == terminal.EXIT_FAILED else texts.BAD_SERVER
@@ -100,7 +117,8 @@ class _Bilingual(click.Command):
 _connection = terminal.connection_options(
     server="Adresse du service · Address of the service, HOST:PORT.",
     key_file="Fichier de la clé d'accès · File of the access key.  [DISRUPT_KEY]",
-    tls_ca="Fichier PEM des autorités reconnues · PEM file of the authorities to trust.",
+    tls_ca="Fichier PEM des autorités de certification reconnues · PEM file of the authorities "
+    "to trust.",
     no_key=f"{texts.NO_KEY.fr}\n{texts.NO_KEY.en}",
 )
 _pin_file = click.option(
@@ -110,10 +128,10 @@ _pin_file = click.option(
     "  [DISRUPT_PIN]",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Pour les programmes · For programs.")
-_case = click.argument("case_number", metavar="NUMERO")
+_case = click.argument("case_number", metavar="NUMÉRO")
 
 
-@click.command("submit", cls=_Bilingual, help=_SUBMIT + _EXIT_CODES)
+@click.command("submit", cls=_Bilingual, help=_SUBMIT + _EXIT_CODES + _SOME_REJECTED)
 @click.argument("files", metavar="FICHIER...", nargs=-1, required=True)
 @click.option(
     "--age",
@@ -126,7 +144,7 @@ _case = click.argument("case_number", metavar="NUMERO")
 @click.option(
     "--case",
     "case_number",
-    metavar="NUMERO",
+    metavar="NUMÉRO",
     help="Ajouter à ce dossier, avec son code PIN · Add to this case, with its PIN.",
 )
 @_pin_file
@@ -309,7 +327,7 @@ def _show_submission(submission: Submission, *, new: bool, unsure: bool) -> None
         for registered in submission.registered:
             table.add_row(_untrusted(registered.source), Text(registered.item_id, no_wrap=True))
         console.print(table)
-    _say(console, texts.NEVER_LEFT)
+    _say(console, texts.NEVER_LEFT if submission.registered else texts.STAYED)
     if submission.registered and new and unsure:
         _say(console, texts.TREATED_AS_MINOR)
     if submission.rejected:
@@ -321,6 +339,8 @@ def _show_rejected(console: Console, submission: Submission) -> None:
     table = Table(str(texts.FILE), str(texts.WHY))
     for one in submission.rejected:
         why = texts.REJECTIONS.get(one.reason, texts.NOT_SENT)
+        if one.reason == "INVALID_MEDIA" and not os.access(one.source, os.R_OK):
+            why = texts.NO_FILE
         detail = terminal.clean(one.message)
         table.add_row(_untrusted(one.source), Text(f"{why.fr}\n{why.en}\n({detail})"))
     console.print(table)
@@ -330,6 +350,8 @@ def _show_case(console: Console, case: Case) -> None:
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
     _line(console, texts.STATUS, str(known or texts.UNKNOWN_STATUS))
+    if case.status == CaseStatus.ACTIVE:
+        _say(console, texts.ACTIVE_MEANS)
     _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
     if case.closed_on:
         _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
@@ -345,8 +367,12 @@ def _line(console: Console, name: Phrase, value: str) -> None:
 
 
 def _say(console: Console, phrase: Phrase, style: str = "") -> None:
-    console.print(Text(phrase.fr, style))
-    console.print(Text(phrase.en, "italic"))
+    for text, styled in zip(phrase.typeset(), (style, "italic"), strict=True):
+        # rich breaks lines at a no-break space, too
+        for line in textwrap.wrap(
+            text, console.width, break_long_words=False, break_on_hyphens=False
+        ):
+            console.print(Text(line, styled), soft_wrap=True)
 
 
 def _untrusted(text: str) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from disrupt.core.cases import CaseStatus
@@ -21,6 +22,13 @@ class Phrase(NamedTuple):
     def __str__(self) -> str:
         """Beside each other, on one line."""
         return f"{self.fr} · {self.en}"
+
+    def typeset(self) -> Phrase:
+        """As French is set: no line begins with ``:`` or ``?``, no number leaves its unit."""
+        unbreakable = re.sub(
+            r" (?=[:;?!»])|(?<=«) |(?<=\d) (?=[hs]\b)", "\N{NO-BREAK SPACE}", self.fr
+        )
+        return Phrase(unbreakable, self.en)
 
 
 # What was done
@@ -45,6 +53,9 @@ NEVER_LEFT = Phrase(
     "reconstituer l'image, ont été envoyées.",
     "Your pictures have not left this device: only their fingerprints were sent, from which "
     "nobody can make the picture again.",
+)
+STAYED = Phrase(
+    "Vos images n'ont pas quitté cet appareil.", "Your pictures have not left this device."
 )
 TREATED_AS_MINOR = Phrase(
     "Âge non précisé : par prudence, le dossier est traité comme celui d'une personne mineure.",
@@ -78,12 +89,14 @@ OPENED_ON = Phrase("Ouvert le", "Opened on")
 CLOSED_ON = Phrase("Clos le", "Closed on")
 STATUSES = {
     CaseStatus.RECEIVED: Phrase("reçu", "received"),
-    CaseStatus.ACTIVE: Phrase(
-        "actif : vos images sont recherchées", "active: your pictures are being looked for"
-    ),
+    CaseStatus.ACTIVE: Phrase("actif", "active"),
     CaseStatus.WITHDRAWN: Phrase("retiré", "withdrawn"),
     CaseStatus.REJECTED: Phrase("refusé par le service", "refused by the hotline"),
 }
+ACTIVE_MEANS = Phrase(
+    "Les plateformes partenaires peuvent bloquer ces images.",
+    "Partner platforms can block these pictures.",
+)
 UNKNOWN_STATUS = Phrase("inconnu de cette version", "not known to this version")
 
 # What is asked
@@ -105,6 +118,10 @@ REJECTIONS = {
         "megapixels). Save it as a JPEG, then try again.",
     ),
 }
+NO_FILE = Phrase(
+    "Ce fichier est introuvable ou ne peut pas être ouvert. Vérifiez son nom, puis recommencez.",
+    "This file is not there or cannot be opened. Check its name, then try again.",
+)
 NOT_SENT = Phrase(
     "L'envoi s'est arrêté avant ce fichier. Ajoutez-le plus tard avec --case.",
     "Sending stopped before this file. Add it later with --case.",
@@ -166,30 +183,39 @@ ANY_ERROR = Phrase(
 )
 
 # How the command was used
+ERROR = Phrase("Erreur", "Error")
+HELP_OPTION = Phrase("Aide", "Help")
 USAGE = Phrase("Commande incomplète ou mal écrite.", "The command is incomplete or mistyped.")
 NO_KEY = Phrase(
-    "Il manque la clé d'accès, que donne l'association qui vous accompagne : --key-file FICHIER, "
-    "ou la variable DISRUPT_KEY.",
-    "The access key is missing, which the helpline gives: --key-file FILE, or the variable "
-    "DISRUPT_KEY.",
+    "Il manque la clé d'accès, ou son fichier est illisible. L'association qui vous accompagne "
+    "vous donne cette clé : indiquez-la par --key-file FICHIER ou par la variable DISRUPT_KEY.",
+    "The access key is missing, or its file cannot be read. The helpline gives you this key: "
+    "pass it by --key-file FILE or by the variable DISRUPT_KEY.",
 )
 NO_PIN = Phrase(
-    "Il manque le code PIN : la variable DISRUPT_PIN, ou --pin-file FICHIER (- pour l'entrée "
-    "standard).",
-    "The PIN is missing: the variable DISRUPT_PIN, or --pin-file FILE (- for standard input).",
+    "Il manque le code PIN, ou son fichier est illisible : indiquez-le par --pin-file FICHIER (- "
+    "pour l'entrée standard) ou par la variable DISRUPT_PIN.",
+    "The PIN is missing, or its file cannot be read: pass it by --pin-file FILE (- for standard "
+    "input) or by the variable DISRUPT_PIN.",
 )
 BAD_CASE_NUMBER = Phrase(
-    "Ce n'est pas un numéro de dossier : un caractère manque, est en trop ou mal tapé.",
-    "That is not a case number: a character is missing, extra or mistyped.",
+    "Ce n'est pas un numéro de dossier : un caractère manque, est en trop ou mal tapé. "
+    "Comparez-le avec celui que vous avez noté.",
+    "That is not a case number: a character is missing, extra or mistyped. Compare it with the "
+    "one you wrote down.",
 )
-BAD_PIN = Phrase("Un code PIN a 8 à 16 chiffres.", "A PIN has 8 to 16 digits.")
+BAD_PIN = Phrase(
+    "Un code PIN a 8 à 16 chiffres. Vérifiez-le, puis recommencez.",
+    "A PIN has 8 to 16 digits. Check it, then try again.",
+)
 BAD_ITEM = Phrase(
     "Une image se désigne par 32 chiffres hexadécimaux, que montre « disrupt status ».",
     "An item is named by 32 hex digits, which `disrupt status` shows.",
 )
 BAD_SERVER = Phrase(
-    "L'adresse du service ou ses certificats ne sont pas utilisables.",
-    "The address of the service or its certificates cannot be used.",
+    "L'adresse du service ou ses certificats ne sont pas utilisables. Vérifiez --server et "
+    "--tls-ca.",
+    "The address of the service or its certificates cannot be used. Check --server and --tls-ca.",
 )
 
 
