@@ -25,14 +25,15 @@ _COMMANDS = {
     "doctor": "disrupt.doctor.command:doctor",
 }
 
-_HELP = """Enregistrer des images intimes pour bloquer leur diffusion, et les retrouver.
+_HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 
-Register intimate images so that their sharing is stopped, and look them up.
+Register intimate pictures so that their sharing is stopped, and look pictures up.
 
 \b
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match
-Operators:                               serve, keys, erase, backup, restore, doctor, health
+Operators:                               serve, keys, erase, backup, restore,
+                                         doctor, health; disrupt-index
 """
 
 _EPILOG = """\b

@@ -28,10 +28,10 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except DisruptError as error:
-            click.echo(f"error: {error.message}", err=True)
+            click.echo(f"Error: {error.message}", err=True)
             ctx.exit(1)
         except OSError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"Error: {error}", err=True)
             ctx.exit(1)
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     )
 
 
-@main.command(name="rebuild")
+@main.command(name="rebuild", short_help="Build the index anew from the registry.")
 @_options
 def rebuild_command(data_dir: Path, *, as_json: bool) -> None:
     """Build the index anew from the registry and publish it; running servers take it up.
@@ -145,7 +145,7 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
         click.echo(f"{name:<20}{value}")
 
 
-@main.command(name="rollback")
+@main.command(name="rollback", short_help="Serve the generation before the current one again.")
 @_options
 def rollback_command(data_dir: Path, *, as_json: bool) -> None:
     """Serve the generation before the current one again; running servers take it up.
@@ -168,7 +168,7 @@ def rollback_command(data_dir: Path, *, as_json: bool) -> None:
     )
 
 
-@main.command(name="gc")
+@main.command(name="gc", short_help="Delete the generations that are not served.")
 @_options
 @click.option(
     "--keep",

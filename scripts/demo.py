@@ -20,6 +20,7 @@ from pathlib import Path
 import skimage
 import sklearn
 from PIL import Image
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -44,17 +45,22 @@ GIVE_UP_AFTER_S = 10.0
 NOTHING = "no match"
 
 
+def _table() -> Table:
+    """Fits in 80 columns."""
+    return Table(title="Disrupt, end to end", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+
+
 @dataclass
 class Report:
     """The lines shown, and how many of them differ."""
 
-    table: Table = field(default_factory=lambda: Table(title="Disrupt, end to end"))
+    table: Table = field(default_factory=_table)
     differing: int = 0
 
     def __post_init__(self) -> None:
         for column in ("step", "what", "expected", "got"):
             self.table.add_column(column)
-        self.table.add_column("bits apart", justify="right")
+        self.table.add_column("bits", justify="right")
         self.table.add_column("")
 
     def line(self, step: str, what: str, expected: str, got: str, distance: str = "") -> None:
@@ -160,7 +166,7 @@ def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: L
                 break
             time.sleep(0.02)
         took_s = time.monotonic() - started
-    expected = f"unmatched within {REACHES_MATCHING_WITHIN_S:g} s"
+    expected = f"gone in {REACHES_MATCHING_WITHIN_S:g} s"
     got = expected if took_s <= REACHES_MATCHING_WITHIN_S else f"took {took_s:.1f} s"
     report.line("withdraw", f"case {case.number}", expected, got)
 
@@ -188,17 +194,17 @@ def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
         finally:
             stop.set()
             asking.join()
-    report.line("rebuild", "snapshot", f"generation {before + 1}", f"generation {after}")
-    asked = f"{len(found)} answered and found"
-    got = asked if found and all(found) else f"{found.count(False)} not found"
-    report.line("rebuild", "lookups meanwhile", asked, got)
-    equal = "index equals registry"
+    report.line("rebuild", "generation", f"number {before + 1}", f"number {after}")
+    every = "all found"
+    got = every if found and all(found) else f"{found.count(False)} missed"
+    report.line("rebuild", f"{len(found)} lookups meanwhile", every, got)
+    equal = "equal"
     try:
         run("disrupt-index", "verify", "--data-dir", data_dir)
         got = equal
     except CommandFailedError as failure:
         got = str(failure)
-    report.line("rebuild", "disrupt-index verify", equal, got)
+    report.line("rebuild", "index and registry", equal, got)
 
 
 def leave_running(platform: Platform, helpline_key: str, copy: Path) -> None:
@@ -231,7 +237,7 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
 
     kept, gone = (submit(server, helpline_key, photos) for photos in (KEPT, WITHDRAWN))
     for case, photos in ((kept, KEPT), (gone, WITHDRAWN)):
-        expected, got = (f"{len(some)} photographs, by hash" for some in (photos, case.photos))
+        expected, got = (f"{len(some)} pictures" for some in (photos, case.photos))
         report.line("register", f"case {case.number}", expected, got)
     names = {item: photo.stem for item, photo in (kept.photos | gone.photos).items()}
     platform = Platform(server, platform_key, names)
@@ -244,7 +250,7 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
 
     platform.ask(report, "look up", [*kept_copies, *gone_copies, *unrelated])
     withdraw(report, platform, helpline_key, gone, gone_copies[0])
-    platform.ask(report, "after withdrawal", no_longer)
+    platform.ask(report, "withdrawn", no_longer)
 
     server.kill()
     server = Deployment.start(server.data_dir)

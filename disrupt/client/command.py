@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from disrupt.client import terminal
@@ -118,7 +118,8 @@ class _Looked:
     server="Server to ask, HOST:PORT. TLS is used beyond this machine.",
     key_file="File that holds the key.  [default: the environment variable DISRUPT_KEY]",
     tls_ca="PEM file of the authorities to trust.  [default: the system's]",
-    no_key="There is no key: name a file with --key-file, or set DISRUPT_KEY.",
+    no_key="There is no key, or its file cannot be read: name a file with --key-file, or set "
+    "DISRUPT_KEY.",
 )
 def match(
     *,
@@ -219,25 +220,28 @@ def _transform(match: Match) -> str:
 def _print_table(looked: Sequence[_Looked]) -> None:
     if not looked:
         return
-    table = Table("input", "quality", "item", "bank", "bits apart", "transform")
-    for column in (1, 4):
-        table.columns[column].justify = "right"
+    item = Column("item", min_width=16, overflow="fold")  # whole at any width: two lines of 16
+    bits = Column("bits", justify="right")
+    table = Table("input", Column("quality", justify="right"), item, "bank", bits, "transform")
+    rejected = Table("input", "why it was not looked up")
     for one in looked:
         row = one.json()
         quality = "" if row["quality"] is None else str(row["quality"])
         label = Text(terminal.clean(one.source), overflow="fold")
         if row["error"]:
-            table.add_row(label, quality, Text(terminal.clean(row["error"]["message"])))
+            rejected.add_row(label, Text(terminal.clean(row["error"]["message"])))
         elif not row["matches"]:
             table.add_row(label, quality, Text("no match", "dim"))
         for match in row["matches"]:
             table.add_row(
                 label,
                 quality,
-                Text(match["item"], no_wrap=True),
+                Text(match["item"]),
                 Text(terminal.clean(match["bank"])),
                 str(match["distance"]),
                 Text(match["transform"]),
             )
             label, quality = Text(), ""
-    terminal.output().print(table)
+    for shown in (table, rejected):
+        if shown.rows:
+            terminal.output().print(shown)

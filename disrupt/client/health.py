@@ -40,7 +40,7 @@ def _own_address() -> str:
     return f"127.0.0.1:{port or DEFAULT_PORT}"
 
 
-@click.command("health", help=_HELP)
+@click.command("health", help=_HELP, short_help="Ask a server whether it serves.")
 @click.option(
     "--server",
     envvar="DISRUPT_SERVER",

@@ -41,7 +41,9 @@ _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command("doctor", help=_HELP)
+@click.command(
+    "doctor", help=_HELP, short_help="Check that this machine and data directory are fit to serve."
+)
 @click.option(
     "--data-dir",
     envvar="DISRUPT_DATA_DIR",
@@ -113,8 +115,9 @@ def _print_lines(found: Iterable[Finding]) -> Counter[Verdict]:
         console.print(line.append(f"{finding.name:<14}{finding.meaning}", "default not bold"))
         if finding.advice:
             console.print(Text(f"{'':<19}→ {finding.advice}"))
+    warnings, failures = verdicts[Verdict.WARN], verdicts[Verdict.FAIL]
     console.print(
-        f"{verdicts[Verdict.OK]} fine, {verdicts[Verdict.WARN]} warnings,"
-        f" {verdicts[Verdict.FAIL]} failures."
+        f"{verdicts[Verdict.OK]} fine, {warnings} warning{'s' * (warnings != 1)},"
+        f" {failures} failure{'s' * (failures != 1)}."
     )
     return verdicts

@@ -34,7 +34,7 @@ _data_dir = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.command()
+@click.command(short_help="Run the server until SIGTERM or Ctrl-C.")
 @_data_dir
 @click.option(
     "--listen",
@@ -82,8 +82,12 @@ def serve(
     """Run the server until SIGTERM or Ctrl-C; calls in flight are finished.
 
     \b
-    Prints `Disrupt is ready on HOST:PORT` once it answers; logs go to standard error.
-    Exit codes: 0 stopped when told to, 1 could not run, 2 wrong usage or configuration.
+    Prints `Disrupt is ready on HOST:PORT` once it answers; logs go to
+    standard error.
+
+    \b
+    Exit codes: 0 stopped when told to, 1 could not run, 2 wrong usage or
+    configuration.
 
     \b
     Example: disrupt serve --data-dir data
@@ -100,7 +104,7 @@ def serve(
     supervise(config, lambda address: click.echo(f"Disrupt is ready on {address}"))
 
 
-@click.group()
+@click.group(short_help="Make, list and revoke the keys of callers.")
 def keys() -> None:
     """Make, list and revoke the keys of callers; with the server running or not.
 
@@ -170,10 +174,15 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"keys": rows}))
         return
+    lines = [("key", "state", "rights", "banks", "name")]
     for row in rows:
         state = f"revoked {row['revoked_on']}" if row["revoked_on"] else "valid"
         rights, banks = ",".join(row["rights"]), ",".join(row["banks"])
-        click.echo(f"{row['key_id']}  {state:18}  {rights:20}  {banks:20}  {row['name']}")
+        lines.append((row["key_id"], state, rights, banks, row["name"]))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 @keys.command()

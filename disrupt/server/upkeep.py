@@ -27,7 +27,7 @@ _data_dir = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.command()
+@click.command(short_help="Erase every byte of what was withdrawn, now.")
 @_data_dir
 @click.option(
     "--older-than-h",
@@ -39,8 +39,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
     """Erase every byte of what was withdrawn, now; with the server running or not.
 
+    A server does it by itself within 24 hours of a withdrawal, unless configured otherwise.
+    Backups are yours to delete.
+
     \b
-    A server does it by itself within 24 hours of a withdrawal. Backups are yours to delete.
     Exit codes: 0 erased, 1 not erased, 2 wrong usage.
 
     \b
@@ -61,16 +63,17 @@ def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
         click.echo("Of what was withdrawn before, no byte is left in the data directory.")
 
 
-@click.command()
+@click.command(short_help="Back up the registry and the secrets.")
 @_data_dir
 @click.option("--to", "target", required=True, type=_PATH, help="New directory for the backup.")
 @_json
 def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
     """Back up the registry and the secrets; with the server running or not.
 
-    \b
     The backup holds fingerprints and secrets: guard it as the data directory itself, and delete
     it after as many days as your rules allow. The index is not in it, it is built anew.
+
+    \b
     Exit codes: 0 done, 1 not done, 2 wrong usage.
 
     \b
@@ -84,7 +87,7 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
         click.echo(f"Made the backup {target}, as of change {made.sequence}.")
 
 
-@click.command()
+@click.command(short_help="Put a backup in place of the data directory's content.")
 @click.option("--from", "source", required=True, type=_PATH, help="Directory of the backup.")
 @_data_dir
 @click.option(
@@ -96,11 +99,12 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
 def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_json: bool) -> None:
     """Replace what is in the data directory by a backup; while no server runs.
 
-    \b
     What was withdrawn since the backup stays withdrawn: the data directory's removals.journal
     says what that is. Keep that file when a disk is replaced; without it, see
     --accept-unknown-removals. What was registered since the backup is lost. If it is interrupted,
     run it again. Mirrors of the feed start over.
+
+    \b
     Exit codes: 0 restored, 1 not restored, 2 wrong usage.
 
     \b

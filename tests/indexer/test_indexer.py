@@ -198,7 +198,7 @@ def test_wrong_usage_exits_with_2(command: str, tmp_path: Path) -> None:
 def test_a_folder_without_a_registry_is_one_clear_line(tmp_path: Path, command: str) -> None:
     result = run(command, "--data-dir", tmp_path)
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: There is no registry")
+    assert result.stderr.startswith("Error: There is no registry")
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 
@@ -211,7 +211,7 @@ def test_a_damaged_index_is_one_clear_line_and_a_rebuild_mends_it(
     os.truncate(data_dir / "index" / "00000001" / "codes.faiss", 10)
     result = run(command, "--data-dir", data_dir)
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: Snapshot file 00000001/codes.faiss refused")
+    assert result.stderr.startswith("Error: Snapshot file 00000001/codes.faiss refused")
     assert result.stderr.count("\n") == 1
     assert run("rebuild", "--data-dir", data_dir).exit_code == 0
     assert current(data_dir / "index") == 2

@@ -88,7 +88,7 @@ def test_a_write_that_fails_publishes_nothing_and_says_so(
         check=False,
     )
     assert process.returncode == 1
-    assert process.stderr.startswith(b"error: ")
+    assert process.stderr.startswith(b"Error: ")
     assert process.stderr.count(b"\n") == 1
     assert current(index_dir) == before
     assert not (index_dir / "building").exists()

@@ -43,7 +43,7 @@ def test_after_a_rollback_index_and_registry_are_equal(
     assert verify(writer, index_dir).differences == ()
     again = run("rollback", "--data-dir", data_dir)
     assert (again.exit_code, again.stdout) == (1, "")
-    assert again.stderr.startswith("error: There is no good generation before 2")
+    assert again.stderr.startswith("Error: There is no good generation before 2")
 
 
 def test_a_rollback_tells_programs_what_it_did(data_dir: Path, index_dir: Path) -> None:
@@ -102,4 +102,4 @@ def test_commands_have_help_with_an_example_and_refuse_wrong_usage(
     assert run("gc", "--keep", "-1", "--data-dir", tmp_path).exit_code == 2
     missing = run(command, "--data-dir", tmp_path)
     assert missing.exit_code == 1
-    assert missing.stderr.startswith("error: There is no registry")
+    assert missing.stderr.startswith("Error: There is no registry")
