@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import re
 import warnings
@@ -20,23 +21,31 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    _imaging,
 )
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.pixels import Picture
 from disrupt.hashing.srgb import to_srgb, transform_to_srgb
+from disrupt.hashing.whole import gif_is_whole, png_is_whole
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
 # warnings.catch_warnings is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# libtiff writes its complaints to standard error by itself. They are errors here anyway.
+with contextlib.suppress(AttributeError, OSError):
+    _libtiff = ctypes.CDLL(_imaging.__file__)
+    _libtiff.TIFFSetErrorHandler(None)
+    _libtiff.TIFFSetWarningHandler(None)
 
 MAX_SIDE_PX = 65_535
 """Longest side of a picture: what JPEG can say. The area average counts on it, see luma.py."""
 
 _FIELD = "image"
 
-_SCALED_SIDE_PX = 1024
+_SCALED_SIDE_PX = 512
 
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
@@ -57,8 +66,7 @@ with contextlib.suppress(ImportError):  # the extra "heic" need not be installed
 FORMATS = tuple(_OPENERS)
 """Names of the formats that this installation decodes."""
 
-_IEND = b"IEND\xae\x42\x60\x82"
-"""What every whole PNG file has at its end; Pillow does without it."""
+_ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
 
 _SIGNATURES = (
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -114,11 +122,42 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
     in the header before memory is taken for pixels. Thread-safe.
 
     ``scaled``, for lookups: a JPEG file is decoded at 1/2, 1/4 or 1/8 of its size as long as no
-    side falls under 1024 px, and as luma alone. Hashes of it are within a few bits, most often 0.
+    side falls under 512 px, and as luma alone. Hashes of it are within a few bits, most often 0.
 
     InvalidMediaError for anything that is not a whole picture within the limits, OverloadedError
     without memory.
     """
+    return next(decode_frames(data, limits, scaled=scaled))
+
+
+def decode_frames(
+    data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False
+) -> Iterator[Picture]:
+    """As ``decode``, but all frames of an animation, each as a page shows it.
+
+    As many as have ``limits.max_pixels`` together, and the first one always. A picture is to be
+    used before the next one is asked for.
+    """
+    kind = _checked(data, limits)
+    with _refusing(kind):
+        image = _OPENERS[kind](io.BytesIO(data))
+        _check_size(*image.size, limits)
+        picture = _load(image, scaled=scaled)
+        if (kind == "PNG" and not png_is_whole(data, image)) or (
+            kind == "GIF" and not gif_is_whole(data)
+        ):
+            raise _damaged(kind)
+        frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
+    yield picture
+    for frame in range(1, min(frames, limits.max_pixels // (image.width * image.height))):
+        with _refusing(kind):
+            image.seek(frame)
+            picture = _load(image, scaled=scaled)
+        yield picture
+
+
+def _checked(data: bytes, limits: ImageLimits) -> str:
+    """Format of a file, once its size is checked where opening it would be too late."""
     if not data:
         raise _refused("the file is empty")
     if len(data) > limits.max_bytes:
@@ -129,10 +168,13 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
     if kind == "HEIC":
         for size in _coded_sizes(data):  # of what is decoded before it is cut to the size shown
             _check_size(*size, limits)
+    return kind
+
+
+@contextlib.contextmanager
+def _refusing(kind: str) -> Iterator[None]:
     try:
-        image = _OPENERS[kind](io.BytesIO(data))
-        _check_size(*image.size, limits)
-        picture = _load(image, scaled=scaled)
+        yield
     except InvalidMediaError:
         raise
     except MemoryError as error:
@@ -141,9 +183,6 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
         ) from error
     except Exception as error:  # Pillow's parsers raise almost anything when a file is damaged
         raise _damaged(kind) from error
-    if kind == "PNG" and _IEND not in data:
-        raise _damaged(kind)
-    return picture
 
 
 def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
@@ -152,7 +191,9 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
         file.draft("L" if transform is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
     orientation = _orientation(file.info.get("exif"))
-    picture = Picture(to_srgb(file, transform) if transform else file, orientation)
+    if transform:  # a copy of frames: the next one is painted on this one
+        shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else file, transform)
+    picture = Picture(shown if transform else file, orientation)
     picture.luma(0, 1)  # whether a mode or a palette can be shown is told by any row
     return picture
 

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash
 from disrupt.core.media import Fingerprint, LowQuality, Profile
 from disrupt.core.transforms import IDENTITY, Transform
-from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode
+from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode, decode_frames
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
-from disrupt.hashing.pdq import Hashed, hash_luma, hash_rgb
+from disrupt.hashing.pdq import Hashed, hash_luma, hash_reduced, hash_rgb
+from disrupt.hashing.pixels import Picture
 
 MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
 """Most bits that chance may decide: in a copy half of them differ, which must stay a match."""
+
+MAX_FRAMES = 16
+"""Most frames of an animation that one lookup names."""
+
+_DISTINCT_BITS = 16
+"""Frames nearer than this to one before are not looked up: what is near to one is near to both."""
 
 _TOO_REGULAR = (
     "The picture is too regular, as stripes or plain areas are: its hash would match neither all of"
@@ -62,14 +69,31 @@ def fingerprint_image(
 def hash_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> ImageQuery | LowQuality:
     """Hashes of a picture file for a lookup, in the canonical profile.
 
-    JPEG files are decoded at a smaller scale, see ``decode``: within 8 bits of the registered hash.
-    Thread-safe. Errors as of ``decode``.
+    JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
+    not rounded: within 8 bits of the registered hash. One hash for each distinct frame of an
+    animation, see ``decode_frames``, at most MAX_FRAMES; those of low quality are left out as long
+    as there are others. Thread-safe. Errors as of ``decode``.
     """
-    canonical = _single(hash_luma(canonical_luma(decode(data, limits, scaled=True))))
-    if isinstance(canonical, LowQuality):
-        return canonical
-    one, quality = canonical
-    return ImageQuery(quality, ((one, IDENTITY),))
+    found: list[tuple[PdqHash, int]] = []
+    featureless: LowQuality | None = None
+    for picture in decode_frames(data, limits, scaled=True):
+        canonical = _single(_reduced(picture))
+        if isinstance(canonical, LowQuality):
+            featureless = featureless or canonical
+        elif all(canonical[0].distance_bits(one) >= _DISTINCT_BITS for one, _ in found):
+            found.append(canonical)
+            if len(found) == MAX_FRAMES:
+                break
+    if featureless and not found:
+        return featureless
+    return ImageQuery(found[0][1], tuple((one, IDENTITY) for one, _ in found))
+
+
+def _reduced(picture: Picture) -> Hashed:
+    width_px, height_px = picture.width_px, picture.height_px
+    if max(width_px, height_px) <= SIDE_PX:
+        return hash_luma(canonical_luma(picture))
+    return hash_reduced(picture.luma, width_px, height_px, picture.orientation)
 
 
 def _single(hashed: Hashed) -> tuple[PdqHash, int] | LowQuality:

@@ -11,7 +11,7 @@ from PIL import Image
 from disrupt.core.hashes import PdqHash
 from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import DisruptError
-from disrupt.hashing.images import fingerprint_image
+from disrupt.hashing.images import fingerprint_image, hash_image
 
 _WIDTH_PX, _HEIGHT_PX = 576, 320
 
@@ -24,12 +24,15 @@ _ANSWERS = {
     ),
 }
 
+_LOOKUP_TOLERANCE_BITS = 10
+"""Likewise for what a lookup makes of them."""
+
 _TOLERANCE_BITS = {"PNG": 0, "JPEG": 10, "WEBP": 10}
 """Lossless files must give the answers bit for bit, lossy ones as near as any decoder must."""
 
 
 def check_known_answers() -> None:
-    """Hash a generated picture through every decoder in both profiles.
+    """Hash a generated picture through three decoders in both profiles, and for a lookup.
 
     DisruptError if an answer is wrong. Thread-safe; takes some tens of ms.
     """
@@ -54,6 +57,15 @@ def check_known_answers() -> None:
                     f"This build hashes a known {format_} picture wrongly ({profile.name}), so"
                     " nothing hashed here would match. Install the locked dependencies."
                 )
+        query = hash_image(file.getvalue())
+        if isinstance(query, LowQuality) or any(
+            one.distance_bits(_ANSWERS[Profile.PDQ_512]) > _LOOKUP_TOLERANCE_BITS
+            for one, _ in query.hashes
+        ):
+            raise DisruptError(
+                f"This build hashes a known {format_} picture wrongly for a lookup, so nothing"
+                " looked up here would match. Install the locked dependencies."
+            )
 
 
 def _picture() -> NDArray[np.uint8]:

@@ -81,7 +81,9 @@ def test_a_lookup_finds_the_registered_hash_of_the_same_file(name: str) -> None:
     data = encode(PHOTOS[name], "WEBP", quality=80)
     query = hash_image(data)
     assert not isinstance(query, LowQuality)
-    assert query.hashes == ((registered(data)[Profile.PDQ_512], IDENTITY),)
+    ((one, transform),) = query.hashes
+    assert one.distance_bits(registered(data)[Profile.PDQ_512]) <= 2
+    assert transform == IDENTITY
 
 
 def test_a_turned_file_with_orientation_has_the_hashes_of_the_upright_one() -> None:

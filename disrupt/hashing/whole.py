@@ -1,0 +1,94 @@
+"""Whether files end where they should: what Pillow takes for whole although a part is missing."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from PIL import Image
+
+_IEND = b"IEND\xae\x42\x60\x82"
+
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+"""First column and row, then steps, of the passes of an interlaced file but the last one."""
+
+_INFLATED_BYTES = 1 << 16
+
+
+def gif_is_whole(data: bytes) -> bool:
+    """Whether blocks follow each other up to the trailer (GIF89a, appendix B).
+
+    Pillow takes a file that ends within or after its first frame for one of a single frame.
+    """
+    at = 13 + _table_bytes(data[10:11])
+    while True:
+        match data[at : at + 1]:
+            case b"\x3b":
+                return True
+            case b"\x21":
+                at += 2
+            case b"\x2c":
+                at += 11 + _table_bytes(data[at + 9 : at + 10])
+            case _:
+                return False
+        while size := int.from_bytes(data[at : at + 1]):
+            at += size + 1
+        at += 1
+
+
+def png_is_whole(data: bytes, image: Image.Image) -> bool:
+    """Whether the compressed pixels are as many as the header says, and the last chunk is there.
+
+    Pillow leaves pixels black where the compressed stream ends early, so that only a picture with a
+    black line at its end is inflated a second time, a piece at a time.
+    """
+    if _IEND not in data:
+        return False
+    end = image.crop((0, max(image.height - 2, 0), image.width, image.height))
+    if all(any(_line(end, y)) for y in range(end.height)):
+        return True
+    chunks = dict(_chunks(data))
+    missing = _raw_bytes(chunks[b"IHDR"])
+    inflate = zlib.decompressobj()
+    try:
+        for kind, piece in _chunks(data):
+            rest = piece if kind == b"IDAT" else b""
+            while rest and missing > 0:
+                missing -= len(inflate.decompress(rest, _INFLATED_BYTES))
+                rest = inflate.unconsumed_tail
+        return missing - len(inflate.flush()) <= 0
+    except zlib.error:
+        return False
+
+
+def _line(image: Image.Image, y: int) -> bytes:
+    return image.crop((0, y, image.width, y + 1)).tobytes()
+
+
+def _table_bytes(flags: bytes) -> int:
+    """Size of the colour table that a byte of flags announces."""
+    packed = int.from_bytes(flags)
+    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each chunk (PNG, section 5.3)."""
+    at = 8
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4])
+        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        at += size + 12
+
+
+def _raw_bytes(header: bytes) -> int:
+    """Bytes of all filtered lines, from the content of IHDR (PNG, sections 7.2 and 8.2)."""
+    width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
+    depth, colour, interlaced = header[8], header[9], header[12]
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    passes = [(0, 0, 1, 1)] if not interlaced else [*_ADAM7, (0, 1, 1, 2)]
+    total = 0
+    for left, top, across, down in passes:
+        columns, lines = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and lines > 0:
+            total += lines * (1 + -(-columns * bits // 8))
+    return total
