@@ -39,8 +39,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
     """Erase every byte of what was withdrawn, now; with the server running or not.
 
-    A server does it by itself within 24 hours of a withdrawal, unless configured otherwise.
-    Backups are yours to delete.
+    A server does it by itself within 24 hours of a withdrawal. Backups are yours to
+    delete.
 
     \b
     Exit codes: 0 erased, 1 not erased, 2 wrong usage.
