@@ -221,6 +221,11 @@ def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(
     assert rejected[str(flat)]["quality"] < 50
     assert all(one["message"] for one in rejected.values())
 
+    said = disrupt("submit", bad, tmp_path / "missing.png").out
+    assert "n'est pas une image" in said
+    assert "Ce fichier est introuvable" in said
+    assert "ont été envoyées" not in said, "nothing was sent"
+
     nothing = disrupt("submit", "--json", bad)
     assert nothing.code == 3
     assert (nothing.json["case"], nothing.json["pin"], nothing.json["items"]) == (None, None, [])
@@ -380,6 +385,7 @@ def test_a_mistyped_command_of_a_victim_is_explained_in_french_first(
 ) -> None:
     done = disrupt(*arguments, pin="12345678")
     assert done.code == 2
+    assert done.err.startswith("Erreur · Error: ")
     _, _, said = done.err.partition("Error: ")
     assert said.startswith(
         ("Commande incomplète", "Ce n'est pas un numéro", "Une image se désigne")
@@ -480,6 +486,13 @@ def test_help_has_an_example(disrupt: Shell, command: str) -> None:
     done = disrupt(command, "--help")
     assert done.code == 0
     assert f"disrupt {command} " in done.out.partition("xample")[2]
+
+
+@pytest.mark.parametrize("command", ["disrupt", "disrupt-index"])
+def test_the_list_of_commands_is_whole_in_80_columns(command: str) -> None:
+    done = subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True)
+    assert "..." not in done.stdout.partition("Commands:")[2]
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("command", ["submit", "status", "withdraw"])

@@ -33,6 +33,12 @@ def test_both_languages_say_it_with_the_same_facts(phrase: Phrase) -> None:
     assert (phrase.fr[-1] in ".?") == (phrase.en[-1] in ".?")
 
 
+def test_no_french_line_can_begin_with_punctuation_nor_a_number_leave_its_unit() -> None:
+    phrase = Phrase("Attendez 7 s : c'est « sûr » ?", "Wait 7 s: is it safe?").typeset()
+    assert phrase.fr.replace("\N{NO-BREAK SPACE}", "_") == "Attendez 7_s_: c'est «_sûr_»_?"
+    assert phrase.en == "Wait 7 s: is it safe?"
+
+
 def test_every_status_has_words() -> None:
     assert set(texts.STATUSES) == set(CaseStatus)
 
