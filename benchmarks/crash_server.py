@@ -81,10 +81,16 @@ def crash(
 ) -> Tally:
     """Kills a server on a new data directory so many times, each time with a write in flight."""
     began_s = time.monotonic()
-    wrapper = (*WITH_BYTECODE, *wrapper)
+    config = data_dir.with_name("config.toml")
+    config.write_text("hashing_workers = 1\n")  # nothing is hashed here, and it starts sooner
+
+    def start() -> Deployment:
+        wrapped = (*WITH_BYTECODE, *wrapper)
+        return Deployment.start(data_dir, "--config", str(config), workers=1, wrapper=wrapped)
+
     chance, tally = random.Random(seed), Tally()
     sent, known = list[Write](), list[Write]()
-    server = Deployment.start(data_dir, wrapper=wrapper)
+    server = start()
     try:
         register, match = (server.make_key(right, right) for right in ("register", "match"))
         while tally.kills < kills:
@@ -94,7 +100,7 @@ def crash(
             )
             sent, known = sent + new, known + new
             if server.process.poll() is not None:
-                server = Deployment.start(data_dir, wrapper=wrapper)
+                server = start()
             known = _check(server, register, match, tally, known)
             if tally.kills % _REBUILT_EVERY == 0:
                 with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
