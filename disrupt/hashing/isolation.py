@@ -8,10 +8,12 @@ fails one call. Pictures go there through memory that both sides map, and never 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import structlog
 
@@ -31,10 +33,16 @@ from disrupt.hashing.isolation_messages import (
     Failed,
     OutOfMemory,
     Refused,
-    Request,
     Task,
 )
-from disrupt.hashing.isolation_process import Cause, IsolationLimits, Process, ProcessDiedError
+from disrupt.hashing.isolation_process import (
+    SLOTS,
+    Cause,
+    IsolationLimits,
+    NotBegunError,
+    Process,
+    ProcessDiedError,
+)
 
 _FIELD = "image"
 _RESTART_PAUSE_S = 1.0
@@ -43,12 +51,20 @@ _RETRY_AFTER_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
+class _Slot(NamedTuple):
+    """Room for a picture at a process; the first ones of all processes are taken first."""
+
+    rank: int
+    order: int
+    process: Process
+
+
 class IsolatedHashing:
     """Hashes pictures in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
 
     An asynchronous context, entered once all processes are ready. For one event loop, on the main
-    thread. A call that is cancelled while it waits leaves the queue; one whose picture is being
-    worked on keeps its place until that has ended, since that is what it occupies.
+    thread. A call that is cancelled while it waits leaves the queue; one whose picture a process
+    has in hand keeps its place until that has ended, since that is what it occupies.
 
     Errors of its calls, each with ``cause`` in its metadata where a process was the end of it:
     InvalidMediaError for what is no picture within the limits, and for one that crashes its
@@ -71,7 +87,8 @@ class IsolatedHashing:
         self._isolation = isolation
         self._workers = workers
         self._places = workers + queued
-        self._idle: asyncio.LifoQueue[Process] = asyncio.LifoQueue()
+        self._free: asyncio.PriorityQueue[_Slot] = asyncio.PriorityQueue()
+        self._order = itertools.count()
         self._processes: set[Process] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -126,28 +143,37 @@ class IsolatedHashing:
                 "The server is busy. Try again in a moment.", retry_after_s=_RETRY_AFTER_S
             )
         self._places -= 1
+        work: asyncio.Task[Answer] | None = None
         try:
-            process = await self._idle.get()
-            while process.status is not None:  # it died while it had nothing to do
-                self._lost(process, ProcessDiedError(Cause.IDLE, process.status))
-                process = await self._idle.get()
-        except BaseException:
-            self._places += 1
-            raise
-        work = self._spawn(self._work(process, Request(task, len(data), self.limits), data))
-        return await asyncio.shield(work)
-
-    async def _work(self, process: Process, request: Request, data: bytes) -> Answer:
-        """One picture in one process, to its end, whoever still waits for it."""
-        try:
-            answer = await process.ask(request, data)
-        except ProcessDiedError as death:
-            self._lost(process, death)
-            raise self._told(death) from None
-        else:
-            self._idle.put_nowait(process)
+            while True:
+                slot = await self._slot()
+                work = self._spawn(self._work(slot, task, data))
+                with contextlib.suppress(NotBegunError):
+                    return await asyncio.shield(work)
         finally:
-            self._places += 1
+            if work is None or work.done():
+                self._places += 1
+            else:  # nobody waits for it any more, and still it occupies a process
+                work.add_done_callback(self._give_place_back)
+
+    async def _slot(self) -> _Slot:
+        while True:
+            slot = await self._free.get()
+            if slot.process.status is None:
+                return slot
+            self._lost(slot.process, ProcessDiedError(Cause.IDLE, slot.process.status))
+
+    async def _work(self, slot: _Slot, task: Task, data: bytes) -> Answer:
+        """One picture in one process, to its end."""
+        try:
+            answer = await slot.process.ask(task, data)
+        except ProcessDiedError as death:
+            self._lost(slot.process, death)
+            raise self._told(death) from None
+        except NotBegunError:
+            self._lost(slot.process, ProcessDiedError(Cause.IDLE, await slot.process.wait()))
+            raise
+        self._free.put_nowait(slot)
         match answer:
             case Refused(reason):
                 raise _refused(reason)
@@ -186,7 +212,13 @@ class IsolatedHashing:
                     cause=death.cause,
                 )
 
+    def _give_place_back(self, _work: asyncio.Task[Answer]) -> None:
+        self._places += 1
+
     def _lost(self, process: Process, death: ProcessDiedError) -> None:
+        """Count and replace a process, once: its slots are found to be gone one by one."""
+        if process not in self._processes:
+            return
         process.kill()
         self._processes.discard(process)
         self._spawn(self._replace())
@@ -199,11 +231,12 @@ class IsolatedHashing:
         )
 
     async def _start(self) -> None:
-        process, ready = await Process.start(self._isolation, self.limits.max_bytes)
+        process, ready = await Process.start(self._isolation, self.limits)
         self._processes.add(process)
         if ready.missing:
             _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
-        self._idle.put_nowait(process)
+        for rank in range(SLOTS):
+            self._free.put_nowait(_Slot(rank, next(self._order), process))
 
     async def _replace(self) -> None:
         while True:

@@ -22,7 +22,7 @@ from disrupt.hashing.sandbox import LAYERS
 
 ANSWER_BYTES_MAX = 64 * 1024
 
-_REQUEST = struct.Struct("<BIII")
+_REQUEST = struct.Struct("<BIIII")
 _QUERY_ROW = struct.Struct("<32sB4HiH")
 _QUALITIES = range(101)
 _TEXT_CHARACTERS_MAX = 500
@@ -47,9 +47,10 @@ class _Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A job; the picture, of ``size_bytes``, is in the shared memory."""
+    """A job; the picture is in the shared memory, from the byte ``start`` on."""
 
     task: Task
+    start: int
     size_bytes: int
     limits: ImageLimits
 
@@ -88,13 +89,15 @@ Answer: TypeAlias = (
 def pack_request(request: Request) -> bytes:
     """Message of a request."""
     limits = request.limits
-    return _REQUEST.pack(request.task, request.size_bytes, limits.max_pixels, limits.max_bytes)
+    return _REQUEST.pack(
+        request.task, request.start, request.size_bytes, limits.max_pixels, limits.max_bytes
+    )
 
 
 def unpack_request(message: bytes) -> Request:
     """Inverse of ``pack_request``."""
-    task, size_bytes, max_pixels, max_bytes = _REQUEST.unpack(message)
-    return Request(Task(task), size_bytes, ImageLimits(max_pixels, max_bytes))
+    task, start, size_bytes, max_pixels, max_bytes = _REQUEST.unpack(message)
+    return Request(Task(task), start, size_bytes, ImageLimits(max_pixels, max_bytes))
 
 
 def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind

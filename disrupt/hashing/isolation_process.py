@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import math
 import mmap
@@ -17,11 +18,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self, cast
 
+from disrupt.hashing.decode import ImageLimits
 from disrupt.hashing.isolation_messages import (
     ANSWER_BYTES_MAX,
     Answer,
     Ready,
     Request,
+    Task,
     pack_request,
     unpack_answer,
 )
@@ -52,6 +55,10 @@ class IsolationLimits:
     timeout_s: float = 30.0
 
 
+SLOTS = 2
+"""Pictures that a process has at once: the next one is there when it has hashed the first."""
+
+
 class Cause(StrEnum):
     """Why a process is no more."""
 
@@ -71,17 +78,26 @@ class ProcessDiedError(Exception):
         self.ended_by = signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
 
-class Process:
-    """One process; asked one thing at a time, on one event loop. After a death it is used up."""
+class NotBegunError(Exception):
+    """The process is no more, and has not begun with this picture."""
 
-    def __init__(self, limits: IsolationLimits, max_picture_bytes: int) -> None:
+
+class Process:
+    """One process, asked up to SLOTS things at once on one event loop. A death uses it up."""
+
+    def __init__(self, limits: IsolationLimits, images: ImageLimits) -> None:
         """Spawn it, from the main thread: it dies with the thread that started it."""
+        self.in_hand = 0
         self._limits = limits
+        self._images = images
+        self._starts = [slot * images.max_bytes for slot in range(SLOTS)]
+        self._turn = asyncio.Lock()
+        size_bytes = SLOTS * images.max_bytes
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(0)
-        picture = _shared_memory(max_picture_bytes)
+        picture = _shared_memory(size_bytes)
         try:
-            self._picture = mmap.mmap(picture, max_picture_bytes)
+            self._pictures = mmap.mmap(picture, size_bytes)
             arguments = (theirs.fileno(), picture, os.getpid(), limits.memory_bytes)
             self._process = subprocess.Popen(  # noqa: S603 this package, and numbers
                 [sys.executable, "-m", "disrupt.hashing.isolation_worker", *map(str, arguments)],
@@ -95,9 +111,9 @@ class Process:
             os.close(picture)
 
     @classmethod
-    async def start(cls, limits: IsolationLimits, max_picture_bytes: int) -> tuple[Self, Ready]:
+    async def start(cls, limits: IsolationLimits, images: ImageLimits) -> tuple[Self, Ready]:
         """A process that can be asked; ProcessDiedError where it does not get so far."""
-        process = cls(limits, max_picture_bytes)
+        process = cls(limits, images)
         try:
             answer = await process._answer(_START_TIMEOUT_S)
         except BaseException:
@@ -116,18 +132,31 @@ class Process:
         """Exit status as of subprocess; None while it can be asked."""
         return self._process.poll()
 
-    async def ask(self, request: Request, picture: bytes) -> Answer:
-        """Have a picture hashed; ProcessDiedError where that ends the process."""
-        self._picture[: len(picture)] = picture
+    async def ask(self, task: Task, picture: bytes) -> Answer:
+        """Have a picture hashed, after those that it was asked before.
+
+        ProcessDiedError where that ends the process, NotBegunError where it had ended before.
+        """
+        start = self._starts.pop()
+        self.in_hand += 1
+        here = slice(start, start + len(picture))
+        self._pictures[here] = picture
         try:
             self._allow_cpu_time()
-            self._socket.send(pack_request(request))
-            return await self._answer(self._limits.timeout_s)
-        except OSError:  # it died just before it was asked
-            raise await self._died(Cause.KILLED) from None
+            try:
+                self._socket.send(pack_request(Request(task, start, len(picture), self._images)))
+            except OSError:
+                raise NotBegunError from None
+            async with self._turn:
+                if self.status is not None:
+                    raise NotBegunError
+                self._allow_cpu_time()
+                return await self._answer(self._limits.timeout_s)
         finally:
-            # gone for both; giving the pages back would cost a tenth of a lookup
-            self._picture[: len(picture)] = bytes(len(picture))
+            # gone for both sides; giving the pages back would cost a tenth of a lookup
+            self._pictures[here] = bytes(len(picture))
+            self.in_hand -= 1
+            self._starts.append(start)
 
     def kill(self) -> None:
         """End it at once, whatever it is at."""
@@ -149,9 +178,11 @@ class Process:
                 message = await loop.sock_recv(self._socket, ANSWER_BYTES_MAX)
         except TimeoutError:
             raise await self._died(Cause.TIMEOUT) from None
+        except ConnectionResetError:  # it left a request unread; otherwise its end is no bytes
+            message = b""
         try:
             return unpack_answer(message)
-        except ValueError:  # the end of the stream among others
+        except ValueError:
             raise await self._died(Cause.CRASH) from None
 
     async def _died(self, cause: Cause) -> ProcessDiedError:
@@ -166,10 +197,11 @@ class Process:
         return ProcessDiedError(cause, status)
 
     def _allow_cpu_time(self) -> None:
-        """Limit it anew, from here: what it has used so far, and a picture's worth."""
-        used_s = time.clock_gettime(_cpu_clock(self.pid))
-        soft_s = math.ceil(used_s) + self._limits.cpu_s
-        resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft_s, resource.RLIM_INFINITY))
+        """Limit it anew, from here: what it has used so far, and a picture's worth for each."""
+        with contextlib.suppress(OSError):  # that it is gone is noticed elsewhere
+            used_s = time.clock_gettime(_cpu_clock(self.pid))
+            soft_s = math.ceil(used_s) + self.in_hand * self._limits.cpu_s
+            resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft_s, resource.RLIM_INFINITY))
 
 
 def _shared_memory(size_bytes: int) -> int:

@@ -52,7 +52,7 @@ _TASKS = {Task.LOOKUP: hash_image, Task.REGISTRATION: fingerprint_image}
 def main() -> None:
     """See the module."""
     socket_fd, picture_fd, parent, memory_bytes = map(int, sys.argv[1:])
-    picture = mmap.mmap(picture_fd, 0, prot=mmap.PROT_READ)
+    pictures = mmap.mmap(picture_fd, 0, prot=mmap.PROT_READ)
     os.close(picture_fd)
     _warm_up()
     late = _LateImports()
@@ -62,7 +62,7 @@ def main() -> None:
         channel.send(pack_answer(Ready(missing)))
         while message := channel.recv(_REQUEST_BYTES_MAX):
             request = unpack_request(message)
-            answer = _answer(request, picture[: request.size_bytes])
+            answer = _answer(request, pictures[request.start : request.start + request.size_bytes])
             channel.send(pack_answer(late.take() or answer))
 
 

@@ -45,6 +45,7 @@ Run = Callable[[Awaitable[_T]], _T]
 
 SEEDS = seeds()
 GOOD = SEEDS["PNG"][0]
+ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 LONG = repeated_scans(4000, 20_000)
 """Takes minutes to decode."""
 
@@ -132,7 +133,12 @@ def test_a_file_over_the_limit_is_refused_without_a_process(run: Run[Any]) -> No
 def test_locked_down_a_process_can_compute_and_nothing_else() -> None:
     script = Path(__file__).with_name("lock_down_and_try.py")
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, script],
+        env=ONE_THREAD,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     missing, *lines = done.stdout.splitlines()
     outcomes = dict(line.split(": ") for line in lines)
@@ -151,7 +157,12 @@ def test_a_process_with_threads_is_not_locked_down() -> None:
         "lock_down(memory_bytes=2**30, parent=os.getppid())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code],
+        env=ONE_THREAD,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 1
     assert "has 2 threads" in done.stderr
@@ -180,6 +191,7 @@ os.write(out, " ".join(missing).encode())
 def test_a_layer_that_the_kernel_lacks_is_told_and_the_others_hold() -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_LANDLOCK],
+        env=ONE_THREAD,
         capture_output=True,
         text=True,
         check=True,
@@ -220,7 +232,7 @@ def test_of_a_picture_nothing_is_left_in_the_memory_it_was_passed_in(
         run(asyncio.gather(*(hashing.hash_image(data) for _ in range(2)), return_exceptions=True))
     assert len(hashing._processes) == 2
     for process in hashing._processes:
-        assert not any(process._picture[: 2 * len(GOOD)])
+        assert not any(process._pictures[: 2 * len(GOOD)])
 
 
 def test_a_picture_that_needs_too_much_memory_fails_its_call_alone(
@@ -282,7 +294,7 @@ def test_a_process_that_dies_at_work_fails_one_call_and_is_replaced(
     async def work_and_die() -> DisruptError:
         call = asyncio.create_task(failure(hashing.hash_image(LONG)))
         await asyncio.sleep(0.1)
-        (busy,) = hashing.pids - {one.pid for one in list(hashing._idle._queue)}  # type: ignore[attr-defined]
+        (busy,) = (process.pid for process in hashing._processes if process.in_hand)
         os.kill(busy, number)
         return await call
 
@@ -321,10 +333,12 @@ def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_plac
     run: Run[Any],
 ) -> None:
     async def crowd() -> None:
-        async with IsolatedHashing(workers=1, queued=1) as isolated:
+        async with IsolatedHashing(workers=1, queued=2) as isolated:
             (pid,) = isolated.pids
             os.kill(pid, signal.SIGSTOP)
-            working, waiting = (asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(2))
+            working, next_one, waiting = (
+                asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(3)
+            )
             await asyncio.sleep(0)
             turned_away = await failure(isolated.hash_image(GOOD))
             assert isinstance(turned_away, OverloadedError)
@@ -334,15 +348,32 @@ def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_plac
             await asyncio.wait([waiting])
             successor = asyncio.create_task(isolated.hash_image(GOOD))
 
-            working.cancel()
-            await asyncio.wait([working])
-            # nobody waits for that picture any more, and still it occupies its process
+            for one in (working, next_one):
+                one.cancel()
+            await asyncio.wait([working, next_one])
+            # nobody waits for those pictures any more, and still they occupy the process
             assert isinstance(await failure(isolated.hash_image(GOOD)), OverloadedError)
             os.kill(pid, signal.SIGCONT)
             assert await successor == hash_image(GOOD)
-            await whole(isolated, 1)
+            await asyncio.gather(*(isolated.hash_image(GOOD) for _ in range(3)))
 
     run(crowd())
+
+
+def test_a_picture_behind_one_that_ends_its_process_is_hashed_by_another(run: Run[Any]) -> None:
+    async def follow() -> None:
+        async with IsolatedHashing(workers=1, queued=3) as isolated:
+            (pid,) = isolated.pids
+            os.kill(pid, signal.SIGSTOP)
+            first, *others = (asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(4))
+            await asyncio.sleep(0.1)
+            os.kill(pid, signal.SIGSEGV)
+            os.kill(pid, signal.SIGCONT)
+            assert (await failure(first)).metadata == {"cause": "CRASH"}
+            assert await asyncio.gather(*others) == [hash_image(GOOD)] * 3
+            assert isolated.deaths == {Cause.CRASH: 1}
+
+    run(follow())
 
 
 def test_processes_that_do_not_get_ready_are_a_clear_error(
