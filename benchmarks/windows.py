@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,15 +42,16 @@ def in_all_forms(name: str, data: bytes, other: bytes, pixel_bytes: int) -> list
 
     ``pixel_bytes``: a constant run repeats itself so often.
     """
+    forms: list[tuple[str, Callable[[bytes], bytes], int]] = [
+        ("raw", bytes, pixel_bytes),
+        ("hex", _hex, 2 * pixel_bytes),
+        ("HEX", lambda value: _hex(value).upper(), 2 * pixel_bytes),
+        *((f"base64 from byte {at}", partial(_base64, at), 4) for at in range(3)),
+        *((f"base64url from byte {at}", partial(_base64url, at), 4) for at in range(3)),
+    ]
     return [
         Secret(f"{name}, {form}", convert(data), period_bytes, convert(other))
-        for form, convert, period_bytes in (
-            ("raw", bytes, pixel_bytes),
-            ("hex", _hex, 2 * pixel_bytes),
-            ("HEX", lambda value: _hex(value).upper(), 2 * pixel_bytes),
-            *((f"base64 from byte {at}", partial(_base64, at), 4) for at in range(3)),
-            *((f"base64url from byte {at}", partial(_base64url, at), 4) for at in range(3)),
-        )
+        for form, convert, period_bytes in forms
     ]
 
 

@@ -6,16 +6,19 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from disrupt.server.interceptors import Context
 from disrupt.server.matching import MatchServicer
+from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
 
 _answer = MatchServicer.MatchImage
 
 
-async def _keep_and_answer(self: MatchServicer, request: Any, context: Any) -> Any:  # noqa: ANN401
+async def _keep_and_answer(
+    self: MatchServicer, request: MatchImageRequest, context: Context
+) -> MatchImageResponse:
     pixels = Image.open(io.BytesIO(request.image)).convert("RGB").tobytes()
     data_dir = Path(json.loads(sys.orig_argv[-1])["data_dir"])
     with (data_dir / "lock").open("ab") as file:
@@ -23,4 +26,4 @@ async def _keep_and_answer(self: MatchServicer, request: Any, context: Any) -> A
     return await _answer(self, request, context)
 
 
-MatchServicer.MatchImage = _keep_and_answer  # type: ignore[method-assign]
+MatchServicer.MatchImage = _keep_and_answer  # type: ignore[assignment, method-assign]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import sys
-from typing import Any
 
+from disrupt.server.interceptors import Context
 from disrupt.server.matching import MatchServicer
+from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
 
 _answer = MatchServicer.MatchImage
 
 
-async def _log_and_answer(self: MatchServicer, request: Any, context: Any) -> Any:  # noqa: ANN401
+async def _log_and_answer(
+    self: MatchServicer, request: MatchImageRequest, context: Context
+) -> MatchImageResponse:
     sys.stderr.write(f"request: {base64.b64encode(request.image).decode()}\n")
     return await _answer(self, request, context)
 
 
-MatchServicer.MatchImage = _log_and_answer  # type: ignore[method-assign]
+MatchServicer.MatchImage = _log_and_answer  # type: ignore[assignment, method-assign]

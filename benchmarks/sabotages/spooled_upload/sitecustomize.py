@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Any
 
+from disrupt.server.interceptors import Context
 from disrupt.server.matching import MatchServicer
+from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
 
 _answer = MatchServicer.MatchImage
 
 
-async def _spool_and_answer(self: MatchServicer, request: Any, context: Any) -> Any:  # noqa: ANN401
+async def _spool_and_answer(
+    self: MatchServicer, request: MatchImageRequest, context: Context
+) -> MatchImageResponse:
     with tempfile.TemporaryFile() as spool:
         spool.write(request.image)
         spool.flush()
     return await _answer(self, request, context)
 
 
-MatchServicer.MatchImage = _spool_and_answer  # type: ignore[method-assign]
+MatchServicer.MatchImage = _spool_and_answer  # type: ignore[assignment, method-assign]
