@@ -1,0 +1,82 @@
+"""Real photographs from packages, as files of the kinds and sizes that people send."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from skimage.data import data_dir
+from sklearn.datasets import load_sample_image
+
+_WALLPAPERS = (
+    (Path("/usr/share/backgrounds/budgie"), "*.jpg"),
+    (Path("/usr/share/wallpapers"), "*/contents/images/*x*.jpg"),
+)
+"""Debian's budgie-backgrounds and plasma-workspace-wallpapers: photographs of 3 to 15 MP."""
+
+_DRAWN = {"abstract-spiral", "valley-midnight", "waves-midnight", "Flow", "Kite", "Opal", "Volna"}
+
+_PACKAGED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+
+_GRAIN_LEVELS = 5
+"""Noise of a camera, which an enlarged photograph lacks: without it files would be too small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: longest side or area in pixels, format and options of Pillow."""
+
+    format: str
+    options: dict[str, Any]
+    side_px: int = 0
+    area_px: int = 0
+
+
+KINDS = {
+    "jpeg_720": Kind("JPEG", {"quality": 85}, side_px=720),
+    "jpeg_1920": Kind("JPEG", {"quality": 88}, side_px=1920),
+    "jpeg_12mp": Kind("JPEG", {"quality": 92}, area_px=12_000_000),
+    "jpeg_24mp": Kind("JPEG", {"quality": 92}, area_px=24_000_000),
+    "png_1920": Kind("PNG", {"compress_level": 1}, side_px=1920),
+    "webp_1920": Kind("WEBP", {"quality": 85, "method": 2}, side_px=1920),
+    "heic_1920": Kind("HEIF", {"quality": 80}, side_px=1920),
+    "avif_1920": Kind("AVIF", {"quality": 75, "speed": 10}, side_px=1920),
+}
+
+
+def photographs() -> Iterator[tuple[str, Callable[[], Image.Image]]]:
+    """Name of each photograph on this machine, and how to load it; the largest ones first."""
+    for folder, pattern in _WALLPAPERS:
+        for path in sorted(folder.glob(pattern)):
+            name = path.stem if "contents" not in path.parts else path.parts[-4]
+            if not path.is_symlink() and name not in _DRAWN:
+                yield name, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+    for name in _PACKAGED:
+        path = Path(data_dir) / name
+        yield path.stem, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+    for name in ("china.jpg", "flower.jpg"):
+        yield name[:-4], lambda name=name: Image.fromarray(load_sample_image(name))  # type: ignore[misc]
+
+
+def encode(photograph: Image.Image, kind: Kind) -> bytes:
+    """The photograph at the size of a kind, with the same grain every time if that enlarges it."""
+    longest = max(photograph.size)
+    scale = (
+        kind.side_px / longest
+        if kind.side_px
+        else (kind.area_px / (photograph.width * photograph.height)) ** 0.5
+    )
+    size = round(photograph.width * scale), round(photograph.height * scale)
+    image = photograph.resize(size, Image.Resampling.LANCZOS)
+    if scale > 1:
+        shape = (image.height, image.width, 3)
+        grain = np.random.default_rng(1).normal(0, _GRAIN_LEVELS, shape).astype(np.float32)
+        image = Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8))
+    file = io.BytesIO()
+    image.save(file, kind.format, **kind.options)
+    return file.getvalue()
