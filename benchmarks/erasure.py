@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import io
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.deployment import Deployment, run
+from benchmarks.processes import client_of_each_worker
 from benchmarks.traces import traces
 from disrupt.client import MatchClient
 from disrupt.core.hashes import PdqHash
@@ -38,7 +38,6 @@ _UNATTENDED_SLACK_S = 30.0
 """A look of the server takes a process, and some seconds on a busy machine."""
 
 _GIVE_UP_S = 60.0
-_CONNECTIONS_MAX = 64
 _POLL_S = 0.02
 _H = 3600.0
 
@@ -110,18 +109,9 @@ class Site:
 
     @contextlib.contextmanager
     def every_worker(self) -> Iterator[list[MatchClient]]:
-        """Clients of one connection each, at least one to each of the workers."""
-        with contextlib.ExitStack() as stack:
-            clients: list[MatchClient] = []
-            workers = _workers(self.server.process.pid)
-            while not (workers and all(_connections(one) for one in workers)):
-                if len(clients) == _CONNECTIONS_MAX:
-                    raise RuntimeError(f"{len(clients)} connections did not reach every worker")
-                client = MatchClient(self.server.address, key=self.match_key, connections=1)
-                clients.append(stack.enter_context(client))
-                client.index_status()
-                workers = _workers(self.server.process.pid)
-            yield clients
+        """Clients of one connection each, one to each of the workers."""
+        with client_of_each_worker(self.server, self.match_key) as clients:
+            yield list(clients.values())
 
     def matched_until(self, case: Case, clients: list[MatchClient], *, matches: bool) -> float:
         """Seconds until every client says so, or until it gives up."""
@@ -140,30 +130,6 @@ def _picture(seed: int) -> bytes:
     file = io.BytesIO()
     coarse.resize((480, 360), Image.Resampling.BICUBIC).save(file, "PNG")
     return file.getvalue()
-
-
-def _workers(supervisor: int) -> list[int]:
-    """Process ids of the workers of a supervisor."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            parent = re.search(r"\nPPid:\s+(\d+)", (process / "status").read_text())
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if parent and int(parent[1]) == supervisor and b"worker" in words:
-                found.append(int(process.name))
-    return found
-
-
-def _connections(process: int) -> int:
-    """How many established TCP connections a process has."""
-    place = Path("/proc") / str(process)
-    lines = [line for name in ("tcp", "tcp6") for line in (place / "net" / name).open()]
-    established = {fields[9] for fields in map(str.split, lines) if fields[3] == "01"}
-    links = set()
-    for descriptor in (place / "fd").iterdir():
-        with contextlib.suppress(OSError):
-            links.add(str(descriptor.readlink()))
-    return sum(f"socket:[{inode}]" in links for inode in established)
 
 
 def _spread(site: Site) -> Case:
