@@ -21,7 +21,11 @@ class Dihedral(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """Steps in the order of the fields; all zero is the media item itself."""
+    """Steps in the order of the fields; all zero is the media item itself.
+
+    ``scale_side_px``: longer side after scaling; 0 means not scaled. 512 also stands for the square
+    that the canonical profile reduces larger pictures to.
+    """
 
     dihedral: Dihedral = Dihedral.IDENTITY
     crop_left_permille: int = 0
@@ -45,14 +49,20 @@ class Transform:
         if self.rotation_millidegrees:
             parts.append(f"turned {self.rotation_millidegrees / 1000:g}°")
         if self.scale_side_px:
-            parts.append(f"shrunk to {self.scale_side_px} px")
+            parts.append(f"scaled to {self.scale_side_px} px")
         return " ".join(parts) or "identity"
 
 
 IDENTITY = Transform()
 
-PLANS: dict[int, tuple[Transform, ...]] = {0: (IDENTITY,)}
-"""Published variant plans by number. Immutable: no stored hash can be computed again."""
+ENLARGED = Transform(scale_side_px=512)
+"""A picture of at most 512 px a side as large as those that were reduced, to be found by them."""
+
+PLANS: dict[int, tuple[Transform, ...]] = {0: (IDENTITY, ENLARGED)}
+"""Published variant plans by number. Immutable: no stored hash can be computed again.
+
+Plan 0 is the picture itself, and for small pictures ENLARGED.
+"""
 
 
 def transform_of(plan: int, ordinal: int) -> Transform | None:

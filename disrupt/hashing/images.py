@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash
 from disrupt.core.media import Fingerprint, LowQuality, Profile
-from disrupt.core.transforms import IDENTITY, Transform
+from disrupt.core.transforms import ENLARGED, IDENTITY, PLANS, Transform
 from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode, decode_frames
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.pdq import Hashed, hash_luma, hash_reduced, hash_rgb
@@ -48,8 +48,10 @@ def fingerprint_image(
 ) -> ImageFingerprints | LowQuality:
     """Fingerprints of a picture file for registration, variant plan 0.
 
-    PDQ_512 and PDQ_FULL; a full-size hash that is of low quality is left out. Thread-safe.
-    Errors as of ``decode``.
+    PDQ_512 and PDQ_FULL, and of a picture of at most 512 px a side also PDQ_512 of it enlarged: PDQ
+    samples points whose places depend on the size, so that copies of other sizes are 7 to 20 bits
+    away without. Full-size and enlarged hashes of low quality are left out. Thread-safe. Errors as
+    of ``decode``.
     """
     picture = decode(data, limits)
     canonical = _single(hash_luma(canonical_luma(picture)))
@@ -63,6 +65,11 @@ def fingerprint_image(
     reduced = max(picture.width_px, picture.height_px) > SIDE_PX
     if not isinstance(full, LowQuality) and (reduced or full[0] != one):
         fingerprints.append(Fingerprint(*full, Profile.PDQ_FULL))
+    if not reduced:
+        enlarged = _single(_reduced(picture))
+        if not isinstance(enlarged, LowQuality) and enlarged[0] != one:
+            ordinal = PLANS[0].index(ENLARGED)
+            fingerprints.append(Fingerprint(*enlarged, Profile.PDQ_512, ordinal=ordinal))
     return ImageFingerprints(quality, tuple(fingerprints))
 
 
@@ -70,30 +77,36 @@ def hash_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> ImageQuery 
     """Hashes of a picture file for a lookup, in the canonical profile.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
-    not rounded: within 8 bits of the registered hash. One hash for each distinct frame of an
-    animation, see ``decode_frames``, at most MAX_FRAMES; those of low quality are left out as long
-    as there are others. Thread-safe. Errors as of ``decode``.
+    not rounded: within 8 bits of the registered hash. A picture of at most 512 px a side has two
+    hashes, of itself and ENLARGED. Each distinct frame of an animation has its own, see
+    ``decode_frames``, at most MAX_FRAMES; those of low quality are left out as long as there are
+    others. Thread-safe. Errors as of ``decode``.
     """
-    found: list[tuple[PdqHash, int]] = []
+    quality = 0
+    frames: list[PdqHash] = []
+    hashes: list[tuple[PdqHash, Transform]] = []
     featureless: LowQuality | None = None
     for picture in decode_frames(data, limits, scaled=True):
-        canonical = _single(_reduced(picture))
+        small = max(picture.width_px, picture.height_px) <= SIDE_PX
+        canonical = _single(hash_luma(canonical_luma(picture)) if small else _reduced(picture))
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
-        elif all(canonical[0].distance_bits(one) >= _DISTINCT_BITS for one, _ in found):
-            found.append(canonical)
-            if len(found) == MAX_FRAMES:
+        elif all(canonical[0].distance_bits(frame) >= _DISTINCT_BITS for frame in frames):
+            quality = quality if frames else canonical[1]
+            frames.append(canonical[0])
+            hashes.append((canonical[0], IDENTITY))
+            enlarged = _single(_reduced(picture)) if small else canonical
+            if not isinstance(enlarged, LowQuality) and enlarged[0] != canonical[0]:
+                hashes.append((enlarged[0], ENLARGED))
+            if len(frames) == MAX_FRAMES:
                 break
-    if featureless and not found:
+    if featureless and not frames:
         return featureless
-    return ImageQuery(found[0][1], tuple((one, IDENTITY) for one, _ in found))
+    return ImageQuery(quality, tuple(hashes))
 
 
 def _reduced(picture: Picture) -> Hashed:
-    width_px, height_px = picture.width_px, picture.height_px
-    if max(width_px, height_px) <= SIDE_PX:
-        return hash_luma(canonical_luma(picture))
-    return hash_reduced(picture.luma, width_px, height_px, picture.orientation)
+    return hash_reduced(picture.luma, picture.width_px, picture.height_px, picture.orientation)
 
 
 def _single(hashed: Hashed) -> tuple[PdqHash, int] | LowQuality:

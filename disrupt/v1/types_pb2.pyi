@@ -197,7 +197,7 @@ class Transform(_message.Message):
     rotation_millidegrees: _builtins.int
     """Turn about the centre, clockwise, in thousandths of a degree, -180000 to 180000."""
     scale_side_px: _builtins.int
-    """Longer side after shrinking, in pixels. 0: not shrunk."""
+    """Longer side after scaling, in pixels. 0: not scaled. 512: enlarged to the 512×512 that larger pictures are reduced to."""
     def __init__(
         self,
         *,
@@ -227,7 +227,9 @@ class Variant(_message.Message):
     ORDINAL_FIELD_NUMBER: _builtins.int
     TRANSFORM_FIELD_NUMBER: _builtins.int
     plan: _builtins.int
-    """Number of the plan, 0-65535. Plan 0 holds the picture itself, and nothing else."""
+    """Number of the plan, 0-65535. Plan 0 holds the picture itself (ordinal 0) and, of a picture of at
+    most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1).
+    """
     ordinal: _builtins.int
     """Place within the plan, from 0 to 65535."""
     @_builtins.property

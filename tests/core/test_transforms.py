@@ -7,7 +7,7 @@ from disrupt.core.transforms import IDENTITY, PLANS, Dihedral, Transform, transf
 
 def test_published_plans_are_unchanged() -> None:
     assert set(PLANS) == {0}
-    assert PLANS[0] == (Transform(),)
+    assert PLANS[0] == (Transform(), Transform(scale_side_px=512))
 
 
 def test_numbers_of_dihedral_elements_are_unchanged() -> None:
@@ -41,7 +41,7 @@ def test_every_place_of_a_plan_is_found_and_no_other() -> None:
             "mirror crop 100,0,50,0",
         ),
         (Transform(rotation_millidegrees=-3500), "turned -3.5°"),
-        (Transform(scale_side_px=320), "shrunk to 320 px"),
+        (Transform(scale_side_px=320), "scaled to 320 px"),
     ],
 )
 def test_transform_is_readable(transform: Transform, text: str) -> None:

@@ -133,7 +133,7 @@ def canonical(data: bytes) -> int:
 def looked_up(data: bytes) -> int:
     outcome = hash_image(data)
     assert not isinstance(outcome, LowQuality)
-    ((one, _),) = outcome.hashes
+    (one, _), *_ = outcome.hashes
     return int.from_bytes(one.value)
 
 
