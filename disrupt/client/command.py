@@ -23,8 +23,9 @@ _RETRIES = RetryPolicy(attempts=4)
 
 _HELP = """Look pictures up: is this a registered one?
 
-Each FILE (JPEG, PNG, WebP …) is hashed on this machine, and only its hash is sent. With --hash, the
-arguments are PDQ hashes of 64 hex digits instead of files.
+Each FILE (JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP; HEIC with the extra "heic") is hashed on this
+machine, and only hashes are sent. With --hash, the arguments are PDQ hashes of 64 hex digits
+instead of files.
 
 The key comes from --key-file or from the environment variable DISRUPT_KEY. It is no argument,
 because everybody on the machine could read it in the process list.

@@ -112,10 +112,12 @@ REJECTIONS = {
         "cropped. If it is the original, report it to the platform or to 3018.",
     ),
     "INVALID_MEDIA": Phrase(
-        "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG ou WebP par exemple, 50 "
-        "mégapixels au plus). Enregistrez-la en JPEG, puis recommencez.",
-        "This file is not a picture that we can read (for example JPEG, PNG or WebP, at most 50 "
-        "megapixels). Save it as a JPEG, then try again.",
+        "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG, WebP, AVIF, GIF, TIFF ou "
+        "BMP, 50 mégapixels au plus). Une photo HEIC (iPhone) : exportez-la en JPEG à sa taille "
+        "d'origine, puis recommencez.",
+        "This file is not a picture that we can read (JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP, at "
+        "most 50 megapixels). A HEIC photo (iPhone): export it as a JPEG at its original size, "
+        "then try again.",
     ),
 }
 NO_FILE = Phrase(

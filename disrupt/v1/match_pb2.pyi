@@ -408,8 +408,8 @@ class MatchImageRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """The file as uploaded: JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP, and HEIC where the server has its decoder; what it
-    does not decode is refused with the formats that it does. At most 50 megapixels, and 32 MiB. It is
-    decoded in memory and forgotten.
+    does not decode is refused with the formats that it does. An animation is looked up by its distinct frames. At
+    most 50 megapixels, and 32 MiB. It is decoded in memory and forgotten.
     """
     @_builtins.property
     def options(self) -> Global___MatchOptions:

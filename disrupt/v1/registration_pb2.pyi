@@ -333,7 +333,9 @@ class RegisterImageRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """The file, as for MatchImage: at most 50 megapixels, and 32 MiB. Decoded in memory and forgotten."""
+    """The file, as for MatchImage: at most 50 megapixels, and 32 MiB; of an animation the first frame. Decoded in memory
+    and forgotten.
+    """
     @_builtins.property
     def context(self) -> Global___RegistrationContext:
         """Request id, case, age band."""

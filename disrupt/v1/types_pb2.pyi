@@ -197,7 +197,9 @@ class Transform(_message.Message):
     rotation_millidegrees: _builtins.int
     """Turn about the centre, clockwise, in thousandths of a degree, -180000 to 180000."""
     scale_side_px: _builtins.int
-    """Longer side after scaling, in pixels. 0: not scaled. 512: enlarged to the 512×512 that larger pictures are reduced to."""
+    """Longer side after scaling, in pixels. 0: not scaled. 512: enlarged to the 512×512 that larger pictures are
+    reduced to.
+    """
     def __init__(
         self,
         *,
