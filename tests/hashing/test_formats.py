@@ -3,8 +3,10 @@
 import io
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -59,6 +61,7 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
         "faded": faded(),
     }.items():
         yield f"PNG {mode}", 4, image, "PNG", {}
+    yield "PNG 1", 10, PHOTO.convert("1"), "PNG", {}
     yield "PNG P", 10, PALETTE, "PNG", {}
     yield "PNG P, one colour transparent", 10, PALETTE, "PNG", {"transparency": bytes([0])}
     yield "PNG animated", 4, PHOTO, "PNG", {"save_all": True, "append_images": [OPAQUE]}
@@ -117,9 +120,51 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def ycck() -> bytes:
+    """As Photoshop writes: Y, Cb and Cr of what is not cyan, magenta and yellow, and not-K.
+
+    Pillow writes four planes as they are, inverted and marked as CMYK; the mark is changed.
+    """
+    cyan, magenta, yellow, key = PHOTO.convert("CMYK").split()
+    planes = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr").split()
+    inverted = [plane.point(lambda level: 255 - level) for plane in planes]
+    data = encode(Image.merge("CMYK", (*inverted, key)), "JPEG", quality=95, subsampling=0)
+    return data.replace(ADOBE + b"\0", ADOBE + b"\2")
+
+
+def marked(data: bytes) -> bytes:
+    """With the mark of Adobe's for YCbCr, and without that of JFIF."""
+    assert data[2:4] == b"\xff\xe0"
+    mark = b"\xff\xee" + struct.pack(">H", 14) + ADOBE + b"\1"
+    return data[:2] + mark + data[4 + struct.unpack_from(">H", data, 4)[0] :]
+
+
+SIXTEEN = np.uint16(257)
+
+ADOBE = b"Adobe\0\x64\0\0\0\0"
+
+# cjpeg -quality 50 -arithmetic [-progressive] of PHOTO: Pillow reads such files and writes none.
+ARITHMETIC = Path(__file__).parent / "files"
+
 FILES = {
     name: (tolerance_bits, encode(image, kind, **options))
     for name, tolerance_bits, image, kind, options in files()
+} | {
+    "PNG RGB of 16 bits": (
+        4,
+        cv2.imencode(".png", np.asarray(PHOTO)[:, :, ::-1] * SIXTEEN)[1].tobytes(),
+    ),
+    "PNG RGBA of 16 bits": (
+        4,
+        cv2.imencode(".png", np.asarray(OPAQUE)[:, :, [2, 1, 0, 3]] * SIXTEEN)[1].tobytes(),
+    ),
+    "JPEG YCCK": (10, ycck()),
+    "JPEG with Adobe's mark": (10, marked(encode(PHOTO, "JPEG", quality=90))),
+    "JPEG arithmetic": (10, (ARITHMETIC / "arithmetic.jpeg").read_bytes()),
+    "JPEG arithmetic, progressive": (
+        10,
+        (ARITHMETIC / "arithmetic-progressive.jpeg").read_bytes(),
+    ),
 }
 
 
@@ -147,8 +192,19 @@ def test_every_kind_of_file_hashes_as_the_plain_picture(name: str) -> None:
     assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
 
 
-def test_at_least_40_kinds_of_files_are_covered() -> None:
+def test_lossless_files_within_4_bits_and_lossy_within_10_are_more_than_40_kinds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    distances = {
+        name: (canonical(data) ^ ORIGINAL).bit_count() for name, (_, data) in FILES.items()
+    }
+    with capsys.disabled():
+        print(f"\n{len(FILES)} kinds of files, bits from the plain picture:")  # noqa: T201
+        print(*(f"  {name:34}{bits:3}" for name, bits in distances.items()), sep="\n")  # noqa: T201
     assert len(FILES) >= 40
+    assert b"\xff\xc9" in FILES["JPEG arithmetic"][1]  # frames of the arithmetic kinds
+    assert b"\xff\xca" in FILES["JPEG arithmetic, progressive"][1]
+    assert ADOBE + b"\2" in FILES["JPEG YCCK"][1]
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])

@@ -1,0 +1,138 @@
+"""Files that end early are refused also where Pillow takes them for whole."""
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import data_dir
+
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import hash_image
+from disrupt.hashing.decode import decode
+
+PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB").resize((120, 81))
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def black_below(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    image.paste(0, (0, 60, image.width, image.height))
+    return image
+
+
+def assert_refused(data: bytes) -> None:
+    for hashing in (decode, hash_image):
+        with pytest.raises(InvalidMediaError, match="ends early"):
+            hashing(data)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_gif_cut_anywhere_is_refused_also_after_its_first_frame(frames: int) -> None:
+    shown = [PHOTO.rotate(40 * at).quantize(32) for at in range(frames)]
+    whole = encode(shown[0], "GIF", save_all=True, append_images=shown[1:])
+    decode(whole)
+    decode(whole + b"more")
+    for length in range(len(whole) - 1, 6, -97):
+        assert_refused(whole[:length])
+    assert_refused(whole[:-1])
+
+
+def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The file with other compressed pixels, in two chunks, and right checksums."""
+    chunks, at, pixels = [], 8, b""
+    while at < len(png):
+        size = int.from_bytes(png[at : at + 4])
+        kind, content = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        if kind == b"IDAT":
+            pixels += content
+        else:
+            chunks.append((kind, content))
+        at += size + 12
+    raw = change(zlib.decompress(pixels))
+    packed = zlib.compress(raw)
+    chunks[-1:-1] = [(b"IDAT", packed[:9]), (b"IDAT", packed[9:])]
+    return png[:8] + b"".join(
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+MODES = {
+    "RGB": PHOTO,
+    "L": PHOTO.convert("L"),
+    "1": PHOTO.convert("1"),
+    "P": PHOTO.quantize(7),
+    "LA": PHOTO.convert("LA"),
+    "RGBA": PHOTO.convert("RGBA"),
+    "I;16": Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.uint16) * 257),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("black", [False, True])
+def test_a_png_whose_compressed_stream_ends_early_is_refused(mode: str, *, black: bool) -> None:
+    image = black_below(MODES[mode]) if black else MODES[mode]
+    whole = encode(image, "PNG")
+    decode(whole)
+    decode(rewritten(whole, lambda raw: raw))
+    for kept in (0.1, 0.5, 0.9):
+        assert_refused(rewritten(whole, lambda raw, kept=kept: raw[: int(len(raw) * kept)]))  # type: ignore[misc]
+
+
+def interlaced(image: Image.Image) -> bytes:
+    """Adam7, which Pillow reads and does not write (PNG, section 8.2)."""
+    pixels = np.asarray(image)
+    starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
+    raw = b"".join(
+        b"\0" + line.tobytes()
+        for left, top, across, down in [*starts, (0, 1, 1, 2)]
+        for line in pixels[top::down, left::across]
+        if line.size
+    )
+    plain = encode(image, "PNG")
+    flagged = plain[:28] + b"\1" + struct.pack(">I", zlib.crc32(plain[12:28] + b"\1")) + plain[33:]
+    return rewritten(flagged, lambda _: raw)
+
+
+@pytest.mark.parametrize("size", [(120, 81), (120, 80), (3, 9), (1, 1), (9, 2)])
+def test_an_interlaced_png_is_whole_only_with_all_its_passes(size: tuple[int, int]) -> None:
+    for image in (PHOTO.resize(size), Image.new("RGB", size)):
+        whole = interlaced(image)
+        picture = decode(whole)
+        assert (picture.rgb(0, size[1]) == np.asarray(image)).all()
+    assert_refused(rewritten(whole, lambda raw: raw[:-1]))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_a_damaged_tiff_writes_nothing_to_standard_error(compression: str) -> None:
+    data = bytearray(encode(PHOTO, "TIFF", compression=compression))
+    for at in range(200, len(data) - 300, 97):
+        data[at] ^= 0x5A
+    script = """
+import sys
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing.decode import decode
+try:
+    decode(sys.stdin.buffer.read())
+except InvalidMediaError:
+    pass
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=bytes(data), capture_output=True, check=True
+    )
+    assert done.stderr == b""
