@@ -145,7 +145,7 @@ def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its
         )
         assert begun.wait(30)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=100)
         over.set()
     said = json.loads(out)
     assert process.returncode == 3
