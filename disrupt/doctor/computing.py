@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import numpy as np
 import pdqhash
 
-from disrupt.doctor.findings import Check, Finding, fail, ok
+from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.hashing import check_known_answers
+from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.pdq import hash_luma
 from disrupt.index import known_answers
 
@@ -20,6 +22,7 @@ def checks() -> tuple[Check, ...]:
     return (
         Check("hashes", _hashes, _INSTALL),
         Check("pdq", _pdq, _INSTALL),
+        Check("isolation", _isolation, _INSTALL),
         Check("faiss", _faiss, _INSTALL),
         Check("kernels", _kernels, f"{_INSTALL} Delete the directory NUMBA_CACHE_DIR, if set."),
     )
@@ -49,6 +52,25 @@ def _pdq() -> Iterator[Finding]:
             )
             return
     yield ok("pdq", "Hashes equal those of the reference implementation, pdqhash.")
+
+
+def _isolation() -> Iterator[Finding]:
+    """A decoding process as the server starts them."""
+
+    async def lacking() -> tuple[str, ...]:
+        async with IsolatedHashing(workers=1, queued=0) as isolated:
+            return isolated.missing
+
+    missing = asyncio.run(lacking())
+    if missing:
+        yield warn(
+            "isolation",
+            f"Pictures are decoded apart, and this kernel lacks {' and '.join(missing)}.",
+            "Use Linux 5.13 or later with Landlock and seccomp on, and a container that permits"
+            " them.",
+        )
+    else:
+        yield ok("isolation", "Pictures are decoded in locked-down processes.")
 
 
 def _faiss() -> Iterator[Finding]:

@@ -84,6 +84,8 @@ class IsolatedHashing:
         self.limits = limits
         self.deaths: Counter[Cause] = Counter()
         """Processes that are no more, by cause."""
+        self.missing: tuple[str, ...] = ()
+        """Layers of the lock-down that this kernel lacks."""
         self._isolation = isolation
         self._workers = workers
         self._places = workers + queued
@@ -233,6 +235,7 @@ class IsolatedHashing:
     async def _start(self) -> None:
         process, ready = await Process.start(self._isolation, self.limits)
         self._processes.add(process)
+        self.missing = ready.missing
         if ready.missing:
             _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
         for rank in range(SLOTS):

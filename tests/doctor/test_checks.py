@@ -56,7 +56,7 @@ def verdicts(data_dir: Path) -> dict[str, Verdict]:
 
 def test_this_machine_hashes_and_searches_rightly() -> None:
     found = list(findings(computing.checks()))
-    assert [finding.name for finding in found] == ["hashes", "pdq", "faiss", "kernels"]
+    assert [finding.name for finding in found] == ["hashes", "pdq", "isolation", "faiss", "kernels"]
     assert {finding.verdict for finding in found} == {Verdict.OK}, found
 
 
