@@ -77,7 +77,7 @@ def crash(
     *,
     seed: int,
     wrapper: tuple[str | Path, ...] = (),
-    acknowledged_per_kill: int = 10,
+    acknowledged_per_kill: int = 7,
 ) -> Tally:
     """Kills a server on a new data directory so many times, each time with a write in flight."""
     began_s = time.monotonic()
