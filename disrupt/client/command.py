@@ -94,7 +94,8 @@ class _Looked:
 @click.option(
     "--max-distance",
     type=click.IntRange(0, OPERATOR_MAX_DISTANCE_BITS),
-    help="Largest distance that is a match, in bits, inclusive.  [default: the bank's own]",
+    help="Largest distance that is a match, in bits, inclusive; above the bank's own, 31 unless it"
+    " says otherwise, for operators' keys only.  [default: the bank's own]",
 )
 @click.option(
     "--max-matches",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -128,7 +130,7 @@ def keys() -> None:
     help="What the key allows; repeat for several.",
 )
 @click.option("--bank", "banks", multiple=True, help="Banks it may search.  [all there are now]")
-@click.option("--secret-file", type=_FILE, help="Write the secret there, for you alone to read.")
+@click.option("--secret-file", type=_FILE, help="New file for the secret, for you alone to read.")
 @_json
 def create(
     name: str,
@@ -145,10 +147,10 @@ def create(
     Example: disrupt keys create platform --right match --data-dir data
     """  # noqa: D301 \b is click's
     granted = tuple(Right[one.upper()] for one in rights)
-    with administration(data_dir) as admin:
+    with administration(data_dir) as admin, _secret_file(secret_file) as opened:
         made = admin.create(wire.create_request(name, granted, banks))
-    if secret_file is not None:
-        _write_secret(secret_file, made.secret)
+        if opened is not None:
+            opened.write(f"{made.secret}\n")
     shown = {} if secret_file is not None else {"secret": made.secret}
     if as_json:
         click.echo(json.dumps(_row(made.key) | shown))
@@ -214,11 +216,23 @@ def _row(key: admin_pb2.Key) -> dict[str, Any]:
     }
 
 
-def _write_secret(file: Path, secret: str) -> None:
+@contextmanager
+def _secret_file(file: Path | None) -> Iterator[TextIO | None]:
+    """A new file for a secret, open before there is a key; not kept if making the key fails."""
+    if file is None:
+        yield None
+        return
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as opened:
-            os.fchmod(descriptor, 0o600)
-            opened.write(f"{secret}\n")
+        opened = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+    except FileExistsError as error:
+        raise ConfigurationError(
+            f"{file} exists already, and may hold a secret. Name a new file."
+        ) from error
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
+    try:
+        with opened:
+            yield opened
+    except BaseException:
+        file.unlink()
+        raise

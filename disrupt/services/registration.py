@@ -6,7 +6,8 @@ import hashlib
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -68,6 +69,7 @@ class Registrar:
     throttle: Throttle
     pepper: bytes
     limits: RegistrationLimits = RegistrationLimits()
+    _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def register(
         self, request: RegistrationRequest, *, caller: str, now_s: float, day: str
@@ -98,7 +100,7 @@ class Registrar:
         case: NewCase | str
         if request.access.case_number:
             record = self._open(request.access, caller, now_s)
-            self._check_room(record, len(accepted))
+            _check_open(record)
             if not accepted:
                 return Receipt(record.number, record.status, (), rejected, None)
             case = record.number
@@ -111,9 +113,12 @@ class Registrar:
             NewItem(secrets.token_bytes(ITEM_ID_BYTES), kept[at].kind, kept[at].fingerprints)
             for at in accepted
         )
-        registered = self.registry.register(
-            Registration(request.request_id, digest, case, Assurance.SELF_REPORTED, items), day=day
+        registration = Registration(
+            request.request_id, digest, case, Assurance.SELF_REPORTED, items
         )
+        with self._storing:
+            self._check_room(registration)
+            registered = self.registry.register(registration, day=day)
         return _receipt(registered, accepted, rejected)
 
     def show(self, access: CaseAccess, *, caller: str, now_s: float) -> ShownCase:
@@ -166,13 +171,18 @@ class Registrar:
             if len(item.fingerprints) > self.limits.hashes_per_item:
                 raise _too_many("hashes of one item", self.limits.hashes_per_item)
 
-    def _check_room(self, record: CaseRecord, added: int) -> None:
-        if record.status in {CaseStatus.WITHDRAWN, CaseStatus.REJECTED}:
-            raise CaseClosedError(
-                f"The case is {record.status.name.lower()}: register under a new case."
-            )
-        if len(record.items) + added > self.limits.items_per_case:
-            raise _too_many("items in one case", self.limits.items_per_case)
+    def _check_room(self, registration: Registration) -> None:
+        """Holds until it is stored if the caller has ``_storing``; a replay takes no room."""
+        held = 0
+        if isinstance(registration.case, str):
+            record = self.registry.case(registration.case)
+            held = len(record.items) if record else 0
+        most = self.limits.items_per_case
+        if (
+            held + len(registration.items) > most
+            and self.registry.registered(registration.request_id) is None
+        ):
+            raise _too_many("items in one case", most)
 
     def _digest(self, request: RegistrationRequest) -> bytes:
         """HMAC over all that the request says of the case and the media; not over who asks."""
@@ -181,6 +191,13 @@ class Registrar:
         parts = [*texts, *(bytes([item.kind]) + pack(item.fingerprints) for item in request.items)]
         message = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
         return hmac.digest(self.pepper, b"disrupt registration\0" + message, hashlib.sha256)
+
+
+def _check_open(record: CaseRecord) -> None:
+    if record.status in {CaseStatus.WITHDRAWN, CaseStatus.REJECTED}:
+        raise CaseClosedError(
+            f"The case is {record.status.name.lower()}: register under a new case."
+        )
 
 
 def _sufficient(item: MediaItem) -> MediaItem:

@@ -213,6 +213,10 @@ def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_
     secret = key_file.read_text().strip()
     assert secret not in said
     assert key_file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(CommandFailedError, match="exists already"):
+        run("disrupt", "keys", *words, "--secret-file", key_file)
+    assert key_file.read_text().strip() == secret
+    assert run("disrupt", "keys", "list", "--data-dir", tmp_path / "data").count("match") == 1
     server = start()
     assert matches(server.address, secret, bytes(32)) == 0
     assert server.data_dir.stat().st_mode & 0o777 == 0o700

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +29,7 @@ from disrupt.errors import (
     TooManyAttemptsError,
     UnauthenticatedError,
 )
+from disrupt.registry.contract import Registered
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys, revoke_key
 from disrupt.services.pins import Pins
@@ -159,6 +164,33 @@ def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
     with pytest.raises(LimitExceededError, match="6 items in one case"):
         registrar.register(request(*[item(90)] * 3, case=case), caller="k", now_s=0, day=DAY)
     registrar.register(request(*[item(90)] * 2, case=case), caller="k", now_s=0, day=DAY)
+
+
+def test_additions_at_one_time_share_that_room(
+    registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = registry.register
+
+    def store_late(*args: Any, **kwargs: Any) -> Registered:
+        time.sleep(0.5)
+        return store(*args, **kwargs)
+
+    monkeypatch.setattr(registry, "register", store_late)
+    case = registrar.register(request(item(90)), caller="k", now_s=0, day=DAY).case_number
+    together = Barrier(8)
+
+    def add(at: int) -> bool:
+        asked = request(item(90), item(90), case=case)
+        together.wait()
+        try:
+            registrar.register(asked, caller=f"k{at}", now_s=0, day=DAY)
+        except LimitExceededError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(add, range(8))) == 2
+    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).items) == 5
 
 
 def test_a_withdrawal_names_no_more_items_than_a_case_has(registrar: Registrar) -> None:
