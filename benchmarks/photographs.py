@@ -16,10 +16,25 @@ from sklearn.datasets import load_sample_image
 _WALLPAPERS = (
     (Path("/usr/share/backgrounds/budgie"), "*.jpg"),
     (Path("/usr/share/wallpapers"), "*/contents/images/*x*.jpg"),
+    (Path("/usr/share/backgrounds/mate/nature"), "*.jpg"),
+    (Path("/usr/share/backgrounds"), "*_by_*.jpg"),
 )
-"""Debian's budgie-backgrounds and plasma-workspace-wallpapers: photographs of 3 to 15 MP."""
+"""Of Debian: budgie-backgrounds, plasma-workspace-wallpapers, mate-backgrounds,
+lomiri-wallpapers-16.04 and -20.04. Pictures of 1 to 25 MP."""
 
-_DRAWN = {"abstract-spiral", "valley-midnight", "waves-midnight", "Flow", "Kite", "Opal", "Volna"}
+_DRAWINGS = (
+    (Path("/usr/share/wallpapers"), "*/contents/images/*x*.png"),
+    (Path("/usr/share/backgrounds/gnome"), "*.jpg"),
+    (Path("/usr/share/backgrounds"), "*.png"),
+)
+"""Files of the same packages and gnome-backgrounds that are drawings as a whole."""
+
+_DRAWN = {
+    *("abstract-spiral", "valley-midnight", "waves-midnight", "Flow", "Kite", "Opal", "Volna"),
+    *("Honeywave", "PastelHills", "SafeLanding", "Shell", "Fossa_by_Jasper_Roks"),
+    *("Painting-Colors_by__herobrine7gamer", "Infinite-Sea_by_Aury88", "umang_by_Abhishek_Mudgal"),
+    "analogpattern_by_Peter_Nerlich",
+}
 
 _PACKAGED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
@@ -49,18 +64,31 @@ KINDS = {
 }
 
 
-def photographs() -> Iterator[tuple[str, Callable[[], Image.Image]]]:
+Picture = tuple[str, Callable[[], Image.Image]]
+
+
+def photographs() -> Iterator[Picture]:
     """Name of each photograph on this machine, and how to load it; the largest ones first."""
-    for folder, pattern in _WALLPAPERS:
-        for path in sorted(folder.glob(pattern)):
-            name = path.stem if "contents" not in path.parts else path.parts[-4]
-            if not path.is_symlink() and name not in _DRAWN:
-                yield name, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+    yield from (one for one in _files(_WALLPAPERS) if one[0] not in _DRAWN)
     for name in _PACKAGED:
         path = Path(data_dir) / name
         yield path.stem, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
     for name in ("china.jpg", "flower.jpg"):
         yield name[:-4], lambda name=name: Image.fromarray(load_sample_image(name))  # type: ignore[misc]
+
+
+def drawings() -> Iterator[Picture]:
+    """As ``photographs``, illustrations and computer graphics."""
+    yield from _files(_DRAWINGS)
+    yield from (one for one in _files(_WALLPAPERS) if one[0] in _DRAWN)
+
+
+def _files(folders: tuple[tuple[Path, str], ...]) -> Iterator[Picture]:
+    for folder, pattern in folders:
+        for path in sorted(folder.glob(pattern)):
+            name = path.stem if "contents" not in path.parts else path.parts[-4]
+            if not path.is_symlink():
+                yield name, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
 
 
 def encode(photograph: Image.Image, kind: Kind) -> bytes:

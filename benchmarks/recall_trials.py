@@ -1,0 +1,188 @@
+"""One lookup of an edited picture against everything registered, in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes
+
+from benchmarks.edits import EDITS, Scene, upload
+from benchmarks.layouts import Pixels
+from benchmarks.originals import ORIGINALS, Photograph, encoded
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, stack
+from disrupt.core.lookups import Effort
+from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, StoredItem, columns
+from disrupt.core.policy import ADULTS, Scope
+from disrupt.core.transforms import IDENTITY
+from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
+from disrupt.index.generations import publish
+from disrupt.index.live import LiveIndex
+from disrupt.services.matching import match_picture
+
+EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
+
+_SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
+_EPOCH = bytes(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An original as it is registered; ``peer`` is what python-threatexchange makes of it."""
+
+    photograph: str
+    number: int
+    fingerprints: tuple[Fingerprint, ...]
+    peer: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one edited picture; ``distances`` by effort, None where it was not found."""
+
+    edit: str
+    photograph: str
+    number: int
+    strength: float
+    distances: dict[str, int | None]
+    lookups: dict[str, int]
+    transforms: tuple[str, str] | None
+    threatexchange: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Trials of one edit of one photograph, by their numbers."""
+
+    edit: str
+    photograph: str
+    numbers: tuple[int, ...]
+    seed: int
+
+
+def register(photograph: Photograph) -> list[Registered]:
+    """All originals of a photograph; those that PDQ finds too featureless are left out."""
+    registered = []
+    for number in range(ORIGINALS):
+        data = encoded(photograph.original(number))
+        found = fingerprint_image(data)
+        if isinstance(found, ImageFingerprints):
+            registered.append(
+                Registered(photograph.name, number, found.fingerprints, _peer_hash(data))
+            )
+    return registered
+
+
+class Searched:
+    """Everything registered, searched as the server searches it."""
+
+    def __init__(self, registered: Sequence[Registered], photographs: Sequence[Photograph]) -> None:
+        self._photographs = {one.name: one for one in photographs}
+        self._originals: dict[str, list[Registered]] = {}
+        for one in registered:
+            self._originals.setdefault(one.photograph, []).append(one)
+        self._item_ids = {
+            (one.photograph, one.number): _item_id(at) for at, one in enumerate(registered)
+        }
+        self._index = index_of([one.fingerprints for one in registered])
+
+    def run(self, task: Task) -> list[Trial]:
+        """Trials of a task; none where nothing is registered of the photograph."""
+        return [
+            self._trial(task, at) for at in task.numbers if self._originals.get(task.photograph)
+        ]
+
+    def _trial(self, task: Task, at: int) -> Trial:
+        rng = np.random.default_rng([task.seed, at, *f"{task.edit} {task.photograph}".encode()])
+        originals = self._originals[task.photograph]
+        original = originals[rng.integers(len(originals))]
+        pixels = self._photographs[task.photograph].original(original.number)
+        others = [name for name in self._photographs if name != task.photograph]
+
+        def other() -> Pixels:
+            return self._photographs[others[rng.integers(len(others))]].pixels
+
+        data, strength = upload(EDITS[task.edit][1], Scene(pixels, rng, other))
+        peer = _peer_hash(data)
+        item_id = self._item_ids[original.photograph, original.number]
+        distances: dict[str, int | None] = {}
+        lookups: dict[str, int] = {}
+        transforms = None
+        for effort in EFFORTS:
+            distance, lookups[effort.name], transforms = self._found(data, effort, item_id)
+            distances[effort.name] = distance
+        return Trial(
+            task.edit,
+            task.photograph,
+            at,
+            float(strength),
+            distances,
+            lookups,
+            transforms,
+            peer is not None
+            and original.peer is not None
+            and (peer ^ original.peer).bit_count() <= MAX_DISTANCE_BITS,
+        )
+
+    def _found(
+        self, data: bytes, effort: Effort, item_id: bytes
+    ) -> tuple[int | None, int, tuple[str, str] | None]:
+        """Distance at which an item is found, hashes searched, transforms of both sides."""
+        query = hash_image(data)
+        if isinstance(query, LowQuality):
+            return None, 0, None
+        hashes = [one for one in query.hashes if effort != Effort.FAST or one[1] == IDENTITY]
+        matches = match_picture(self._index, stack(one for one, _ in hashes), _SCOPE, 1000)
+        for at, found in enumerate(matches.item_ids):
+            if found.tobytes() == item_id:
+                asked = str(hashes[int(matches.version[at])][1])
+                stored = f"{matches.plan[at]}.{matches.ordinal[at]}"
+                return int(matches.distance_bits[at]), len(hashes), (asked, stored)
+        return None, len(hashes), None
+
+
+def index_of(items: Iterable[Sequence[Fingerprint]]) -> LiveIndex:
+    """Items searched as by the server; item n has the id of ``_item_id``."""
+    stored = [
+        StoredItem(
+            at + 1,
+            _item_id(at),
+            ADULTS.number,
+            MediaKind.IMAGE,
+            Assurance.SELF_REPORTED,
+            columns(fingerprints),
+        )
+        for at, fingerprints in enumerate(items)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        return LiveIndex(publish(Path(folder), stored, Cursor(_EPOCH, len(stored))))
+
+
+def _item_id(at: int) -> bytes:
+    return hashlib.sha256(at.to_bytes(8)).digest()[:16]
+
+
+def _peer_hash(data: bytes) -> int | None:
+    digits, quality = pdq_from_bytes(data)
+    return int(digits, 16) if quality >= MIN_QUALITY else None
+
+
+_searched: Searched | None = None
+
+
+def begin(registered: Sequence[Registered], photographs: Sequence[Photograph]) -> None:
+    """Prepare this process for ``run``."""
+    global _searched  # noqa: PLW0603 one for each process
+    _searched = Searched(registered, photographs)
+
+
+def run(task: Task) -> list[Trial]:
+    """As ``Searched.run``, in a process that has begun."""
+    if _searched is None:
+        raise RuntimeError("begin was not called")
+    return _searched.run(task)
