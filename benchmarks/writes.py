@@ -16,6 +16,7 @@ from disrupt.client.connection import connect
 from disrupt.core.cases import PIN_DIGITS, AgeBand
 from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, Profile, columns, pack
+from disrupt.hashing import ImageFingerprints
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
@@ -47,14 +48,14 @@ class Write:
     def new(cls, chance: random.Random, items: int = 0, hashes: int = 0) -> Self:
         """A registration of random hashes as a new case; 0 for some number of them."""
         pictures = [
-            [
+            tuple(
                 Fingerprint(PdqHash(chance.randbytes(32)), 100, Profile.PDQ_512, ordinal=at)
                 for at in range(hashes or chance.choice(_HASHES))
-            ]
+            )
             for _ in range(items or chance.choice(_ITEMS))
         ]
         request = requests.register(
-            pictures,
+            [ImageFingerprints(100, picture) for picture in pictures],
             request_id=chance.randbytes(16),
             opens=requests.access("", f"{chance.randrange(10**PIN_DIGITS):0{PIN_DIGITS}}"),
             age=AgeBand.ADULT,

@@ -24,7 +24,7 @@ from disrupt.core.cases import AgeBand, case_number, parse_case_number, parse_pi
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Submission
-from tests.submission.examples import no_picture, picture, plain
+from tests.submission.examples import animation, no_picture, picture, plain
 
 BIN = Path(sys.executable).parent
 NOBODY = "127.0.0.1:1"
@@ -229,6 +229,36 @@ def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(
     nothing = disrupt("submit", "--json", bad)
     assert nothing.code == 3
     assert (nothing.json["case"], nothing.json["pin"], nothing.json["items"]) == (None, None, [])
+
+
+def test_every_frame_of_an_animation_is_registered_when_asked(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    moving = animation(tmp_path / "moving.webp", 141, 142, 143)
+    late = picture(tmp_path / "late.png", 143)
+    assert disrupt("submit", moving).code == 0
+    disrupt.match(late, until=0)
+    asked = disrupt("submit", "--every-frame", "--json", moving, late)
+    assert asked.code == 0, asked.err
+    (every, still) = asked.json["items"]
+    assert every["hashes"] > still["hashes"]
+    (found,) = disrupt.match(late, until=2)
+    assert {one["item"] for one in found["matches"]} == {every["item"], still["item"]}
+
+
+def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_looks_up(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    long = animation(tmp_path / "long.gif", *range(1000, 1270), side_px=64)
+    refused = disrupt("submit", "--every-frame", "--json", long)
+    assert refused.code == 3
+    assert refused.json["rejected"][0]["reason"] == "TOO_MANY_FRAMES"
+    said = disrupt("submit", "--every-frame", long).out
+    assert "trop d'images différentes" in said
+    looked_up = disrupt("match", "--json", long)
+    assert looked_up.code == 0
+    assert looked_up.lines[0]["frames_skipped"] == 14
+    assert "14 frames, which were" in " ".join(disrupt("match", long).out.split())
 
 
 def test_every_input_of_a_lookup_gets_its_line(disrupt: Shell, tmp_path: Path) -> None:

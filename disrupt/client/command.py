@@ -39,7 +39,8 @@ Examples:
 With --json each input gives one line:
 {"input", "quality", "matches": [{"item", "bank", "distance", "transform"}], "error"}, where error
 is null or {"reason", "message"}, quality is null where it is not known, distance is in bits, and
-transform says which version of the picture matched.
+transform says which version of the picture matched. Of an animation that is too long, frames at its
+end are not looked at: their number is "frames_skipped", which is left out where it is 0.
 
 \b
 Exit codes:
@@ -61,6 +62,7 @@ class _Looked:
     def json(self) -> dict[str, Any]:
         reason, message = self.problem()
         matches = self.answer.matches if self.answer and not reason else ()
+        skipped = {"frames_skipped": self.skipped} if self.skipped else {}
         return {
             "input": self.source,
             "quality": self.answer.quality if isinstance(self.answer, ImageAnswer) else None,
@@ -74,7 +76,13 @@ class _Looked:
                 for match in matches
             ],
             "error": {"reason": reason, "message": message} if reason else None,
+            **skipped,
         }
+
+    @property
+    def skipped(self) -> int:
+        """Frames of an animation that were not looked at."""
+        return self.answer.frames_skipped if isinstance(self.answer, ImageAnswer) else 0
 
     def problem(self) -> tuple[str, str]:
         """Reason and message; empty where there is none."""
@@ -229,7 +237,10 @@ def _print_table(looked: Sequence[_Looked]) -> None:
     for one in looked:
         row = one.json()
         quality = "" if row["quality"] is None else str(row["quality"])
-        label = Text(terminal.clean(one.source), overflow="fold")
+        source = terminal.clean(one.source)
+        if one.skipped:
+            source += f" (without its last {one.skipped} frames, which were not looked at)"
+        label = Text(source, overflow="fold")
         if row["error"]:
             rejected.add_row(label, Text(terminal.clean(row["error"]["message"])))
         elif not row["matches"]:

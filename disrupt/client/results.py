@@ -59,7 +59,8 @@ class ImageAnswer:
 
     ``low_quality``: it was too featureless to be searched, ``matches`` means nothing, and
     ``advice`` says what can be done (otherwise empty). ``index_cursor`` is empty when nothing was
-    asked because of it.
+    asked because of it. ``frames_skipped`` frames of an animation were not looked at: where there
+    are any, no match does not mean that none of its frames is registered.
     """
 
     matches: tuple[Match, ...]
@@ -68,6 +69,7 @@ class ImageAnswer:
     low_quality: bool
     advice: str
     index_cursor: str
+    frames_skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ def image_answer(response: match_pb2.MatchImageResponse) -> ImageAnswer:
         response.HasField("low_quality"),
         response.low_quality.advice,
         response.index_cursor,
+        response.frames_skipped,
     )
 
 
@@ -154,6 +157,7 @@ def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int
         low_quality=False,
         advice="",
         index_cursor=answers[0].index_cursor,
+        frames_skipped=query.frames_skipped,
     )
 
 
@@ -166,6 +170,7 @@ def low_quality(found: LowQuality) -> ImageAnswer:
         low_quality=True,
         advice=found.advice,
         index_cursor="",
+        frames_skipped=found.frames_skipped,
     )
 
 

@@ -127,9 +127,11 @@ class LowQuality:
 
     ``quality`` is the PDQ quality found, 0-100. It is less than ``minimum_quality``, or the picture
     is so regular (stripes, a chessboard) that noise decides its hash. Nothing is searched or stored
-    for it. ``advice`` says what the caller can do.
+    for it. ``advice`` says what the caller can do. ``frames_skipped`` are frames of an animation
+    that were not looked at.
     """
 
     quality: int
     minimum_quality: int = MIN_QUALITY
     advice: str = "Use a version with more detail: the original file, neither blurred nor cropped."
+    frames_skipped: int = 0

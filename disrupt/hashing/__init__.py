@@ -1,7 +1,13 @@
 """From media to fingerprints. No storage: nothing here can keep a picture."""
 
 from disrupt.hashing.decode import ImageLimits
-from disrupt.hashing.images import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
+from disrupt.hashing.images import (
+    ImageFingerprints,
+    ImageQuery,
+    fingerprint_frames,
+    fingerprint_image,
+    hash_image,
+)
 from disrupt.hashing.known_answers import check_known_answers
 
 __all__ = [
@@ -9,6 +15,7 @@ __all__ = [
     "ImageLimits",
     "ImageQuery",
     "check_known_answers",
+    "fingerprint_frames",
     "fingerprint_image",
     "hash_image",
 ]

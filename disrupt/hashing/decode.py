@@ -8,7 +8,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import (
     AvifImagePlugin,
@@ -28,7 +28,7 @@ from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.pixels import Picture
 from disrupt.hashing.srgb import to_srgb, transform_to_srgb
-from disrupt.hashing.whole import gif_is_whole, png_is_whole
+from disrupt.hashing.whole import gif_is_whole, png_frames_are_whole, png_is_whole
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
 # warnings.catch_warnings is not thread-safe.
@@ -106,10 +106,14 @@ _ORIENTATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What a file may be, inclusive: ``max_pixels`` width x height, ``max_bytes`` of the file."""
+    """What a file may be, inclusive: ``max_pixels`` width x height, ``max_bytes`` of the file.
+
+    ``frames_cpu_s`` is processor time: a lookup reads no frame that would go beyond it.
+    """
 
     max_pixels: int = 50_000_000
     max_bytes: int = 32 * 2**20
+    frames_cpu_s: float = 4.0
 
 
 DEFAULT_LIMITS = ImageLimits()
@@ -135,8 +139,7 @@ def decode_frames(
 ) -> Iterator[Picture]:
     """As ``decode``, but all frames of an animation, each as a page shows it.
 
-    As many as have ``limits.max_pixels`` together, and the first one always. A picture is to be
-    used before the next one is asked for.
+    Each is decoded when it is asked for, and is to be used before the next one.
     """
     kind = _checked(data, limits)
     with _refusing(kind):
@@ -148,20 +151,23 @@ def decode_frames(
         ):
             raise _damaged(kind)
         frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
-    yield picture
-    for frame in range(1, min(frames, limits.max_pixels // (image.width * image.height))):
+    yield replace(picture, frames_left=frames - 1)
+    whole = png_frames_are_whole(data)
+    for frame in range(1, frames):
         with _refusing(kind):
             image.seek(frame)
             picture = _load(image, scaled=scaled)
-        yield picture
+            if kind == "PNG" and not next(whole, False):
+                raise _damaged(kind)
+        yield replace(picture, frames_left=frames - 1 - frame)
 
 
 def _checked(data: bytes, limits: ImageLimits) -> str:
     """Format of a file, once its size is checked where opening it would be too late."""
     if not data:
-        raise _refused("the file is empty")
+        raise refused("the file is empty")
     if len(data) > limits.max_bytes:
-        raise _refused(f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted")
+        raise refused(f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted")
     kind = _sniff(data)
     if kind == "WebP":
         _check_size(*_webp_size(data), limits)  # opening it already takes memory for its pixels
@@ -193,7 +199,8 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
     orientation = _orientation(file.info.get("exif"))
     if transform:  # a copy of frames: the next one is painted on this one
         shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else file, transform)
-    picture = Picture(shown if transform else file, orientation)
+    duration_ms = round(file.info.get("duration", 0))
+    picture = Picture(shown if transform else file, orientation, duration_ms)
     picture.luma(0, 1)  # whether a mode or a palette can be shown is told by any row
     return picture
 
@@ -203,8 +210,8 @@ def _sniff(data: bytes) -> str:
         if data.startswith(signature, offset):
             if kind in _OPENERS:
                 return kind
-            raise _refused(f"{kind} files are not supported; send one of {', '.join(FORMATS)}")
-    raise _refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
+            raise refused(f"{kind} files are not supported; send one of {', '.join(FORMATS)}")
+    raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -245,9 +252,9 @@ def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
 def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
     size = f"the picture has {width_px} x {height_px} pixels"
     if width_px * height_px > limits.max_pixels:
-        raise _refused(f"{size}; at most {limits.max_pixels / 1e6:g} megapixels are accepted")
+        raise refused(f"{size}; at most {limits.max_pixels / 1e6:g} megapixels are accepted")
     if max(width_px, height_px) > MAX_SIDE_PX:
-        raise _refused(f"{size}; a side may have at most {MAX_SIDE_PX}")
+        raise refused(f"{size}; a side may have at most {MAX_SIDE_PX}")
 
 
 def _orientation(exif: object) -> Dihedral:
@@ -261,10 +268,15 @@ def _orientation(exif: object) -> Dihedral:
 
 
 def _damaged(kind: str) -> InvalidMediaError:
-    return _refused(
+    return refused(
         f"this {kind} file is damaged, ends early, or is of a rare kind that is not supported"
     )
 
 
-def _refused(reason: str) -> InvalidMediaError:
-    return InvalidMediaError(f"{_FIELD}: {reason}", violations=(Violation(_FIELD, reason),))
+def refused(reason: str, cause: str | None = None) -> InvalidMediaError:
+    """The error for a file that is not hashed, for this reason; ``cause`` for programs."""
+    violations = (Violation(_FIELD, reason),)
+    message = f"{_FIELD}: {reason}"
+    if cause is None:
+        return InvalidMediaError(message, violations=violations)
+    return InvalidMediaError(message, violations=violations, cause=cause)

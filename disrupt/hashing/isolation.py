@@ -21,12 +21,10 @@ from disrupt.core.media import LowQuality
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
-    InvalidMediaError,
     OverloadedError,
     UnavailableError,
-    Violation,
 )
-from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits
+from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, refused
 from disrupt.hashing.images import ImageFingerprints, ImageQuery
 from disrupt.hashing.isolation_messages import (
     Answer,
@@ -44,7 +42,6 @@ from disrupt.hashing.isolation_process import (
     ProcessDiedError,
 )
 
-_FIELD = "image"
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0
 
@@ -128,16 +125,19 @@ class IsolatedHashing:
             raise _broken(answer)
         return answer
 
-    async def fingerprint_image(self, data: bytes) -> ImageFingerprints | LowQuality:
-        """As ``hashing.fingerprint_image``."""
-        answer = await self._run(Task.REGISTRATION, data)
+    async def fingerprint_image(
+        self, data: bytes, *, every_frame: bool = False
+    ) -> ImageFingerprints | LowQuality:
+        """As ``hashing.fingerprint_image``, or with ``every_frame`` as ``fingerprint_frames``."""
+        task = Task.REGISTRATION_OF_FRAMES if every_frame else Task.REGISTRATION
+        answer = await self._run(task, data)
         if not isinstance(answer, (ImageFingerprints, LowQuality)):
             raise _broken(answer)
         return answer
 
     async def _run(self, task: Task, data: bytes) -> Answer:
         if len(data) > self.limits.max_bytes:
-            raise _refused(
+            raise refused(
                 f"the file has {len(data)} bytes; at most {self.limits.max_bytes} are accepted"
             )
         if not self._places:
@@ -178,10 +178,10 @@ class IsolatedHashing:
         self._free.put_nowait(slot)
         match answer:
             case Refused(reason):
-                raise _refused(reason)
+                raise refused(reason)
             case OutOfMemory():
                 memory_mib = self._isolation.memory_bytes // 2**20
-                raise _refused(
+                raise refused(
                     f"decoding this file needs more than the {memory_mib} MiB that are allowed;"
                     " send a smaller version",
                     cause="MEMORY",
@@ -191,13 +191,13 @@ class IsolatedHashing:
     def _told(self, death: ProcessDiedError) -> DisruptError:
         match death.cause:
             case Cause.CRASH:
-                return _refused(
+                return refused(
                     f"the decoder crashed on this file ({death.ended_by}): it is damaged, or an"
                     " attack",
                     cause=death.cause,
                 )
             case Cause.CPU_TIME:
-                return _refused(
+                return refused(
                     f"decoding this file takes more than {self._isolation.cpu_s} s of processor"
                     " time; send a smaller version",
                     cause=death.cause,
@@ -264,14 +264,6 @@ class IsolatedHashing:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
-
-
-def _refused(reason: str, cause: str | None = None) -> InvalidMediaError:
-    violations = (Violation(_FIELD, reason),)
-    message = f"{_FIELD}: {reason}"
-    if cause is None:
-        return InvalidMediaError(message, violations=violations)
-    return InvalidMediaError(message, violations=violations, cause=cause)
 
 
 def _broken(answer: Answer) -> DisruptError:

@@ -13,7 +13,14 @@ from typing import TypeAlias
 import numpy as np
 
 from disrupt.core.hashes import PdqHash
-from disrupt.core.media import FINGERPRINT, Fingerprint, LowQuality, Profile, columns
+from disrupt.core.media import (
+    FINGERPRINT,
+    Fingerprint,
+    LowQuality,
+    MediaKind,
+    Profile,
+    columns,
+)
 from disrupt.core.transforms import Dihedral, Transform
 from disrupt.errors import InvalidRequestError
 from disrupt.hashing.decode import ImageLimits
@@ -22,8 +29,11 @@ from disrupt.hashing.sandbox import LAYERS
 
 ANSWER_BYTES_MAX = 64 * 1024
 
-_REQUEST = struct.Struct("<BIIII")
+_REQUEST = struct.Struct("<BIIIId")
+_QUERY = struct.Struct("<BI")
 _QUERY_ROW = struct.Struct("<32sB4HiH")
+_FINGERPRINTS = struct.Struct("<BB")
+_LOW_QUALITY = struct.Struct("<BBI")
 _QUALITIES = range(101)
 _TEXT_CHARACTERS_MAX = 500
 
@@ -33,6 +43,7 @@ class Task(IntEnum):
 
     LOOKUP = 1
     REGISTRATION = 2
+    REGISTRATION_OF_FRAMES = 3
 
 
 class _Kind(IntEnum):
@@ -90,14 +101,19 @@ def pack_request(request: Request) -> bytes:
     """Message of a request."""
     limits = request.limits
     return _REQUEST.pack(
-        request.task, request.start, request.size_bytes, limits.max_pixels, limits.max_bytes
+        request.task,
+        request.start,
+        request.size_bytes,
+        limits.max_pixels,
+        limits.max_bytes,
+        limits.frames_cpu_s,
     )
 
 
 def unpack_request(message: bytes) -> Request:
     """Inverse of ``pack_request``."""
-    task, start, size_bytes, max_pixels, max_bytes = _REQUEST.unpack(message)
-    return Request(Task(task), start, size_bytes, ImageLimits(max_pixels, max_bytes))
+    task, start, size_bytes, *limits = _REQUEST.unpack(message)
+    return Request(Task(task), start, size_bytes, ImageLimits(*limits))
 
 
 def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
@@ -105,13 +121,15 @@ def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
     match answer:
         case Ready(missing):
             return bytes([_Kind.READY, *(name in missing for name in LAYERS)])
-        case ImageQuery(quality, hashes):
-            return bytes([_Kind.QUERY, quality]) + b"".join(_query_row(*one) for one in hashes)
-        case ImageFingerprints(quality, fingerprints):
+        case ImageQuery(quality, hashes, skipped):
+            rows = b"".join(_query_row(*one) for one in hashes)
+            return bytes([_Kind.QUERY]) + _QUERY.pack(quality, skipped) + rows
+        case ImageFingerprints(quality, fingerprints, kind):
             rows = columns(fingerprints).tobytes()
-            return bytes([_Kind.FINGERPRINTS, quality]) + rows
-        case LowQuality(quality, minimum_quality, advice):
-            return bytes([_Kind.LOW_QUALITY, quality, minimum_quality]) + advice.encode()
+            return bytes([_Kind.FINGERPRINTS]) + _FINGERPRINTS.pack(quality, kind) + rows
+        case LowQuality(quality, minimum_quality, advice, skipped):
+            numbers = _LOW_QUALITY.pack(quality, minimum_quality, skipped)
+            return bytes([_Kind.LOW_QUALITY]) + numbers + advice.encode()
         case Refused(reason):
             return bytes([_Kind.REFUSED]) + reason.encode()
         case OutOfMemory():
@@ -134,13 +152,18 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
             flags = zip(LAYERS, body, strict=True)
             return Ready(tuple(name for name, missing in flags if missing))
         case _Kind.QUERY:
-            rows = _QUERY_ROW.iter_unpack(body[1:])
-            return ImageQuery(_quality(body[0]), tuple(_query(*row) for row in rows))
+            quality, skipped = _QUERY.unpack_from(body)
+            rows = _QUERY_ROW.iter_unpack(body[_QUERY.size :])
+            return ImageQuery(_quality(quality), tuple(_query(*row) for row in rows), skipped)
         case _Kind.FINGERPRINTS:
-            found = np.frombuffer(body, FINGERPRINT, offset=1).tolist()
-            return ImageFingerprints(_quality(body[0]), tuple(_fingerprint(*row) for row in found))
+            quality, kind_of_item = _FINGERPRINTS.unpack_from(body)
+            found = np.frombuffer(body, FINGERPRINT, offset=_FINGERPRINTS.size).tolist()
+            fingerprints = tuple(_fingerprint(*row) for row in found)
+            return ImageFingerprints(_quality(quality), fingerprints, MediaKind(kind_of_item))
         case _Kind.LOW_QUALITY:
-            return LowQuality(_quality(body[0]), _quality(body[1]), _text(body[2:]))
+            quality, least, skipped = _LOW_QUALITY.unpack_from(body)
+            advice = _text(body[_LOW_QUALITY.size :])
+            return LowQuality(_quality(quality), _quality(least), advice, skipped)
         case _Kind.REFUSED:
             return Refused(_text(body))
         case _Kind.OUT_OF_MEMORY:

@@ -24,7 +24,7 @@ from PIL import AvifImagePlugin, Image
 
 from disrupt.errors import InvalidMediaError, OverloadedError
 from disrupt.hashing.decode import FORMATS
-from disrupt.hashing.images import fingerprint_image, hash_image
+from disrupt.hashing.images import fingerprint_frames, fingerprint_image, hash_image
 from disrupt.hashing.isolation_messages import (
     Answer,
     Failed,
@@ -46,7 +46,11 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many of these processes 
 
 _REQUEST_BYTES_MAX = 64
 
-_TASKS = {Task.LOOKUP: hash_image, Task.REGISTRATION: fingerprint_image}
+_TASKS = {
+    Task.LOOKUP: hash_image,
+    Task.REGISTRATION: fingerprint_image,
+    Task.REGISTRATION_OF_FRAMES: fingerprint_frames,
+}
 
 
 def main() -> None:

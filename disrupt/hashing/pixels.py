@@ -13,10 +13,15 @@ from disrupt.core.transforms import Dihedral
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture as it is stored: ``orientation`` is still to be applied to its pixels."""
+    """A decoded picture as it is stored: ``orientation`` is still to be applied to its pixels.
+
+    Of a frame of an animation also how long it is shown and how many come after it.
+    """
 
     image: Image.Image
     orientation: Dihedral
+    duration_ms: int = 0
+    frames_left: int = 0
 
     @property
     def width_px(self) -> int:
@@ -55,7 +60,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     if image.mode in {"F", "I"}:
         raise ValueError("numbers without a range are no grey levels")
     if image.mode.startswith("I;16"):
-        return _from_16_bits(image)
+        return from_16_bits(image)
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         page = Image.new("RGB", image.size, "white")
@@ -64,7 +69,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
 
 
-def _from_16_bits(image: Image.Image) -> Image.Image:
+def from_16_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip instead."""
     values = np.asarray(image)
     grey = (values >> 8).astype(np.uint8)

@@ -7,6 +7,8 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
+from disrupt.hashing.pixels import from_16_bits
+
 _OUTPUT_MODES = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 
 _ALIKE_LEVELS = 2
@@ -24,7 +26,7 @@ def transform_to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     colours, which browsers ignore too. Needs the header only. A transform is for one thread.
     """
     profile = image.info.get("icc_profile")
-    mode = "RGBA" if image.mode == "P" or "transparency" in image.info else image.mode
+    mode = _colours(image)
     if not profile or mode not in _OUTPUT_MODES:
         return None
     try:
@@ -42,9 +44,30 @@ def transform_to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 def to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
     """The picture in sRGB; the given one is used up."""
+    if transform.input_mode == "L":
+        return _grey_to_srgb(image, transform)
     if image.mode != transform.input_mode:
         image = image.convert(transform.input_mode)
     return transform.apply(image, image if transform.output_mode == image.mode else None)
+
+
+def _colours(image: Image.Image) -> str:
+    """Mode in which the colours of a picture go through a transform."""
+    if image.mode in {"L", "LA"} or image.mode.startswith("I;16"):
+        return "L"
+    return "RGBA" if image.mode == "P" or "transparency" in image.info else image.mode
+
+
+def _grey_to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    """Grey of 8 or 16 bits; transparency is kept, for a transform takes none of grey."""
+    if image.mode.startswith("I;16"):
+        return transform.apply(from_16_bits(image))
+    if not image.has_transparency_data:
+        return transform.apply(image)
+    both = image.convert("LA")
+    shown = transform.apply(both.getchannel("L"))
+    shown.putalpha(both.getchannel("A"))
+    return shown
 
 
 def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.ImageCmsTransform:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from PIL import Image
 
@@ -47,12 +47,37 @@ def png_is_whole(data: bytes, image: Image.Image) -> bool:
     end = image.crop((0, max(image.height - 2, 0), image.width, image.height))
     if all(any(_line(end, y)) for y in range(end.height)):
         return True
-    chunks = dict(_chunks(data))
-    missing = _raw_bytes(chunks[b"IHDR"])
+    header = dict(_chunks(data))[b"IHDR"]
+    return _inflates_to(_raw_bytes(header), (one for kind, one in _chunks(data) if kind == b"IDAT"))
+
+
+def png_frames_are_whole(data: bytes) -> Iterator[bool]:
+    """The same of each frame after the first of an animated PNG (sections 11.3.3.3, 11.3.3.4).
+
+    Pillow leaves the frame before it where a stream ends early. Each is inflated when asked for.
+    """
+    chunks = _chunks(data)
+    header = next(content for kind, content in chunks if kind == b"IHDR")
+    raw_bytes, pieces = 0, list[bytes]()
+    for kind, content in chunks:
+        if kind == b"IDAT":
+            raw_bytes = 0  # what was announced is the first frame
+        elif kind == b"fdAT":
+            pieces.append(content[4:])
+        elif kind in {b"fcTL", b"IEND"}:
+            if raw_bytes:
+                yield _inflates_to(raw_bytes, pieces)
+            raw_bytes = _raw_bytes(content[4:12] + header[8:]) if kind == b"fcTL" else 0
+            pieces.clear()
+
+
+def _inflates_to(raw_bytes: int, pieces: Iterable[bytes]) -> bool:
+    """Whether a compressed stream, given in pieces, holds as many bytes."""
+    missing = raw_bytes
     inflate = zlib.decompressobj()
     try:
-        for kind, piece in _chunks(data):
-            rest = piece if kind == b"IDAT" else b""
+        for piece in pieces:
+            rest = piece
             while rest and missing > 0:
                 missing -= len(inflate.decompress(rest, _INFLATED_BYTES))
                 rest = inflate.unconsumed_tail

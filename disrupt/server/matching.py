@@ -109,6 +109,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 self._seal(matches, key),
                 self._following.ring.bank_names,
                 cursor,
+                frames_skipped=query.frames_skipped,
             )
 
         return await self._search(answer, len(queries))

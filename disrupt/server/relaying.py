@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from disrupt.core.media import LowQuality, MediaKind, columns
+from disrupt.core.media import LowQuality, columns
 from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
 from disrupt.errors import UnavailableError
 from disrupt.hashing.isolation import IsolatedHashing
@@ -61,7 +61,9 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.RegisterImageResponse:
         """For staff: hashes one picture in memory and registers it."""
         wire.context(request.context)  # what is refused anyway is not decoded
-        found = await self._hashing.fingerprint_image(request.image)
+        found = await self._hashing.fingerprint_image(
+            request.image, every_frame=request.every_frame
+        )
         if isinstance(found, LowQuality):
             receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None))
             opens = request.context.access
@@ -70,7 +72,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
                 case = (await self._relay(self._writer.GetCase, asked, context)).case
                 receipt.case_number, receipt.status = case.case_number, case.status
             return registration_pb2.RegisterImageResponse(receipt=receipt)
-        item = MediaItem(MediaKind.IMAGE, columns(found.fingerprints))
+        item = MediaItem(found.kind, columns(found.fingerprints))
         relayed = wire.registration_message(request.context, item)
         registered = await self._relay(self._writer.RegisterHashes, relayed, context)
         return registration_pb2.RegisterImageResponse(receipt=registered.receipt)

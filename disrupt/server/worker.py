@@ -10,6 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from disrupt.errors import ConfigurationError
+from disrupt.hashing import ImageLimits
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_process import IsolationLimits
 from disrupt.registry.contract import RegistryReader
@@ -31,6 +32,9 @@ from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_
 _MATCH = "disrupt.v1.MatchService"
 _OVERALL = ""
 
+_FRAMES_SHARE = 0.8
+"""Of a picture's processor time, what frames of an animation may take: a lookup ends before it."""
+
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -41,6 +45,7 @@ async def run(config: Config) -> None:
     hashing = IsolatedHashing(
         workers=config.hashing_workers,
         queued=config.hashing_queue,
+        limits=ImageLimits(frames_cpu_s=_FRAMES_SHARE * config.hashing_cpu_s),
         isolation=IsolationLimits(
             memory_bytes=config.hashing_memory_mib * 2**20,
             cpu_s=config.hashing_cpu_s,

@@ -16,9 +16,9 @@ from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.pictures import read_picture
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import PIN_DIGITS, AgeBand
-from disrupt.core.media import Fingerprint, LowQuality
+from disrupt.core.media import LowQuality
 from disrupt.errors import DeadlineExceededError, DisruptError
-from disrupt.hashing import fingerprint_image
+from disrupt.hashing import ImageFingerprints, fingerprint_frames, fingerprint_image
 from disrupt.submission import requests, results
 from disrupt.submission.results import Case, Registered, Rejected, Submission
 from disrupt.v1 import registration_pb2
@@ -78,12 +78,14 @@ class SubmissionClient:
         age: AgeBand = AgeBand.UNSURE,
         case_number: str = "",
         pin: str = "",
+        every_frame: bool = False,
         watched: Callable[[Sequence[str]], Iterable[str]] = iter,
     ) -> Submission:
         """Register picture files, as a new case or into ``case_number``, which ``pin`` opens.
 
-        ``pin`` empty: a random one, for a new case. ``watched`` passes the files on and may show
-        progress. A file that cannot be registered is rejected, and the others go through. Once
+        ``pin`` empty: a random one, for a new case. Of an animation the first frame is registered,
+        or ``every_frame`` that differs from those before. ``watched`` passes the files on and may
+        show progress. A file that cannot be registered is rejected, and the others go through. Once
         something is registered, a failure or an interrupt rejects the files that were not sent
         yet, so that case number and PIN are never lost; before that, it is raised.
         """
@@ -92,7 +94,8 @@ class SubmissionClient:
         opens = requests.access(case_number, pin)
         registered: list[Registered] = []
         rejected: list[Rejected] = []
-        pictures = _hashed(watched(sources), rejected)
+        hashing = fingerprint_frames if every_frame else fingerprint_image
+        pictures = _hashed(watched(sources), hashing, rejected)
         try:
             while batch := list(itertools.islice(pictures, ITEMS_PER_REQUEST)):
                 receipt = self._register([one for _, one in batch], opens, age)
@@ -133,7 +136,7 @@ class SubmissionClient:
 
     def _register(
         self,
-        items: Sequence[Sequence[Fingerprint]],
+        items: Sequence[ImageFingerprints],
         opens: registration_pb2.CaseAccess,
         age: AgeBand,
     ) -> registration_pb2.Receipt:
@@ -159,19 +162,22 @@ class SubmissionClient:
 
 
 def _hashed(
-    sources: Iterable[str], rejected: list[Rejected]
-) -> Iterator[tuple[str, Sequence[Fingerprint]]]:
+    sources: Iterable[str],
+    hashing: Callable[[bytes], ImageFingerprints | LowQuality],
+    rejected: list[Rejected],
+) -> Iterator[tuple[str, ImageFingerprints]]:
     """Files with their fingerprints; those that have none go to ``rejected``."""
     for source in sources:
         try:
-            found = fingerprint_image(read_picture(source))
+            found = hashing(read_picture(source))
         except DisruptError as error:
-            rejected.append(Rejected(source, error.reason, error.message))
+            reason = error.metadata.get("cause", error.reason)
+            rejected.append(Rejected(source, reason, error.message))
             continue
         if isinstance(found, LowQuality):
             rejected.append(_too_plain(source, found.quality))
         else:
-            yield source, found.fingerprints
+            yield source, found
 
 
 def _too_plain(source: str, quality: int) -> Rejected:

@@ -147,6 +147,12 @@ _case = click.argument("case_number", metavar="NUMÉRO")
     metavar="NUMÉRO",
     help="Ajouter à ce dossier, avec son code PIN · Add to this case, with its PIN.",
 )
+@click.option(
+    "--every-frame",
+    is_flag=True,
+    help="D'une animation (GIF, WebP, PNG, AVIF), enregistrer toutes les images et non la première "
+    "seule · Of an animation, register all frames and not the first alone.",
+)
 @_pin_file
 @_json
 @_connection
@@ -155,6 +161,7 @@ def submit(
     files: tuple[str, ...],
     age: str,
     case_number: str | None,
+    every_frame: bool,
     pin_file: str | None,
     as_json: bool,
     target: terminal.Target,
@@ -168,6 +175,7 @@ def submit(
             age=_AGES[age],
             case_number=number,
             pin=pin,
+            every_frame=every_frame,
             watched=lambda all_: terminal.with_progress(all_, len(all_), str(texts.WORKING)),
         )
     if as_json:

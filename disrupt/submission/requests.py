@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
-from disrupt.core.media import Fingerprint, MediaKind, columns
+from disrupt.core.media import columns
 from disrupt.errors import InvalidRequestError, Violation
+from disrupt.hashing import ImageFingerprints
 from disrupt.v1 import registration_pb2
 from disrupt.wire.fields import fingerprints_message
 
@@ -21,13 +22,13 @@ def access(case_number: str, pin: str) -> registration_pb2.CaseAccess:
 
 
 def register(
-    items: Sequence[Sequence[Fingerprint]],
+    items: Sequence[ImageFingerprints],
     *,
     request_id: bytes,
     opens: registration_pb2.CaseAccess,
     age: AgeBand,
 ) -> registration_pb2.RegisterHashesRequest:
-    """Registers pictures, each given by its fingerprints."""
+    """Registers pictures and animations, each given by its fingerprints."""
     return registration_pb2.RegisterHashesRequest(
         context=registration_pb2.RegistrationContext(
             request_id=request_id,
@@ -36,10 +37,10 @@ def register(
         ),
         items=[
             registration_pb2.MediaItem(
-                kind=MediaKind.IMAGE.value,  # type: ignore[arg-type]  # likewise
-                fingerprints=fingerprints_message(columns(fingerprints), MediaKind.IMAGE),
+                kind=item.kind.value,  # type: ignore[arg-type]  # likewise
+                fingerprints=fingerprints_message(columns(item.fingerprints), item.kind),
             )
-            for fingerprints in items
+            for item in items
         ],
     )
 

@@ -119,6 +119,14 @@ REJECTIONS = {
         "most 50 megapixels). A HEIC photo (iPhone): export it as a JPEG at its original size, "
         "then try again.",
     ),
+    "TOO_MANY_FRAMES": Phrase(
+        "Cette animation a trop d'images différentes pour les enregistrer toutes. Recommencez sans "
+        "--every-frame : la première image est alors enregistrée. Ou enregistrez à part, comme "
+        "photos, celles qui vous montrent.",
+        "This animation has too many different frames to register them all. Try again without "
+        "--every-frame: its first frame is registered then. Or register the frames that show you "
+        "as pictures of their own.",
+    ),
 }
 NO_FILE = Phrase(
     "Ce fichier est introuvable ou ne peut pas être ouvert. Vérifiez son nom, puis recommencez.",

@@ -408,8 +408,8 @@ class MatchImageRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """The file as uploaded: JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP, and HEIC where the server has its decoder; what it
-    does not decode is refused with the formats that it does. An animation is looked up by its distinct frames. At
-    most 50 megapixels, and 32 MiB. It is decoded in memory and forgotten.
+    does not decode is refused with the formats that it does. An animation is looked up by its distinct frames, as far
+    as processor time allows. At most 50 megapixels, and 32 MiB. It is decoded in memory and forgotten.
     """
     @_builtins.property
     def options(self) -> Global___MatchOptions:
@@ -440,12 +440,17 @@ class MatchImageResponse(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     LOW_QUALITY_FIELD_NUMBER: _builtins.int
     INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    FRAMES_SKIPPED_FIELD_NUMBER: _builtins.int
     truncated: _builtins.bool
     """More items were within the distance than `max_matches`."""
     quality: _builtins.int
     """PDQ quality of the picture, 0-100."""
     index_cursor: _builtins.str
     """State of the registry that this answer includes."""
+    frames_skipped: _builtins.int
+    """Last frames of an animation that were not looked at, because it has too many different ones or takes too much
+    processor time. Where this is not 0, no match does not mean that none of its frames is registered.
+    """
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Match]:
         """Media items within the distance, nearest first."""
@@ -462,10 +467,11 @@ class MatchImageResponse(_message.Message):
         quality: _builtins.int = ...,
         low_quality: _types_pb2.LowQuality | None = ...,
         index_cursor: _builtins.str = ...,
+        frames_skipped: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["low_quality", b"low_quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor", "low_quality", b"low_quality", "matches", b"matches", "quality", b"quality", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames_skipped", b"frames_skipped", "index_cursor", b"index_cursor", "low_quality", b"low_quality", "matches", b"matches", "quality", b"quality", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

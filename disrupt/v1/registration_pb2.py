@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64isrupt/v1/registration.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"D\n\nCaseAccess\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0corigin_token\x18\x03 \x01(\x0c\"`\n\tMediaItem\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"x\n\x13RegistrationContext\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12%\n\x08\x61ge_band\x18\x03 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\"o\n\x15RegisterHashesRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.disrupt.v1.MediaItem\"\xad\x01\n\x07Receipt\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12)\n\x05items\x18\x03 \x03(\x0b\x32\x1a.disrupt.v1.RegisteredItem\x12*\n\x08rejected\x18\x04 \x03(\x0b\x32\x18.disrupt.v1.RejectedItem\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"@\n\x0eRegisteredItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x01(\r\"J\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\r\x12+\n\x0blow_quality\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\">\n\x16RegisterHashesResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"W\n\x14RegisterImageRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12\r\n\x05image\x18\x02 \x01(\x0c\"=\n\x15RegisterImageResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"c\n\x14RegisterVideoRequest\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContextH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x84\x01\n\x15RegisterVideoResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\x12\x15\n\rframes_hashed\x18\x02 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x03 \x01(\r\x12\x12\n\nincomplete\x18\x04 \x01(\x08\"\x8e\x01\n\x04\x43\x61se\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12\x11\n\topened_on\x18\x03 \x01(\t\x12\x11\n\tclosed_on\x18\x04 \x01(\t\x12#\n\x05items\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.CaseItem\"P\n\x08\x43\x61seItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12\x0e\n\x06hashes\x18\x03 \x01(\r\"8\n\x0eGetCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"1\n\x0fGetCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\"P\n\x14WithdrawItemsRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12\x10\n\x08item_ids\x18\x02 \x03(\x0c\"G\n\x15WithdrawItemsResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"=\n\x13WithdrawCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"F\n\x14WithdrawCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*\x90\x01\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41SE_STATUS_RECEIVED\x10\x01\x12\x16\n\x12\x43\x41SE_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x43\x41SE_STATUS_WITHDRAWN\x10\x03\x12\x18\n\x14\x43\x41SE_STATUS_REJECTED\x10\x04*K\n\x07\x41geBand\x12\x18\n\x14\x41GE_BAND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41GE_BAND_ADULT\x10\x01\x12\x12\n\x0e\x41GE_BAND_MINOR\x10\x02\x32\x89\x04\n\x13RegistrationService\x12W\n\x0eRegisterHashes\x12!.disrupt.v1.RegisterHashesRequest\x1a\".disrupt.v1.RegisterHashesResponse\x12T\n\rRegisterImage\x12 .disrupt.v1.RegisterImageRequest\x1a!.disrupt.v1.RegisterImageResponse\x12V\n\rRegisterVideo\x12 .disrupt.v1.RegisterVideoRequest\x1a!.disrupt.v1.RegisterVideoResponse(\x01\x12\x42\n\x07GetCase\x12\x1a.disrupt.v1.GetCaseRequest\x1a\x1b.disrupt.v1.GetCaseResponse\x12T\n\rWithdrawItems\x12 .disrupt.v1.WithdrawItemsRequest\x1a!.disrupt.v1.WithdrawItemsResponse\x12Q\n\x0cWithdrawCase\x12\x1f.disrupt.v1.WithdrawCaseRequest\x1a .disrupt.v1.WithdrawCaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64isrupt/v1/registration.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"D\n\nCaseAccess\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0corigin_token\x18\x03 \x01(\x0c\"`\n\tMediaItem\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"x\n\x13RegistrationContext\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12%\n\x08\x61ge_band\x18\x03 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\"o\n\x15RegisterHashesRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.disrupt.v1.MediaItem\"\xad\x01\n\x07Receipt\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12)\n\x05items\x18\x03 \x03(\x0b\x32\x1a.disrupt.v1.RegisteredItem\x12*\n\x08rejected\x18\x04 \x03(\x0b\x32\x18.disrupt.v1.RejectedItem\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"@\n\x0eRegisteredItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x01(\r\"J\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\r\x12+\n\x0blow_quality\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\">\n\x16RegisterHashesResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"l\n\x14RegisterImageRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x13\n\x0b\x65very_frame\x18\x03 \x01(\x08\"=\n\x15RegisterImageResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"c\n\x14RegisterVideoRequest\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContextH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x84\x01\n\x15RegisterVideoResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\x12\x15\n\rframes_hashed\x18\x02 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x03 \x01(\r\x12\x12\n\nincomplete\x18\x04 \x01(\x08\"\x8e\x01\n\x04\x43\x61se\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12\x11\n\topened_on\x18\x03 \x01(\t\x12\x11\n\tclosed_on\x18\x04 \x01(\t\x12#\n\x05items\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.CaseItem\"P\n\x08\x43\x61seItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12\x0e\n\x06hashes\x18\x03 \x01(\r\"8\n\x0eGetCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"1\n\x0fGetCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\"P\n\x14WithdrawItemsRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12\x10\n\x08item_ids\x18\x02 \x03(\x0c\"G\n\x15WithdrawItemsResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"=\n\x13WithdrawCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"F\n\x14WithdrawCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*\x90\x01\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41SE_STATUS_RECEIVED\x10\x01\x12\x16\n\x12\x43\x41SE_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x43\x41SE_STATUS_WITHDRAWN\x10\x03\x12\x18\n\x14\x43\x41SE_STATUS_REJECTED\x10\x04*K\n\x07\x41geBand\x12\x18\n\x14\x41GE_BAND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41GE_BAND_ADULT\x10\x01\x12\x12\n\x0e\x41GE_BAND_MINOR\x10\x02\x32\x89\x04\n\x13RegistrationService\x12W\n\x0eRegisterHashes\x12!.disrupt.v1.RegisterHashesRequest\x1a\".disrupt.v1.RegisterHashesResponse\x12T\n\rRegisterImage\x12 .disrupt.v1.RegisterImageRequest\x1a!.disrupt.v1.RegisterImageResponse\x12V\n\rRegisterVideo\x12 .disrupt.v1.RegisterVideoRequest\x1a!.disrupt.v1.RegisterVideoResponse(\x01\x12\x42\n\x07GetCase\x12\x1a.disrupt.v1.GetCaseRequest\x1a\x1b.disrupt.v1.GetCaseResponse\x12T\n\rWithdrawItems\x12 .disrupt.v1.WithdrawItemsRequest\x1a!.disrupt.v1.WithdrawItemsResponse\x12Q\n\x0cWithdrawCase\x12\x1f.disrupt.v1.WithdrawCaseRequest\x1a .disrupt.v1.WithdrawCaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.registration_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CASESTATUS']._serialized_start=1869
-  _globals['_CASESTATUS']._serialized_end=2013
-  _globals['_AGEBAND']._serialized_start=2015
-  _globals['_AGEBAND']._serialized_end=2090
+  _globals['_CASESTATUS']._serialized_start=1890
+  _globals['_CASESTATUS']._serialized_end=2034
+  _globals['_AGEBAND']._serialized_start=2036
+  _globals['_AGEBAND']._serialized_end=2111
   _globals['_CASEACCESS']._serialized_start=69
   _globals['_CASEACCESS']._serialized_end=137
   _globals['_MEDIAITEM']._serialized_start=139
@@ -53,29 +53,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERHASHESRESPONSE']._serialized_start=790
   _globals['_REGISTERHASHESRESPONSE']._serialized_end=852
   _globals['_REGISTERIMAGEREQUEST']._serialized_start=854
-  _globals['_REGISTERIMAGEREQUEST']._serialized_end=941
-  _globals['_REGISTERIMAGERESPONSE']._serialized_start=943
-  _globals['_REGISTERIMAGERESPONSE']._serialized_end=1004
-  _globals['_REGISTERVIDEOREQUEST']._serialized_start=1006
-  _globals['_REGISTERVIDEOREQUEST']._serialized_end=1105
-  _globals['_REGISTERVIDEORESPONSE']._serialized_start=1108
-  _globals['_REGISTERVIDEORESPONSE']._serialized_end=1240
-  _globals['_CASE']._serialized_start=1243
-  _globals['_CASE']._serialized_end=1385
-  _globals['_CASEITEM']._serialized_start=1387
-  _globals['_CASEITEM']._serialized_end=1467
-  _globals['_GETCASEREQUEST']._serialized_start=1469
-  _globals['_GETCASEREQUEST']._serialized_end=1525
-  _globals['_GETCASERESPONSE']._serialized_start=1527
-  _globals['_GETCASERESPONSE']._serialized_end=1576
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1578
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=1658
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=1660
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=1731
-  _globals['_WITHDRAWCASEREQUEST']._serialized_start=1733
-  _globals['_WITHDRAWCASEREQUEST']._serialized_end=1794
-  _globals['_WITHDRAWCASERESPONSE']._serialized_start=1796
-  _globals['_WITHDRAWCASERESPONSE']._serialized_end=1866
-  _globals['_REGISTRATIONSERVICE']._serialized_start=2093
-  _globals['_REGISTRATIONSERVICE']._serialized_end=2614
+  _globals['_REGISTERIMAGEREQUEST']._serialized_end=962
+  _globals['_REGISTERIMAGERESPONSE']._serialized_start=964
+  _globals['_REGISTERIMAGERESPONSE']._serialized_end=1025
+  _globals['_REGISTERVIDEOREQUEST']._serialized_start=1027
+  _globals['_REGISTERVIDEOREQUEST']._serialized_end=1126
+  _globals['_REGISTERVIDEORESPONSE']._serialized_start=1129
+  _globals['_REGISTERVIDEORESPONSE']._serialized_end=1261
+  _globals['_CASE']._serialized_start=1264
+  _globals['_CASE']._serialized_end=1406
+  _globals['_CASEITEM']._serialized_start=1408
+  _globals['_CASEITEM']._serialized_end=1488
+  _globals['_GETCASEREQUEST']._serialized_start=1490
+  _globals['_GETCASEREQUEST']._serialized_end=1546
+  _globals['_GETCASERESPONSE']._serialized_start=1548
+  _globals['_GETCASERESPONSE']._serialized_end=1597
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1599
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=1679
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=1681
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=1752
+  _globals['_WITHDRAWCASEREQUEST']._serialized_start=1754
+  _globals['_WITHDRAWCASEREQUEST']._serialized_end=1815
+  _globals['_WITHDRAWCASERESPONSE']._serialized_start=1817
+  _globals['_WITHDRAWCASERESPONSE']._serialized_end=1887
+  _globals['_REGISTRATIONSERVICE']._serialized_start=2114
+  _globals['_REGISTRATIONSERVICE']._serialized_end=2635
 # @@protoc_insertion_point(module_scope)

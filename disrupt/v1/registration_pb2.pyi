@@ -332,9 +332,12 @@ class RegisterImageRequest(_message.Message):
 
     CONTEXT_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
+    EVERY_FRAME_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """The file, as for MatchImage: at most 50 megapixels, and 32 MiB; of an animation the first frame. Decoded in memory
-    and forgotten.
+    """The file, as for MatchImage: at most 50 megapixels, and 32 MiB. Decoded in memory and forgotten."""
+    every_frame: _builtins.bool
+    """Of an animation, register every distinct frame, at most 256, as a VIDEO whose hashes have their intervals. Without
+    it the first frame is registered, as an IMAGE. No difference for other files.
     """
     @_builtins.property
     def context(self) -> Global___RegistrationContext:
@@ -345,10 +348,11 @@ class RegisterImageRequest(_message.Message):
         *,
         context: Global___RegistrationContext | None = ...,
         image: _builtins.bytes = ...,
+        every_frame: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "image", b"image"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "every_frame", b"every_frame", "image", b"image"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -95,10 +95,15 @@ def picture_answer(
     match_ids: Sequence[bytes],
     bank_names: Mapping[int, str],
     index_cursor: str,
+    *,
+    frames_skipped: int,
 ) -> match_pb2.MatchImageResponse:
     """Answer for one picture, of which ``versions`` were searched."""
     response = match_pb2.MatchImageResponse(
-        quality=quality, truncated=bool(len(matches.truncated)), index_cursor=index_cursor
+        quality=quality,
+        truncated=bool(len(matches.truncated)),
+        index_cursor=index_cursor,
+        frames_skipped=frames_skipped,
     )
     for at, match_id in enumerate(match_ids):
         response.matches.add(
@@ -117,7 +122,10 @@ def picture_answer(
 def low_quality_answer(found: LowQuality, index_cursor: str) -> match_pb2.MatchImageResponse:
     """Answer for a picture that cannot be searched."""
     return match_pb2.MatchImageResponse(
-        quality=found.quality, low_quality=low_quality_message(found), index_cursor=index_cursor
+        quality=found.quality,
+        low_quality=low_quality_message(found),
+        index_cursor=index_cursor,
+        frames_skipped=found.frames_skipped,
     )
 
 

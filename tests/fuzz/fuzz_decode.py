@@ -15,11 +15,11 @@ import atheris
 with atheris.instrument_imports(include=["PIL", "pillow_heif", "disrupt.hashing"]):
     from disrupt.core.media import LowQuality
     from disrupt.errors import InvalidMediaError
-    from disrupt.hashing import ImageLimits, fingerprint_image, hash_image
+    from disrupt.hashing import ImageLimits, fingerprint_frames, fingerprint_image, hash_image
 
 from benchmarks.mutations import seeds
 
-LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=2**20)
+LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=2**20, frames_cpu_s=0.2)
 """Small, so that it is broken structures that are tried, and not large pictures."""
 
 
@@ -27,11 +27,12 @@ def target(data: bytes) -> None:
     """What must hold for any bytes."""
     try:
         query, item = hash_image(data, LIMITS), fingerprint_image(data, LIMITS)
+        animated = fingerprint_frames(data, LIMITS)
     except InvalidMediaError as error:
         if [one.field for one in error.violations] != ["image"]:
             raise AssertionError("no field is named") from error
         return
-    for found in (query, item):
+    for found in (query, item, animated):
         assert 0 <= found.quality <= 100
         assert isinstance(found, LowQuality) or found.quality >= 50
 

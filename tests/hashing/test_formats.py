@@ -64,6 +64,7 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     yield "PNG 1", 10, PHOTO.convert("1"), "PNG", {}
     yield "PNG P", 10, PALETTE, "PNG", {}
     yield "PNG P, one colour transparent", 10, PALETTE, "PNG", {"transparency": bytes([0])}
+    yield "PNG P, faded", 10, PALETTE, "PNG", {"transparency": bytes([128] * 256)}
     yield "PNG animated", 4, PHOTO, "PNG", {"save_all": True, "append_images": [OPAQUE]}
     for orientation in range(1, 9):
         image, exif = turned(orientation)
@@ -91,6 +92,9 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     yield "HEIC", 10, PHOTO, "HEIF", {}
     yield "HEIC L", 10, GREY, "HEIF", {}
     yield "HEIC faded", 10, faded(), "HEIF", {}
+    for orientation in (3, 6):
+        image, exif = turned(orientation)
+        yield f"HEIC orientation {orientation}", 10, image, "HEIF", {"exif": exif}
     yield "GIF", 10, PALETTE, "GIF", {}
     yield "GIF L", 4, GREY, "GIF", {}
     yield "GIF animated", 10, PALETTE, "GIF", {"save_all": True, "append_images": [GREY]}
@@ -101,10 +105,12 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
         "RGBA": OPAQUE,
         "LA": OPAQUE.convert("LA"),
         "CMYK": PHOTO.convert("CMYK"),
+        "YCbCr": PHOTO.convert("YCbCr"),
         "faded": faded(),
     }.items():
         yield f"TIFF {mode}", 4, image, "TIFF", {}
     yield "TIFF P", 10, PALETTE, "TIFF", {}
+    yield "TIFF PA", 10, PALETTE.convert("PA"), "TIFF", {}
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
         yield f"TIFF {compression}", 4, PHOTO, "TIFF", {"compression": compression}
     yield "TIFF jpeg", 10, PHOTO, "TIFF", {"compression": "jpeg"}
@@ -139,12 +145,22 @@ def marked(data: bytes) -> bytes:
     return data[:2] + mark + data[4 + struct.unpack_from(">H", data, 4)[0] :]
 
 
+def without_marks(data: bytes) -> bytes:
+    """A JPEG file without what its applications say of it (APP segments)."""
+    at = 2
+    while 0xE0 <= data[at + 1] <= 0xEF:
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return data[:2] + data[at:]
+
+
 SIXTEEN = np.uint16(257)
 
 ADOBE = b"Adobe\0\x64\0\0\0\0"
 
 # cjpeg -quality 50 -arithmetic [-progressive] of PHOTO: Pillow reads such files and writes none.
 ARITHMETIC = Path(__file__).parent / "files"
+
+FOUR_COLOURS = encode(PHOTO.convert("CMYK"), "JPEG", quality=90)
 
 FILES = {
     name: (tolerance_bits, encode(image, kind, **options))
@@ -159,6 +175,9 @@ FILES = {
         cv2.imencode(".png", np.asarray(OPAQUE)[:, :, [2, 1, 0, 3]] * SIXTEEN)[1].tobytes(),
     ),
     "JPEG YCCK": (10, ycck()),
+    # inverted, as browsers take all files of four colours
+    "JPEG CMYK without Adobe's mark": (10, without_marks(FOUR_COLOURS)),
+    "JPEG without any mark": (10, without_marks(encode(PHOTO, "JPEG", quality=90))),
     "JPEG with Adobe's mark": (10, marked(encode(PHOTO, "JPEG", quality=90))),
     "JPEG arithmetic": (10, (ARITHMETIC / "arithmetic.jpeg").read_bytes()),
     "JPEG arithmetic, progressive": (
@@ -205,6 +224,8 @@ def test_lossless_files_within_4_bits_and_lossy_within_10_are_more_than_40_kinds
     assert b"\xff\xc9" in FILES["JPEG arithmetic"][1]  # frames of the arithmetic kinds
     assert b"\xff\xca" in FILES["JPEG arithmetic, progressive"][1]
     assert ADOBE + b"\2" in FILES["JPEG YCCK"][1]
+    assert b"Adobe" in FOUR_COLOURS
+    assert b"Adobe" not in FILES["JPEG CMYK without Adobe's mark"][1]
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])
@@ -231,39 +252,55 @@ def test_a_lookup_decodes_at_a_smaller_scale_within_8_bits(
 
 
 def matrix_profile(red: str, green: str, blue: str, gamma: float) -> bytes:
-    """ICC profile (version 2) of a screen: primaries as x,y, white D65, one gamma."""
+    """Primaries as x,y, white D65, one gamma."""
 
     def xyz(chromaticity: str) -> NDArray[np.float64]:
         x, y = map(float, chromaticity.split(","))
         return np.array([x / y, 1, (1 - x - y) / y])
 
-    white, d50 = xyz("0.3127,0.3290"), np.array([0.9642, 1, 0.8249])
+    white, d50 = xyz("0.3127,0.3290"), D50
     primaries = np.stack([xyz(red), xyz(green), xyz(blue)], axis=1)
     cone = np.array(
         [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
     )
     adapt = np.linalg.inv(cone) @ np.diag((cone @ d50) / (cone @ white)) @ cone
     colorants = adapt @ (primaries * np.linalg.solve(primaries, white))
+    tags = {
+        name + b"XYZ": b"XYZ \0\0\0\0" + fixed(colorants[:, at])
+        for at, name in enumerate([b"r", b"g", b"b"])
+    } | {name + b"TRC": curve(gamma) for name in (b"r", b"g", b"b")}
+    return profile(b"RGB ", tags)
 
-    def fixed(values: NDArray[np.float64]) -> bytes:
-        return struct.pack(">3i", *(round(float(value) * 65536) for value in values))
 
-    curve = b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+def grey_profile(gamma: float) -> bytes:
+    return profile(b"GRAY", {b"kTRC": curve(gamma)})
+
+
+D50 = np.array([0.9642, 1, 0.8249])
+
+
+def fixed(values: NDArray[np.float64]) -> bytes:
+    return struct.pack(">3i", *(round(float(value) * 65536) for value in values))
+
+
+def curve(gamma: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+
+
+def profile(colours: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """ICC profile (version 2) of a screen."""
     tags = {
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78),
         b"cprt": b"text\0\0\0\0-\0\0\0",
-        b"wtpt": b"XYZ \0\0\0\0" + fixed(d50),
-        **{
-            name + b"XYZ": b"XYZ \0\0\0\0" + fixed(colorants[:, at])
-            for at, name in enumerate([b"r", b"g", b"b"])
-        },
-        **{name + b"TRC": curve for name in (b"r", b"g", b"b")},
+        b"wtpt": b"XYZ \0\0\0\0" + fixed(D50),
+        **tags,
     }
     table, body = struct.pack(">I", len(tags)), b""
     for name, value in tags.items():
         table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
         body += value
-    head = bytes(4) + b"\x02\x10\0\0mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28) + fixed(d50)
+    head = bytes(4) + b"\x02\x10\0\0mntr" + colours + b"XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += fixed(D50)
     whole = bytes(4) + head.ljust(124, b"\0") + table + body
     return struct.pack(">I", len(whole)) + whole[4:]
 
@@ -290,6 +327,34 @@ def test_wide_gamut_pictures_hash_as_they_look(kind: str, profile: bytes) -> Non
         data = encode(image, kind, icc_profile=profile, quality=95)
         assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
         assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.8, 3.0])
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        *(("L", kind) for kind in ("PNG", "JPEG", "TIFF", "HEIF")),
+        *((mode, kind) for mode in ("LA", "I;16") for kind in ("PNG", "TIFF")),
+        ("one level transparent", "PNG"),
+    ],
+)
+def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str, gamma: float) -> None:
+    """Without the profile they would be up to 34 bits away."""
+    levels = np.asarray(GREY) / 255
+    light = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    stored = light ** (1 / gamma)
+    image = Image.fromarray((stored * 255).round().astype(np.uint8))
+    options: dict[str, Any] = {}
+    if mode == "I;16":
+        image = Image.fromarray((stored * 65535).round().astype(np.uint16))
+    elif mode == "LA":
+        image = image.convert("LA")
+    elif mode == "one level transparent":
+        options = {"transparency": 255}  # which is white
+    data = encode(image, kind, icc_profile=grey_profile(gamma), **options)
+    tolerance_bits = 10 if kind in {"JPEG", "HEIF"} else 4
+    assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
+    assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
 
 
 @pytest.mark.parametrize("profile", [b"x", DISPLAY_P3[:200], bytes(3000)])

@@ -11,20 +11,22 @@ import numpy as np
 import pdqhash
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from skimage.data import data_dir
 
 from disrupt.core.hashes import PdqHash
-from disrupt.core.media import LowQuality, Profile
+from disrupt.core.media import LowQuality, MediaKind, Profile
 from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral
-from disrupt.errors import DisruptError
+from disrupt.errors import DisruptError, InvalidMediaError
 from disrupt.hashing import (
     ImageFingerprints,
     ImageLimits,
     ImageQuery,
     check_known_answers,
+    fingerprint_frames,
     fingerprint_image,
     hash_image,
+    images,
     known_answers,
 )
 from disrupt.hashing.decode import decode
@@ -145,20 +147,85 @@ def test_a_blank_first_frame_hides_nothing_and_only_blank_ones_are_low_quality()
     assert isinstance(outcomes[1], LowQuality)
 
 
-def test_an_animation_is_decoded_up_to_the_pixel_limit_and_named_by_16_frames() -> None:
-    rng = np.random.default_rng(1)
-    frames = [
-        Image.fromarray(
-            np.kron(rng.integers(0, 256, (8, 8), np.uint8), np.ones((70, 70), np.uint8))
-        )
-        for _ in range(20)
-    ]
+def pattern(seed: int, side_px: int = 560) -> Image.Image:
+    """A picture unlike those of other seeds."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
+    return Image.fromarray(np.kron(coarse, np.ones((side_px // 8,) * 2, np.uint8)))
+
+
+def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:
     file = io.BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
-    for limits, count in ((ImageLimits(), 16), (ImageLimits(max_pixels=3 * 560 * 560), 3)):
-        query = hash_image(file.getvalue(), limits)
-        assert isinstance(query, ImageQuery)
-        assert len(query.hashes) == count
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **options)
+    return file.getvalue()
+
+
+def test_a_picture_behind_many_frames_is_found() -> None:
+    others = [pattern(seed) for seed in range(30)]
+    late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
+    query = hash_image(animation([*others, late], "WEBP", quality=90))
+    assert isinstance(query, ImageQuery)
+    assert (len(query.hashes), query.frames_skipped) == (31, 0)
+    stored = registered(encode(np.asarray(late)))[Profile.PDQ_512]
+    assert query.hashes[-1][0].distance_bits(stored) <= 10
+
+
+def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [pattern(seed) for seed in range(20)]
+    slow = ImageLimits(frames_cpu_s=0)
+    query = hash_image(animation(frames), slow)
+    assert isinstance(query, ImageQuery)
+    assert (len(query.hashes), query.frames_skipped) == (1, 19)
+    blank = hash_image(animation([Image.new("L", (560, 560), 255), *frames]), slow)
+    assert isinstance(blank, LowQuality)
+    assert blank.frames_skipped == 20
+    monkeypatch.setattr(images, "MAX_FRAMES", 5)
+    query = hash_image(animation(frames))
+    assert isinstance(query, ImageQuery)
+    assert (len(query.hashes), query.frames_skipped) == (5, 15)
+    still = hash_image(encode(PHOTOS["coffee"]))
+    assert isinstance(still, ImageQuery)
+    assert still.frames_skipped == 0
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: str) -> None:
+    blank = Image.new("RGB", (600, 400), "white")
+    first, second = (Image.fromarray(PHOTOS[name]).resize((600, 400)) for name in ("coffee", "cat"))
+    nudged = ImageEnhance.Brightness(first).enhance(1.02)
+    shown = [blank, first, nudged, second, first, second]
+    durations = [100, 200, 300, 400, 500, 600]
+    data = animation(shown, kind, duration=durations, quality=90)
+    found = fingerprint_frames(data)
+    assert isinstance(found, ImageFingerprints)
+    assert found.kind == MediaKind.VIDEO
+    assert found.quality == found.fingerprints[0].quality
+    canonical = [one for one in found.fingerprints if one.profile == Profile.PDQ_512]
+    assert [(one.start_ms, one.end_ms) for one in canonical] == [(100, 600), (600, 1000)]
+    assert {one.profile for one in found.fingerprints} == {Profile.PDQ_512, Profile.PDQ_FULL}
+    for one, frame in zip(canonical, (first, second), strict=True):
+        assert one.hash.distance_bits(registered(encode(np.asarray(frame)))[Profile.PDQ_512]) <= 10
+    query = hash_image(data)
+    assert isinstance(query, ImageQuery)
+    for one, (looked_up, _) in zip(canonical, query.hashes, strict=True):
+        assert one.hash.distance_bits(looked_up) <= 8
+
+
+def test_a_file_of_one_frame_is_the_same_picture_whether_every_frame_is_asked_for_or_not() -> None:
+    still = encode(PHOTOS["coffee"], "GIF", duration=500)
+    for data in (still, encode(PHOTOS["cat"], "JPEG"), encode(np.full((90, 90), 9, np.uint8))):
+        assert fingerprint_frames(data) == fingerprint_image(data)
+
+
+def test_more_different_frames_than_an_item_holds_are_refused_and_not_registered_in_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "MAX_FRAMES", 4)
+    frames = [pattern(seed, 400) for seed in range(5)]
+    found = fingerprint_frames(animation([*frames[:4], *frames[:4]]))
+    assert isinstance(found, ImageFingerprints)
+    with pytest.raises(InvalidMediaError, match="more than 4 different frames") as refused:
+        fingerprint_frames(animation(frames))
+    assert refused.value.metadata == {"cause": "TOO_MANY_FRAMES"}
 
 
 def test_a_turned_file_with_orientation_has_the_hashes_of_the_upright_one() -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmarks.mutations import png_bomb, repeated_scans, seeds
 from disrupt.core.hashes import PdqHash
-from disrupt.core.media import Fingerprint, LowQuality, Profile
+from disrupt.core.media import Fingerprint, LowQuality, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY, Dihedral, Transform
 from disrupt.errors import (
     DeadlineExceededError,
@@ -27,7 +27,13 @@ from disrupt.errors import (
     OverloadedError,
     UnavailableError,
 )
-from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
+from disrupt.hashing import (
+    ImageFingerprints,
+    ImageQuery,
+    fingerprint_frames,
+    fingerprint_image,
+    hash_image,
+)
 from disrupt.hashing.decode import FORMATS
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_messages import (
@@ -100,6 +106,7 @@ def test_every_format_has_the_hashes_that_it_has_without_isolation(
     for file in SEEDS[kind]:
         assert run(hashing.hash_image(file)) == hash_image(file)
         assert run(hashing.fingerprint_image(file)) == fingerprint_image(file)
+        assert run(hashing.fingerprint_image(file, every_frame=True)) == fingerprint_frames(file)
 
 
 def test_a_plain_picture_is_the_same_outcome_as_without_isolation(
@@ -434,7 +441,10 @@ TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
 ANSWERS = (
     st.builds(Ready, st.sampled_from([(), ("landlock",), ("seccomp",), ("landlock", "seccomp")]))
     | st.builds(
-        ImageQuery, QUALITIES, st.lists(st.tuples(HASHES, TRANSFORMS), max_size=20).map(tuple)
+        ImageQuery,
+        QUALITIES,
+        st.lists(st.tuples(HASHES, TRANSFORMS), max_size=20).map(tuple),
+        st.integers(0, 2**32 - 1),
     )
     | st.builds(
         ImageFingerprints,
@@ -447,11 +457,14 @@ ANSWERS = (
                 st.sampled_from(Profile),
                 st.integers(0, 9),
                 st.integers(0, 99),
+                st.integers(0, 2**32 - 1),
+                st.integers(0, 2**32 - 1),
             ),
             max_size=20,
         ).map(tuple),
+        st.sampled_from(MediaKind),
     )
-    | st.builds(LowQuality, QUALITIES, QUALITIES, TEXTS)
+    | st.builds(LowQuality, QUALITIES, QUALITIES, TEXTS, st.integers(0, 2**32 - 1))
     | st.builds(Refused, TEXTS)
     | st.builds(Failed, TEXTS)
     | st.just(OutOfMemory())

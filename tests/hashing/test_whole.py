@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from skimage.data import data_dir
 
+from disrupt.core.transforms import IDENTITY
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import hash_image
+from disrupt.hashing import ImageQuery, fingerprint_frames, hash_image
 from disrupt.hashing.decode import decode
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB").resize((120, 81))
@@ -49,27 +50,33 @@ def test_a_gif_cut_anywhere_is_refused_also_after_its_first_frame(frames: int) -
     assert_refused(whole[:-1])
 
 
-def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The file with other compressed pixels, in two chunks, and right checksums."""
-    chunks, at, pixels = [], 8, b""
+def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
+    found, at = [], 8
     while at < len(png):
         size = int.from_bytes(png[at : at + 4])
-        kind, content = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
-        if kind == b"IDAT":
-            pixels += content
-        else:
-            chunks.append((kind, content))
+        found.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
         at += size + 12
-    raw = change(zlib.decompress(pixels))
-    packed = zlib.compress(raw)
-    chunks[-1:-1] = [(b"IDAT", packed[:9]), (b"IDAT", packed[9:])]
-    return png[:8] + b"".join(
+    return found
+
+
+def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
+    return head + b"".join(
         struct.pack(">I", len(content))
         + kind
         + content
         + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in chunks
+        for kind, content in parts
     )
+
+
+def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The file with other compressed pixels, in two chunks, and right checksums."""
+    parts = chunks(png)
+    kept = [one for one in parts if one[0] != b"IDAT"]
+    raw = change(zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT")))
+    packed = zlib.compress(raw)
+    kept[-1:-1] = [(b"IDAT", packed[:9]), (b"IDAT", packed[9:])]
+    return joined(png[:8], kept)
 
 
 MODES = {
@@ -116,6 +123,28 @@ def test_an_interlaced_png_is_whole_only_with_all_its_passes(size: tuple[int, in
         picture = decode(whole)
         assert (picture.rgb(0, size[1]) == np.asarray(image)).all()
     assert_refused(rewritten(whole, lambda raw: raw[:-1]))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "P", "L"])
+def test_an_animated_png_is_whole_only_with_all_of_each_frame(mode: str, *, apart: bool) -> None:
+    """``apart``: the picture shown where animations are not is no frame of it."""
+    frames = [MODES[mode], MODES[mode].rotate(90), MODES[mode].rotate(180)]
+    whole = encode(frames[0], "PNG", save_all=True, append_images=frames[1:], default_image=apart)
+    looked_up = hash_image(whole)
+    assert isinstance(looked_up, ImageQuery)
+    assert len({one for one, transform in looked_up.hashes if transform == IDENTITY}) == 3
+    parts = chunks(whole)
+    for at in [at for at, (kind, _) in enumerate(parts) if kind == b"fdAT"]:
+        sequence, packed = parts[at][1][:4], parts[at][1][4:]
+        raw = zlib.decompress(packed)  # small frames: one chunk each
+        for kept in (0.1, 0.9):
+            cut = zlib.compress(raw[: int(len(raw) * kept)])
+            broken = joined(whole[:8], [*parts[:at], (b"fdAT", sequence + cut), *parts[at + 1 :]])
+            decode(broken)  # its first frame is whole
+            for hashing in (hash_image, fingerprint_frames):
+                with pytest.raises(InvalidMediaError, match="ends early"):
+                    hashing(broken)
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])

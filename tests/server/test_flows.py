@@ -29,7 +29,7 @@ from tests.server.calls import (
     refusal,
     register,
 )
-from tests.submission.examples import picture
+from tests.submission.examples import animation, picture
 
 
 @pytest.fixture
@@ -165,6 +165,39 @@ def test_staff_register_a_picture_that_platforms_find_by_picture_and_by_hash(
     query = hash_image(data)
     assert isinstance(query, ImageQuery)
     assert items(platform("MatchHashes", lookup(query.hashes[0][0].value))) == [item_id]
+
+
+def test_staff_register_every_frame_of_an_animation_when_asked(
+    staff: Caller, platform: Caller, tmp_path: Path
+) -> None:
+    first, late = (picture(tmp_path / f"{seed}.png", seed).read_bytes() for seed in (71, 73))
+    whole = animation(tmp_path / "a.webp", 71, 72, 73).read_bytes()
+    alone, every = (
+        staff(
+            "RegisterImage",
+            registration_pb2.RegisterImageRequest(
+                context=register(bytes(32)).context, image=whole, every_frame=every_frame
+            ),
+        ).receipt.items[0]
+        for every_frame in (False, True)
+    )
+    assert every.hashes > 2 * alone.hashes
+
+    def found(data: bytes) -> dict[bytes, int]:
+        answer = platform("MatchImage", match_pb2.MatchImageRequest(image=data))
+        return {one.item_id: one.kind for one in answer.matches}
+
+    both = {alone.item_id: MediaKind.IMAGE, every.item_id: MediaKind.VIDEO}
+    eventually(lambda: found(first) == both)
+    eventually(lambda: found(late) == {every.item_id: MediaKind.VIDEO})
+    assert found(whole) == both
+
+
+def test_a_lookup_says_how_many_frames_it_did_not_look_at(platform: Caller, tmp_path: Path) -> None:
+    for frames, skipped in ((200, 0), (260, 4)):
+        data = animation(tmp_path / "a.webp", *range(frames), side_px=32).read_bytes()
+        answer = platform("MatchImage", match_pb2.MatchImageRequest(image=data))
+        assert (answer.frames_skipped, answer.HasField("low_quality")) == (skipped, False)
 
 
 def mirrored(mirror: Caller, page_size: int) -> dict[bytes, feed_pb2.ItemAdded]:

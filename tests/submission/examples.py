@@ -10,9 +10,19 @@ from PIL import Image
 
 def picture(path: Path, seed: int, side_px: int = 200) -> Path:
     """A picture with features of its own."""
+    _picture(seed, side_px).save(path)
+    return path
+
+
+def _picture(seed: int, side_px: int) -> Image.Image:
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8)
-    image = Image.fromarray(coarse).resize((side_px, side_px), Image.Resampling.BICUBIC)
-    image.save(path)
+    return Image.fromarray(coarse).resize((side_px, side_px), Image.Resampling.BICUBIC)
+
+
+def animation(path: Path, *seeds: int, side_px: int = 200) -> Path:
+    """An animation of the pictures of these seeds, a tenth of a second each."""
+    frames = [_picture(seed, side_px) for seed in seeds]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
     return path
 
 

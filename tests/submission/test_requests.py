@@ -11,6 +11,7 @@ from disrupt.core.cases import AgeBand, case_number
 from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, Profile
 from disrupt.errors import InvalidRequestError
+from disrupt.hashing import ImageFingerprints
 from disrupt.submission import requests
 from disrupt.submission.client import new_pin
 from disrupt.v1 import registration_pb2
@@ -34,7 +35,7 @@ def test_every_fingerprint_arrives_in_its_columns(
     case = "" if number is None else case_number(number)
     request_id = bytes(range(16))
     sent = requests.register(
-        given_items,
+        [ImageFingerprints(100, tuple(one)) for one in given_items],
         request_id=request_id,
         opens=requests.access(case.lower().replace("-", " "), "1234 5678"),
         age=age,

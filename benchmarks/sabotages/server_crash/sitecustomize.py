@@ -12,4 +12,4 @@ def _die(_reason: str, _cause: str | None = None) -> NoReturn:
     os._exit(1)
 
 
-isolation._refused = _die  # type: ignore[assignment]
+vars(isolation)["refused"] = _die
