@@ -18,6 +18,18 @@ Hashes are looked up in batches of any size, as values, an array or packed bytes
     with MatchClient("disrupt.example:50051", key=key) as client:
         matched = [answer for answer in client.match_hashes(hashes) if answer.matches]
 
+Hashes that keep coming are looked up in a flow, which waits for no batch to be answered:
+
+    from disrupt.client import MatchClient
+
+    def batches():
+        for start in range(0, len(hashes), 64):
+            yield hashes[start : start + 64]
+
+    with MatchClient("disrupt.example:50051", key=key) as client:
+        for answers in client.stream_hashes(batches()):
+            matched += [answer for answer in answers if answer.matches]
+
 Failures are classes of ``disrupt.errors``. Where the server is busy or absent, the call has been
 tried again by then, with jitter and within ``timeout_s``:
 
@@ -45,12 +57,14 @@ tried again by then, with jitter and within ``timeout_s``:
 """
 
 from disrupt.client.aio import AsyncMatchClient
+from disrupt.client.requests import Batch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, Limits, Match
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
 
 __all__ = [
     "AsyncMatchClient",
+    "Batch",
     "HashAnswer",
     "ImageAnswer",
     "IndexStatus",

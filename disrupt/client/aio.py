@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -14,10 +14,12 @@ import grpc
 from disrupt.client import requests, results
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call_async
 from disrupt.client.connection import DEFAULT_SERVER, connect
+from disrupt.client.flow_aio import AsyncFlow
 from disrupt.client.pictures import read_picture
-from disrupt.client.requests import MAX_MATCHES, HashBatch, Lookup
+from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch, Lookup
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.window import Calls
 from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import hash_image
 from disrupt.v1 import match_pb2
@@ -86,6 +88,30 @@ class AsyncMatchClient:
         )
         return await self._all(parts)
 
+    def stream_hashes(
+        self,
+        batches: AsyncIterable[HashBatch | Batch] | Iterable[HashBatch | Batch],
+        *,
+        profile: Profile = Profile.UNKNOWN,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+    ) -> AsyncGenerator[tuple[HashAnswer, ...]]:
+        """As MatchClient.stream_hashes, of batches that come asynchronously, or do not block."""
+        lookup = Lookup(max_distance_bits, max_matches, banks)
+
+        async def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
+            packed, qualities = requests.of_flow(batch)
+            return requests.match_hashes(
+                packed,
+                most=await self._most_hashes(len(packed)),
+                profile=profile,
+                qualities=qualities,
+                lookup=lookup,
+            )
+
+        return AsyncFlow(batches, parts, self._flow_calls()).answers()
+
     async def match_image(
         self,
         picture: bytes | str | os.PathLike[str],
@@ -145,4 +171,12 @@ class AsyncMatchClient:
             connection=self._connection,
             timeout_s=self._timeout_s,
             retries=self._retries,
+        )
+
+    def _flow_calls(self) -> Calls:
+        return Calls(
+            lambda: next(self._stubs).StreamMatchHashes,
+            self._connection,
+            self._timeout_s,
+            self._retries,
         )

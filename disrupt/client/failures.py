@@ -25,6 +25,9 @@ from disrupt.errors import (
 )
 from disrupt.wire.errors import DETAILS_KEY
 
+_LOST_STATUS = "Internal error from Core"
+"""What grpc.aio says where a call ended while it was sending, instead of how it ended."""
+
 
 def failure(error: grpc.RpcError, server: str) -> DisruptError:
     """What a failed call of the sync or async API means; ``server`` is the address that was asked.
@@ -33,10 +36,10 @@ def failure(error: grpc.RpcError, server: str) -> DisruptError:
     class of its gRPC status, and keeps its name.
     """
     status = error.code().name
-    if status == "CANCELLED":
+    text = error.details() or ""
+    if status == "CANCELLED" or (status == "INTERNAL" and text == _LOST_STATUS):
         # we cancel no call ourselves and go on: a server that drains does
         status = "UNAVAILABLE"
-    text = error.details() or ""
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
     for detail in _details(error):

@@ -18,6 +18,15 @@ from disrupt.v1 import match_pb2
 HashBatch: TypeAlias = "Sequence[PdqHash] | NDArray[np.uint8] | bytes"
 """n hashes: values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed."""
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Hashes with what is known of them: PDQ qualities of 0-100, one each."""
+
+    hashes: HashBatch
+    qualities: Sequence[int] | None = None
+
+
 MAX_MATCHES = 10
 _MOST_MATCHES = 1000
 
@@ -71,6 +80,15 @@ def pack(batch: HashBatch) -> bytes:
             raise _invalid("hashes", f"an array must be uint8 (n, {HASH_BYTES}), not {found}")
         return batch.tobytes()
     return b"".join(one.value for one in batch)
+
+
+def of_flow(batch: HashBatch | Batch) -> tuple[bytes, Sequence[int] | None]:
+    """Packed hashes and qualities of one batch of a flow, which is not empty."""
+    one = batch if isinstance(batch, Batch) else Batch(batch)
+    packed = pack(one.hashes)
+    if not packed:
+        raise _invalid("hashes", "a batch of a flow has at least one hash")
+    return packed, one.qualities
 
 
 def match_hashes(

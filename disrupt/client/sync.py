@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
@@ -14,10 +14,12 @@ import grpc
 from disrupt.client import requests, results
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call
 from disrupt.client.connection import DEFAULT_SERVER, connect
+from disrupt.client.flow import Flow
 from disrupt.client.pictures import read_picture
-from disrupt.client.requests import MAX_MATCHES, HashBatch, Lookup
+from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch, Lookup
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.window import Calls
 from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import hash_image
 from disrupt.v1 import match_pb2
@@ -97,6 +99,38 @@ class MatchClient:
         with ThreadPoolExecutor(len(self._channels)) as threads:
             return results.in_order(list(threads.map(self._part, parts)))
 
+    def stream_hashes(
+        self,
+        batches: Iterable[HashBatch | Batch],
+        *,
+        profile: Profile = Profile.UNKNOWN,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+    ) -> Generator[tuple[HashAnswer, ...]]:
+        """Answers to batches that keep coming: those of each batch as soon as they are there.
+
+        In the order of ``batches``, which a thread of the flow's own reads: at most 32 ahead of the
+        answers that were taken, so that neither side collects them. A ``Batch`` is one with
+        qualities; none may be empty. ``timeout_s`` is for each answer. What the connection or the
+        server loses is asked again. Whatever else fails, ``batches`` included, is raised after the
+        answers before it, and ends the flow; so does closing the generator. The rest as for
+        ``match_hashes``.
+        """
+        lookup = Lookup(max_distance_bits, max_matches, banks)
+
+        def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
+            packed, qualities = requests.of_flow(batch)
+            return requests.match_hashes(
+                packed,
+                most=self._most_hashes(len(packed)),
+                profile=profile,
+                qualities=qualities,
+                lookup=lookup,
+            )
+
+        return Flow(batches, parts, self._flow_calls()).answers()
+
     def match_image(
         self,
         picture: bytes | str | os.PathLike[str],
@@ -148,4 +182,12 @@ class MatchClient:
             connection=self._connection,
             timeout_s=self._timeout_s,
             retries=self._retries,
+        )
+
+    def _flow_calls(self) -> Calls:
+        return Calls(
+            lambda: next(self._stubs).StreamMatchHashes,
+            self._connection,
+            self._timeout_s,
+            self._retries,
         )

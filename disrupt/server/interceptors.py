@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -92,6 +93,8 @@ class Authentication(aio.ServerInterceptor):
 class Errors(aio.ServerInterceptor):
     """Tells errors as google.rpc.Status, and ends calls that take too long.
 
+    Of a call with streams both ways that is the time from one answer to the next.
+
     What was not raised on purpose becomes INTERNAL without detail, and is logged.
     """
 
@@ -120,11 +123,18 @@ class Errors(aio.ServerInterceptor):
         """For calls that are answered in a stream."""
         produce: Any = handler.stream_stream or handler.unary_stream
 
-        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 any message
+        async def stream(request: Any, context: Context) -> None:  # noqa: ANN401 any message
+            given = _messages(request) if handler.request_streaming else request
             try:
-                async with asyncio.timeout(self._timeout_s(context)):
-                    async for response in produce(request, context):
-                        yield response
+                async with (
+                    asyncio.timeout(self._timeout_s(context)) as allowed,
+                    aclosing(produce(given, context)) as responses,
+                ):
+                    async for response in responses:
+                        # written, not yielded: who reads no answers is told of the timeout, too
+                        await context.write(response)
+                        if handler.request_streaming and allowed.when() is not None:
+                            allowed.reschedule(asyncio.get_running_loop().time() + self._max_call_s)
             except Exception as error:  # noqa: BLE001 the last place that can tell
                 await _tell(error, method, context)
 
@@ -133,7 +143,7 @@ class Errors(aio.ServerInterceptor):
             if handler.request_streaming
             else grpc.unary_stream_rpc_method_handler
         )
-        return make(stream, handler.request_deserializer, handler.response_serializer)
+        return make(stream, _lenient(handler.request_deserializer), handler.response_serializer)
 
     def _guard_single(self, handler: _Handler, method: str) -> _Handler:
         """For calls that are answered once."""
@@ -142,10 +152,7 @@ class Errors(aio.ServerInterceptor):
         async def single(request: Any, context: Context) -> Any:  # noqa: ANN401 any message
             timeout_s = self._timeout_s(context)
             try:
-                if isinstance(request, DecodeError):
-                    raise InvalidRequestError(  # noqa: TRY301 told below, as all errors are
-                        "The request is no message of this call: see the proto files."
-                    )
+                _check(request)
                 if timeout_s is None:
                     return await answer(request, context)
                 async with asyncio.timeout(timeout_s):
@@ -193,6 +200,17 @@ def _lenient(decode: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 any decoder
             return error
 
     return decoded
+
+
+def _check(request: object) -> None:
+    if isinstance(request, DecodeError):
+        raise InvalidRequestError("The request is no message of this call: see the proto files.")
+
+
+async def _messages(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        _check(request)
+        yield request
 
 
 def _refusal(error: DisruptError) -> _Handler:

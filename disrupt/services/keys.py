@@ -78,7 +78,14 @@ class KeyRing:
 
         What is compared is the digest, so that timing tells nothing of a secret.
         """
-        key = self._by_digest.get(_digest(secret))
+        return self._valid(_digest(secret))
+
+    def still(self, key: ApiKey) -> ApiKey:
+        """The key as it is now; UnauthenticatedError if it was revoked."""
+        return self._valid(key.secret_sha256)
+
+    def _valid(self, digest: bytes) -> ApiKey:
+        key = self._by_digest.get(digest)
         if key is None:
             raise UnauthenticatedError(
                 "This key is not known here, or was revoked. Ask the operator for a valid one."

@@ -19,7 +19,7 @@ import pytest
 
 import disrupt.client
 from benchmarks.deployment import Deployment
-from disrupt.client import AsyncMatchClient, MatchClient
+from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient
 from disrupt.core.cases import AgeBand
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
@@ -175,12 +175,42 @@ def test_the_examples_of_the_documentation_run(
     monkeypatch.chdir(tmp_path)
     text = (disrupt.client.__doc__ or "").replace("disrupt.example:50051", known.address)
     examples = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
-    assert len(examples) == 4
+    assert len(examples) == 5
     names: dict[str, Any] = {"key": known.key}
     for example in examples:
         exec(textwrap.dedent(example), names)  # noqa: S102 our own words
     assert [answer.matches[0].item_id for answer in names["answers"]] == [known.item_id] * 2
     assert names["matched"] == []
+
+
+def test_the_flow_of_the_page_for_clients_runs(
+    known: Registered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "clients.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    exec(example, {"server": known.address, "key": known.key})  # noqa: S102 our own words
+    assert capsys.readouterr().out.splitlines() == [
+        "64 answers, 0 too featureless to be searched",
+        "2 answers, 1 too featureless to be searched",
+    ]
+
+
+def test_a_flow_gives_the_answers_of_single_calls_for_threads_and_asyncio(
+    known: Registered,
+) -> None:
+    batches = [known.hash.value + secrets.token_bytes(32 * at) for at in range(50)]
+
+    async def ask() -> list[tuple[HashAnswer, ...]]:
+        async with AsyncMatchClient(known.address, key=known.key) as client:
+            return [answers async for answers in client.stream_hashes(batches)]
+
+    with MatchClient(known.address, key=known.key) as client:
+        answers = list(client.stream_hashes(batches))
+    assert [len(one) for one in answers] == list(range(1, 51))
+    found = [[[match.item_id for match in one.matches] for one in batch] for batch in answers]
+    assert found == [[[known.item_id], *([[]] * at)] for at in range(50)]
+    again = asyncio.run(ask())
+    assert [[[m.item_id for m in one.matches] for one in batch] for batch in again] == found
 
 
 def test_an_unknown_key_is_refused(known: Registered) -> None:

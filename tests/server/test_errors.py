@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import secrets as random
+from collections import deque
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import grpc
 import pytest
 from PIL import Image
 
-from benchmarks.deployment import Deployment
+from benchmarks.deployment import Deployment, run
 from disrupt.core.cases import case_number
 from disrupt.server.rights import RIGHTS, SERVICES
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
@@ -224,11 +227,37 @@ def test_a_cursor_is_given_back_unaltered_or_refused(
         )
 
 
+def test_a_flow_ends_with_the_first_batch_that_is_refused(platform: Caller) -> None:
+    good = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH), sequence=1)
+    bad = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH[1:]), sequence=2)
+    answered = platform("StreamMatchHashes", iter([good, bad, good]))
+    assert next(answered).sequence == 1
+    check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST", "hashes")
+    call: Any = platform.channel.stream_stream("/disrupt.v1.MatchService/StreamMatchHashes")
+    metadata = [("authorization", f"Bearer {platform.key}")]
+    answered = call(iter([b"", b"\xff"]), metadata=metadata, timeout=20)
+    check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST", "hashes")
+    answered = call(iter([good.SerializeToString(), b"\xff"]), metadata=metadata, timeout=20)
+    next(answered)
+    check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST")
+
+
+def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
+    words = ("create", "some", "--right", "match", "--json", "--data-dir", server.data_dir)
+    made = json.loads(run("disrupt", "keys", *words))
+    batch = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH))
+    with calling(server.address, made["secret"]) as revoked:
+        answered = revoked("StreamMatchHashes", repeat(batch))
+        next(answered)
+        run("disrupt", "keys", "revoke", made["key_id"], "--data-dir", server.data_dir)
+        refused = refusal(lambda: deque(answered, maxlen=0))
+    check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
+
+
 def test_calls_of_later_versions_are_unimplemented_in_typed_words(
     platform: Caller, staff: Caller
 ) -> None:
     refused = [
-        refusal(lambda: list(platform("StreamMatchHashes", iter([])))),
         refusal(lambda: platform("MatchVideo", iter([]))),
         refusal(lambda: platform("ReportOutcome", match_pb2.ReportOutcomeRequest())),
         refusal(lambda: staff("RegisterVideo", iter([]))),

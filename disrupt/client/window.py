@@ -1,0 +1,191 @@
+"""A continuous flow of batches, over calls that follow each other; for threads and for asyncio.
+
+A call takes batches for half of its deadline, then the next goes on, over the next connection. So
+each answer has a deadline, the load spreads over the server's workers, and neither a server that
+stops nor the age of a connection cuts a flow off. What a failed call left unanswered is sent again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+
+from disrupt.client import requests, results
+from disrupt.client.connection import Connection
+from disrupt.client.failures import failure
+from disrupt.client.results import HashAnswer
+from disrupt.client.retries import Attempts, RetryPolicy
+from disrupt.errors import DeadlineExceededError, DisruptError
+from disrupt.v1 import match_pb2
+
+IN_FLIGHT = 32
+"""Requests on their way, and batches whose answers were not taken: most that a flow holds."""
+
+Request: TypeAlias = match_pb2.MatchHashesRequest
+Answers: TypeAlias = tuple[HashAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How the calls of a flow are made; ``method`` gives that of the next connection."""
+
+    method: Callable[[], Any]
+    connection: Connection
+    timeout_s: float
+    retries: RetryPolicy
+
+    def open(self, messages: object, attempts: Attempts) -> Any:  # noqa: ANN401 of either API
+        """A call that sends what ``messages`` iterates over."""
+        return self.method()(
+            messages, timeout=attempts.remaining_s(), metadata=self.connection.metadata
+        )
+
+    def attempts(self) -> Attempts:
+        """Those of getting one more answer."""
+        return Attempts(self.retries, self.timeout_s)
+
+
+class Window:
+    """What is on its way, its requests numbered from the beginning of the flow."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        """Number of the first request without an answer."""
+        self.sender: Sender | None = None
+        self.over = False
+        """Whether no more answers can come, or none are wanted."""
+        self.given = False
+        """Whether no more batches come."""
+        self._failure: BaseException | None = None
+        self._requests: deque[tuple[Request, bool]] = deque()
+        self._part_answers: list[Answers] = []
+        self._answers: deque[Answers] = deque()
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether there is room for a batch, or no use in waiting for it."""
+        return self.over or len(self._requests) + len(self._answers) < IN_FLIGHT
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a request has no answer yet."""
+        return bool(self._requests)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known if there is more to ask."""
+        return self.over or self.given or self.unanswered
+
+    @property
+    def answered(self) -> bool:
+        """Whether ``take`` knows what to say."""
+        return self.over or bool(self._answers)
+
+    def add(self, parts: list[Request]) -> None:
+        """Takes one batch: the requests that it was made into."""
+        self._requests.extend((part, part is parts[-1]) for part in parts)
+
+    def finish(self, failure: BaseException | None) -> None:
+        """No more batches come. A failure is raised when those before it are answered."""
+        self.given = True
+        self._failure = failure
+
+    def fail(self, failure: BaseException) -> None:
+        """No more answers come."""
+        self._requests.clear()
+        self._failure = failure
+
+    def request(self, number: int) -> match_pb2.StreamMatchHashesRequest | None:
+        """That request, to be sent; None while there is none."""
+        at = number - self.first
+        if at >= len(self._requests):
+            return None
+        return match_pb2.StreamMatchHashesRequest(batch=self._requests[at][0], sequence=number)
+
+    def receive(self, response: match_pb2.StreamMatchHashesResponse) -> None:
+        """Takes the server's next answer. DisruptError if it is to another request."""
+        if not self._requests or response.sequence != self.first:
+            raise DisruptError("The server's answers are not in the order of the requests.")
+        request, last = self._requests.popleft()
+        self.first += 1
+        self._part_answers.append(results.hash_answers(response.batch, requests.count(request)))
+        if last:
+            self._answers.append(results.in_order(self._part_answers))
+            self._part_answers = []
+
+    def take(self) -> Answers | None:
+        """Answers to the next batch; None after the last. Raises what ended the flow early."""
+        if self._answers:
+            return self._answers.popleft()
+        if self._failure is not None:
+            raise self._failure
+        return None
+
+
+class Sender:
+    """What one call sends, for half of its time: requests from the first without an answer on.
+
+    ``again``: the call before failed. Then only the first is sent until it is answered.
+    """
+
+    def __init__(self, window: Window, attempts: Attempts, *, again: bool) -> None:
+        self.began_at = window.first
+        self._window = window
+        self._again = again
+        self._number = window.first
+        self._until_s = time.monotonic() + attempts.remaining_s() / 2
+        window.sender = self
+
+    @property
+    def left_s(self) -> float:
+        """Time in which the call takes requests."""
+        return max(0.0, self._until_s - time.monotonic())
+
+    @property
+    def ready(self) -> bool:
+        """Whether ``next`` knows what to say."""
+        window = self._window
+        if window.over or window.sender is not self:
+            return True
+        if self._again and self._number > self.began_at == window.first:
+            return False
+        return window.given or window.request(self._number) is not None
+
+    def next(self) -> match_pb2.StreamMatchHashesRequest | None:
+        """The next request; None where the call takes no more."""
+        window = self._window
+        if window.over or window.sender is not self or not (self.ready and self.left_s):
+            return None
+        request = window.request(self._number)
+        self._number += 1
+        return request
+
+
+def after(
+    window: Window,
+    sender: Sender,
+    error: grpc.RpcError | None,
+    calls: Calls,
+    attempts: Attempts,
+) -> tuple[float, Attempts | None]:
+    """How long to wait after a call, and the attempts that go on. Raises what cannot pass."""
+    window.sender = None
+    progress = window.first > sender.began_at
+    if window.over:
+        return 0.0, None
+    if error is None:
+        if not progress:
+            raise DisruptError("The server ended the flow without an answer.")
+        return 0.0, None
+    failed = failure(error, calls.connection.server)
+    if not progress:
+        return attempts.pause_s(failed), attempts
+    if isinstance(failed, DeadlineExceededError):
+        return 0.0, None
+    attempts = calls.attempts()
+    return attempts.pause_s(failed), attempts

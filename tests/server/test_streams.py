@@ -1,0 +1,114 @@
+"""Flows of batches through a real server: what bounds them, and what ends them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count, repeat
+from typing import Any
+
+import grpc
+import pytest
+
+from benchmarks.deployment import Deployment
+from disrupt.client import Batch, MatchClient
+from disrupt.v1 import match_pb2
+from tests.server.calls import Caller, calling, eventually, lookup, outcome, refusal
+
+MAX_CALL_S = 2.0
+HASH = bytes(range(32))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One worker, which answers one call at a time, and no call for long."""
+    directory = tmp_path_factory.mktemp("server")
+    config = directory / "config.toml"
+    config.write_text(f"max_call_s = {MAX_CALL_S}\nmax_concurrent_calls = 1\n")
+    deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
+    yield deployment
+    deployment.stop()
+
+
+def flow(caller: Caller, batches: Iterator[match_pb2.MatchHashesRequest], **options: Any) -> Any:
+    requests = (
+        match_pb2.StreamMatchHashesRequest(batch=batch, sequence=at)
+        for at, batch in enumerate(batches)
+    )
+    return caller("StreamMatchHashes", requests, **options)
+
+
+def free(caller: Caller) -> bool:
+    """Whether the server has a place for a call."""
+    return outcome(lambda: caller("MatchHashes", lookup(HASH))) == grpc.StatusCode.OK
+
+
+def test_a_flow_lasts_while_it_goes_on_and_ends_when_nothing_comes(platform: Caller) -> None:
+    began_s = time.monotonic()
+
+    def batches() -> Iterator[match_pb2.MatchHashesRequest]:
+        while time.monotonic() < began_s + 2 * MAX_CALL_S:
+            yield lookup(HASH)
+            time.sleep(0.1)
+        time.sleep(5 * MAX_CALL_S)
+
+    answers = flow(platform, batches(), timeout=None)
+    received = 0
+
+    def receive() -> None:
+        nonlocal received
+        for _ in answers:
+            received += 1
+
+    refused = refusal(receive)
+    assert (refused.code, refused.reason) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "DEADLINE_EXCEEDED",
+    )
+    assert time.monotonic() > began_s + 2 * MAX_CALL_S
+    assert received >= 10
+
+
+def test_the_callers_deadline_ends_a_flow(platform: Caller) -> None:
+    answers = flow(platform, repeat(lookup(HASH)), timeout=1.0)
+    assert outcome(lambda: list(answers)) == grpc.StatusCode.DEADLINE_EXCEEDED
+    eventually(lambda: free(platform))
+
+
+def test_a_cancelled_flow_frees_its_place(server: Deployment, platform: Caller) -> None:
+    answers = flow(platform, repeat(lookup(HASH * 64)), timeout=None)
+    next(answers)
+    with calling(server.address, platform.key) as other:
+        assert not free(other)
+        answers.cancel()
+        eventually(lambda: free(other))
+
+
+def test_who_reads_no_answers_is_not_read_from_and_hears_of_the_deadline(platform: Caller) -> None:
+    sent = 0
+
+    def batches() -> Iterator[match_pb2.MatchHashesRequest]:
+        nonlocal sent
+        for sent in count(1):  # noqa: B007 looked at from outside
+            # its answer names a thousand queries
+            yield match_pb2.MatchHashesRequest(hashes=HASH * 1000, qualities=bytes(1000))
+
+    answers = flow(platform, batches(), timeout=None)
+    before = 0
+    while before < sent or not sent:
+        before = sent
+        time.sleep(0.5)
+    time.sleep(MAX_CALL_S)
+    received: list[int] = []
+    ended = outcome(lambda: received.extend(answer.sequence for answer in answers))
+    assert ended == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert received == list(range(len(received)))
+    assert 0 < len(received) < sent
+
+
+def test_low_quality_is_told_in_each_batch_of_a_flow(server: Deployment, platform: Caller) -> None:
+    batches: list[bytes | Batch] = [Batch(HASH * 3, [49, 50, 49]), HASH, Batch(HASH, [0])]
+    with MatchClient(server.address, key=platform.key or "", connections=1) as client:
+        answers = list(client.stream_hashes(batches))
+    low = [[one.low_quality for one in batch] for batch in answers]
+    assert low == [[True, False, True], [False], [True]]
