@@ -26,6 +26,7 @@ from disrupt.errors import (
 )
 from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, refused
 from disrupt.hashing.images import ImageFingerprints, ImageQuery
+from disrupt.hashing.isolation_child import Cause, ProcessDiedError
 from disrupt.hashing.isolation_messages import (
     Answer,
     Failed,
@@ -33,14 +34,7 @@ from disrupt.hashing.isolation_messages import (
     Refused,
     Task,
 )
-from disrupt.hashing.isolation_process import (
-    SLOTS,
-    Cause,
-    IsolationLimits,
-    NotBegunError,
-    Process,
-    ProcessDiedError,
-)
+from disrupt.hashing.isolation_process import SLOTS, IsolationLimits, NotBegunError, Process
 
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0

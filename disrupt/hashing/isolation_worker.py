@@ -59,7 +59,7 @@ def main() -> None:
     pictures = mmap.mmap(picture_fd, 0, prot=mmap.PROT_READ)
     os.close(picture_fd)
     _warm_up()
-    late = _LateImports()
+    late = LateImports()
     sys.meta_path.insert(0, late)
     with socket.socket(fileno=socket_fd) as channel:
         missing = lock_down(memory_bytes=memory_bytes, parent=parent)
@@ -81,7 +81,7 @@ def _answer(request: Request, data: bytes) -> Answer:
         return Failed(type(error).__name__)
 
 
-class _LateImports(MetaPathFinder):
+class LateImports(MetaPathFinder):
     """Tells of a module that is wanted after the lock-down, which cannot be had any more.
 
     Decoders would take the failure for a damaged picture. It means that ``_warm_up`` lacks

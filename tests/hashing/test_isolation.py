@@ -36,6 +36,7 @@ from disrupt.hashing import (
 )
 from disrupt.hashing.decode import FORMATS
 from disrupt.hashing.isolation import IsolatedHashing
+from disrupt.hashing.isolation_child import Cause
 from disrupt.hashing.isolation_messages import (
     Failed,
     OutOfMemory,
@@ -44,7 +45,7 @@ from disrupt.hashing.isolation_messages import (
     pack_answer,
     unpack_answer,
 )
-from disrupt.hashing.isolation_process import Cause, IsolationLimits
+from disrupt.hashing.isolation_process import IsolationLimits
 
 _T = TypeVar("_T")
 Run = Callable[[Awaitable[_T]], _T]
@@ -215,7 +216,7 @@ def test_a_process_holds_no_descriptor_variable_or_privilege_that_it_does_not_ne
     def look(pid: int) -> None:
         links = sorted(str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
         assert links[:3] == ["/dev/null"] * 3
-        assert links[3].startswith("/memfd:picture")
+        assert links[3].startswith("/memfd:media")
         assert links[4].startswith("socket:")
         assert len(links) == 5
         assert b"swordfish" not in Path(f"/proc/{pid}/environ").read_bytes()
@@ -239,7 +240,7 @@ def test_of_a_picture_nothing_is_left_in_the_memory_it_was_passed_in(
         run(asyncio.gather(*(hashing.hash_image(data) for _ in range(2)), return_exceptions=True))
     assert len(hashing._processes) == 2
     for process in hashing._processes:
-        assert not any(process._pictures[: 2 * len(GOOD)])
+        assert not any(process._shared[: 2 * len(GOOD)])
 
 
 def test_a_picture_that_needs_too_much_memory_fails_its_call_alone(

@@ -1,0 +1,251 @@
+"""Frames are sampled by the time they are shown at, whatever container, codec and frame rate."""
+
+import io
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.videos import H264, Codec, Frame, decode, encode, footage
+from disrupt.core.hashes import distances_bits
+from disrupt.core.media import LowQuality, Profile
+from disrupt.core.transforms import Dihedral
+from disrupt.core.videos import FRAME, fingerprints_of
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import fingerprint_image
+from disrupt.hashing.video_decode import Video, VideoLimits
+from disrupt.hashing.videos import fingerprint_video, hash_video
+
+CODECS = {
+    "MP4 H.264": H264,
+    "MP4 H.264, 4:4:4": Codec(pixels="yuv444p"),
+    "MP4 HEVC": Codec("mp4", "libx265", {"preset": "ultrafast", "x265-params": "log-level=none"}),
+    "MP4 HEVC, 10 bits": Codec(
+        "mp4", "libx265", {"preset": "ultrafast", "x265-params": "log-level=none"}, "yuv420p10le"
+    ),
+    "MP4 AV1": Codec("mp4", "libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
+    "MOV MPEG-4": Codec("mov", "mpeg4", {"b": "2000000"}),
+    "WebM VP8": Codec("webm", "libvpx", {"deadline": "realtime", "b": "2000000"}),
+    "WebM VP9": Codec("webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "MKV H.264": Codec("matroska"),
+    "AVI MPEG-4": Codec("avi", "mpeg4", {"b": "2000000"}),
+    "AVI JPEG": Codec("avi", "mjpeg", {}, "yuvj420p"),
+    "MPEG": Codec("mpeg", "mpeg2video", {"b": "2000000"}),
+    "MPEG-TS": Codec("mpegts"),
+}
+SECONDS, FPS = 3, 25
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    return list(footage(3, seconds=SECONDS, fps=FPS))
+
+
+def saved(frame: Frame) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, "PNG")
+    return file.getvalue()
+
+
+def hashes_of_picture(frame: Frame) -> np.ndarray:
+    found = fingerprint_image(saved(frame))
+    assert not isinstance(found, LowQuality)
+    return np.array([np.frombuffer(one.hash.value, np.uint8) for one in found.fingerprints])
+
+
+def upright(data: bytes) -> np.ndarray:
+    found, incomplete = hash_video(io.BytesIO(data))
+    assert not incomplete
+    as_it_is: np.ndarray = found[found["dihedral"] == Dihedral.IDENTITY]
+    return as_it_is
+
+
+def near(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return distances_bits(left["hash"], right["hash"])
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_frames_have_the_times_and_the_hashes_of_their_pictures(
+    kind: str, frames: list[Frame]
+) -> None:
+    found = upright(encode(frames, fps=FPS, codec=CODECS[kind]))
+    # frames that no other needs may be skipped: at most two at once
+    assert (found["start_ms"] // 1000 == range(SECONDS)).all()
+    assert (found["start_ms"] % 1000 <= 80).all()
+    assert (found["end_ms"][:-1] == found["start_ms"][1:]).all()
+    assert abs(int(found["end_ms"][-1]) - 1000 * SECONDS) <= 40
+    for row in found:
+        shown = frames[round(row["start_ms"] * FPS / 1000)]
+        assert distances_bits(row["hash"], hashes_of_picture(shown)).min() <= 10
+
+
+@pytest.mark.parametrize(("format_", "bits"), [("GIF", 16), ("WEBP", 10), ("PNG", 10)])
+def test_animations_are_videos(format_: str, bits: int, frames: list[Frame]) -> None:
+    file = io.BytesIO()
+    first, *others = (Image.fromarray(frame) for frame in frames[::10])
+    first.save(file, format_, save_all=True, append_images=others, duration=400)
+    found = upright(file.getvalue())
+    assert found["start_ms"].tolist() == [0, 1200, 2000]
+    for row, at in zip(found, (0, 30, 50), strict=True):
+        assert distances_bits(row["hash"], hashes_of_picture(frames[at])).min() <= bits
+
+
+def test_each_frame_is_also_hashed_mirrored(frames: list[Frame]) -> None:
+    plain, mirrored = (
+        hash_video(io.BytesIO(encode(some, fps=FPS)))[0]
+        for some in (frames, [np.ascontiguousarray(frame[:, ::-1]) for frame in frames])
+    )
+    as_mirrored = plain[plain["dihedral"] == Dihedral.MIRROR]
+    assert (near(as_mirrored, mirrored[mirrored["dihedral"] == Dihedral.IDENTITY]) <= 10).all()
+
+
+def test_sampling_does_not_depend_on_the_frame_rate(frames: list[Frame]) -> None:
+    slow = upright(encode(frames[::5], fps=5))
+    fast = upright(encode([frame for frame in frames for _ in range(4)], fps=100))
+    assert slow["start_ms"].tolist() == [0, 1000, 2000]
+    assert (near(slow, fast) <= 16).all()
+
+
+def test_frames_at_uneven_times_keep_their_times(frames: list[Frame]) -> None:
+    times_ms = [0, 40, 700, 1900, 1950, 2400, 6000]
+    found = upright(encode(frames[:7], times_ms=times_ms, codec=Codec("matroska")))
+    assert found["start_ms"].tolist() == [0, 1900, 2400, 6000]
+    assert found["end_ms"].tolist()[:3] == [1900, 2400, 6000]
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_turned_video_is_hashed_as_it_is_shown(rotation: int, frames: list[Frame]) -> None:
+    stored = [np.rot90(frame, -rotation // 90) for frame in frames]
+    turned = encode(map(np.ascontiguousarray, stored), fps=FPS, rotation=rotation)
+    assert (near(upright(turned), upright(encode(frames, fps=FPS))) <= 8).all()
+
+
+def test_near_frames_are_one_fingerprint_and_plain_ones_none(frames: list[Frame]) -> None:
+    black = np.zeros_like(frames[0])
+    data = encode([frames[0]] * 40 + [black] * 20 + [frames[-1]] * 20, fps=10)
+    found = fingerprint_video(io.BytesIO(data))
+    assert not isinstance(found, LowQuality)
+    assert found.fingerprints["start_ms"].tolist() == [0, 6000]
+    assert found.fingerprints["end_ms"].tolist() == [4000, 8000]
+    assert (found.fingerprints["profile"] == Profile.PDQ_512).all()
+    assert (found.frames, found.low_quality, found.incomplete) == (32, 8, False)
+
+
+def test_a_video_without_detail_is_an_outcome_and_no_error() -> None:
+    data = encode([np.zeros((64, 64, 3), np.uint8)] * 10)
+    assert isinstance(fingerprint_video(io.BytesIO(data)), LowQuality)
+
+
+@pytest.mark.parametrize("alike", [0, 12, 256])
+def test_an_hour_has_at_most_2000_fingerprints(alike: int) -> None:
+    """Whether each frame is like the one before it, half like it, or not at all."""
+    chance = np.random.default_rng(alike)
+    frames = np.zeros(4 * 3600, FRAME)
+    frames["start_ms"] = np.arange(len(frames)) * 250
+    frames["end_ms"] = frames["start_ms"] + 250
+    frames["usable"], frames["quality"] = 1, 100
+    bits = np.zeros((len(frames), 256), np.uint8)
+    for row in bits:
+        row[chance.permutation(256)[:alike]] = 1
+    frames["hash"] = np.packbits(np.bitwise_xor.accumulate(bits), axis=1)
+    stored = fingerprints_of(frames, ordinal=0)
+    assert 1 <= len(stored) <= 2000
+    assert stored["start_ms"][0] == 0
+    assert (np.diff(stored["start_ms"]) > 0).all()
+    assert (stored["end_ms"][:-1] <= stored["start_ms"][1:]).all()
+    assert stored["end_ms"][-1] > 3_590_000
+
+
+def playlist() -> bytes:
+    return b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n" * 8
+
+
+def sound() -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream("aac", rate=48_000, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 48_000), np.float32), "fltp", "mono")
+        silence.sample_rate = 48_000
+        output.mux(stream.encode(silence))
+        output.mux(stream.encode())
+    return file.getvalue()
+
+
+def uncommon() -> bytes:
+    return encode(islice(footage(1, seconds=1), 3), codec=Codec("avi", "ffv1", {}))
+
+
+def large() -> bytes:
+    frame = np.zeros((4320, 7680, 3), np.uint8)
+    return encode([frame], codec=Codec("avi", "mjpeg", {}, "yuvj420p"))
+
+
+def long() -> bytes:
+    frame = np.zeros((48, 64, 3), np.uint8)
+    return encode([frame] * 2, times_ms=[0, 10 * 3600 * 1000], codec=Codec("matroska"))
+
+
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "nothing": (lambda: b"", "empty"),
+    "text": (lambda: b"not a video" * 50, "no video file"),
+    "a playlist, which names other files": (playlist, "no video file"),
+    "only sound": (sound, "no video in it"),
+    "a codec of archives": (uncommon, "codec"),
+    "8K": (large, "megapixels"),
+    "ten hours": (long, "180 minutes"),
+    "only a header": (lambda: encode(islice(footage(1, seconds=1), 3))[:48], "damaged"),
+    "no frame that can be decoded": (
+        lambda: encode(islice(footage(1, seconds=1), 3))[:700],
+        "damaged",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_video_is_refused_with_the_reason(kind: str) -> None:
+    make, reason = REFUSED[kind]
+    with pytest.raises(InvalidMediaError, match=reason) as raised:
+        hash_video(io.BytesIO(make()))
+    assert [one.field for one in raised.value.violations] == ["video"]
+
+
+def test_limits_hold_as_given(frames: list[Frame]) -> None:
+    data = encode(frames, fps=FPS)
+    for limits in (VideoLimits(max_pixels=320 * 240 - 1), VideoLimits(max_duration_s=2)):
+        with pytest.raises(InvalidMediaError):
+            list(Video(io.BytesIO(data), limits).samples(1000))
+    assert list(Video(io.BytesIO(data), VideoLimits(320 * 240, 0, 3)).samples(1000))
+
+
+@pytest.mark.parametrize("container", ["matroska", "avi", "mpegts"])
+def test_of_a_file_that_ends_early_the_beginning_is_hashed(
+    container: str, frames: list[Frame]
+) -> None:
+    data = encode(frames * 3, fps=FPS, codec=Codec(container))
+    whole = upright(data)
+    part, incomplete = hash_video(io.BytesIO(data[: len(data) // 2]))
+    part = part[::2]
+    assert incomplete
+    assert 0 < len(part) < len(whole)
+    assert (part["hash"][:-1] == whole["hash"][: len(part) - 1]).all()
+
+
+def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Frame]) -> None:
+    data = bytearray(encode(frames * 3, fps=FPS, codec=Codec("matroska", "mpeg4", {"b": "2M"})))
+    middle = len(data) // 2
+    data[middle : middle + 20_000] = bytes(20_000)
+    found, incomplete = hash_video(io.BytesIO(bytes(data)))
+    assert incomplete
+    assert len(found)
+
+
+def test_decoded_footage_is_what_was_encoded(frames: list[Frame]) -> None:
+    """What the claims above stand on."""
+    kept: Iterator[Frame] = decode(encode(frames, fps=FPS))
+    apart = [
+        np.abs(one.astype(int) - frame).mean() for one, frame in zip(kept, frames, strict=True)
+    ]
+    assert max(apart) < 8
