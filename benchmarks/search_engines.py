@@ -14,13 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 
+from benchmarks.brute_force import Answer, Codes
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
 from disrupt.index.tables import Tables
-
-Codes = NDArray[np.uint8]
-Answer = list[tuple[int, int]]
-"""(entry, distance in bits) of everything found for one query."""
 
 _FIRST_QUERIES = 20
 _BATCH = 100_000

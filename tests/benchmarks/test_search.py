@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import hash_sets
+from benchmarks.brute_force import brute_force
 from benchmarks.search_engines import SETTINGS
 
 FIELDS = {"engine", "size", "distribution", "lookups_per_s", "p50_us", "p99_us", "recall"}
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    words = ["--size", "3000", "--queries", "300", "--checked", "60", *arguments]
+    words = ["--size", "3000", "--queries", "300", *arguments]
     return subprocess.run(
         [sys.executable, "-m", "benchmarks.search", *words],
         capture_output=True,
@@ -43,10 +44,40 @@ def test_every_engine_is_measured_on_both_distributions_and_found_exact(tmp_path
     for row in rows:
         assert row.keys() >= {*FIELDS, "build_s", "pss_mb"}
         assert (row["size"], row["recall"], row["wrong"]) == (3000, 1, 0)
-        assert row["checked_queries"] == 60
+        assert row["queries"] == 300
         assert row["p50_us"] <= row["p99_us"]
         assert row["engine"] in done.stdout
     assert {row["engine_chosen"] for row in rows if row["engine"] == "disrupt"} == {"multi_index"}
+
+
+def test_brute_force_finds_what_comparing_bits_finds() -> None:
+    codes = np.load(hash_sets.stored("uniform", 5000))
+    asked = hash_sets.queries("uniform", codes, 40)
+    asked[7] = ~codes[4999]
+    distances = (np.unpackbits(asked[:, None] ^ codes[None], axis=2)).sum(axis=2)
+    for most in (0, 31, 110, 256):
+        assert brute_force(codes, asked, most) == [
+            [(entry, int(row[entry])) for entry in np.flatnonzero(row <= most).tolist()]
+            for row in distances
+        ]
+
+
+def test_the_page_gets_a_table_and_a_plot_of_several_runs(tmp_path: Path) -> None:
+    report, plot = tmp_path / "out.json", tmp_path / "plot.svg"
+    bench("--engine", "disrupt", "--engine", "faiss_flat", "--json", report)
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "benchmarks.search_plot",
+        report,
+        report,
+        "--plot",
+        plot,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("faiss_flat") == 4
+    assert "<svg" in plot.read_text()
 
 
 def test_dropped_postings_are_reported_and_fail(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Every hash compared with every query: what the answers of all engines are checked against."""
+
+# mypy: disable-error-code="call-arg, var-annotated"
+# (numba's own types do not describe its intrinsics)
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.index.intrinsics import ones
+from disrupt.index.kernels import compiled
+
+Codes: TypeAlias = NDArray[np.uint8]
+Answer: TypeAlias = list[tuple[int, int]]
+"""(entry, distance in bits) of everything found for one query, by entry."""
+
+_BLOCK = 4096
+"""Hashes that all queries are compared with while they are in the processor's cache."""
+
+_ROWS = 2**21
+
+
+def brute_force(codes: Codes, asked: Codes, max_distance_bits: int) -> list[Answer]:
+    """Answers to ``asked``, uint8 (n, 32), out of ``codes``, on all cores."""
+    answers: list[Answer] = [[] for _ in asked]
+    queries = np.ascontiguousarray(asked).view(np.int64)
+
+    def compare(first: int) -> NDArray[np.int64]:
+        # a column a word, which compares eight hashes at once
+        columns = np.ascontiguousarray(codes[first : first + _ROWS].view(np.int64).T)
+        room = np.empty((1024, 3), np.int64)
+        while (found := _compare(columns, queries, max_distance_bits, room)) > len(room):
+            room = np.empty((found, 3), np.int64)
+        room = room[:found]
+        room[:, 1] += first
+        return room
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for found in threads.map(compare, range(0, len(codes), _ROWS)):
+            for query, entry, distance in found.tolist():
+                answers[query].append((entry, distance))
+    return [sorted(answer) for answer in answers]
+
+
+@compiled
+def _compare(
+    columns: NDArray[np.int64], queries: NDArray[np.int64], limit: int, room: NDArray[np.int64]
+) -> int:
+    """Writes (query, entry, distance) of what is near, as far as there is room; counts them."""
+    length = columns.shape[1]
+    distances = np.empty(_BLOCK, np.int64)
+    found = 0
+    for start in range(0, length, _BLOCK):
+        size = min(_BLOCK, length - start)
+        words_0 = columns[0, start : start + size]
+        words_1 = columns[1, start : start + size]
+        words_2 = columns[2, start : start + size]
+        words_3 = columns[3, start : start + size]
+        for query in range(len(queries)):
+            word_0, word_1, word_2, word_3 = (
+                queries[query, 0],
+                queries[query, 1],
+                queries[query, 2],
+                queries[query, 3],
+            )
+            near = 0
+            for at in range(size):
+                distance = (
+                    ones(words_0[at] ^ word_0)
+                    + ones(words_1[at] ^ word_1)
+                    + ones(words_2[at] ^ word_2)
+                    + ones(words_3[at] ^ word_3)
+                )
+                distances[at] = distance
+                near += distance <= limit
+            if near:
+                for at in range(size):
+                    if distances[at] <= limit:
+                        if found < len(room):
+                            room[found, 0] = query
+                            room[found, 1] = start + at
+                            room[found, 2] = distances[at]
+                        found += 1
+    return found
