@@ -33,10 +33,11 @@ RUN groupadd --gid 10001 disrupt \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin disrupt \
     && install --directory --owner disrupt --group disrupt --mode 0700 /data
 COPY --from=builder /opt/disrupt /opt/disrupt
-# The root file system may be read-only. /data is written, and /tmp, where numba keeps what it compiled: a tmpfs.
+# The root file system may be read-only. /data is written, also by numba, which keeps what it compiled there: it knows
+# no cache that it cannot write to. /tmp is a tmpfs.
 ENV PATH=/opt/disrupt/bin:$PATH \
     HOME=/tmp \
-    NUMBA_CACHE_DIR=/tmp/numba \
+    NUMBA_CACHE_DIR=/data/compiled \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     DISRUPT_DATA_DIR=/data \
@@ -45,7 +46,7 @@ USER 10001:10001
 VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
-# The first start compiles the search.
+# The first start with 20 000 hashes or more compiles the search.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 CMD ["disrupt", "health"]
 ENTRYPOINT ["disrupt"]
 CMD ["serve"]

@@ -23,6 +23,7 @@ from disrupt.core.transforms import IDENTITY
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
+from disrupt.index.writing import blocks
 from disrupt.services.matching import match_picture
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
@@ -160,7 +161,7 @@ def index_of(items: Iterable[Sequence[Fingerprint]]) -> LiveIndex:
         for at, fingerprints in enumerate(items)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        return LiveIndex(publish(Path(folder), stored, Cursor(_EPOCH, len(stored))))
+        return LiveIndex(publish(Path(folder), blocks(stored), Cursor(_EPOCH, len(stored))))
 
 
 def _item_id(at: int) -> bytes:

@@ -106,9 +106,9 @@ def pss_mb() -> float:
 def _disrupt(codes: Codes, task: Task) -> Engine:
     index = faiss.IndexBinaryFlat(256)
     index.add(codes)
-    held = faiss.rev_swig_ptr(index.xb.data(), codes.size).reshape(codes.shape)  # type: ignore[attr-defined]
-    tables = Tables.of(held, task.build_threads)
-    search = MultiIndex(FlatIndex(index), held, tables)
+    flat = FlatIndex(index)
+    tables = Tables.of(flat.view(), task.build_threads)
+    search = MultiIndex(flat, tables)
     chosen = search.plan(task.max_distance_bits).engine
     if task.sabotage:
         # empty posting lists in all chunks but the first

@@ -59,7 +59,7 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
         cursor=snapshot.cursor.to_text(),
         sequence=snapshot.cursor.sequence,
         changes_behind=sum(1 for _ in walk(reader, snapshot.cursor, head, quiet)),
-        engine=snapshot.manifest.engine.name,
+        engine=snapshot.index.name,
         items=snapshot.manifest.items,
         hashes=snapshot.manifest.hashes,
         size_bytes=size_bytes(snapshot.path),

@@ -83,8 +83,12 @@ class Follower:
                 self._live.suspend(error.message)
             _log.error("snapshot_refused", reason=error.message)
             return
+        snapshot.warm()
+        before = self._live.snapshot if self._live.serving else None
         self._live.replace(self._prepare(snapshot))
         self._taken = named
+        if before is not None:
+            before.cool()
         _log.info("snapshot_taken_up", generation=snapshot.generation)
 
     def _prepare(self, snapshot: Snapshot) -> LiveIndex:

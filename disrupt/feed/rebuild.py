@@ -8,6 +8,7 @@ from pathlib import Path
 from disrupt.core.changes import Addition, Cursor
 from disrupt.feed.walk import Progress, quiet, walk
 from disrupt.index.generations import publish
+from disrupt.index.writing import blocks
 from disrupt.registry.contract import RegistryReader
 
 
@@ -30,7 +31,7 @@ def rebuild(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
     head = reader.head()
     changes = walk(reader, Cursor(head.epoch, 0), head, progress)
     living = (change.item for change in changes if isinstance(change, Addition))
-    snapshot = publish(index_dir, living, head)
+    snapshot = publish(index_dir, blocks(living), head)
     return Rebuilt(
         snapshot.generation,
         snapshot.cursor.sequence,

@@ -104,6 +104,17 @@ class Hits:
         return len(self.query)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestHits:
+    """Of each media item its nearest hash; of each query its nearest items.
+
+    ``hits`` as ever; ``truncated`` bool (queries,): whether there were more items.
+    """
+
+    hits: Hits
+    truncated: NDArray[np.bool_]
+
+
 def gather(
     query: NDArray[np.uint32],
     distance: NDArray[np.uint16],
@@ -146,3 +157,16 @@ def merge(answers: Sequence[Hits]) -> Hits:
     query, distance, number = joined[:3]
     order = np.lexsort((number, distance, query))
     return Hits(*(column[order] for column in joined))
+
+
+def merge_nearest(answers: Sequence[NearestHits], most_items: int) -> NearestHits:
+    """As ``merge``, cut to the ``most_items`` nearest of each query. No item is in two parts."""
+    hits = merge([one.hits for one in answers])
+    truncated = np.logical_or.reduce([one.truncated for one in answers])
+    found = np.bincount(hits.query, minlength=len(truncated))
+    if np.all(found <= most_items):
+        return NearestHits(hits, truncated)
+    rank = np.arange(len(hits)) - np.repeat(np.cumsum(found) - found, found)
+    kept = rank < most_items
+    cut = Hits(*(getattr(hits, field.name)[kept] for field in fields(Hits)))
+    return NearestHits(cut, truncated | (found > most_items))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,29 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES
 from disrupt.index.manifest import refused
+from disrupt.index.nearest import ItemColumns, NearestItems, Neighbours, joined, nearest_items
+
+CODE_NS = 1.25
+"""Time that comparing a code takes, on the machine of docs/performance.md."""
 
 _THREADS = faiss.omp_get_max_threads()
 _PAIRS_WORTH_THREADS = 2**22
 """About 5 ms of comparing; for less, waking threads on busy cores costs more than they give."""
+_PAIRS_AT_ONCE = 2**22
+"""In a crowd all of them are near, and take 14 bytes each."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Neighbours:
-    """Codes within a radius, as equally long columns.
+class _Codes:
+    """Where the codes of a FAISS index are, for NumPy, which keeps this, and so that, alive."""
 
-    ``query`` u32, ascending; ``entry`` i64, place of the code; ``distance`` u16, in bits.
-    """
-
-    query: NDArray[np.uint32]
-    entry: NDArray[np.int64]
-    distance: NDArray[np.uint16]
+    def __init__(self, index: Any) -> None:  # noqa: ANN401
+        self._index = index
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": "|u1",
+            "shape": (index.ntotal, HASH_BYTES),
+            "data": (int(index.xb.data()), True),
+        }
 
 
 class FlatIndex:
@@ -65,13 +72,19 @@ class FlatIndex:
         """Number of codes."""
         return int(self._index.ntotal)
 
-    def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
-        """Copy of some codes, shape (n, 32)."""
+    def view(self) -> NDArray[np.uint8]:
+        """All codes, shape (n, 32), read-only and not copied; keeps them in memory."""
         if not len(self):
             return np.empty((0, HASH_BYTES), np.uint8)
-        view = faiss.rev_swig_ptr(self._index.xb.data(), len(self) * HASH_BYTES)
-        # the view does not keep the index alive: nothing but copies may leave
-        return np.array(view.reshape(-1, HASH_BYTES)[entries])
+        return np.asarray(_Codes(self._index))
+
+    def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
+        """Copy of some codes, shape (n, 32)."""
+        return np.array(self.view()[entries])
+
+    def expected_us(self, _max_distance_bits: int) -> float:
+        """Time that a lookup is estimated to take."""
+        return len(self) * CODE_NS / 1000
 
     def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Neighbours:
         """All codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
@@ -90,21 +103,25 @@ class FlatIndex:
         )
         return Neighbours(query, labels, distances.astype(np.uint16))
 
+    def search_items(
+        self,
+        queries: NDArray[np.uint8],
+        max_distance_bits: int,
+        items: ItemColumns,
+        limits_bits: NDArray[np.int16],
+        most_items: int,
+        _threads: int = 1,
+    ) -> NearestItems:
+        """As ``MultiIndex.search_items``; FAISS takes the threads that it was given.
 
-class FlatWriter:
-    """Collects codes in memory and writes them as a file that stock FAISS opens."""
-
-    def __init__(self) -> None:
-        """Empty."""
-        self._index = faiss.IndexBinaryFlat(HASH_BITS)
-
-    def append(self, codes: NDArray[np.uint8]) -> None:
-        """Adds codes, shape (n, 32)."""
-        self._index.add(codes)
-
-    def save(self, path: Path) -> None:
-        """Writes the file; OSError when the disk is full."""
-        # by its own writer, FAISS takes no notice of a disk that is full when the file is closed
-        with path.open("wb") as file:
-            writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]  # stubs lag
-            faiss.write_index_binary(self._index, writer)
+        All that is near is held before it is cut, but of few queries at once.
+        """
+        block = max(1, _PAIRS_AT_ONCE // max(1, len(self)))
+        found = []
+        for start in range(0, len(queries), block):
+            part = queries[start : start + block]
+            near = nearest_items(
+                self.search(part, max_distance_bits), len(part), items, limits_bits, most_items
+            )
+            found.append(replace(near, query=near.query + np.uint32(start)))
+        return found[0] if len(found) == 1 else joined(found)

@@ -3,7 +3,8 @@
 index/lock       held while a generation is written
 index/building   a generation being written; what a killed writer leaves, the next removes
 index/CURRENT    name of the served generation, replaced atomically
-index/00000001/  a generation, see ``snapshot``
+index/00000001/  a generation, see ``writing``
+index/00000001.verified  that it was read whole, see ``verified``
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +22,9 @@ from pathlib import Path
 import structlog
 
 from disrupt.core.changes import Cursor
-from disrupt.core.media import StoredItem
 from disrupt.errors import DataDirectoryError, DisruptError, SnapshotRefusedError, StorageFullError
-from disrupt.index import snapshot
+from disrupt.index import verified, writing
+from disrupt.index.columns import Columns
 from disrupt.index.manifest import REMEDY, refused
 from disrupt.index.snapshot import Snapshot
 
@@ -115,10 +117,10 @@ def open_current(index_dir: Path, head: Cursor) -> Snapshot:
     raise SnapshotRefusedError(refusals[0])
 
 
-def publish(index_dir: Path, items: Iterable[StoredItem], cursor: Cursor) -> Snapshot:
+def publish(index_dir: Path, content: Iterable[Columns], cursor: Cursor) -> Snapshot:
     """Writes a new generation aside, makes it durable and names it in CURRENT.
 
-    Running servers take it up. See ``snapshot.write`` for ``items``. At whatever point it is
+    Running servers take it up. See ``writing.write`` for ``content``. At whatever point it is
     killed, CURRENT names a whole generation. The one that was served before stays, so that there
     is another should the new one be damaged; older ones go, as they hold hashes that were
     withdrawn since. A server that still maps one of them keeps its pages. DataDirectoryError while
@@ -129,20 +131,22 @@ def publish(index_dir: Path, items: Iterable[StoredItem], cursor: Cursor) -> Sna
         if aside.exists():
             shutil.rmtree(aside)
         try:
-            snapshot.write(aside, items, cursor)
+            manifest, identities = writing.write(aside, content, cursor)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
         existing = generations(index_dir)
         before = served(index_dir)
         generation = max([before, *existing]) + 1
-        aside.rename(directory_of(index_dir, generation))
-        snapshot.sync(index_dir)
-        opened = Snapshot.open(directory_of(index_dir, generation))
+        directory = directory_of(index_dir, generation)
+        aside.rename(directory)
+        writing.sync(index_dir)
+        verified.note(directory, manifest, identities, time.time_ns())
+        opened = Snapshot.open(directory)
         _point_to(index_dir, generation)
         for old in existing:
             if old != before:
-                shutil.rmtree(directory_of(index_dir, old))
+                _remove(index_dir, old)
     _log.info("snapshot_published", generation=generation, hashes=opened.manifest.hashes)
     return opened
 
@@ -182,10 +186,10 @@ def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
         kept = served(index_dir)
         gone = tuple(one for one in generations(index_dir) if one in unwanted and one != kept)
         for generation in gone:
-            shutil.rmtree(directory_of(index_dir, generation))
+            _remove(index_dir, generation)
         if (index_dir / _BUILDING).exists():
             shutil.rmtree(index_dir / _BUILDING)
-        snapshot.sync(index_dir)
+        writing.sync(index_dir)
     return gone
 
 
@@ -228,9 +232,15 @@ def _storage_errors() -> Iterator[None]:
         raise DisruptError(f"The index could not be written: {error}") from error
 
 
+def _remove(index_dir: Path, generation: int) -> None:
+    directory = directory_of(index_dir, generation)
+    verified.forget(directory)
+    shutil.rmtree(directory)
+
+
 def _point_to(index_dir: Path, generation: int) -> None:
     aside = index_dir / f"{_CURRENT}.new"
     aside.write_text(directory_of(index_dir, generation).name + "\n", encoding="ascii")
-    snapshot.sync(aside)
+    writing.sync(aside)
     aside.rename(index_dir / _CURRENT)
-    snapshot.sync(index_dir)
+    writing.sync(index_dir)

@@ -12,6 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+_WORD_BITS = 64
+
 LANES = 32
 """Tags that ``near`` compares at once."""
 
@@ -70,15 +72,21 @@ def near(_context: Any, tags: Any, index: Any, tag: Any, bound: Any) -> Any:
     return types.int64(tags, types.intp, types.intp, types.intp), codegen
 
 
-@intrinsic
-def load(_context: Any, octets: Any, index: Any) -> Any:
-    """The 64 bits from octets[index] on, aligned or not."""
+def _loads(bits: int) -> Any:
+    @intrinsic
+    def load(_context: Any, octets: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = _element(context, builder, signature, args)
+            value = builder.load(builder.bitcast(at, ir.IntType(bits).as_pointer()), align=1)
+            return value if bits == _WORD_BITS else builder.zext(value, ir.IntType(_WORD_BITS))
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at = _element(context, builder, signature, args)
-        return builder.load(builder.bitcast(at, ir.IntType(64).as_pointer()), align=1)
+        return types.int64(octets, types.intp), codegen
 
-    return types.int64(octets, types.intp), codegen
+    return load
+
+
+load_16, load_32, load_64 = _loads(16), _loads(32), _loads(_WORD_BITS)
+"""The 16, 32 or 64 bits from octets[index] on, aligned or not."""
 
 
 @intrinsic

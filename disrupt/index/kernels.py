@@ -16,18 +16,21 @@ import numpy as np
 from numba import carray, njit  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
-from disrupt.index.intrinsics import LANES, load, lowest, near, ones, pointer, prefetch
+from disrupt.index import tables
+from disrupt.index.intrinsics import (
+    LANES,
+    load_16,
+    load_32,
+    load_64,
+    lowest,
+    near,
+    ones,
+    pointer,
+    prefetch,
+)
+from disrupt.index.tables import CHUNK_BITS, CHUNKS, KEYS, LOW_BITS, PADDING
 
 CODE_BYTES = 32
-CHUNKS = 16
-CHUNK_BITS = 16
-KEYS = 1 << CHUNK_BITS
-LOW_BITS = 16
-"""Bits of an entry number that are stored as they are; those above are in ``high``."""
-
-PADDING = LANES
-"""Tags behind the last one of a chunk, which are read and ignored."""
-
 _PREFETCHED_TAGS = 8 * LANES
 _PENDING = 4096
 """Codes to compare that are gathered first.
@@ -62,12 +65,15 @@ class Answers(NamedTuple):
 class Items(NamedTuple):
     """The items of the codes, what may be answered of them, and room for the nearest code of each.
 
-    ``best`` holds 1 + distance, 0 where there is none; ``touched`` the rows where there is one;
-    ``histogram`` how many of them there are at each distance.
+    ``row`` u32 and ``bank`` u16 are columns of wider rows, so many bytes apart. ``best`` holds
+    1 + distance, 0 where there is none; ``touched`` the rows where there is one; ``histogram`` how
+    many of them there are at each distance.
     """
 
-    row: NDArray[np.uint32]
-    bank: NDArray[np.uint16]
+    row: NDArray[np.uint8]
+    row_stride: int
+    bank: NDArray[np.uint8]
+    bank_stride: int
     dead: NDArray[np.uint8]
     limits: NDArray[np.int16]
     best: NDArray[np.uint16]
@@ -84,16 +90,8 @@ def compiled(function: Any) -> Any:  # noqa: ANN401
         return njit(nogil=True)(function)
 
 
-@compiled
-def high_rows(length: int) -> int:
-    """Number of upper parts that the numbers of ``length`` entries have."""
-    return ((length - 1) >> LOW_BITS) + 1
-
-
-@compiled
-def high_words(length: int) -> int:
-    """64-bit words that ``high`` has per chunk: a bit per code, and one per key and upper part."""
-    return ((length + KEYS * high_rows(length)) >> 6) + 1
+high_rows = compiled(tables.high_rows)
+high_words = compiled(tables.high_words)
 
 
 @compiled
@@ -138,7 +136,8 @@ def search(
     """Writes the hits of all queries to the answers and returns their number, also beyond room.
 
     Without items (address 0) hits are codes; with items each is the nearest code of an item, at
-    most ``most_items`` a query, nearest first, and ``truncated`` says where there were more. The
+    most ``most_items`` a query, nearest first, and ``truncated`` says where there were more; a
+    query that would have more than the plan's most codes compared is compared with all. The
     addresses are of int64 arrays as ``multi_index`` lays them out.
     """
     header = carray(pointer(tables_at), 7, np.int64)
@@ -156,7 +155,8 @@ def search(
         rows,
         words,
     )
-    plan = carray(pointer(plan_at), 2 * CHUNKS + 3, np.int64)
+    plan = carray(pointer(plan_at), 2 * CHUNKS + 4, np.int64)
+    most_compared = plan[2 * CHUNKS + 3]
     most_probes = plan[2 * CHUNKS + 1]
     flips = carray(pointer(plan[2 * CHUNKS + 2]), KEYS, np.uint16)
     room = carray(pointer(answers_at), 6, np.int64)
@@ -168,18 +168,20 @@ def search(
         carray(pointer(room[3]), room[0], np.uint16),
     )
     # without items any address will do: none of it is read
-    layout = carray(pointer(items_at or tables_at), 9, np.int64)
+    layout = carray(pointer(items_at or tables_at), 11, np.int64)
     n_items = layout[0] if items_at else 0
     most_items = layout[1] if items_at else 0
     items = Items(
-        carray(pointer(layout[2]), length, np.uint32),
-        carray(pointer(layout[3]), n_items, np.uint16),
+        carray(pointer(layout[2]), length * layout[9], np.uint8),
+        layout[9],
+        carray(pointer(layout[3]), n_items * layout[10], np.uint8),
+        layout[10],
         carray(pointer(layout[4]), n_items, np.uint8),
         carray(pointer(layout[5]), 1 << 16, np.int16),
         carray(pointer(layout[6]), n_items, np.uint16),
         carray(pointer(layout[7]), n_items, np.uint32),
         carray(pointer(layout[8]), n_items, np.uint32),
-        np.zeros(CHUNKS * CHUNK_BITS, np.int64),
+        np.zeros(CHUNKS * CHUNK_BITS + 1, np.int64),
     )
 
     starts, tags = tables.starts, tables.tags
@@ -199,6 +201,8 @@ def search(
         pending = 0
         crowded = False
         touched = 0
+        compared = 0
+        full = items_at != 0 and most_compared == 0
         # While the tags of one chunk are compared, those of the next and the starts of the one
         # after it are on their way from memory.
         for stage in range(CHUNKS + 1):
@@ -222,23 +226,25 @@ def search(
             chunk = stage - 1
             if crowded and touched > most_items:
                 limit = _tighten(items.histogram, most_items, radii, chunk)
-            if radii[chunk] < 0:
+            if full or radii[chunk] < 0:
                 continue
             first_tag = chunk * (length + PADDING)
             tag = keys[stage % CHUNKS]
             bound = radii[chunk] + radii[stage % CHUNKS] + 1
             for probe in range(plan[CHUNKS + chunk]):
                 flipped = ones(np.int64(flips[probe]))
-                if flipped > radii[chunk]:
+                if full or flipped > radii[chunk]:
                     break
                 key = keys[chunk] ^ flips[probe]
                 end = ranges[chunk & 1, probe, 1]
                 allowed = bound - flipped
                 for begin in range(ranges[chunk & 1, probe, 0], end, LANES):
+                    if full:
+                        break
                     passed = near(tags, begin, tag, allowed)
                     if end - begin < LANES:
                         passed &= (1 << (end - begin)) - 1
-                    while passed:
+                    while passed and not full:
                         place = begin - first_tag + lowest(passed)
                         passed &= passed - 1
                         found[pending, 0] = chunk
@@ -253,9 +259,15 @@ def search(
                             pending = 0
                             if items_at:
                                 touched = _nearest(items, found, hits, touched)
+                                compared += _PENDING
+                                full = compared > most_compared
                             else:
                                 count = _answer(answers, query, found, hits, count)
-        hits = _compare(tables, radii, limit, code, keys, found, pending, crowded)
+        if full:
+            touched = _scan(tables, items, plan[2 * CHUNKS], code, found, touched, most_items)
+            hits = 0
+        else:
+            hits = _compare(tables, radii, limit, code, keys, found, pending, crowded)
         if items_at:
             touched = _nearest(items, found, hits, touched)
             truncated[query] = touched > most_items
@@ -320,7 +332,12 @@ def _compare(
         found[i, 1] = entry
         prefetch(tables.codes, entry * CODE_BYTES)
         prefetch(tables.codes, entry * CODE_BYTES + CODE_BYTES - 1)
-    word_0, word_1, word_2, word_3 = load(code, 0), load(code, 8), load(code, 16), load(code, 24)
+    word_0, word_1, word_2, word_3 = (
+        load_64(code, 0),
+        load_64(code, 8),
+        load_64(code, 16),
+        load_64(code, 24),
+    )
     hits = 0
     for i in range(pending):
         entry = found[i, 1]
@@ -331,10 +348,10 @@ def _compare(
             tables.seen[entry >> 6] |= bit
         at = entry * CODE_BYTES
         distance = (
-            ones(word_0 ^ load(tables.codes, at))
-            + ones(word_1 ^ load(tables.codes, at + 8))
-            + ones(word_2 ^ load(tables.codes, at + 16))
-            + ones(word_3 ^ load(tables.codes, at + 24))
+            ones(word_0 ^ load_64(tables.codes, at))
+            + ones(word_1 ^ load_64(tables.codes, at + 8))
+            + ones(word_2 ^ load_64(tables.codes, at + 16))
+            + ones(word_3 ^ load_64(tables.codes, at + 24))
         )
         if distance > limit:
             continue
@@ -381,8 +398,9 @@ def _nearest(items: Items, found: NDArray[np.int64], hits: int, touched: int) ->
     for i in range(hits):
         entry = found[i, 1]
         distance = found[i, 2]
-        row = items.row[entry]
-        if items.dead[row] or distance > items.limits[items.bank[row]]:
+        row = load_32(items.row, entry * items.row_stride)
+        bank = load_16(items.bank, row * items.bank_stride)
+        if items.dead[row] or distance > items.limits[bank]:
             continue
         best = items.best[row]
         if best == 0:
@@ -397,6 +415,49 @@ def _nearest(items: Items, found: NDArray[np.int64], hits: int, touched: int) ->
             items.best_entry[row] = entry
         elif distance + 1 == best and entry < items.best_entry[row]:
             items.best_entry[row] = entry
+    return touched
+
+
+@compiled
+def _scan(
+    tables: Tables,
+    items: Items,
+    limit: int,
+    code: NDArray[np.uint8],
+    found: NDArray[np.int64],
+    touched: int,
+    most_items: int,
+) -> int:
+    """Compares every code, in place of what was found so far; returns the number of items.
+
+    Rows ascend, so that once there are items enough, only a nearer one displaces any.
+    """
+    for i in range(touched):
+        items.best[items.touched[i]] = 0
+    items.histogram[:] = 0
+    touched = 0
+    word_0, word_1 = load_64(code, 0), load_64(code, 8)
+    word_2, word_3 = load_64(code, 16), load_64(code, 24)
+    for entry in range(tables.length):
+        at = entry * CODE_BYTES
+        distance = (
+            ones(word_0 ^ load_64(tables.codes, at))
+            + ones(word_1 ^ load_64(tables.codes, at + 8))
+            + ones(word_2 ^ load_64(tables.codes, at + 16))
+            + ones(word_3 ^ load_64(tables.codes, at + 24))
+        )
+        if distance > limit:
+            continue
+        best = items.best[load_32(items.row, entry * items.row_stride)]
+        if 0 < best <= distance + 1:
+            continue
+        found[0, 1] = entry
+        found[0, 2] = distance
+        touched = _nearest(items, found, 1, touched)
+        if touched > most_items:
+            limit = min(limit, _cut(items.histogram, most_items) - 1)
+            if limit < 0:
+                break
     return touched
 
 

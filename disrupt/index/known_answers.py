@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import DisruptError
-from disrupt.index.flat import FlatIndex, Neighbours
-from disrupt.index.multi_index import MultiIndex, Tables
+from disrupt.index.flat import FlatIndex
+from disrupt.index.multi_index import MultiIndex
+from disrupt.index.nearest import Neighbours
+from disrupt.index.tables import Tables
 
 FAISS_VERSION = version("faiss-cpu")
 NUMBA_VERSION = version("numba")
@@ -31,10 +33,10 @@ def check_flat_search() -> None:
 def check_table_search() -> None:
     """Compares the compiled search with brute force; DisruptError if they differ.
 
-    Compiles the kernels, or loads them from numba's cache: seconds, or some ms.
+    Compiles the kernels, or loads them from numba's cache: seconds, or one.
     """
     codes, queries = _examples(_TABLES_DISTANCE_BITS)
-    index = MultiIndex(FlatIndex.of(codes), codes, Tables.of(codes))
+    index = MultiIndex(FlatIndex.of(codes), Tables.of(codes))
     if index.plan(_TABLES_DISTANCE_BITS).engine != "multi_index":
         raise DisruptError("The compiled search was not tried: its cost estimate has changed.")
     found = index.search(queries, _TABLES_DISTANCE_BITS)

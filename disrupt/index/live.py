@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
-from disrupt.index.columns import Columns, Hits, merge
+from disrupt.index.columns import Columns, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.part import Part, join
 from disrupt.index.snapshot import Snapshot
 
@@ -90,9 +90,37 @@ class LiveIndex:
         """Every stored hash within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
 
         The distance is inclusive, -1 (finds nothing) to 256. Exact. Holds no lock, and not the GIL
-        while FAISS searches.
+        while it searches.
         """
         return merge([part.search(queries, max_distance_bits) for part in self._serving().parts])
+
+    def search_items(
+        self,
+        queries: NDArray[np.uint8],
+        max_distance_bits: int,
+        limits_bits: NDArray[np.int16],
+        most_items: int,
+        threads: int = 1,
+    ) -> NearestHits:
+        """As ``search``, but of each item its nearest hash only, and the nearest ``most_items``.
+
+        ``limits_bits`` i16 (65536,): largest distance that is answered from each bank, -1 for
+        nothing. What is beyond it takes no place. Equally near items go by number, equally near
+        hashes of one as they are stored. Time and memory stay small where very many items are near.
+        A batch is spread over ``threads``.
+        """
+        parts = self._serving().parts
+        return merge_nearest(
+            [
+                part.search_items(queries, max_distance_bits, limits_bits, most_items, threads)
+                for part in parts
+            ],
+            most_items,
+        )
+
+    def expected_us(self, max_distance_bits: int) -> float:
+        """Time that a lookup is estimated to take."""
+        return sum(part.index.expected_us(max_distance_bits) for part in self._serving().parts)
 
     def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
         """Takes in changes, oldest first, up to ``cursor``, but for those applied before."""
@@ -106,9 +134,11 @@ class LiveIndex:
             elif added.pop(change.number, None) is None:
                 any(part.bury(change.number) for part in state.parts)
         delta = state.delta
+        # compiled code is at hand where the snapshot has tables, and only there
+        tables = state.snapshot.has_tables
         if added:
-            delta = (*delta, Part.of(added.values()))
-        self._state = replace(state, delta=_settled(delta), cursor=cursor)
+            delta = (*delta, Part.of(added.values(), tables=tables))
+        self._state = replace(state, delta=_settled(delta, tables=tables), cursor=cursor)
 
     def replace(self, prepared: LiveIndex) -> None:
         """Serves from now on what ``prepared`` serves, which must not be used any more.
@@ -153,11 +183,11 @@ class LiveIndex:
         return state
 
 
-def _settled(delta: tuple[Part, ...]) -> tuple[Part, ...]:
+def _settled(delta: tuple[Part, ...], *, tables: bool) -> tuple[Part, ...]:
     """The same living hashes in few segments, most of them alive."""
     dead = sum(part.dead_hashes for part in delta)
     if 2 * dead > sum(len(part.index) for part in delta):
-        delta = (join(delta),)
+        delta = (join(delta, tables=tables),)
     while len(delta) > 1 and len(delta[-2].index) <= _FANOUT * len(delta[-1].index):
-        delta = (*delta[:-2], join(delta[-2:]))
+        delta = (*delta[:-2], join(delta[-2:], tables=tables))
     return tuple(part for part in delta if len(part.index))

@@ -18,6 +18,7 @@ CODES = "codes.faiss"
 ENTRIES = "entries.npy"
 ITEMS = "items.npy"
 FILES = (CODES, ENTRIES, ITEMS)
+TABLES = ("search-starts.npy", "search-tags.npy", "search-low.npy", "search-high.npy")
 
 REMEDY = "Run `disrupt-index rebuild`."
 """What to do about any refusal."""
@@ -38,13 +39,38 @@ class FileSum(BaseModel):
     sha256: Sha256
 
 
-class EngineParameters(BaseModel):
-    """How the codes are searched; a build that searches otherwise refuses the snapshot."""
+class FlatParameters(BaseModel):
+    """Every code is compared; there are no tables."""
 
     model_config = _STRICT
 
     name: Literal["flat"] = "flat"
     code_bits: Literal[256] = 256
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files of such a snapshot."""
+        return FILES
+
+
+class MultiIndexParameters(BaseModel):
+    """Tables as ``tables.Tables`` says; another layout is another version."""
+
+    model_config = _STRICT
+
+    name: Literal["multi_index"] = "multi_index"
+    code_bits: Literal[256] = 256
+    chunks: Literal[16] = 16
+    tables_version: Literal[1] = 1
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files of such a snapshot."""
+        return (*FILES, *TABLES)
+
+
+Engine = Annotated[FlatParameters | MultiIndexParameters, Field(discriminator="name")]
+"""How the codes are searched; a build that searches otherwise refuses the snapshot."""
 
 
 class Manifest(BaseModel):
@@ -56,7 +82,7 @@ class Manifest(BaseModel):
     model_config = _STRICT
 
     format_version: Literal[1] = 1
-    engine: EngineParameters
+    engine: Engine
     epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     sequence: Count
     items: Count
@@ -100,9 +126,9 @@ def read(directory: Path) -> Manifest:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"]))
         raise refused(path, f"{at}: {first['msg']}") from error
-    if set(manifest.files) != set(FILES):
+    if set(manifest.files) != set(manifest.engine.files):
         # a name with .. in it ends here, too: no file is opened by a name that a manifest chose
-        raise refused(path, f"lists other files than {', '.join(FILES)}")
+        raise refused(path, f"lists other files than {', '.join(manifest.engine.files)}")
     if manifest.to_bytes() != raw:
         raise refused(path, "altered: its checksum does not fit")
     return manifest
@@ -119,11 +145,11 @@ def _check_format(path: Path, body: dict[str, Any]) -> None:
     version = body.get("format_version")
     if version != FORMAT_VERSION:
         raise refused(path, f"format version {version!r}, this build reads {FORMAT_VERSION}")
-    engine = EngineParameters().model_dump()
-    if body.get("engine") != engine:
+    engines = [FlatParameters().model_dump(), MultiIndexParameters().model_dump()]
+    if body.get("engine") not in engines:
         raise refused(
             path,
-            f"engine parameters {body.get('engine')!r}, this build serves {engine!r}",
+            f"engine parameters {body.get('engine')!r}, this build serves {engines!r}",
         )
 
 

@@ -16,8 +16,8 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from math import comb
 from typing import Any
 
@@ -25,56 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
-from disrupt.index import kernels
-from disrupt.index.flat import FlatIndex, Neighbours
-from disrupt.index.kernels import CHUNK_BITS, CHUNKS, KEYS
-from disrupt.index.tables import Tables, address
-
-__all__ = ["ItemColumns", "MultiIndex", "NearestItems", "Plan", "Tables", "nearest_items"]
+from disrupt.index.flat import CODE_NS, FlatIndex
+from disrupt.index.nearest import NOTHING, ItemColumns, NearestItems, Neighbours
+from disrupt.index.tables import CHUNK_BITS, CHUNKS, KEYS, Tables, address
 
 # Nanoseconds on the machine of docs/performance.md. Only their ratios matter.
-_FLAT_CODE_NS = 1.25
 _PROBE_NS = 4.0
 _TAG_NS = 0.5
 _COMPARED_CODE_NS = 60.0
+_CROWD_CODE_NS = 15.0
+"""Codes of a crowd lie beside each other, mostly."""
 
 _LEAST_SHARE = 8
 """Queries for which handing them to another thread takes less time than searching."""
 
 _FIRST_QUERIES = 64
 _FIRST_ANSWERS = 1024
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ItemColumns:
-    """Of which item each code is, and what says whether an item may be answered.
-
-    ``row`` u32 (n,): item of each code; ``bank`` u16 (items,); ``dead`` bool (items,): marked items
-    are not answered, also when they are marked while others search.
-    """
-
-    row: NDArray[np.uint32]
-    bank: NDArray[np.uint16]
-    dead: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NearestItems:
-    """The nearest code of each item found, ordered by query, distance, then item row.
-
-    ``query`` u32, ``entry`` i64, ``distance`` u16; ``truncated`` bool (queries,): whether more
-    items are within the radius of a query than were wanted.
-    """
-
-    query: NDArray[np.uint32]
-    entry: NDArray[np.int64]
-    distance: NDArray[np.uint16]
-    truncated: NDArray[np.bool_]
-
-
-_NOTHING = NearestItems(
-    np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.bool_)
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,11 +61,12 @@ class Plan:
 class MultiIndex:
     """Tables over the codes of a FlatIndex. Fixed once made: any number of threads may search."""
 
-    def __init__(self, flat: FlatIndex, codes: NDArray[np.uint8], tables: Tables) -> None:
-        """``codes`` are those of ``flat``, as a view, and ``tables`` are sorted from them."""
+    def __init__(self, flat: FlatIndex, tables: Tables) -> None:
+        """``tables`` are sorted from the codes of ``flat``."""
         self.flat = flat
         self.tables = tables
-        self._codes = codes
+        self.postings = _postings(tables, len(flat))
+        self._codes = flat.view()
         self._rooms = threading.local()
         self._plans: dict[int, Plan] = {}
 
@@ -120,21 +87,16 @@ class MultiIndex:
             self._plans[max_distance_bits] = plan
         return plan
 
-    @cached_property
-    def postings(self) -> NDArray[np.int64]:
-        """Per chunk, length of the posting list that the median code is in.
+    def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
+        """Copy of some codes, shape (n, 32)."""
+        return self.flat.codes(entries)
 
-        The measure of skew: n / 65536, rounded up, where codes are uniformly random. A mean would
-        be that of one crowd of near-duplicates.
-        """
-        sizes = np.sort(np.diff(self.tables.starts).astype(np.int64), axis=1)
-        before = np.cumsum(sizes, axis=1)
-        return np.array(
-            [
-                row[np.searchsorted(at, len(self) // 2)]
-                for row, at in zip(sizes, before, strict=True)
-            ]
-        )
+    def expected_us(self, max_distance_bits: int) -> float:
+        """Time that a lookup is estimated to take, the way it goes."""
+        plan = self.plan(max_distance_bits)
+        if plan.engine == "flat":
+            return self.flat.expected_us(max_distance_bits)
+        return plan.expected_us
 
     def search(
         self, queries: NDArray[np.uint8], max_distance_bits: int, threads: int = 1
@@ -165,12 +127,12 @@ class MultiIndex:
         """As ``search``, but of each item its nearest code only, and the nearest ``most_items``.
 
         ``limits_bits`` i16 (65536,): the largest distance that is answered from each bank, -1 for
-        nothing at all. Time and memory stay small when one query has very many neighbours.
+        nothing at all. Time and memory stay small when one query has very many neighbours: it is
+        compared with all codes, once following the tables would take longer.
         """
+        if max_distance_bits < 0:
+            return replace(NOTHING, truncated=np.zeros(len(queries), np.bool_))
         plan = self.plan(max_distance_bits)
-        if plan.engine == "flat":
-            near = self.flat.search(queries, max_distance_bits)
-            return nearest_items(near, len(queries), items, limits_bits, most_items)
         wanted = _Wanted(items, limits_bits, most_items)
         return NearestItems(*_spread(partial(self._search, plan, wanted), queries, threads))
 
@@ -188,16 +150,14 @@ class MultiIndex:
         if wanted:
             room.receive(wanted)
         items_at = room.items_at if wanted else 0
-        hits = kernels.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
+        hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
         while hits > room.n_answers:
             room.resize(room.n_queries, hits)
             room.queries[:n_queries] = queries
-            hits = kernels.search(
-                room.tables_at, plan.address, items_at, room.answers_at, n_queries
-            )
-        truncated = room.truncated[:n_queries].copy() if wanted else _NOTHING.truncated
+            hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
+        truncated = room.truncated[:n_queries].copy() if wanted else NOTHING.truncated
         if not hits:
-            return _NOTHING.query, _NOTHING.entry, _NOTHING.distance, truncated
+            return NOTHING.query, NOTHING.entry, NOTHING.distance, truncated
         return (
             room.query[:hits] + np.uint32(first),
             room.entry[:hits].copy(),
@@ -206,41 +166,32 @@ class MultiIndex:
         )
 
 
-def nearest_items(
-    near: Neighbours,
-    n_queries: int,
-    items: ItemColumns,
-    limits_bits: NDArray[np.int16],
-    most_items: int,
-) -> NearestItems:
-    """What ``MultiIndex.search_items`` answers, out of all neighbours."""
-    row = items.row[near.entry]
-    keep = ~items.dead[row] & (near.distance <= limits_bits[items.bank[row]])
-    query, entry, distance, row = near.query[keep], near.entry[keep], near.distance[keep], row[keep]
-    order = np.lexsort((entry, distance, row, query))
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (np.diff(query[order]) != 0) | (np.diff(row[order]) != 0)
-    order = order[first]
-    order = order[np.lexsort((row[order], distance[order], query[order]))]
-    found = np.bincount(query[order], minlength=n_queries)
-    begins = np.cumsum(found) - found
-    rank = np.arange(len(order)) - np.repeat(begins, found)
-    order = order[rank < most_items]
-    return NearestItems(query[order], entry[order], distance[order], found > most_items)
+def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
+    """Per chunk, length of the posting list that the median code is in.
+
+    The measure of skew: n / 65536, rounded up, where codes are uniformly random. A mean would be
+    that of one crowd of near-duplicates.
+    """
+    sizes = np.sort(np.diff(tables.starts).astype(np.int64), axis=1)
+    before = np.cumsum(sizes, axis=1)
+    return np.array(
+        [row[np.searchsorted(at, length // 2)] for row, at in zip(sizes, before, strict=True)]
+    )
 
 
 def _planned(max_distance_bits: int, length: int, postings: NDArray[np.int64]) -> Plan:
     every, larger = divmod(max_distance_bits - CHUNKS + 1, CHUNKS)
     radii = np.full(CHUNKS, every)
     radii[np.argsort(postings, kind="stable")[:larger]] += 1
-    if not (length and 0 <= max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS):
-        return Plan("flat", float("inf"), (), 0, np.empty(0, np.int64))
-    expected_us = _expected_us(radii.tolist(), postings.tolist())
-    probes = [_ball(radius) for radius in radii.tolist()]
-    layout = np.array(
-        [*radii, *probes, max_distance_bits, max(probes), address(_flips())], np.int64
-    )
-    engine = "multi_index" if expected_us < length * _FLAT_CODE_NS / 1000 else "flat"
+    expected_us, flat_us = float("inf"), length * CODE_NS / 1000
+    if 0 <= max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS:
+        expected_us = _expected_us(radii.tolist(), postings.tolist())
+    engine, probes, most_compared = "flat", [0] * CHUNKS, 0
+    if expected_us < flat_us:
+        engine, probes = "multi_index", [_ball(radius) for radius in radii.tolist()]
+        most_compared = int(1000 * flat_us / _CROWD_CODE_NS)
+    ends = [max_distance_bits, max(probes), address(_flips()), most_compared]
+    layout = np.array([*radii, *probes, *ends], np.int64)
     return Plan(engine, expected_us, tuple(radii.tolist()), address(layout), layout)
 
 
@@ -278,6 +229,9 @@ class _Room:
     """Where one thread's lookups put what they find. Pages that are never touched cost nothing."""
 
     def __init__(self, tables: Tables, codes: NDArray[np.uint8]) -> None:
+        from disrupt.index import kernels
+
+        self.search = kernels.search
         seen = np.zeros((len(codes) >> 6) + 1, np.int64)
         arrays = (tables.starts, tables.tags, tables.low, tables.high, codes, seen)
         self._tables = np.array([len(codes), *(address(array) for array in arrays)], np.int64)
@@ -313,7 +267,14 @@ class _Room:
                 np.empty(length, np.uint32),
             )
             self._layout = np.array(
-                [length, 0, *(address(array) for array in self._item_arrays)], np.int64
+                [
+                    length,
+                    0,
+                    *(address(array) for array in self._item_arrays),
+                    items.row.strides[0],
+                    items.bank.strides[0],
+                ],
+                np.int64,
             )
             self.items_at = address(self._layout)
             self._items = items

@@ -11,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import StoredItem
-from disrupt.index.columns import NO_HITS, Columns, Hits, columns, gather
+from disrupt.index.columns import NO_HITS, Columns, Hits, NearestHits, columns, gather
 from disrupt.index.flat import FlatIndex
+from disrupt.index.multi_index import MultiIndex
+from disrupt.index.nearest import ItemColumns
+from disrupt.index.tables import Tables
+
+_TABLES_FROM_HASHES = 2000
+"""Fewer are compared with all faster than they are looked up in tables, which take 4 MB."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,26 +29,33 @@ class Part:
     applies changes, while others search, and a search that sees it early is no worse for it.
     """
 
-    index: FlatIndex
+    index: FlatIndex | MultiIndex
     entries: NDArray[np.void]
     items: NDArray[np.void]
     dead_items: int = 0
     dead_hashes: int = 0
     _dead: NDArray[np.bool_] = field(init=False)
+    _item_columns: ItemColumns = field(init=False)
 
     def __post_init__(self) -> None:
         """All items alive."""
         self._dead = np.zeros(len(self.items), np.bool_)
+        self._item_columns = ItemColumns(self.entries["row"], self.items["bank"], self._dead)
 
     @classmethod
-    def of(cls, items: Iterable[StoredItem]) -> Part:
-        """From items in any order."""
-        return cls.from_columns(columns(sorted(items, key=attrgetter("number"))))
+    def of(cls, items: Iterable[StoredItem], *, tables: bool) -> Part:
+        """From items in any order; see ``from_columns``."""
+        made = columns(sorted(items, key=attrgetter("number")))
+        return cls.from_columns(made, tables=tables)
 
     @classmethod
-    def from_columns(cls, made: Columns) -> Part:
-        """From columns in memory."""
-        return cls(FlatIndex.of(made.codes), made.entries, made.items)
+    def from_columns(cls, made: Columns, *, tables: bool) -> Part:
+        """From columns in memory; ``tables`` allows them where there are hashes enough."""
+        flat = FlatIndex.of(made.codes)
+        index: FlatIndex | MultiIndex = flat
+        if tables and len(flat) >= _TABLES_FROM_HASHES:
+            index = MultiIndex(flat, Tables.of(flat.view()))
+        return cls(index, made.entries, made.items)
 
     @property
     def hashes(self) -> int:
@@ -70,6 +83,26 @@ class Part:
             entries,
             self.items[entries["row"]],
         )
+
+    def search_items(
+        self,
+        queries: NDArray[np.uint8],
+        max_distance_bits: int,
+        limits_bits: NDArray[np.int16],
+        most_items: int,
+        threads: int = 1,
+    ) -> NearestHits:
+        """See ``LiveIndex.search_items``."""
+        if not len(self.index):
+            return NearestHits(NO_HITS, np.zeros(len(queries), np.bool_))
+        near = self.index.search_items(
+            queries, max_distance_bits, self._item_columns, limits_bits, most_items, threads
+        )
+        if not len(near.entry):
+            return NearestHits(NO_HITS, near.truncated)
+        entries = self.entries[near.entry]
+        hits = gather(near.query, near.distance, entries, self.items[entries["row"]])
+        return NearestHits(hits, near.truncated)
 
     def bury(self, number: int) -> bool:
         """Puts a tombstone on an item; False if it is not here."""
@@ -115,8 +148,8 @@ class Part:
         return slice(bisect_left(rows, row), bisect_right(rows, row))
 
 
-def join(parts: Sequence[Part]) -> Part:
-    """One part of the living items of several."""
+def join(parts: Sequence[Part], *, tables: bool) -> Part:
+    """One part of the living items of several; see ``Part.from_columns``."""
     living = [part.living() for part in parts]
     items = np.concatenate([one.items for one in living])
     starts = np.cumsum([0, *(len(one.items) for one in living[:-1])])
@@ -130,4 +163,5 @@ def join(parts: Sequence[Part]) -> Part:
     entries["row"] = place[rows]
     entry_order = np.argsort(entries["row"], kind="stable")
     codes = np.concatenate([one.codes for one in living])
-    return Part.from_columns(Columns(codes[entry_order], entries[entry_order], items[order]))
+    made = Columns(codes[entry_order], entries[entry_order], items[order])
+    return Part.from_columns(made, tables=tables)

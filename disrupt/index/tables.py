@@ -1,7 +1,12 @@
-"""The tables that multi-index hashing searches: made from the codes, mapped by every process."""
+"""The tables that multi-index hashing searches: made from the codes, mapped by every process.
+
+This module says how they are laid out; only sorting and searching them needs compiled code, which
+is imported when that is done: it costs a process half a second and 60 MB.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -11,9 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from disrupt.index import kernels
-from disrupt.index.kernels import CHUNKS, KEYS, PADDING
 from disrupt.index.manifest import refused
+
+CHUNKS = 16
+CHUNK_BITS = 16
+KEYS = 1 << CHUNK_BITS
+LOW_BITS = 16
+"""Bits of an entry number that are stored as they are; those above are in ``high``."""
+
+PADDING = 32
+"""Tags behind the last one of a chunk, which are read and ignored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +51,18 @@ class Tables:
 
     @classmethod
     def write(cls, directory: Path, codes: NDArray[np.uint8], threads: int = 1) -> Tables:
-        """As ``of``, in new files of a directory, which are mapped; not yet durable."""
+        """As ``of``, in new files of a directory, which are mapped; not yet durable.
+
+        OSError when the disk is full.
+        """
 
         def create(name: str, shape: tuple[int, int], dtype: DTypeLike) -> NDArray[np.generic]:
             path = directory / file_name(name)
-            return np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+            array = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+            # writing to a page that the disk has no room for would kill the process
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+            return array
 
         return cls._sorted(codes, threads, create)
 
@@ -66,9 +85,14 @@ class Tables:
         return cls(*arrays)
 
     @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All of them."""
+        return self.starts, self.tags, self.low, self.high
+
+    @property
     def size_bytes(self) -> int:
         """Of all arrays."""
-        return sum(int(getattr(self, field.name).nbytes) for field in fields(self))
+        return sum(array.nbytes for array in self.arrays)
 
     @classmethod
     def _sorted(
@@ -77,6 +101,8 @@ class Tables:
         threads: int,
         allocate: Callable[[str, tuple[int, int], DTypeLike], NDArray[np.generic]],
     ) -> Tables:
+        from disrupt.index import kernels
+
         length = len(codes)
         arrays = [allocate(name, shape, dtype) for name, (shape, dtype) in layout(length).items()]
         tables = cls(*arrays)  # type: ignore[arg-type]
@@ -95,13 +121,25 @@ class Tables:
         return tables
 
 
+def high_rows(length: int) -> int:
+    """Number of upper parts that the numbers of ``length`` entries have."""
+    return ((length - 1) >> LOW_BITS) + 1
+
+
+def high_words(length: int) -> int:
+    """64-bit words that ``high`` has per chunk: a bit per code, and one per key and upper part."""
+    # kernels compile this: it calls nothing
+    rows = ((length - 1) >> LOW_BITS) + 1
+    return ((length + KEYS * rows) >> 6) + 1
+
+
 def layout(length: int) -> dict[str, tuple[tuple[int, int], DTypeLike]]:
     """Name, shape and type of each array of Tables over ``length`` codes."""
     return {
         "starts": ((CHUNKS, KEYS + 1), np.uint32),
         "tags": ((CHUNKS, length + PADDING), np.uint16),
         "low": ((CHUNKS, length), np.uint16),
-        "high": ((CHUNKS, kernels.high_words(length)), np.int64),
+        "high": ((CHUNKS, high_words(length)), np.int64),
     }
 
 

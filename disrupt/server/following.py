@@ -28,8 +28,6 @@ class Following:
     def __init__(self, reader: RegistryReader, directory: DataDirectory, interval_s: float) -> None:
         self.live = LiveIndex()
         self.ring = KeyRing()
-        self.hashes = 0
-        """Hashes in the index as of the last look."""
         self._reader = reader
         self._follower = Follower(reader, self.live, directory.index)
         self._interval_s = interval_s
@@ -48,7 +46,6 @@ class Following:
         else:
             self._fault = ""
         self._follower.step()
-        self.hashes = self.live.status().hashes if self.live.serving else 0
 
     async def run(self, looked: Callable[[], Awaitable[None]]) -> None:
         """Looks again and again until cancelled; ``looked`` is called after each look."""

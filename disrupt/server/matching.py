@@ -26,10 +26,10 @@ from disrupt.wire import match as wire
 
 _Answer = TypeVar("_Answer")
 
-INLINE_COMPARISONS_MAX = 500_000
-"""Queries x hashes that are searched on the event loop.
+_INLINE_MAX_US = 500.0
+"""Longest search, as estimated, that is made on the event loop.
 
-Up to here a search takes less than half a millisecond; handing it to a thread costs a fifth of one,
+Handing it to a thread costs a fifth of one,
 and the thread has to wait for the loop's GIL beside it.
 """
 
@@ -95,7 +95,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
             )
 
-        return await self._search(answer, len(queries))
+        return await self._search(answer, len(queries), searched)
 
     async def MatchImage(  # noqa: N802 gRPC's name
         self, request: match_pb2.MatchImageRequest, _context: Context
@@ -129,7 +129,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 frames_skipped=query.frames_skipped,
             )
 
-        return await self._search(answer, len(queries))
+        return await self._search(answer, len(queries), searched)
 
     async def GetIndexStatus(  # noqa: N802 gRPC's name
         self, _request: match_pb2.GetIndexStatusRequest, _context: Context
@@ -173,9 +173,12 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _cursor(self) -> str:
         return self._cursor_text(self._following.live.cursor)
 
-    async def _search(self, answer: Callable[[], _Answer], queries: int) -> _Answer:
+    async def _search(
+        self, answer: Callable[[], _Answer], queries: int, searched: Scope
+    ) -> _Answer:
         """What ``answer`` makes of a search for so many queries, in a thread where it is long."""
-        if queries * self._following.hashes <= INLINE_COMPARISONS_MAX:
+        each_us = self._following.live.expected_us(searched.radius_bits)
+        if queries * each_us <= _INLINE_MAX_US:
             return answer()
         return await self._searching.run(answer)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import structlog
 
-from disrupt.errors import ConfigurationError, DisruptError
+from disrupt.errors import ConfigurationError, DisruptError, SnapshotRefusedError
 from disrupt.hashing import check_known_answers
-from disrupt.index.generations import create_first
+from disrupt.index.generations import create_first, open_current
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
@@ -59,7 +59,10 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
         check_known_answers()
         directory.secrets()
         with SqlRegistry.open_writer(directory.registry) as registry:
-            create_first(directory.index, registry.head().epoch)
+            head = registry.head()
+            create_first(directory.index, head.epoch)
+            with contextlib.suppress(SnapshotRefusedError):  # the workers say what to do
+                open_current(directory.index, head)  # read whole here, so that they need not
         reserved, address = _reserve(config)
         with reserved:
             listening = config.model_copy(update={"listen": address})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Matches
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
-from disrupt.index.columns import Hits
+from disrupt.index.columns import Hits, NearestHits
 from disrupt.index.live import LiveIndex
 
 BLOCK_QUERIES = 64
-"""Queries searched at once: all that is near them takes memory before it is cut."""
+"""Queries searched at once: between blocks the deadline is looked at."""
+
+_BANKS = 2**16
 
 
 def match_hashes(
@@ -33,18 +35,19 @@ def match_hashes(
     LimitExceededError once there are more than ``most_matches`` in all, DeadlineExceededError after
     ``until_s`` of time.monotonic.
     """
+    limits_bits = _limits_bits(scope)
     found, count = [], 0
     for start in range(0, len(queries), BLOCK_QUERIES):
         if time.monotonic() > until_s:
             raise DeadlineExceededError(
                 "The lookup took longer than the call may. Send fewer hashes in one call."
             )
-        hits = index.search(queries[start : start + BLOCK_QUERIES], scope.radius_bits)
-        if not len(hits):
+        block = queries[start : start + BLOCK_QUERIES]
+        near = index.search_items(block, scope.radius_bits, limits_bits, max_matches)
+        if not len(near.hits):
             continue
-        hits = replace(hits, query=hits.query + np.uint32(start))
-        found.append(nearest_items(hits, scope, max_matches, hits.query))
-        count += len(found[-1])
+        found.append(_of_hashes(near, start))
+        count += len(near.hits)
         if count > most_matches:
             raise LimitExceededError(
                 f"The answer would hold more than {most_matches} matches. Send fewer hashes in one"
@@ -59,55 +62,54 @@ def match_picture(
 ) -> Matches:
     """Media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
 
-    All matches are of query 0; ``Matches.version`` says which version was nearest.
+    All matches are of query 0; ``Matches.version`` says which version was nearest, the first of
+    those that are equally near.
     """
-    hits = index.search(versions, scope.radius_bits)
+    near = index.search_items(versions, scope.radius_bits, _limits_bits(scope), max_matches)
+    hits = near.hits
     if not len(hits):
         return NO_MATCHES
-    return nearest_items(hits, scope, max_matches, np.zeros_like(hits.query))
-
-
-def nearest_items(hits: Hits, scope: Scope, max_matches: int, query: NDArray[np.uint32]) -> Matches:
-    """Of each item its nearest hit, and of each query its nearest items.
-
-    ``query`` u32, one per hit, says what belongs together in place of ``hits.query``. Hits outside
-    the scope are dropped first, so that they take no place. Equally near hits of one item: the
-    lowest version, plan, ordinal, start.
-    """
-    within = np.zeros(len(hits), np.bool_)
-    for bank, max_distance_bits in scope.limits.items():
-        within |= (hits.bank == bank) & (hits.distance <= max_distance_bits)
-    kept = np.flatnonzero(within)
-    best_first = np.lexsort(
-        (
-            hits.start_ms[kept],
-            hits.ordinal[kept],
-            hits.plan[kept],
-            hits.query[kept],
-            hits.distance[kept],
-            hits.number[kept],
-            query[kept],
-        )
+    # the nearest items of the picture are among the nearest of each version
+    nearest_first = np.lexsort((hits.query, hits.number, hits.distance))
+    _, first = np.unique(hits.number[nearest_first], return_index=True)
+    best = nearest_first[np.sort(first)]
+    more = bool(near.truncated.any()) or len(best) > max_matches
+    best = best[:max_matches]
+    return _matches(
+        hits, best, np.zeros(len(best), np.uint32), hits.query[best], np.zeros(int(more), np.uint32)
     )
-    kept = kept[best_first]
-    first_of_item = _starts(query[kept], hits.number[kept])
-    best = kept[first_of_item]
-    best = best[np.lexsort((hits.number[best], hits.distance[best], query[best]))]
-    first_of_query = np.flatnonzero(_starts(query[best]))
-    items = np.diff(first_of_query, append=len(best))
-    rank = np.arange(len(best)) - np.repeat(first_of_query, items)
-    answered = best[rank < max_matches]
+
+
+def _limits_bits(scope: Scope) -> NDArray[np.int16]:
+    limits_bits = np.full(_BANKS, -1, np.int16)
+    limits_bits[list(scope.limits)] = list(scope.limits.values())
+    return limits_bits
+
+
+def _of_hashes(near: NearestHits, start: int) -> Matches:
+    query = near.hits.query + np.uint32(start)
+    truncated = np.flatnonzero(near.truncated).astype(np.uint32) + np.uint32(start)
+    return _matches(near.hits, slice(None), query, query, truncated)
+
+
+def _matches(
+    hits: Hits,
+    chosen: slice | NDArray[np.intp],
+    query: NDArray[np.uint32],
+    version: NDArray[np.uint32],
+    truncated: NDArray[np.uint32],
+) -> Matches:
     return Matches(
-        query=query[answered],
-        version=hits.query[answered],
-        distance_bits=hits.distance[answered],
-        item_ids=hits.item_id[answered],
-        bank=hits.bank[answered],
-        kind=hits.kind[answered],
-        assurance=hits.assurance[answered],
-        plan=hits.plan[answered],
-        ordinal=hits.ordinal[answered],
-        truncated=query[best[first_of_query[items > max_matches]]],
+        query=query,
+        version=version,
+        distance_bits=hits.distance[chosen],
+        item_ids=hits.item_id[chosen],
+        bank=hits.bank[chosen],
+        kind=hits.kind[chosen],
+        assurance=hits.assurance[chosen],
+        plan=hits.plan[chosen],
+        ordinal=hits.ordinal[chosen],
+        truncated=truncated,
     )
 
 
@@ -118,13 +120,6 @@ def _joined(parts: Sequence[Matches]) -> Matches:
             for one in fields(Matches)
         }
     )
-
-
-def _starts(*keys: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """True where a run of equal keys begins."""
-    starts = np.ones(len(keys[0]), np.bool_)
-    starts[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
-    return starts
 
 
 NO_MATCHES = Matches(

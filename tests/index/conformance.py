@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from disrupt.core.hashes import distances_bits
-from disrupt.index.flat import Neighbours
+from disrupt.index.nearest import Neighbours
 from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
 
 

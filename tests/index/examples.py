@@ -15,6 +15,7 @@ from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.index.columns import Hits
 from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
+from disrupt.index.writing import blocks
 
 EPOCH = bytes(range(16))
 HEAD = Cursor(EPOCH, 2**40)
@@ -106,7 +107,7 @@ def brute_force(
 
 
 def published(index_dir: Path, items: Sequence[StoredItem], sequence: int) -> Snapshot:
-    return publish(index_dir, items, Cursor(EPOCH, sequence))
+    return publish(index_dir, blocks(items), Cursor(EPOCH, sequence))
 
 
 @st.composite

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import faiss
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from disrupt.errors import SnapshotRefusedError
-from disrupt.index.flat import FlatIndex, FlatWriter
+from disrupt.index.flat import FlatIndex
+from disrupt.index.writing import CodesWriter
 from tests.index.conformance import SearchConformance
 from tests.index.examples import Codes, random_codes
 
@@ -19,10 +21,9 @@ class TestFlatInMemory(SearchConformance):
 
 class TestFlatMapped(SearchConformance):
     def build(self, codes: Codes, folder: Path) -> FlatIndex:
-        writer = FlatWriter()
-        for batch in np.array_split(codes, 3):
-            writer.append(batch)
-        writer.save(folder / "codes.faiss")
+        with closing(CodesWriter(folder / "codes.faiss")) as writer:
+            for batch in np.array_split(codes, 3):
+                writer.append(batch)
         return FlatIndex.map(folder / "codes.faiss")
 
 

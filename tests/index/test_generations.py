@@ -24,6 +24,7 @@ from disrupt.index.generations import (
     publish,
     roll_back,
 )
+from disrupt.index.writing import blocks
 from tests.index.examples import EPOCH, HEAD, published, some_items
 
 
@@ -81,7 +82,7 @@ def test_a_failed_build_publishes_nothing_and_leaves_nothing(tmp_path: Path) -> 
         raise DataDirectoryError("the registry broke")
 
     with pytest.raises(DataDirectoryError, match="broke"):
-        publish(tmp_path, breaking(), Cursor(EPOCH, 3))
+        publish(tmp_path, blocks(breaking()), Cursor(EPOCH, 3))
     assert {path.name for path in tmp_path.iterdir()} == {"00000001", "CURRENT", "lock"}
     assert open_current(tmp_path, HEAD).generation == 1
 
@@ -109,7 +110,7 @@ def test_a_second_writer_is_refused_while_items_are_still_being_read(tmp_path: P
             published(tmp_path, some_items(2), 2)
         yield from some_items(1)
 
-    assert publish(tmp_path, nested(), Cursor(EPOCH, 1)).generation == 1
+    assert publish(tmp_path, blocks(nested()), Cursor(EPOCH, 1)).generation == 1
 
 
 def test_a_damaged_current_generation_is_refused_by_name_and_the_previous_one_serves(

@@ -6,12 +6,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.media import StoredItem
+from disrupt.index import multi_index, part, writing
 from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
 from tests.index.examples import (
@@ -22,8 +24,11 @@ from tests.index.examples import (
     item,
     near_codes,
     published,
+    random_codes,
     thresholds,
 )
+
+_MANY = 100
 
 
 class LiveMachine(RuleBasedStateMachine):
@@ -32,11 +37,17 @@ class LiveMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
+        self.patches = pytest.MonkeyPatch()
+        self.patches.setattr(writing, "TABLES_FROM_HASHES", _MANY)
+        self.patches.setattr(part, "_TABLES_FROM_HASHES", _MANY)
+        # so many codes are compared with all where the distance is large, few of them always
+        self.patches.setattr(multi_index, "CODE_NS", 200.0)
         self.index_dir = Path(self.folder.name)
         self.feed: list[Change] = []
         self.alive: dict[int, StoredItem] = {}
 
     def teardown(self) -> None:
+        self.patches.undo()
         self.folder.cleanup()
 
     @initialize()
@@ -67,6 +78,11 @@ class LiveMachine(RuleBasedStateMachine):
         added = item(sequence, codes, bank=1 + sequence % 2)
         self.feed.append(Addition(sequence, added))
         self.alive[added.number] = added
+
+    @rule(codes=near_codes(6))
+    def register_very_many(self, codes: Codes) -> None:
+        """From here on lookups may go through tables, in the snapshot and then in the delta."""
+        self.register(np.concatenate([codes, random_codes(_MANY, len(self.feed))]))
 
     @precondition(lambda self: self.alive)
     @rule(data=st.data())
@@ -114,6 +130,28 @@ class LiveMachine(RuleBasedStateMachine):
         expected = brute_force(self.alive.values(), queries, max_distance_bits)
         assert answers(self.live.search(queries, max_distance_bits)) == expected
 
+    @precondition(lambda self: self.live.cursor == self.head)
+    @rule(queries=near_codes(4), max_distance_bits=thresholds, most_items=st.integers(1, 3))
+    def search_items(self, queries: Codes, max_distance_bits: int, most_items: int) -> None:
+        limits_bits = np.full(2**16, -1, np.int16)
+        limits_bits[1:3] = max_distance_bits, max_distance_bits // 2
+        nearest: dict[tuple[int, int], tuple[int, ...]] = {}
+        for answer in brute_force(self.alive.values(), queries, max_distance_bits):
+            query, distance, number, bank = answer[:4]
+            if distance <= limits_bits[bank]:
+                one = (query, distance, number, answer[8])
+                nearest[query, number] = min(nearest.get((query, number), one), one)
+        expected, truncated = [], []
+        for query in range(len(queries)):
+            found = sorted(one for one in nearest.values() if one[0] == query)
+            expected += found[:most_items]
+            truncated.append(len(found) > most_items)
+        near = self.live.search_items(queries, max_distance_bits, limits_bits, most_items)
+        hits = near.hits
+        columns = (hits.query, hits.distance, hits.number, hits.ordinal)
+        assert list(zip(*(one.tolist() for one in columns), strict=True)) == expected
+        assert near.truncated.tolist() == truncated
+
     @invariant()
     def a_level_index_holds_what_is_alive(self) -> None:
         if self.live.cursor != self.head:
@@ -123,9 +161,9 @@ class LiveMachine(RuleBasedStateMachine):
         assert status.items == len(self.alive)
         assert status.hashes == sum(len(one.fingerprints) for one in self.alive.values())
         for one in list(self.alive.values())[:2]:
-            queries = np.array(one.fingerprints["hash"])
+            queries = np.array(one.fingerprints["hash"][:8])
             assert one.number in self.live.search(queries, 0).number
 
 
 TestLiveMachine = LiveMachine.TestCase
-TestLiveMachine.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestLiveMachine.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)

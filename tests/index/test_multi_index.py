@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import faiss
@@ -12,21 +13,23 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import distances_bits
 from disrupt.errors import SnapshotRefusedError
 from disrupt.index import multi_index
-from disrupt.index.flat import FlatIndex, FlatWriter
-from disrupt.index.multi_index import ItemColumns, MultiIndex, NearestItems, nearest_items
+from disrupt.index.flat import FlatIndex
+from disrupt.index.multi_index import MultiIndex
+from disrupt.index.nearest import ItemColumns, NearestItems, nearest_items
 from disrupt.index.tables import Tables, file_name, layout
+from disrupt.index.writing import CodesWriter
 from tests.index.conformance import SearchConformance, compared, triples
 from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
 
 
 def in_memory(codes: Codes) -> MultiIndex:
-    return MultiIndex(FlatIndex.of(codes), codes, Tables.of(codes, threads=2))
+    return MultiIndex(FlatIndex.of(codes), Tables.of(codes, threads=2))
 
 
 @pytest.fixture
 def tables_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every distance up to 63 is searched through the tables, however few codes there are."""
-    monkeypatch.setattr(multi_index, "_FLAT_CODE_NS", 1e12)
+    monkeypatch.setattr(multi_index, "CODE_NS", 1e12)
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -40,15 +43,11 @@ class TestTablesMapped(SearchConformance):
     """As served: tables mapped read-only, codes where FAISS's file has them, at an odd address."""
 
     def build(self, codes: Codes, folder: Path) -> MultiIndex:
-        writer = FlatWriter()
-        writer.append(codes)
-        writer.save(folder / "codes.faiss")
+        with closing(CodesWriter(folder / "codes.faiss")) as writer:
+            writer.append(codes)
         Tables.write(folder, codes)
         flat = FlatIndex.map(folder / "codes.faiss")
-        mapped = np.empty((0, 32), np.uint8)
-        if len(codes):
-            mapped = np.memmap(folder / "codes.faiss", np.uint8, "r", 33, codes.shape)
-        return MultiIndex(flat, mapped, Tables.map(folder, len(codes)))
+        return MultiIndex(flat, Tables.map(folder, len(codes)))
 
 
 def around(codes: Codes, seed: int) -> Codes:

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from disrupt.core.changes import Cursor
 from disrupt.errors import DisruptError, SnapshotRefusedError
 from disrupt.index import manifest as manifests
+from disrupt.index import multi_index, verified, writing
 from disrupt.index.live import LiveIndex
-from disrupt.index.manifest import FILES, Manifest
-from disrupt.index.snapshot import Snapshot, write
+from disrupt.index.manifest import FILES, TABLES, Manifest
+from disrupt.index.snapshot import Snapshot
+from disrupt.index.writing import blocks, write
 from tests.index.examples import (
     EPOCH,
     Codes,
@@ -35,8 +37,20 @@ from tests.index.examples import (
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    write(tmp_path / "00000007", some_items(30), Cursor(EPOCH, 55))
+    write(tmp_path / "00000007", blocks(some_items(30)), Cursor(EPOCH, 55))
     return tmp_path / "00000007"
+
+
+@pytest.fixture
+def tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """With the tables of multi-index hashing, however few hashes there are."""
+    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
+    write(tmp_path / "00000007", blocks(some_items(30)), Cursor(EPOCH, 55))
+    return tmp_path / "00000007"
+
+
+_ENGINE = {"name": "multi_index", "code_bits": 256, "chunks": 16, "tables_version": 1}
+_ALL_FILES = ("manifest.json", *FILES, *TABLES)
 
 
 def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -51,15 +65,20 @@ def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> 
 def resum(path: Path) -> None:
     """Makes the manifest fit the files again, as a faulty writer would."""
     sums = {}
-    for name in FILES:
+    for name in files(path):
         content = (path / name).read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         sums[name] = {"size_bytes": len(content), "sha256": sha256}
     rewrite_manifest(path, lambda body: body.update(files=sums))
 
 
-def test_what_was_written_is_read(path: Path) -> None:
-    snapshot = Snapshot.open(path)
+def files(path: Path) -> list[str]:
+    """Those that are not the manifest."""
+    return sorted(one.name for one in path.iterdir() if one.name != "manifest.json")
+
+
+def test_what_was_written_is_read(tabled: Path) -> None:
+    snapshot = Snapshot.open(tabled)
     assert snapshot.generation == 7
     assert snapshot.cursor == Cursor(EPOCH, 55)
     assert (snapshot.manifest.items, snapshot.manifest.hashes) == (30, 60)
@@ -72,7 +91,7 @@ def test_what_was_written_is_read(path: Path) -> None:
 
 def test_items_beyond_one_batch_keep_their_rows(tmp_path: Path) -> None:
     items = [item(3 * number, random_codes(1 + number % 3, number)) for number in range(1, 9000)]
-    write(tmp_path / "00000001", items, Cursor(EPOCH, 1))
+    write(tmp_path / "00000001", blocks(items), Cursor(EPOCH, 1))
     live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
     for one in items[::400]:
         queries = one.fingerprints["hash"]
@@ -80,7 +99,7 @@ def test_items_beyond_one_batch_keep_their_rows(tmp_path: Path) -> None:
 
 
 def test_an_empty_snapshot_finds_nothing(tmp_path: Path) -> None:
-    write(tmp_path / "00000001", (), Cursor(EPOCH, 0))
+    write(tmp_path / "00000001", blocks(()), Cursor(EPOCH, 0))
     snapshot = Snapshot.open(tmp_path / "00000001")
     assert answers(LiveIndex(snapshot).search(random_codes(3), 256)) == []
 
@@ -95,7 +114,7 @@ def test_stock_faiss_opens_the_codes_and_answers_the_same(
     folder = tmp_path / "00000001"
     shutil.rmtree(folder, ignore_errors=True)
     items = [item(1 + at, part) for at, part in enumerate(np.array_split(codes, 3)) if len(part)]
-    write(folder, items, Cursor(EPOCH, 3))
+    write(folder, blocks(items), Cursor(EPOCH, 3))
     stock = faiss.read_index_binary(str(folder / "codes.faiss"))
     limits, distances, labels = stock.range_search(queries, max_distance_bits + 1)
     entries = np.load(folder / "entries.npy")
@@ -121,27 +140,27 @@ def test_stock_faiss_opens_the_codes_and_answers_the_same(
     assert sorted(found) == expected
 
 
-def test_the_codes_are_mapped_not_copied(path: Path) -> None:
-    snapshot = Snapshot.open(path)
+def test_the_codes_are_mapped_not_copied(tabled: Path) -> None:
+    snapshot = Snapshot.open(tabled)
     mapped = Path("/proc/self/maps").read_text()
-    assert {name for name in FILES if str(path / name) in mapped} == set(FILES)
+    assert {name for name in files(tabled) if str(tabled / name) in mapped} == set(files(tabled))
     assert not snapshot.items.flags.writeable
 
 
-@pytest.mark.parametrize("name", ["manifest.json", *FILES])
-def test_a_missing_file_is_refused_by_name(path: Path, name: str) -> None:
-    (path / name).unlink()
+@pytest.mark.parametrize("name", _ALL_FILES)
+def test_a_missing_file_is_refused_by_name(tabled: Path, name: str) -> None:
+    (tabled / name).unlink()
     with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused: missing"):
-        Snapshot.open(path)
+        Snapshot.open(tabled)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", *FILES])
+@pytest.mark.parametrize("name", _ALL_FILES)
 @pytest.mark.parametrize("kept", [0, 0.5, 0.99])
-def test_a_truncated_file_is_refused_by_name(path: Path, name: str, kept: float) -> None:
-    size = (path / name).stat().st_size
-    os.truncate(path / name, int(size * kept))
+def test_a_truncated_file_is_refused_by_name(tabled: Path, name: str, kept: float) -> None:
+    size = (tabled / name).stat().st_size
+    os.truncate(tabled / name, int(size * kept))
     with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused"):
-        Snapshot.open(path)
+        Snapshot.open(tabled)
 
 
 @settings(
@@ -149,19 +168,19 @@ def test_a_truncated_file_is_refused_by_name(path: Path, name: str, kept: float)
 )
 @given(place=st.floats(0, 1, exclude_max=True), mask=st.integers(1, 255), data=st.data())
 def test_any_altered_byte_of_any_file_is_refused_by_name(
-    path: Path, place: float, mask: int, data: st.DataObject
+    tabled: Path, place: float, mask: int, data: st.DataObject
 ) -> None:
-    name = data.draw(st.sampled_from(["manifest.json", *FILES]))
-    before = (path / name).read_bytes()
+    name = data.draw(st.sampled_from(_ALL_FILES))
+    before = (tabled / name).read_bytes()
     altered = bytearray(before)
     altered[int(place * len(before))] ^= mask
-    (path / name).write_bytes(altered)
+    (tabled / name).write_bytes(altered)
     try:
         with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused"):
-            Snapshot.open(path)
+            Snapshot.open(tabled)
     finally:
-        (path / name).write_bytes(before)
-    Snapshot.open(path)
+        (tabled / name).write_bytes(before)
+    Snapshot.open(tabled)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +190,9 @@ def test_any_altered_byte_of_any_file_is_refused_by_name(
         (lambda body: body.update(format_version="1"), "format version '1'"),
         (lambda body: body.pop("format_version"), "format version None"),
         (lambda body: body["engine"].update(name="multi_index"), "engine parameters"),
+        (lambda body: body.update(engine=_ENGINE), "other files"),
+        (lambda body: body.update(engine=_ENGINE | {"chunks": 8}), "engine parameters"),
+        (lambda body: body.update(engine=_ENGINE | {"tables_version": 2}), "engine parameters"),
         (lambda body: body["engine"].update(code_bits=128), "engine parameters"),
         (lambda body: body.pop("engine"), "engine parameters"),
         (lambda body: body.pop("epoch"), "epoch"),
@@ -216,19 +238,19 @@ def test_a_manifest_that_is_none_is_refused(path: Path, content: bytes) -> None:
         Snapshot.open(path)
 
 
-def test_files_that_fit_their_checksums_but_not_each_other_are_refused(path: Path) -> None:
-    good = {name: (path / name).read_bytes() for name in ("manifest.json", *FILES)}
+def test_files_that_fit_their_checksums_but_not_each_other_are_refused(tabled: Path) -> None:
+    good = {name: (tabled / name).read_bytes() for name in _ALL_FILES}
 
     def refused(name: str, array: np.ndarray[Any, Any], reason: str) -> None:
         for kept, content in good.items():
-            (path / kept).write_bytes(content)
-        np.save(path / name, array, allow_pickle=True)
-        resum(path)
+            (tabled / kept).write_bytes(content)
+        np.save(tabled / name, array, allow_pickle=True)
+        resum(tabled)
         with pytest.raises(SnapshotRefusedError, match=f"{name} refused") as refusal:
-            Snapshot.open(path)
+            Snapshot.open(tabled)
         assert reason in refusal.value.message
 
-    entries, items = np.load(path / "entries.npy"), np.load(path / "items.npy")
+    entries, items = np.load(tabled / "entries.npy"), np.load(tabled / "items.npy")
     refused("entries.npy", entries[:-1], "length")
     refused("items.npy", items[:-1], "length")
     refused("items.npy", items[::-1], "ascend")
@@ -239,6 +261,91 @@ def test_files_that_fit_their_checksums_but_not_each_other_are_refused(path: Pat
     beyond = entries.copy()
     beyond["row"][-1] = 30
     refused("entries.npy", beyond, "row 30 of 30 items")
+    for name in TABLES:
+        table = np.load(tabled / name)
+        refused(name, table[:, :-1], "not")
+        refused(name, table.astype(np.uint8), "uint8")
+
+
+def test_tables_are_searched_where_that_is_quicker(
+    tabled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    snapshot = Snapshot.open(tabled)
+    assert snapshot.index.name == "multi_index"
+    items = some_items(30)
+    queries = np.concatenate([flipped(one.fingerprints["hash"], 31) for one in items])
+    assert answers(LiveIndex(snapshot).search(queries, 31)) == brute_force(items, queries, 31)
+
+
+@pytest.fixture
+def settled(tabled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files that were written a while ago."""
+    monkeypatch.setattr(verified, "_SETTLED_NS", 0)
+    return tabled
+
+
+def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are read whole from here on."""
+    names: list[str] = []
+    sum_of = verified.sum_of
+
+    def noting(path: Path) -> tuple[manifests.FileSum, verified.Identity]:
+        names.append(path.name)
+        return sum_of(path)
+
+    monkeypatch.setattr(verified, "sum_of", noting)
+    return names
+
+
+def test_a_generation_is_read_whole_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = reading(monkeypatch)
+    Snapshot.open(settled)
+    assert sorted(names) == files(settled)
+    Snapshot.open(settled)
+    assert len(names) == len(files(settled))
+
+
+def test_a_generation_that_was_just_written_is_read_again(
+    tabled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = reading(monkeypatch)
+    Snapshot.open(tabled)
+    Snapshot.open(tabled)
+    assert len(names) == 2 * len(files(tabled))
+
+
+@pytest.mark.parametrize("name", [*FILES, *TABLES])
+def test_a_checked_file_that_is_touched_is_read_again(settled: Path, name: str) -> None:
+    Snapshot.open(settled)
+    status = (settled / name).stat()
+    with (settled / name).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    os.utime(settled / name, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused: altered"):
+        Snapshot.open(settled)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"[" * 60_000])
+def test_a_damaged_note_or_one_of_another_boot_says_nothing(
+    settled: Path, content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = reading(monkeypatch)
+    Snapshot.open(settled)
+    note = settled.with_name("00000007.verified")
+    note.write_bytes(content)
+    Snapshot.open(settled)
+    assert len(names) == 2 * len(files(settled))
+    (tmp_path / "boot").write_text("another")
+    monkeypatch.setattr(verified, "_BOOT_ID", tmp_path / "boot")
+    Snapshot.open(settled)
+    assert len(names) == 3 * len(files(settled))
+    monkeypatch.setattr(verified, "_BOOT_ID", tmp_path / "none")
+    Snapshot.open(settled)
+    assert len(names) == 4 * len(files(settled))
 
 
 def test_codes_of_another_count_are_refused(path: Path) -> None:
@@ -250,23 +357,23 @@ def test_codes_of_another_count_are_refused(path: Path) -> None:
         Snapshot.open(path)
 
 
-def test_a_file_that_is_deleted_or_replaced_while_open_is_noticed(path: Path) -> None:
-    snapshot = Snapshot.open(path)
+def test_a_file_that_is_deleted_or_replaced_while_open_is_noticed(tabled: Path) -> None:
+    snapshot = Snapshot.open(tabled)
     assert snapshot.missing_file() is None
-    for name in FILES:
-        content = (path / name).read_bytes()
-        (path / name).rename(path / "elsewhere")
+    for name in (*FILES, *TABLES):
+        content = (tabled / name).read_bytes()
+        (tabled / name).rename(tabled / "elsewhere")
         assert snapshot.missing_file() == f"00000007/{name}"
-        (path / name).write_bytes(content)
+        (tabled / name).write_bytes(content)
         assert snapshot.missing_file() == f"00000007/{name}"
-        (path / "elsewhere").rename(path / name)
+        (tabled / "elsewhere").rename(tabled / name)
         assert snapshot.missing_file() is None
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_written_to_while_open_is_noticed(path: Path, name: str) -> None:
-    snapshot = Snapshot.open(path)
-    with (path / name).open("r+b") as file:
+@pytest.mark.parametrize("name", [*FILES, *TABLES])
+def test_a_file_that_is_written_to_while_open_is_noticed(tabled: Path, name: str) -> None:
+    snapshot = Snapshot.open(tabled)
+    with (tabled / name).open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         last = file.read(1)[0]
         file.seek(-1, os.SEEK_END)
@@ -277,14 +384,14 @@ def test_a_file_that_is_written_to_while_open_is_noticed(path: Path, name: str) 
 def test_items_that_do_not_ascend_are_not_written(tmp_path: Path) -> None:
     one, other = some_items(2)
     with pytest.raises(DisruptError, match="ascend"):
-        write(tmp_path / "a", [other, one], Cursor(EPOCH, 2))
+        write(tmp_path / "a", blocks([other, one]), Cursor(EPOCH, 2))
     with pytest.raises(DisruptError, match="ascend"):
-        write(tmp_path / "b", [one, one], Cursor(EPOCH, 2))
+        write(tmp_path / "b", blocks([one, one]), Cursor(EPOCH, 2))
 
 
 def test_a_distance_that_is_exactly_the_threshold_is_a_hit(tmp_path: Path) -> None:
     code = random_codes(1)
-    write(tmp_path / "00000001", [item(1, code)], Cursor(EPOCH, 1))
+    write(tmp_path / "00000001", blocks([item(1, code)]), Cursor(EPOCH, 1))
     live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
     query = flipped(code[0], 31)[None]
     assert len(live.search(query, 30)) == 0

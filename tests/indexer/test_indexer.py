@@ -18,6 +18,7 @@ from disrupt.core.media import StoredItem
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current, publish
 from disrupt.index.live import LiveIndex
+from disrupt.index.writing import blocks
 from disrupt.registry.sql import SqlRegistryWriter
 from indexer.cli import main
 from indexer.stats import stats
@@ -113,7 +114,7 @@ def test_any_difference_is_found_and_named(
     data_dir: Path, writer: SqlRegistryWriter, how: str, problem: str
 ) -> None:
     items = living(writer)
-    publish(data_dir / "index", broken(items, how), writer.head())
+    publish(data_dir / "index", blocks(broken(items, how)), writer.head())
     found = verify(writer, data_dir / "index")
     assert [(one.number, one.problem) for one in found.differences] == [(items[3].number, problem)]
     result = run("verify", "--data-dir", data_dir)
@@ -126,7 +127,7 @@ def test_an_item_that_the_registry_no_longer_has_is_a_difference(
 ) -> None:
     items = living(writer)
     extra = dataclasses.replace(items[0], number=10**6)
-    publish(data_dir / "index", [*items, extra], writer.head())
+    publish(data_dir / "index", blocks([*items, extra]), writer.head())
     (difference,) = verify(writer, data_dir / "index").differences
     assert (difference.number, difference.problem) == (10**6, "in the index, not in the registry")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,16 +14,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import Matches
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
-from disrupt.index.columns import Hits
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import BLOCK_QUERIES, match_hashes, nearest_items
+from disrupt.index.snapshot import Snapshot
+from disrupt.services.matching import BLOCK_QUERIES, match_hashes, match_picture
 
 _HIT = st.tuples(
     st.integers(0, 3),  # query
@@ -37,27 +39,20 @@ def _bank(number: int) -> int:
     return 1 + number % 3
 
 
-def _hits(rows: list[tuple[int, int, int, int, int]]) -> Hits:
-    rows = sorted(rows, key=lambda row: row[:3])
-    columns = np.array(rows, np.int64).reshape(-1, 5).T
-    number = columns[2].astype(np.uint64)
-    item_id = np.zeros((len(rows), 16), np.uint8)
-    item_id[:, 0] = number
-    zeros = np.zeros(len(rows), np.uint32)
-    return Hits(
-        query=columns[0].astype(np.uint32),
-        distance=columns[1].astype(np.uint16),
-        number=number,
-        item_id=item_id,
-        bank=np.array([_bank(row[2]) for row in rows], np.uint16),
-        kind=np.ones(len(rows), np.uint8),
-        assurance=np.ones(len(rows), np.uint8),
-        profile=np.ones(len(rows), np.uint8),
-        plan=columns[3].astype(np.uint16),
-        ordinal=columns[4].astype(np.uint16),
-        start_ms=zeros,
-        end_ms=zeros,
-    )
+_VERSIONS = np.random.default_rng(3).integers(0, 256, (4, 32), np.uint8)
+"""Far from each other."""
+
+
+def _near(version: int, distance_bits: int) -> NDArray[np.uint8]:
+    bits = np.unpackbits(_VERSIONS[version])
+    bits[:distance_bits] ^= 1
+    return np.packbits(bits)
+
+
+@pytest.fixture(scope="module")
+def empty() -> Iterator[Snapshot]:
+    with TemporaryDirectory() as directory:
+        yield publish(Path(directory), (), Cursor(bytes(16), 0))
 
 
 @given(
@@ -68,22 +63,38 @@ def _hits(rows: list[tuple[int, int, int, int, int]]) -> Hits:
 )
 @settings(max_examples=100, deadline=None)
 def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
+    empty: Snapshot,
     rows: list[tuple[int, int, int, int, int]],
     limits: dict[int, int],
     max_matches: int,
     one_picture: bool,  # noqa: FBT001 drawn
 ) -> None:
-    hits = _hits(rows)
-    query = np.zeros_like(hits.query) if one_picture else hits.query
-    got = nearest_items(hits, Scope(limits), max_matches, query)
+    stored = {number: [row for row in rows if row[2] == number] for _, _, number, _, _ in rows}
+    additions = []
+    for number in sorted(stored):
+        fingerprints = np.zeros(len(stored[number]), FINGERPRINT)
+        for at, (version, distance, _, plan, ordinal) in enumerate(stored[number]):
+            fingerprints[at]["hash"] = _near(version, distance)
+            fingerprints[at]["plan"] = plan
+            fingerprints[at]["ordinal"] = ordinal
+        additions.append(_addition(number, _bank(number), fingerprints))
+    live = LiveIndex(empty)
+    live.apply(additions, Cursor(bytes(16), 10))
+    if one_picture:
+        got = match_picture(live, _VERSIONS, Scope(limits), max_matches)
+    else:
+        got = match_hashes(
+            live, _VERSIONS, Scope(limits), max_matches, most_matches=10**6, until_s=math.inf
+        )
 
-    best: dict[tuple[int, int], tuple[int, int, int, int]] = {}
-    for version, distance, number, plan, ordinal in rows:
-        if distance > limits.get(_bank(number), -1):
-            continue
-        place = (0 if one_picture else version, number)
-        entry = (distance, version, plan, ordinal)
-        best[place] = min(best.get(place, entry), entry)
+    best: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for number, of_item in stored.items():
+        for at, (version, distance, *_) in enumerate(of_item):
+            if distance > limits.get(_bank(number), -1):
+                continue
+            place = (0 if one_picture else version, number)
+            entry = (distance, version, at)
+            best[place] = min(best.get(place, entry), entry)
     expected, truncated = [], []
     for one in range(4):
         of_query = sorted(
@@ -91,17 +102,18 @@ def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
         )
         if len(of_query) > max_matches:
             truncated.append(one)
-        expected += [(one, number, entry) for _, number, entry in of_query[:max_matches]]
+        expected += [
+            (one, number, distance, version, *stored[number][at][3:])
+            for _, number, (distance, version, at) in of_query[:max_matches]
+        ]
     found = [
         (
             int(got.query[at]),
-            int(got.item_ids[at][0]),
-            (
-                int(got.distance_bits[at]),
-                int(got.version[at]),
-                int(got.plan[at]),
-                int(got.ordinal[at]),
-            ),
+            int.from_bytes(got.item_ids[at].tobytes()),
+            int(got.distance_bits[at]),
+            int(got.version[at]),
+            int(got.plan[at]),
+            int(got.ordinal[at]),
         )
         for at in range(len(got))
     ]
@@ -109,23 +121,18 @@ def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
     assert got.truncated.tolist() == truncated
 
 
+def _addition(number: int, bank: int, fingerprints: NDArray[np.void]) -> Addition:
+    item_id = number.to_bytes(16)
+    stored = StoredItem(
+        number, item_id, bank, MediaKind.IMAGE, Assurance.SELF_REPORTED, fingerprints
+    )
+    return Addition(number, stored)
+
+
 def _clustered(items: int) -> LiveIndex:
     """An index of items that all have the hash 0."""
     fingerprints = np.zeros(1, FINGERPRINT)
-    additions = [
-        Addition(
-            number,
-            StoredItem(
-                number,
-                number.to_bytes(16),
-                ADULTS.number,
-                MediaKind.IMAGE,
-                Assurance.SELF_REPORTED,
-                fingerprints,
-            ),
-        )
-        for number in range(1, items + 1)
-    ]
+    additions = [_addition(number, ADULTS.number, fingerprints) for number in range(1, items + 1)]
     epoch = bytes(16)
     live = LiveIndex()
     with TemporaryDirectory() as directory:

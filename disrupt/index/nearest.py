@@ -1,0 +1,85 @@
+"""What an engine answers: every code within a radius, or of each item its nearest one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Codes within a radius, as equally long columns.
+
+    ``query`` u32, ascending; ``entry`` i64, place of the code; ``distance`` u16, in bits.
+    """
+
+    query: NDArray[np.uint32]
+    entry: NDArray[np.int64]
+    distance: NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemColumns:
+    """Of which item each code is, and what says whether an item may be answered.
+
+    ``row`` u32 (n,): item of each code, ascending; ``bank`` u16 (items,); both may be columns of
+    wider rows. ``dead`` bool (items,): marked items are not answered, also when they are marked
+    while others search.
+    """
+
+    row: NDArray[np.uint32]
+    bank: NDArray[np.uint16]
+    dead: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestItems:
+    """The nearest code of each item found, ordered by query, distance, then item row.
+
+    ``query`` u32, ``entry`` i64, ``distance`` u16; ``truncated`` bool (queries,): whether more
+    items are within the radius of a query than were wanted.
+    """
+
+    query: NDArray[np.uint32]
+    entry: NDArray[np.int64]
+    distance: NDArray[np.uint16]
+    truncated: NDArray[np.bool_]
+
+
+def nearest_items(
+    near: Neighbours,
+    n_queries: int,
+    items: ItemColumns,
+    limits_bits: NDArray[np.int16],
+    most_items: int,
+) -> NearestItems:
+    """The nearest code of each item, and of those the nearest ``most_items``, of all neighbours."""
+    row = items.row[near.entry]
+    keep = ~items.dead[row] & (near.distance <= limits_bits[items.bank[row]])
+    query, entry, distance, row = near.query[keep], near.entry[keep], near.distance[keep], row[keep]
+    order = np.lexsort((entry, distance, row, query))
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (np.diff(query[order]) != 0) | (np.diff(row[order]) != 0)
+    order = order[first]
+    order = order[np.lexsort((row[order], distance[order], query[order]))]
+    found = np.bincount(query[order], minlength=n_queries)
+    begins = np.cumsum(found) - found
+    rank = np.arange(len(order)) - np.repeat(begins, found)
+    order = order[rank < most_items]
+    return NearestItems(query[order], entry[order], distance[order], found > most_items)
+
+
+def joined(parts: Sequence[NearestItems]) -> NearestItems:
+    """Answers to successive queries as one; their ``query`` counts on already."""
+    columns = ([getattr(part, one.name) for part in parts] for one in fields(NearestItems))
+    if not parts:
+        return NOTHING
+    return NearestItems(*map(np.concatenate, columns))
+
+
+NOTHING = NearestItems(
+    np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.bool_)
+)

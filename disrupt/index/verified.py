@@ -1,0 +1,128 @@
+"""Which generations have been read whole and found good, so that nobody need do it again.
+
+``index/NNNNNNNN.verified`` beside a generation names its files by what the kernel says of them:
+device, inode, size, and times of change, of which nobody can set the last. It holds for exactly
+these files since this boot: what was written to, put in another's place or brought back from a
+backup is read again, and so is everything after a crash of the machine. It guards against damage,
+not against whoever may write here: they could write a manifest that fits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from disrupt.index.manifest import FileSum, Manifest, refused
+
+Identity = tuple[int, ...]
+"""What stays the same as long as nobody touches a file."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_SETTLED_NS = 100_000_000
+"""Clocks of file systems are coarse: two changes within some ms may look like one."""
+
+
+def verify(
+    directory: Path, manifest: Manifest, check: Callable[[Path, Manifest], None]
+) -> dict[str, Identity]:
+    """Identities of the files of a generation, which fit its manifest and pass ``check``.
+
+    Reads every byte, unless that was done before. SnapshotRefusedError names the first file that is
+    missing, truncated or altered.
+    """
+    now_ns = time.time_ns()
+    noted = _noted(directory, manifest)
+    if noted is not None:
+        return noted
+    identities = {name: _verify(directory / name, file) for name, file in manifest.files.items()}
+    check(directory, manifest)
+    note(directory, manifest, identities, now_ns)
+    return identities
+
+
+def note(
+    directory: Path, manifest: Manifest, identities: dict[str, Identity], read_ns: int
+) -> None:
+    """Notes that the files were read, at ``read_ns`` of the clock or later, and found good.
+
+    Not where one was written a moment before: it may be written again and look the same. Such are
+    small, and soon read again.
+    """
+    body = _body(manifest, identities)
+    if body is None or any(one[-1] + _SETTLED_NS > read_ns for one in identities.values()):
+        return
+    path = _path(directory)
+    # each process its own: two may check the same generation at once
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(json.dumps(body), encoding="ascii")
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+
+
+def sum_of(path: Path) -> tuple[FileSum, Identity]:
+    """Size and SHA-256 of a file, and its identity."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileSum(size_bytes=status.st_size, sha256=digest), identity(status)
+
+
+def identity(status: os.stat_result) -> Identity:
+    """Of a file with this status."""
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def forget(directory: Path) -> None:
+    """Takes away what is noted of a generation that goes."""
+    _path(directory).unlink(missing_ok=True)
+
+
+def _noted(directory: Path, manifest: Manifest) -> dict[str, Identity] | None:
+    try:
+        noted = json.loads(_path(directory).read_bytes())
+        found = {name: identity((directory / name).stat()) for name in manifest.files}
+    except (OSError, ValueError, RecursionError):
+        return None
+    body = _body(manifest, found)
+    return found if body is not None and noted == body else None
+
+
+def _body(manifest: Manifest, identities: dict[str, Identity]) -> dict[str, object] | None:
+    try:
+        boot = _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return {
+        "boot": boot,
+        "manifest": hashlib.sha256(manifest.to_bytes()).hexdigest(),
+        "files": {name: list(one) for name, one in identities.items()},
+    }
+
+
+def _path(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.verified")
+
+
+def _verify(path: Path, expected: FileSum) -> Identity:
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes != expected.size_bytes:
+            raise refused(path, f"{size_bytes} bytes, not {expected.size_bytes}: truncated")
+        found, read = sum_of(path)
+    except OSError as error:
+        raise refused(path, "missing or unreadable") from error
+    if found != expected:
+        raise refused(path, "altered: its checksum does not fit")
+    return read

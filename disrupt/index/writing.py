@@ -1,0 +1,190 @@
+"""Writes a generation: column by column as the items come, then the tables, then the manifest."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import HASH_BITS, HASH_BYTES
+from disrupt.core.media import StoredItem
+from disrupt.errors import DisruptError
+from disrupt.index.columns import ENTRY, ITEM, Columns, columns
+from disrupt.index.flat import FlatIndex
+from disrupt.index.known_answers import check_table_search
+from disrupt.index.manifest import (
+    CODES,
+    ENTRIES,
+    ITEMS,
+    MANIFEST,
+    FileSum,
+    FlatParameters,
+    Manifest,
+    MultiIndexParameters,
+)
+from disrupt.index.tables import Tables
+from disrupt.index.verified import Identity, sum_of
+
+TABLES_FROM_HASHES = 20_000
+"""Fewer are compared with all in some 25 µs: not worth what compiled code costs each process."""
+
+_BLOCK_ITEMS = 4096
+
+_FAISS_HEADER = struct.Struct("<4siiqBiQ")
+_METRIC_L2 = 1
+"""What FAISS writes for binary indexes, and never reads."""
+
+
+def blocks(items: Iterable[StoredItem]) -> Iterator[Columns]:
+    """Items as columns, some thousands at a time."""
+    remaining = iter(items)
+    while block := list(islice(remaining, _BLOCK_ITEMS)):
+        yield columns(block)
+
+
+def write(
+    directory: Path, content: Iterable[Columns], cursor: Cursor
+) -> tuple[Manifest, dict[str, Identity]]:
+    """Writes a snapshot into a new directory and makes it durable; gives the files as they are.
+
+    ``content`` are the living items as of ``cursor``, ascending by number over all blocks, rows of
+    each counted from 0; items removed after the cursor may be among them, or missing. Memory does
+    not grow with their number. OSError when the disk is full: the directory is then incomplete, and
+    no snapshot.
+    """
+    directory.mkdir(mode=0o700)
+    with ExitStack() as stack:
+        codes = stack.enter_context(closing(CodesWriter(directory / CODES)))
+        entries = stack.enter_context(closing(_ArrayWriter(directory / ENTRIES, ENTRY)))
+        items = stack.enter_context(closing(_ArrayWriter(directory / ITEMS, ITEM)))
+        last = -1
+        for block in content:
+            numbers = block.items["number"]
+            if len(numbers):
+                if int(numbers[0]) <= last or np.any(numbers[1:] <= numbers[:-1]):
+                    raise DisruptError("The registry's feed does not ascend by number.")
+                last = int(numbers[-1])
+            block.entries["row"] += np.uint32(items.length)
+            codes.append(block.codes)
+            entries.append(block.entries)
+            items.append(block.items)
+    engine: FlatParameters | MultiIndexParameters = FlatParameters()
+    if codes.length >= TABLES_FROM_HASHES:
+        engine = MultiIndexParameters()
+        # servers then find the search compiled
+        check_table_search()
+        Tables.write(directory, FlatIndex.map(directory / CODES).view(), _cores())
+    return _seal(directory, engine, cursor, items.length, codes.length)
+
+
+def _seal(
+    directory: Path,
+    engine: FlatParameters | MultiIndexParameters,
+    cursor: Cursor,
+    items: int,
+    hashes: int,
+) -> tuple[Manifest, dict[str, Identity]]:
+    """Makes the files durable and writes what they are into the manifest."""
+
+    def settle(name: str) -> tuple[FileSum, Identity]:
+        sync(directory / name)
+        return sum_of(directory / name)
+
+    with ThreadPoolExecutor(_cores()) as pool:
+        settled = dict(zip(engine.files, pool.map(settle, engine.files), strict=True))
+    manifest = Manifest(
+        engine=engine,
+        epoch=cursor.epoch.hex(),
+        sequence=cursor.sequence,
+        items=items,
+        hashes=hashes,
+        files={name: found for name, (found, _) in settled.items()},
+    )
+    (directory / MANIFEST).write_bytes(manifest.to_bytes())
+    sync(directory / MANIFEST)
+    sync(directory)
+    return manifest, {name: identity for name, (_, identity) in settled.items()}
+
+
+def sync(path: Path) -> None:
+    """Makes a file, or the entries of a directory, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+class CodesWriter:
+    """A file that stock FAISS reads as an IndexBinaryFlat, written code by code.
+
+    FAISS itself would want all codes in memory first. Its format: "IBxF", bits, bytes per code,
+    number of codes, whether it is trained, metric, bytes of all codes, codes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self.length = 0
+        self._write_header()
+
+    def append(self, codes: NDArray[np.uint8]) -> None:
+        """Adds codes, shape (n, 32)."""
+        self._file.write(codes.tobytes())
+        self.length += len(codes)
+
+    def close(self) -> None:
+        """Completes the header."""
+        with self._file:
+            self._file.seek(0)
+            self._write_header()
+
+    def _write_header(self) -> None:
+        size_bytes = self.length * HASH_BYTES
+        self._file.write(
+            _FAISS_HEADER.pack(
+                b"IBxF", HASH_BITS, HASH_BYTES, self.length, 1, _METRIC_L2, size_bytes
+            )
+        )
+
+
+class _ArrayWriter:
+    """A .npy file written row by row; its length is put into the header at the end."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self._file = path.open("wb")
+        self._dtype = dtype
+        self.length = 0
+        self._write_header()
+
+    def append(self, rows: NDArray[Any]) -> None:
+        self._file.write(rows.astype(self._dtype, copy=False).tobytes())
+        self.length += len(rows)
+
+    def close(self) -> None:
+        # NumPy leaves room in the header for the length to grow
+        with self._file:
+            self._file.seek(0)
+            self._write_header()
+
+    def _write_header(self) -> None:
+        np.lib.format.write_array_header_1_0(
+            self._file,
+            {
+                "descr": np.lib.format.dtype_to_descr(self._dtype),
+                "fortran_order": False,
+                "shape": (self.length,),
+            },
+        )
