@@ -8,6 +8,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.media import MediaKind
+from disrupt.core.transforms import Transform
+
 MAX_MATCHES = 1000
 """Most media items that one query may ask for."""
 
@@ -72,3 +75,63 @@ class Matches:
     def __len__(self) -> int:
         """Matches."""
         return len(self.query)
+
+
+MIN_INTERVAL_MS = 40
+MAX_INTERVAL_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOptions:
+    """How a video is looked up.
+
+    ``interval_ms``: time between sampled frames. The shares, in thousandths, are the least of the
+    query's and of the stored frames that must be within the segments found. ``answer_early``: as
+    soon as one match is certain.
+    """
+
+    lookup: LookupOptions = LookupOptions()
+    interval_ms: int = 1000
+    min_query_share_permille: int = 0
+    min_stored_share_permille: int = 0
+    answer_early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of time in which two videos agree, in ms of each."""
+
+    query_start_ms: int
+    query_end_ms: int
+    stored_start_ms: int
+    stored_end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoMatch:
+    """A media item that a video matches.
+
+    ``distance_bits``, the transform and the place in a plan are those of the nearest pair of
+    frames. ``segments`` ascend in the query's time; of a stored picture their stored times are 0.
+    The shares, in thousandths, are of frames within the segments.
+    """
+
+    item_id: bytes
+    bank: int
+    assurance: int
+    kind: MediaKind
+    distance_bits: int
+    query_transform: Transform
+    plan: int
+    ordinal: int
+    segments: tuple[Segment, ...]
+    query_share_permille: int
+    stored_share_permille: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoMatches:
+    """Media items that a video matches, best first; ``truncated`` where there were more."""
+
+    matches: tuple[VideoMatch, ...]
+    truncated: bool

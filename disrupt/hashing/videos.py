@@ -21,9 +21,6 @@ LOOKUP_INTERVAL_MS = 1000
 REGISTRATION_INTERVAL_MS = 250
 """Registered frames are denser, and pruned: a lookup then meets one near to each of its own."""
 
-MIN_INTERVAL_MS = 40
-MAX_INTERVAL_MS = 60_000
-
 
 class VideoHashing:
     """A video that is being hashed: iterate it for the rows of one frame after another.

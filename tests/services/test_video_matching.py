@@ -1,0 +1,305 @@
+"""A video is found by what it shows of another, and where, whatever else it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+
+from disrupt.core.changes import Addition, Cursor
+from disrupt.core.lookups import LookupOptions, VideoMatch, VideoMatches, VideoOptions
+from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
+from disrupt.core.policy import ADULTS, MINORS, Scope
+from disrupt.core.transforms import Dihedral
+from disrupt.core.videos import FRAME, fingerprints_of
+from disrupt.index.generations import publish
+from disrupt.index.live import LiveIndex
+from disrupt.services.video_matching import CERTAIN_FRAMES, COMMON_VIDEOS, VideoLookup
+
+STEP_MS = 250
+SCOPE = Scope({ADULTS.number: 31})
+Codes: TypeAlias = "np.ndarray"
+Find: TypeAlias = "Callable[..., VideoMatches]"
+
+
+def shown(seed: int, seconds: float) -> Codes:
+    """Hashes of a video every 250 ms: each 6 bits from the one before, and a cut every 4 s."""
+    chance = np.random.default_rng(seed)
+    count = round(1000 * seconds / STEP_MS)
+    changes = np.zeros((count, 256), np.uint8)
+    for at, row in enumerate(changes):
+        row[chance.permutation(256)[: 128 if at % 16 == 0 else 6]] = 1
+    changes[0] ^= chance.integers(0, 2, 256, np.uint8)
+    return np.packbits(np.bitwise_xor.accumulate(changes), axis=1)
+
+
+def noisy(codes: Codes, bits: int, seed: int = 0) -> Codes:
+    """Each so many bits away."""
+    chance = np.random.default_rng(seed)
+    masks = np.zeros((len(codes), 256), np.uint8)
+    for row in masks:
+        row[chance.permutation(256)[:bits]] = 1
+    return codes ^ np.packbits(masks, axis=1)
+
+
+def frames(codes: Codes, step_ms: float = STEP_MS) -> np.ndarray:
+    rows = np.zeros(len(codes), FRAME)
+    rows["hash"] = codes
+    rows["usable"], rows["quality"] = 1, 100
+    rows["start_ms"] = np.arange(len(codes)) * step_ms
+    rows["end_ms"] = rows["start_ms"] + round(step_ms)
+    return rows
+
+
+def video(number: int, codes: Codes, bank: int = ADULTS.number) -> StoredItem:
+    stored = fingerprints_of(frames(codes), ordinal=0)
+    return item(number, stored, MediaKind.VIDEO, bank)
+
+
+def picture(number: int, code: Codes) -> StoredItem:
+    stored = np.zeros(1, FINGERPRINT)
+    stored["hash"] = code
+    return item(number, stored, MediaKind.IMAGE)
+
+
+def item(number: int, stored: np.ndarray, kind: MediaKind, bank: int = ADULTS.number) -> StoredItem:
+    return StoredItem(number, number.to_bytes(16), bank, kind, Assurance.SELF_REPORTED, stored)
+
+
+def sampled(codes: Codes, first: int = 0) -> Codes:
+    """Every fourth one, as a lookup takes one a second."""
+    return codes[first::4]
+
+
+@pytest.fixture
+def find(tmp_path: Path) -> Find:
+    """Looks frames up, a second apart, among items."""
+
+    def look(
+        query: Codes,
+        *items: StoredItem,
+        step_ms: float = 1000,
+        scope: Scope = SCOPE,
+        options: VideoOptions | None = None,
+    ) -> VideoMatches:
+        lookup = VideoLookup(indexed(tmp_path, *items), scope, options or VideoOptions())
+        rows = query if query.dtype == FRAME else frames(query, step_ms)
+        lookup.add(rows[at : at + 1] for at in range(len(rows)))
+        return lookup.matches()
+
+    return look
+
+
+def indexed(directory: Path, *items: StoredItem) -> LiveIndex:
+    live = LiveIndex(publish(directory, [], Cursor(bytes(16), 0)))
+    live.apply(
+        [Addition(one.number, one) for one in items], Cursor(bytes(16), max(len(items), 1) * 1000)
+    )
+    return live
+
+
+def only(found: VideoMatches) -> VideoMatch:
+    (match,) = found.matches
+    return match
+
+
+def edges(match: VideoMatch) -> list[tuple[float, float, float, float]]:
+    """Segments, in seconds."""
+    return [
+        (
+            one.query_start_ms / 1000,
+            one.query_end_ms / 1000,
+            one.stored_start_ms / 1000,
+            one.stored_end_ms / 1000,
+        )
+        for one in match.segments
+    ]
+
+
+def test_a_copy_matches_from_beginning_to_end(find: Find) -> None:
+    codes = shown(1, 60)
+    match = only(find(noisy(sampled(codes, 2), 12), video(1, codes), video(2, shown(2, 60))))
+    assert match.item_id == (1).to_bytes(16)
+    assert match.distance_bits <= 24
+    assert min(match.query_share_permille, match.stored_share_permille) >= 990
+    assert edges(match) == [pytest.approx((0, 60, 0, 60), abs=1)]
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_a_clip_of_5_s_is_found_in_a_compilation_of_10_min(first: int, find: Find) -> None:
+    clip = shown(1, 5)
+    compilation = np.concatenate([shown(2, 297), clip, shown(3, 298)])
+    match = only(find(noisy(sampled(compilation, first), 10), video(1, clip)))
+    apart_s = first * STEP_MS / 1000  # the query begins so much later
+    assert edges(match) == [pytest.approx((297 - apart_s, 302 - apart_s, 0, 5), abs=1)]
+    assert match.stored_share_permille == 1000
+    assert match.query_share_permille <= 15
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_a_compilation_of_10_min_is_found_by_a_clip_of_5_s(first: int, find: Find) -> None:
+    clip = shown(1, 5)
+    compilation = np.concatenate([shown(2, 297), clip, shown(3, 298)])
+    match = only(find(noisy(sampled(clip, first), 10), video(1, compilation)))
+    apart_s = first * STEP_MS / 1000
+    # of ten minutes so few frames are kept that they are over half a second apart
+    assert edges(match) == [pytest.approx((0, 5 - apart_s, 297 + apart_s, 302), abs=1.5)]
+
+
+def test_two_compilations_that_share_a_clip_match_there(find: Find) -> None:
+    clip = shown(1, 6)
+    stored = np.concatenate([shown(2, 90), clip, shown(3, 90)])
+    query = np.concatenate([shown(4, 30), clip, shown(5, 200)])
+    match = only(find(sampled(query, 1), video(1, stored)))
+    assert edges(match) == [pytest.approx((29.75, 35.75, 90, 96), abs=1)]
+
+
+def test_what_shows_something_else_does_not_match(find: Find) -> None:
+    stored = [video(number, shown(number, 120)) for number in range(1, 9)]
+    assert find(sampled(shown(99, 600)), *stored) == VideoMatches((), truncated=False)
+
+
+def test_one_frame_in_common_is_no_match_of_long_videos_and_one_of_short_ones(find: Find) -> None:
+    query, stored = shown(1, 20), shown(2, 20)
+    query[40] = stored[8]
+    assert not find(sampled(query), video(1, stored)).matches
+    assert find(query[40:41], video(1, stored)).matches
+    assert find(sampled(query), video(1, stored[8:12])).matches
+
+
+@pytest.mark.parametrize("speed", [0.95, 1, 1.05])
+def test_a_copy_that_runs_faster_or_slower_is_one_segment(speed: float, find: Find) -> None:
+    codes = shown(1, 120)
+    places = (np.arange(0, 120 / speed - 1, 1) * speed * 1000 / STEP_MS).astype(int)
+    match = only(find(noisy(codes[places], 8), video(1, codes)))
+    (edge,) = edges(match)
+    assert edge == pytest.approx((0, 120 / speed, 0, 120), abs=1.6)
+
+
+def test_lost_frames_do_not_break_a_segment(find: Find) -> None:
+    codes = shown(1, 60)
+    rows = frames(sampled(codes), 1000)
+    kept = np.delete(rows, [5, 6, 7, 20, 21, 40])
+    assert edges(only(find(kept, video(1, codes)))) == [pytest.approx((0, 60, 0, 60), abs=1)]
+    rows["hash"][[5, 6, 7, 20, 21, 40]] = shown(9, 2)[:6]
+    assert edges(only(find(rows, video(1, codes)))) == [pytest.approx((0, 60, 0, 60), abs=1)]
+
+
+def test_parts_in_another_order_are_segments(find: Find) -> None:
+    codes = shown(1, 60)
+    first, middle, last = codes[:80], codes[80:160], codes[160:]
+    query = np.concatenate([last, shown(5, 20), first, middle])
+    assert edges(only(find(sampled(query), video(1, codes)))) == [
+        pytest.approx((0, 20, 40, 60), abs=1),
+        pytest.approx((40, 80, 0, 40), abs=1),
+    ]
+
+
+def test_a_repeated_part_is_found_each_time(find: Find) -> None:
+    clip = shown(1, 8)
+    query = np.concatenate([clip, shown(2, 12), clip])
+    assert edges(only(find(sampled(query, 1), video(1, clip)))) == [
+        pytest.approx((0, 7.75, 0, 8), abs=1),
+        pytest.approx((19.75, 27.75, 0, 8), abs=1),
+    ]
+
+
+def test_a_video_finds_a_picture_when_it_shows_it(find: Find) -> None:
+    codes = shown(1, 30)
+    match = only(find(sampled(codes), picture(7, noisy(codes[40:41], 9)[0])))
+    assert (match.kind, match.item_id) == (MediaKind.IMAGE, (7).to_bytes(16))
+    ((start_s, end_s, *stored),) = edges(match)
+    assert start_s <= 10 <= end_s
+    assert end_s - start_s <= 4
+    assert stored == [0, 0]
+
+
+def test_an_intro_that_many_videos_share_is_evidence_of_none(find: Find) -> None:
+    intro = shown(1, 5)
+    stored = [
+        video(number, np.concatenate([intro, shown(100 + number, 30)]))
+        for number in range(1, COMMON_VIDEOS + 3)
+    ]
+    query = sampled(np.concatenate([intro, shown(99, 30)]))
+    assert find(query, *stored[: COMMON_VIDEOS - 1]).matches  # it may be meant
+    assert not find(query, *stored).matches
+    own = sampled(np.concatenate([intro, shown(103, 30)]))
+    match = only(find(own, *stored))  # by what is its own
+    assert match.item_id == (3).to_bytes(16)
+    assert edges(match) == [pytest.approx((5, 35, 5, 35), abs=1)]
+
+
+def test_a_video_that_many_people_registered_is_found_as_all_of_them(find: Find) -> None:
+    codes = shown(1, 30)
+    stored = [video(number, noisy(codes, 3, number)) for number in range(1, COMMON_VIDEOS + 3)]
+    options = VideoOptions(LookupOptions(max_matches=50))
+    assert len(find(sampled(codes), *stored, options=options).matches) == len(stored)
+    assert len(find(sampled(codes)[4:9], *stored, options=options).matches) == len(stored)
+
+
+def test_shares_narrow_what_matches(find: Find) -> None:
+    clip = shown(1, 10)
+    query = sampled(np.concatenate([clip, shown(2, 30)]))
+    for shares, expected in (((240, 900), 1), ((300, 0), 0), ((0, 1000), 1), ((0, 0), 1)):
+        options = VideoOptions(LookupOptions(), 1000, *shares)
+        assert len(find(query, video(1, clip), options=options).matches) == expected
+
+
+def test_only_the_banks_of_the_scope_are_found(find: Find) -> None:
+    codes = shown(1, 10)
+    stored = (video(1, codes), video(2, codes, MINORS.number))
+    for limits, expected in (({2: 31}, [2]), ({1: 31, 2: 31}, [1, 2]), ({}, [])):
+        found = find(sampled(codes), *stored, scope=Scope(limits))
+        assert sorted(one.item_id[-1] for one in found.matches) == expected
+
+
+@pytest.mark.parametrize(("bits", "found"), [(31, True), (32, False)])
+def test_the_threshold_is_inclusive(
+    bits: int,
+    found: bool,  # noqa: FBT001 pytest's
+    find: Find,
+) -> None:
+    codes = sampled(shown(1, 40))[::4]  # of which no two are near
+    assert bool(find(noisy(codes, bits), video(1, np.repeat(codes, 4, axis=0))).matches) == found
+
+
+def test_the_nearest_items_are_answered_and_more_are_told_of(find: Find) -> None:
+    codes = shown(1, 10)
+    stored = [video(number, noisy(codes, number, number)) for number in range(1, 6)]
+    found = find(sampled(codes), *stored, options=VideoOptions(LookupOptions(max_matches=2)))
+    assert [one.item_id[-1] for one in found.matches] == [1, 2]
+    assert found.truncated
+
+
+def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
+    codes, other = shown(1, 10), shown(2, 10)
+    rows = np.repeat(frames(sampled(other), 1000), 2)
+    rows["hash"][1::2], rows["dihedral"][1::2] = sampled(codes), Dihedral.MIRROR
+    lookup = VideoLookup(indexed(tmp_path, video(1, codes)), SCOPE, VideoOptions())
+    lookup.add(rows[at : at + 2] for at in range(0, len(rows), 2))
+    assert only(lookup.matches()).query_transform.dihedral == Dihedral.MIRROR
+    assert (lookup.hashed, lookup.low_quality) == (10, 0)
+
+
+def test_a_match_is_certain_once_some_frames_agree(tmp_path: Path) -> None:
+    codes = shown(1, 30)
+    lookup = VideoLookup(indexed(tmp_path, video(1, codes)), SCOPE, VideoOptions())
+    rows = frames(np.concatenate([sampled(shown(2, 10)), sampled(codes)]), 1000)
+    certain = []
+    for at in range(len(rows)):
+        lookup.add([rows[at : at + 1]])
+        certain.append(lookup.certain())
+    assert certain.index(True) == 10 + CERTAIN_FRAMES - 1
+
+
+def test_frames_of_low_quality_are_counted_and_find_nothing(tmp_path: Path) -> None:
+    codes = shown(1, 10)
+    lookup = VideoLookup(indexed(tmp_path, video(1, codes)), SCOPE, VideoOptions())
+    rows = frames(sampled(codes), 1000)
+    rows["usable"] = 0
+    lookup.add(rows[at : at + 1] for at in range(len(rows)))
+    assert (lookup.hashed, lookup.low_quality) == (10, 10)
+    assert lookup.matches() == VideoMatches((), truncated=False)
