@@ -46,7 +46,8 @@ class Config(BaseModel):
     max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
     """Most matches in one answer to a batch; a client takes 4 MiB unless it says otherwise."""
     max_items_per_registration: Annotated[int, Field(ge=1)] = 64
-    max_hashes_per_item: Annotated[int, Field(ge=1)] = 1000
+    max_hashes_per_item: Annotated[int, Field(ge=1)] = 8000
+    """A video has up to 2000 for each hour."""
     max_items_per_case: Annotated[int, Field(ge=1)] = 1000
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
@@ -61,6 +62,22 @@ class Config(BaseModel):
     """Address space of one such process: libraries take 400 MiB, the largest pictures 900 more."""
     hashing_cpu_s: Annotated[int, Field(ge=1)] = 5
     """Processor time for one picture; the largest ones take 2 s."""
+
+    max_video_mib: Annotated[int, Field(ge=1, le=16384)] = 512
+    """Largest video file; it is held in memory while it is looked up or registered."""
+    max_video_minutes: Annotated[int, Field(ge=1, le=1440)] = 180
+    video_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
+    """Processes that decode and hash videos for one worker, beside those for pictures."""
+    video_queue: Annotated[int, Field(ge=0)] = 4
+    """Videos that wait for it; more are RESOURCE_EXHAUSTED, with a time to try again."""
+    video_memory_mib: Annotated[int, Field(ge=640)] = 1536
+    """Address space of one such process beside the file: frames of 9 megapixels take 600 MiB."""
+    video_cpu_s: Annotated[int, Field(ge=1)] = 300
+    """Processor time for one video; an hour of 720p takes about 100 s."""
+    max_video_call_s: Annotated[float, Field(gt=0)] = 600.0
+    """As max_call_s, of calls that send a video."""
+    video_stall_s: Annotated[float, Field(gt=0)] = 20.0
+    """Longest wait for the next part of a video."""
 
     max_call_s: Annotated[float, Field(gt=0)] = 30.0
     """Deadline of calls that come without one, and the longest that holds."""

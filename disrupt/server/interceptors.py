@@ -93,13 +93,15 @@ class Authentication(aio.ServerInterceptor):
 class Errors(aio.ServerInterceptor):
     """Tells errors as google.rpc.Status, and ends calls that take too long.
 
-    Of a call with streams both ways that is the time from one answer to the next.
+    Of a call with streams both ways that is the time from one answer to the next; a call that sends
+    a stream for one answer, a video, may take ``max_upload_s``.
 
     What was not raised on purpose becomes INTERNAL without detail, and is logged.
     """
 
-    def __init__(self, max_call_s: float) -> None:
+    def __init__(self, max_call_s: float, max_upload_s: float) -> None:
         self._max_call_s = max_call_s
+        self._max_upload_s = max_upload_s
         self._guarded: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -127,7 +129,7 @@ class Errors(aio.ServerInterceptor):
             given = _messages(request) if handler.request_streaming else request
             try:
                 async with (
-                    asyncio.timeout(self._timeout_s(context)) as allowed,
+                    asyncio.timeout(_timeout_s(context, self._max_call_s)) as allowed,
                     aclosing(produce(given, context)) as responses,
                 ):
                     async for response in responses:
@@ -148,29 +150,30 @@ class Errors(aio.ServerInterceptor):
     def _guard_single(self, handler: _Handler, method: str) -> _Handler:
         """For calls that are answered once."""
         answer: Any = handler.stream_unary or handler.unary_unary
+        most_s = self._max_upload_s if handler.request_streaming else self._max_call_s
 
         async def single(request: Any, context: Context) -> Any:  # noqa: ANN401 any message
-            timeout_s = self._timeout_s(context)
+            timeout_s = _timeout_s(context, most_s)
             try:
                 _check(request)
-                if timeout_s is None:
-                    return await answer(request, context)
+                given = _messages(request) if handler.request_streaming else request
                 async with asyncio.timeout(timeout_s):
-                    return await answer(request, context)
+                    return await answer(given, context)
             except Exception as error:  # noqa: BLE001 the last place that can tell
                 await _tell(error, method, context)
 
-        decode = handler.request_deserializer
-        if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(single, decode, handler.response_serializer)
-        return grpc.unary_unary_rpc_method_handler(
-            single, _lenient(decode), handler.response_serializer
+        make = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
         )
+        return make(single, _lenient(handler.request_deserializer), handler.response_serializer)
 
-    def _timeout_s(self, context: Context) -> float | None:
-        """None where gRPC itself ends the call in time."""
-        given_s = remaining_s(context)
-        return self._max_call_s if given_s is None or given_s > self._max_call_s else None
+
+def _timeout_s(context: Context, most_s: float) -> float | None:
+    """None where gRPC itself ends the call in time."""
+    given_s = remaining_s(context)
+    return most_s if given_s is None or given_s > most_s else None
 
 
 def remaining_s(context: Context) -> float | None:

@@ -15,14 +15,18 @@ from disrupt.core.policy import ApiKey, Scope, scope
 from disrupt.core.transforms import IDENTITY
 from disrupt.errors import UnimplementedError
 from disrupt.hashing.isolation import IsolatedHashing
+from disrupt.hashing.isolation_videos import IsolatedVideos
 from disrupt.server.config import Config
 from disrupt.server.following import Following
 from disrupt.server.interceptors import Context, caller, remaining_s
 from disrupt.server.pool import Pool
+from disrupt.server.videos import VideoSearch, first_part
 from disrupt.services import matching
 from disrupt.services.tokens import MatchTokens
+from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
 from disrupt.wire import match as wire
+from disrupt.wire import videos as wire_videos
 
 _Answer = TypeVar("_Answer")
 
@@ -38,12 +42,18 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     """See proto/disrupt/v1/match.proto."""
 
     def __init__(
-        self, config: Config, following: Following, tokens: MatchTokens, hashing: IsolatedHashing
+        self,
+        config: Config,
+        following: Following,
+        tokens: MatchTokens,
+        hashing: IsolatedHashing,
+        videos: IsolatedVideos,
     ) -> None:
         self._config = config
         self._following = following
         self._tokens = tokens
         self._hashing = hashing
+        self._videos = videos
         self._searching = Pool(
             "search", threads=config.search_threads, queued=config.max_concurrent_calls
         )
@@ -152,14 +162,46 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 items_per_registration=config.max_items_per_registration,
                 hashes_per_item=config.max_hashes_per_item,
                 items_per_case=config.max_items_per_case,
+                video_bytes=self._videos.limits.max_bytes,
+                video_pixels=self._videos.limits.max_pixels,
+                video_seconds=self._videos.limits.max_duration_s,
             ),
         )
 
     async def MatchVideo(  # noqa: N802 gRPC's name
-        self, _request_iterator: object, _context: Context
+        self, parts: AsyncIterator[match_pb2.MatchVideoRequest], _context: Context
     ) -> match_pb2.MatchVideoResponse:
-        """Hashes one video and looks its frames up."""
-        unimplemented("MatchVideo", "look frames up with MatchHashes")
+        """Hashes one video in memory, while it comes in, and looks its frames up."""
+        key = caller.get()
+        options = wire_videos.video_options((await first_part(parts, "options")).options)
+        searched = self._scope(key, options.lookup)
+        cursor = self._cursor()
+        lookup = VideoLookup(self._following.live, searched, options)
+        search = VideoSearch(lookup, options, self._searching)
+        await search.run(self._videos, parts)
+
+        def answer() -> match_pb2.MatchVideoResponse:
+            found = lookup.matches()
+            pairs = [(one.item_id, one.distance_bits) for one in found.matches]
+            match_ids = self._tokens.seal(
+                [item_id for item_id, _ in pairs],
+                [distance for _, distance in pairs],
+                key.key_id,
+                int(time.time()),
+            )
+            response = wire_videos.video_answer(
+                found.matches, match_ids, self._following.ring.bank_names
+            )
+            response.truncated = found.truncated
+            return response
+
+        response = await self._searching.run(answer)
+        response.frames_hashed = lookup.hashed
+        response.frames_low_quality = lookup.low_quality
+        response.incomplete = search.incomplete
+        response.answered_early = search.answered_early
+        response.index_cursor = cursor
+        return response
 
     async def ReportOutcome(  # noqa: N802 gRPC's name
         self, _request: match_pb2.ReportOutcomeRequest, _context: Context

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from disrupt.core.media import LowQuality, columns
+from disrupt.core.media import LowQuality, MediaKind, columns
 from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
 from disrupt.errors import UnavailableError
 from disrupt.hashing.isolation import IsolatedHashing
+from disrupt.hashing.isolation_videos import IsolatedVideos
 from disrupt.server.config import Config
 from disrupt.server.interceptors import Context, caller
-from disrupt.server.matching import allowed_s, unimplemented
+from disrupt.server.matching import allowed_s
+from disrupt.server.videos import fingerprint, first_part
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
 from disrupt.wire.errors import DETAILS_KEY
@@ -45,10 +47,17 @@ def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
 class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     """See proto/disrupt/v1/registration.proto."""
 
-    def __init__(self, config: Config, channel: aio.Channel, hashing: IsolatedHashing) -> None:
+    def __init__(
+        self,
+        config: Config,
+        channel: aio.Channel,
+        hashing: IsolatedHashing,
+        videos: IsolatedVideos,
+    ) -> None:
         self._writer = registration_pb2_grpc.RegistrationServiceStub(channel)
         self._max_call_s = config.max_call_s
         self._hashing = hashing
+        self._videos = videos
 
     async def RegisterHashes(  # noqa: N802 gRPC's name
         self, request: registration_pb2.RegisterHashesRequest, context: Context
@@ -65,23 +74,46 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
             request.image, every_frame=request.every_frame
         )
         if isinstance(found, LowQuality):
-            receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None))
-            opens = request.context.access
-            if opens.case_number:  # of a case only who has its PIN is told anything
-                asked = registration_pb2.GetCaseRequest(access=opens)
-                case = (await self._relay(self._writer.GetCase, asked, context)).case
-                receipt.case_number, receipt.status = case.case_number, case.status
+            receipt = await self._rejection(found, request.context, context)
             return registration_pb2.RegisterImageResponse(receipt=receipt)
         item = MediaItem(found.kind, columns(found.fingerprints))
-        relayed = wire.registration_message(request.context, item)
-        registered = await self._relay(self._writer.RegisterHashes, relayed, context)
-        return registration_pb2.RegisterImageResponse(receipt=registered.receipt)
+        receipt = await self._register(item, request.context, context)
+        return registration_pb2.RegisterImageResponse(receipt=receipt)
 
     async def RegisterVideo(  # noqa: N802 gRPC's name
-        self, _request_iterator: object, _context: Context
+        self, parts: AsyncIterator[registration_pb2.RegisterVideoRequest], context: Context
     ) -> registration_pb2.RegisterVideoResponse:
-        """For staff: hashes one video and registers it."""
-        unimplemented("RegisterVideo", "register frames with RegisterHashes")
+        """For staff: hashes one video in memory, while it comes in, and registers it."""
+        asked = (await first_part(parts, "context")).context
+        wire.context(asked)
+        found = await fingerprint(self._videos, parts)
+        if isinstance(found, LowQuality):
+            receipt = await self._rejection(found, asked, context)
+            return registration_pb2.RegisterVideoResponse(receipt=receipt)
+        item = MediaItem(MediaKind.VIDEO, found.fingerprints)
+        return registration_pb2.RegisterVideoResponse(
+            receipt=await self._register(item, asked, context),
+            frames_hashed=found.frames,
+            frames_low_quality=found.low_quality,
+            incomplete=found.incomplete,
+        )
+
+    async def _register(
+        self, item: MediaItem, asked: registration_pb2.RegistrationContext, context: Context
+    ) -> registration_pb2.Receipt:
+        relayed = wire.registration_message(asked, item)
+        return (await self._relay(self._writer.RegisterHashes, relayed, context)).receipt
+
+    async def _rejection(
+        self, found: LowQuality, asked: registration_pb2.RegistrationContext, context: Context
+    ) -> registration_pb2.Receipt:
+        """What is told of media that nothing is stored of."""
+        receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None))
+        if asked.access.case_number:  # of a case only who has its PIN is told anything
+            request = registration_pb2.GetCaseRequest(access=asked.access)
+            case = (await self._relay(self._writer.GetCase, request, context)).case
+            receipt.case_number, receipt.status = case.case_number, case.status
+        return receipt
 
     async def GetCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.GetCaseRequest, context: Context

@@ -13,6 +13,8 @@ from disrupt.errors import ConfigurationError
 from disrupt.hashing import ImageLimits
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_process import IsolationLimits
+from disrupt.hashing.isolation_videos import IsolatedVideos, VideoIsolationLimits
+from disrupt.hashing.video_decode import VideoLimits
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import rights
@@ -52,26 +54,50 @@ async def run(config: Config) -> None:
             timeout_s=config.max_call_s,
         ),
     )
+    videos = IsolatedVideos(
+        workers=config.video_workers,
+        queued=config.video_queue,
+        limits=VideoLimits(
+            max_bytes=config.max_video_mib * 2**20, max_duration_s=config.max_video_minutes * 60
+        ),
+        isolation=VideoIsolationLimits(
+            memory_bytes=config.video_memory_mib * 2**20,
+            cpu_s=config.video_cpu_s,
+            stall_s=config.video_stall_s,
+        ),
+    )
     with SqlRegistry.open_reader(directory.registry) as reader:
-        async with hashing:  # started before there is a server, and ready before it serves
-            await _serve(config, directory, reader, hashing)
+        # started before there is a server, and ready before it serves
+        async with hashing, videos:
+            await _serve(config, directory, reader, hashing, videos)
 
 
 async def _serve(
-    config: Config, directory: DataDirectory, reader: RegistryReader, hashing: IsolatedHashing
+    config: Config,
+    directory: DataDirectory,
+    reader: RegistryReader,
+    hashing: IsolatedHashing,
+    videos: IsolatedVideos,
 ) -> None:
     rights.check(rights.SERVICES)
     following = Following(reader, directory, config.follow_interval_s)
     states = health.aio.HealthServicer()
     server = aio.server(
-        interceptors=[Authentication(following.authenticate), Errors(config.max_call_s)],
+        interceptors=[
+            Authentication(following.authenticate),
+            Errors(config.max_call_s, config.max_video_call_s),
+        ],
         options=_options(config),
         maximum_concurrent_rpcs=config.max_concurrent_calls,
     )
     tokens = MatchTokens(directory.secrets().match_tokens)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
-    add_MatchServiceServicer_to_server(MatchServicer(config, following, tokens, hashing), server)
-    add_RegistrationServiceServicer_to_server(RelayingServicer(config, channel, hashing), server)
+    add_MatchServiceServicer_to_server(
+        MatchServicer(config, following, tokens, hashing, videos), server
+    )
+    add_RegistrationServiceServicer_to_server(
+        RelayingServicer(config, channel, hashing, videos), server
+    )
     add_FeedServiceServicer_to_server(FeedServicer(reader, following), server)
     health_pb2_grpc.add_HealthServicer_to_server(states, server)
     names = [service.full_name for service in rights.SERVICES]
@@ -98,12 +124,13 @@ async def _serve(
 
 def _options(config: Config) -> list[tuple[str, int]]:
     age_ms = round(config.connection_max_age_s * 1000)
+    grace_ms = round(max(config.max_call_s, config.max_video_call_s) * 1000)
     return [
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_connection_age_ms", age_ms),
-        ("grpc.max_connection_age_grace_ms", round(config.max_call_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", grace_ms),
     ]
 
 

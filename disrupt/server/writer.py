@@ -137,7 +137,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     registrar = Registrar(registry, Pins(pepper), Throttle(), pepper, limits)
     pool = Pool("writer", threads=_THREADS, queued=_QUEUED)
     server = aio.server(
-        interceptors=[Errors(config.max_call_s)],
+        interceptors=[Errors(config.max_call_s, config.max_video_call_s)],
         options=[("grpc.max_receive_message_length", config.max_message_bytes)],
     )
     registration_pb2_grpc.add_RegistrationServiceServicer_to_server(

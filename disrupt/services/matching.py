@@ -35,7 +35,7 @@ def match_hashes(
     LimitExceededError once there are more than ``most_matches`` in all, DeadlineExceededError after
     ``until_s`` of time.monotonic.
     """
-    limits_bits = _limits_bits(scope)
+    limits_bits = limits_bits_of(scope)
     found, count = [], 0
     for start in range(0, len(queries), BLOCK_QUERIES):
         if time.monotonic() > until_s:
@@ -65,7 +65,7 @@ def match_picture(
     All matches are of query 0; ``Matches.version`` says which version was nearest, the first of
     those that are equally near.
     """
-    near = index.search_items(versions, scope.radius_bits, _limits_bits(scope), max_matches)
+    near = index.search_items(versions, scope.radius_bits, limits_bits_of(scope), max_matches)
     hits = near.hits
     if not len(hits):
         return NO_MATCHES
@@ -80,7 +80,8 @@ def match_picture(
     )
 
 
-def _limits_bits(scope: Scope) -> NDArray[np.int16]:
+def limits_bits_of(scope: Scope) -> NDArray[np.int16]:
+    """Largest distance that matches in each bank, i16 (65536,); -1 where nothing does."""
     limits_bits = np.full(_BANKS, -1, np.int16)
     limits_bits[list(scope.limits)] = list(scope.limits.values())
     return limits_bits

@@ -15,6 +15,7 @@ from disrupt.core.policy import Scope
 from disrupt.core.videos import transform_of_frame
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
+from disrupt.services.matching import limits_bits_of
 from disrupt.services.video_evidence import Evidence, Query, share_of_near, weigh
 
 CERTAIN_FRAMES = 4
@@ -83,8 +84,12 @@ class VideoLookup:
                 versions.append(usable["hash"])
                 of_frame += [frame] * len(usable)
         if versions and self._scope.limits:
-            hits = self._index.search(np.concatenate(versions), self._scope.radius_bits)
-            self._propose(hits, of_frame)
+            queries, scope = np.concatenate(versions), self._scope
+            limits_bits = limits_bits_of(scope)
+            near = self._index.search_items(
+                queries, scope.radius_bits, limits_bits, _MOST_CANDIDATES
+            )
+            self._propose(near.hits, of_frame)
 
     def certain(self) -> bool:
         """Whether what was added so far is a match, whatever comes."""
@@ -116,15 +121,12 @@ class VideoLookup:
         return frame
 
     def _propose(self, hits: Hits, of_frame: list[int]) -> None:
-        columns = (hits.number, hits.distance, hits.bank, hits.query)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        for at, (number, distance, bank, query) in enumerate(rows):
-            if distance > self._scope.limits.get(bank, -1):
-                continue
+        rows = zip(hits.number.tolist(), hits.query.tolist(), strict=True)
+        for at, (number, query) in enumerate(rows):
             if number not in self._candidates:
                 self._candidates[number] = _Candidate(
                     hits.item_id[at].tobytes(),
-                    bank,
+                    int(hits.bank[at]),
                     MediaKind(int(hits.kind[at])),
                     int(hits.assurance[at]),
                 )

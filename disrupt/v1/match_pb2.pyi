@@ -122,9 +122,9 @@ class Match(_message.Message):
     match_id: _builtins.bytes
     """Opaque proof of this answer, for ReportOutcome. Refused once the item is erased."""
     query_share_permille: _builtins.int
-    """Share of the caller's sampled frames that matched, in thousandths. 0 for pictures."""
+    """Share of the caller's sampled frames within the segments, in thousandths. 0 in answers to pictures and hashes."""
     stored_share_permille: _builtins.int
-    """Share of the stored frames that matched, in thousandths. 0 for pictures."""
+    """Share of the stored frames within the segments, in thousandths; 1000 of a stored picture. 0 likewise."""
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
         """Version of the caller's media that matched."""
@@ -135,7 +135,7 @@ class Match(_message.Message):
 
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
-        """Where a video matched, in order of time. Empty for pictures."""
+        """When the caller's video shows it, in order of time. Empty in answers to pictures and hashes."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ Global___Match: _TypeAlias = Match  # noqa: Y015
 
 @_typing.final
 class Segment(_message.Message):
-    """A stretch of time in which two videos agree."""
+    """A stretch of time in which two videos agree. Its ends are between sampled frames, so about half their distance off."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -175,9 +175,9 @@ class Segment(_message.Message):
     query_end_ms: _builtins.int
     """End in the caller's video, in ms."""
     stored_start_ms: _builtins.int
-    """Beginning in the stored video, in ms."""
+    """Beginning in the stored video, in ms. 0 of a stored picture."""
     stored_end_ms: _builtins.int
-    """End in the stored video, in ms."""
+    """End in the stored video, in ms. 0 of a stored picture."""
     def __init__(
         self,
         *,
@@ -489,16 +489,20 @@ class MatchVideoOptions(_message.Message):
     MIN_STORED_SHARE_PERMILLE_FIELD_NUMBER: _builtins.int
     ANSWER_EARLY_FIELD_NUMBER: _builtins.int
     sample_interval_ms: _builtins.int
-    """Time between sampled frames, in ms. 0: 1000."""
+    """Time between sampled frames, in ms, 40-60000. 0: 1000. Without meaning for frames hashed by the caller."""
     min_query_share_permille: _builtins.int
-    """Least share of the caller's frames that must match, in thousandths. 0: the server's default."""
+    """Least share of the caller's frames that must be within the segments found, in thousandths, 0-1000. 0: any. Whatever
+    the shares, two frames must agree on when they are, unless one of the videos has no more.
+    """
     min_stored_share_permille: _builtins.int
-    """Least share of the stored frames that must match, in thousandths. 0: the server's default."""
+    """Least share of the stored frames that must be, in thousandths, 0-1000. 0: any."""
     answer_early: _builtins.bool
-    """Answer as soon as one match is certain, without waiting for the rest of the video."""
+    """Answer as soon as one match is certain, without waiting for the rest of the video. Shares are then of the part that
+    was looked at.
+    """
     @_builtins.property
     def options(self) -> Global___MatchOptions:
-        """What narrows the lookup."""
+        """What narrows the lookup. FAST looks for the frames as they are, other efforts also for them mirrored."""
 
     def __init__(
         self,
@@ -519,7 +523,10 @@ Global___MatchVideoOptions: _TypeAlias = MatchVideoOptions  # noqa: Y015
 
 @_typing.final
 class MatchVideoRequest(_message.Message):
-    """A part of a lookup by video: first the options, then either chunks of the file or frames."""
+    """A part of a lookup by video: first the options, then either chunks of the file or frames. The file is decoded while
+    it comes in, in memory, and forgotten: MP4, QuickTime, WebM, Matroska, AVI, MPEG; GIF, WebP and PNG animations.
+    GetIndexStatus names the limits.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -534,7 +541,9 @@ class MatchVideoRequest(_message.Message):
 
     @_builtins.property
     def frames(self) -> _types_pb2.Fingerprints:
-        """Frames hashed by the caller; `start_ms` and `end_ms` are needed."""
+        """Frames hashed by the caller, ascending; `start_ms` and `end_ms` are needed. Hashes of the same times that follow
+        each other are versions of one frame, see `transforms`.
+        """
 
     def __init__(
         self,
@@ -686,6 +695,9 @@ class Limits(_message.Message):
     ITEMS_PER_REGISTRATION_FIELD_NUMBER: _builtins.int
     HASHES_PER_ITEM_FIELD_NUMBER: _builtins.int
     ITEMS_PER_CASE_FIELD_NUMBER: _builtins.int
+    VIDEO_BYTES_FIELD_NUMBER: _builtins.int
+    VIDEO_PIXELS_FIELD_NUMBER: _builtins.int
+    VIDEO_SECONDS_FIELD_NUMBER: _builtins.int
     message_bytes: _builtins.int
     """Largest message, in bytes."""
     image_pixels: _builtins.int
@@ -698,6 +710,12 @@ class Limits(_message.Message):
     """Most hashes of one item."""
     items_per_case: _builtins.int
     """Most items in one case."""
+    video_bytes: _builtins.int
+    """Largest video file, in bytes."""
+    video_pixels: _builtins.int
+    """Largest frame of a video, in pixels."""
+    video_seconds: _builtins.int
+    """Longest video, in seconds."""
     def __init__(
         self,
         *,
@@ -707,10 +725,13 @@ class Limits(_message.Message):
         items_per_registration: _builtins.int = ...,
         hashes_per_item: _builtins.int = ...,
         items_per_case: _builtins.int = ...,
+        video_bytes: _builtins.int = ...,
+        video_pixels: _builtins.int = ...,
+        video_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes_per_item", b"hashes_per_item", "hashes_per_lookup", b"hashes_per_lookup", "image_pixels", b"image_pixels", "items_per_case", b"items_per_case", "items_per_registration", b"items_per_registration", "message_bytes", b"message_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes_per_item", b"hashes_per_item", "hashes_per_lookup", b"hashes_per_lookup", "image_pixels", b"image_pixels", "items_per_case", b"items_per_case", "items_per_registration", b"items_per_registration", "message_bytes", b"message_bytes", "video_bytes", b"video_bytes", "video_pixels", b"video_pixels", "video_seconds", b"video_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

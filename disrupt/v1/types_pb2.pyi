@@ -266,6 +266,7 @@ class Fingerprints(_message.Message):
     ORDINALS_FIELD_NUMBER: _builtins.int
     START_MS_FIELD_NUMBER: _builtins.int
     END_MS_FIELD_NUMBER: _builtins.int
+    TRANSFORMS_FIELD_NUMBER: _builtins.int
     hashes: _builtins.bytes
     """n × 32 bytes, packed; each in the byte order of PDQ's published hex. 1 ≤ n ≤ the server's limit
     (GetIndexStatus names it).
@@ -292,6 +293,12 @@ class Fingerprints(_message.Message):
     def end_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """n ends of that interval, in ms, each ≥ its start. Empty for a picture."""
 
+    @_builtins.property
+    def transforms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transform]:
+        """In a lookup by frames, n versions of the caller's frames that the hashes are of. Empty: the frames as they are.
+        Without meaning in a registration, where plan and ordinal say it.
+        """
+
     def __init__(
         self,
         *,
@@ -302,10 +309,11 @@ class Fingerprints(_message.Message):
         ordinals: _abc.Iterable[_builtins.int] | None = ...,
         start_ms: _abc.Iterable[_builtins.int] | None = ...,
         end_ms: _abc.Iterable[_builtins.int] | None = ...,
+        transforms: _abc.Iterable[Global___Transform] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_ms", b"end_ms", "hashes", b"hashes", "ordinals", b"ordinals", "plans", b"plans", "profiles", b"profiles", "qualities", b"qualities", "start_ms", b"start_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_ms", b"end_ms", "hashes", b"hashes", "ordinals", b"ordinals", "plans", b"plans", "profiles", b"profiles", "qualities", b"qualities", "start_ms", b"start_ms", "transforms", b"transforms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

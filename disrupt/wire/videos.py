@@ -1,0 +1,116 @@
+"""Videos: how they are to be looked up, frames hashed by the caller, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.hashes import MIN_QUALITY
+from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, VideoMatch, VideoOptions
+from disrupt.core.media import FINGERPRINT, MediaKind
+from disrupt.core.transforms import Dihedral
+from disrupt.core.videos import FRAME
+from disrupt.v1 import match_pb2, types_pb2
+from disrupt.wire.fields import fingerprints, fingerprints_message, invalid
+from disrupt.wire.match import options, transform, variant
+
+_DEFAULT = VideoOptions()
+_PERMILLE = 1000
+
+
+def video_options(message: match_pb2.MatchVideoOptions) -> VideoOptions:
+    """How a video is to be looked up."""
+    interval_ms = message.sample_interval_ms or _DEFAULT.interval_ms
+    if not MIN_INTERVAL_MS <= interval_ms <= MAX_INTERVAL_MS:
+        raise invalid(
+            "options.sample_interval_ms",
+            f"{interval_ms} is outside {MIN_INTERVAL_MS}-{MAX_INTERVAL_MS}",
+        )
+    shares = (message.min_query_share_permille, message.min_stored_share_permille)
+    for name, share in zip(("query", "stored"), shares, strict=True):
+        if share > _PERMILLE:
+            raise invalid(f"options.min_{name}_share_permille", f"{share} is outside 0-{_PERMILLE}")
+    return VideoOptions(options(message.options), interval_ms, *shares, message.answer_early)
+
+
+def frames(message: types_pb2.Fingerprints) -> Iterator[NDArray[np.void]]:
+    """Versions of each frame, dtype FRAME, in the order of the message."""
+    columns = fingerprints(message, MediaKind.VIDEO, path="frames")
+    rows = np.zeros(len(columns), FRAME)
+    for name in ("start_ms", "end_ms", "hash", "quality"):
+        rows[name] = columns[name]
+    rows["usable"] = columns["quality"] >= MIN_QUALITY
+    if message.transforms:
+        if len(message.transforms) != len(rows):
+            raise invalid(
+                "frames.transforms",
+                f"{len(message.transforms)} entries for {len(rows)} hashes; send one a hash",
+            )
+        for row, one in zip(rows, message.transforms, strict=True):
+            row["dihedral"] = one.dihedral if one.dihedral <= max(Dihedral) else Dihedral.IDENTITY
+            cut = (
+                one.crop_left_permille,
+                one.crop_top_permille,
+                one.crop_right_permille,
+                one.crop_bottom_permille,
+            )
+            row["crop_permille"] = [min(side, _PERMILLE) for side in cut]
+    times = rows[["start_ms", "end_ms"]]
+    firsts = np.flatnonzero(np.append(True, times[1:] != times[:-1]))
+    if (np.diff(rows["start_ms"][firsts].astype(np.int64)) < 0).any():
+        raise invalid("frames.start_ms", "frames must ascend in time")
+    for first, after in pairwise([*firsts.tolist(), len(rows)]):
+        yield rows[first:after]
+
+
+def frames_message(rows: NDArray[np.void]) -> types_pb2.Fingerprints:
+    """Frames that were hashed here (dtype FRAME), for a lookup."""
+    columns = np.zeros(len(rows), FINGERPRINT)
+    for name in ("start_ms", "end_ms", "hash"):
+        columns[name] = rows[name]
+    # what is not usable is not to be searched, whatever its quality says
+    columns["quality"] = np.where(rows["usable"] != 0, rows["quality"], 0)
+    columns["profile"] = 1
+    message = fingerprints_message(columns, MediaKind.VIDEO)
+    if rows["dihedral"].any() or rows["crop_permille"].any():
+        for row in rows:
+            left, top, right, bottom = row["crop_permille"].tolist()
+            message.transforms.add(
+                dihedral=int(row["dihedral"]),
+                crop_left_permille=left,
+                crop_top_permille=top,
+                crop_right_permille=right,
+                crop_bottom_permille=bottom,
+            )
+    return message
+
+
+def video_answer(
+    matches: Sequence[VideoMatch], match_ids: Sequence[bytes], bank_names: Mapping[int, str]
+) -> match_pb2.MatchVideoResponse:
+    """Answer with these matches; the other fields are still to be set."""
+    response = match_pb2.MatchVideoResponse()
+    for match, match_id in zip(matches, match_ids, strict=True):
+        message = response.matches.add(
+            item_id=match.item_id,
+            bank=bank_names[match.bank],
+            assurance=match.assurance,
+            kind=match.kind.value,
+            distance_bits=match.distance_bits,
+            query_transform=transform(match.query_transform),
+            variant=variant(match.plan, match.ordinal),
+            match_id=match_id,
+            query_share_permille=match.query_share_permille,
+            stored_share_permille=match.stored_share_permille,
+        )
+        for one in match.segments:
+            message.segments.add(
+                query_start_ms=one.query_start_ms,
+                query_end_ms=one.query_end_ms,
+                stored_start_ms=one.stored_start_ms,
+                stored_end_ms=one.stored_end_ms,
+            )
+    return response

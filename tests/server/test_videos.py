@@ -1,0 +1,267 @@
+"""Videos are registered and looked up through a real server, in parts, with the segments found."""
+
+from __future__ import annotations
+
+import io
+import secrets as random
+import threading
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.deployment import Deployment
+from benchmarks.processes import processes
+from benchmarks.videos import Codec, encode, footage
+from disrupt.hashing.videos import hash_video
+from disrupt.v1 import match_pb2, registration_pb2, types_pb2
+from disrupt.wire.videos import frames_message
+from tests.server.calls import PIN, Caller, access, calling, eventually, outcome, refusal
+
+DECODER = "disrupt.hashing.isolation_video_worker"
+MKV = Codec("matroska")
+SECRET = list(footage(11, seconds=6, size=(320, 240)))
+OTHERS = list(footage(12, seconds=20, size=(320, 240)))
+COMPILATION = [*OTHERS[:95], *SECRET, *OTHERS[95:]]
+"""The secret from 9.5 s to 15.5 s."""
+ENDLESS = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1mdat" + (1 << 40).to_bytes(8)
+"""An MP4 file whose index comes after a terabyte."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    directory = tmp_path_factory.mktemp("server")
+    config = directory / "config.toml"
+    config.write_text("workers = 1\nvideo_workers = 1\nvideo_stall_s = 1\nmax_video_mib = 8\n")
+    deployment = Deployment.start(directory / "data", "--config", str(config))
+    yield deployment
+    deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def registered(server: Deployment, secrets: dict[str, str]) -> registration_pb2.Receipt:
+    """The secret, registered by staff and matchable."""
+    with calling(server.address, secrets["staff"]) as staff:
+        answer = staff("RegisterVideo", registration(encode(SECRET, codec=MKV)))
+    assert not answer.incomplete
+    assert answer.frames_hashed == 24
+    with calling(server.address, secrets["match"]) as platform:
+        eventually(lambda: bool(platform("MatchVideo", lookup(encode(SECRET))).matches))
+    receipt: registration_pb2.Receipt = answer.receipt
+    return receipt
+
+
+def registration(
+    video: bytes, *, request_id: bytes | None = None, case: str = ""
+) -> Iterator[registration_pb2.RegisterVideoRequest]:
+    context = registration_pb2.RegistrationContext(
+        request_id=request_id or random.token_bytes(16),
+        access=access(case),
+        age_band=registration_pb2.AGE_BAND_ADULT,
+    )
+    yield registration_pb2.RegisterVideoRequest(context=context)
+    for part in parts(video):
+        yield registration_pb2.RegisterVideoRequest(chunk=part)
+
+
+def lookup(video: bytes, **options: Any) -> Iterator[match_pb2.MatchVideoRequest]:
+    yield asked(**options)
+    for part in parts(video):
+        yield match_pb2.MatchVideoRequest(chunk=part)
+
+
+def asked(**options: Any) -> match_pb2.MatchVideoRequest:
+    return match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions(**options))
+
+
+def parts(video: bytes, size_bytes: int = 1 << 15) -> Iterator[bytes]:
+    return (video[at : at + size_bytes] for at in range(0, len(video), size_bytes))
+
+
+def only(answer: match_pb2.MatchVideoResponse) -> match_pb2.Match:
+    (match,) = answer.matches
+    return match
+
+
+def test_a_smaller_copy_at_another_rate_is_found_whole(
+    platform: Caller, registered: registration_pb2.Receipt
+) -> None:
+    small = [np.asarray(Image.fromarray(one).resize((160, 120))) for one in SECRET]
+    answer = platform("MatchVideo", lookup(encode(small, codec=Codec("webm", "libvpx"))))
+    match = only(answer)
+    assert match.item_id == registered.items[0].item_id
+    assert (match.bank, match.kind) == ("adults", types_pb2.MEDIA_KIND_VIDEO)
+    assert match.distance_bits <= 31
+    assert match.match_id
+    assert min(match.query_share_permille, match.stored_share_permille) >= 900
+    (segment,) = match.segments
+    for found, expected in (
+        (segment.query_start_ms, 0),
+        (segment.query_end_ms, 6000),
+        (segment.stored_start_ms, 0),
+        (segment.stored_end_ms, 6000),
+    ):
+        assert abs(found - expected) <= 1000
+    assert (answer.frames_hashed, answer.frames_low_quality) == (6, 0)
+    assert not any((answer.incomplete, answer.answered_early, answer.truncated))
+    assert answer.index_cursor
+
+
+def test_it_is_found_inside_a_compilation_mirrored(
+    platform: Caller, registered: registration_pb2.Receipt
+) -> None:
+    mirrored = [np.ascontiguousarray(one[:, ::-1]) for one in COMPILATION]
+    match = only(platform("MatchVideo", lookup(encode(mirrored))))
+    assert match.item_id == registered.items[0].item_id
+    assert match.query_transform.dihedral == types_pb2.DIHEDRAL_MIRROR
+    (segment,) = match.segments
+    assert abs(segment.query_start_ms - 9500) <= 1000
+    assert abs(segment.query_end_ms - 15_500) <= 1000
+    as_it_is = match_pb2.MatchOptions(effort=types_pb2.EFFORT_FAST)
+    assert not platform("MatchVideo", lookup(encode(mirrored), options=as_it_is)).matches
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_is_not_registered_is_not_found(platform: Caller) -> None:
+    answer = platform("MatchVideo", lookup(encode(OTHERS)))
+    assert not answer.matches
+    assert answer.frames_hashed == 20
+
+
+def test_frames_hashed_by_the_caller_get_the_same_answer(
+    platform: Caller, registered: registration_pb2.Receipt
+) -> None:
+    video = encode(COMPILATION)
+    rows, _ = hash_video(io.BytesIO(video))
+    halves = (rows[:40], rows[40:])
+    here = platform(
+        "MatchVideo",
+        chain(
+            [asked()], (match_pb2.MatchVideoRequest(frames=frames_message(one)) for one in halves)
+        ),
+    )
+    there = platform("MatchVideo", lookup(video))
+    assert only(here).item_id == registered.items[0].item_id
+    for answer in (here, there):
+        only(answer).match_id = b""
+    assert here == there
+
+
+def test_a_picture_finds_the_video_that_shows_it(
+    platform: Caller, registered: registration_pb2.Receipt
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(SECRET[20]).save(file, "JPEG")
+    answer = platform("MatchImage", match_pb2.MatchImageRequest(image=file.getvalue()))
+    assert only(answer).item_id == registered.items[0].item_id
+    assert only(answer).kind == types_pb2.MEDIA_KIND_VIDEO
+
+
+@pytest.mark.usefixtures("registered")
+def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
+    sent = threading.Event()
+    shown = encode([*SECRET, *OTHERS, *OTHERS], codec=MKV)
+
+    def endless() -> Iterator[match_pb2.MatchVideoRequest]:
+        yield asked(answer_early=True, sample_interval_ms=250)
+        for part in parts(shown[: len(shown) * 3 // 4]):
+            yield match_pb2.MatchVideoRequest(chunk=part)
+        sent.wait(30)  # the rest never comes
+
+    answer = platform("MatchVideo", endless())
+    sent.set()
+    assert answer.answered_early
+    assert only(answer).segments
+
+
+@pytest.mark.parametrize(
+    ("requests", "field"),
+    [
+        ([], "part"),
+        ([match_pb2.MatchVideoRequest(chunk=b"x")], "part"),
+        ([asked(), asked()], "part"),
+        ([asked(), match_pb2.MatchVideoRequest()], "part"),
+        ([asked(), match_pb2.MatchVideoRequest(chunk=bytes((1 << 20) + 1))], "chunk"),
+        ([asked()], "video"),
+        ([asked(), match_pb2.MatchVideoRequest(chunk=b"no video" * 99)], "video"),
+        ([asked(sample_interval_ms=39)], "options.sample_interval_ms"),
+        ([asked(min_query_share_permille=1001)], "options.min_query_share_permille"),
+        ([asked(), match_pb2.MatchVideoRequest(frames=types_pb2.Fingerprints())], "frames.hashes"),
+    ],
+)
+def test_parts_that_make_no_video_are_refused_by_name(
+    requests: list[match_pb2.MatchVideoRequest], field: str, platform: Caller
+) -> None:
+    refused = refusal(lambda: platform("MatchVideo", iter(requests)))
+    assert refused.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.fields == (field,)
+
+
+def test_more_bytes_than_the_limit_are_refused_and_the_limit_named(platform: Caller) -> None:
+    def endless() -> Iterator[match_pb2.MatchVideoRequest]:
+        yield asked()
+        yield match_pb2.MatchVideoRequest(chunk=ENDLESS)
+        while True:
+            yield match_pb2.MatchVideoRequest(chunk=bytes(1 << 20))
+
+    refused = refusal(lambda: platform("MatchVideo", endless()))
+    assert refused.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert str(8 << 20) in refused.message
+    status = platform("GetIndexStatus", match_pb2.GetIndexStatusRequest())
+    assert status.limits.video_bytes == 8 << 20
+    assert status.limits.video_pixels == 4096 * 2304
+    assert status.limits.video_seconds == 3 * 3600
+
+
+def test_who_stops_sending_is_told_and_who_disappears_frees_the_decoder(
+    server: Deployment, platform: Caller
+) -> None:
+    video = encode(SECRET, codec=MKV)
+    ended = threading.Event()
+
+    def stopping() -> Iterator[match_pb2.MatchVideoRequest]:
+        yield asked()
+        yield match_pb2.MatchVideoRequest(chunk=video[: len(video) // 2])
+        ended.wait(60)
+
+    refused = refusal(lambda: platform("MatchVideo", stopping()))
+    assert refused.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "1 s" in refused.message
+    assert outcome(lambda: platform("MatchVideo", stopping(), timeout=0.5)) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED
+    )
+    ended.set()
+    eventually(lambda: not processes(server.process.pid, DECODER))
+    assert platform("MatchVideo", lookup(video)).frames_hashed == 6
+
+
+def test_a_broken_file_registers_its_beginning_and_says_so(staff: Caller) -> None:
+    video = encode([*SECRET, *OTHERS], codec=MKV)
+    answer = staff("RegisterVideo", registration(video[: len(video) // 2]))
+    assert answer.incomplete
+    assert answer.receipt.case_number
+    assert answer.receipt.items[0].hashes > 1
+
+
+def test_a_registration_is_replayed_and_a_plain_video_rejected(staff: Caller) -> None:
+    video, request_id = encode(OTHERS[:30]), random.token_bytes(16)
+    first, second = (
+        staff("RegisterVideo", registration(video, request_id=request_id)) for _ in range(2)
+    )
+    assert first == second
+    black = encode([np.zeros_like(OTHERS[0])] * 10)
+    rejected = staff("RegisterVideo", registration(black)).receipt
+    assert not rejected.case_number
+    assert [one.index for one in rejected.rejected] == [0]
+
+
+def test_a_withdrawn_video_is_not_found(platform: Caller, staff: Caller, helpline: Caller) -> None:
+    video = encode(list(footage(77, seconds=4)))
+    case = staff("RegisterVideo", registration(video)).receipt.case_number
+    eventually(lambda: bool(platform("MatchVideo", lookup(video)).matches))
+    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case, PIN)))
+    eventually(lambda: not platform("MatchVideo", lookup(video)).matches)
