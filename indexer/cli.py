@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
@@ -17,6 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from disrupt.errors import DisruptError
 from disrupt.registry.sql import SqlRegistry
+
+if TYPE_CHECKING:
+    from disrupt.feed.rebuild import Rebuilt
 
 _SHOWN_DIFFERENCES = 50
 
@@ -73,14 +76,23 @@ def rebuild_command(data_dir: Path, *, as_json: bool) -> None:
     from disrupt.feed.rebuild import rebuild
 
     with _registry(data_dir) as reader, _progress("Reading the registry") as progress:
-        rebuilt = rebuild(reader, data_dir / "index", progress)
-    if as_json:
-        _print_json(rebuilt)
-        return
-    click.echo(
-        f"Published generation {rebuilt.generation}: {rebuilt.items} items,"
-        f" {rebuilt.hashes} hashes, as of change {rebuilt.sequence}."
-    )
+        _show_published(rebuild(reader, data_dir / "index", progress), as_json=as_json)
+
+
+@main.command(name="compact", short_help="Fold what came since into a new generation.")
+@_options
+def compact_command(data_dir: Path, *, as_json: bool) -> None:
+    """Fold what came since the served generation into a new one; running servers take it up.
+
+    Quicker than a rebuild, which takes nothing from the index that is there. A server does it by
+    itself.
+
+    Example: disrupt-index compact --data-dir data
+    """
+    from disrupt.feed.compaction import compact
+
+    with _registry(data_dir) as reader, _progress("Reading changes") as progress:
+        _show_published(compact(reader, data_dir / "index", progress), as_json=as_json)
 
 
 @main.command(name="verify")
@@ -192,6 +204,16 @@ def gc_command(data_dir: Path, *, keep: int, as_json: bool) -> None:
     for one in freed.deleted:
         click.echo(f"Deleted generation {one.generation}, {one.size_bytes} bytes.")
     click.echo(f"Freed {freed.freed_bytes} bytes. Generation {freed.generation} is served.")
+
+
+def _show_published(published: Rebuilt, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(published)
+        return
+    click.echo(
+        f"Published generation {published.generation}: {published.items} items,"
+        f" {published.hashes} hashes, as of change {published.sequence}."
+    )
 
 
 def _listed(counts: dict[str, Any]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from disrupt.core.changes import Addition, Cursor
 from disrupt.feed.walk import Progress, quiet, walk
 from disrupt.index.generations import publish
+from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import blocks
 from disrupt.registry.contract import RegistryReader
 
@@ -21,6 +23,12 @@ class Rebuilt:
     items: int
     hashes: int
 
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Self:
+        """Of a published snapshot."""
+        manifest = snapshot.manifest
+        return cls(snapshot.generation, manifest.sequence, manifest.items, manifest.hashes)
+
 
 def rebuild(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
     """Publishes a generation of all items that are alive, as of the registry's head when it began.
@@ -31,10 +39,4 @@ def rebuild(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
     head = reader.head()
     changes = walk(reader, Cursor(head.epoch, 0), head, progress)
     living = (change.item for change in changes if isinstance(change, Addition))
-    snapshot = publish(index_dir, blocks(living), head)
-    return Rebuilt(
-        snapshot.generation,
-        snapshot.cursor.sequence,
-        snapshot.manifest.items,
-        snapshot.manifest.hashes,
-    )
+    return Rebuilt.of(publish(index_dir, blocks(living), head))

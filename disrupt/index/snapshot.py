@@ -26,11 +26,13 @@ class Snapshot:
     """An opened generation, mapped, so that processes share one copy.
 
     Safe to read from any thread. ``entries`` (ENTRY) and ``items`` (ITEM) are mapped, see
-    columns.Columns; ``generation`` is the directory's number.
+    columns.Columns; ``flat`` are the codes, ``index`` searches them; ``generation`` is the
+    directory's number.
     """
 
     path: Path
     manifest: Manifest
+    flat: FlatIndex
     index: FlatIndex | MultiIndex
     entries: NDArray[np.void]
     items: NDArray[np.void]
@@ -67,20 +69,18 @@ class Snapshot:
         index: FlatIndex | MultiIndex = flat
         if isinstance(manifest.engine, MultiIndexParameters):
             index = MultiIndex(flat, Tables.map(path, manifest.hashes))
-        return cls(path, manifest, index, *_columns(path, manifest), identities)
+        return cls(path, manifest, flat, index, *_columns(path, manifest), identities)
 
     def warm(self) -> None:
         """Makes it ready for lookups, so that none waits: pages mapped, the search compiled."""
         if isinstance(self.index, MultiIndex):
             check_table_search()
-            memory.populate(self.index.flat.view(), *self.index.tables.arrays)
+            memory.populate(self.flat.view(), *self.index.tables.arrays)
 
     def cool(self) -> None:
         """Lets go of its pages, when no lookup comes any more; else unmapping stalls a process."""
         if isinstance(self.index, MultiIndex):
-            memory.release(
-                self.index.flat.view(), *self.index.tables.arrays, self.entries, self.items
-            )
+            memory.release(self.flat.view(), *self.index.tables.arrays, self.entries, self.items)
 
     def missing_file(self) -> str | None:
         """Name of a file that is gone, replaced or written to since it was opened.

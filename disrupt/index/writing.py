@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import islice
@@ -31,6 +32,7 @@ from disrupt.index.manifest import (
     Manifest,
     MultiIndexParameters,
 )
+from disrupt.index.snapshot import Snapshot
 from disrupt.index.tables import Tables
 from disrupt.index.verified import Identity, sum_of
 
@@ -49,6 +51,22 @@ def blocks(items: Iterable[StoredItem]) -> Iterator[Columns]:
     remaining = iter(items)
     while block := list(islice(remaining, _BLOCK_ITEMS)):
         yield columns(block)
+
+
+def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
+    """What a snapshot holds, but for items with the numbers in ``gone``."""
+    codes = base.flat.view()
+    rows = base.entries["row"]
+    dead = np.array(sorted(gone), np.uint64)
+    for first in range(0, len(base.items), _BLOCK_ITEMS):
+        items = base.items[first : first + _BLOCK_ITEMS]
+        keep = ~np.isin(items["number"], dead)
+        span = slice(bisect_left(rows, first), bisect_left(rows, first + len(items)))
+        row = rows[span] - np.uint32(first)
+        kept = keep[row]
+        entries = np.array(base.entries[span][kept])
+        entries["row"] = (np.cumsum(keep) - 1)[row[kept]]
+        yield Columns(codes[span][kept], entries, np.array(items[keep]))
 
 
 def write(

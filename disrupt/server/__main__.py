@@ -11,11 +11,11 @@ import structlog
 import uvloop
 
 from disrupt.errors import DisruptError
-from disrupt.server import logs, worker, writer
+from disrupt.server import housekeeping, logs, worker, writer
 from disrupt.server.config import Config
 
 _PR_SET_PDEATHSIG = 1
-_ROLES = {"worker": worker.run, "writer": writer.run}
+_ROLES = {"worker": worker.run, "writer": writer.run, "housekeeping": housekeeping.run}
 
 
 def main() -> int:

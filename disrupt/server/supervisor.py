@@ -21,7 +21,7 @@ from disrupt.index.generations import create_first, open_current
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
-from disrupt.server.erasure import erase_in_time
+from disrupt.server.housekeeping import keep_house
 from disrupt.server.serving import READY
 
 LOCK_PATIENCE_S = 2.0
@@ -102,16 +102,19 @@ class _Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         writer = _Child("writer")
         workers = [_Child("worker") for _ in range(self._config.workers)]
+        keeper = _Child("housekeeping")
         everyone = [writer, *workers]
         watches = [asyncio.create_task(self._keep(child)) for child in everyone]
         try:
             await self._unless_stopped(*(child.ready.wait() for child in everyone))
             if not self._stop.is_set():
-                watches.append(asyncio.create_task(erase_in_time(self._config, self._stop)))
+                upkeep = keep_house(self._config, lambda: self._run_once(keeper), self._stop)
+                watches.append(asyncio.create_task(upkeep))
                 ready()
                 await self._stop.wait()
         finally:
             self._stop.set()
+            await self._end(keeper)
             # workers first: they relay to the writer until their last call is answered
             await asyncio.gather(*(self._end(child) for child in workers))
             await self._end(writer)

@@ -1,0 +1,49 @@
+"""Folds what came since the served generation into a new one, without reading all the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.errors import SnapshotRefusedError
+from disrupt.feed.rebuild import Rebuilt
+from disrupt.feed.walk import Progress, quiet, walk
+from disrupt.index import manifest as manifests
+from disrupt.index.columns import Columns
+from disrupt.index.generations import current, directory_of, open_generation, publish
+from disrupt.index.writing import blocks, remaining
+from disrupt.registry.contract import RegistryReader
+
+
+def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
+    """Publishes what a rebuild would, from the served generation and the changes after it.
+
+    SnapshotRefusedError where that generation is damaged: then only a rebuild helps.
+    DataDirectoryError while another process writes the index.
+    """
+    head = reader.head()
+    return Rebuilt.of(publish(index_dir, _content(reader, index_dir, head, progress), head))
+
+
+def changes_since(reader: RegistryReader, index_dir: Path) -> int:
+    """Changes of the registry after the served generation, about; 0 where none is known."""
+    head = reader.head()
+    try:
+        cursor = manifests.read(directory_of(index_dir, current(index_dir))).cursor
+    except SnapshotRefusedError:
+        return 0
+    return max(head.sequence - cursor.sequence, 0) if cursor.epoch == head.epoch else 0
+
+
+def _content(
+    reader: RegistryReader, index_dir: Path, head: Cursor, progress: Progress
+) -> Iterator[Columns]:
+    # Begun once the index is locked: what is erased from it before does not come back.
+    base = open_generation(index_dir, current(index_dir), head)
+    since = walk(reader, base.cursor, reader.head(), quiet)
+    gone = [change.number for change in since if isinstance(change, Removal)]
+    changes = walk(reader, base.cursor, head, progress)
+    added = (change.item for change in changes if isinstance(change, Addition))
+    yield from remaining(base, gone)
+    yield from blocks(added)

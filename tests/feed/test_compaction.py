@@ -1,0 +1,153 @@
+"""A compaction publishes, byte for byte, what a rebuild from the registry would."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from disrupt.core.changes import Cursor
+from disrupt.errors import DataDirectoryError, SnapshotRefusedError
+from disrupt.feed import compaction
+from disrupt.feed.compaction import changes_since, compact
+from disrupt.feed.erasure import erase
+from disrupt.feed.rebuild import rebuild
+from disrupt.index import writing
+from disrupt.index.generations import create_first, current, directory_of, locked, publish
+from disrupt.index.manifest import FILES, TABLES
+from disrupt.registry.contract import NewItem
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from tests.registry.examples import DAY, new_item, registration
+
+
+@pytest.fixture
+def index_dir(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def writer(tmp_path: Path, index_dir: Path) -> Iterator[SqlRegistryWriter]:
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+        create_first(index_dir, writer.head().epoch)
+        yield writer
+
+
+def register(writer: SqlRegistryWriter, chance: random.Random, count: int) -> list[str]:
+    """Cases of one item each."""
+    return [
+        writer.register(
+            registration(chance, None, new_item(chance, hashes=1 + at % 4)), day=DAY
+        ).case_number
+        for at in range(count)
+    ]
+
+
+def content(index_dir: Path) -> dict[str, bytes]:
+    directory = directory_of(index_dir, current(index_dir))
+    return {
+        name: (directory / name).read_bytes()
+        for name in (*FILES, *TABLES)
+        if (directory / name).exists()
+    }
+
+
+@pytest.mark.parametrize("block_items", [1, 7, 4096])
+def test_a_compaction_equals_a_rebuild(
+    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch, block_items: int
+) -> None:
+    monkeypatch.setattr(writing, "_BLOCK_ITEMS", block_items)
+    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 60)
+    chance = random.Random(1)
+    cases: list[str] = []
+    for round_ in range(4):
+        cases += register(writer, chance, 20)
+        chance.shuffle(cases)
+        for _ in range(5):  # of this round and of those before
+            writer.withdraw(cases.pop(), None, day=DAY)
+        compacted = compact(writer, index_dir)
+        made = content(index_dir)
+        assert len(made) == len(FILES) + (len(TABLES) if round_ else 0)
+        rebuilt = rebuild(writer, index_dir)
+        assert content(index_dir) == made
+        assert (compacted.items, compacted.hashes) == (rebuilt.items, rebuilt.hashes)
+        assert compacted.items == len(cases)
+        if round_ % 2:  # the next one starts from a compacted generation
+            compact(writer, index_dir)
+
+
+def test_a_compaction_counts_what_came_since(writer: SqlRegistryWriter, index_dir: Path) -> None:
+    chance = random.Random(2)
+    cases = register(writer, chance, 3)
+    assert changes_since(writer, index_dir) == 3
+    compact(writer, index_dir)
+    assert changes_since(writer, index_dir) == 0
+    writer.withdraw(cases[0], None, day=DAY)
+    assert changes_since(writer, index_dir) == 1
+    (index_dir / "CURRENT").unlink()
+    assert changes_since(writer, index_dir) == 0
+
+
+def test_what_is_erased_just_before_a_compaction_does_not_come_back(
+    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(3)
+    item: NewItem = new_item(chance)
+    case = writer.register(registration(chance, None, item), day=DAY).case_number
+    register(writer, chance, 2)
+    rebuild(writer, index_dir)
+
+    def meanwhile(*arguments: object) -> object:
+        """Between the look at the registry's head and the lock."""
+        writer.withdraw(case, None, day=DAY)
+        return publish(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(compaction, "publish", meanwhile)
+    compact(writer, index_dir)
+    assert item.item_id not in content(index_dir)["items.npy"]
+
+
+def spoil_epoch(writer: SqlRegistryWriter, index_dir: Path) -> None:
+    writing.write(directory_of(index_dir, 9), (), Cursor(bytes(16), writer.head().sequence))
+    (index_dir / "CURRENT").write_text("00000009\n")
+
+
+def spoil_head(writer: SqlRegistryWriter, index_dir: Path) -> None:
+    head = writer.head()
+    writing.write(directory_of(index_dir, 9), (), Cursor(head.epoch, head.sequence + 1))
+    (index_dir / "CURRENT").write_text("00000009\n")
+
+
+def spoil_file(_: SqlRegistryWriter, index_dir: Path) -> None:
+    path = directory_of(index_dir, current(index_dir)) / "codes.faiss"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [(spoil_epoch, "epoch"), (spoil_head, "ahead"), (spoil_file, "codes.faiss")],
+)
+def test_a_generation_that_does_not_fit_is_refused_and_nothing_published(
+    writer: SqlRegistryWriter,
+    index_dir: Path,
+    spoil: Callable[[SqlRegistryWriter, Path], None],
+    named: str,
+) -> None:
+    register(writer, random.Random(4), 3)
+    rebuild(writer, index_dir)
+    spoil(writer, index_dir)
+    before = current(index_dir)
+    with pytest.raises(SnapshotRefusedError, match=named):
+        compact(writer, index_dir)
+    assert current(index_dir) == before
+    assert not (index_dir / "building").exists()
+    assert erase(writer, index_dir).generation
+    assert rebuild(writer, index_dir).items == 3
+
+
+def test_a_second_writer_of_the_index_is_refused(
+    writer: SqlRegistryWriter, index_dir: Path
+) -> None:
+    with locked(index_dir), pytest.raises(DataDirectoryError, match="Another process"):
+        compact(writer, index_dir)

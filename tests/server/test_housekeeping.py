@@ -1,0 +1,57 @@
+"""A server compacts its index by itself, and answers from tables once there are hashes enough."""
+
+from __future__ import annotations
+
+import secrets as random
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.deployment import Deployment
+from disrupt.v1 import match_pb2, registration_pb2
+from tests.server.calls import access, calling, eventually, items, lookup, near, register
+
+_HASHES = 320
+"""Of each of 64 pictures: together more than 20 000, from where on there are tables."""
+
+
+def test_a_server_with_many_changes_compacts_and_answers_the_same_from_tables(
+    start: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("compact_after_changes = 64\nmax_matches_per_answer = 1000\n")
+    server = start("--config", str(config), workers=1)
+    match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
+    pictures = [random.token_bytes(32 * _HASHES) for _ in range(64)]
+    request = register(*pictures)
+    for one in request.items:
+        one.fingerprints.qualities = bytes([90]) * _HASHES
+    kept = random.token_bytes(32)
+    with calling(server.address, helpline) as people, calling(server.address, match) as platform:
+        people("RegisterHashes", register(kept))
+
+        def status() -> match_pb2.GetIndexStatusResponse:
+            answer: match_pb2.GetIndexStatusResponse = platform(
+                "GetIndexStatus", match_pb2.GetIndexStatusRequest()
+            )
+            return answer
+
+        assert (status().engine, status().generation) == ("flat", 1)
+        receipt = people("RegisterHashes", request).receipt
+        eventually(lambda: status().generation == 2, within_s=80)
+        assert (status().engine, status().delta_hashes) == ("multi_index", 0)
+        assert status().hashes == 64 * _HASHES + 1
+
+        def found(*hashes: bytes) -> int:
+            return len(items(platform("MatchHashes", lookup(*hashes))))
+
+        asked = [near(one[32 * at : 32 * at + 32], 31) for at, one in enumerate(pictures)]
+        assert found(*asked, kept) == 65
+        assert found(*(near(one[:32], 32) for one in pictures)) == 0
+        # over the tables, in the delta
+        people("RegisterHashes", register(late := random.token_bytes(32)))
+        eventually(lambda: found(near(late, 31)) == 1)
+        withdrawal = registration_pb2.WithdrawCaseRequest(access=access(receipt.case_number))
+        people("WithdrawCase", withdrawal)
+        eventually(lambda: found(*asked) == 0)
+        assert found(kept, late) == 2
+    assert server.stop() == 0
