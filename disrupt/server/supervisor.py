@@ -17,6 +17,7 @@ import structlog
 
 from disrupt.errors import ConfigurationError, DisruptError, SnapshotRefusedError
 from disrupt.hashing import check_known_answers
+from disrupt.hashing.isolation_child import LIBRARIES
 from disrupt.index.generations import create_first, open_current
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server.config import Config
@@ -32,9 +33,6 @@ _MAX_BACKOFF_S = 10.0
 _STEADY_AFTER_S = 30.0
 """A process that ran this long is restarted as if it had never failed."""
 _KILL_MARGIN_S = 5.0
-
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-"""Workers are as many as cores: threads of libraries would only be in each other's way."""
 
 _log = structlog.get_logger(__name__)
 
@@ -159,7 +157,7 @@ class _Supervisor:
             self._config.model_dump_json(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            env=os.environ | _ENVIRONMENT,
+            env=os.environ | LIBRARIES,
             pass_fds=[self._lock],  # held until the last process is gone
         )
         child.process = process
