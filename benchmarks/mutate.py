@@ -6,7 +6,8 @@ memory for its decoders. Each file must be answered within the deadline, with a 
 with an error that names its reason and the field. Between them a registered picture is looked up,
 which must match itself at distance 0. No process of the server may die, and no decoder take more
 than its memory. Decoders may crash: that is what isolation is for. Such files are counted and
-named, by number: --first N --count 1 sends that file again.
+named, by number: --first N --count 1 sends that file again. As many calls must be told of a crash,
+or of too much processor time, as decoders died of it.
 
 Exit code 0 if all of it held.
 
@@ -24,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,7 +43,14 @@ from disrupt.client import MatchClient, RetryPolicy
 from disrupt.errors import DisruptError, InvalidMediaError
 from disrupt.submission.client import SubmissionClient
 
-SABOTAGES = ("no-memory-limit", "server-crash", "unnamed-error", "endless-call", "late-answer")
+SABOTAGES = (
+    "no-memory-limit",
+    "server-crash",
+    "unnamed-error",
+    "endless-call",
+    "late-answer",
+    "swallowed-crash",
+)
 
 _MEMORY_MIB = 640
 _DECODER = "disrupt.hashing.isolation_worker"
@@ -51,6 +60,8 @@ _CONNECTIONS = 6
 _ONCE = RetryPolicy(attempts=1)
 _FAULTS = ("process_died", "call_failed", "hashing_failed", "decoder_does_not_start")
 """Events of the log that a broken picture must not cause."""
+_TOLD = ("CRASH", "CPU_TIME")
+"""Deaths of a decoder that the call whose picture it had must be told of."""
 
 
 @dataclass
@@ -119,6 +130,7 @@ def main(
     if peak_mib > _MEMORY_MIB:
         tally.failures.insert(0, f"a decoder took {peak_mib} MiB, more than {_MEMORY_MIB}")
     tally.failures += [f"{events[name]} x {name} in the log" for name in _FAULTS if events[name]]
+    tally.failures += _untold(tally, events)
     report = _report(tally, seconds=seconds, count=count, peak_mib=peak_mib, events=events)
     report |= {"seed": seed, "first": first, "sabotage": sabotage}
     with click.open_file(json_path, "w") as file:
@@ -260,6 +272,21 @@ def _events(log: Path) -> Counter[str]:
             if entry["event"] == "decoder_died":
                 events[f"decoder_died {entry['cause']}"] += 1
     return events
+
+
+def _untold(tally: Tally, events: Counter[str]) -> Iterator[str]:
+    """Deaths of decoders that callers did not hear of, or heard of without one."""
+    for cause in _TOLD:
+        died = events[f"decoder_died {cause}"]
+        told = sum(
+            count
+            for mutations in tally.outcomes.values()
+            for counted in mutations.values()
+            for outcome, count in counted.items()
+            if outcome.endswith(cause)
+        )
+        if told != died:
+            yield f"{died} decoders died of {cause}, and {told} calls were told so"
 
 
 def _report(

@@ -17,6 +17,7 @@ FOUND = {
     "unnamed-error": "answered with INTERNAL",
     "endless-call": "answered with DEADLINE_EXCEEDED",
     "late-answer": "the good picture after",
+    "swallowed-crash": "decoders died of CRASH, and 0 calls were told so",
 }
 
 
@@ -46,6 +47,8 @@ def test_a_fault_of_the_server_is_found(sabotage: str, tmp_path: Path) -> None:
     if sabotage == "no-memory-limit":
         # file 259, a WebP of 49 megapixels, takes more than the limit
         options = ["--first", "259", "--count", "1", "--bomb-every", "20", "--good-every", "1"]
+    elif sabotage == "swallowed-crash":  # a decoder's successor takes a second or two to start
+        options[1] = "4"
     elif sabotage == "endless-call":
         options += ["--deadline-s", "3"]
     code, report = mutate(tmp_path, "--sabotage", sabotage, *options)
