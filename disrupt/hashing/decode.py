@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -197,12 +198,23 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
         file.draft("L" if transform is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
     orientation = _orientation(file.info.get("exif"))
+    shown: Image.Image = file
+    if _is_negative(file):
+        shown = Image.fromarray(np.invert(np.asarray(file)))
     if transform:  # a copy of frames: the next one is painted on this one
-        shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else file, transform)
-    duration_ms = round(file.info.get("duration", 0))
-    picture = Picture(shown if transform else file, orientation, duration_ms)
+        shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, transform)
+    picture = Picture(shown, orientation, round(file.info.get("duration", 0)))
     picture.luma(0, 1)  # whether a mode or a palette can be shown is told by any row
     return picture
+
+
+def _is_negative(file: ImageFile.ImageFile) -> bool:
+    """Whether 0 is white in grey of 16 bits (TIFF 6.0, section 4), which Pillow leaves as it is."""
+    return (
+        isinstance(file, TiffImagePlugin.TiffImageFile)
+        and file.mode.startswith("I;16")
+        and file.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    )
 
 
 def _sniff(data: bytes) -> str:

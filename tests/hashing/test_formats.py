@@ -153,6 +153,17 @@ def without_marks(data: bytes) -> bytes:
     return data[:2] + data[at:]
 
 
+def white_is_zero(levels: NDArray[np.unsignedinteger[Any]]) -> bytes:
+    """A grey TIFF file with its levels upside down, which Pillow does not write (TIFF 6.0)."""
+    height, width = levels.shape
+    bits, size = 8 * levels.itemsize, levels.nbytes
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, 0)]
+    tags += [(273, 10 + 12 * 9 + 4), (277, 1), (278, height), (279, size)]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    head += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"".join([head, bytes(4), np.invert(levels).tobytes()])
+
+
 SIXTEEN = np.uint16(257)
 
 ADOBE = b"Adobe\0\x64\0\0\0\0"
@@ -174,6 +185,8 @@ FILES = {
         4,
         cv2.imencode(".png", np.asarray(OPAQUE)[:, :, [2, 1, 0, 3]] * SIXTEEN)[1].tobytes(),
     ),
+    "TIFF L, 0 is white": (4, white_is_zero(np.asarray(GREY))),
+    "TIFF I;16, 0 is white": (4, white_is_zero(np.asarray(GREY_16))),
     "JPEG YCCK": (10, ycck()),
     # inverted, as browsers take all files of four colours
     "JPEG CMYK without Adobe's mark": (10, without_marks(FOUR_COLOURS)),
@@ -249,6 +262,16 @@ def test_a_lookup_decodes_at_a_smaller_scale_within_8_bits(
     scale = {1023: 1, 1024: 2, 2048: 4}[min(size)]
     assert (scaled.width_px, scaled.height_px) == tuple(-(-side // scale) for side in size)
     assert (canonical(data) ^ looked_up(data)).bit_count() <= 8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_large_turned_photo_is_looked_up_upright(orientation: int) -> None:
+    image, exif = turned(orientation)
+    large = image.resize((image.width * 3, image.height * 3), Image.Resampling.LANCZOS)
+    data = encode(large, "JPEG", quality=90, exif=exif)
+    assert decode(data, scaled=True).width_px == large.width // 2
+    upright = encode(PHOTO.resize((PHOTO.width * 3, PHOTO.height * 3)), "PNG", compress_level=1)
+    assert (looked_up(data) ^ canonical(upright)).bit_count() <= 8
 
 
 def matrix_profile(red: str, green: str, blue: str, gamma: float) -> bytes:
