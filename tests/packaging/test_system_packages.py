@@ -11,7 +11,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "scripts" / "system-packages"
 
 
-@pytest.mark.parametrize("present", [("strace", "node", "npm"), ("strace",), ()], ids=str)
+@pytest.mark.parametrize("present", [("strace", "node", "npm", "h2load"), ("strace",), ()], ids=str)
 @pytest.mark.parametrize("uid", [0, 1000])
 def test_what_is_missing_is_installed_or_named(
     tmp_path: Path, present: tuple[str, ...], uid: int
@@ -26,7 +26,7 @@ def test_what_is_missing_is_installed_or_named(
     done = subprocess.run(
         [bash, SCRIPT], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    packages = {"strace": "strace", "node": "nodejs", "npm": "npm"}
+    packages = {"strace": "strace", "node": "nodejs", "npm": "npm", "h2load": "nghttp2-client"}
     missing = [package for command, package in packages.items() if command not in present]
     if not missing:
         assert done.stderr == ""

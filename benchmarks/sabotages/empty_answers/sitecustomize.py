@@ -1,0 +1,30 @@
+"""Lookups are answered with nothing, without looking: what all but looking costs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from disrupt.server.interceptors import Context
+from disrupt.server.matching import MatchServicer
+from disrupt.v1 import match_pb2
+
+
+async def _match_hashes(
+    self: MatchServicer,  # noqa: ARG001
+    request: match_pb2.MatchHashesRequest,  # noqa: ARG001
+    context: Context,  # noqa: ARG001
+) -> match_pb2.MatchHashesResponse:
+    return match_pb2.MatchHashesResponse()
+
+
+async def _stream_match_hashes(
+    self: MatchServicer,  # noqa: ARG001
+    requests: AsyncIterator[match_pb2.StreamMatchHashesRequest],
+    context: Context,  # noqa: ARG001
+) -> AsyncIterator[match_pb2.StreamMatchHashesResponse]:
+    async for request in requests:
+        yield match_pb2.StreamMatchHashesResponse(sequence=request.sequence)
+
+
+MatchServicer.MatchHashes = _match_hashes  # type: ignore[method-assign]
+MatchServicer.StreamMatchHashes = _stream_match_hashes  # type: ignore[method-assign]
