@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.index.writing import blocks
-from disrupt.services.matching import match_picture
+from disrupt.services.matching import Allowance, match_picture
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
@@ -138,7 +139,8 @@ class Searched:
         if isinstance(query, LowQuality):
             return None, 0, None
         hashes = [one for one in query.hashes if effort != Effort.FAST or one[1] == IDENTITY]
-        matches = match_picture(self._index, stack(one for one, _ in hashes), _SCOPE, 1000)
+        queries = stack(one for one, _ in hashes)
+        matches = match_picture(self._index, queries, _SCOPE, 1000, Allowance(math.inf))
         for at, found in enumerate(matches.item_ids):
             if found.tobytes() == item_id:
                 asked = str(hashes[int(matches.version[at])][1])

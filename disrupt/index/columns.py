@@ -161,8 +161,13 @@ def merge(answers: Sequence[Hits]) -> Hits:
 
 def merge_nearest(answers: Sequence[NearestHits], most_items: int) -> NearestHits:
     """As ``merge``, cut to the ``most_items`` nearest of each query. No item is in two parts."""
-    hits = merge([one.hits for one in answers])
+    if len(answers) == 1:
+        return answers[0]
+    parts = [one.hits for one in answers if len(one.hits)]
     truncated = np.logical_or.reduce([one.truncated for one in answers])
+    if len(parts) <= 1:  # in order, and cut
+        return NearestHits(parts[0] if parts else NO_HITS, truncated)
+    hits = merge(parts)
     found = np.bincount(hits.query, minlength=len(truncated))
     if np.all(found <= most_items):
         return NearestHits(hits, truncated)

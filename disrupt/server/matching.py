@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from disrupt.server.interceptors import Context, caller, remaining_s
 from disrupt.server.pool import Pool
 from disrupt.server.videos import VideoSearch, first_part
 from disrupt.services import matching
+from disrupt.services.matching import Allowance
 from disrupt.services.tokens import MatchTokens
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
@@ -88,7 +90,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         queries = lookup.hashes
         if len(lookup.low_quality):
             queries = queries[lookup.searched]
-        until_s = time.monotonic() + allowed_s(context, self._config.max_call_s)
+        allowance = self._allowance(context)
 
         def answer() -> match_pb2.MatchHashesResponse:
             matches = matching.NO_MATCHES
@@ -99,16 +101,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                     searched,
                     lookup.options.max_matches,
                     most_matches=self._config.max_matches_per_answer,
-                    until_s=until_s,
+                    allowance=allowance,
                 )
             return wire.hashes_answer(
                 lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
             )
 
-        return await self._search(answer, len(queries), searched)
+        return await self._search(answer, len(queries), searched, allowance)
 
     async def MatchImage(  # noqa: N802 gRPC's name
-        self, request: match_pb2.MatchImageRequest, _context: Context
+        self, request: match_pb2.MatchImageRequest, context: Context
     ) -> match_pb2.MatchImageResponse:
         """Hashes one picture in memory and looks it up."""
         key, options = caller.get(), wire.options(request.options)
@@ -122,12 +124,13 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         if options.effort == Effort.FAST:
             hashes = tuple(one for one in hashes if one[1] == IDENTITY)
         queries = stack(one for one, _ in hashes)
+        allowance = self._allowance(context)
 
         def answer() -> match_pb2.MatchImageResponse:
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = matching.match_picture(
-                    self._following.live, queries, searched, options.max_matches
+                    self._following.live, queries, searched, options.max_matches, allowance
                 )
             return wire.picture_answer(
                 query.quality,
@@ -139,7 +142,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 frames_skipped=query.frames_skipped,
             )
 
-        return await self._search(answer, len(queries), searched)
+        return await self._search(answer, len(queries), searched, allowance)
 
     async def GetIndexStatus(  # noqa: N802 gRPC's name
         self, _request: match_pb2.GetIndexStatusRequest, _context: Context
@@ -215,14 +218,21 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _cursor(self) -> str:
         return self._cursor_text(self._following.live.cursor)
 
+    def _allowance(self, context: Context) -> Allowance:
+        return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))
+
     async def _search(
-        self, answer: Callable[[], _Answer], queries: int, searched: Scope
+        self, answer: Callable[[], _Answer], queries: int, searched: Scope, allowance: Allowance
     ) -> _Answer:
         """What ``answer`` makes of a search for so many queries, in a thread where it is long."""
         each_us = self._following.live.expected_us(searched.radius_bits)
         if queries * each_us <= _INLINE_MAX_US:
             return answer()
-        return await self._searching.run(answer)
+        try:
+            return await self._searching.run(answer)
+        except asyncio.CancelledError:
+            allowance.end()
+            raise
 
     def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
         if not len(matches):

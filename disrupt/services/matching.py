@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,32 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Matches
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
-from disrupt.index.columns import Hits, NearestHits
+from disrupt.index.columns import Hits, NearestHits, merge
 from disrupt.index.live import LiveIndex
 
 BLOCK_QUERIES = 64
-"""Queries searched at once: between blocks the deadline is looked at."""
+"""Queries searched at once: between blocks it is seen whether the call still waits."""
 
 _BANKS = 2**16
+
+
+class Allowance:
+    """Time for one lookup. Its call may end it at any moment, from another thread."""
+
+    def __init__(self, until_s: float) -> None:
+        """``until_s`` of time.monotonic."""
+        self._until_s = until_s
+
+    def end(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._until_s = -1.0
+
+    def check(self) -> None:
+        """DeadlineExceededError once it is over."""
+        if time.monotonic() > self._until_s:
+            raise DeadlineExceededError(
+                "The lookup took longer than the call may. Send fewer hashes in one call."
+            )
 
 
 def match_hashes(
@@ -28,22 +48,15 @@ def match_hashes(
     max_matches: int,
     *,
     most_matches: int,
-    until_s: float,
+    allowance: Allowance,
 ) -> Matches:
     """Media items near each of ``queries``, uint8 (n, 32).
 
-    LimitExceededError once there are more than ``most_matches`` in all, DeadlineExceededError after
-    ``until_s`` of time.monotonic.
+    LimitExceededError once there are more than ``most_matches`` in all, DeadlineExceededError once
+    the allowance is over.
     """
-    limits_bits = limits_bits_of(scope)
     found, count = [], 0
-    for start in range(0, len(queries), BLOCK_QUERIES):
-        if time.monotonic() > until_s:
-            raise DeadlineExceededError(
-                "The lookup took longer than the call may. Send fewer hashes in one call."
-            )
-        block = queries[start : start + BLOCK_QUERIES]
-        near = index.search_items(block, scope.radius_bits, limits_bits, max_matches)
+    for start, near in _blocks(index, queries, scope, max_matches, allowance):
         if not len(near.hits):
             continue
         found.append(_of_hashes(near, start))
@@ -58,32 +71,61 @@ def match_hashes(
 
 
 def match_picture(
-    index: LiveIndex, versions: NDArray[np.uint8], scope: Scope, max_matches: int
+    index: LiveIndex,
+    versions: NDArray[np.uint8],
+    scope: Scope,
+    max_matches: int,
+    allowance: Allowance,
 ) -> Matches:
     """Media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
 
     All matches are of query 0; ``Matches.version`` says which version was nearest, the first of
-    those that are equally near.
+    those that are equally near. DeadlineExceededError once the allowance is over.
     """
-    near = index.search_items(versions, scope.radius_bits, limits_bits_of(scope), max_matches)
-    hits = near.hits
+    found, more = [], False
+    for start, near in _blocks(index, versions, scope, max_matches, allowance):
+        found.append(replace(near.hits, query=near.hits.query + np.uint32(start)))
+        more = more or bool(near.truncated.any())
+    hits = merge(found)
     if not len(hits):
         return NO_MATCHES
     # the nearest items of the picture are among the nearest of each version
     nearest_first = np.lexsort((hits.query, hits.number, hits.distance))
     _, first = np.unique(hits.number[nearest_first], return_index=True)
     best = nearest_first[np.sort(first)]
-    more = bool(near.truncated.any()) or len(best) > max_matches
+    more = more or len(best) > max_matches
     best = best[:max_matches]
     return _matches(
         hits, best, np.zeros(len(best), np.uint32), hits.query[best], np.zeros(int(more), np.uint32)
     )
 
 
+def _blocks(
+    index: LiveIndex,
+    queries: NDArray[np.uint8],
+    scope: Scope,
+    max_matches: int,
+    allowance: Allowance,
+) -> Iterator[tuple[int, NearestHits]]:
+    """What is near some of the queries at a time, and the place of the first of them."""
+    limits_bits = limits_bits_of(scope)
+    for start in range(0, len(queries), BLOCK_QUERIES):
+        allowance.check()
+        block = queries[start : start + BLOCK_QUERIES]
+        yield start, index.search_items(block, scope.radius_bits, limits_bits, max_matches)
+
+
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:
     """Largest distance that matches in each bank, i16 (65536,); -1 where nothing does."""
+    return _limits_bits(tuple(scope.limits.items()))
+
+
+@lru_cache(maxsize=64)
+def _limits_bits(limits: tuple[tuple[int, int], ...]) -> NDArray[np.int16]:
     limits_bits = np.full(_BANKS, -1, np.int16)
-    limits_bits[list(scope.limits)] = list(scope.limits.values())
+    for bank, most in limits:
+        limits_bits[bank] = most
+    limits_bits.flags.writeable = False  # shared
     return limits_bits
 
 

@@ -21,10 +21,11 @@ from disrupt.core.lookups import Matches
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
+from disrupt.index.columns import NearestHits
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.index.snapshot import Snapshot
-from disrupt.services.matching import BLOCK_QUERIES, match_hashes, match_picture
+from disrupt.services.matching import BLOCK_QUERIES, Allowance, match_hashes, match_picture
 
 _HIT = st.tuples(
     st.integers(0, 3),  # query
@@ -81,10 +82,15 @@ def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
     live = LiveIndex(empty)
     live.apply(additions, Cursor(bytes(16), 10))
     if one_picture:
-        got = match_picture(live, _VERSIONS, Scope(limits), max_matches)
+        got = match_picture(live, _VERSIONS, Scope(limits), max_matches, Allowance(math.inf))
     else:
         got = match_hashes(
-            live, _VERSIONS, Scope(limits), max_matches, most_matches=10**6, until_s=math.inf
+            live,
+            _VERSIONS,
+            Scope(limits),
+            max_matches,
+            most_matches=10**6,
+            allowance=Allowance(math.inf),
         )
 
     best: dict[tuple[int, int], tuple[int, int, int]] = {}
@@ -142,7 +148,7 @@ def _clustered(items: int) -> LiveIndex:
 
 
 def _match(live: LiveIndex, queries: int, **limits: Any) -> Matches:
-    asked = {"most_matches": 10**6, "until_s": math.inf} | limits
+    asked: dict[str, Any] = {"most_matches": 10**6, "allowance": Allowance(math.inf)} | limits
     hashes = np.zeros((queries, 32), np.uint8)
     return match_hashes(live, hashes, Scope({ADULTS.number: 31}), 3, **asked)
 
@@ -175,4 +181,30 @@ def test_a_batch_ends_at_its_first_block_over_the_limit_and_at_its_time() -> Non
     with pytest.raises(LimitExceededError, match="more than 29 matches"):
         _match(live, 10, most_matches=29)
     with pytest.raises(DeadlineExceededError):
-        _match(live, 10, until_s=time.monotonic() - 1)
+        _match(live, 10, allowance=Allowance(time.monotonic() - 1))
+
+
+def test_a_search_ends_when_its_call_is_given_up() -> None:
+    live, allowance = _clustered(5), Allowance(math.inf)
+    search, blocks = live.search_items, []
+
+    def search_and_give_up(*arguments: Any) -> NearestHits:
+        blocks.append(len(arguments[0]))
+        if len(blocks) == 2:
+            allowance.end()
+        return search(*arguments)
+
+    live.search_items = search_and_give_up  # type: ignore[method-assign, assignment]
+    with pytest.raises(DeadlineExceededError):
+        _match(live, 10 * BLOCK_QUERIES, allowance=allowance)
+    assert blocks == [BLOCK_QUERIES] * 2
+
+
+def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
+    live = _clustered(5)
+    versions = np.zeros((2 * BLOCK_QUERIES + 1, 32), np.uint8)
+    versions[:-1] = 255
+    found = match_picture(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
+    assert found.query.tolist() == [0, 0, 0]
+    assert set(found.version.tolist()) == {2 * BLOCK_QUERIES}
+    assert found.truncated.tolist() == [0]

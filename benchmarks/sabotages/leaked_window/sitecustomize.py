@@ -26,4 +26,4 @@ async def _keep_and_answer(
     return await _answer(self, request, context)
 
 
-MatchServicer.MatchImage = _keep_and_answer  # type: ignore[assignment, method-assign]
+MatchServicer.MatchImage = _keep_and_answer  # type: ignore[method-assign]

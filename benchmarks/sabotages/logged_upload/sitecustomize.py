@@ -19,4 +19,4 @@ async def _log_and_answer(
     return await _answer(self, request, context)
 
 
-MatchServicer.MatchImage = _log_and_answer  # type: ignore[assignment, method-assign]
+MatchServicer.MatchImage = _log_and_answer  # type: ignore[method-assign]

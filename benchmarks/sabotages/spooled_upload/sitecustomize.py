@@ -20,4 +20,4 @@ async def _spool_and_answer(
     return await _answer(self, request, context)
 
 
-MatchServicer.MatchImage = _spool_and_answer  # type: ignore[assignment, method-assign]
+MatchServicer.MatchImage = _spool_and_answer  # type: ignore[method-assign]
