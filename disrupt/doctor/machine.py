@@ -119,7 +119,8 @@ def _size_bytes(data_dir: Path | None) -> int:
         return 0
     generations = (data_dir / "index").glob("[0-9]*")
     return max(
-        (sum(file.stat().st_size for file in one.iterdir()) for one in generations), default=0
+        (sum(file.stat().st_size for file in one.iterdir()) for one in generations if one.is_dir()),
+        default=0,
     )
 
 
