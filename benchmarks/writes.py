@@ -15,8 +15,8 @@ import grpc
 from disrupt.client.connection import connect
 from disrupt.core.cases import PIN_DIGITS, AgeBand
 from disrupt.core.hashes import PdqHash
-from disrupt.core.media import Fingerprint, Profile, columns, pack
-from disrupt.hashing import ImageFingerprints
+from disrupt.core.media import Fingerprint, MediaKind, Profile, columns, pack
+from disrupt.core.registrations import MediaItem
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
@@ -55,7 +55,7 @@ class Write:
             for _ in range(items or chance.choice(_ITEMS))
         ]
         request = requests.register(
-            [ImageFingerprints(100, picture) for picture in pictures],
+            [MediaItem(MediaKind.IMAGE, columns(picture)) for picture in pictures],
             request_id=chance.randbytes(16),
             opens=requests.access("", f"{chance.randrange(10**PIN_DIGITS):0{PIN_DIGITS}}"),
             age=AgeBand.ADULT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -19,9 +20,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.deployment import Deployment
+from benchmarks.videos import Codec, encode, footage
 from disrupt.client import MatchClient
 from disrupt.core.cases import AgeBand, case_number, parse_case_number, parse_pin
+from disrupt.core.vpdq import vpdq_text
 from disrupt.hashing import ImageQuery, hash_image
+from disrupt.hashing.videos import hash_video
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Submission
 from tests.submission.examples import animation, no_picture, picture, plain
@@ -375,7 +379,7 @@ def test_what_a_victim_reads_is_french_first_with_english_beside_it(
         ("Numéro de dossier", "Case number"),
         ("Code PIN", "PIN: "),
         ("Nous ne pouvons pas retrouver le code PIN.", "We cannot recover the PIN."),
-        ("Vos images n'ont pas quitté cet appareil", "Your pictures have not left this device"),
+        ("Vos fichiers n'ont pas quitté cet appareil", "Your files have not left this device"),
         ("n'est pas une image", "is not a picture"),
         ("Essayez l'original", "Try the original"),
         ("Besoin d'en parler", "Want to talk"),
@@ -553,3 +557,40 @@ def test_a_large_picture_is_refused_with_its_limit(disrupt: Shell, tmp_path: Pat
     (found,) = disrupt("match", "--json", large).lines
     assert found["error"]["reason"] == "INVALID_MEDIA"
     assert "50" in found["error"]["message"]
+
+
+def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:
+    frames, others = list(footage(31, seconds=4)), list(footage(32, seconds=8))
+    clip, whole = tmp_path / "clip.mp4", tmp_path / "whole.webm"
+    broken, frames_file = tmp_path / "broken.mkv", tmp_path / "frames.vpdq"
+    clip.write_bytes(encode(frames))
+    whole.write_bytes(encode([*others, *frames], codec=Codec("webm", "libvpx")))
+    broken.write_bytes(encode([*others, *others], codec=Codec("matroska"))[:-100_000])
+    no_video = tmp_path / "no.mp4"
+    no_video.write_bytes(clip.read_bytes()[:500])
+
+    done = disrupt("submit", "--age", "adult", "--json", clip, broken, no_video)
+    assert done.code == 3
+    first, second = done.json["items"]
+    assert (first["input"], "incomplete" in first) == (str(clip), False)
+    assert (second["input"], second["incomplete"]) == (str(broken), True)
+    assert [one["reason"] for one in done.json["rejected"]] == ["INVALID_VIDEO"]
+    shown = disrupt("submit", "--age", "adult", broken, no_video)
+    assert "le début seulement" in shown.out
+    assert "Nous ne pouvons pas lire cette vidéo" in re.sub(r"[\s│]+", " ", shown.out)
+
+    rows, _ = hash_video(io.BytesIO(whole.read_bytes()))
+    frames_file.write_text(vpdq_text(rows))
+    with MatchClient(disrupt.address, key=disrupt.match_key) as client:
+        deadline_s = time.monotonic() + 10
+        while not all(client.match_video(rows).matches for _ in range(8)):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+    for words in ((whole,), ("--send-pictures", whole), ("--vpdq", frames_file)):
+        (found,) = disrupt("match", "--json", *words).lines
+        (match,) = (one for one in found["matches"] if one["item"] == first["item"])
+        ((start_ms, end_ms, *_),) = match["segments"]
+        assert abs(start_ms - 8000) <= 1000
+        assert abs(end_ms - 12_000) <= 1000
+        assert match["stored_share"] >= 900
+    assert "at 0:0" in disrupt("match", whole).out

@@ -30,6 +30,13 @@ Hashes that keep coming are looked up in a flow, which waits for no batch to be 
         for answers in client.stream_hashes(batches()):
             matched += [answer for answer in answers if answer.matches]
 
+A video is hashed here too, a frame a second, and found inside of others; matches say where:
+
+    with MatchClient("disrupt.example:50051", key=key) as client:
+        answer = client.match_video("upload.mp4")
+        for match in answer.matches:
+            print(match.item_id, match.stored_share_permille / 10, "% of it", match.segments)
+
 Failures are classes of ``disrupt.errors``. Where the server is busy or absent, the call has been
 tried again by then, with jitter and within ``timeout_s``:
 
@@ -58,9 +65,17 @@ tried again by then, with jitter and within ``timeout_s``:
 
 from disrupt.client.aio import AsyncMatchClient
 from disrupt.client.requests import Batch
-from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, Limits, Match
+from disrupt.client.results import (
+    HashAnswer,
+    ImageAnswer,
+    IndexStatus,
+    Limits,
+    Match,
+    VideoAnswer,
+)
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
+from disrupt.core.lookups import Segment
 
 __all__ = [
     "AsyncMatchClient",
@@ -72,4 +87,6 @@ __all__ = [
     "Match",
     "MatchClient",
     "RetryPolicy",
+    "Segment",
+    "VideoAnswer",
 ]

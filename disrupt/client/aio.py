@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
-from disrupt.client import requests, results
+from disrupt.client import requests, results, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call_async
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.flow_aio import AsyncFlow
-from disrupt.client.pictures import read_picture
+from disrupt.client.media import read_picture
 from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch, Lookup
-from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
+from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
+from disrupt.client.videos import Video, VideoLookup, Watched
 from disrupt.client.window import Calls
 from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import hash_image
@@ -132,6 +134,41 @@ class AsyncMatchClient:
             return results.low_quality(query)
         answers = await self._all(requests.match_query(query, lookup))
         return results.merged(query, answers, max_matches=max_matches)
+
+    async def match_video(  # noqa: PLR0913 all but one by name
+        self,
+        video: Video,
+        *,
+        hash_locally: bool = True,
+        interval_ms: int = 1000,
+        min_query_share_permille: int = 0,
+        min_stored_share_permille: int = 0,
+        answer_early: bool = False,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+        watched: Watched = lambda _time_ms, _declared_ms: None,
+        timeout_s: float = VIDEO_TIMEOUT_S,
+    ) -> VideoAnswer:
+        """As MatchClient.match_video; files are read and hashed in a thread."""
+        asked = VideoLookup(
+            Lookup(max_distance_bits, max_matches, banks),
+            interval_ms,
+            min_query_share_permille,
+            min_stored_share_permille,
+            answer_early,
+        )
+        prepared = await asyncio.to_thread(
+            videos.prepare, video, asked, hash_locally=hash_locally, watched=watched
+        )
+        response: match_pb2.MatchVideoResponse = await call_async(
+            lambda: videos.streaming(next(self._stubs).MatchVideo),
+            prepared.parts,
+            connection=self._connection,
+            timeout_s=timeout_s,
+            retries=self._retries,
+        )
+        return results.video_answer(response, incomplete=prepared.incomplete)
 
     async def index_status(self) -> IndexStatus:
         """As MatchClient.index_status."""

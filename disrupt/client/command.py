@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import click
@@ -11,21 +11,29 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from disrupt.client import terminal
+from disrupt.client.media import open_media, read_whole, shows_video
 from disrupt.client.requests import MAX_MATCHES
-from disrupt.client.results import HashAnswer, ImageAnswer, Match
+from disrupt.client.results import HashAnswer, ImageAnswer, Match, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import MIN_QUALITY, OPERATOR_MAX_DISTANCE_BITS, PdqHash
 from disrupt.core.transforms import IDENTITY
-from disrupt.errors import DisruptError, InvalidRequestError, LimitExceededError
+from disrupt.core.vpdq import parse_vpdq
+from disrupt.errors import (
+    DisruptError,
+    InvalidRequestError,
+    LimitExceededError,
+    UnimplementedError,
+)
 
 _RETRIES = RetryPolicy(attempts=4)
 
-_HELP = """Look pictures up: is this a registered one?
+_HELP = """Look pictures and videos up: is this a registered one?
 
-Each FILE (JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP; HEIC with the extra "heic") is hashed on this
-machine, and only hashes are sent. With --hash, the arguments are PDQ hashes of 64 hex digits
-instead of files.
+Each FILE is hashed on this machine, and only hashes are sent: JPEG, PNG, WebP, AVIF, GIF, TIFF,
+BMP; HEIC with the extra "heic"; MP4, QuickTime, WebM, Matroska, AVI, MPEG with the extra "video".
+With --hash, the arguments are PDQ hashes of 64 hex digits instead of files; with --vpdq, files of
+hashed frames, a line each: number,quality,hash,seconds.
 
 The key comes from --key-file or from the environment variable DISRUPT_KEY. It is no argument,
 because everybody on the machine could read it in the process list.
@@ -40,7 +48,10 @@ With --json each input gives one line:
 {"input", "quality", "matches": [{"item", "bank", "distance", "transform"}], "error"}, where error
 is null or {"reason", "message"}, quality is null where it is not known, distance is in bits, and
 transform says which version of the picture matched. Of an animation that is too long, frames at its
-end are not looked at: their number is "frames_skipped", which is left out where it is 0.
+end are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
+a video has also "segments", each [start, end, stored start, stored end] in ms, and "query_share"
+and "stored_share", in thousandths of the frames; of a video whose file ends early, or is broken,
+"incomplete" is true.
 
 \b
 Exit codes:
@@ -56,13 +67,15 @@ class _Looked:
     """What became of one input."""
 
     source: str
-    answer: HashAnswer | ImageAnswer | None = None
+    answer: HashAnswer | ImageAnswer | VideoAnswer | None = None
     error: DisruptError | None = None
 
     def json(self) -> dict[str, Any]:
         reason, message = self.problem()
         matches = self.answer.matches if self.answer and not reason else ()
-        skipped = {"frames_skipped": self.skipped} if self.skipped else {}
+        more: dict[str, Any] = {"frames_skipped": self.skipped} if self.skipped else {}
+        if self.incomplete:
+            more["incomplete"] = True
         return {
             "input": self.source,
             "quality": self.answer.quality if isinstance(self.answer, ImageAnswer) else None,
@@ -72,17 +85,23 @@ class _Looked:
                     "bank": match.bank,
                     "distance": match.distance_bits,
                     "transform": _transform(match),
+                    **_seen(match),
                 }
                 for match in matches
             ],
             "error": {"reason": reason, "message": message} if reason else None,
-            **skipped,
+            **more,
         }
 
     @property
     def skipped(self) -> int:
         """Frames of an animation that were not looked at."""
         return self.answer.frames_skipped if isinstance(self.answer, ImageAnswer) else 0
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a video's file ended, or broke, before its end."""
+        return isinstance(self.answer, VideoAnswer) and self.answer.incomplete
 
     def problem(self) -> tuple[str, str]:
         """Reason and message; empty where there is none."""
@@ -93,12 +112,18 @@ class _Looked:
                 f"Too featureless to be told from others: quality {self.answer.quality}, "
                 f"and {MIN_QUALITY} is needed. {self.answer.advice}"
             )
+        if (
+            isinstance(self.answer, VideoAnswer)
+            and self.answer.frames_low_quality == self.answer.frames_hashed
+        ):
+            return "LOW_QUALITY", "No frame of this video shows enough detail to be told apart."
         return "", ""
 
 
 @click.command("match", help=_HELP, no_args_is_help=True)
 @click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
-@click.option("--hash", "hashes", is_flag=True, help="The arguments are PDQ hashes, in hex.")
+@click.option("--hash", "kind", flag_value="hash", help="The arguments are PDQ hashes, in hex.")
+@click.option("--vpdq", "kind", flag_value="vpdq", help="The files are in vPDQ's text form.")
 @click.option(
     "--max-distance",
     type=click.IntRange(0, OPERATOR_MAX_DISTANCE_BITS),
@@ -134,7 +159,7 @@ class _Looked:
 def match(
     *,
     inputs: tuple[str, ...],
-    hashes: bool,
+    kind: str | None,
     max_distance: int | None,
     max_matches: int,
     banks: tuple[str, ...],
@@ -148,21 +173,16 @@ def match(
         "max_matches": max_matches,
         "banks": banks,
     }
-    found = []
     with MatchClient(
         target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES
     ) as client:
-        if hashes:
-            looked: Iterable[_Looked] = _look_up_hashes(client, inputs, narrow)
+        if kind == "hash":
+            found = _shown(_look_up_hashes(client, inputs, narrow), as_json=as_json)
         else:
-            narrow["hash_locally"] = not send_pictures
-            looked = terminal.with_progress(
-                _look_up_files(client, inputs, narrow), len(inputs), "Looking up"
-            )
-        for one in looked:
-            found.append(one)
-            if as_json:
-                terminal.print_json(one.json())
+            with terminal.Progress(len(inputs), "Looking up") as progress:
+                look = _Files(client, narrow, kind == "vpdq", send_pictures, progress.within)
+                looked = progress.files(_look_up_files(look, inputs))
+                found = _shown(looked, as_json=as_json)
     failure = next((one.error for one in found if one.error and _is_general(one.error)), None)
     if not as_json:
         _print_table([one for one in found if not (one.error and _is_general(one.error))])
@@ -172,14 +192,44 @@ def match(
         click.get_current_context().exit(terminal.EXIT_SOME_REJECTED)
 
 
-def _look_up_files(
-    client: MatchClient, paths: Sequence[str], narrow: dict[str, Any]
-) -> Iterator[_Looked]:
+def _shown(looked: Iterable[_Looked], *, as_json: bool) -> list[_Looked]:
+    """All of them; as JSON each is printed when it is there."""
+    found = []
+    for one in looked:
+        found.append(one)
+        if as_json:
+            terminal.print_json(one.json())
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """How files are looked up."""
+
+    client: MatchClient
+    narrow: dict[str, Any]
+    vpdq: bool
+    send: bool
+    watched: Callable[[int, int], None]
+
+    def answer(self, path: str) -> ImageAnswer | VideoAnswer:
+        """Answer to one file."""
+        with open_media(path) as file:
+            if self.vpdq:
+                frames = parse_vpdq(read_whole(file).decode("utf-8", "replace"))
+                return self.client.match_video(frames, **self.narrow)
+            here: dict[str, Any] = self.narrow | {"hash_locally": not self.send}
+            if shows_video(file):
+                return self.client.match_video(path, watched=self.watched, **here)
+            return self.client.match_image(read_whole(file), **here)
+
+
+def _look_up_files(files: _Files, paths: Sequence[str]) -> Iterator[_Looked]:
     failure = None
     for path in paths:
         if failure is None:
             try:
-                yield _Looked(path, client.match_image(path, **narrow))
+                yield _Looked(path, files.answer(path))
             except DisruptError as error:
                 yield _Looked(path, error=error)
                 failure = error if _is_general(error) else None
@@ -214,7 +264,7 @@ def _is_general(error: DisruptError) -> bool:
     """Whether the error would come for every input, and not for this one only."""
     if isinstance(error, InvalidRequestError):
         return any(violation.field.startswith("options") for violation in error.violations)
-    return not isinstance(error, LimitExceededError)
+    return not isinstance(error, (LimitExceededError, UnimplementedError))
 
 
 def _transform(match: Match) -> str:
@@ -227,6 +277,44 @@ def _transform(match: Match) -> str:
     return f"{match.query_transform} / {stored}"
 
 
+def _seen(match: Match) -> dict[str, Any]:
+    """When a video shows it; nothing in answers to pictures."""
+    if not match.segments:
+        return {}
+    return {
+        "segments": [list(astuple(one)) for one in match.segments],
+        "query_share": match.query_share_permille,
+        "stored_share": match.stored_share_permille,
+    }
+
+
+def _clock(time_ms: int) -> str:
+    minutes, seconds = divmod(time_ms // 1000, 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def _label(one: _Looked) -> str:
+    label = terminal.clean(one.source)
+    if one.skipped:
+        label += f" (without its last {one.skipped} frames, which were not looked at)"
+    if one.incomplete:
+        label += " (its beginning: the file ends early, or is broken)"
+    return label
+
+
+def _rows(label: Text, row: dict[str, Any]) -> Iterator[tuple[str | Text, ...]]:
+    """Lines of the table for one input."""
+    quality = "" if row["quality"] is None else str(row["quality"])
+    if not row["error"] and not row["matches"]:
+        yield label, quality, Text("no match", "dim")
+    for match in row["matches"]:
+        bank, transform = Text(terminal.clean(match["bank"])), Text(match["transform"])
+        yield label, quality, Text(match["item"]), bank, str(match["distance"]), transform
+        label, quality = Text(), ""
+        for start_ms, end_ms, *_ in match.get("segments", ()):
+            yield "", "", Text(f"at {_clock(start_ms)}-{_clock(end_ms)}", "dim")
+
+
 def _print_table(looked: Sequence[_Looked]) -> None:
     if not looked:
         return
@@ -236,25 +324,11 @@ def _print_table(looked: Sequence[_Looked]) -> None:
     rejected = Table("input", "why it was not looked up")
     for one in looked:
         row = one.json()
-        quality = "" if row["quality"] is None else str(row["quality"])
-        source = terminal.clean(one.source)
-        if one.skipped:
-            source += f" (without its last {one.skipped} frames, which were not looked at)"
-        label = Text(source, overflow="fold")
+        label = Text(_label(one), overflow="fold")
         if row["error"]:
             rejected.add_row(label, Text(terminal.clean(row["error"]["message"])))
-        elif not row["matches"]:
-            table.add_row(label, quality, Text("no match", "dim"))
-        for match in row["matches"]:
-            table.add_row(
-                label,
-                quality,
-                Text(match["item"]),
-                Text(terminal.clean(match["bank"])),
-                str(match["distance"]),
-                Text(match["transform"]),
-            )
-            label, quality = Text(), ""
+        for cells in _rows(label, row):
+            table.add_row(*cells)
     for shown in (table, rejected):
         if shown.rows:
             terminal.output().print(shown)

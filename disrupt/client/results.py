@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
 
+from disrupt.core.lookups import Segment
 from disrupt.core.media import Assurance, LowQuality, MediaKind
 from disrupt.core.transforms import IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError
@@ -20,6 +21,9 @@ _Enum = TypeVar("_Enum", bound=IntEnum)
 @dataclass(frozen=True, slots=True)
 class Match:
     """One media item near a query.
+
+    Answers to videos say when it is seen: ``segments`` in order of the query's time, and shares of
+    the frames of both sides within them, in thousandths. In others they are empty and 0.
 
     ``item_id`` is 32 hex digits. ``distance_bits`` is 0-256. ``query_transform`` is the version of
     the query that matched, ``transform`` the version of the stored item, by ``ordinal`` of the
@@ -37,6 +41,9 @@ class Match:
     plan: int
     ordinal: int
     match_id: bytes
+    segments: tuple[Segment, ...] = ()
+    query_share_permille: int = 0
+    stored_share_permille: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,24 @@ class ImageAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoAnswer:
+    """Answer to one video: best first; ``truncated`` when there were more than was asked for.
+
+    ``frames_hashed`` were looked at, ``frames_low_quality`` of them too featureless to be searched.
+    ``incomplete``: the file ended, or broke, before its end. ``answered_early``: one match was
+    certain, and the rest was not looked at.
+    """
+
+    matches: tuple[Match, ...]
+    truncated: bool
+    frames_hashed: int
+    frames_low_quality: int
+    incomplete: bool
+    answered_early: bool
+    index_cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of a server."""
 
@@ -82,6 +107,9 @@ class Limits:
     items_per_registration: int
     hashes_per_item: int
     items_per_case: int
+    video_bytes: int
+    video_pixels: int
+    video_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +169,21 @@ def image_answer(response: match_pb2.MatchImageResponse) -> ImageAnswer:
     )
 
 
+def video_answer(
+    response: match_pb2.MatchVideoResponse, *, incomplete: bool = False
+) -> VideoAnswer:
+    """Answer to a video; ``incomplete``, where it was hashed here, whether the file was."""
+    return VideoAnswer(
+        tuple(_match(one) for one in response.matches),
+        response.truncated,
+        response.frames_hashed,
+        response.frames_low_quality,
+        incomplete or response.incomplete,
+        response.answered_early,
+        response.index_cursor,
+    )
+
+
 def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int) -> ImageAnswer:
     """One answer from those to a picture's versions: each item once, by its nearest version."""
     nearest: dict[str, Match] = {}
@@ -193,6 +236,9 @@ def index_status(response: match_pb2.GetIndexStatusResponse) -> IndexStatus:
             items_per_registration=limits.items_per_registration,
             hashes_per_item=limits.hashes_per_item,
             items_per_case=limits.items_per_case,
+            video_bytes=limits.video_bytes,
+            video_pixels=limits.video_pixels,
+            video_seconds=limits.video_seconds,
         ),
     )
 
@@ -215,6 +261,12 @@ def _match(message: match_pb2.Match) -> Match:
         plan=plan,
         ordinal=ordinal,
         match_id=message.match_id,
+        segments=tuple(
+            Segment(one.query_start_ms, one.query_end_ms, one.stored_start_ms, one.stored_end_ms)
+            for one in message.segments
+        ),
+        query_share_permille=message.query_share_permille,
+        stored_share_permille=message.stored_share_permille,
     )
 
 

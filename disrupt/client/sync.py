@@ -11,14 +11,16 @@ from typing import Self, TypeVar
 
 import grpc
 
-from disrupt.client import requests, results
+from disrupt.client import requests, results, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.flow import Flow
-from disrupt.client.pictures import read_picture
+from disrupt.client.media import read_picture
 from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch, Lookup
-from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
+from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
+from disrupt.client.videos import Video, VideoLookup, Watched
 from disrupt.client.window import Calls
 from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import hash_image
@@ -156,6 +158,47 @@ class MatchClient:
             return results.low_quality(query)
         answers = [self._part(part) for part in requests.match_query(query, lookup)]
         return results.merged(query, results.in_order(answers), max_matches=max_matches)
+
+    def match_video(  # noqa: PLR0913 all but one by name
+        self,
+        video: Video,
+        *,
+        hash_locally: bool = True,
+        interval_ms: int = 1000,
+        min_query_share_permille: int = 0,
+        min_stored_share_permille: int = 0,
+        answer_early: bool = False,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+        watched: Watched = lambda _time_ms, _declared_ms: None,
+        timeout_s: float = VIDEO_TIMEOUT_S,
+    ) -> VideoAnswer:
+        """Answer to a video: the bytes of a video file (docs/video.md), its path, or hashed frames.
+
+        A file is hashed here, a frame each ``interval_ms``, and does not leave this process; with
+        ``hash_locally=False`` it is sent, and the server hashes it in memory while it comes.
+        ``min_query_share_permille`` and ``min_stored_share_permille`` are the least shares of
+        frames, of this video and of a stored one, that a match must show. ``answer_early``: as soon
+        as one match is certain. ``watched`` is told how far hashing is. May take ``timeout_s``
+        beside hashing. The rest as for ``match_hashes``. InvalidMediaError for what is no video.
+        """
+        asked = VideoLookup(
+            Lookup(max_distance_bits, max_matches, banks),
+            interval_ms,
+            min_query_share_permille,
+            min_stored_share_permille,
+            answer_early,
+        )
+        prepared = videos.prepare(video, asked, hash_locally=hash_locally, watched=watched)
+        response: match_pb2.MatchVideoResponse = call(
+            lambda: videos.streaming(next(self._stubs).MatchVideo),
+            prepared.parts,
+            connection=self._connection,
+            timeout_s=timeout_s,
+            retries=self._retries,
+        )
+        return results.video_answer(response, incomplete=prepared.incomplete)
 
     def index_status(self) -> IndexStatus:
         """State and limits of the index of the process that answers."""

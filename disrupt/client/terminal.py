@@ -6,14 +6,14 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import click
+import rich.progress
 from rich.console import Console
-from rich.progress import track
 
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.errors import ConfigurationError, DisruptError
@@ -92,11 +92,43 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value))
 
 
-def with_progress(items: Iterable[_Item], count: int, description: str) -> Iterable[_Item]:
-    """The items, with a bar on standard error where somebody waits for several."""
-    console = Console(stderr=True)
-    hidden = count < 2 or not console.is_terminal  # noqa: PLR2004 several
-    return track(items, description, total=count, console=console, transient=True, disable=hidden)
+class Progress:
+    """A bar on standard error for somebody who waits for several files, or for a video.
+
+    A context; hidden where no terminal shows it.
+    """
+
+    def __init__(self, count: int, description: str) -> None:
+        self._several = count > 1
+        self._done = 0
+        self._bar = rich.progress.Progress(console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(description, total=count)
+
+    def __enter__(self) -> Self:
+        if self._several:
+            self._show()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar.live.is_started:  # it would end a line that there is not
+            self._bar.stop()
+
+    def files(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The items, each done when the next one is asked for."""
+        for item in items:
+            yield item
+            self._done += 1
+            self._bar.update(self._task, completed=self._done)
+
+    def within(self, time_ms: int, duration_ms: int) -> None:
+        """How far a video is."""
+        self._show()
+        share = min(time_ms / duration_ms, 1) if duration_ms else 0
+        self._bar.update(self._task, completed=self._done + share)
+
+    def _show(self) -> None:
+        if self._bar.console.is_terminal:
+            self._bar.start()
 
 
 def _key(file: Path | None, no_key: str) -> str:

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.transforms import Dihedral
-from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError, Violation
+from disrupt.errors import (
+    DisruptError,
+    InvalidMediaError,
+    OverloadedError,
+    UnimplementedError,
+    Violation,
+)
 from disrupt.hashing.decode import DEFAULT_LIMITS as IMAGE_LIMITS
 from disrupt.hashing.decode import decode_frames
 from disrupt.hashing.pixels import Picture
@@ -42,9 +48,14 @@ _SIGNATURES = (
     (0, b"0&\xb2u\x8ef\xcf\x11", "asf"),
     (0, b"OggS", "ogg"),
 )
-_SNIFFED_BYTES = 193
+SNIFFED_BYTES = 193
+"""From so many first bytes it is told what a file is."""
+
 _TS_SYNC = {188: 0, 192: 4}
 """Where the packet before begins with the same byte: transport streams, plain and with times."""
+
+_PICTURE_BRANDS = (b"avi", b"hei", b"hev", b"mif", b"msf")
+"""Of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
 
 _ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
 
@@ -158,7 +169,7 @@ class Video:
         self.incomplete = False
         self._file = file
         self._limits = limits
-        head = file.read(_SNIFFED_BYTES)
+        head = file.read(SNIFFED_BYTES)
         file.seek(0)
         if not head:
             raise refused("the file is empty")
@@ -293,16 +304,31 @@ def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
     )
 
 
-def _sniffed(head: bytes) -> str:
+def is_video(head: bytes) -> bool:
+    """Whether a file with these first bytes (SNIFFED_BYTES) is a video, and no animation."""
+    return _kind(head) is not None
+
+
+def _kind(head: bytes) -> str | None:
+    if head[4:8] == b"ftyp" and head.startswith(_PICTURE_BRANDS, 8):
+        return None
     for at, magic, kind in _SIGNATURES:
         if head.startswith(magic, at) and head[_TS_SYNC.get(at, at)] == magic[0]:
-            if "av" not in globals():
-                raise DisruptError(
-                    "Videos cannot be read by this installation: install the extra, as with"
-                    " `pip install 'disrupt[video]'`."
-                )
             return kind
-    raise refused(f"this is no video file; send one of {', '.join(FORMATS)}")
+    return None
+
+
+def _sniffed(head: bytes) -> str:
+    kind = _kind(head)
+    if kind is None:
+        raise refused(f"this is no video file; send one of {', '.join(FORMATS)}")
+    if "av" not in globals():
+        raise UnimplementedError(
+            "Videos cannot be read by this installation: install its extra, as with"
+            " `pip install 'disrupt[video]'`.",
+            cause="NO_VIDEO_DECODER",
+        )
+    return kind
 
 
 @contextlib.contextmanager

@@ -128,7 +128,9 @@ class VideoSearch:
         def search() -> bool:
             for start in range(0, len(frames), _FRAMES_AT_ONCE):
                 self.lookup.add(frames[start : start + _FRAMES_AT_ONCE])
-            return self.options.answer_early and self.lookup.certain()
+                if self.options.answer_early and self.lookup.certain():
+                    return True
+            return False
 
         self.answered_early = await self.searching.run(search)
         return self.answered_early

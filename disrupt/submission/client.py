@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -13,13 +13,13 @@ import grpc
 
 from disrupt.client.calls import call
 from disrupt.client.connection import DEFAULT_SERVER, connect
-from disrupt.client.pictures import read_picture
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import PIN_DIGITS, AgeBand
-from disrupt.core.media import LowQuality
+from disrupt.core.registrations import MediaItem
 from disrupt.errors import DeadlineExceededError, DisruptError
-from disrupt.hashing import ImageFingerprints, fingerprint_frames, fingerprint_image
+from disrupt.hashing import fingerprint_frames, fingerprint_image
 from disrupt.submission import requests, results
+from disrupt.submission.files import Hashing, too_plain
 from disrupt.submission.results import Case, Registered, Rejected, Submission
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
@@ -80,13 +80,15 @@ class SubmissionClient:
         pin: str = "",
         every_frame: bool = False,
         watched: Callable[[Sequence[str]], Iterable[str]] = iter,
+        within: Callable[[int, int], None] = lambda _time_ms, _duration_ms: None,
     ) -> Submission:
-        """Register picture files, as a new case or into ``case_number``, which ``pin`` opens.
+        """Register pictures and videos, as a new case or into ``case_number``, which ``pin`` opens.
 
         ``pin`` empty: a random one, for a new case. Of an animation the first frame is registered,
         or ``every_frame`` that differs from those before. ``watched`` passes the files on and may
-        show progress. A file that cannot be registered is rejected, and the others go through. Once
-        something is registered, a failure or an interrupt rejects the files that were not sent
+        show progress; ``within`` is told where the hashing of a video is, and how long it says that
+        it lasts, in ms. A file that cannot be registered is rejected, and the others go through.
+        Once something is registered, a failure or an interrupt rejects the files that were not sent
         yet, so that case number and PIN are never lost; before that, it is raised.
         """
         sources = [os.fspath(file) for file in files]
@@ -94,18 +96,22 @@ class SubmissionClient:
         opens = requests.access(case_number, pin)
         registered: list[Registered] = []
         rejected: list[Rejected] = []
-        hashing = fingerprint_frames if every_frame else fingerprint_image
-        pictures = _hashed(watched(sources), hashing, rejected)
+        hashing = Hashing(
+            fingerprint_frames if every_frame else fingerprint_image, within, rejected
+        )
+        hashed = hashing.each(watched(sources))
         try:
-            while batch := list(itertools.islice(pictures, ITEMS_PER_REQUEST)):
-                receipt = self._register([one for _, one in batch], opens, age)
+            while batch := list(itertools.islice(hashed, ITEMS_PER_REQUEST)):
+                receipt = self._register([one.item for one in batch], opens, age)
                 opens.case_number = receipt.case_number or opens.case_number
                 for item in receipt.items:
-                    source, _ = batch[item.index]
-                    registered.append(Registered(source, item.item_id.hex(), item.hashes))
+                    one = batch[item.index]
+                    registered.append(
+                        Registered(one.source, item.item_id.hex(), item.hashes, one.incomplete)
+                    )
                 for refused in receipt.rejected:
-                    source, _ = batch[refused.index]
-                    rejected.append(_too_plain(source, refused.low_quality.quality))
+                    source = batch[refused.index].source
+                    rejected.append(too_plain(source, refused.low_quality.quality))
         except (DisruptError, KeyboardInterrupt) as failure:
             if not registered:
                 raise
@@ -136,7 +142,7 @@ class SubmissionClient:
 
     def _register(
         self,
-        items: Sequence[ImageFingerprints],
+        items: Sequence[MediaItem],
         opens: registration_pb2.CaseAccess,
         age: AgeBand,
     ) -> registration_pb2.Receipt:
@@ -159,31 +165,6 @@ class SubmissionClient:
             timeout_s=self._timeout_s,
             retries=self._retries,
         )
-
-
-def _hashed(
-    sources: Iterable[str],
-    hashing: Callable[[bytes], ImageFingerprints | LowQuality],
-    rejected: list[Rejected],
-) -> Iterator[tuple[str, ImageFingerprints]]:
-    """Files with their fingerprints; those that have none go to ``rejected``."""
-    for source in sources:
-        try:
-            found = hashing(read_picture(source))
-        except DisruptError as error:
-            reason = error.metadata.get("cause", error.reason)
-            rejected.append(Rejected(source, reason, error.message))
-            continue
-        if isinstance(found, LowQuality):
-            rejected.append(_too_plain(source, found.quality))
-        else:
-            yield source, found
-
-
-def _too_plain(source: str, quality: int) -> Rejected:
-    low = LowQuality(quality)
-    message = f"Too featureless: quality {quality}, {low.minimum_quality} is needed. {low.advice}"
-    return Rejected(source, "LOW_QUALITY", message, quality)
 
 
 def _not_sent(source: str, failure: DisruptError | KeyboardInterrupt) -> Rejected:

@@ -32,20 +32,20 @@ Codes de sortie · Exit codes:
 _SOME_REJECTED = """  3  fichiers non enregistrés · some files were not registered
 """
 
-_SUBMIT = """Enregistrer des images pour que les plateformes les bloquent.
+_SUBMIT = """Enregistrer des images et des vidéos pour les faire bloquer.
 
-Les images restent sur cet appareil : seules leurs empreintes sont envoyées. Vous recevez un
+Elles restent sur cet appareil : seules leurs empreintes sont envoyées. Vous recevez un
 numéro de dossier et un code PIN. Gardez les deux : nous ne pouvons pas retrouver le code PIN.
 Sans --age, le dossier est traité comme celui d'une personne mineure.
 
-Register pictures so that platforms block them. The pictures stay on this device: only their
+Register pictures and videos so that platforms block them. They stay on this device: only their
 fingerprints are sent. You get a case number and a PIN. Keep both: we cannot recover the PIN.
 Without --age, the case is treated as that of a minor.
 
 \b
 Exemples · Examples:
   disrupt submit --age adult photo.jpg
-  disrupt submit --case ABCD-EFGH-JKM autre.png
+  disrupt submit --case ABCD-EFGH-JKM autre.png video.mp4
 
 Avec --json · With --json: {"case", "pin", "items": [{"input", "item", "hashes"}],
 "rejected": [{"input", "reason", "message", "quality"}]}; case et pin sont null si rien n'a été
@@ -169,14 +169,18 @@ def submit(
     """Register, print, and end with the exit code."""
     number = _case_number(case_number) if case_number is not None else ""
     pin = _pin(pin_file) if number else ""
-    with _client(target) as client:
+    with (
+        _client(target) as client,
+        terminal.Progress(len(files), str(texts.WORKING)) as progress,
+    ):
         submission = client.submit(
             files,
             age=_AGES[age],
             case_number=number,
             pin=pin,
             every_frame=every_frame,
-            watched=lambda all_: terminal.with_progress(all_, len(all_), str(texts.WORKING)),
+            watched=progress.files,
+            within=progress.within,
         )
     if as_json:
         terminal.print_json(_submission_json(submission))
@@ -287,6 +291,7 @@ def _submission_json(submission: Submission) -> dict[str, Any]:
         "pin": submission.pin or None,
         "items": [
             {"input": one.source, "item": one.item_id, "hashes": one.hashes}
+            | ({"incomplete": True} if one.incomplete else {})
             for one in submission.registered
         ],
         "rejected": [
@@ -333,7 +338,10 @@ def _show_submission(submission: Submission, *, new: bool, unsure: bool) -> None
     if submission.registered:
         table = Table(str(texts.FILE), str(texts.ITEM))
         for registered in submission.registered:
-            table.add_row(_untrusted(registered.source), Text(registered.item_id, no_wrap=True))
+            source = _untrusted(registered.source)
+            if registered.incomplete:
+                source.append(f"\n{texts.ONLY_BEGINNING}")
+            table.add_row(source, Text(registered.item_id, no_wrap=True))
         console.print(table)
     _say(console, texts.NEVER_LEFT if submission.registered else texts.STAYED)
     if submission.registered and new and unsure:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
-from disrupt.core.media import columns
+from disrupt.core.registrations import MediaItem
 from disrupt.errors import InvalidRequestError, Violation
-from disrupt.hashing import ImageFingerprints
 from disrupt.v1 import registration_pb2
 from disrupt.wire.fields import fingerprints_message
 
@@ -22,13 +21,13 @@ def access(case_number: str, pin: str) -> registration_pb2.CaseAccess:
 
 
 def register(
-    items: Sequence[ImageFingerprints],
+    items: Sequence[MediaItem],
     *,
     request_id: bytes,
     opens: registration_pb2.CaseAccess,
     age: AgeBand,
 ) -> registration_pb2.RegisterHashesRequest:
-    """Registers pictures and animations, each given by its fingerprints."""
+    """Registers media, each given by its fingerprints."""
     return registration_pb2.RegisterHashesRequest(
         context=registration_pb2.RegistrationContext(
             request_id=request_id,
@@ -38,7 +37,7 @@ def register(
         items=[
             registration_pb2.MediaItem(
                 kind=item.kind.value,  # type: ignore[arg-type]  # likewise
-                fingerprints=fingerprints_message(columns(item.fingerprints), item.kind),
+                fingerprints=fingerprints_message(item.fingerprints, item.kind),
             )
             for item in items
         ],

@@ -11,11 +11,15 @@ from disrupt.v1 import registration_pb2
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One file that was registered: its item id, 32 hex digits, and how many hashes were kept."""
+    """One file that was registered: its item id, 32 hex digits, and how many hashes were kept.
+
+    ``incomplete``: of a video that ends early or is broken only the beginning was.
+    """
 
     source: str
     item_id: str
     hashes: int
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,13 @@ class Phrase(NamedTuple):
 
 # What was done
 REGISTERED = Phrase(
-    "C'est fait. Images enregistrées : {count}. Les plateformes partenaires peuvent les bloquer.",
-    "Done. Pictures registered: {count}. Partner platforms can now block them.",
+    "C'est fait. Images et vidéos enregistrées : {count}. Les plateformes partenaires peuvent les "
+    "bloquer.",
+    "Done. Pictures and videos registered: {count}. Partner platforms can now block them.",
 )
 NOTHING_REGISTERED = Phrase(
-    "Aucune image n'a pu être enregistrée.",
-    "No picture could be registered.",
+    "Aucun fichier n'a pu être enregistré.",
+    "No file could be registered.",
 )
 CASE_NUMBER = Phrase("Numéro de dossier", "Case number")
 PIN = Phrase("Code PIN", "PIN")
@@ -49,13 +50,13 @@ KEEP_BOTH = Phrase(
     "We cannot recover the PIN.",
 )
 NEVER_LEFT = Phrase(
-    "Vos images n'ont pas quitté cet appareil : seules leurs empreintes, dont on ne peut pas "
+    "Vos fichiers n'ont pas quitté cet appareil : seules leurs empreintes, dont on ne peut pas "
     "reconstituer l'image, ont été envoyées.",
-    "Your pictures have not left this device: only their fingerprints were sent, from which "
+    "Your files have not left this device: only their fingerprints were sent, from which "
     "nobody can make the picture again.",
 )
 STAYED = Phrase(
-    "Vos images n'ont pas quitté cet appareil.", "Your pictures have not left this device."
+    "Vos fichiers n'ont pas quitté cet appareil.", "Your files have not left this device."
 )
 TREATED_AS_MINOR = Phrase(
     "Âge non précisé : par prudence, le dossier est traité comme celui d'une personne mineure.",
@@ -78,6 +79,11 @@ HELP = Phrase(
     "En danger : 17 ou 112.",
     "Want to talk? 3018 in France, free and anonymous, every day from 9 am to 11 pm. "
     "In danger: 17 or 112.",
+)
+
+ONLY_BEGINNING = Phrase(
+    "le début seulement : ce fichier s'arrête avant la fin, ou est abîmé",
+    "its beginning only: this file ends early, or is damaged",
 )
 
 # Parts of tables
@@ -128,6 +134,19 @@ REJECTIONS = {
         "as pictures of their own.",
     ),
 }
+REJECTIONS["INVALID_VIDEO"] = Phrase(
+    "Nous ne pouvons pas lire cette vidéo (MP4, MOV, WebM, MKV, AVI ou MPEG, 3 heures et 4K au "
+    "plus), ou elle est abîmée. Essayez l'original, ou enregistrez des captures d'écran des "
+    "moments où l'on vous voit.",
+    "We cannot read this video (MP4, MOV, WebM, MKV, AVI or MPEG, at most 3 hours and 4K), or it "
+    "is damaged. Try the original, or register screenshots of the moments that show you.",
+)
+REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
+    "Cette installation ne lit pas les vidéos. L'association qui vous accompagne peut y ajouter le "
+    "module « video », ou enregistrer la vidéo avec vous.",
+    "This installation does not read videos. The helpline can add its module “video”, or register "
+    "the video with you.",
+)
 NO_FILE = Phrase(
     "Ce fichier est introuvable ou ne peut pas être ouvert. Vérifiez son nom, puis recommencez.",
     "This file is not there or cannot be opened. Check its name, then try again.",

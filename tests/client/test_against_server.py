@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import secrets
 import shutil
@@ -19,7 +20,8 @@ import pytest
 
 import disrupt.client
 from benchmarks.deployment import Deployment
-from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient
+from benchmarks.videos import Codec, encode, footage
+from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
@@ -27,6 +29,7 @@ from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
 from disrupt.errors import InvalidMediaError, InvalidRequestError, UnauthenticatedError
 from disrupt.hashing import ImageQuery, hash_image
+from disrupt.hashing.videos import hash_video
 from disrupt.submission.client import SubmissionClient
 from tests.submission.examples import no_picture, picture, plain
 
@@ -40,6 +43,15 @@ class Registered:
     file: Path
     item_id: str
     hash: PdqHash
+    helpline: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video file that shows a registered one."""
+
+    file: Path
+    item_id: str
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +72,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
             while not all(client.match_image(file).matches for _ in range(8)):
                 assert time.monotonic() < deadline_s
                 time.sleep(0.05)
-        yield Registered(server.address, key, file, item.item_id, query.hashes[0][0])
+        yield Registered(server.address, key, file, item.item_id, query.hashes[0][0], helpline)
     finally:
         server.stop()
 
@@ -172,10 +184,11 @@ def test_the_examples_of_the_documentation_run(
     known: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(known.file, tmp_path / "upload.jpg")
+    (tmp_path / "upload.mp4").write_bytes(encode(list(footage(23, seconds=1))))
     monkeypatch.chdir(tmp_path)
     text = (disrupt.client.__doc__ or "").replace("disrupt.example:50051", known.address)
     examples = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
-    assert len(examples) == 5
+    assert len(examples) == 6
     names: dict[str, Any] = {"key": known.key}
     for example in examples:
         exec(textwrap.dedent(example), names)  # noqa: S102 our own words
@@ -219,3 +232,65 @@ def test_an_unknown_key_is_refused(known: Registered) -> None:
         pytest.raises(UnauthenticatedError),
     ):
         client.index_status()
+
+
+@pytest.fixture(scope="module")
+def clip(known: Registered) -> Clip:
+    """A video registered from this device, and one that holds it from 5 s to 9 s."""
+    frames, others = list(footage(21, seconds=4)), list(footage(22, seconds=12))
+    part = known.file.with_name("clip.mp4")
+    whole = known.file.with_name("whole.mkv")
+    part.write_bytes(encode(frames))
+    whole.write_bytes(encode([*others[:50], *frames, *others[50:]], codec=Codec("matroska")))
+    with SubmissionClient(known.address, key=known.helpline) as submission:
+        (item,) = submission.submit([part], age=AgeBand.ADULT).registered
+    with MatchClient(known.address, key=known.key) as client:
+        deadline_s = time.monotonic() + 10
+        while not all(client.match_video(part).matches for _ in range(8)):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+    return Clip(whole, item.item_id)
+
+
+def test_a_video_is_found_inside_another_with_its_segment(known: Registered, clip: Clip) -> None:
+    told: list[tuple[int, int]] = []
+    with MatchClient(known.address, key=known.key) as client:
+        frames, _ = hash_video(io.BytesIO(clip.file.read_bytes()))
+        answers = [
+            client.match_video(clip.file, watched=lambda *now: told.append(now)),
+            client.match_video(clip.file.read_bytes()),
+            client.match_video(clip.file, hash_locally=False),
+            client.match_video(frames),
+        ]
+        early = client.match_video(clip.file, answer_early=True, interval_ms=250)
+    for answer in answers:
+        (match,) = answer.matches
+        assert (match.item_id, match.kind) == (clip.item_id, MediaKind.VIDEO)
+        (segment,) = match.segments
+        assert abs(segment.query_start_ms - 5000) <= 1000
+        assert abs(segment.query_end_ms - 9000) <= 1000
+        assert segment.stored_end_ms - segment.stored_start_ms >= 3000
+        assert answer.frames_hashed == 16
+    assert told[-1] == (16_000, 16_000)
+    assert early.answered_early
+    assert early.frames_hashed < 64
+
+
+def test_the_async_client_finds_videos_too(known: Registered, clip: Clip) -> None:
+    async def look_up() -> list[VideoAnswer]:
+        async with AsyncMatchClient(known.address, key=known.key) as client:
+            return [
+                await client.match_video(clip.file, hash_locally=here) for here in (True, False)
+            ]
+
+    for answer in asyncio.run(look_up()):
+        assert [one.item_id for one in answer.matches] == [clip.item_id]
+
+
+def test_what_is_no_video_is_refused_before_anything_is_sent(known: Registered) -> None:
+    with MatchClient(known.address, key=known.key) as client:
+        for video in (b"no video", known.file.with_name("nothing.mp4")):
+            with pytest.raises(InvalidMediaError):
+                client.match_video(video)
+        with pytest.raises(InvalidRequestError):
+            client.match_video(np.zeros((2, 32), np.uint8))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from disrupt.core.cases import AgeBand, case_number
 from disrupt.core.hashes import PdqHash
-from disrupt.core.media import Fingerprint, Profile
+from disrupt.core.media import Fingerprint, MediaKind, Profile, columns
+from disrupt.core.registrations import MediaItem
 from disrupt.errors import InvalidRequestError
-from disrupt.hashing import ImageFingerprints
 from disrupt.submission import requests
 from disrupt.submission.client import new_pin
 from disrupt.v1 import registration_pb2
@@ -35,7 +35,7 @@ def test_every_fingerprint_arrives_in_its_columns(
     case = "" if number is None else case_number(number)
     request_id = bytes(range(16))
     sent = requests.register(
-        [ImageFingerprints(100, tuple(one)) for one in given_items],
+        [MediaItem(MediaKind.IMAGE, columns(one)) for one in given_items],
         request_id=request_id,
         opens=requests.access(case.lower().replace("-", " "), "1234 5678"),
         age=age,

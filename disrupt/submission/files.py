@@ -1,0 +1,72 @@
+"""A person's files and their fingerprints: pictures and videos, hashed here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from disrupt.client.media import open_media, read_whole, shows_video
+from disrupt.core.media import LowQuality, MediaKind, columns
+from disrupt.core.registrations import MediaItem
+from disrupt.errors import DisruptError, InvalidMediaError
+from disrupt.hashing import ImageFingerprints
+from disrupt.hashing.videos import fingerprint_video
+from disrupt.submission.results import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A file with its fingerprints; ``incomplete``: it is a video that ends early or is broken."""
+
+    source: str
+    item: MediaItem
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """How files are hashed."""
+
+    picture: Callable[[bytes], ImageFingerprints | LowQuality]
+    within: Callable[[int, int], None]
+    rejected: list[Rejected]
+
+    def each(self, sources: Iterable[str]) -> Iterator[Hashed]:
+        """Files with their fingerprints; those that have none go to ``rejected``."""
+        for source in sources:
+            try:
+                found = self._hashed(source)
+            except DisruptError as error:
+                self.rejected.append(Rejected(source, _reason(error), error.message))
+                continue
+            if isinstance(found, LowQuality):
+                self.rejected.append(too_plain(source, found.quality))
+            else:
+                yield found
+
+    def _hashed(self, source: str) -> Hashed | LowQuality:
+        with open_media(source) as file:
+            if shows_video(file):
+                video = fingerprint_video(file, watched=self.within)
+                if isinstance(video, LowQuality):
+                    return video
+                item = MediaItem(MediaKind.VIDEO, video.fingerprints)
+                return Hashed(source, item, video.incomplete)
+            found = self.picture(read_whole(file))
+        if isinstance(found, LowQuality):
+            return found
+        return Hashed(source, MediaItem(found.kind, columns(found.fingerprints)))
+
+
+def _reason(error: DisruptError) -> str:
+    """What a file is rejected for; pictures and videos have different advice."""
+    if isinstance(error, InvalidMediaError) and error.violations[0].field == "video":
+        return "INVALID_VIDEO"
+    return error.metadata.get("cause", error.reason)
+
+
+def too_plain(source: str, quality: int) -> Rejected:
+    """A file whose hashes would be of low quality."""
+    low = LowQuality(quality)
+    message = f"Too featureless: quality {quality}, {low.minimum_quality} is needed. {low.advice}"
+    return Rejected(source, "LOW_QUALITY", message, quality)
