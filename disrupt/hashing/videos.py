@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import BinaryIO
 
 import numpy as np
@@ -15,19 +16,24 @@ from disrupt.core.videos import FRAME, VideoFingerprints, fingerprints_of
 from disrupt.hashing.images import MAX_UNDECIDED_BITS
 from disrupt.hashing.luma import SIDE_PX
 from disrupt.hashing.pdq import hash_samples, reduced_samples
-from disrupt.hashing.video_decode import DEFAULT_LIMITS, Sample, Video, VideoLimits
+from disrupt.hashing.video_borders import Borders, Box
+from disrupt.hashing.video_decode import DEFAULT_LIMITS, Luma, Shown, Video, VideoLimits
 
 LOOKUP_INTERVAL_MS = 1000
 REGISTRATION_INTERVAL_MS = 250
 """Registered frames are denser, and pruned: a lookup then meets one near to each of its own."""
+
+_LATE = 3
+"""Frames that are looked at for borders before the first one is hashed without."""
 
 
 class VideoHashing:
     """A video that is being hashed: iterate it for the rows of one frame after another.
 
     Rows have dtype FRAME; the last frame's interval ends when the video does. ``versions``, for
-    lookups: each frame also mirrored. Once it is through, ``incomplete`` says that the file ended,
-    or broke, before its end. Errors as of ``Video``.
+    lookups: each frame also mirrored, and without the borders that the video has in it. Once it is
+    through, ``incomplete`` says that the file ended, or broke, before its end. Errors as of
+    ``Video``.
     """
 
     def __init__(
@@ -41,7 +47,8 @@ class VideoHashing:
     ) -> None:
         self._video = Video(file, limits, threads=threads)
         self._interval_ms = interval_ms
-        self._turns = (Dihedral.IDENTITY, Dihedral.MIRROR) if versions else (Dihedral.IDENTITY,)
+        self._versions = versions
+        self._borders = Borders()
         self.small = True
         """Whether no frame had a side of over 512 px."""
 
@@ -56,28 +63,35 @@ class VideoHashing:
         return self._video.incomplete
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:
-        """Rows of each frame, one frame late: its interval ends where the next one's begins."""
-        last: NDArray[np.void] | None = None
+        """Rows of each frame, a few late: later ones tell when it ends, and what is border."""
+        waiting: list[tuple[int, Luma, float]] = []
         for sample in self._video.samples(self._interval_ms):
-            if last is not None:
-                last["end_ms"] = sample.time_ms
-                yield last
-            last = self._rows(sample)
-        if last is not None:
-            last["end_ms"] = max(self._video.end_ms, int(last["start_ms"][0]))
-            yield last
+            luma = _plane(sample.shown)
+            if self._versions:
+                self._borders.see(luma.plane)
+            waiting.append((sample.time_ms, luma, sample.gain))
+            if len(waiting) > (_LATE if self._versions else 1):
+                yield self._rows(*waiting.pop(0), end_ms=waiting[0][0])
+        while waiting:
+            first = waiting.pop(0)
+            end_ms = waiting[0][0] if waiting else max(self._video.end_ms, first[0])
+            yield self._rows(*first, end_ms=end_ms)
 
-    def _rows(self, sample: Sample) -> NDArray[np.void]:
-        shown = sample.shown
-        self.small &= max(shown.width_px, shown.height_px) <= SIDE_PX
-        rows = np.zeros(len(self._turns), FRAME)
-        rows["start_ms"] = sample.time_ms
-        for row, turn in zip(rows, self._turns, strict=True):
-            samples = reduced_samples(
-                shown.luma, shown.width_px, shown.height_px, _then(shown.orientation, turn)
-            )
-            hashed = hash_samples(samples * np.float32(sample.gain))
-            row["hash"], row["quality"], row["dihedral"] = hashed.hashes, hashed.qualities, turn
+    def _rows(self, time_ms: int, luma: Luma, gain: float, *, end_ms: int) -> NDArray[np.void]:
+        self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
+        views: list[tuple[Luma, tuple[int, ...]]] = [(luma, (0, 0, 0, 0))]
+        turns: tuple[Dihedral, ...] = (Dihedral.IDENTITY,)
+        if self._versions:
+            turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
+            views += [_cut(luma, box) for box in self._borders.boxes()]
+        rows = np.zeros(len(views) * len(turns), FRAME)
+        rows["start_ms"], rows["end_ms"] = time_ms, end_ms
+        for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):
+            turned = _then(view.orientation, turn)
+            samples = reduced_samples(view.luma, view.width_px, view.height_px, turned)
+            hashed = hash_samples(samples * np.float32(gain))
+            row["hash"], row["quality"] = hashed.hashes, hashed.qualities
+            row["dihedral"], row["crop_permille"] = turn, crop
             row["usable"] = (
                 hashed.qualities >= MIN_QUALITY and hashed.undecided_bits <= MAX_UNDECIDED_BITS
             )
@@ -135,6 +149,28 @@ def _all(hashing: VideoHashing, watched: Callable[[int, int], None]) -> NDArray[
         frames.append(rows)
         watched(int(rows["end_ms"][0]), hashing.declared_ms)
     return np.concatenate(frames)
+
+
+def _plane(shown: Shown) -> Luma:
+    """Its luma, which stays as it is when the next frame is decoded."""
+    if isinstance(shown, Luma):
+        return shown
+    return Luma(shown.luma(0, shown.height_px), shown.orientation)
+
+
+def _cut(luma: Luma, box: Box) -> tuple[Luma, tuple[int, ...]]:
+    """The frame without its borders, and what is cut off it as it is shown, in thousandths."""
+    height, width = luma.plane.shape
+    inner = luma.plane[
+        round(box.top * height) : round((1 - box.bottom) * height),
+        round(box.left * width) : round((1 - box.right) * width),
+    ]
+    sides = [round(1000 * side) for side in box]
+    mirrored, quarters = divmod(int(luma.orientation), 4)
+    if mirrored:
+        sides[0], sides[2] = sides[2], sides[0]
+    turned = sides[4 - quarters :] + sides[: 4 - quarters]
+    return Luma(inner, luma.orientation), tuple(turned)
 
 
 def _then(first: Dihedral, turn: Dihedral) -> Dihedral:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.layouts import screenshot
 from benchmarks.videos import H264, Codec, Frame, decode, encode, footage
 from disrupt.core.hashes import distances_bits
 from disrupt.core.media import LowQuality, Profile
@@ -59,8 +60,14 @@ def hashes_of_picture(frame: Frame) -> np.ndarray:
 def upright(data: bytes) -> np.ndarray:
     found, incomplete = hash_video(io.BytesIO(data))
     assert not incomplete
-    as_it_is: np.ndarray = found[found["dihedral"] == Dihedral.IDENTITY]
-    return as_it_is
+    return versions(found, Dihedral.IDENTITY)
+
+
+def versions(found: np.ndarray, dihedral: Dihedral, *, cut: bool = False) -> np.ndarray:
+    """Rows of whole frames, or of those without borders."""
+    wanted = (found["dihedral"] == dihedral) & (found["crop_permille"].any(axis=1) == cut)
+    rows: np.ndarray = found[wanted]
+    return rows
 
 
 def near(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -98,8 +105,27 @@ def test_each_frame_is_also_hashed_mirrored(frames: list[Frame]) -> None:
         hash_video(io.BytesIO(encode(some, fps=FPS)))[0]
         for some in (frames, [np.ascontiguousarray(frame[:, ::-1]) for frame in frames])
     )
-    as_mirrored = plain[plain["dihedral"] == Dihedral.MIRROR]
-    assert (near(as_mirrored, mirrored[mirrored["dihedral"] == Dihedral.IDENTITY]) <= 10).all()
+    as_mirrored = versions(plain, Dihedral.MIRROR)
+    assert (near(as_mirrored, versions(mirrored, Dihedral.IDENTITY)) <= 10).all()
+
+
+@pytest.mark.parametrize("layout", ["letterbox", "feed", "viewer"])
+def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) -> None:
+    frames = list(footage(3, seconds=8, fps=5, size=(480, 270)))
+    found, _ = hash_video(io.BytesIO(encode([surrounded(one, layout) for one in frames], fps=5)))
+    cut = versions(found, Dihedral.IDENTITY, cut=True)
+    for start_ms in range(0, 8000, 1000):
+        shown = hashes_of_picture(frames[start_ms * 5 // 1000])
+        here = cut["hash"][cut["start_ms"] == start_ms]
+        assert distances_bits(here[:, None], shown[None]).min() <= 22
+
+
+def surrounded(frame: Frame, layout: str) -> Frame:
+    if layout == "letterbox":
+        return np.pad(frame, ((60, 60), (0, 0), (0, 0)))
+    page = screenshot(frame, np.random.default_rng(3), layout=layout, dark=layout == "chat")
+    height, width = (size // 2 * 2 for size in page.shape[:2])
+    return np.ascontiguousarray(page[:height, :width])
 
 
 def test_sampling_does_not_depend_on_the_frame_rate(frames: list[Frame]) -> None:
@@ -227,7 +253,7 @@ def test_of_a_file_that_ends_early_the_beginning_is_hashed(
     data = encode(frames * 3, fps=FPS, codec=Codec(container))
     whole = upright(data)
     part, incomplete = hash_video(io.BytesIO(data[: len(data) // 2]))
-    part = part[::2]
+    part = versions(part, Dihedral.IDENTITY)
     assert incomplete
     assert 0 < len(part) < len(whole)
     assert (part["hash"][:-1] == whole["hash"][: len(part) - 1]).all()

@@ -1,0 +1,108 @@
+"""Where a video is within its frames: bars are plain, what surrounds a recording stands still."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SIDE_PX = 400
+"""Frames are looked at with about so many rows and columns: an edge is a quarter percent off."""
+
+_CHANGE = 10
+"""Levels of 255 by which a pixel changes that does not stand still."""
+
+_VARIED = 12
+"""Levels between the lightest and the darkest pixel of a row that is no bar."""
+
+_SHARE = 0.3
+"""Share of a row that has changed where the video is."""
+
+_LEAST = 0.1
+"""Smallest side of the video within its frame."""
+
+_NARROW = 0.015
+"""Borders up to here change a hash so little that they need not be cut."""
+
+_MIN_FRAMES = 3
+
+
+class Box(NamedTuple):
+    """What is to be cut off each side, as shares of the width and height."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+_NO_BORDERS = Box(0, 0, 0, 0)
+
+
+class Borders:
+    """Learns from frame to frame what is border. For frames of one size."""
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.int16] | None = None
+        self._changed: NDArray[np.bool_] | None = None
+        self._varied: list[NDArray[np.bool_]] = []
+        self._frames = 0
+
+    def see(self, luma: NDArray[np.uint8]) -> None:
+        """Takes a frame in, shape (height, width)."""
+        steps = [max(size // _SIDE_PX, 1) for size in luma.shape]
+        small = luma[:: steps[0], :: steps[1]].astype(np.int16)
+        if self._last is None or self._changed is None or self._last.shape != small.shape:
+            self._changed = np.zeros(small.shape, np.bool_)
+            self._varied = [np.zeros(size, np.bool_) for size in small.shape]
+            self._frames = 0
+        else:
+            self._changed |= np.abs(small - self._last) > _CHANGE
+        for varied, lines in zip(self._varied, (small, small.T), strict=True):
+            ordered = np.sort(lines, axis=1)
+            cut = lines.shape[1] // 20  # what a codec leaves of neighbours is no picture
+            varied[ordered[:, -1 - cut] - ordered[:, cut] > _VARIED] = True
+        self._last = small
+        self._frames += 1
+
+    def boxes(self) -> tuple[Box, ...]:
+        """Borders to cut: those that are plain, those that stand still, where they are others.
+
+        What stands still may be a part of the video, and then the second one cuts too much.
+        """
+        if self._changed is None or self._frames < _MIN_FRAMES:
+            return ()
+        rows, columns = (_extent(varied) for varied in self._varied)
+        found = [self._box(rows, columns)]
+        inner = self._changed[rows[0] : rows[1], columns[0] : columns[1]]
+        if (
+            inner.size and inner.mean() > _SHARE / 2
+        ):  # else it stands still itself, for the most part
+            top, bottom = _extent(inner.mean(axis=1) > _SHARE)
+            left, right = _extent(inner[top:bottom].mean(axis=0) > _SHARE)
+            rows = rows[0] + top, rows[0] + bottom
+            found.append(self._box(rows, (columns[0] + left, columns[0] + right)))
+        boxes: list[Box] = []
+        for box in found:
+            small = 1 - box.left - box.right < _LEAST or 1 - box.top - box.bottom < _LEAST
+            if not small and all(_apart(box, other) for other in (_NO_BORDERS, *boxes)):
+                boxes.append(box)
+        return tuple(boxes)
+
+    def _box(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
+        height, width = self._last.shape if self._last is not None else (1, 1)
+        return Box(
+            columns[0] / width, rows[0] / height, 1 - columns[1] / width, 1 - rows[1] / height
+        )
+
+
+def _apart(one: Box, other: Box) -> bool:
+    """Whether hashes without the one and without the other border differ."""
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) > _NARROW
+
+
+def _extent(inside: NDArray[np.bool_]) -> tuple[int, int]:
+    """From the first one to after the last one; empty for none."""
+    places = np.flatnonzero(inside)
+    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
