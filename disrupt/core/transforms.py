@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 
 class Dihedral(IntEnum):
@@ -17,6 +18,10 @@ class Dihedral(IntEnum):
     MIRROR_ROTATE_90 = 5
     MIRROR_ROTATE_180 = 6
     MIRROR_ROTATE_270 = 7
+
+
+Crop: TypeAlias = tuple[int, int, int, int]
+"""What is cut off left, top, right, bottom, in thousandths of the width or height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +40,21 @@ class Transform:
     rotation_millidegrees: int = 0
     scale_side_px: int = 0
 
-    def __str__(self) -> str:
-        """Short form for people, as ``mirror crop 100,0,100,0``."""
-        parts = [] if self.dihedral == Dihedral.IDENTITY else [self.dihedral.name.lower()]
-        crop = (
+    @property
+    def crop(self) -> Crop:
+        """Left, top, right, bottom."""
+        return (
             self.crop_left_permille,
             self.crop_top_permille,
             self.crop_right_permille,
             self.crop_bottom_permille,
         )
-        if any(crop):
-            parts.append("crop " + ",".join(map(str, crop)))
+
+    def __str__(self) -> str:
+        """Short form for people, as ``mirror crop 100,0,100,0``."""
+        parts = [] if self.dihedral == Dihedral.IDENTITY else [self.dihedral.name.lower()]
+        if any(self.crop):
+            parts.append("crop " + ",".join(map(str, self.crop)))
         if self.rotation_millidegrees:
             parts.append(f"turned {self.rotation_millidegrees / 1000:g}°")
         if self.scale_side_px:

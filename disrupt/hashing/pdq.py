@@ -26,13 +26,13 @@ from disrupt.core.transforms import Dihedral
 from disrupt.hashing.bands import Band, apply
 
 _SIDE = 64
-_REDUCED_PX = 512
+REDUCED_PX = 512
 """Side of the square that PDQ_512 averages a picture to."""
 
 _MIN_SIDE_PX = 5
 """A picture with a smaller side has no hash: the reference gives zeros and quality 0."""
 
-_COSINES = (
+COSINES = (
     np.sqrt(2 / _SIDE)
     * np.cos(np.pi / (2 * _SIDE) * np.outer(np.arange(1, 17), 2 * np.arange(_SIDE) + 1))
 ).astype(np.float32)
@@ -94,12 +94,7 @@ def hash_dihedral(luma: NDArray[np.uint8]) -> Hashed:
     both = _sample_luma(luma, (False, True))
     halves = both.reshape(*both.shape[:-2], 2, _SIDE, 2, _SIDE).swapaxes(-3, -2)
     samples = halves.reshape(*both.shape[:-2], 4, _SIDE, _SIDE)
-    # A transposed picture has the transposed coefficients, the same median and the same steps.
-    bits, undecided_bits = _bits(samples)
-    qualities = _quality(samples)
-    versions = bits[..., _PLACES, :, :]
-    versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
-    return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES])
+    return hash_mirrored(coefficients_of(samples), quality_of(samples))
 
 
 def hash_rgb(
@@ -179,7 +174,7 @@ def _sampler(
 
     ``reduced``: after an average over 512 cells of equal length.
     """
-    starts, stops, weights = _reduced(size_px) if reduced else _blur(size_px)
+    starts, stops, weights = _reduced(size_px) if reduced else blur_weights(size_px)
     samples: list[tuple[int, NDArray[np.float64]]] = []
     for mirrored in directions:
         for start, stop, row in zip(starts.tolist(), stops.tolist(), weights, strict=True):
@@ -204,8 +199,8 @@ _Weights = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
 """Of each sample: the pixel where its weights start, that where they stop, and they (64, most)."""
 
 
-def _blur(size_px: int) -> _Weights:
-    """Blur and sampling of an axis.
+def blur_weights(size_px: int) -> _Weights:
+    """Blur and sampling of an axis: weights of its pixels in 64 samples.
 
     ``box1DFloat`` and ``decimateFloat`` of the reference: windows of ceil(n / 128) pixels, one
     more after the centre than before it when that is even, cut off at the edges.
@@ -231,13 +226,13 @@ def _blur(size_px: int) -> _Weights:
 
 def _reduced(size_px: int) -> _Weights:
     """Average over 512 cells of equal length, then blur and sampling of those."""
-    starts, stops, weights = _blur(_REDUCED_PX)
+    starts, stops, weights = blur_weights(REDUCED_PX)
     # A pixel weighs what the cells weigh that it lies in: the difference of their running sum.
     sums = np.pad(weights.cumsum(axis=1), ((0, 0), (1, 1)), mode="edge")
     sums[:, 0] = 0
-    first, last = starts * size_px // _REDUCED_PX, -(-stops * size_px // _REDUCED_PX)
+    first, last = starts * size_px // REDUCED_PX, -(-stops * size_px // REDUCED_PX)
     edges = first[:, None] + np.arange(int((last - first).max()) + 1)
-    cells = edges * (_REDUCED_PX / size_px) - starts[:, None]
+    cells = edges * (REDUCED_PX / size_px) - starts[:, None]
     cells = cells.clip(0, weights.shape[1])
     whole = cells.astype(np.intp)
     row = np.arange(_SIDE)[:, None]
@@ -247,14 +242,32 @@ def _reduced(size_px: int) -> _Weights:
 
 def hash_samples(samples: NDArray[np.float32]) -> Hashed:
     """Hashes and qualities of blurred samples (..., 64, 64)."""
-    bits, undecided_bits = _bits(samples)
-    return Hashed(_packed(bits), _quality(samples), undecided_bits)
+    bits, undecided_bits = _bits(coefficients_of(samples))
+    return Hashed(_packed(bits), quality_of(samples), undecided_bits)
 
 
-def _bits(samples: NDArray[np.float32]) -> tuple[NDArray[np.bool], NDArray[np.uint16]]:
+def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8]) -> Hashed:
+    """Hashes of the eight versions of pictures, last axis that of ``Dihedral``.
+
+    ``coefficients`` (..., 4, 16, 16) are of the picture, of it with its columns mirrored, with its
+    rows mirrored, with both; ``qualities`` (..., 4) likewise.
+    """
+    # A transposed picture has the transposed coefficients, the same median and the same steps.
+    bits, undecided_bits = _bits(coefficients)
+    versions = bits[..., _PLACES, :, :]
+    versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
+    return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES])
+
+
+def coefficients_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Coefficients (..., 16, 16) of blurred samples (..., 64, 64)."""
+    coefficients: NDArray[np.float32] = np.matmul(COSINES @ samples, COSINES.T)
+    return coefficients
+
+
+def _bits(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.bool], NDArray[np.uint16]]:
     """Bits by coefficient (..., 16, 16), and how many of them are undecided."""
-    coefficients = np.matmul(_COSINES @ samples, _COSINES.T)
-    flat = coefficients.reshape(*samples.shape[:-2], 8 * HASH_BYTES)
+    flat = coefficients.reshape(*coefficients.shape[:-2], 8 * HASH_BYTES)
     median = np.partition(flat, 127, axis=-1)[..., 127:128]  # the lower one of two
     undecided_bits = (np.abs(flat - median) < _UNDECIDED).sum(axis=-1, dtype=np.uint16)
     return coefficients > median[..., None], undecided_bits
@@ -265,7 +278,7 @@ def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
     return np.packbits(bits.reshape(*bits.shape[:-2], 8 * HASH_BYTES)[..., ::-1], axis=-1)
 
 
-def _quality(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+def quality_of(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Sum of steps between neighbours, each in whole hundredths of the range, over 90."""
     down, across = (
         np.abs(np.trunc(np.diff(samples, axis=axis) * np.float32(100) / np.float32(255)))

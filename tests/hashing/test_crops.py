@@ -1,0 +1,64 @@
+"""Crops hashed from one luma, against the pixels really cropped."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.data import data_dir
+
+from disrupt.core.transforms import Crop, Dihedral
+from disrupt.hashing.crops import hash_crops, hash_crops_dihedral
+from disrupt.hashing.luma import area_average
+from disrupt.hashing.pdq import hash_dihedral, hash_luma
+
+PHOTOS = [
+    Image.open(f"{data_dir}/{name}").convert("L")
+    for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+]
+
+cuts = st.integers(0, 300)
+crops = st.tuples(cuts, cuts, cuts, cuts)
+
+
+def averaged(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return area_average(lambda top, bottom: luma[top:bottom], luma.shape[1], luma.shape[0])
+
+
+def cropped(luma: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """Cut at the nearest pixels, of a picture so large that these are near enough."""
+    left, top, right, bottom = crop
+    height, width = luma.shape
+    rows = slice(height * top // 1000, height - height * bottom // 1000)
+    return averaged(luma[rows, width * left // 1000 : width - width * right // 1000])
+
+
+@given(
+    st.sampled_from(PHOTOS), st.lists(crops, min_size=1, max_size=5), st.sampled_from([256, 512])
+)
+@settings(max_examples=15, deadline=None)
+def test_a_crop_of_a_reduced_picture_hashes_as_the_cropped_picture(
+    photo: Image.Image, some: list[Crop], side_px: int
+) -> None:
+    large = photo.resize((2000, 2000), Image.Resampling.BICUBIC)
+    small = np.asarray(large.resize((side_px, side_px), Image.Resampling.BOX))
+    plain, turned = hash_crops(small, some), hash_crops_dihedral(small, some)
+    for at, crop in enumerate(some):
+        truth = hash_dihedral(cropped(np.asarray(large), crop))
+        decided = truth.undecided_bits <= 40
+        distances = np.bitwise_count(truth.hashes ^ turned.hashes[at]).sum(axis=-1)
+        assert (distances[decided] <= 16).all()
+        assert np.bitwise_count(plain.hashes[at] ^ turned.hashes[at, 0]).sum() <= 1
+        assert abs(int(plain.qualities[at]) - int(truth.qualities[0])) <= 5
+
+
+@pytest.mark.parametrize("photo", PHOTOS)
+def test_nothing_cut_off_is_the_canonical_hash(photo: Image.Image) -> None:
+    luma = averaged(np.asarray(photo))
+    canonical, hashed = hash_luma(luma), hash_crops(luma, [(0, 0, 0, 0)])
+    assert (hashed.hashes[0] == canonical.hashes).all()
+    assert hashed.qualities[0] == canonical.qualities
+    turned = hash_crops_dihedral(luma, [(0, 0, 0, 0)])
+    assert turned.hashes.shape == (1, len(Dihedral), 32)
+    assert (np.bitwise_count(turned.hashes[0] ^ hash_dihedral(luma).hashes).sum(axis=-1) <= 1).all()
