@@ -15,7 +15,7 @@ from disrupt.hashing.pdq import hash_dihedral, hash_luma
 
 PHOTOS = [
     Image.open(f"{data_dir}/{name}").convert("L")
-    for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+    for name in ("astronaut.png", "chelsea.png", "coffee.png")
 ]
 
 cuts = st.integers(0, 300)
@@ -46,9 +46,8 @@ def test_a_crop_of_a_reduced_picture_hashes_as_the_cropped_picture(
     plain, turned = hash_crops(small, some), hash_crops_dihedral(small, some)
     for at, crop in enumerate(some):
         truth = hash_dihedral(cropped(np.asarray(large), crop))
-        decided = truth.undecided_bits <= 40
         distances = np.bitwise_count(truth.hashes ^ turned.hashes[at]).sum(axis=-1)
-        assert (distances[decided] <= 16).all()
+        assert (distances <= 12).all()
         assert np.bitwise_count(plain.hashes[at] ^ turned.hashes[at, 0]).sum() <= 1
         assert abs(int(plain.qualities[at]) - int(truth.qualities[0])) <= 5
 
