@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from benchmarks import crash_indexer
+from benchmarks.crash import main
 from benchmarks.crash_server import crash
 from benchmarks.sabotages import broken_by
 
@@ -28,3 +32,35 @@ def test_acknowledging_before_the_commit_is_found_out(tmp_path: Path) -> None:
     tally = crash(tmp_path / "data", 3, seed=4, acknowledged_per_kill=3, wrapper=broken)
     assert tally.lost > 0
     assert tally.failed
+
+
+def test_killed_indexer_leaves_what_serves_and_no_part_of_anything_else() -> None:
+    result = CliRunner().invoke(main, ["--target", "indexer", "--kills", "3", "--json", "-"])
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["problems"], report["disorder"]) == (0, [], [])
+    assert (report["kills"], report["kills_of"]) == (3, {"rebuild": 2, "compact": 1})
+    assert (report["kills_at_random"], sum(report["kills_at_calls"].values())) == (1, 2)
+    assert report["loads"] > report["kills"]
+    assert report["lookups"] > 21_000
+    assert (report["partial_loads"], report["verify_failures"], report["wrong_lookups"]) == (
+        0,
+        0,
+        0,
+    )
+
+
+def test_a_generation_that_is_published_in_part_is_found_out(tmp_path: Path) -> None:
+    broken = broken_by("partial-generation")
+    tally = crash_indexer.crash(tmp_path / "data", 1, seed=1, wrapper=broken)
+    assert tally.partial_loads > 0
+    assert tally.verify_failures > 0
+    assert tally.failed
+
+
+def test_an_index_that_is_not_synced_is_found_out() -> None:
+    options = ("--target", "indexer", "--kills", "0", "--sabotage", "unsynced-index")
+    result = CliRunner().invoke(main, [*options, "--json", "-"])
+    report = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert "rebuild: codes.faiss was named before it was synced" in report["disorder"]
+    assert "compact: a generation went before CURRENT was synced" in report["disorder"]

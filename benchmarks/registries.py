@@ -1,0 +1,67 @@
+"""A data directory whose registry holds given hashes, without having registered them one by one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.cases import CaseStatus
+from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, Profile, pack
+from disrupt.index.generations import create_first
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server.directory import DataDirectory
+
+_BLOCK_ITEMS = 20_000
+_CASE = 1
+_DAY = "2026-01-01"
+
+
+def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> int:
+    """Makes the directory with ``codes``, uint8 (n, 32), in items of so many; gives their number.
+
+    The k-th item has number k, counted from 1, and that number for an id. All are of one case,
+    which nobody can withdraw. The index is empty.
+    """
+    directory = DataDirectory(data_dir)
+    directory.make()
+    with directory.locked():
+        directory.secrets()
+        with SqlRegistry.open_writer(directory.registry) as registry:
+            create_first(directory.index, registry.head().epoch)
+        with closing(sqlite3.connect(directory.registry)) as connection, connection:
+            connection.execute(
+                "INSERT INTO cases VALUES (?, 'filled', '', ?, 1, ?, '')",
+                (_CASE, CaseStatus.ACTIVE, _DAY),
+            )
+            connection.executemany(
+                "INSERT INTO items VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
+                _items(codes, hashes_per_item),
+            )
+            connection.execute("INSERT INTO changes SELECT number, number, 1 FROM items")
+    return -(-len(codes) // hashes_per_item)
+
+
+def item_id(number: int) -> bytes:
+    """Id of the item with this number."""
+    return number.to_bytes(16)
+
+
+def _items(codes: NDArray[np.uint8], hashes_per_item: int) -> Iterator[tuple[object, ...]]:
+    for first in range(0, len(codes), _BLOCK_ITEMS * hashes_per_item):
+        block = codes[first : first + _BLOCK_ITEMS * hashes_per_item]
+        fingerprints = np.zeros(len(block), FINGERPRINT)
+        fingerprints["hash"] = block
+        fingerprints["quality"] = 100
+        fingerprints["profile"] = Profile.PDQ_512
+        for at in range(0, len(block), hashes_per_item):
+            number = 1 + (first + at) // hashes_per_item
+            own = fingerprints[at : at + hashes_per_item]
+            yield (
+                *(number, item_id(number), 1 + number % 2, _CASE),
+                *(int(MediaKind.IMAGE), int(Assurance.SELF_REPORTED), len(own), pack(own)),
+            )
