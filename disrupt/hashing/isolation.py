@@ -155,9 +155,10 @@ class IsolatedHashing:
     async def _slot(self) -> _Slot:
         while True:
             slot = await self._free.get()
-            if slot.process.status is None:
+            status = slot.process.status
+            if status is None:
                 return slot
-            self._lost(slot.process, ProcessDiedError(Cause.IDLE, slot.process.status))
+            self._found_dead(slot.process, status)
 
     async def _work(self, slot: _Slot, task: Task, data: bytes) -> Answer:
         """One picture in one process, to its end."""
@@ -167,7 +168,7 @@ class IsolatedHashing:
             self._lost(slot.process, death)
             raise self._told(death) from None
         except NotBegunError:
-            self._lost(slot.process, ProcessDiedError(Cause.IDLE, await slot.process.wait()))
+            self._found_dead(slot.process, await slot.process.wait())
             raise
         self._free.put_nowait(slot)
         match answer:
@@ -210,6 +211,11 @@ class IsolatedHashing:
 
     def _give_place_back(self, _work: asyncio.Task[Answer]) -> None:
         self._places += 1
+
+    def _found_dead(self, process: Process, status: int) -> None:
+        """It died with nothing to do; otherwise the call whose picture it had tells of what."""
+        if not process.in_hand:
+            self._lost(process, ProcessDiedError(Cause.IDLE, status))
 
     def _lost(self, process: Process, death: ProcessDiedError) -> None:
         """Count and replace a process, once: its slots are found to be gone one by one."""

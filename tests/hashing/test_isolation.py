@@ -240,7 +240,9 @@ def test_of_a_picture_nothing_is_left_in_the_memory_it_was_passed_in(
         run(asyncio.gather(*(hashing.hash_image(data) for _ in range(2)), return_exceptions=True))
     assert len(hashing._processes) == 2
     for process in hashing._processes:
-        assert not any(process._shared[: 2 * len(GOOD)])
+        assert process._starts == [0, hashing.limits.max_bytes]
+        for start in process._starts:
+            assert not any(process._shared[start : start + len(GOOD)])
 
 
 def test_a_picture_that_needs_too_much_memory_fails_its_call_alone(
@@ -382,6 +384,28 @@ def test_a_picture_behind_one_that_ends_its_process_is_hashed_by_another(run: Ru
             assert isolated.deaths == {Cause.CRASH: 1}
 
     run(follow())
+
+
+def test_a_crash_that_another_call_is_the_first_to_notice_is_told_and_counted_as_one(
+    run: Run[Any],
+) -> None:
+    async def notice() -> None:
+        async with IsolatedHashing(workers=1, queued=3) as isolated:
+            (pid,) = isolated.pids
+            os.kill(pid, signal.SIGSTOP)
+            first = asyncio.create_task(failure(isolated.hash_image(GOOD)))
+            await asyncio.sleep(0.1)
+            os.kill(pid, signal.SIGSEGV)
+            os.kill(pid, signal.SIGCONT)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            # the event loop has not yet seen that the socket is closed
+            second = asyncio.create_task(isolated.hash_image(GOOD))
+            await asyncio.sleep(0)
+            assert (await first).metadata == {"cause": "CRASH"}
+            assert await second == hash_image(GOOD)
+            assert isolated.deaths == {Cause.CRASH: 1}
+
+    run(notice())
 
 
 def test_processes_that_do_not_get_ready_are_a_clear_error(
