@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -27,7 +26,7 @@ from PIL import (
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
-from disrupt.hashing.pixels import Picture
+from disrupt.hashing.pixels import Picture, grey_of_tiff, key_in_8_bits
 from disrupt.hashing.srgb import to_srgb, transform_to_srgb
 from disrupt.hashing.whole import gif_is_whole, png_frames_are_whole, png_is_whole
 
@@ -76,6 +75,8 @@ _SIGNATURES = (
     (0, b"GIF8", "GIF"),
     (0, b"II*\0", "TIFF"),
     (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
     (0, b"BM", "BMP"),
     (0, b"\xff\x0a", "JPEG XL"),
     (4, b"JXL ", "JPEG XL"),
@@ -92,6 +93,9 @@ _SIGNATURES = (
     (0, b"<svg", "SVG"),
     (0, b"\0\0\1\0", "icon"),
 )
+
+_OF_ANY_CODING = {b"ftypmif1", b"ftypmsf1"}
+"""Brands that HEIC and AVIF share; the compatible ones after them tell."""
 
 _ORIENTATIONS = {
     2: Dihedral.MIRROR,
@@ -146,6 +150,8 @@ def decode_frames(
     with _refusing(kind):
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
+        if isinstance(image, PngImagePlugin.PngImageFile):
+            key_in_8_bits(image)
         picture = _load(image, scaled=scaled)
         if (kind == "PNG" and not png_is_whole(data, image)) or (
             kind == "GIF" and not gif_is_whole(data)
@@ -157,6 +163,7 @@ def decode_frames(
     for frame in range(1, frames):
         with _refusing(kind):
             image.seek(frame)
+            _check_size(*image.size, limits)  # a GIF grows with a frame larger than its page
             picture = _load(image, scaled=scaled)
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
@@ -199,8 +206,8 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
     file.load()
     orientation = _orientation(file.info.get("exif"))
     shown: Image.Image = file
-    if _is_negative(file):
-        shown = Image.fromarray(np.invert(np.asarray(file)))
+    if isinstance(file, TiffImagePlugin.TiffImageFile):
+        shown = grey_of_tiff(file)
     if transform:  # a copy of frames: the next one is painted on this one
         shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, transform)
     picture = Picture(shown, orientation, round(file.info.get("duration", 0)))
@@ -208,21 +215,15 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
     return picture
 
 
-def _is_negative(file: ImageFile.ImageFile) -> bool:
-    """Whether 0 is white in grey of 16 bits (TIFF 6.0, section 4), which Pillow leaves as it is."""
-    return (
-        isinstance(file, TiffImagePlugin.TiffImageFile)
-        and file.mode.startswith("I;16")
-        and file.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-    )
-
-
 def _sniff(data: bytes) -> str:
     for offset, signature, kind in _SIGNATURES:
         if data.startswith(signature, offset):
-            if kind in _OPENERS:
-                return kind
-            raise refused(f"{kind} files are not supported; send one of {', '.join(FORMATS)}")
+            found = kind
+            if signature in _OF_ANY_CODING and b"avi" in data[16 : int.from_bytes(data[:4])]:
+                found = "AVIF"
+            if found in _OPENERS:
+                return found
+            raise refused(f"{found} files are not supported; send one of {', '.join(FORMATS)}")
     raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
 
 

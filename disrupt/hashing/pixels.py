@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from disrupt.core.transforms import Dihedral
 
@@ -75,3 +75,30 @@ def from_16_bits(image: Image.Image) -> Image.Image:
     grey = (values >> 8).astype(np.uint8)
     grey[values == image.info.get("transparency")] = 255
     return Image.fromarray(grey)
+
+
+def grey_of_tiff(file: TiffImagePlugin.TiffImageFile) -> Image.Image:
+    """The picture, its grey as 16 bits where 0 is black: Pillow leaves what the file has.
+
+    That may be 0 for white, or 12 bits (TIFF 6.0, section 8).
+    """
+    if not file.mode.startswith("I;16"):
+        return file
+    if file.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE) == (12,):
+        return Image.fromarray(np.asarray(file) << 4)
+    if file.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        return Image.fromarray(np.invert(np.asarray(file)))
+    return file
+
+
+def key_in_8_bits(file: PngImagePlugin.PngImageFile) -> None:
+    """Bring the colour that means transparent to the depth that Pillow brings the pixels to.
+
+    A file has it at its own depth (PNG, section 11.3.2.1). To be called before pixels are loaded.
+    """
+    key = file.info.get("transparency")
+    stored = file.tile[0].args
+    if isinstance(key, int) and stored in {"L;2", "L;4"}:
+        file.info["transparency"] = key * {"L;2": 85, "L;4": 17}[stored]
+    elif isinstance(key, tuple) and stored == "RGB;16B":
+        file.info["transparency"] = tuple(level >> 8 for level in key)

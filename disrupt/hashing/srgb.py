@@ -11,6 +11,9 @@ from disrupt.hashing.pixels import from_16_bits
 
 _OUTPUT_MODES = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 
+_LIKE = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"}
+"""Modes in which nothing is transformed to those that show the same."""
+
 _ALIKE_LEVELS = 2
 """A profile that moves no colour by more than this is sRGB by another name."""
 
@@ -55,7 +58,7 @@ def _colours(image: Image.Image) -> str:
     """Mode in which the colours of a picture go through a transform."""
     if image.mode in {"L", "LA"} or image.mode.startswith("I;16"):
         return "L"
-    return "RGBA" if image.mode == "P" or "transparency" in image.info else image.mode
+    return "RGBA" if "transparency" in image.info else _LIKE.get(image.mode, image.mode)
 
 
 def _grey_to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:

@@ -78,10 +78,12 @@ def _inflates_to(raw_bytes: int, pieces: Iterable[bytes]) -> bool:
     try:
         for piece in pieces:
             rest = piece
-            while rest and missing > 0:
+            while rest:
                 missing -= len(inflate.decompress(rest, _INFLATED_BYTES))
+                if missing <= 0:  # whatever follows: to flush it would take memory without bound
+                    return True
                 rest = inflate.unconsumed_tail
-        return missing - len(inflate.flush()) <= 0
+        return missing <= len(inflate.flush())
     except zlib.error:
         return False
 

@@ -17,7 +17,7 @@ from skimage.data import data_dir
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decode import FORMATS, ImageLimits, decode
+from disrupt.hashing.decode import FORMATS, ImageLimits, decode, decode_frames
 from disrupt.hashing.pixels import oriented
 
 register_heif_opener()  # to write them; the room itself uses the class
@@ -305,6 +305,32 @@ def huge_box(kind: str, width: int, height: int) -> bytes:
     return whole[:at] + struct.pack(">II", width, height) + whole[at + 8 :]
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_a_transparent_grey_is_that_of_the_files_own_depth(depth: int) -> None:
+    levels = np.asarray(GREY) >> 8 - depth
+    bits = levels[:, :, None] >> np.arange(depth)[::-1] & 1
+    lines = np.packbits(bits.reshape(GREY.height, -1), axis=1)
+    found = colours(small_png(depth, 0, lines, struct.pack(">H", 1)))[:, :, 0]
+    assert (found == np.where(levels == 1, 255, levels * (255 // (2**depth - 1)))).all()
+
+
+def test_a_transparent_colour_of_16_bits_is_white() -> None:
+    pixels = np.asarray(COLOURS).copy()
+    pixels[20:40] = (1, 2, 3)
+    lines = (pixels.astype(">u2") * 256).reshape(COLOURS.height, -1)
+    key = struct.pack(">3H", 0x100, 0x200, 0x300)
+    pixels[20:40] = 255
+    assert (colours(small_png(16, 2, lines.astype(">u2"), key)) == pixels).all()
+
+
+def small_png(depth: int, colour_type: int, lines: np.ndarray, key: bytes) -> bytes:
+    """Of the size of COLOURS, with a colour that means transparent."""
+    header = struct.pack(">IIBBBBB", COLOURS.width, COLOURS.height, depth, colour_type, 0, 0, 0)
+    raw = b"".join(b"\0" + line.tobytes() for line in lines)
+    parts = {b"IHDR": header, b"tRNS": key, b"IDAT": zlib.compress(raw), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, one) for kind, one in parts.items())
+
+
 HUGE = {
     "AVIF": huge_box("AVIF", 16_000, 16_000),
     "HEIC": huge_box("HEIC", 16_000, 16_000),
@@ -351,6 +377,16 @@ def test_the_pixel_limit_is_inclusive() -> None:
         pixels = COLOURS.width * COLOURS.height
         assert decode(data, ImageLimits(max_pixels=pixels)).width_px == COLOURS.width
         assert "97 x 61" in reason(data, ImageLimits(max_pixels=pixels - 1))
+
+
+def test_a_later_frame_over_the_limit_is_refused() -> None:
+    """A GIF's page grows with a frame that reaches beyond it, in Pillow."""
+    large = encode(GREY.resize((500, 400)), "GIF")
+    data = encode(GREY, "GIF")[:-1] + large[large.index(b"\x2c\0\0\0\0") :]
+    frames = decode_frames(data, ImageLimits(max_pixels=500 * 400 - 1))
+    assert next(frames).frames_left == 1
+    with pytest.raises(InvalidMediaError, match="500 x 400 pixels; at most"):
+        next(frames)
 
 
 def test_a_side_beyond_65535_is_refused() -> None:

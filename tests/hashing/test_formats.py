@@ -114,6 +114,8 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
         yield f"TIFF {compression}", 4, PHOTO, "TIFF", {"compression": compression}
     yield "TIFF jpeg", 10, PHOTO, "TIFF", {"compression": "jpeg"}
+    yield "TIFF LAB", 4, in_lab(PHOTO), "TIFF", {}
+    yield "BigTIFF", 4, PHOTO, "TIFF", {"big_tiff": True}
     yield "TIFF of two pages", 4, PHOTO, "TIFF", {"save_all": True, "append_images": [GREY_16]}
     yield "BMP", 4, PHOTO, "BMP", {}
     yield "BMP L", 4, GREY, "BMP", {}
@@ -153,15 +155,31 @@ def without_marks(data: bytes) -> bytes:
     return data[:2] + data[at:]
 
 
-def white_is_zero(levels: NDArray[np.unsignedinteger[Any]]) -> bytes:
-    """A grey TIFF file with its levels upside down, which Pillow does not write (TIFF 6.0)."""
-    height, width = levels.shape
-    bits, size = 8 * levels.itemsize, levels.nbytes
-    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, 0)]
-    tags += [(273, 10 + 12 * 9 + 4), (277, 1), (278, height), (279, size)]
+def grey_tiff(pixels: bytes, bits: int, photometric: int) -> bytes:
+    """PHOTO's grey as Pillow does not write it (TIFF 6.0): ``photometric`` 0 is 0 for white."""
+    tags = [(256, PHOTO.width), (257, PHOTO.height), (258, bits), (259, 1), (262, photometric)]
+    tags += [(273, 10 + 12 * 9 + 4), (277, 1), (278, PHOTO.height), (279, len(pixels))]
     head = b"II*\0" + struct.pack("<IH", 8, len(tags))
     head += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    return b"".join([head, bytes(4), np.invert(levels).tobytes()])
+    return b"".join([head, bytes(4), pixels])
+
+
+def of_12_bits(levels: NDArray[np.uint16]) -> bytes:
+    """Upper 12 bits of each, two levels in three bytes."""
+    left, right = levels[:, ::2] >> 4, levels[:, 1::2] >> 4
+    packed = np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], axis=-1)
+    return packed.astype(np.uint8).tobytes()
+
+
+def in_lab(image: Image.Image) -> Image.Image:
+    lab = ImageCms.applyTransform(
+        image,
+        ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+        ),
+    )
+    assert lab is not None
+    return lab
 
 
 SIXTEEN = np.uint16(257)
@@ -185,8 +203,13 @@ FILES = {
         4,
         cv2.imencode(".png", np.asarray(OPAQUE)[:, :, [2, 1, 0, 3]] * SIXTEEN)[1].tobytes(),
     ),
-    "TIFF L, 0 is white": (4, white_is_zero(np.asarray(GREY))),
-    "TIFF I;16, 0 is white": (4, white_is_zero(np.asarray(GREY_16))),
+    "TIFF L, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0)),
+    "TIFF I;16, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY_16)).tobytes(), 16, 0)),
+    "TIFF of 12 bits": (4, grey_tiff(of_12_bits(np.asarray(GREY_16)), 12, 1)),
+    "AVIF of the brand mif1": (
+        10,
+        encode(PHOTO, "AVIF", speed=10).replace(b"ftypavif", b"ftypmif1"),
+    ),
     "JPEG YCCK": (10, ycck()),
     # inverted, as browsers take all files of four colours
     "JPEG CMYK without Adobe's mark": (10, without_marks(FOUR_COLOURS)),
@@ -292,26 +315,26 @@ def matrix_profile(red: str, green: str, blue: str, gamma: float) -> bytes:
         name + b"XYZ": b"XYZ \0\0\0\0" + fixed(colorants[:, at])
         for at, name in enumerate([b"r", b"g", b"b"])
     } | {name + b"TRC": curve(gamma) for name in (b"r", b"g", b"b")}
-    return profile(b"RGB ", tags)
+    return profile(b"mntrRGB XYZ ", tags)
 
 
 def grey_profile(gamma: float) -> bytes:
-    return profile(b"GRAY", {b"kTRC": curve(gamma)})
+    return profile(b"mntrGRAYXYZ ", {b"kTRC": curve(gamma)})
 
 
 D50 = np.array([0.9642, 1, 0.8249])
 
 
 def fixed(values: NDArray[np.float64]) -> bytes:
-    return struct.pack(">3i", *(round(float(value) * 65536) for value in values))
+    return struct.pack(f">{len(values)}i", *(round(float(value) * 65536) for value in values))
 
 
 def curve(gamma: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
 
 
-def profile(colours: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """ICC profile (version 2) of a screen."""
+def profile(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """ICC profile (version 2); ``kind``: of which device, its colours, those that they become."""
     tags = {
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78),
         b"cprt": b"text\0\0\0\0-\0\0\0",
@@ -322,14 +345,40 @@ def profile(colours: bytes, tags: dict[bytes, bytes]) -> bytes:
     for name, value in tags.items():
         table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
         body += value
-    head = bytes(4) + b"\x02\x10\0\0mntr" + colours + b"XYZ " + bytes(12) + b"acsp" + bytes(28)
-    head += fixed(D50)
+    head = bytes(4) + b"\x02\x10\0\0" + kind + bytes(12) + b"acsp" + bytes(28) + fixed(D50)
     whole = bytes(4) + head.ljust(124, b"\0") + table + body
     return struct.pack(">I", len(whole)) + whole[4:]
 
 
 DISPLAY_P3 = matrix_profile("0.68,0.32", "0.265,0.69", "0.15,0.06", 2.2)
 PROPHOTO = matrix_profile("0.7347,0.2653", "0.1596,0.8404", "0.0366,0.0001", 1.8)
+
+
+def ink_profile() -> bytes:
+    """Four inks that darken with the square of their lightness, in a table (ICC.1, 6.5.8)."""
+    steps = 9
+    inks = np.stack(np.meshgrid(*[np.linspace(0, 1, steps)] * 4, indexing="ij"), axis=-1)
+    light = ((1 - inks[..., :3]) * (1 - inks[..., 3:])) ** 2
+    colours = Image.fromarray((light * 255).round().astype(np.uint8).reshape(-1, 1, 3))
+    table = np.asarray(in_lab(colours)) ^ np.array(
+        [0, 128, 128], np.uint8
+    )  # signed there, offset here
+    straight = bytes(range(256))
+    head = b"mft1\0\0\0\0" + bytes([4, 3, steps, 0]) + fixed(np.eye(3).ravel())
+    body = head + 4 * straight + table.tobytes() + 3 * straight
+    return profile(b"prtrCMYKLab ", {b"A2B0": body})
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_pictures_of_four_inks_hash_as_their_profile_says(kind: str) -> None:
+    """Without the profile they would be 16 bits away."""
+    inks = 255 * (1 - np.sqrt(np.asarray(PHOTO) / 255))
+    coloured = Image.fromarray(inks.round().astype(np.uint8)).split()
+    image = Image.merge("CMYK", (*coloured, Image.new("L", PHOTO.size)))
+    data = encode(image, kind, icc_profile=ink_profile(), quality=95)
+    tolerance_bits = 4 if kind == "TIFF" else 10
+    assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
+    assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF"])
@@ -346,7 +395,11 @@ def test_wide_gamut_pictures_hash_as_they_look(kind: str, profile: bytes) -> Non
     )
     assert wide is not None
     tolerance_bits = 4 if kind in {"PNG", "TIFF"} else 10
-    for image in (wide, wide.convert("RGBA")) if kind != "JPEG" else (wide,):
+    images = {
+        "JPEG": [wide],
+        "TIFF": [wide, wide.convert("YCbCr"), wide.quantize(256).convert("PA")],
+    }.get(kind, [wide, wide.convert("RGBA")])
+    for image in images:
         data = encode(image, kind, icc_profile=profile, quality=95)
         assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
         assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits

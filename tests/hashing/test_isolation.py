@@ -397,8 +397,7 @@ def test_a_crash_that_another_call_is_the_first_to_notice_is_told_and_counted_as
             await asyncio.sleep(0.1)
             os.kill(pid, signal.SIGSEGV)
             os.kill(pid, signal.SIGCONT)
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-            # the event loop has not yet seen that the socket is closed
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 the loop sees nothing
             second = asyncio.create_task(isolated.hash_image(GOOD))
             await asyncio.sleep(0)
             assert (await first).metadata == {"cause": "CRASH"}

@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -99,6 +100,17 @@ def test_a_png_whose_compressed_stream_ends_early_is_refused(mode: str, *, black
     decode(rewritten(whole, lambda raw: raw))
     for kept in (0.1, 0.5, 0.9):
         assert_refused(rewritten(whole, lambda raw, kept=kept: raw[: int(len(raw) * kept)]))  # type: ignore[misc]
+
+
+def test_a_stream_that_goes_on_after_its_picture_takes_no_memory() -> None:
+    data = rewritten(encode(Image.new("L", (60, 60)), "PNG"), lambda raw: raw + bytes(2**26))
+    tracemalloc.start()
+    try:
+        decode(data)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 2**22
 
 
 def interlaced(image: Image.Image) -> bytes:
