@@ -180,10 +180,12 @@ class _Run:
         self.tally.published_though_killed += current(self._index_dir) != before
 
     def _kill_at_random(self, command: str) -> bool:
+        began_s = time.monotonic()
         process = subprocess.Popen(self._command(command), stdout=subprocess.DEVNULL)
-        # the first half of the time goes into starting Python
+        # before, Python starts
         with suppress(subprocess.TimeoutExpired):
             process.wait(self._took_s[command] * self._chance.uniform(0.3, 1.0))
+            self._took_s[command] = time.monotonic() - began_s
         process.kill()
         return process.wait() == -signal.SIGKILL
 
