@@ -21,7 +21,7 @@ from disrupt.core import media
 from disrupt.core.changes import Addition, Cursor
 from disrupt.errors import DisruptError
 from disrupt.feed.rebuild import rebuild
-from disrupt.feed.walk import quiet, walk
+from disrupt.feed.walk import walk
 from disrupt.registry.integrity import integrity_problems
 from disrupt.registry.sql import SqlRegistry
 from indexer.verify import verify
@@ -180,7 +180,7 @@ class _Stored:
         stored = cls()
         with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
             stored.head = head = reader.head()
-            for change in walk(reader, Cursor(head.epoch, 0), head, quiet):
+            for change in walk(reader, Cursor(head.epoch, 0), head):
                 if isinstance(change, Addition):
                     blob = media.pack(change.item.fingerprints)
                     stored.blobs[change.item.item_id] = blob

@@ -22,9 +22,9 @@ from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, St
 from disrupt.core.policy import ADULTS, Scope
 from disrupt.core.transforms import IDENTITY
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
+from disrupt.index.columns import columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
-from disrupt.index.writing import blocks
 from disrupt.services.matching import Allowance, match_picture
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
@@ -163,7 +163,7 @@ def index_of(items: Iterable[Sequence[Fingerprint]]) -> LiveIndex:
         for at, fingerprints in enumerate(items)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        return LiveIndex(publish(Path(folder), blocks(stored), Cursor(_EPOCH, len(stored))))
+        return LiveIndex(publish(Path(folder), [columns_of(stored)], Cursor(_EPOCH, len(stored))))
 
 
 def _item_id(at: int) -> bytes:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
+from disrupt.core.progress import Progress
 from disrupt.errors import DisruptError
 from disrupt.registry.sql import SqlRegistry
 
@@ -75,7 +77,7 @@ def rebuild_command(data_dir: Path, *, as_json: bool) -> None:
     """
     from disrupt.feed.rebuild import rebuild
 
-    with _registry(data_dir) as reader, _progress("Reading the registry") as progress:
+    with _registry(data_dir) as reader, _progress() as progress:
         _show_published(rebuild(reader, data_dir / "index", progress), as_json=as_json)
 
 
@@ -91,7 +93,7 @@ def compact_command(data_dir: Path, *, as_json: bool) -> None:
     """
     from disrupt.feed.compaction import compact
 
-    with _registry(data_dir) as reader, _progress("Reading changes") as progress:
+    with _registry(data_dir) as reader, _progress() as progress:
         _show_published(compact(reader, data_dir / "index", progress), as_json=as_json)
 
 
@@ -104,7 +106,7 @@ def verify_command(data_dir: Path, *, as_json: bool) -> None:
     """
     from indexer.verify import verify
 
-    with _registry(data_dir) as reader, _progress("Comparing") as progress:
+    with _registry(data_dir) as reader, _progress() as progress:
         verified = verify(reader, data_dir / "index", progress)
     if as_json:
         _print_json(verified)
@@ -118,7 +120,7 @@ def verify_command(data_dir: Path, *, as_json: bool) -> None:
         click.echo(
             f"Generation {verified.generation} with the changes since, against the registry at"
             f" change {verified.sequence}: {verdict}. {verified.items} items, {verified.hashes}"
-            f" hashes, {verified.sampled_hashes} of them looked up."
+            f" hashes; {verified.lookups} lookups compared with every hash."
         )
     if verified.differences:
         sys.exit(1)
@@ -142,6 +144,9 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
         "generation": found.generation,
         "as of change": f"{found.sequence} ({found.changes_behind} behind the registry)",
         "engine": found.engine,
+        "expected a lookup": f"{found.expected_lookup_us} us",
+        "bucket skew": f"{found.bucket_skew} times; longest {found.longest_bucket}",
+        "memory": f"{found.memory_bytes} bytes, shared",
         "items": found.items,
         "hashes": found.hashes,
         "size": f"{found.size_bytes} bytes",
@@ -229,11 +234,11 @@ def _registry(data_dir: Path) -> AbstractContextManager[SqlRegistry]:
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+def _progress() -> Iterator[Progress]:
     """A bar on the terminal; none where standard error is not one."""
     console = Console(stderr=True)
-    with Progress(
-        TextColumn(title),
+    with Bar(
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -241,5 +246,11 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
         transient=True,
         disable=not console.is_terminal,
     ) as bar:
-        task = bar.add_task(title)
-        yield lambda reached, to_reach: bar.update(task, completed=reached, total=to_reach)
+        tasks: dict[str, TaskID] = {}
+
+        def show(doing: str, done: int, to_do: int) -> None:
+            if doing not in tasks:
+                tasks[doing] = bar.add_task(doing)
+            bar.update(tasks[doing], completed=done, total=to_do)
+
+        yield show

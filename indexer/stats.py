@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind, Profile
-from disrupt.feed.walk import quiet, walk
+from disrupt.feed.walk import walk
 from disrupt.index.generations import current, directory_of, generations, open_generation
+from disrupt.index.multi_index import MultiIndex
 from disrupt.registry.contract import RegistryReader
 
 
@@ -27,13 +29,23 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The generation in CURRENT; ``changes_behind``: changes of the registry after its cursor."""
+    """The generation in CURRENT; ``changes_behind``: changes of the registry after its cursor.
+
+    ``memory_bytes`` is what all processes that serve it share. ``expected_lookup_us`` is estimated,
+    at the recommended distance, for the machine of docs/performance.md. ``bucket_skew``: how much
+    longer than those of random hashes the posting list of the median hash is, in the worst of the
+    tables; ``longest_bucket``: the longest of all lists; 0 where there are no tables.
+    """
 
     generation: int
     cursor: str
     sequence: int
     changes_behind: int
     engine: str
+    expected_lookup_us: float
+    bucket_skew: float
+    longest_bucket: int
+    memory_bytes: int
     items: int
     hashes: int
     size_bytes: int
@@ -54,12 +66,19 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
         Generation(one, size_bytes(directory_of(index_dir, one)), one == served)
         for one in generations(index_dir)
     )
+    skew, longest = 0.0, 0
+    if isinstance(snapshot.index, MultiIndex):
+        skew, longest = snapshot.index.skew, int(np.diff(snapshot.index.tables.starts).max())
     return Stats(
         generation=served,
         cursor=snapshot.cursor.to_text(),
         sequence=snapshot.cursor.sequence,
-        changes_behind=sum(1 for _ in walk(reader, snapshot.cursor, head, quiet)),
+        changes_behind=sum(1 for _ in walk(reader, snapshot.cursor, head)),
         engine=snapshot.index.name,
+        expected_lookup_us=round(snapshot.index.expected_us(MAX_DISTANCE_BITS), 1),
+        bucket_skew=round(skew, 2),
+        longest_bucket=longest,
+        memory_bytes=sum(array.nbytes for array in snapshot.arrays),
         items=snapshot.manifest.items,
         hashes=snapshot.manifest.hashes,
         size_bytes=size_bytes(snapshot.path),

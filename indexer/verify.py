@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from disrupt.core.changes import Addition, Cursor, Removal
-from disrupt.core.media import StoredItem
-from disrupt.feed.walk import Progress, pages, quiet, walk
-from disrupt.index.columns import columns
+from disrupt.core.changes import Addition, Cursor
+from disrupt.core.hashes import HASH_BITS, HASH_BYTES, MAX_DISTANCE_BITS
+from disrupt.core.media import StoredItems
+from disrupt.core.progress import Progress, quiet
+from disrupt.feed.walk import additions, pages, walk
+from disrupt.index.columns import Columns, columns
 from disrupt.index.generations import current, open_generation
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
 
-_SAMPLES = 256
+_MISSING = "in the registry, not in the index"
+_EXTRA = "in the index, not in the registry"
+_LAST = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +37,39 @@ class Difference:
 class Verified:
     """Outcome of a check: index and registry are equal when there are no differences.
 
-    ``sampled_hashes`` were looked up through the search that servers use.
+    So many ``lookups``, by the search that servers use, were checked by comparing every hash.
     """
 
     generation: int
     sequence: int
     items: int
     hashes: int
-    sampled_hashes: int
+    lookups: int
     differences: tuple[Difference, ...]
 
 
 def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Verified:
     """Compares the generation in CURRENT, and the changes after its cursor, with the registry.
 
-    Every item is compared: number, id, bank, kind, assurance and each of its fingerprints.
-    SnapshotRefusedError if a file of the generation is damaged. Works while a server runs.
+    Every file is read whole, and every item compared: number, id, bank, kind, assurance and each of
+    its fingerprints. SnapshotRefusedError if a file is damaged. Works while a server runs.
     """
     head = reader.head()
-    live = LiveIndex(open_generation(index_dir, current(index_dir), head))
-    for changes, cursor in pages(reader, live.cursor, head, quiet):
+    live = LiveIndex(open_generation(index_dir, current(index_dir), head, anew=True))
+    for changes, cursor in pages(reader, live.cursor, head):
         live.apply(changes, cursor)
-    stride = head.sequence // _SAMPLES + 1
+    lookups = _Lookups(live)
     differences: list[Difference] = []
-    numbers: list[int] = []
-    sampled_hashes = 0
-    for change in walk(reader, Cursor(head.epoch, 0), head, progress):
-        if isinstance(change, Removal):
-            continue
-        numbers.append(change.item.number)
-        problem = _compare(live, change.item)
-        if problem is None and change.sequence % stride == 0:
-            sampled_hashes += len(change.item.fingerprints)
-            problem = _look_up(live, change.item)
-        if problem:
-            differences.append(Difference(change.item.number, problem))
-    extra = np.setdiff1d(live.numbers(), np.array(numbers, np.uint64))
-    differences += [Difference(int(one), "in the index, not in the registry") for one in extra]
+    before = 0
+    for items in additions(reader, Cursor(head.epoch, 0), head, progress):
+        if len(items):
+            until = int(items.number[-1])
+            differences += _differences(live.between(before, until), columns(items))
+            lookups.compare(items)
+            before = until
+    extra = live.between(before, _LAST).items["number"].tolist()
+    differences += [Difference(number, _EXTRA) for number in extra]
+    differences += lookups.differences({one.number for one in differences})
     withdrawn = _withdrawn_since(reader, head)
     status = live.status()
     return Verified(
@@ -74,29 +77,83 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
         sequence=head.sequence,
         items=status.items,
         hashes=status.hashes,
-        sampled_hashes=sampled_hashes,
+        lookups=len(lookups.queries),
         differences=tuple(one for one in differences if one.number not in withdrawn),
     )
 
 
-def _compare(live: LiveIndex, item: StoredItem) -> str | None:
-    found = live.find(item.number)
-    if found is None:
-        return "in the registry, not in the index"
-    expected = columns([item])
-    for name in ("items", "codes", "entries"):
-        if not np.array_equal(getattr(found, name), getattr(expected, name)):
-            return f"differs in its {name}"
-    return None
+def _differences(found: Columns, expected: Columns) -> Iterator[Difference]:
+    names = ("items", "codes", "entries")
+    if all(np.array_equal(getattr(found, name), getattr(expected, name)) for name in names):
+        return
+    there, wanted = _by_number(found), _by_number(expected)
+    for number in sorted(there | wanted):
+        if number not in there:
+            yield Difference(number, _MISSING)
+        elif number not in wanted:
+            yield Difference(number, _EXTRA)
+        else:
+            pairs = zip(names, there[number], wanted[number], strict=True)
+            problems = (f"differs in its {name}" for name, one, other in pairs if one != other)
+            yield from (Difference(number, problem) for problem in list(problems)[:1])
 
 
-def _look_up(live: LiveIndex, item: StoredItem) -> str | None:
-    hits = live.search(item.fingerprints["hash"], 0)
-    found = np.unique(hits.query[hits.number == item.number])
-    return None if len(found) == len(item.fingerprints) else "not found by searching for it"
+def _by_number(some: Columns) -> dict[int, tuple[bytes, bytes, bytes]]:
+    """The bytes of each item, of its codes, and of what is beside them."""
+    ends = np.searchsorted(some.entries["row"], np.arange(len(some.items)), "right").tolist()
+    beside = some.entries.copy()
+    beside["row"] = 0
+    return {
+        int(item["number"]): (
+            item.tobytes(),
+            some.codes[begin:end].tobytes(),
+            beside[begin:end].tobytes(),
+        )
+        for item, begin, end in zip(some.items, [0, *ends], ends, strict=False)
+    }
+
+
+class _Lookups:
+    """Lookups near what is stored, one at each distance, and what they must find."""
+
+    def __init__(self, live: LiveIndex) -> None:
+        chance = np.random.default_rng()
+        numbers = live.numbers()
+        count = MAX_DISTANCE_BITS + 1 if len(numbers) else 0
+        self.queries: NDArray[np.uint8] = np.zeros((count, HASH_BYTES), np.uint8)
+        for bits in range(count):
+            number = int(chance.choice(numbers))
+            codes = live.between(number - 1, number).codes
+            if not len(codes):  # which is a difference in itself
+                continue
+            flips = np.zeros(HASH_BITS, np.uint8)
+            flips[chance.permutation(HASH_BITS)[:bits]] = 1
+            self.queries[bits] = chance.choice(codes) ^ np.packbits(flips)
+        hits = live.search(self.queries, MAX_DISTANCE_BITS)
+        answers = (hits.query, hits.number, hits.distance)
+        self._found = Counter(zip(*(one.tolist() for one in answers), strict=True))
+        self._near: Counter[tuple[int, int, int]] = Counter()
+
+    def compare(self, items: StoredItems) -> None:
+        """Compares every query with every hash of these."""
+        words = np.ascontiguousarray(items.fingerprints["hash"]).view(np.uint64)
+        number = np.repeat(items.number, items.lengths)
+        for query, asked in enumerate(self.queries.view(np.uint64)):
+            distance = np.bitwise_count(words ^ asked).sum(axis=1, dtype=np.int64)
+            for at in np.flatnonzero(distance <= MAX_DISTANCE_BITS).tolist():
+                self._near[query, int(number[at]), int(distance[at])] += 1
+
+    def differences(self, known: set[int]) -> Iterator[Difference]:
+        """Once compared with all, but for items ``known`` to differ."""
+        missed = {number for _, number, _ in self._near - self._found}
+        invented = {number for _, number, _ in self._found - self._near}
+        for number in sorted(missed - known):
+            yield Difference(number, "not found by searching for it")
+        for number in sorted(invented - missed - known):
+            yield Difference(number, "found by searching, and not near")
 
 
 def _withdrawn_since(reader: RegistryReader, head: Cursor) -> set[int]:
     """Numbers of items removed while the registry was read: about these, both were right."""
-    changes = walk(reader, head, reader.head(), quiet)
+    changes = walk(reader, head, reader.head())
     return {change.number for change in changes if not isinstance(change, Addition)}

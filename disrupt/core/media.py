@@ -11,7 +11,7 @@ import numpy as np
 from disrupt.core.hashes import HASH_BYTES, MIN_QUALITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -55,6 +55,7 @@ FINGERPRINT = np.dtype(
 """One fingerprint: 46 bytes, little-endian, no padding. Stored blobs are arrays of it: it never
 changes, a successor gets a new version byte."""
 
+ITEM_ID_BYTES = 16
 _BLOB_VERSION = b"\x01"
 
 
@@ -104,6 +105,20 @@ def unpack(blob: bytes) -> NDArray[np.void]:
     return np.frombuffer(blob, FINGERPRINT, offset=1)
 
 
+def unpack_all(blobs: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    """How many fingerprints each blob holds, and those of all of them, one after the other.
+
+    ValueError as ``unpack``.
+    """
+    sizes = np.fromiter(map(len, blobs), np.int64, len(blobs))
+    ends = np.cumsum(sizes)
+    joined = np.frombuffer(b"".join(blobs), np.uint8)
+    lengths, over = np.divmod(sizes - 1, FINGERPRINT.itemsize)
+    if np.any(over) or np.any(joined[ends - sizes] != _BLOB_VERSION[0]):
+        raise ValueError("not fingerprint blobs of version 1")
+    return lengths, np.delete(joined, ends - sizes).view(FINGERPRINT)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredItem:
     """One media item of the registry.
@@ -119,6 +134,47 @@ class StoredItem:
     kind: MediaKind
     assurance: Assurance
     fingerprints: NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredItems:
+    """Many of them in columns of one length, but for ``fingerprints``, which holds those of all.
+
+    ``lengths`` says how many each has. ``number`` u64, ``item_id`` u8 (n, 16), ``bank`` u16,
+    ``kind`` u8, ``assurance`` u8.
+    """
+
+    number: NDArray[np.uint64]
+    item_id: NDArray[np.uint8]
+    bank: NDArray[np.uint16]
+    kind: NDArray[np.uint8]
+    assurance: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
+    fingerprints: NDArray[np.void]
+
+    @classmethod
+    def of(
+        cls,
+        number: Sequence[int],
+        item_id: Sequence[bytes],
+        bank: Sequence[int],
+        kind: Sequence[int],
+        assurance: Sequence[int],
+        blobs: Sequence[bytes],
+    ) -> StoredItems:
+        """From plain columns, and the blob of each item. ValueError as ``unpack``."""
+        return cls(
+            np.array(number, np.uint64),
+            np.frombuffer(b"".join(item_id), np.uint8).reshape(len(item_id), ITEM_ID_BYTES),
+            np.array(bank, np.uint16),
+            np.array(kind, np.uint8),
+            np.array(assurance, np.uint8),
+            *unpack_all(blobs),
+        )
+
+    def __len__(self) -> int:
+        """Number of items."""
+        return len(self.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from disrupt.core.changes import Cursor
 from disrupt.core.media import LowQuality, MediaKind
 
 REQUEST_ID_BYTES = 16
-ITEM_ID_BYTES = 16
 ORIGIN_TOKEN_BYTES_MAX = 64
 
 

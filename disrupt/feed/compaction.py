@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.core.changes import Cursor, Removal
+from disrupt.core.progress import Progress, quiet
 from disrupt.errors import SnapshotRefusedError
 from disrupt.feed.rebuild import Rebuilt
-from disrupt.feed.walk import Progress, quiet, walk
+from disrupt.feed.walk import additions, walk
 from disrupt.index import manifest as manifests
-from disrupt.index.columns import Columns
+from disrupt.index.columns import Columns, columns
 from disrupt.index.generations import current, directory_of, open_generation, publish
-from disrupt.index.writing import blocks, remaining
+from disrupt.index.writing import remaining
 from disrupt.registry.contract import RegistryReader
 
 
@@ -23,7 +24,8 @@ def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
     DataDirectoryError while another process writes the index.
     """
     head = reader.head()
-    return Rebuilt.of(publish(index_dir, _content(reader, index_dir, head, progress), head))
+    content = _content(reader, index_dir, head, progress)
+    return Rebuilt.of(publish(index_dir, content, head, progress))
 
 
 def changes_since(reader: RegistryReader, index_dir: Path) -> int:
@@ -41,9 +43,7 @@ def _content(
 ) -> Iterator[Columns]:
     # Begun once the index is locked: what is erased from it before does not come back.
     base = open_generation(index_dir, current(index_dir), head)
-    since = walk(reader, base.cursor, reader.head(), quiet)
+    since = walk(reader, base.cursor, reader.head())
     gone = [change.number for change in since if isinstance(change, Removal)]
-    changes = walk(reader, base.cursor, head, progress)
-    added = (change.item for change in changes if isinstance(change, Addition))
     yield from remaining(base, gone)
-    yield from blocks(added)
+    yield from map(columns, additions(reader, base.cursor, head, progress))

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from disrupt.core.progress import Progress, quiet
 from disrupt.errors import CursorExpiredError, DataDirectoryError, SnapshotRefusedError
 from disrupt.feed.rebuild import rebuild
-from disrupt.feed.walk import Progress, quiet
 from disrupt.index import manifest as manifests
 from disrupt.index.generations import delete, directory_of, generations, served
 from disrupt.registry.contract import RegistryReader

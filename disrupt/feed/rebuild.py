@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from disrupt.core.changes import Addition, Cursor
-from disrupt.feed.walk import Progress, quiet, walk
+from disrupt.core.changes import Cursor
+from disrupt.core.progress import Progress, quiet
+from disrupt.feed.walk import additions
+from disrupt.index.columns import columns
 from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.writing import blocks
 from disrupt.registry.contract import RegistryReader
 
 
@@ -37,6 +38,5 @@ def rebuild(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
     generation: their removals come after its cursor, and whoever serves it applies those first.
     """
     head = reader.head()
-    changes = walk(reader, Cursor(head.epoch, 0), head, progress)
-    living = (change.item for change in changes if isinstance(change, Addition))
-    return Rebuilt.of(publish(index_dir, blocks(living), head))
+    living = map(columns, additions(reader, Cursor(head.epoch, 0), head, progress))
+    return Rebuilt.of(publish(index_dir, living, head, progress))

@@ -1,21 +1,22 @@
-"""Reading the registry's feed from the beginning."""
+"""Reading the registry's feed from a cursor to its head."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from disrupt.core.changes import Change, Cursor
+from disrupt.core.media import StoredItems
+from disrupt.core.progress import Progress, quiet
 from disrupt.errors import DisruptError
 from disrupt.registry.contract import RegistryReader
 
 _PAGE_CHANGES = 1000
-
-Progress = Callable[[int, int], None]
-"""Called now and then with the sequence that was reached and the one to reach."""
+_PAGE_ITEMS = 4096
+_READING = "Reading the registry"
 
 
 def pages(
-    reader: RegistryReader, after: Cursor, head: Cursor, progress: Progress
+    reader: RegistryReader, after: Cursor, head: Cursor
 ) -> Iterator[tuple[list[Change], Cursor]]:
     """Changes after a cursor up to ``head``, oldest first, and the cursor after each page."""
     cursor = after
@@ -26,16 +27,20 @@ def pages(
         if cursor.sequence > head.sequence:
             cursor = head
         yield [change for change in changes if change.sequence <= head.sequence], cursor
-        progress(cursor.sequence, head.sequence)
 
 
-def walk(
-    reader: RegistryReader, after: Cursor, head: Cursor, progress: Progress
-) -> Iterator[Change]:
+def walk(reader: RegistryReader, after: Cursor, head: Cursor) -> Iterator[Change]:
     """The same, change by change."""
-    for changes, _ in pages(reader, after, head, progress):
+    for changes, _ in pages(reader, after, head):
         yield from changes
 
 
-def quiet(_reached: int, _to_reach: int) -> None:
-    """Progress that nobody watches."""
+def additions(
+    reader: RegistryReader, after: Cursor, head: Cursor, progress: Progress = quiet
+) -> Iterator[StoredItems]:
+    """What was added after a cursor up to ``head`` and is alive, some thousands at a time."""
+    cursor = after
+    while cursor.sequence < head.sequence:
+        items, cursor = reader.additions(cursor, head, _PAGE_ITEMS)
+        yield items
+        progress(_READING, cursor.sequence - after.sequence, head.sequence - after.sequence)

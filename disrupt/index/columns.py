@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.hashes import HASH_BYTES
-from disrupt.core.media import FINGERPRINT, StoredItem
+from disrupt.core.media import ITEM_ID_BYTES, StoredItem, StoredItems, pack
 
 ITEM = np.dtype(
     [
         ("number", "<u8"),
-        ("item_id", np.uint8, 16),
+        ("item_id", np.uint8, ITEM_ID_BYTES),
         ("bank", "<u2"),
         ("kind", np.uint8),
         ("assurance", np.uint8),
@@ -50,28 +50,48 @@ class Columns:
     items: NDArray[np.void]
 
 
-def columns(items: Sequence[StoredItem], first_row: int = 0) -> Columns:
-    """Columns of items that ascend by number; ``first_row`` is the row of the first of them."""
-    fingerprints = np.concatenate(
-        [np.empty(0, FINGERPRINT), *(item.fingerprints for item in items)]
-    )
-    lengths = [len(item.fingerprints) for item in items]
-    entries = np.empty(len(fingerprints), ENTRY)
-    entries["row"] = np.repeat(
-        np.arange(first_row, first_row + len(items), dtype=np.uint32), lengths
-    )
+def columns(items: StoredItems) -> Columns:
+    """Columns of items that ascend by number, rows counted from 0."""
+    entries = np.empty(len(items.fingerprints), ENTRY)
+    entries["row"] = np.repeat(np.arange(len(items), dtype=np.uint32), items.lengths)
     for name in _SAME_IN_FINGERPRINT:
-        entries[name] = fingerprints[name]
+        entries[name] = items.fingerprints[name]
     rows = np.empty(len(items), ITEM)
-    rows["number"] = [item.number for item in items]
-    rows["item_id"] = np.frombuffer(b"".join(item.item_id for item in items), np.uint8).reshape(
-        len(items), -1 if items else ITEM["item_id"].shape[0]
+    for name in ITEM.names or ():
+        rows[name] = getattr(items, name)
+    return Columns(np.ascontiguousarray(items.fingerprints["hash"]), entries, rows)
+
+
+def columns_of(items: Iterable[StoredItem]) -> Columns:
+    """The same of items one by one, in any order."""
+    ordered = sorted(items, key=attrgetter("number"))
+    return columns(
+        StoredItems.of(
+            [one.number for one in ordered],
+            [one.item_id for one in ordered],
+            [one.bank for one in ordered],
+            [one.kind for one in ordered],
+            [one.assurance for one in ordered],
+            [pack(one.fingerprints) for one in ordered],
+        )
     )
-    rows["bank"] = [item.bank for item in items]
-    rows["kind"] = [item.kind for item in items]
-    rows["assurance"] = [item.assurance for item in items]
-    codes = np.ascontiguousarray(fingerprints["hash"]).reshape(-1, HASH_BYTES)
-    return Columns(codes, entries, rows)
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """Columns of all items of several, of which no two hold the same."""
+    items = np.concatenate([one.items for one in parts])
+    starts = np.cumsum([0, *(len(one.items) for one in parts[:-1])])
+    rows = np.concatenate(
+        [one.entries["row"] + start for one, start in zip(parts, starts, strict=True)]
+    )
+    order = np.argsort(items["number"], kind="stable")
+    place = np.empty(len(items), np.uint32)
+    place[order] = np.arange(len(items), dtype=np.uint32)
+    entries = np.concatenate([one.entries for one in parts])
+    entries["row"] = place[rows]
+    entry_order = np.argsort(entries["row"], kind="stable")
+    codes = np.concatenate([one.codes for one in parts])
+    return Columns(codes[entry_order], entries[entry_order], items[order])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

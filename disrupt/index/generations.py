@@ -22,6 +22,7 @@ from pathlib import Path
 import structlog
 
 from disrupt.core.changes import Cursor
+from disrupt.core.progress import Progress, quiet
 from disrupt.errors import DataDirectoryError, DisruptError, SnapshotRefusedError, StorageFullError
 from disrupt.index import verified, writing
 from disrupt.index.columns import Columns
@@ -75,12 +76,14 @@ def served(index_dir: Path) -> int:
         return 0
 
 
-def open_generation(index_dir: Path, generation: int, head: Cursor) -> Snapshot:
-    """A generation, opened, if it belongs to the registry whose head is given.
+def open_generation(
+    index_dir: Path, generation: int, head: Cursor, *, anew: bool = False
+) -> Snapshot:
+    """A generation, opened as by Snapshot.open, if it belongs to the registry with this head.
 
     SnapshotRefusedError if it is damaged, of another epoch or ahead of ``head``.
     """
-    opened = Snapshot.open(directory_of(index_dir, generation))
+    opened = Snapshot.open(directory_of(index_dir, generation), anew=anew)
     path = opened.path / "manifest.json"
     if opened.cursor.epoch != head.epoch:
         raise refused(path, "it is of another epoch of the registry")
@@ -117,7 +120,9 @@ def open_current(index_dir: Path, head: Cursor) -> Snapshot:
     raise SnapshotRefusedError(refusals[0])
 
 
-def publish(index_dir: Path, content: Iterable[Columns], cursor: Cursor) -> Snapshot:
+def publish(
+    index_dir: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
+) -> Snapshot:
     """Writes a new generation aside, makes it durable and names it in CURRENT.
 
     Running servers take it up. See ``writing.write`` for ``content``. At whatever point it is
@@ -131,7 +136,7 @@ def publish(index_dir: Path, content: Iterable[Columns], cursor: Cursor) -> Snap
         if aside.exists():
             shutil.rmtree(aside)
         try:
-            manifest, identities = writing.write(aside, content, cursor)
+            manifest, identities = writing.write(aside, content, cursor, progress)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise

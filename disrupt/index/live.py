@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
-from disrupt.index.columns import Columns, Hits, NearestHits, merge, merge_nearest
+from disrupt.index.columns import Columns, Hits, NearestHits, joined, merge, merge_nearest
 from disrupt.index.part import Part, join
 from disrupt.index.snapshot import Snapshot
 
@@ -175,6 +175,10 @@ class LiveIndex:
         """What the index holds of one item; None if it cannot match."""
         found = (part.find(number) for part in self._serving().parts)
         return next((one for one in found if one is not None), None)
+
+    def between(self, after: int, until: int) -> Columns:
+        """What the index holds of items whose numbers are over ``after``, up to ``until``."""
+        return joined([part.living(after, until) for part in self._serving().parts])
 
     def _serving(self) -> _State:
         state = self._state

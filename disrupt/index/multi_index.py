@@ -79,6 +79,11 @@ class MultiIndex:
         """Which way a lookup at the recommended distance goes."""
         return self.plan(MAX_DISTANCE_BITS).engine
 
+    @property
+    def skew(self) -> float:
+        """How often as long as with random codes the worst of ``postings`` is; 1 or more."""
+        return int(self.postings.max()) / -(-len(self) // KEYS)
+
     def plan(self, max_distance_bits: int) -> Plan:
         """How lookups at this distance go."""
         plan = self._plans.get(max_distance_bits)
@@ -90,6 +95,10 @@ class MultiIndex:
     def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
         """Copy of some codes, shape (n, 32)."""
         return self.flat.codes(entries)
+
+    def view(self) -> NDArray[np.uint8]:
+        """All codes, see ``FlatIndex.view``."""
+        return self._codes
 
     def expected_us(self, max_distance_bits: int) -> float:
         """Time that a lookup is estimated to take, the way it goes."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import StoredItem
-from disrupt.index.columns import NO_HITS, Columns, Hits, NearestHits, columns, gather
+from disrupt.index.columns import NO_HITS, Columns, Hits, NearestHits, columns_of, gather, joined
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
 from disrupt.index.nearest import ItemColumns
@@ -45,8 +44,7 @@ class Part:
     @classmethod
     def of(cls, items: Iterable[StoredItem], *, tables: bool) -> Part:
         """From items in any order; see ``from_columns``."""
-        made = columns(sorted(items, key=attrgetter("number")))
-        return cls.from_columns(made, tables=tables)
+        return cls.from_columns(columns_of(items), tables=tables)
 
     @classmethod
     def from_columns(cls, made: Columns, *, tables: bool) -> Part:
@@ -130,12 +128,18 @@ class Part:
         living: NDArray[np.uint64] = self.items["number"][~self._dead]
         return living
 
-    def living(self) -> Columns:
-        """Columns of the living items, copied, rows counted from 0."""
-        keep = ~self._dead[self.entries["row"]]
-        entries = self.entries[keep]
-        entries["row"] = (np.cumsum(~self._dead) - 1)[entries["row"]]
-        return Columns(self.index.codes(keep), entries, self.items[~self._dead])
+    def living(self, after: int = 0, until: int = 2**64 - 1) -> Columns:
+        """Columns, copied, of living items with numbers over ``after``, up to ``until``."""
+        numbers = self.items["number"]
+        items = slice(bisect_right(numbers, after), bisect_right(numbers, until))
+        rows = self.entries["row"]
+        span = slice(bisect_left(rows, items.start), bisect_left(rows, items.stop))
+        keep = ~self._dead[items]
+        row = rows[span] - np.uint32(items.start)
+        kept = keep[row]
+        entries = np.array(self.entries[span][kept])
+        entries["row"] = (np.cumsum(keep) - 1)[row[kept]]
+        return Columns(self.index.view()[span][kept], entries, np.array(self.items[items][keep]))
 
     def _row(self, number: int) -> int | None:
         numbers = self.items["number"]
@@ -150,18 +154,4 @@ class Part:
 
 def join(parts: Sequence[Part], *, tables: bool) -> Part:
     """One part of the living items of several; see ``Part.from_columns``."""
-    living = [part.living() for part in parts]
-    items = np.concatenate([one.items for one in living])
-    starts = np.cumsum([0, *(len(one.items) for one in living[:-1])])
-    rows = np.concatenate(
-        [one.entries["row"] + start for one, start in zip(living, starts, strict=True)]
-    )
-    order = np.argsort(items["number"], kind="stable")
-    place = np.empty(len(items), np.uint32)
-    place[order] = np.arange(len(items), dtype=np.uint32)
-    entries = np.concatenate([one.entries for one in living])
-    entries["row"] = place[rows]
-    entry_order = np.argsort(entries["row"], kind="stable")
-    codes = np.concatenate([one.codes for one in living])
-    made = Columns(codes[entry_order], entries[entry_order], items[order])
-    return Part.from_columns(made, tables=tables)
+    return Part.from_columns(joined([part.living() for part in parts]), tables=tables)

@@ -54,15 +54,15 @@ class Snapshot:
         return isinstance(self.index, MultiIndex)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, anew: bool = False) -> Self:
         """Checks the files against the manifest and each other, then maps them.
 
-        Reads every byte, unless somebody has, see ``verified``. SnapshotRefusedError names the
-        first file that is missing, truncated, altered, of another format version or engine
-        parameters, or does not fit the others.
+        Reads every byte, unless somebody has, see ``verified``, or ``anew``. SnapshotRefusedError
+        names the first file that is missing, truncated, altered, of another format version or
+        engine parameters, or does not fit the others.
         """
         manifest = manifests.read(path)
-        identities = verified.verify(path, manifest, _check_rows)
+        identities = verified.verify(path, manifest, _check_rows, anew=anew)
         flat = FlatIndex.map(path / CODES)
         if len(flat) != manifest.hashes:
             raise refused(path / CODES, f"{len(flat)} codes, not {manifest.hashes}")
@@ -80,7 +80,13 @@ class Snapshot:
     def cool(self) -> None:
         """Lets go of its pages, when no lookup comes any more; else unmapping stalls a process."""
         if isinstance(self.index, MultiIndex):
-            memory.release(self.flat.view(), *self.index.tables.arrays, self.entries, self.items)
+            memory.release(*self.arrays)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it maps."""
+        tables = self.index.tables.arrays if isinstance(self.index, MultiIndex) else ()
+        return self.flat.view(), *tables, self.entries, self.items
 
     def missing_file(self) -> str | None:
         """Name of a file that is gone, replaced or written to since it was opened.

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from disrupt.core.progress import Progress, quiet
 from disrupt.index.manifest import refused
 
 CHUNKS = 16
@@ -23,6 +24,8 @@ CHUNK_BITS = 16
 KEYS = 1 << CHUNK_BITS
 LOW_BITS = 16
 """Bits of an entry number that are stored as they are; those above are in ``high``."""
+
+_SORTING = "Sorting"
 
 PADDING = 32
 """Tags behind the last one of a chunk, which are read and ignored."""
@@ -50,7 +53,13 @@ class Tables:
         return cls._sorted(codes, threads, lambda _name, shape, dtype: np.empty(shape, dtype))
 
     @classmethod
-    def write(cls, directory: Path, codes: NDArray[np.uint8], threads: int = 1) -> Tables:
+    def write(
+        cls,
+        directory: Path,
+        codes: NDArray[np.uint8],
+        threads: int = 1,
+        progress: Progress = quiet,
+    ) -> Tables:
         """As ``of``, in new files of a directory, which are mapped; not yet durable.
 
         OSError when the disk is full.
@@ -64,7 +73,7 @@ class Tables:
                 os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             return array
 
-        return cls._sorted(codes, threads, create)
+        return cls._sorted(codes, threads, create, progress)
 
     @classmethod
     def map(cls, directory: Path, length: int) -> Tables:
@@ -100,6 +109,7 @@ class Tables:
         codes: NDArray[np.uint8],
         threads: int,
         allocate: Callable[[str, tuple[int, int], DTypeLike], NDArray[np.generic]],
+        progress: Progress = quiet,
     ) -> Tables:
         from disrupt.index import kernels
 
@@ -117,7 +127,8 @@ class Tables:
             )
 
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(sort, range(CHUNKS)))
+            for done, _ in enumerate(pool.map(sort, range(CHUNKS)), 1):
+                progress(_SORTING, done, CHUNKS)
         return tables
 
 

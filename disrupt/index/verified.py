@@ -27,15 +27,19 @@ _SETTLED_NS = 100_000_000
 
 
 def verify(
-    directory: Path, manifest: Manifest, check: Callable[[Path, Manifest], None]
+    directory: Path,
+    manifest: Manifest,
+    check: Callable[[Path, Manifest], None],
+    *,
+    anew: bool = False,
 ) -> dict[str, Identity]:
     """Identities of the files of a generation, which fit its manifest and pass ``check``.
 
-    Reads every byte, unless that was done before. SnapshotRefusedError names the first file that is
-    missing, truncated or altered.
+    Reads every byte, unless that was done before, or ``anew``. SnapshotRefusedError names the first
+    file that is missing, truncated or altered.
     """
     now_ns = time.time_ns()
-    noted = _noted(directory, manifest)
+    noted = None if anew else _noted(directory, manifest)
     if noted is not None:
         return noted
     identities = {name: _verify(directory / name, file) for name, file in manifest.files.items()}

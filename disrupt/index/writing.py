@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES
-from disrupt.core.media import StoredItem
+from disrupt.core.progress import Progress, quiet
 from disrupt.errors import DisruptError
-from disrupt.index.columns import ENTRY, ITEM, Columns, columns
+from disrupt.index.columns import ENTRY, ITEM, Columns
 from disrupt.index.flat import FlatIndex
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.manifest import (
@@ -41,16 +40,11 @@ TABLES_FROM_HASHES = 20_000
 
 _BLOCK_ITEMS = 4096
 
+_SETTLING = "Making it durable"
+
 _FAISS_HEADER = struct.Struct("<4siiqBiQ")
 _METRIC_L2 = 1
 """What FAISS writes for binary indexes, and never reads."""
-
-
-def blocks(items: Iterable[StoredItem]) -> Iterator[Columns]:
-    """Items as columns, some thousands at a time."""
-    remaining = iter(items)
-    while block := list(islice(remaining, _BLOCK_ITEMS)):
-        yield columns(block)
 
 
 def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
@@ -70,7 +64,7 @@ def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
 
 
 def write(
-    directory: Path, content: Iterable[Columns], cursor: Cursor
+    directory: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
 ) -> tuple[Manifest, dict[str, Identity]]:
     """Writes a snapshot into a new directory and makes it durable; gives the files as they are.
 
@@ -100,8 +94,8 @@ def write(
         engine = MultiIndexParameters()
         # servers then find the search compiled
         check_table_search()
-        Tables.write(directory, FlatIndex.map(directory / CODES).view(), _cores())
-    return _seal(directory, engine, cursor, items.length, codes.length)
+        Tables.write(directory, FlatIndex.map(directory / CODES).view(), _cores(), progress)
+    return _seal(directory, engine, cursor, items.length, codes.length, progress)
 
 
 def _seal(
@@ -110,6 +104,7 @@ def _seal(
     cursor: Cursor,
     items: int,
     hashes: int,
+    progress: Progress,
 ) -> tuple[Manifest, dict[str, Identity]]:
     """Makes the files durable and writes what they are into the manifest."""
 
@@ -118,7 +113,10 @@ def _seal(
         return sum_of(directory / name)
 
     with ThreadPoolExecutor(_cores()) as pool:
-        settled = dict(zip(engine.files, pool.map(settle, engine.files), strict=True))
+        settled = {}
+        for name, found in zip(engine.files, pool.map(settle, engine.files), strict=True):
+            settled[name] = found
+            progress(_SETTLING, len(settled), len(engine.files))
     manifest = Manifest(
         engine=engine,
         epoch=cursor.epoch.hex(),

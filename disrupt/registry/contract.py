@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
-from disrupt.core.media import Assurance, MediaKind
+from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
 
 
@@ -107,6 +107,13 @@ class RegistryReader(Protocol):
         No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
         their additions. An addition whose item was erased since comes as a removal.
         CursorExpiredError for a cursor of another epoch or beyond the head.
+        """
+
+    def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
+        """Up to ``limit`` (≥ 1) living items of those added after one cursor, up to another.
+
+        In the order of their additions, and with the cursor to go on from, which is ``until`` after
+        the last. CursorExpiredError as for ``changes``.
         """
 
     def removed_since(self, cursor: Cursor) -> int:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, select, true
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Addition, Change, Cursor, Removal
-from disrupt.core.media import Assurance, MediaKind, StoredItem
+from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import schema
@@ -35,6 +37,38 @@ def changes(connection: Connection, after: Cursor, limit: int) -> tuple[Sequence
     )
     page = [_change(row) for row in rows]
     return page, Cursor(newest.epoch, page[-1].sequence) if page else after
+
+
+def additions(
+    connection: Connection, after: Cursor, until: Cursor, limit: int
+) -> tuple[StoredItems, Cursor]:
+    """A page of living items, and the cursor of its end."""
+    _check_known(connection, after)
+    items = schema.items.c
+    rows = connection.execute(
+        select(
+            *(schema.changes.c.sequence, items.number, items.item_id, items.bank, items.kind),
+            *(items.assurance, items.fingerprints),
+        )
+        .join_from(schema.changes, schema.items)
+        .where(
+            schema.changes.c.sequence > after.sequence,
+            schema.changes.c.sequence <= until.sequence,
+            schema.changes.c.kind == schema.ChangeKind.ADDITION,
+            items.fingerprints.is_not(None),
+        )
+        .order_by(schema.changes.c.sequence)
+        .limit(limit)
+    ).all()
+    sequences, *plain = zip(*rows, strict=True) if rows else [()] * 7
+    try:
+        found = StoredItems.of(*plain)
+    except ValueError:
+        for row in rows:
+            _unpacked(row.number, row.fingerprints)
+        raise
+    reached = sequences[-1] if len(rows) == limit else until.sequence
+    return found, Cursor(after.epoch, reached)
 
 
 def removed_since(connection: Connection, cursor: Cursor) -> int:
@@ -71,12 +105,6 @@ def _check_known(connection: Connection, cursor: Cursor) -> Cursor:
 def _change(row: Row[Any]) -> Change:
     if row.change == schema.ChangeKind.REMOVAL or row.fingerprints is None:
         return Removal(row.sequence, row.number, row.item_id, row.bank)
-    try:
-        fingerprints = media.unpack(row.fingerprints)
-    except ValueError as error:
-        raise DataDirectoryError(
-            f"Media item {row.number} of the registry is damaged, or of a newer version of Disrupt."
-        ) from error
     return Addition(
         row.sequence,
         StoredItem(
@@ -85,9 +113,18 @@ def _change(row: Row[Any]) -> Change:
             row.bank,
             MediaKind(row.kind),
             Assurance(row.assurance),
-            fingerprints,
+            _unpacked(row.number, row.fingerprints),
         ),
     )
+
+
+def _unpacked(number: int, blob: bytes) -> NDArray[np.void]:
+    try:
+        return media.unpack(blob)
+    except ValueError as error:
+        raise DataDirectoryError(
+            f"Media item {number} of the registry is damaged, or of a newer version of Disrupt."
+        ) from error
 
 
 def banks(connection: Connection) -> tuple[Bank, ...]:

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from disrupt.core.changes import Change, Cursor
+from disrupt.core.media import StoredItems
 from disrupt.core.policy import ApiKey, Bank
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import journal, migrations, queries, reserve, statements
@@ -66,6 +67,11 @@ class SqlRegistry:
         """See RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.changes(connection, after, limit)
+
+    def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.additions(connection, after, until, limit)
 
     def removed_since(self, cursor: Cursor) -> int:
         """See RegistryReader."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from disrupt.core.progress import Progress, quiet
 from disrupt.errors import UnavailableError
 from disrupt.feed import erasure
 from disrupt.feed.erasure import Erased
-from disrupt.feed.walk import Progress, quiet
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server.administration import Administration, administration
 from disrupt.server.directory import DataDirectory

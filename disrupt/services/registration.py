@@ -14,10 +14,9 @@ import numpy as np
 from disrupt.core.cases import CASE_NUMBERS, CaseStatus, case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MIN_QUALITY
-from disrupt.core.media import Assurance, LowQuality, pack
+from disrupt.core.media import ITEM_ID_BYTES, Assurance, LowQuality, pack
 from disrupt.core.policy import bank_for
 from disrupt.core.registrations import (
-    ITEM_ID_BYTES,
     CaseAccess,
     MediaItem,
     Receipt,

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
-from disrupt.core.media import MediaKind
+from disrupt.core.media import ITEM_ID_BYTES, MediaKind
 from disrupt.core.registrations import (
-    ITEM_ID_BYTES,
     ORIGIN_TOKEN_BYTES_MAX,
     REQUEST_ID_BYTES,
     CaseAccess,

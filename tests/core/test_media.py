@@ -55,6 +55,17 @@ def test_blob_gives_back_what_was_packed(fingerprints: list[Fingerprint]) -> Non
     assert not back.flags.writeable
 
 
+@given(st.lists(FINGERPRINTS, max_size=4))
+def test_many_blobs_give_back_together_what_each_gives_back(
+    items: list[list[Fingerprint]],
+) -> None:
+    blobs = [media.pack(media.columns(fingerprints)) for fingerprints in items]
+    lengths, together = media.unpack_all(blobs)
+    assert lengths.tolist() == [len(fingerprints) for fingerprints in items]
+    assert together.dtype == FINGERPRINT
+    assert together.tobytes() == b"".join(media.unpack(blob).tobytes() for blob in blobs)
+
+
 def test_blobs_written_by_earlier_versions_stay_readable() -> None:
     blob = bytes.fromhex(
         "01" + "00112233445566778899aabbccddeeff" * 2 + "64020300020110000000ffffffff"
@@ -72,6 +83,10 @@ def test_blobs_written_by_earlier_versions_stay_readable() -> None:
 def test_blob_of_another_version_or_length_is_refused(blob: bytes) -> None:
     with pytest.raises(ValueError, match="not a fingerprint blob"):
         media.unpack(blob)
+    good = media.pack(np.zeros(2, FINGERPRINT))
+    for blobs in ([blob], [good, blob], [blob, good], [good, blob, good]):
+        with pytest.raises(ValueError, match="not fingerprint blobs"):
+            media.unpack_all(blobs)
 
 
 def test_fields_in_other_order_or_width_are_packed_alike() -> None:

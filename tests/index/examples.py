@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,9 @@ from numpy.typing import NDArray
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BITS, distances_bits
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
-from disrupt.index.columns import Hits
+from disrupt.index.columns import Columns, Hits, columns_of
 from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.writing import blocks
 
 EPOCH = bytes(range(16))
 HEAD = Cursor(EPOCH, 2**40)
@@ -104,6 +104,13 @@ def brute_force(
                 )
             )
     return sorted(found)
+
+
+def blocks(items: Iterable[StoredItem]) -> Iterator[Columns]:
+    """Items as columns, some at a time."""
+    left = iter(items)
+    while some := list(islice(left, 4096)):
+        yield columns_of(some)
 
 
 def published(index_dir: Path, items: Sequence[StoredItem], sequence: int) -> Snapshot:

@@ -24,8 +24,7 @@ from disrupt.index.generations import (
     publish,
     roll_back,
 )
-from disrupt.index.writing import blocks
-from tests.index.examples import EPOCH, HEAD, published, some_items
+from tests.index.examples import EPOCH, HEAD, blocks, published, some_items
 
 
 def test_a_published_generation_is_current(tmp_path: Path) -> None:

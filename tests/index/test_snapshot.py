@@ -21,11 +21,12 @@ from disrupt.index import multi_index, verified, writing
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES, Manifest
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.writing import blocks, write
+from disrupt.index.writing import write
 from tests.index.examples import (
     EPOCH,
     Codes,
     answers,
+    blocks,
     brute_force,
     flipped,
     item,

@@ -8,21 +8,26 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from disrupt.core.changes import Addition
-from disrupt.core.media import StoredItem
+from disrupt.core.media import FINGERPRINT, MediaKind, StoredItem
+from disrupt.errors import SnapshotRefusedError
 from disrupt.feed.rebuild import rebuild
-from disrupt.index.generations import current, open_current, publish
+from disrupt.index import multi_index, verified, writing
+from disrupt.index.generations import current, locked, open_current, publish
 from disrupt.index.live import LiveIndex
-from disrupt.index.writing import blocks
+from disrupt.index.tables import Tables
+from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistryWriter
 from indexer.cli import main
 from indexer.stats import stats
 from indexer.verify import verify
+from tests.index.examples import Codes, blocks
 from tests.registry.examples import DAY, all_changes, registration
 
 
@@ -50,9 +55,11 @@ def test_a_rebuild_holds_the_living_items_and_no_others(
 def test_a_rebuild_reports_its_progress_to_the_end(
     data_dir: Path, writer: SqlRegistryWriter
 ) -> None:
-    seen: list[tuple[int, int]] = []
-    rebuild(writer, data_dir / "index", lambda reached, to_reach: seen.append((reached, to_reach)))
-    assert seen[-1] == (writer.head().sequence, writer.head().sequence)
+    seen: list[tuple[str, int, int]] = []
+    rebuild(writer, data_dir / "index", lambda *progress: seen.append(progress))
+    head = writer.head().sequence
+    assert seen[0] == ("Reading the registry", head, head)
+    assert seen[-1] == ("Making it durable", 3, 3)
 
 
 def test_changes_made_while_a_rebuild_reads_come_after_its_cursor(
@@ -60,7 +67,7 @@ def test_changes_made_while_a_rebuild_reads_come_after_its_cursor(
 ) -> None:
     before = writer.head()
 
-    def meanwhile(_reached: int, _to_reach: int) -> None:
+    def meanwhile(_doing: str, _done: int, _to_do: int) -> None:
         writer.register(registration(random.Random(77)), day=DAY)
 
     rebuilt = rebuild(writer, data_dir / "index", meanwhile)
@@ -77,7 +84,8 @@ def test_index_and_registry_are_equal_before_and_after_a_rebuild(
     writer.register(registration(random.Random(78)), day=DAY)
     second = verify(writer, data_dir / "index")
     assert (second.generation, second.items, second.differences) == (2, 29, ())
-    assert second.sampled_hashes == second.hashes == first.hashes + 2
+    assert second.hashes == first.hashes + 2
+    assert first.lookups == second.lookups == 32
 
 
 def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
@@ -132,19 +140,51 @@ def test_an_item_that_the_registry_no_longer_has_is_a_difference(
     assert (difference.number, difference.problem) == (10**6, "in the index, not in the registry")
 
 
+def test_a_search_that_misses_is_found_out(
+    data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that fit their checksums and the registry; only the tables are of other codes."""
+    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
+    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    rebuild(writer, data_dir / "index")
+    assert verify(writer, data_dir / "index").differences == ()
+    write = Tables.write
+
+    def write_others(directory: Path, codes: Codes, *rest: Any) -> Tables:
+        return write(directory, np.ascontiguousarray(~codes), *rest)
+
+    monkeypatch.setattr(Tables, "write", write_others)
+    rebuild(writer, data_dir / "index")
+    problems = {one.problem for one in verify(writer, data_dir / "index").differences}
+    assert problems == {"not found by searching for it"}
+
+
+def test_a_byte_that_changed_since_the_files_were_found_good_is_found_out(
+    data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild(writer, data_dir / "index")
+    # as a failing disk does it: nothing about the file tells
+    monkeypatch.setattr(verified, "identity", lambda _status: (1,) * 5)
+    assert verify(writer, data_dir / "index").differences == ()
+    path = data_dir / "index" / "00000002" / "codes.faiss"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    open_current(data_dir / "index", writer.head())
+    with pytest.raises(SnapshotRefusedError, match=r"codes\.faiss refused: altered"):
+        verify(writer, data_dir / "index")
+
+
 def test_an_item_withdrawn_while_it_is_compared_is_no_difference(
     data_dir: Path, writer: SqlRegistryWriter
 ) -> None:
     done = writer.register(registration(random.Random(79)), day=DAY)
     rebuild(writer, data_dir / "index")
-    changes = writer.changes
+    additions = writer.additions
 
-    def withdrawing(after, limit):  # type: ignore[no-untyped-def]
-        if after.sequence == 0:
-            writer.withdraw(done.case_number, None, day=DAY)
-        return changes(after, limit)
+    def withdrawing(after, until, limit):  # type: ignore[no-untyped-def]
+        writer.withdraw(done.case_number, None, day=DAY)
+        return additions(after, until, limit)
 
-    writer.changes = withdrawing  # type: ignore[method-assign]
+    writer.additions = withdrawing  # type: ignore[method-assign]
     assert verify(writer, data_dir / "index").differences == ()
 
 
@@ -163,9 +203,32 @@ def test_stats_count_what_is_there(data_dir: Path, writer: SqlRegistryWriter) ->
     assert [(one.generation, one.served) for one in found.generations] == [(2, True), (1, False)]
     files = (data_dir / "index" / "00000002").iterdir()
     assert found.size_bytes == sum(path.stat().st_size for path in files)
+    assert (found.bucket_skew, found.longest_bucket) == (0, 0)
+    assert 0 < found.memory_bytes < found.size_bytes
 
 
-@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+def test_stats_say_how_even_the_tables_are_and_what_a_lookup_costs(
+    data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
+    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    rebuild(writer, data_dir / "index")
+    even = stats(writer, data_dir / "index")
+    assert (even.engine, even.bucket_skew) == ("multi_index", 1)
+    chance = random.Random(81)
+    near = np.zeros(300, FINGERPRINT)
+    near["hash"][:, 2:] = np.random.default_rng(1).integers(0, 256, (300, 30))
+    item = NewItem(chance.randbytes(16), MediaKind.IMAGE, near)
+    writer.register(registration(chance, None, item), day=DAY)
+    rebuild(writer, data_dir / "index")
+    skewed = stats(writer, data_dir / "index")
+    assert skewed.bucket_skew == skewed.longest_bucket == 300
+    assert skewed.expected_lookup_us > even.expected_lookup_us > 0
+    assert skewed.memory_bytes - even.memory_bytes > 300 * 32
+    assert "bucket skew         300.0 times" in run("stats", "--data-dir", data_dir).stdout
+
+
+@pytest.mark.parametrize("command", ["rebuild", "compact", "verify", "stats"])
 @pytest.mark.usefixtures("writer")
 def test_every_command_prints_one_json_object_if_asked(data_dir: Path, command: str) -> None:
     result = run(command, "--json", DISRUPT_DATA_DIR=str(data_dir))
@@ -173,7 +236,7 @@ def test_every_command_prints_one_json_object_if_asked(data_dir: Path, command: 
     assert {"generation", "items", "hashes"} <= json.loads(result.stdout).keys()
 
 
-@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+@pytest.mark.parametrize("command", ["rebuild", "compact", "verify", "stats"])
 @pytest.mark.usefixtures("writer")
 def test_every_command_says_what_it_did(data_dir: Path, command: str) -> None:
     result = run(command, "--data-dir", data_dir)
@@ -182,20 +245,20 @@ def test_every_command_says_what_it_did(data_dir: Path, command: str) -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+@pytest.mark.parametrize("command", ["rebuild", "compact", "verify", "stats"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"Example: disrupt-index {command} --data-dir data" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+@pytest.mark.parametrize("command", ["rebuild", "compact", "verify", "stats"])
 def test_wrong_usage_exits_with_2(command: str, tmp_path: Path) -> None:
     assert run(command).exit_code == 2
     assert run(command, "--data-dir", tmp_path / "nowhere").exit_code == 2
 
 
-@pytest.mark.parametrize("command", ["rebuild", "verify", "stats"])
+@pytest.mark.parametrize("command", ["rebuild", "compact", "verify", "stats"])
 def test_a_folder_without_a_registry_is_one_clear_line(tmp_path: Path, command: str) -> None:
     result = run(command, "--data-dir", tmp_path)
     assert result.exit_code == 1
@@ -217,3 +280,15 @@ def test_a_damaged_index_is_one_clear_line_and_a_rebuild_mends_it(
     assert run("rebuild", "--data-dir", data_dir).exit_code == 0
     assert current(data_dir / "index") == 2
     assert run("verify", "--data-dir", data_dir).exit_code == 0
+
+
+@pytest.mark.usefixtures("writer")
+@pytest.mark.parametrize("command", ["rebuild", "compact", "rollback", "gc"])
+def test_a_second_indexer_is_refused_and_changes_nothing(data_dir: Path, command: str) -> None:
+    (data_dir / "index" / "building").mkdir()
+    with locked(data_dir / "index"):
+        result = run(command, "--data-dir", data_dir)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: Another process is writing an index here")
+    assert result.stderr.count("\n") == 1
+    assert current(data_dir / "index") == 1

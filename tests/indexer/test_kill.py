@@ -11,8 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from benchmarks import strace
 from disrupt.feed.rebuild import rebuild
-from disrupt.index.generations import current, open_current
+from disrupt.index.generations import current, generations, open_current
 from disrupt.registry.sql import SqlRegistryWriter
 from indexer.verify import verify
 from tests.indexer.dying import rebuild_and_die
@@ -34,14 +37,14 @@ def test_a_rebuild_killed_at_any_point_leaves_a_whole_snapshot(
     chance = random.Random(3)
     killed = 0
     for _ in range(5):
-        before = current(index_dir)
+        before, newest = current(index_dir), generations(index_dir)[0]
         process = start(data_dir)
         time.sleep(whole_s * chance.uniform(0.5, 1.0))
         process.kill()
         killed += process.wait() == -signal.SIGKILL
         after = open_current(index_dir, writer.head())
         assert after.generation == current(index_dir)
-        assert after.generation in {before, before + 1}
+        assert after.generation in {before, newest + 1}
         assert verify(writer, index_dir).differences == ()
     assert killed
     rebuild(writer, index_dir)
@@ -87,8 +90,47 @@ def test_a_write_that_fails_publishes_nothing_and_says_so(
         capture_output=True,
         check=False,
     )
+    _refused(process, data_dir, writer, before, b"Error: ")
+
+
+_TABLED = "from disrupt.index import writing; writing.TABLES_FROM_HASHES = 1; "
+_REBUILD = "from indexer.cli import main; main()"
+
+
+@pytest.mark.skipif(not strace.is_there(), reason="needs strace")
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [("write", "codes.faiss"), ("fallocate", "search-tags.npy"), ("fsync", "items.npy")],
+)
+def test_a_disk_that_is_full_publishes_nothing_and_says_so(
+    data_dir: Path, writer: SqlRegistryWriter, call: str, name: str
+) -> None:
+    index_dir = data_dir / "index"
+    rebuild(writer, index_dir)
+    before = current(index_dir)
+    injected = ("-e", f"trace={call}", "-e", f"inject={call}:error=ENOSPC")
+    process = subprocess.run(
+        [
+            *("strace", "-f", "-qqq", "-o", "/dev/null", *injected),
+            *("-P", index_dir / "building" / name),
+            *(sys.executable, "-c", _TABLED + _REBUILD, "rebuild", "--data-dir", data_dir),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    _refused(process, data_dir, writer, before, b"Error: The disk is full: no index was published")
+
+
+def _refused(
+    process: subprocess.CompletedProcess[bytes],
+    data_dir: Path,
+    writer: SqlRegistryWriter,
+    before: int,
+    text: bytes,
+) -> None:
+    index_dir = data_dir / "index"
     assert process.returncode == 1
-    assert process.stderr.startswith(b"Error: ")
+    assert process.stderr.startswith(text)
     assert process.stderr.count(b"\n") == 1
     assert current(index_dir) == before
     assert not (index_dir / "building").exists()

@@ -37,6 +37,7 @@ from tests.registry.examples import (
     new_item,
     pages,
     plain,
+    plain_items,
     registration,
 )
 
@@ -405,6 +406,49 @@ class RegistryConformance:
         ):
             with pytest.raises(CursorExpiredError):
                 writer.changes(dead, 10)
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    def test_additions_are_the_living_items_between_two_cursors(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random, limit: int
+    ) -> None:
+        cases = [
+            writer.register(
+                registration(chance, None, *(new_item(chance, hashes) for hashes in sizes)), day=DAY
+            ).case_number
+            for sizes in ((1, 2), (3,), (1,), (5, 1), (2,))
+        ]
+        between = reader.head()
+        cases.append(writer.register(registration(chance), day=DAY).case_number)
+        until = reader.head()
+        writer.register(registration(chance), day=DAY)
+        for gone in (cases[1], cases[4]):
+            writer.withdraw(gone, None, day=DAY)
+        for after, before in (
+            (Cursor(until.epoch, 0), until),
+            (Cursor(until.epoch, 3), between),
+            (between, reader.head()),
+            (until, until),
+        ):
+            expected = [
+                plain(change)
+                for change in all_changes(reader)
+                if isinstance(change, Addition) and after.sequence < change.sequence
+                if change.sequence <= before.sequence
+            ]
+            cursor, found = after, []
+            while cursor.sequence < before.sequence:
+                page, cursor = reader.additions(cursor, before, limit)
+                assert len(page) <= limit
+                found += plain_items(page)
+            assert (found, cursor) == (expected, before)
+
+    def test_additions_after_a_strange_cursor_are_refused(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        head = writer.register(registration(chance), day=DAY).cursor
+        for dead in (Cursor(bytes(16), 0), Cursor(head.epoch, head.sequence + 1)):
+            with pytest.raises(CursorExpiredError):
+                writer.additions(dead, head, 10)
 
     def test_readers_that_follow_a_writer_miss_nothing(
         self, writer: RegistryWriter, open_reader: OpenReader, chance: random.Random

@@ -8,7 +8,7 @@ import numpy as np
 from disrupt.core import media
 from disrupt.core.cases import CASE_NUMBERS, case_number
 from disrupt.core.changes import Addition, Change, Cursor
-from disrupt.core.media import FINGERPRINT, Assurance, MediaKind
+from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ADULTS
 from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryReader
 
@@ -45,6 +45,18 @@ def plain(change: Change) -> tuple[object, ...]:
         what = (item.kind, item.assurance, media.pack(item.fingerprints))
         return (item.number, item.item_id, item.bank, *what)
     return (change.number, change.item_id, change.bank)
+
+
+def plain_items(items: StoredItems) -> list[tuple[object, ...]]:
+    """As ``plain`` of the additions of each."""
+    blobs = np.split(items.fingerprints, np.cumsum(items.lengths)[:-1]) if len(items) else []
+    plain_columns = (items.number, items.bank, items.kind, items.assurance)
+    return [
+        (number, item_id.tobytes(), bank, kind, assurance, media.pack(blob))
+        for number, bank, kind, assurance, item_id, blob in zip(
+            *(column.tolist() for column in plain_columns), items.item_id, blobs, strict=True
+        )
+    ]
 
 
 def pages(

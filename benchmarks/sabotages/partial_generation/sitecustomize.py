@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from disrupt.core.changes import Cursor
+from disrupt.core.progress import Progress, quiet
 from disrupt.index import generations
 from disrupt.index.columns import Columns
 from disrupt.index.snapshot import Snapshot
@@ -13,11 +14,13 @@ from disrupt.index.snapshot import Snapshot
 _publish = generations.publish
 
 
-def _publish_twice(index_dir: Path, content: Iterable[Columns], cursor: Cursor) -> Snapshot:
+def _publish_twice(
+    index_dir: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
+) -> Snapshot:
     blocks = list(content)
     half = [Columns(one.codes, one.entries.copy(), one.items) for one in blocks[: len(blocks) // 2]]
-    _publish(index_dir, half, cursor)
-    return _publish(index_dir, blocks, cursor)
+    _publish(index_dir, half, cursor, progress)
+    return _publish(index_dir, blocks, cursor, progress)
 
 
 generations.publish = _publish_twice

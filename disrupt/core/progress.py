@@ -1,0 +1,12 @@
+"""How far long work has come, for those who wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""Called now and then with what is being done, how much of it is done, and how much is to do."""
+
+
+def quiet(_doing: str, _done: int, _to_do: int) -> None:
+    """Progress that nobody watches."""
