@@ -19,6 +19,7 @@ from disrupt.server.directory import DataDirectory
 _BLOCK_ITEMS = 20_000
 _CASE = 1
 _DAY = "2026-01-01"
+_IMAGE, _SELF_REPORTED = int(MediaKind.IMAGE), int(Assurance.SELF_REPORTED)
 
 
 def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> int:
@@ -52,16 +53,18 @@ def item_id(number: int) -> bytes:
 
 
 def _items(codes: NDArray[np.uint8], hashes_per_item: int) -> Iterator[tuple[object, ...]]:
-    for first in range(0, len(codes), _BLOCK_ITEMS * hashes_per_item):
-        block = codes[first : first + _BLOCK_ITEMS * hashes_per_item]
-        fingerprints = np.zeros(len(block), FINGERPRINT)
-        fingerprints["hash"] = block
+    step = _BLOCK_ITEMS * hashes_per_item
+    for first in range(0, len(codes), step):
+        fingerprints = np.zeros(len(codes[first : first + step]), FINGERPRINT)
+        fingerprints["hash"] = codes[first : first + step]
         fingerprints["quality"] = 100
         fingerprints["profile"] = Profile.PDQ_512
-        for at in range(0, len(block), hashes_per_item):
-            number = 1 + (first + at) // hashes_per_item
-            own = fingerprints[at : at + hashes_per_item]
+        version, rows = pack(fingerprints)[:1], fingerprints.tobytes()
+        size = hashes_per_item * FINGERPRINT.itemsize
+        for at in range(0, len(rows), size):
+            number = 1 + first // hashes_per_item + at // size
+            blob = version + rows[at : at + size]
             yield (
                 *(number, item_id(number), 1 + number % 2, _CASE),
-                *(int(MediaKind.IMAGE), int(Assurance.SELF_REPORTED), len(own), pack(own)),
+                *(_IMAGE, _SELF_REPORTED, len(blob) // FINGERPRINT.itemsize, blob),
             )
