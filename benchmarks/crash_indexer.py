@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import chain, cycle, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +135,10 @@ class _Run:
         self._took_s[command] = time.monotonic() - began_s
         steps = killing.steps(calls, self._index_dir, current(self._index_dir))
         self._chance.shuffle(steps)
-        self._steps[command] = cycle(steps)
+        # as many of each call, as long as there are
+        by_call = [[step for step in steps if step.call == call] for call in killing.CALLS]
+        turns = chain.from_iterable(zip_longest(*by_call))
+        self._steps[command] = cycle([step for step in turns if step])
         found = killing.disorder(calls, self._index_dir)
         self.tally.disorder += [f"{command}: {one}" for one in found]
 

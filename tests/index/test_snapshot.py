@@ -18,6 +18,7 @@ from disrupt.core.changes import Cursor
 from disrupt.errors import DisruptError, SnapshotRefusedError
 from disrupt.index import manifest as manifests
 from disrupt.index import multi_index, verified, writing
+from disrupt.index.columns import columns_of
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES, Manifest
 from disrupt.index.snapshot import Snapshot
@@ -310,6 +311,7 @@ def test_a_generation_is_read_whole_once(settled: Path, monkeypatch: pytest.Monk
 def test_a_generation_that_was_just_written_is_read_again(
     tabled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(verified, "_SETTLED_NS", 10**15)
     names = reading(monkeypatch)
     Snapshot.open(tabled)
     Snapshot.open(tabled)
@@ -385,7 +387,7 @@ def test_a_file_that_is_written_to_while_open_is_noticed(tabled: Path, name: str
 def test_items_that_do_not_ascend_are_not_written(tmp_path: Path) -> None:
     one, other = some_items(2)
     with pytest.raises(DisruptError, match="ascend"):
-        write(tmp_path / "a", blocks([other, one]), Cursor(EPOCH, 2))
+        write(tmp_path / "a", map(columns_of, ([other], [one])), Cursor(EPOCH, 2))
     with pytest.raises(DisruptError, match="ascend"):
         write(tmp_path / "b", blocks([one, one]), Cursor(EPOCH, 2))
 

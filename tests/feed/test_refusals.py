@@ -1,0 +1,136 @@
+"""Whatever is wrong with a new generation, it is refused by name, and what was served is served."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from disrupt.feed.rebuild import rebuild
+from disrupt.index import multi_index, writing
+from disrupt.index.manifest import FILES, TABLES
+from disrupt.registry.sql import SqlRegistry
+from tests.feed.test_follower import Site
+from tests.index.test_snapshot import rewrite_manifest
+
+_FILES = ("manifest.json", *FILES, *TABLES)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """It serves generation 2, which has tables and uses them."""
+    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
+    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+        site = Site(tmp_path, writer)
+        site.register(3)
+        rebuild(writer, site.index_dir)
+        site.follower.step()
+        assert site.live.status().engine == "multi_index"
+        yield site
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def truncated(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def altered_in_front(path: Path) -> None:
+    _flip(path, 0)
+
+
+def altered_in_the_middle(path: Path) -> None:
+    _flip(path, path.stat().st_size // 2)
+
+
+def altered_at_the_end(path: Path) -> None:
+    _flip(path, path.stat().st_size - 1)
+
+
+def replaced_by_a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+HARMS = (
+    *(missing, empty, truncated, altered_in_front, altered_in_the_middle, altered_at_the_end),
+    replaced_by_a_directory,
+)
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
+@pytest.mark.parametrize("name", _FILES)
+def test_a_damaged_file_is_refused_by_name_and_the_served_generation_goes_on(
+    site: Site, name: str, harm: Callable[[Path], None]
+) -> None:
+    check_refused(site, lambda directory: harm(directory / name), f"00000003/{name} refused")
+
+
+def other(**changed: Any) -> Callable[[Path], None]:
+    """Writes that into a manifest, and makes its checksum fit."""
+    return lambda directory: rewrite_manifest(directory, lambda body: body.update(changed))
+
+
+def other_engine(**changed: Any) -> Callable[[Path], None]:
+    return lambda directory: rewrite_manifest(
+        directory, lambda body: body["engine"].update(changed)
+    )
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (other(format_version=2), "format version 2, this build reads 1"),
+        (other_engine(chunks=11), "engine parameters"),
+        (other_engine(tables_version=2), "engine parameters"),
+        (other_engine(code_bits=128), "engine parameters"),
+        (other(epoch="0" * 32), "another epoch of the registry"),
+        (other(sequence=2**40), "ahead of the registry"),
+        (other(items=5), "of length 5"),
+        (other(hashes=9), "of length 9"),
+    ],
+)
+def test_a_generation_that_does_not_fit_is_refused_and_the_served_one_goes_on(
+    site: Site, harm: Callable[[Path], None], reason: str
+) -> None:
+    check_refused(site, harm, reason)
+
+
+def check_refused(site: Site, harm: Callable[[Path], None], reason: str) -> None:
+    """To a server, to a process that starts then, and until a rebuild is there."""
+    items = site.register(1)
+    rebuild(site.writer, site.index_dir)
+    harm(site.index_dir / "00000003")
+    with capture_logs() as logs:
+        for _ in range(2):
+            site.follower.step()
+    assert [entry["event"] for entry in logs] == ["snapshot_refused"]
+    assert "00000003/" in logs[0]["reason"]
+    assert reason in logs[0]["reason"]
+    assert "disrupt-index rebuild" in logs[0]["reason"]
+    every_item = list(site.present.values())
+    for _ in range(2):
+        assert site.live.status().generation == 2
+        assert site.found(every_item) == site.present.keys()
+        site.restart()
+    rebuild(site.writer, site.index_dir)
+    site.follower.step()
+    assert site.live.status().generation == 4
+    assert site.found(items) == {items[0].item_id}
