@@ -172,16 +172,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         )
 
     async def MatchVideo(  # noqa: N802 gRPC's name
-        self, parts: AsyncIterator[match_pb2.MatchVideoRequest], _context: Context
+        self, parts: AsyncIterator[match_pb2.MatchVideoRequest], context: Context
     ) -> match_pb2.MatchVideoResponse:
         """Hashes one video in memory, while it comes in, and looks its frames up."""
         key = caller.get()
         options = wire_videos.video_options((await first_part(parts, "options")).options)
         searched = self._scope(key, options.lookup)
         cursor = self._cursor()
-        lookup = VideoLookup(self._following.live, searched, options)
+        allowance = Allowance(time.monotonic() + allowed_s(context, self._config.max_video_call_s))
+        lookup = VideoLookup(self._following.live, searched, options, allowance)
         search = VideoSearch(lookup, options, self._searching)
-        await search.run(self._videos, parts)
 
         def answer() -> match_pb2.MatchVideoResponse:
             found = lookup.matches()
@@ -198,7 +198,12 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             response.truncated = found.truncated
             return response
 
-        response = await self._searching.run(answer)
+        try:
+            await search.run(self._videos, parts)
+            response = await self._searching.run(answer)
+        except asyncio.CancelledError:
+            allowance.end()
+            raise
         response.frames_hashed = lookup.hashed
         response.frames_low_quality = lookup.low_quality
         response.incomplete = search.incomplete

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +22,14 @@ _LOST_MS = 5000
 _LOST_FRAMES = 4
 """Longest run without a near frame within a segment, in time and in samples; the longer one."""
 
-_ALTERNATIVES_BITS = 6
-"""Stored frames that are so little further than the nearest one may be the one that was copied."""
+_MOST_MOMENTS = 16
+"""Moments of the stored video that a frame may be: more are of a picture that comes ever again."""
+
+_MOST_CHAINS = 64
+"""Chains that are followed at a time, the longest."""
+
+_MOST_ENDED = 1024
+"""Chains that have ended, before it is seen which of them count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,100 +50,137 @@ class Aligned:
 
 @dataclass(slots=True)
 class _Chain:
-    """Frames that agree on an offset, stored time less query time, and what it may still be."""
+    """Frames that agree on an offset, stored time less query time, and what it may still be.
+
+    ``lows_ms`` and ``highs_ms`` are what each of ``frames`` says of it.
+    """
 
     low_ms: float
     high_ms: float
-    frames: list[int] = field(default_factory=list)
-    ranges: list[tuple[float, float]] = field(default_factory=list)
+    frames: array[int] = field(default_factory=lambda: array("L"))
+    lows_ms: array[float] = field(default_factory=lambda: array("d"))
+    highs_ms: array[float] = field(default_factory=lambda: array("d"))
 
-    def narrowed(self, elapsed_ms: float, found: tuple[float, float]) -> tuple[float, float]:
+    def add(self, frame: int, low_ms: float, high_ms: float) -> None:
+        """One frame more, and what it says."""
+        self.frames.append(frame)
+        self.lows_ms.append(low_ms)
+        self.highs_ms.append(high_ms)
+
+    def narrowed(self, elapsed_ms: float, low_ms: float, high_ms: float) -> tuple[float, float]:
         """Offsets that agree with this chain and with a range so much later."""
         drift_ms = SPEED * elapsed_ms
-        return max(self.low_ms - drift_ms, found[0]), min(self.high_ms + drift_ms, found[1])
+        return max(self.low_ms - drift_ms, low_ms), min(self.high_ms + drift_ms, high_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moments:
+    """Offsets at which a frame may be one of some stored frames: ranges apart, ascending.
+
+    ``of_places`` says in which of them each of these frames is.
+    """
+
+    lows_ms: NDArray[np.float64]
+    highs_ms: NDArray[np.float64]
+    of_places: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, places: NDArray[np.intp], time_ms: int, stored: Timeline) -> _Moments:
+        """Of stored frames in any order; those next to each other are one moment."""
+        order = np.argsort(places)
+        lows_ms = stored.starts_ms[places[order]] - (_SLACK_MS + time_ms)
+        highs_ms = np.maximum.accumulate(stored.ends_ms[places[order]] + (_SLACK_MS - time_ms))
+        begins = np.append(True, lows_ms[1:] > highs_ms[:-1])
+        of_places = np.empty(len(places), np.intp)
+        of_places[order] = np.cumsum(begins) - 1
+        lasts = np.append(np.flatnonzero(begins)[1:] - 1, len(places) - 1)
+        return cls(lows_ms[begins].astype(float), highs_ms[lasts].astype(float), of_places)
 
 
 def align(
-    distances: NDArray[np.uint16], most_bits: int, query: Timeline, stored: Timeline
+    near: Iterable[tuple[int, NDArray[np.intp]]],
+    query: Timeline,
+    stored: Timeline,
+    *,
+    least_frames: int = 1,
 ) -> list[Aligned]:
     """Segments in which frames of ``query`` are near to those of ``stored``, in order of time.
 
-    ``distances`` of each frame of the one to each of the other, shape (queries, stored); near is
-    within ``most_bits``. A frame of the query is in one segment at most; stored ones may be in
-    several, where a part is repeated. Parts in another order are segments of their own.
+    ``near``: frames of the one, ascending, and the places of those of the other that each may be,
+    at least one, the nearest first. A frame of the query is in one segment at most; stored ones may
+    be in several, where a part is repeated. Parts in another order are segments of their own.
+    Segments that fewer than ``least_frames`` support are left out.
+
+    Memory goes with the frames of both, time with their number and that of the places.
     """
-    nearest = distances.min(axis=1)
-    matched = np.flatnonzero(nearest <= most_bits)
-    if not len(matched):
-        return []
     steps = np.diff(query.starts_ms)
     usual_ms = float(np.median(steps)) if len(steps) else 0.0
     lost_ms = max(_LOST_MS, _LOST_FRAMES * usual_ms)
     chains: list[_Chain] = []
-    for frame in matched.tolist():
-        limit = min(most_bits, int(nearest[frame]) + _ALTERNATIVES_BITS)
-        places = np.flatnonzero(distances[frame] <= limit)
-        _extend(chains, frame, _ranges(places, int(query.starts_ms[frame]), stored), query, lost_ms)
+    ended: list[_Chain] = []
+    most_ended = _MOST_ENDED
+    for frame, places in near:
+        time_ms = int(query.starts_ms[frame])
+        moments = _Moments.of(places, time_ms, stored)
+        old = [time_ms - int(query.starts_ms[one.frames[-1]]) > lost_ms for one in chains]
+        ended += [one for one, is_old in zip(chains, old, strict=True) if is_old]
+        chains = [one for one, is_old in zip(chains, old, strict=True) if not is_old]
+        _extend(chains, frame, moments, query)
+        if len(chains) > _MOST_CHAINS:
+            chains.sort(key=lambda one: (-len(one.frames), -one.frames[-1]))
+            ended += chains[_MOST_CHAINS:]
+            chains = chains[:_MOST_CHAINS]
+        if len(ended) > most_ended:
+            ended = list(_apart(ended, least_frames))
+            most_ended = _MOST_ENDED + 2 * len(ended)
     return sorted(
-        (_segment(chain, query, stored) for chain in _apart(chains)),
+        (_segment(chain, query, stored) for chain in _apart(ended + chains, least_frames)),
         key=lambda one: one.segment.query_start_ms,
     )
 
 
-def _ranges(places: NDArray[np.intp], time_ms: int, stored: Timeline) -> list[tuple[float, float]]:
-    """Offsets at which a moment may be one of these frames; frames next to each other are one."""
-    found: list[tuple[float, float]] = []
-    for start_ms, end_ms in zip(
-        stored.starts_ms[places].tolist(), stored.ends_ms[places].tolist(), strict=True
-    ):
-        low_ms, high_ms = start_ms - _SLACK_MS - time_ms, end_ms + _SLACK_MS - time_ms
-        if found and low_ms <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], high_ms))
-        else:
-            found.append((low_ms, high_ms))
-    return found
-
-
-def _extend(
-    chains: list[_Chain],
-    frame: int,
-    ranges: list[tuple[float, float]],
-    query: Timeline,
-    lost_ms: float,
-) -> None:
-    """Put a frame into the longest chain that agrees with each of its ranges, or into a new one."""
+def _extend(chains: list[_Chain], frame: int, moments: _Moments, query: Timeline) -> None:
+    """Put a frame into the longest chains that agree with its moments, and into new ones."""
     time_ms = int(query.starts_ms[frame])
     taken: set[int] = set()
-    for found in ranges:
-        best: tuple[int, int, tuple[float, float]] | None = None
-        for at, chain in enumerate(chains):
-            elapsed_ms = time_ms - int(query.starts_ms[chain.frames[-1]])
-            if at in taken or elapsed_ms > lost_ms or chain.frames[-1] == frame:
-                continue
-            low_ms, high_ms = chain.narrowed(elapsed_ms, found)
-            if low_ms <= high_ms and (best is None or len(chain.frames) > best[0]):
-                best = len(chain.frames), at, (low_ms, high_ms)
-        if best is None:
+    for chain in sorted(chains, key=lambda one: -len(one.frames)):
+        if len(taken) == _MOST_MOMENTS:
+            return
+        elapsed_ms = time_ms - int(query.starts_ms[chain.frames[-1]])
+        at = int(np.searchsorted(moments.highs_ms, chain.low_ms - SPEED * elapsed_ms))
+        while at in taken:
+            at += 1
+        if at == len(moments.lows_ms):
+            continue
+        found = float(moments.lows_ms[at]), float(moments.highs_ms[at])
+        low_ms, high_ms = chain.narrowed(elapsed_ms, *found)
+        if low_ms <= high_ms:
+            chain.low_ms, chain.high_ms = low_ms, high_ms
+            chain.add(frame, *found)
+            taken.add(at)
+    for at in moments.of_places:
+        if len(taken) == _MOST_MOMENTS:
+            return
+        if at not in taken:
+            taken.add(int(at))
+            found = float(moments.lows_ms[at]), float(moments.highs_ms[at])
             chains.append(_Chain(*found))
-            best = 0, len(chains) - 1, found
-        _, at, (chains[at].low_ms, chains[at].high_ms) = best
-        taken.add(at)
-        chains[at].frames.append(frame)
-        chains[at].ranges.append(found)
+            chains[-1].add(frame, *found)
 
 
-def _apart(chains: list[_Chain]) -> list[_Chain]:
-    """The longest chains, each of frames that none before it has."""
-    kept: list[_Chain] = []
+def _apart(chains: list[_Chain], least_frames: int) -> Iterator[_Chain]:
+    """The longest chains, each of so many frames that none before it has."""
     used: set[int] = set()
     for chain in sorted(chains, key=lambda one: -len(one.frames)):
         own = [at for at, frame in enumerate(chain.frames) if frame not in used]
-        if not own:
-            continue
         used.update(chain.frames)
-        frames, ranges = [chain.frames[at] for at in own], [chain.ranges[at] for at in own]
-        kept.append(replace(chain, frames=frames, ranges=ranges))
-    return kept
+        if len(own) == len(chain.frames) >= least_frames:
+            yield chain
+        elif len(own) >= least_frames:
+            apart = _Chain(chain.low_ms, chain.high_ms)
+            for at in own:
+                apart.add(chain.frames[at], chain.lows_ms[at], chain.highs_ms[at])
+            yield apart
 
 
 def _segment(chain: _Chain, query: Timeline, stored: Timeline) -> Aligned:
@@ -161,12 +207,11 @@ def _segment(chain: _Chain, query: Timeline, stored: Timeline) -> Aligned:
 def _offset_ms(chain: _Chain, query: Timeline, *, backwards: bool) -> float:
     """Offset at one end of a chain, narrowed by all of its frames up to there."""
     step = -1 if backwards else 1
-    frames, ranges = chain.frames[::step], chain.ranges[::step]
-    followed = _Chain(*ranges[0])
-    before_ms = int(query.starts_ms[frames[0]])
-    for frame, found in zip(frames[1:], ranges[1:], strict=True):
+    said = zip(chain.frames[::step], chain.lows_ms[::step], chain.highs_ms[::step], strict=True)
+    followed, before_ms = _Chain(-math.inf, math.inf), 0
+    for frame, said_low_ms, said_high_ms in said:
         time_ms = int(query.starts_ms[frame])
-        low_ms, high_ms = followed.narrowed(abs(time_ms - before_ms), found)
+        low_ms, high_ms = followed.narrowed(abs(time_ms - before_ms), said_low_ms, said_high_ms)
         if low_ms <= high_ms:
             followed.low_ms, followed.high_ms = low_ms, high_ms
             before_ms = time_ms

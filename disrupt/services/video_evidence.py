@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from disrupt.core.lookups import Segment
 from disrupt.core.media import MediaKind
 from disrupt.index.columns import Columns
 from disrupt.services.alignment import Timeline, align
+from disrupt.services.matching import Allowance
 
 MIN_FRAMES = 2
 """Frames of a query that must agree on an offset, where it and the stored video have so many."""
@@ -18,9 +20,16 @@ MIN_FRAMES = 2
 _AROUND = 30
 """Frames before and after one that proposed the item, which are compared with it."""
 
-_ROWS_AT_ONCE = 64
+_ALTERNATIVES_BITS = 6
+"""Stored frames that are so little further than the nearest one may be the one that was copied."""
+
+_MOST_SEGMENTS = 100
+"""Of more, those that most frames support are told."""
+
+_PAIRS_AT_ONCE = 1 << 17
+"""Hashes compared at once: they take 36 bytes each."""
+
 _SOME = 200
-_FAR_BITS = 257
 _PERMILLE = 1000
 
 
@@ -64,42 +73,46 @@ def weigh(
     query: Query,
     kind: MediaKind,
     stored: Columns,
-    proposed_by: set[int],
+    proposed_by: Iterable[int],
     common: set[int],
     most_bits: int,
+    allowance: Allowance,
 ) -> Evidence | None:
     """What speaks for an item; None where it is not enough.
 
     Frames near to those that ``proposed_by`` names are compared, but for ``common`` ones. A video
     needs MIN_FRAMES that agree on when they are, or one, where either side has no more than that;
-    a picture needs one.
+    a picture needs one. DeadlineExceededError once the allowance is over.
     """
     times = np.lexsort((stored.entries["end_ms"], stored.entries["start_ms"]))
     entries = stored.entries[times]
-    compared = _around(proposed_by, len(query.firsts))
-    compared[sorted(common)] = False
-    distances = _distances(query, stored.codes[times], compared)
-    per_frame = np.minimum.reduceat(distances, query.firsts, axis=0)
     if kind == MediaKind.IMAGE:
-        timeline, per_moment = _PICTURE, per_frame.min(axis=1, keepdims=True)
+        timeline, moments = _PICTURE, np.zeros(1, np.intp)
     else:
         moments = np.flatnonzero(np.append(True, entries[1:][_TIMES] != entries[:-1][_TIMES]))
         timeline = _timeline(entries[moments])
-        per_moment = np.minimum.reduceat(per_frame, moments, axis=1)
-    aligned = align(per_moment, most_bits, query.timeline, timeline)
-    if kind == MediaKind.VIDEO and not _is_short(query.timeline, timeline):
-        aligned = [one for one in aligned if one.frames >= MIN_FRAMES]
+    compared = _around(proposed_by, len(query.firsts))
+    compared[sorted(common)] = False
+    comparison = _Comparison(query, stored.codes[times], moments, most_bits, allowance)
+    is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
+    aligned = align(
+        comparison.near(np.flatnonzero(compared)),
+        query.timeline,
+        timeline,
+        least_frames=1 if is_short else MIN_FRAMES,
+    )
     if not aligned:
         return None
-    segments = tuple(one.segment for one in aligned)
+    told = sorted(aligned, key=lambda one: -one.frames)[:_MOST_SEGMENTS]
+    segments = tuple(sorted((one.segment for one in told), key=lambda one: one.query_start_ms))
     if kind == MediaKind.IMAGE:
         segments = tuple(replace(one, stored_start_ms=0, stored_end_ms=0) for one in segments)
-    row, column = np.unravel_index(int(distances.argmin()), distances.shape)
     seen = [(one.query_start_ms, one.query_end_ms) for one in segments]
     shown = [(one.stored_start_ms, one.stored_end_ms) for one in segments]
+    distance_bits, row, column = comparison.nearest
     return Evidence(
-        distance_bits=int(distances[row, column]),
-        query_row=int(row),
+        distance_bits=distance_bits,
+        query_row=row,
         stored_row=int(times[column]),
         segments=segments,
         frames=sum(one.frames for one in aligned),
@@ -124,25 +137,54 @@ def _timeline(rows: NDArray[np.void]) -> Timeline:
     return Timeline(rows["start_ms"].astype(np.int64), rows["end_ms"].astype(np.int64))
 
 
-def _around(frames: set[int], count: int) -> NDArray[np.bool_]:
+def _around(frames: Iterable[int], count: int) -> NDArray[np.bool_]:
     compared = np.zeros(count, np.bool_)
     for frame in frames:
         compared[max(frame - _AROUND, 0) : frame + _AROUND + 1] = True
     return compared
 
 
-def _distances(
-    query: Query, codes: NDArray[np.uint8], compared: NDArray[np.bool_]
-) -> NDArray[np.uint16]:
-    """Bits apart, shape (rows, codes); far where a frame is not to be compared."""
-    versions = np.diff(query.firsts, append=len(query.rows))
-    rows = np.flatnonzero(np.repeat(compared, versions))
-    distances = np.full((len(query.rows), len(codes)), _FAR_BITS, np.uint16)
-    hashes = query.rows["hash"]
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        block = rows[start : start + _ROWS_AT_ONCE]
-        distances[block] = _bits(hashes[block], codes)
-    return distances
+@dataclass(slots=True)
+class _Comparison:
+    """Frames of a query against the hashes of one item, a few at a time.
+
+    ``moments``: the first hash of each moment of the item. ``nearest``: bits, row and hash of the
+    nearest pair so far.
+    """
+
+    query: Query
+    codes: NDArray[np.uint8]
+    moments: NDArray[np.intp]
+    most_bits: int
+    allowance: Allowance
+    nearest: tuple[int, int, int] = (257, 0, 0)
+
+    def near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """Those of ``frames`` that are near to moments, and these moments, the nearest first."""
+        ends = np.append(self.query.firsts[1:], len(self.query.rows))
+        for frame in frames.tolist():
+            self.allowance.check()
+            distances = self._distances(int(self.query.firsts[frame]), int(ends[frame]))
+            of_moments = np.minimum.reduceat(distances, self.moments)
+            least = int(of_moments.min())
+            if least <= self.most_bits:
+                limit = min(self.most_bits, least + _ALTERNATIVES_BITS)
+                places = np.flatnonzero(of_moments <= limit)
+                yield frame, places[np.argsort(of_moments[places], kind="stable")]
+
+    def _distances(self, first: int, end: int) -> NDArray[np.uint16]:
+        """Bits from the nearest of some rows of the query to each hash of the item."""
+        least = np.full(len(self.codes), 257, np.uint16)
+        at_once = max(_PAIRS_AT_ONCE // len(self.codes), 1)
+        for start in range(first, end, at_once):
+            rows = self.query.rows["hash"][start : min(start + at_once, end)]
+            bits = _bits(rows, self.codes)
+            np.minimum(least, bits.min(axis=0), out=least)
+            nearest = int(bits.min())
+            if nearest < self.nearest[0]:
+                row, column = np.unravel_index(int(bits.argmin()), bits.shape)
+                self.nearest = nearest, start + int(row), int(column)
+        return least
 
 
 def _bits(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint16]:

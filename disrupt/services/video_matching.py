@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.core.videos import transform_of_frame
+from disrupt.core.videos import FRAME, transform_of_frame
+from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import limits_bits_of
+from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of
 from disrupt.services.video_evidence import Evidence, Query, share_of_near, weigh
 
 CERTAIN_FRAMES = 4
@@ -30,6 +32,9 @@ _COMMON_SHARE = 0.5
 _MOST_CANDIDATES = 1000
 """Media items that are compared in one lookup; those that most frames propose come first."""
 
+_MOST_PROPOSALS = 20_000_000
+"""Pairs of a frame and a media item near to it, in one lookup: an hour that 5000 items show."""
+
 _SAME_BITS = 6
 """A frame so near to one that was searched proposes nothing new."""
 
@@ -39,26 +44,33 @@ _RECENT = 64
 
 @dataclass(slots=True)
 class _Candidate:
-    """A media item, as the index has it, and the frames that propose it."""
+    """A media item, as the index has it, and the frames that propose it, ascending."""
 
     item_id: bytes
     bank: int
     kind: MediaKind
     assurance: int
-    frames: set[int] = field(default_factory=set)
+    frames: array[int] = field(default_factory=lambda: array("I"))
 
 
 class VideoLookup:
-    """One lookup by video, whose frames are added as they come. For one thread at a time."""
+    """One lookup by video, whose frames are added as they come. For one thread at a time.
 
-    def __init__(self, index: LiveIndex, scope: Scope, options: VideoOptions) -> None:
+    Its calls raise DeadlineExceededError once the allowance is over.
+    """
+
+    def __init__(
+        self, index: LiveIndex, scope: Scope, options: VideoOptions, allowance: Allowance
+    ) -> None:
         self._index = index
         self._scope = scope
         self._options = options
+        self._allowance = allowance
         self._frames: list[NDArray[np.void]] = []
         self._searched: list[tuple[int, int]] = []
         self._like: list[int] = []
         self._candidates: dict[int, _Candidate] = {}
+        self._proposals = 0
         self._compared_at = 0
         self.hashed = 0
         """Frames that were added."""
@@ -70,6 +82,7 @@ class VideoLookup:
 
     def add(self, frames: Iterable[NDArray[np.void]]) -> None:
         """Takes in frames, each by its versions (dtype FRAME), ascending in time."""
+        self._allowance.check()
         versions: list[NDArray[np.uint8]] = []
         of_frame: list[int] = []
         for rows in frames:
@@ -84,18 +97,13 @@ class VideoLookup:
                 versions.append(usable["hash"])
                 of_frame += [frame] * len(usable)
         if versions and self._scope.limits:
-            queries, scope = np.concatenate(versions), self._scope
-            limits_bits = limits_bits_of(scope)
-            near = self._index.search_items(
-                queries, scope.radius_bits, limits_bits, _MOST_CANDIDATES
-            )
-            self._propose(near.hits, of_frame)
+            self._search(np.concatenate(versions), of_frame)
 
     def certain(self) -> bool:
         """Whether what was added so far is a match, whatever comes."""
         most = max((len(one.frames) for one in self._candidates.values()), default=0)
-        # comparing is dear, and what did not suffice needs more frames
-        if most < CERTAIN_FRAMES or most <= self._compared_at:
+        # comparing is dear, and what did not suffice needs more frames, half as many again
+        if most < CERTAIN_FRAMES or 2 * most <= 3 * self._compared_at:
             return False
         self._compared_at = most
         return any(evidence.frames >= CERTAIN_FRAMES for _, _, evidence in self._weighed())
@@ -106,8 +114,9 @@ class VideoLookup:
             self._weighed(), key=lambda one: (-one[2].frames, one[2].distance_bits, one[0].item_id)
         )
         most = self._options.lookup.max_matches
+        rows = np.concatenate(self._frames) if found else np.empty(0, FRAME)
         return VideoMatches(
-            tuple(self._match(*one) for one in found[:most]),
+            tuple(_match(rows[one[2].query_row], *one) for one in found[:most]),
             truncated=len(found) > most or len(self._candidates) > _MOST_CANDIDATES,
         )
 
@@ -120,7 +129,22 @@ class VideoLookup:
         self._searched.append((one, frame))
         return frame
 
+    def _search(self, queries: NDArray[np.uint8], of_frame: list[int]) -> None:
+        radius_bits, limits_bits = self._scope.radius_bits, limits_bits_of(self._scope)
+        for start in range(0, len(queries), BLOCK_QUERIES):
+            self._allowance.check()
+            block = queries[start : start + BLOCK_QUERIES]
+            near = self._index.search_items(block, radius_bits, limits_bits, _MOST_CANDIDATES)
+            self._propose(near.hits, of_frame[start : start + BLOCK_QUERIES])
+
     def _propose(self, hits: Hits, of_frame: list[int]) -> None:
+        self._proposals += len(hits)
+        if self._proposals > _MOST_PROPOSALS:
+            raise LimitExceededError(
+                "So many frames of this video are near to so many stored videos and pictures that"
+                " comparing all would take too long. Send it in parts, or with larger intervals.",
+                limit=str(_MOST_PROPOSALS),
+            )
         rows = zip(hits.number.tolist(), hits.query.tolist(), strict=True)
         for at, (number, query) in enumerate(rows):
             if number not in self._candidates:
@@ -130,7 +154,9 @@ class VideoLookup:
                     MediaKind(int(hits.kind[at])),
                     int(hits.assurance[at]),
                 )
-            self._candidates[number].frames.add(of_frame[query])
+            frames = self._candidates[number].frames
+            if not frames or frames[-1] != of_frame[query]:
+                frames.append(of_frame[query])
 
     def _weighed(self) -> list[tuple[_Candidate, Columns, Evidence]]:
         """Candidates with enough evidence."""
@@ -149,7 +175,9 @@ class VideoLookup:
             candidate = self._candidates[number]
             limit = self._scope.limits[candidate.bank]
             apart = common if candidate.kind == MediaKind.VIDEO else set()
-            evidence = weigh(query, candidate.kind, columns, candidate.frames, apart, limit)
+            evidence = weigh(
+                query, candidate.kind, columns, candidate.frames, apart, limit, self._allowance
+            )
             if evidence is not None and self._suffices(evidence):
                 weighed.append((candidate, columns, evidence))
         return weighed
@@ -163,42 +191,46 @@ class VideoLookup:
     def _common(self, stored: dict[int, Columns]) -> set[int]:
         """Frames that many videos have in common which are no copies of each other."""
         videos: dict[int, list[int]] = {}
-        for number in stored:
+        for number in sorted(stored):
             if self._candidates[number].kind == MediaKind.VIDEO:
+                self._allowance.check()
                 for frame in self._candidates[number].frames:
-                    videos.setdefault(frame, []).append(number)
+                    some = videos.setdefault(frame, [])
+                    if len(some) < COMMON_VIDEOS:
+                        some.append(number)
+        shares: dict[tuple[int, int], float] = {}
+
+        def differ(numbers: list[int]) -> bool:
+            """Whether these show other things for the most part."""
+            for one, other in combinations(numbers, 2):
+                if (one, other) not in shares:
+                    self._allowance.check()
+                    shares[one, other] = share_of_near(
+                        stored[one], stored[other], self._scope.radius_bits
+                    )
+            found = [shares[pair] for pair in combinations(numbers, 2)]
+            return float(np.median(found)) < _COMMON_SHARE
+
         judged: dict[tuple[int, ...], bool] = {}
-        common: set[int] = set()
-        for frame, numbers in videos.items():
-            if len(numbers) >= COMMON_VIDEOS:
-                some = tuple(sorted(numbers)[:COMMON_VIDEOS])
-                if some not in judged:
-                    judged[some] = self._differ([stored[number] for number in some])
-                if judged[some]:
-                    common.add(frame)
+        for numbers in videos.values():
+            if len(numbers) == COMMON_VIDEOS and tuple(numbers) not in judged:
+                judged[tuple(numbers)] = differ(numbers)
+        common = {frame for frame, numbers in videos.items() if judged.get(tuple(numbers))}
         return {frame for frame, like in enumerate(self._like) if like in common}
 
-    def _differ(self, videos: list[Columns]) -> bool:
-        """Whether these show other things for the most part."""
-        shares = [
-            share_of_near(one, other, self._scope.radius_bits)
-            for one, other in combinations(videos, 2)
-        ]
-        return float(np.median(shares)) < _COMMON_SHARE
 
-    def _match(self, candidate: _Candidate, stored: Columns, evidence: Evidence) -> VideoMatch:
-        entry = stored.entries[evidence.stored_row]
-        rows = np.concatenate(self._frames)
-        return VideoMatch(
-            item_id=candidate.item_id,
-            bank=candidate.bank,
-            assurance=candidate.assurance,
-            kind=candidate.kind,
-            distance_bits=evidence.distance_bits,
-            query_transform=transform_of_frame(rows[evidence.query_row]),
-            plan=int(entry["plan"]),
-            ordinal=int(entry["ordinal"]),
-            segments=evidence.segments,
-            query_share_permille=evidence.query_share_permille,
-            stored_share_permille=evidence.stored_share_permille,
-        )
+def _match(row: np.void, candidate: _Candidate, stored: Columns, evidence: Evidence) -> VideoMatch:
+    entry = stored.entries[evidence.stored_row]
+    return VideoMatch(
+        item_id=candidate.item_id,
+        bank=candidate.bank,
+        assurance=candidate.assurance,
+        kind=candidate.kind,
+        distance_bits=evidence.distance_bits,
+        query_transform=transform_of_frame(row),
+        plan=int(entry["plan"]),
+        ordinal=int(entry["ordinal"]),
+        segments=evidence.segments,
+        query_share_permille=evidence.query_share_permille,
+        stored_share_permille=evidence.stored_share_permille,
+    )

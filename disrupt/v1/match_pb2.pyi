@@ -135,7 +135,9 @@ class Match(_message.Message):
 
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
-        """When the caller's video shows it, in order of time. Empty in answers to pictures and hashes."""
+        """When the caller's video shows it, in order of time; of more than 100 the 100 that most frames support. Empty in answers
+        to pictures and hashes.
+        """
 
     def __init__(
         self,

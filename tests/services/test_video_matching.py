@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -15,8 +18,10 @@ from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Scope
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
+from disrupt.errors import DeadlineExceededError
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
+from disrupt.services.matching import Allowance
 from disrupt.services.video_matching import CERTAIN_FRAMES, COMMON_VIDEOS, VideoLookup
 
 STEP_MS = 250
@@ -85,12 +90,18 @@ def find(tmp_path: Path) -> Find:
         scope: Scope = SCOPE,
         options: VideoOptions | None = None,
     ) -> VideoMatches:
-        lookup = VideoLookup(indexed(tmp_path, *items), scope, options or VideoOptions())
+        lookup = looking(indexed(tmp_path, *items), scope, options or VideoOptions())
         rows = query if query.dtype == FRAME else frames(query, step_ms)
         lookup.add(rows[at : at + 1] for at in range(len(rows)))
         return lookup.matches()
 
     return look
+
+
+def looking(
+    live: LiveIndex, scope: Scope = SCOPE, options: VideoOptions | None = None
+) -> VideoLookup:
+    return VideoLookup(live, scope, options or VideoOptions(), Allowance(math.inf))
 
 
 def indexed(directory: Path, *items: StoredItem) -> LiveIndex:
@@ -278,7 +289,7 @@ def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
     codes, other = shown(1, 10), shown(2, 10)
     rows = np.repeat(frames(sampled(other), 1000), 2)
     rows["hash"][1::2], rows["dihedral"][1::2] = sampled(codes), Dihedral.MIRROR
-    lookup = VideoLookup(indexed(tmp_path, video(1, codes)), SCOPE, VideoOptions())
+    lookup = looking(indexed(tmp_path, video(1, codes)))
     lookup.add(rows[at : at + 2] for at in range(0, len(rows), 2))
     assert only(lookup.matches()).query_transform.dihedral == Dihedral.MIRROR
     assert (lookup.hashed, lookup.low_quality) == (10, 0)
@@ -286,7 +297,7 @@ def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
 
 def test_a_match_is_certain_once_some_frames_agree(tmp_path: Path) -> None:
     codes = shown(1, 30)
-    lookup = VideoLookup(indexed(tmp_path, video(1, codes)), SCOPE, VideoOptions())
+    lookup = looking(indexed(tmp_path, video(1, codes)))
     rows = frames(np.concatenate([sampled(shown(2, 10)), sampled(codes)]), 1000)
     certain = []
     for at in range(len(rows)):
@@ -297,9 +308,47 @@ def test_a_match_is_certain_once_some_frames_agree(tmp_path: Path) -> None:
 
 def test_frames_of_low_quality_are_counted_and_find_nothing(tmp_path: Path) -> None:
     codes = shown(1, 10)
-    lookup = VideoLookup(indexed(tmp_path, video(1, codes)), SCOPE, VideoOptions())
+    lookup = looking(indexed(tmp_path, video(1, codes)))
     rows = frames(sampled(codes), 1000)
     rows["usable"] = 0
     lookup.add(rows[at : at + 1] for at in range(len(rows)))
     assert (lookup.hashed, lookup.low_quality) == (10, 10)
     assert lookup.matches() == VideoMatches((), truncated=False)
+
+
+def flicker(seconds: int, step_ms: int) -> np.ndarray:
+    """Two pictures in turn, of which no frame is quite like another one."""
+    pictures = np.stack([shown(1, 1)[0], shown(2, 1)[0]])
+    count = 1000 * seconds // step_ms
+    rows = frames(noisy(pictures[np.arange(count) % 2], 7, step_ms), step_ms)
+    rows["start_ms"] = np.arange(count) * step_ms
+    rows["end_ms"] = rows["start_ms"] + step_ms
+    return rows
+
+
+def test_an_hour_of_flicker_takes_no_more_memory_than_other_videos(tmp_path: Path) -> None:
+    stored = item(1, fingerprints_of(flicker(3600, 2000), ordinal=0), MediaKind.VIDEO)
+    live, rows = indexed(tmp_path, stored), flicker(3600, 1000)
+    lookup = looking(live)
+    lookup.add(rows[at : at + 1] for at in range(len(rows)))
+    tracemalloc.start()
+    try:
+        match = only(lookup.matches())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 << 20
+    assert match.query_share_permille >= 990
+
+
+@pytest.mark.parametrize("step", ["add", "certain", "matches"])
+def test_a_lookup_ends_when_its_call_is_given_up(step: str, tmp_path: Path) -> None:
+    codes = shown(1, 60)
+    allowance = Allowance(time.monotonic() + 60)
+    lookup = VideoLookup(indexed(tmp_path, video(1, codes)), SCOPE, VideoOptions(), allowance)
+    rows = frames(sampled(codes), 1000)
+    lookup.add(rows[at : at + 1] for at in range(30))
+    allowance.end()
+    calls = {"add": lambda: lookup.add([rows[30:31]]), "certain": lookup.certain}
+    with pytest.raises(DeadlineExceededError):
+        calls.get(step, lookup.matches)()
