@@ -34,8 +34,8 @@ def main(reports: tuple[Path, ...], plot_path: Path) -> None:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| hashes | engine | lookups/s | slower by | p50 µs | p99 µs | recall | build s | PSS MB |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| hashes | engine | lookups/s | slower by | p50 µs | p99 µs | recall | build s | build CPU s | PSS MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     ours = {
         (row["size"], row["distribution"]): row["lookups_per_s"]
@@ -54,6 +54,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
             f"{row['p99_us']:,.1f}".replace(",", " "),
             recall,
             f"{row['build_s']:.1f}",
+            f"{row['build_cpu_s']:.1f}",
             f"{row['pss_mb']:,.0f}".replace(",", " "),
         ]
         lines.append(f"| {' | '.join(cells)} |")
