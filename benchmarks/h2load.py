@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.deployment import CommandFailedError
 
 _WARM_UP_S = 1
+_TICK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +72,37 @@ def framed(messages: Sequence[bytes]) -> bytes:
     return b"".join(b"\0" + len(one).to_bytes(4) + one for one in messages)
 
 
-def calls_per_s(
-    target: Target, bodies: Sequence[Body], *, seconds: float, open_calls: int
-) -> float:
-    """Calls answered in a second, by as many clients as bodies; each has ``open_calls`` open."""
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Calls answered in a second on the clock, and in a second of the server's processor time."""
 
-    def measured(each: int) -> float:
+    per_s: float
+    per_cpu_s: float
+
+
+def calls(
+    target: Target,
+    bodies: Sequence[Body],
+    cpu_s: Callable[[], float],
+    *,
+    seconds: float,
+    open_calls: int,
+) -> Rate:
+    """Of as many clients as bodies, each of which has ``open_calls`` open.
+
+    ``cpu_s`` tells the processor time that the server has taken so far.
+    """
+
+    def measured(each: int) -> Rate:
+        began_s = cpu_s()
         with tempfile.TemporaryDirectory() as work:
             options = ("-m", str(open_calls), "-n", str(each))
             running = [target.run(_file(work, at, one), *options) for at, one in enumerate(bodies)]
             took_s = [_answered(one, each, of) for one, of in zip(bodies, running, strict=True)]
-        return each * len(bodies) / max(took_s)
+        answered = each * len(bodies)
+        return Rate(answered / max(took_s), answered / max(cpu_s() - began_s, _TICK_S))
 
-    first = measured(5 * open_calls)
+    first = measured(5 * open_calls).per_s
     return measured(max(5 * open_calls, int(first * seconds / len(bodies))))
 
 

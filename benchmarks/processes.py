@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,13 @@ def processes(supervisor: int, role: str) -> list[int]:
             if parent and int(parent[1]) == supervisor and role.encode() in words:
                 found.append(int(process.name))
     return sorted(found)
+
+
+def cpu_s(process: int) -> float:
+    """Processor time that a process has taken, in steps of 10 ms."""
+    fields = (_PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
+    user, system = map(int, fields[11:13])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -175,7 +175,9 @@ def _row(task: Task, size: int, distribution: str, measured: Measured, truth: li
 
 
 def _show(console: Console, rows: list[Row], report: dict[str, object]) -> None:
-    table = Table(title=f"{rows[0].size:,} hashes, one lookup at a time, one thread, processor time")
+    table = Table(
+        title=f"{rows[0].size:,} hashes, one lookup at a time, one thread, processor time"
+    )
     fastest = {row.distribution: row.lookups_per_s for row in rows if row.engine == "disrupt"}
     headings = ("engine", "hashes", "lookups/s", "slower by", "p50 µs", "p99 µs", "recall")
     for heading in (*headings, "build s", "build CPU s", "PSS MB", "asked"):

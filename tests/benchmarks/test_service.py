@@ -35,7 +35,7 @@ def test_every_way_of_calling_is_measured_beside_its_bounds(tmp_path: Path) -> N
     assert [row["calls"] for row in report["rows"]] == ["unary", "batches of 64", "flows of 64"]
     for row in report["rows"]:
         assert row["calls"] in done.stdout
-        for name in ("calls_per_s", "items_per_s", "nothing_items_per_s", "engine_items_per_s"):
+        for name in ("calls_per_s", "items_per_cpu_s", "nothing_items_per_cpu_s", "of_engine"):
             assert row[name] > 0
     for one in report["latencies"]:
         assert 0 < one["p50_us"] <= one["p99_us"] <= one["p999_us"]

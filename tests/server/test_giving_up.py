@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -14,7 +12,7 @@ import pytest
 
 from benchmarks.deployment import Deployment
 from benchmarks.prepared import prepare
-from benchmarks.processes import processes
+from benchmarks.processes import cpu_s, processes
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.calls import calling, eventually, lookup, outcome
 
@@ -42,14 +40,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 def busy(pid: int) -> bool:
     """Whether a process computes; one that looks at its registry now and then does not."""
-
-    def cpu_s() -> float:
-        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-    before_s = cpu_s()
+    before_s = cpu_s(pid)
     time.sleep(0.5)
-    return cpu_s() - before_s > 0.15
+    return cpu_s(pid) - before_s > 0.15
 
 
 @pytest.mark.parametrize("ended_by", ["caller", "deadline"])
