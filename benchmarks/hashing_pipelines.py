@@ -67,10 +67,11 @@ def _high_water_mb() -> float:
 
 
 def _lookup() -> Callable[[bytes], list[str]]:
+    from disrupt.core.lookups import Effort  # noqa: PLC0415
     from disrupt.hashing import ImageQuery, hash_image  # noqa: PLC0415
 
     def whole(data: bytes) -> list[str]:
-        query = hash_image(data)
+        query = hash_image(data, effort=Effort.FAST)
         return [one.value.hex() for one, _ in query.hashes] if isinstance(query, ImageQuery) else []
 
     return whole

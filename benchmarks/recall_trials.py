@@ -20,7 +20,6 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, stack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, StoredItem, columns
 from disrupt.core.policy import ADULTS, Scope
-from disrupt.core.transforms import IDENTITY
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.columns import columns_of
 from disrupt.index.generations import publish
@@ -135,18 +134,17 @@ class Searched:
         self, data: bytes, effort: Effort, item_id: bytes
     ) -> tuple[int | None, int, tuple[str, str] | None]:
         """Distance at which an item is found, hashes searched, transforms of both sides."""
-        query = hash_image(data)
+        query = hash_image(data, effort=effort)
         if isinstance(query, LowQuality):
             return None, 0, None
-        hashes = [one for one in query.hashes if effort != Effort.FAST or one[1] == IDENTITY]
-        queries = stack(one for one, _ in hashes)
+        queries = stack(one for one, _ in query.hashes)
         matches = match_picture(self._index, queries, _SCOPE, 1000, Allowance(math.inf))
         for at, found in enumerate(matches.item_ids):
             if found.tobytes() == item_id:
-                asked = str(hashes[int(matches.version[at])][1])
+                asked = str(query.hashes[int(matches.version[at])][1])
                 stored = f"{matches.plan[at]}.{matches.ordinal[at]}"
-                return int(matches.distance_bits[at]), len(hashes), (asked, stored)
-        return None, len(hashes), None
+                return int(matches.distance_bits[at]), len(query.hashes), (asked, stored)
+        return None, len(query.hashes), None
 
 
 def index_of(items: Iterable[Sequence[Fingerprint]]) -> LiveIndex:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks.deployment import Deployment
 from benchmarks.videos import Codec, encode, footage
@@ -140,7 +140,13 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
         "input": str(file),
         "quality": found["quality"],
         "matches": [
-            {"item": item["item"], "bank": "adults", "distance": 0, "transform": "identity"}
+            {
+                "item": item["item"],
+                "bank": "adults",
+                "distance": 0,
+                "query_transform": "identity",
+                "stored_transform": "identity",
+            }
         ],
         "error": None,
     }
@@ -169,6 +175,15 @@ def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(
     (local,) = disrupt.match(file, until=1)
     (sent,) = disrupt("match", "--json", "--send-pictures", file).lines
     assert sent == local
+    mirrored = tmp_path / "mirrored.png"
+    ImageOps.mirror(Image.open(file)).save(mirrored)
+    (copy,) = disrupt("match", "--json", mirrored).lines
+    (match,) = copy["matches"]
+    assert (match["item"], match["query_transform"]) == (item, "mirror")
+    assert "mirror / identity" in " ".join(disrupt("match", mirrored).out.split())
+    for options in ([], ["--send-pictures"]):
+        (as_it_is,) = disrupt("match", "--json", "--effort", "fast", *options, mirrored).lines
+        assert not as_it_is["matches"]
     query = hash_image(file.read_bytes())
     assert isinstance(query, ImageQuery)
     text = query.hashes[0][0].hex()

@@ -22,6 +22,8 @@ from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, VideoLookup, Watched
 from disrupt.client.window import Calls
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import hash_image
 from disrupt.v1 import match_pb2
@@ -119,20 +121,22 @@ class AsyncMatchClient:
         picture: bytes | str | os.PathLike[str],
         *,
         hash_locally: bool = True,
+        effort: Effort = Effort.STANDARD,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> ImageAnswer:
         """As MatchClient.match_image; files are read and pictures hashed in a thread."""
-        lookup = Lookup(max_distance_bits, max_matches, banks)
+        lookup = Lookup(max_distance_bits, max_matches, banks, effort)
         data = await asyncio.to_thread(read_picture, picture)
         if not hash_locally:
             request = requests.match_image(data, lookup)
             return results.image_answer(await self._call(lambda stub: stub.MatchImage, request))
-        query = await asyncio.to_thread(hash_image, data)
+        query = await asyncio.to_thread(hash_image, data, effort=effort)
         if isinstance(query, LowQuality):
             return results.low_quality(query)
-        answers = await self._all(requests.match_query(query, lookup))
+        most = await self._most_hashes(len(query.hashes) * HASH_BYTES)
+        answers = await self._all(requests.match_query(query, most=most, lookup=lookup))
         return results.merged(query, answers, max_matches=max_matches)
 
     async def match_video(  # noqa: PLR0913 all but one by name
@@ -144,6 +148,7 @@ class AsyncMatchClient:
         min_query_share_permille: int = 0,
         min_stored_share_permille: int = 0,
         answer_early: bool = False,
+        effort: Effort = Effort.STANDARD,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -152,7 +157,7 @@ class AsyncMatchClient:
     ) -> VideoAnswer:
         """As MatchClient.match_video; files are read and hashed in a thread."""
         asked = VideoLookup(
-            Lookup(max_distance_bits, max_matches, banks),
+            Lookup(max_distance_bits, max_matches, banks, effort),
             interval_ms,
             min_query_share_permille,
             min_stored_share_permille,

@@ -17,7 +17,7 @@ from disrupt.client.results import HashAnswer, ImageAnswer, Match, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import MIN_QUALITY, OPERATOR_MAX_DISTANCE_BITS, PdqHash
-from disrupt.core.transforms import IDENTITY
+from disrupt.core.lookups import Effort
 from disrupt.core.vpdq import parse_vpdq
 from disrupt.errors import (
     DisruptError,
@@ -45,9 +45,11 @@ Examples:
   disrupt match --key-file platform.key --hash f8f8f0cc...
 
 With --json each input gives one line:
-{"input", "quality", "matches": [{"item", "bank", "distance", "transform"}], "error"}, where error
-is null or {"reason", "message"}, quality is null where it is not known, distance is in bits, and
-transform says which version of the picture matched. Of an animation that is too long, frames at its
+{"input", "quality", "matches": [{"item", "bank", "distance", "query_transform",
+"stored_transform"}], "error"}, where error is null or {"reason", "message"}, quality is null where
+it is not known, distance is in bits, and the transforms say which versions matched, of your file
+and of the registered one: turned or mirrored, then with so many thousandths of its sides cut off,
+left, top, right, bottom. Of an animation that is too long, frames at its
 end are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
 a video has also "segments", each [start, end, stored start, stored end] in ms, and "query_share"
 and "stored_share", in thousandths of the frames; of a video whose file ends early, or is broken,
@@ -84,7 +86,8 @@ class _Looked:
                     "item": match.item_id,
                     "bank": match.bank,
                     "distance": match.distance_bits,
-                    "transform": _transform(match),
+                    "query_transform": str(match.query_transform),
+                    "stored_transform": _stored(match),
                     **_seen(match),
                 }
                 for match in matches
@@ -144,6 +147,13 @@ class _Looked:
     help="Bank to search; may be repeated.  [default: all that the key may search]",
 )
 @click.option(
+    "--effort",
+    type=click.Choice([one.name.lower() for one in Effort], case_sensitive=False),
+    default=Effort.STANDARD.name.lower(),
+    show_default=True,
+    help="How many edited versions are looked for; fast: the file as it is.",
+)
+@click.option(
     "--send-pictures",
     is_flag=True,
     help="Send the files: the server decodes and hashes them, in memory.",
@@ -156,13 +166,14 @@ class _Looked:
     no_key="There is no key, or its file cannot be read: name a file with --key-file, or set "
     "DISRUPT_KEY.",
 )
-def match(
+def match(  # noqa: PLR0913 one for each option
     *,
     inputs: tuple[str, ...],
     kind: str | None,
     max_distance: int | None,
     max_matches: int,
     banks: tuple[str, ...],
+    effort: str,
     send_pictures: bool,
     as_json: bool,
     target: terminal.Target,
@@ -180,6 +191,7 @@ def match(
             found = _shown(_look_up_hashes(client, inputs, narrow), as_json=as_json)
         else:
             with terminal.Progress(len(inputs), "Looking up") as progress:
+                narrow["effort"] = Effort[effort.upper()]
                 look = _Files(client, narrow, kind == "vpdq", send_pictures, progress.within)
                 looked = progress.files(_look_up_files(look, inputs))
                 found = _shown(looked, as_json=as_json)
@@ -267,14 +279,8 @@ def _is_general(error: DisruptError) -> bool:
     return not isinstance(error, (LimitExceededError, UnimplementedError))
 
 
-def _transform(match: Match) -> str:
-    """Versions of the two sides that agree; where only one is not as it is, that one."""
-    stored = str(match.transform) if match.transform else f"plan {match.plan}:{match.ordinal}"
-    if match.query_transform == IDENTITY:
-        return stored
-    if match.transform == IDENTITY:
-        return str(match.query_transform)
-    return f"{match.query_transform} / {stored}"
+def _stored(match: Match) -> str:
+    return str(match.transform) if match.transform else f"plan {match.plan}:{match.ordinal}"
 
 
 def _seen(match: Match) -> dict[str, Any]:
@@ -308,8 +314,9 @@ def _rows(label: Text, row: dict[str, Any]) -> Iterator[tuple[str | Text, ...]]:
     if not row["error"] and not row["matches"]:
         yield label, quality, Text("no match", "dim")
     for match in row["matches"]:
-        bank, transform = Text(terminal.clean(match["bank"])), Text(match["transform"])
-        yield label, quality, Text(match["item"]), bank, str(match["distance"]), transform
+        bank = Text(terminal.clean(match["bank"]))
+        versions = " / ".join(dict.fromkeys((match["query_transform"], match["stored_transform"])))
+        yield label, quality, Text(match["item"]), bank, str(match["distance"]), Text(versions)
         label, quality = Text(), ""
         for start_ms, end_ms, *_ in match.get("segments", ()):
             yield "", "", Text(f"at {_clock(start_ms)}-{_clock(end_ms)}", "dim")

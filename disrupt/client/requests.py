@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
+from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
 from disrupt.errors import InvalidRequestError, Violation
 from disrupt.hashing import ImageQuery
@@ -42,12 +43,14 @@ class Lookup:
     """What narrows a lookup.
 
     ``max_distance_bits`` inclusive, None for each bank's own threshold; ``max_matches`` media items
-    per query, 1-1000, nearest first; ``banks`` by name, empty for all that the key may search.
+    per query, 1-1000, nearest first; ``banks`` by name, empty for all that the key may search;
+    ``effort`` of a lookup by picture or video.
     """
 
     max_distance_bits: int | None = None
     max_matches: int = MAX_MATCHES
     banks: Sequence[str] = ()
+    effort: Effort = Effort.STANDARD
 
     def options(self) -> match_pb2.MatchOptions:
         """As a message."""
@@ -66,7 +69,10 @@ class Lookup:
         if isinstance(self.banks, str):
             raise _invalid("options.banks", "give a list of names, not one string")
         return match_pb2.MatchOptions(
-            max_distance_bits=self.max_distance_bits, max_matches=self.max_matches, banks=self.banks
+            max_distance_bits=self.max_distance_bits,
+            max_matches=self.max_matches,
+            banks=self.banks,
+            effort=self.effort.value,  # type: ignore[arg-type]  # the numbers are the same
         )
 
 
@@ -114,12 +120,12 @@ def match_hashes(
     ]
 
 
-def match_query(query: ImageQuery, lookup: Lookup) -> list[match_pb2.MatchHashesRequest]:
-    """Requests for the versions of a picture that was hashed here, in their order."""
+def match_query(
+    query: ImageQuery, *, most: int, lookup: Lookup
+) -> list[match_pb2.MatchHashesRequest]:
+    """Requests of at most ``most`` hashes for the versions of a picture that was hashed here."""
     packed = pack([one for one, _ in query.hashes])
-    return match_hashes(
-        packed, most=SMALL_BATCH, profile=Profile.PDQ_512, qualities=None, lookup=lookup
-    )
+    return match_hashes(packed, most=most, profile=Profile.PDQ_512, qualities=None, lookup=lookup)
 
 
 def count(request: match_pb2.MatchHashesRequest) -> int:

@@ -22,6 +22,8 @@ from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, VideoLookup, Watched
 from disrupt.client.window import Calls
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import hash_image
 from disrupt.v1 import match_pb2
@@ -138,6 +140,7 @@ class MatchClient:
         picture: bytes | str | os.PathLike[str],
         *,
         hash_locally: bool = True,
+        effort: Effort = Effort.STANDARD,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -146,17 +149,19 @@ class MatchClient:
 
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
-        memory. The rest as for ``match_hashes``. InvalidMediaError for what is no picture.
+        memory. ``effort``: how many edited versions are looked for. The rest as for
+        ``match_hashes``. InvalidMediaError for what is no picture.
         """
-        lookup = Lookup(max_distance_bits, max_matches, banks)
+        lookup = Lookup(max_distance_bits, max_matches, banks, effort)
         data = read_picture(picture)
         if not hash_locally:
             request = requests.match_image(data, lookup)
             return results.image_answer(self._call(lambda stub: stub.MatchImage, request))
-        query = hash_image(data)
+        query = hash_image(data, effort=effort)
         if isinstance(query, LowQuality):
             return results.low_quality(query)
-        answers = [self._part(part) for part in requests.match_query(query, lookup)]
+        most = self._most_hashes(len(query.hashes) * HASH_BYTES)
+        answers = [self._part(one) for one in requests.match_query(query, most=most, lookup=lookup)]
         return results.merged(query, results.in_order(answers), max_matches=max_matches)
 
     def match_video(  # noqa: PLR0913 all but one by name
@@ -168,6 +173,7 @@ class MatchClient:
         min_query_share_permille: int = 0,
         min_stored_share_permille: int = 0,
         answer_early: bool = False,
+        effort: Effort = Effort.STANDARD,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -180,11 +186,13 @@ class MatchClient:
         ``hash_locally=False`` it is sent, and the server hashes it in memory while it comes.
         ``min_query_share_permille`` and ``min_stored_share_permille`` are the least shares of
         frames, of this video and of a stored one, that a match must show. ``answer_early``: as soon
-        as one match is certain. ``watched`` is told how far hashing is. May take ``timeout_s``
-        beside hashing. The rest as for ``match_hashes``. InvalidMediaError for what is no video.
+        as one match is certain. ``effort`` FAST looks for the frames as they are, others also for
+        them mirrored and without borders. ``watched`` is told how far hashing is. May take
+        ``timeout_s`` beside hashing. The rest as for ``match_hashes``. InvalidMediaError for
+        what is no video.
         """
         asked = VideoLookup(
-            Lookup(max_distance_bits, max_matches, banks),
+            Lookup(max_distance_bits, max_matches, banks, effort),
             interval_ms,
             min_query_share_permille,
             min_stored_share_permille,

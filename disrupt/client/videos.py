@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from disrupt.client.media import open_media
 from disrupt.client.requests import Lookup
+from disrupt.core.lookups import Effort
 from disrupt.core.videos import FRAME
 from disrupt.errors import InvalidRequestError, Violation
 from disrupt.hashing.videos import hash_video
@@ -76,7 +77,10 @@ def prepare(video: Video, asked: VideoLookup, *, hash_locally: bool, watched: Wa
         open_media(video).close()  # what cannot be read is told in our words
         return Prepared(lambda: _chunks(first, open_media(video)))
     with open_media(video) as file:
-        rows, incomplete = hash_video(file, interval_ms=asked.interval_ms, watched=watched)
+        versions = asked.lookup.effort != Effort.FAST
+        rows, incomplete = hash_video(
+            file, interval_ms=asked.interval_ms, versions=versions, watched=watched
+        )
     return Prepared(lambda: _frames(first, rows), incomplete)
 
 

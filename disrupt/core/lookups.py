@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import MediaKind
-from disrupt.core.transforms import Transform
+from disrupt.core.transforms import Crop, Transform
 
 MAX_MATCHES = 1000
 """Most media items that one query may ask for."""
@@ -21,6 +21,16 @@ class Effort(IntEnum):
     FAST = 1
     STANDARD = 2
     THOROUGH = 3
+
+
+WHOLE: Crop = (0, 0, 0, 0)
+
+LOOKUP_CROPS: dict[Effort, tuple[Crop, ...]] = {
+    Effort.FAST: (WHOLE,),
+    Effort.STANDARD: (WHOLE,),
+    Effort.THOROUGH: (WHOLE,),
+}
+"""Crops that are looked up of a picture, and of each region that may be one; the whole first."""
 
 
 @dataclass(frozen=True, slots=True)

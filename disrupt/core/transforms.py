@@ -19,9 +19,24 @@ class Dihedral(IntEnum):
     MIRROR_ROTATE_180 = 6
     MIRROR_ROTATE_270 = 7
 
+    def then(self, other: Dihedral) -> Dihedral:
+        """What this and then another one are together."""
+        (mirrored, quarters), (mirrored_more, quarters_more) = divmod(self, 4), divmod(other, 4)
+        if mirrored_more:
+            quarters = -quarters
+        return Dihedral(4 * (mirrored ^ mirrored_more) + (quarters + quarters_more) % 4)
+
 
 Crop: TypeAlias = tuple[int, int, int, int]
 """What is cut off left, top, right, bottom, in thousandths of the width or height."""
+
+
+def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
+    """The same crop of the turned picture."""
+    mirrored, quarters = divmod(dihedral, 4)
+    sides = crop[2::-1] + crop[3:] if mirrored else crop
+    left, top, right, bottom = sides[4 - quarters :] + sides[: 4 - quarters]
+    return left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 import structlog
 
+from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
 from disrupt.errors import (
     DeadlineExceededError,
@@ -25,7 +26,7 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, refused
-from disrupt.hashing.images import ImageFingerprints, ImageQuery
+from disrupt.hashing.images import ImageFingerprints
 from disrupt.hashing.isolation_child import Cause, ProcessDiedError
 from disrupt.hashing.isolation_messages import (
     Answer,
@@ -35,9 +36,16 @@ from disrupt.hashing.isolation_messages import (
     Task,
 )
 from disrupt.hashing.isolation_process import SLOTS, IsolationLimits, NotBegunError, Process
+from disrupt.hashing.queries import ImageQuery
 
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0
+
+_LOOKUPS = {
+    Effort.FAST: Task.FAST_LOOKUP,
+    Effort.STANDARD: Task.LOOKUP,
+    Effort.THOROUGH: Task.THOROUGH_LOOKUP,
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -112,9 +120,11 @@ class IsolatedHashing:
         """Process ids of the processes that are ready or at work."""
         return frozenset(process.pid for process in self._processes)
 
-    async def hash_image(self, data: bytes) -> ImageQuery | LowQuality:
+    async def hash_image(
+        self, data: bytes, effort: Effort = Effort.STANDARD
+    ) -> ImageQuery | LowQuality:
         """As ``hashing.hash_image``."""
-        answer = await self._run(Task.LOOKUP, data)
+        answer = await self._run(_LOOKUPS[effort], data)
         if not isinstance(answer, (ImageQuery, LowQuality)):
             raise _broken(answer)
         return answer

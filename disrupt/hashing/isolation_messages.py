@@ -24,10 +24,12 @@ from disrupt.core.media import (
 from disrupt.core.transforms import Dihedral, Transform
 from disrupt.errors import InvalidRequestError
 from disrupt.hashing.decode import ImageLimits
-from disrupt.hashing.images import ImageFingerprints, ImageQuery
+from disrupt.hashing.images import ImageFingerprints
+from disrupt.hashing.queries import ImageQuery
 from disrupt.hashing.sandbox import LAYERS
 
-ANSWER_BYTES_MAX = 64 * 1024
+ANSWER_BYTES_MAX = 200 * 1024
+"""More than 47 bytes for each of 16 versions of MAX_FRAMES frames; Linux sends up to 208 KiB."""
 
 _REQUEST = struct.Struct("<BIIIId")
 _QUERY = struct.Struct("<BI")
@@ -41,9 +43,11 @@ _TEXT_CHARACTERS_MAX = 500
 class Task(IntEnum):
     """What to do with the picture."""
 
-    LOOKUP = 1
-    REGISTRATION = 2
-    REGISTRATION_OF_FRAMES = 3
+    FAST_LOOKUP = 1
+    LOOKUP = 2
+    THOROUGH_LOOKUP = 3
+    REGISTRATION = 4
+    REGISTRATION_OF_FRAMES = 5
 
 
 class _Kind(IntEnum):

@@ -14,7 +14,8 @@ import mmap
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -22,9 +23,10 @@ from types import ModuleType
 import numpy as np
 from PIL import AvifImagePlugin, Image
 
+from disrupt.core.lookups import Effort
 from disrupt.errors import InvalidMediaError, OverloadedError
 from disrupt.hashing.decode import FORMATS
-from disrupt.hashing.images import fingerprint_frames, fingerprint_image, hash_image
+from disrupt.hashing.images import fingerprint_frames, fingerprint_image
 from disrupt.hashing.isolation_messages import (
     Answer,
     Failed,
@@ -36,6 +38,7 @@ from disrupt.hashing.isolation_messages import (
     pack_answer,
     unpack_request,
 )
+from disrupt.hashing.queries import hash_image
 from disrupt.hashing.sandbox import lock_down
 
 with contextlib.suppress(ImportError):  # as in decode
@@ -46,8 +49,10 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many of these processes 
 
 _REQUEST_BYTES_MAX = 64
 
-_TASKS = {
-    Task.LOOKUP: hash_image,
+_TASKS: dict[Task, Callable[..., Answer]] = {
+    Task.FAST_LOOKUP: partial(hash_image, effort=Effort.FAST),
+    Task.LOOKUP: partial(hash_image, effort=Effort.STANDARD),
+    Task.THOROUGH_LOOKUP: partial(hash_image, effort=Effort.THOROUGH),
     Task.REGISTRATION: fingerprint_image,
     Task.REGISTRATION_OF_FRAMES: fingerprint_frames,
 }

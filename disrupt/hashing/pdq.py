@@ -91,10 +91,7 @@ def hash_dihedral(luma: NDArray[np.uint8]) -> Hashed:
     pixels: PDQ samples off centre, so that changing signs of coefficients, as the reference's
     own dihedral function does, gives hashes of no picture (8-28 bits away).
     """
-    both = _sample_luma(luma, (False, True))
-    halves = both.reshape(*both.shape[:-2], 2, _SIDE, 2, _SIDE).swapaxes(-3, -2)
-    samples = halves.reshape(*both.shape[:-2], 4, _SIDE, _SIDE)
-    return hash_mirrored(coefficients_of(samples), quality_of(samples))
+    return _hash_halves(_sample_luma(luma, (False, True)))
 
 
 def hash_rgb(
@@ -130,19 +127,40 @@ def hash_reduced(
     return hash_samples(reduced_samples(rows, width_px, height_px, turn))
 
 
+def hash_reduced_dihedral(
+    rows: Callable[[int, int], NDArray[np.uint8]], width_px: int, height_px: int, turn: Dihedral
+) -> Hashed:
+    """As ``hash_reduced``, of the turned picture in its eight versions: hashes (8, 32)."""
+    both = (False, True)
+    hashed = _hash_halves(_reduced_samples(rows, width_px, height_px, both, both))
+    places = [turn.then(version) for version in Dihedral]
+    return Hashed(hashed.hashes[places], hashed.qualities[places], hashed.undecided_bits[places])
+
+
 def reduced_samples(
     rows: Callable[[int, int], NDArray[np.uint8]], width_px: int, height_px: int, turn: Dihedral
 ) -> NDArray[np.float32]:
     """First half of ``hash_reduced``: blurred samples of the averaged picture, shape (64, 64)."""
+    mirrored_rows, mirrored_columns, transposed = _VIEWS[turn]
+    samples = _reduced_samples(rows, width_px, height_px, (mirrored_rows,), (mirrored_columns,))
+    return samples.mT if transposed else samples
+
+
+def _reduced_samples(
+    rows: Callable[[int, int], NDArray[np.uint8]],
+    width_px: int,
+    height_px: int,
+    directions_of_rows: tuple[bool, ...],
+    directions_of_columns: tuple[bool, ...],
+) -> NDArray[np.float32]:
+    """Samples of the averaged picture, 64 per axis and direction."""
 
     def strip(top: int, bottom: int) -> NDArray[np.float32]:
         return rows(top, bottom).astype(np.float32)
 
-    mirrored_rows, mirrored_columns, transposed = _VIEWS[turn]
-    samples = np.empty((_SIDE, width_px), np.float32)
-    apply(_sampler(height_px, (mirrored_rows,), reduced=True), strip, samples)
-    samples = _sample_columns(samples, _sampler(width_px, (mirrored_columns,), reduced=True))
-    return samples.mT if transposed else samples
+    samples = np.empty((_SIDE * len(directions_of_rows), width_px), np.float32)
+    apply(_sampler(height_px, directions_of_rows, reduced=True), strip, samples)
+    return _sample_columns(samples, _sampler(width_px, directions_of_columns, reduced=True))
 
 
 def _sample_luma(luma: NDArray[np.uint8], directions: tuple[bool, ...]) -> NDArray[np.float32]:
@@ -244,6 +262,13 @@ def hash_samples(samples: NDArray[np.float32]) -> Hashed:
     """Hashes and qualities of blurred samples (..., 64, 64)."""
     bits, undecided_bits = _bits(coefficients_of(samples))
     return Hashed(_packed(bits), quality_of(samples), undecided_bits)
+
+
+def _hash_halves(both: NDArray[np.float32]) -> Hashed:
+    """Hashes of the eight versions of pictures from samples in both directions (..., 128, 128)."""
+    halves = both.reshape(*both.shape[:-2], 2, _SIDE, 2, _SIDE).swapaxes(-3, -2)
+    samples = halves.reshape(*both.shape[:-2], 4, _SIDE, _SIDE)
+    return hash_mirrored(coefficients_of(samples), quality_of(samples))
 
 
 def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8]) -> Hashed:

@@ -9,11 +9,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import LowQuality
-from disrupt.core.transforms import ENLARGED, IDENTITY, PLANS, Dihedral
+from disrupt.core.transforms import ENLARGED, IDENTITY, PLANS, Crop, Dihedral, turned_crop
 from disrupt.core.videos import FRAME, VideoFingerprints, fingerprints_of
-from disrupt.hashing.images import MAX_UNDECIDED_BITS
+from disrupt.hashing.images import usable
 from disrupt.hashing.luma import SIDE_PX
 from disrupt.hashing.pdq import hash_samples, reduced_samples
 from disrupt.hashing.video_borders import Borders, Box
@@ -79,7 +78,7 @@ class VideoHashing:
 
     def _rows(self, time_ms: int, luma: Luma, gain: float, *, end_ms: int) -> NDArray[np.void]:
         self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
-        views: list[tuple[Luma, tuple[int, ...]]] = [(luma, (0, 0, 0, 0))]
+        views: list[tuple[Luma, Crop]] = [(luma, (0, 0, 0, 0))]
         turns: tuple[Dihedral, ...] = (Dihedral.IDENTITY,)
         if self._versions:
             turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
@@ -87,14 +86,12 @@ class VideoHashing:
         rows = np.zeros(len(views) * len(turns), FRAME)
         rows["start_ms"], rows["end_ms"] = time_ms, end_ms
         for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):
-            turned = _then(view.orientation, turn)
+            turned = view.orientation.then(turn)
             samples = reduced_samples(view.luma, view.width_px, view.height_px, turned)
             hashed = hash_samples(samples * np.float32(gain))
             row["hash"], row["quality"] = hashed.hashes, hashed.qualities
             row["dihedral"], row["crop_permille"] = turn, crop
-            row["usable"] = (
-                hashed.qualities >= MIN_QUALITY and hashed.undecided_bits <= MAX_UNDECIDED_BITS
-            )
+            row["usable"] = usable(hashed)
         return rows
 
 
@@ -103,6 +100,7 @@ def hash_video(
     limits: VideoLimits = DEFAULT_LIMITS,
     *,
     interval_ms: int = LOOKUP_INTERVAL_MS,
+    versions: bool = True,
     watched: Callable[[int, int], None] = lambda _time_ms, _declared_ms: None,
 ) -> tuple[NDArray[np.void], bool]:
     """Frames of a video file for a lookup, dtype FRAME, and whether it is incomplete.
@@ -111,7 +109,7 @@ def hash_video(
     and how long the video says that it lasts (0: it does not say), both in ms. Errors as of
     ``Video``.
     """
-    hashing = VideoHashing(file, limits, interval_ms=interval_ms, versions=True, threads=0)
+    hashing = VideoHashing(file, limits, interval_ms=interval_ms, versions=versions, threads=0)
     return _all(hashing, watched), hashing.incomplete
 
 
@@ -158,24 +156,13 @@ def _plane(shown: Shown) -> Luma:
     return Luma(shown.luma(0, shown.height_px), shown.orientation)
 
 
-def _cut(luma: Luma, box: Box) -> tuple[Luma, tuple[int, ...]]:
+def _cut(luma: Luma, box: Box) -> tuple[Luma, Crop]:
     """The frame without its borders, and what is cut off it as it is shown, in thousandths."""
     height, width = luma.plane.shape
     inner = luma.plane[
         round(box.top * height) : round((1 - box.bottom) * height),
         round(box.left * width) : round((1 - box.right) * width),
     ]
-    sides = [round(1000 * side) for side in box]
-    mirrored, quarters = divmod(int(luma.orientation), 4)
-    if mirrored:
-        sides[0], sides[2] = sides[2], sides[0]
-    turned = sides[4 - quarters :] + sides[: 4 - quarters]
-    return Luma(inner, luma.orientation), tuple(turned)
-
-
-def _then(first: Dihedral, turn: Dihedral) -> Dihedral:
-    """The first, then another that is no turn or a mirroring."""
-    if turn == Dihedral.IDENTITY:
-        return first
-    mirrored, quarters = divmod(int(first), 4)
-    return Dihedral(4 * (1 - mirrored) + -quarters % 4)
+    left, top, right, bottom = (round(1000 * side) for side in box)
+    crop = turned_crop((left, top, right, bottom), luma.orientation)
+    return Luma(inner, luma.orientation), crop

@@ -10,10 +10,9 @@ from typing import NoReturn, TypeVar
 
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import stack
-from disrupt.core.lookups import Effort, LookupOptions, Matches
+from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
 from disrupt.core.policy import ApiKey, Scope, scope
-from disrupt.core.transforms import IDENTITY
 from disrupt.errors import UnimplementedError
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_videos import IsolatedVideos
@@ -116,14 +115,11 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         key, options = caller.get(), wire.options(request.options)
         searched = self._scope(key, options)
         self._cursor()  # without an index nothing is decoded
-        query = await self._hashing.hash_image(request.image)
+        query = await self._hashing.hash_image(request.image, options.effort)
         cursor = self._cursor()
         if isinstance(query, LowQuality):
             return wire.low_quality_answer(query, cursor)
-        hashes = query.hashes
-        if options.effort == Effort.FAST:
-            hashes = tuple(one for one in hashes if one[1] == IDENTITY)
-        queries = stack(one for one, _ in hashes)
+        queries = stack(one for one, _ in query.hashes)
         allowance = self._allowance(context)
 
         def answer() -> match_pb2.MatchImageResponse:
@@ -134,7 +130,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 )
             return wire.picture_answer(
                 query.quality,
-                [transform for _, transform in hashes],
+                [transform for _, transform in query.hashes],
                 matches,
                 self._seal(matches, key),
                 self._following.ring.bank_names,

@@ -69,7 +69,7 @@ class MatchOptions(_message.Message):
     max_matches: _builtins.int
     """Most media items answered per query, nearest first, 1-1000. 0: 10."""
     effort: _types_pb2.Effort.ValueType
-    """How much work the lookup may be."""
+    """How much work the lookup may be. EFFORT_UNSPECIFIED, or a value the server does not know: STANDARD."""
     @_builtins.property
     def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the banks to search. Empty: every bank that the key may search."""

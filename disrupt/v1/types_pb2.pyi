@@ -150,9 +150,9 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     EFFORT_UNSPECIFIED: _Effort.ValueType  # 0
     """The server's default: STANDARD."""
     EFFORT_FAST: _Effort.ValueType  # 1
-    """The picture itself only."""
+    """The picture itself only; a small one also enlarged."""
     EFFORT_STANDARD: _Effort.ValueType  # 2
-    """The picture and the versions that pay for themselves."""
+    """The picture and the versions that pay for themselves, turned and mirrored ones among them."""
     EFFORT_THOROUGH: _Effort.ValueType  # 3
     """Everything the server knows to try."""
 
@@ -162,9 +162,9 @@ class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
 EFFORT_UNSPECIFIED: Effort.ValueType  # 0
 """The server's default: STANDARD."""
 EFFORT_FAST: Effort.ValueType  # 1
-"""The picture itself only."""
+"""The picture itself only; a small one also enlarged."""
 EFFORT_STANDARD: Effort.ValueType  # 2
-"""The picture and the versions that pay for themselves."""
+"""The picture and the versions that pay for themselves, turned and mirrored ones among them."""
 EFFORT_THOROUGH: Effort.ValueType  # 3
 """Everything the server knows to try."""
 Global___Effort: _TypeAlias = Effort  # noqa: Y015

@@ -1,8 +1,20 @@
 """Transforms, and the variant plans that never change."""
 
+from itertools import product
+
+import numpy as np
 import pytest
 
-from disrupt.core.transforms import IDENTITY, PLANS, Dihedral, Transform, transform_of
+from disrupt.core.transforms import (
+    IDENTITY,
+    PLANS,
+    Crop,
+    Dihedral,
+    Transform,
+    transform_of,
+    turned_crop,
+)
+from disrupt.hashing.pixels import oriented
 
 
 def test_published_plans_are_unchanged() -> None:
@@ -46,3 +58,27 @@ def test_every_place_of_a_plan_is_found_and_no_other() -> None:
 )
 def test_transform_is_readable(transform: Transform, text: str) -> None:
     assert str(transform) == text
+
+
+def test_one_turn_after_another_is_what_their_pixels_say() -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    for first, second in product(Dihedral, repeat=2):
+        both = oriented(oriented(pixels, first), second)
+        assert (oriented(pixels, first.then(second)) == both).all()
+
+
+def test_a_crop_of_the_turned_picture_is_the_turned_crop() -> None:
+    pixels = np.arange(80, dtype=np.uint8).reshape(8, 10)
+    crop = (100, 125, 300, 500)
+
+    def cropped(pixels: np.ndarray, crop: Crop) -> np.ndarray:
+        height, width = pixels.shape
+        left, top, right, bottom = crop
+        return pixels[
+            height * top // 1000 : height - height * bottom // 1000,
+            width * left // 1000 : width - width * right // 1000,
+        ]
+
+    for turn in Dihedral:
+        expected = oriented(cropped(pixels, crop), turn)
+        assert (cropped(oriented(pixels, turn), turned_crop(crop, turn)) == expected).all()

@@ -4,6 +4,8 @@ import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from PIL import Image, ImageEnhance, ImageOps
 from skimage.data import data_dir
 
 from disrupt.core.hashes import PdqHash
+from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, MediaKind, Profile
-from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral
+from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError, InvalidMediaError
 from disrupt.hashing import (
     ImageFingerprints,
@@ -28,11 +31,13 @@ from disrupt.hashing import (
     hash_image,
     images,
     known_answers,
+    queries,
 )
 from disrupt.hashing.decode import decode
 from disrupt.hashing.images import MAX_UNDECIDED_BITS
 from disrupt.hashing.luma import canonical_luma
 from disrupt.hashing.pdq import Hashed, hash_luma, hash_rgb
+from disrupt.hashing.pixels import oriented
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "pdq"
 
@@ -68,6 +73,9 @@ def registered(data: bytes) -> dict[Profile, PdqHash]:
 def oracle(rgb: NDArray[np.uint8]) -> PdqHash:
     bits, _ = pdqhash.compute(np.ascontiguousarray(rgb))
     return PdqHash(int("".join(map(str, bits)), 2).to_bytes(32))
+
+
+upright = partial(hash_image, effort=Effort.FAST)
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -115,6 +123,35 @@ def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: in
         )
 
 
+def hashes(data: bytes, effort: Effort) -> dict[Transform, PdqHash]:
+    query = hash_image(data, effort=effort)
+    assert isinstance(query, ImageQuery)
+    return {transform: one for one, transform in query.hashes}
+
+
+@pytest.mark.parametrize("side_px", [1100, 400])
+@pytest.mark.parametrize("stored_turn", [1, 7])
+@pytest.mark.parametrize("turn", Dihedral)
+def test_a_turned_copy_has_the_turned_hash_of_the_picture(
+    turn: Dihedral, stored_turn: int, side_px: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = stored_turn
+    picture = ImageOps.contain(Image.fromarray(PHOTOS["coffee"]), (side_px, side_px))
+    file = io.BytesIO()
+    picture.save(file, "PNG", exif=exif)
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(file)))
+    copy = encode(np.ascontiguousarray(oriented(shown, turn)))
+    plain, versions = (
+        hashes(copy, Effort.FAST),
+        hashes(file.getvalue(), Effort.STANDARD),
+    )
+    assert len(plain) == 1 + (side_px <= 512)
+    assert len(versions) == 8 * len(plain)
+    for transform, one in plain.items():
+        assert versions[replace(transform, dihedral=turn)].distance_bits(one) <= 2
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_first(
     kind: str,
@@ -124,7 +161,7 @@ def test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_
     options = {"save_all": True, "append_images": shown[1:], "duration": 90, "quality": 90}
     file = io.BytesIO()
     shown[0].save(file, kind, **options)
-    query = hash_image(file.getvalue())
+    query = upright(file.getvalue())
     assert not isinstance(query, LowQuality)
     assert [transform for _, transform in query.hashes] == [IDENTITY, IDENTITY]
     for (one, _), frame in zip(query.hashes, frames, strict=True):
@@ -141,7 +178,7 @@ def test_a_blank_first_frame_hides_nothing_and_only_blank_ones_are_low_quality()
     for frames in ([blank, photo], [blank, Image.new("RGB", (600, 400), "black")]):
         file = io.BytesIO()
         frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
-        outcomes.append(hash_image(file.getvalue()))
+        outcomes.append(upright(file.getvalue()))
     assert isinstance(outcomes[0], ImageQuery)
     assert len(outcomes[0].hashes) == 1
     assert isinstance(outcomes[1], LowQuality)
@@ -162,7 +199,7 @@ def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> b
 def test_a_picture_behind_many_frames_is_found() -> None:
     others = [pattern(seed) for seed in range(30)]
     late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
-    query = hash_image(animation([*others, late], "WEBP", quality=90))
+    query = upright(animation([*others, late], "WEBP", quality=90))
     assert isinstance(query, ImageQuery)
     assert (len(query.hashes), query.frames_skipped) == (31, 0)
     stored = registered(encode(np.asarray(late)))[Profile.PDQ_512]
@@ -172,14 +209,14 @@ def test_a_picture_behind_many_frames_is_found() -> None:
 def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [pattern(seed) for seed in range(20)]
     slow = ImageLimits(frames_cpu_s=0)
-    query = hash_image(animation(frames), slow)
+    query = upright(animation(frames), slow)
     assert isinstance(query, ImageQuery)
     assert (len(query.hashes), query.frames_skipped) == (1, 19)
     blank = hash_image(animation([Image.new("L", (560, 560), 255), *frames]), slow)
     assert isinstance(blank, LowQuality)
     assert blank.frames_skipped == 20
-    monkeypatch.setattr(images, "MAX_FRAMES", 5)
-    query = hash_image(animation(frames))
+    monkeypatch.setattr(queries, "MAX_FRAMES", 5)
+    query = upright(animation(frames))
     assert isinstance(query, ImageQuery)
     assert (len(query.hashes), query.frames_skipped) == (5, 15)
     still = hash_image(encode(PHOTOS["coffee"]))
@@ -204,7 +241,7 @@ def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: s
     assert {one.profile for one in found.fingerprints} == {Profile.PDQ_512, Profile.PDQ_FULL}
     for one, frame in zip(canonical, (first, second), strict=True):
         assert one.hash.distance_bits(registered(encode(np.asarray(frame)))[Profile.PDQ_512]) <= 10
-    query = hash_image(data)
+    query = upright(data)
     assert isinstance(query, ImageQuery)
     for one, (looked_up, _) in zip(canonical, query.hashes, strict=True):
         assert one.hash.distance_bits(looked_up) <= 8

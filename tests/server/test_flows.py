@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import secrets as random
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from PIL import Image, ImageOps
 
 from benchmarks.deployment import Deployment
 from disrupt.core.changes import Cursor
@@ -162,6 +164,14 @@ def test_staff_register_a_picture_that_platforms_find_by_picture_and_by_hash(
         image=data, options=match_pb2.MatchOptions(effort=types_pb2.EFFORT_FAST)
     )
     assert [one.item_id for one in platform("MatchImage", fast).matches] == [item_id]
+    mirrored = io.BytesIO()
+    ImageOps.mirror(Image.open(io.BytesIO(data))).save(mirrored, "PNG")
+    by_copy = match_pb2.MatchImageRequest(image=mirrored.getvalue(), options=fast.options)
+    assert not platform("MatchImage", by_copy).matches
+    by_copy.ClearField("options")
+    (match,) = platform("MatchImage", by_copy).matches
+    assert match.query_transform.dihedral == types_pb2.DIHEDRAL_MIRROR
+    assert match.variant.transform == types_pb2.Transform()
     query = hash_image(data)
     assert isinstance(query, ImageQuery)
     assert items(platform("MatchHashes", lookup(query.hashes[0][0].value))) == [item_id]
