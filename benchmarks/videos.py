@@ -68,7 +68,9 @@ def footage(
             start = chance.uniform((_ZOOMS[0], 0, 0), (_ZOOMS[1], 1, 1))
             # up to a tenth of the picture a second
             end = start + chance.uniform(-0.1, 0.1, 3) * (0 if still else scene / fps)
-        zoom, right, down = np.clip(start + (end - start) * (1 - left / scene), 0.2, (0.9, 1, 1))
+        zoom, right, down = np.clip(
+            start + (end - start) * (1 - left / scene), (0.4, 0, 0), (0.9, 1, 1)
+        )
         left -= 1
         yield _view(image, size, zoom, right, down)
 

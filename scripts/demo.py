@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import skimage
 import sklearn
 from PIL import Image
@@ -25,6 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
+from benchmarks.photographs import photographs
+from benchmarks.videos import encode, footage
 from disrupt.client import MatchClient
 
 SKIMAGE = Path(skimage.__file__).parent / "data"
@@ -43,6 +46,10 @@ UNRELATED = [
 REACHES_MATCHING_WITHIN_S = 1.0
 GIVE_UP_AFTER_S = 10.0
 NOTHING = "no match"
+
+CLIP_S, TOTAL_S = (8, 14), 22
+"""When a compilation shows the registered clip, and how long it lasts."""
+SEGMENT_WITHIN_S = 1.5
 
 
 def _table() -> Table:
@@ -150,6 +157,41 @@ class Platform:
         return MatchClient(self.server.address, key=self.key)
 
 
+def find_clip(report: Report, server: Deployment, key: str, platform_key: str, into: Path) -> None:
+    """Register a video, and find it, and when it is seen, mirrored inside a longer one."""
+    clip, compilation = into / "clip.mp4", into / "compilation.mp4"
+    every = len(list(photographs()))
+    small = range(every - len(KEPT), every)  # those that every machine has
+    shown, before, after = (
+        list(footage(seed, seconds=seconds, pictures=small))
+        for seed, seconds in enumerate((CLIP_S[1] - CLIP_S[0], CLIP_S[0], TOTAL_S - CLIP_S[1]))
+    )
+    clip.write_bytes(encode(shown))
+    compilation.write_bytes(
+        encode([*before, *(np.ascontiguousarray(frame[:, ::-1]) for frame in shown), *after])
+    )
+    registered = submit(server, key, [clip])
+    report.line(
+        "register", f"case {registered.number}", "1 video", f"{len(registered.photos)} video"
+    )
+    options = ("--json", "--server", server.address)
+    answer = json.loads(run("disrupt", "match", *options, compilation, DISRUPT_KEY=platform_key))
+    expected = f"seen at {CLIP_S[0]}-{CLIP_S[1]} s"
+    found = [one for one in answer["matches"] if one["item"] in registered.photos]
+    what, got, distance = "mirrored clip in a compilation", NOTHING, ""
+    if found:
+        distance = str(found[0]["distance"])
+        seen_s = [[ms / 1000 for ms in segment[:2]] for segment in found[0]["segments"]]
+        told = " and ".join(f"{start:.1f}-{end:.1f} s" for start, end in seen_s)
+        what += f", segment {told}"
+        near = len(seen_s) == 1 and all(
+            abs(one - other) <= SEGMENT_WITHIN_S
+            for one, other in zip(seen_s[0], CLIP_S, strict=True)
+        )
+        got = expected if near else f"seen at {told}"
+    report.line("look up", what, expected, got, distance)
+
+
 def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: Lookup) -> None:
     """Withdraw a case and wait until it stops matching."""
     server = platform.server.address
@@ -249,6 +291,7 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     again = [*kept_copies[::4], *no_longer[::4], *unrelated]
 
     platform.ask(report, "look up", [*kept_copies, *gone_copies, *unrelated])
+    find_clip(report, server, helpline_key, platform_key, copies)
     withdraw(report, platform, helpline_key, gone, gone_copies[0])
     platform.ask(report, "withdrawn", no_longer)
 

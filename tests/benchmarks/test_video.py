@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.video_edits import EDITS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+        report = tmp_path / "video.json"
+        words = ["--sources", "1", "--trials", "1", "--seconds", "4", "--json", str(report)]
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.video", *words, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        assert report.exists(), done.stderr
+        return done.returncode, json.loads(report.read_text())
+
+    return run
+
+
+def test_every_figure_of_the_report_is_there(bench: Any) -> None:
+    code, report = bench("--size", "480p", "--stored", "3000")
+    assert code == 0
+    assert [(one["size"], one["codec"]) for one in report["cost"]] == [
+        ("480p", "h264"),
+        ("480p", "hevc"),
+    ]
+    for one in report["cost"]:
+        assert one["lookup_to_decode"] == pytest.approx(one["lookup_s"] / one["decode_s"])
+    found = {(one["minutes"], one["found"]): one["matches"] for one in report["lookup"]}
+    assert found[60, False] == 0
+    assert found[60, True] > 0
+    assert [one["edit"] for one in report["recall"]] == list(EDITS)
+    for one in report["recall"]:
+        assert 0 <= one["low"] <= one["recall"] <= one["high"] <= 1
+    assert report["segments"].keys() >= {"median_error_s", "p95_error_s"}
+    assert report["false_matches"]["found"] == 0
+    assert report["false_matches"]["bound"] == 3 / report["false_matches"]["sources"]
+    assert 0 < report["stored_hashes"]["of_an_hour"] <= 4000
+
+
+def test_a_video_that_is_there_twice_is_noticed(bench: Any) -> None:
+    code, report = bench("--only", "false_matches", "--sabotage", "copied-source")
+    assert code == 1
+    assert report["false_matches"]["found"]
+    assert report["false_matches"]["bound"] is None
