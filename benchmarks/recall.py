@@ -3,7 +3,8 @@
 Photographs of Debian's wallpaper packages, scikit-image and scikit-learn, or of --folder, made
 distinct and split in two halves: what is chosen by measurement is chosen on the development half,
 and reported on the other. Prints a table and, with --json, writes it. Trials that are done are kept
-beside the report, so that a run can be interrupted, or split by --edit.
+beside the report, so that a run can be interrupted, or split by --edit. After that, pictures that
+have nothing to do with what is stored are looked up, and whatever is found is counted.
 
     ./scripts/bench recall --json recall.json
 """
@@ -20,7 +21,9 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import click
 import numpy as np
@@ -29,7 +32,18 @@ from rich.table import Table
 
 from benchmarks.edits import EDITS, GROUPS
 from benchmarks.originals import Half, Photograph, chosen, collection
-from benchmarks.recall_trials import EFFORTS, Registered, Task, Trial, begin, register, run
+from benchmarks.recall_trials import (
+    EFFORTS,
+    Registered,
+    Sabotage,
+    Task,
+    Trial,
+    begin,
+    register,
+    run,
+)
+from benchmarks.sources import sources
+from benchmarks.unrelated import false_matches
 
 TARGETS = {
     "photometric": 0.99,
@@ -47,6 +61,8 @@ TARGETS = {
 _SOURCES = ("benchmarks", "disrupt/hashing", "disrupt/core", "disrupt/services")
 _FILE_WIDTH = 130
 _TRIALS_A_TASK = 8
+_TIMES = {"two_edits": 6, "crop_sides": 4, "rotation": 3}
+"""More trials of edits that stand for many: all pairs of the others, four sides at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +96,15 @@ class Row:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Pictures to use instead of the packages'.",
 )
+@click.option(
+    "--sabotage", type=click.Choice(get_args(Sabotage)), help="Leave this out: recall must fall."
+)
+@click.option("--unrelated", default=100_000, show_default=True, help="Unrelated lookups.")
+@click.option("--stored", default=1_000_000, show_default=True, help="Hashes they search in.")
+@click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")
 @click.option("--processes", default=os.cpu_count() or 1, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-def main(
+def main(  # noqa: PLR0913 one for each option
     *,
     json_path: Path | None,
     edits: tuple[str, ...],
@@ -90,6 +112,10 @@ def main(
     half: Half,
     n_photographs: int | None,
     folder: Path | None,
+    sabotage: Sabotage | None,
+    unrelated: int,
+    stored: int,
+    minutes: float,
     processes: int,
     seed: int,
 ) -> None:
@@ -104,15 +130,20 @@ def main(
     settings: dict[str, object] = {
         "half": half,
         "seed": seed,
+        "sabotage": sabotage,
         "photographs": [one.name for one in photographs],
         "version": _version(),
     }
     done = _kept_trials(kept, settings)
-    tasks = list(_tasks(edits or tuple(EDITS), photographs, trials, seed, done))
+    tasks = list(_tasks(edits or tuple(EDITS), photographs, trials, seed, sabotage, done))
     started = time.monotonic()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-        registered = [one for each in pool.map(register, photographs) for one in each]
+        registered = [
+            one
+            for each in pool.map(partial(register, sabotage=sabotage), photographs)
+            for one in each
+        ]
     with ProcessPoolExecutor(
         processes, mp_context=spawn, initializer=begin, initargs=(registered, photographs)
     ) as pool:
@@ -121,15 +152,26 @@ def main(
             _keep(kept, found)
     rows = rows_of(done)
     console.print(_table(rows))
-    report = {
+    report: dict[str, object] = {
         "rows": [asdict(row) for row in rows],
+        "false_matches": None,
         "cost": cost_of(registered, done),
         "settings": settings,
         "machine": {"cores": os.cpu_count(), "os": platform.platform(), "processes": processes},
         "took_s": round(time.monotonic() - started, 1),
     }
-    if json_path:
+    if json_path:  # now, so that it is there if the rest is interrupted
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    if unrelated:
+        until_s = time.monotonic() + 60 * minutes
+        made = false_matches(sources(folder), stored, unrelated, until_s, seed)
+        report["false_matches"] = made
+        console.print(
+            f"{made['found']} of {made['lookups']} unrelated lookups, of {made['sources']} sources,"
+            f" found something among {made['stored']['hashes']} hashes."
+        )
+        if json_path:
+            json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 
 def rows_of(trials: Sequence[Trial]) -> list[Row]:
@@ -188,7 +230,7 @@ def interval(found: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
 
 
 def cost_of(registered: Sequence[Registered], trials: Sequence[Trial]) -> dict[str, object]:
-    """Hashes stored per picture, and hashes looked up per picture at each effort."""
+    """Hashes stored and looked up for a picture, and the processor time to make them."""
     stored = [len(one.fingerprints) for one in registered]
     return {
         "stored_hashes": {
@@ -196,10 +238,12 @@ def cost_of(registered: Sequence[Registered], trials: Sequence[Trial]) -> dict[s
             "most": max(stored),
             "pictures": len(stored),
         },
+        "registration_ms": float(np.mean([one.registration_ms for one in registered])),
         "lookups": {
             effort.name: {
                 "mean": float(np.mean([one.lookups[effort.name] for one in trials])),
                 "most": max(one.lookups[effort.name] for one in trials),
+                "hashing_ms": float(np.mean([one.hashing_ms[effort.name] for one in trials])),
             }
             for effort in EFFORTS
         },
@@ -211,17 +255,17 @@ def _tasks(
     photographs: Sequence[Photograph],
     trials: int,
     seed: int,
+    sabotage: Sabotage | None,
     done: Sequence[Trial],
 ) -> Iterable[Task]:
     known = {(one.edit, one.photograph, one.number) for one in done}
     for photograph in photographs:
         for edit in edits:
-            # the last edit stands for all pairs of the others
-            wanted = trials * (6 if edit == "two_edits" else 1)
+            wanted = trials * _TIMES.get(edit, 1)
             left = [at for at in range(wanted) if (edit, photograph.name, at) not in known]
             for first in range(0, len(left), _TRIALS_A_TASK):
                 numbers = tuple(left[first : first + _TRIALS_A_TASK])
-                yield Task(edit, photograph.name, numbers, seed)
+                yield Task(edit, photograph.name, numbers, seed, sabotage)
 
 
 def _kept_trials(path: Path | None, settings: dict[str, object]) -> list[Trial]:

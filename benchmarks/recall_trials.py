@@ -5,41 +5,52 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes
 
 from benchmarks.edits import EDITS, Scene, upload
 from benchmarks.layouts import Pixels
 from benchmarks.originals import ORIGINALS, Photograph, encoded
 from disrupt.core.changes import Cursor
-from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, stack
+from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash, stack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, StoredItem, columns
 from disrupt.core.policy import ADULTS, Scope
+from disrupt.core.transforms import Dihedral, Transform
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.columns import columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, match_picture
 
+Sabotage = Literal["no_turns", "no_variants"]
+"""What is left out: turned and mirrored versions at lookup, or variants at registration."""
+
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
-_SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
+SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
 _EPOCH = bytes(16)
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An original as it is registered; ``peer`` is what python-threatexchange makes of it."""
+    """An original as it is registered; ``peer`` is what python-threatexchange makes of it.
+
+    ``registration_ms``: processor time from the file to its fingerprints.
+    """
 
     photograph: str
     number: int
     fingerprints: tuple[Fingerprint, ...]
     peer: int | None
+    registration_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class Trial:
     strength: float
     distances: dict[str, int | None]
     lookups: dict[str, int]
+    hashing_ms: dict[str, float]
     transforms: tuple[str, str] | None
     threatexchange: bool
 
@@ -64,18 +76,22 @@ class Task:
     photograph: str
     numbers: tuple[int, ...]
     seed: int
+    sabotage: Sabotage | None = None
 
 
-def register(photograph: Photograph) -> list[Registered]:
+def register(photograph: Photograph, sabotage: Sabotage | None = None) -> list[Registered]:
     """All originals of a photograph; those that PDQ finds too featureless are left out."""
     registered = []
     for number in range(ORIGINALS):
         data = encoded(photograph.original(number))
+        before_s = time.thread_time()
         found = fingerprint_image(data)
+        took_ms = 1000 * (time.thread_time() - before_s)
         if isinstance(found, ImageFingerprints):
-            registered.append(
-                Registered(photograph.name, number, found.fingerprints, _peer_hash(data))
+            kept = tuple(
+                one for one in found.fingerprints if sabotage != "no_variants" or one.plan == 0
             )
+            registered.append(Registered(photograph.name, number, kept, _peer_hash(data), took_ms))
     return registered
 
 
@@ -88,9 +104,9 @@ class Searched:
         for one in registered:
             self._originals.setdefault(one.photograph, []).append(one)
         self._item_ids = {
-            (one.photograph, one.number): _item_id(at) for at, one in enumerate(registered)
+            (one.photograph, one.number): item_id_of(at) for at, one in enumerate(registered)
         }
-        self._index = index_of([one.fingerprints for one in registered])
+        self._index = index_of([columns(one.fingerprints) for one in registered])
 
     def run(self, task: Task) -> list[Trial]:
         """Trials of a task; none where nothing is registered of the photograph."""
@@ -113,10 +129,14 @@ class Searched:
         item_id = self._item_ids[original.photograph, original.number]
         distances: dict[str, int | None] = {}
         lookups: dict[str, int] = {}
+        hashing_ms: dict[str, float] = {}
         transforms = None
         for effort in EFFORTS:
-            distance, lookups[effort.name], transforms = self._found(data, effort, item_id)
-            distances[effort.name] = distance
+            before_s = time.thread_time()
+            hashes = _asked(data, effort, task.sabotage)
+            hashing_ms[effort.name] = 1000 * (time.thread_time() - before_s)
+            lookups[effort.name] = len(hashes)
+            distances[effort.name], transforms = self._found(hashes, item_id)
         return Trial(
             task.edit,
             task.photograph,
@@ -124,6 +144,7 @@ class Searched:
             float(strength),
             distances,
             lookups,
+            hashing_ms,
             transforms,
             peer is not None
             and original.peer is not None
@@ -131,32 +152,42 @@ class Searched:
         )
 
     def _found(
-        self, data: bytes, effort: Effort, item_id: bytes
-    ) -> tuple[int | None, int, tuple[str, str] | None]:
-        """Distance at which an item is found, hashes searched, transforms of both sides."""
-        query = hash_image(data, effort=effort)
-        if isinstance(query, LowQuality):
-            return None, 0, None
-        queries = stack(one for one, _ in query.hashes)
-        matches = match_picture(self._index, queries, _SCOPE, 1000, Allowance(math.inf))
+        self, hashes: Sequence[tuple[PdqHash, Transform]], item_id: bytes
+    ) -> tuple[int | None, tuple[str, str] | None]:
+        """Distance at which an item is found, and the transforms of both sides."""
+        if not hashes:
+            return None, None
+        queries = stack(one for one, _ in hashes)
+        matches = match_picture(self._index, queries, SCOPE, 1000, Allowance(math.inf))
         for at, found in enumerate(matches.item_ids):
             if found.tobytes() == item_id:
-                asked = str(query.hashes[int(matches.version[at])][1])
+                asked = str(hashes[int(matches.version[at])][1])
                 stored = f"{matches.plan[at]}.{matches.ordinal[at]}"
-                return int(matches.distance_bits[at]), len(query.hashes), (asked, stored)
-        return None, len(query.hashes), None
+                return int(matches.distance_bits[at]), (asked, stored)
+        return None, None
 
 
-def index_of(items: Iterable[Sequence[Fingerprint]]) -> LiveIndex:
-    """Items searched as by the server; item n has the id of ``_item_id``."""
+def _asked(
+    data: bytes, effort: Effort, sabotage: Sabotage | None
+) -> Sequence[tuple[PdqHash, Transform]]:
+    query = hash_image(data, effort=effort)
+    if isinstance(query, LowQuality):
+        return ()
+    if sabotage == "no_turns":
+        return [one for one in query.hashes if one[1].dihedral == Dihedral.IDENTITY]
+    return query.hashes
+
+
+def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
+    """Items searched as by the server; item n has the id of ``item_id_of``."""
     stored = [
         StoredItem(
             at + 1,
-            _item_id(at),
+            item_id_of(at),
             ADULTS.number,
             MediaKind.IMAGE,
             Assurance.SELF_REPORTED,
-            columns(fingerprints),
+            fingerprints,
         )
         for at, fingerprints in enumerate(items)
     ]
@@ -164,7 +195,8 @@ def index_of(items: Iterable[Sequence[Fingerprint]]) -> LiveIndex:
         return LiveIndex(publish(Path(folder), [columns_of(stored)], Cursor(_EPOCH, len(stored))))
 
 
-def _item_id(at: int) -> bytes:
+def item_id_of(at: int) -> bytes:
+    """Of the item at this place among all."""
     return hashlib.sha256(at.to_bytes(8)).digest()[:16]
 
 

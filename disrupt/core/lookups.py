@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -24,11 +25,19 @@ class Effort(IntEnum):
 
 
 WHOLE: Crop = (0, 0, 0, 0)
+_MIDDLE: Crop = (250, 250, 250, 250)
+_QUADRANTS: tuple[Crop, ...] = (
+    (0, 0, 500, 500),
+    (500, 0, 0, 500),
+    (0, 500, 500, 0),
+    (500, 500, 0, 0),
+)
+_STEPS: tuple[Crop, ...] = tuple(itertools.product((0, 40), (0, 40), (0, 40), (0, 40)))
 
 LOOKUP_CROPS: dict[Effort, tuple[Crop, ...]] = {
     Effort.FAST: (WHOLE,),
-    Effort.STANDARD: (WHOLE,),
-    Effort.THOROUGH: (WHOLE,),
+    Effort.STANDARD: (*_STEPS, _MIDDLE),
+    Effort.THOROUGH: (*_STEPS, _MIDDLE, *_QUADRANTS),
 }
 """Crops that are looked up of a picture, and of each region that may be one; the whole first."""
 

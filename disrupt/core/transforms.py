@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
+from disrupt.core.plan_1 import VARIANTS
+
 
 class Dihedral(IntEnum):
     """The eight symmetries of a rectangle: mirrored left to right if named so, then turned."""
@@ -42,6 +44,8 @@ def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
 @dataclass(frozen=True, slots=True)
 class Transform:
     """Steps in the order of the fields; all zero is the media item itself.
+
+    To turn what a crop leaves shows at its corners what is around it in the picture.
 
     ``scale_side_px``: longer side after scaling; 0 means not scaled. 512 also stands for the square
     that the canonical profile reduces larger pictures to.
@@ -82,11 +86,33 @@ IDENTITY = Transform()
 ENLARGED = Transform(scale_side_px=512)
 """A picture of at most 512 px a side as large as those that were reduced, to be found by them."""
 
-PLANS: dict[int, tuple[Transform, ...]] = {0: (IDENTITY, ENLARGED)}
+
+def _of(variant: tuple[int, int, int, int, int]) -> Transform:
+    return Transform(Dihedral.IDENTITY, *variant)
+
+
+def _across(variant: tuple[int, int, int, int, int]) -> tuple[int, int, int, int, int]:
+    """What a variant of a picture is of the picture with its axes exchanged."""
+    left, top, right, bottom, millidegrees = variant
+    return top, left, bottom, right, -millidegrees
+
+
+PLANS: dict[int, tuple[Transform, ...]] = {
+    0: (IDENTITY, ENLARGED),
+    1: (*map(_of, VARIANTS), *map(_of, map(_across, VARIANTS))),
+}
 """Published variant plans by number. Immutable: no stored hash can be computed again.
 
-Plan 0 is the picture itself, and for small pictures ENLARGED.
+Plan 0 is the picture itself, and for small pictures ENLARGED. Plan 1 are parts of it: those that
+are taken of a picture at least as wide as tall, then those that are taken of a taller one.
 """
+
+
+def variants_of(aspect: float) -> list[tuple[int, Transform]]:
+    """Ordinals and transforms of plan 1 that are for a picture of this width over height."""
+    half = len(VARIANTS)
+    first = 0 if aspect >= 1 else half
+    return list(enumerate(PLANS[1]))[first : first + half]
 
 
 def transform_of(plan: int, ordinal: int) -> Transform | None:

@@ -20,6 +20,7 @@ from disrupt.hashing.decode import (
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.pdq import Hashed, hash_luma, hash_reduced, hash_rgb
 from disrupt.hashing.pixels import Picture
+from disrupt.hashing.variants import variants
 
 MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
 """Most bits that chance may decide: in a copy half of them differ, which must stay a match."""
@@ -53,24 +54,21 @@ class ImageFingerprints:
 def fingerprint_image(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImageFingerprints | LowQuality:
-    """Fingerprints of a picture file for registration, variant plan 0.
+    """Fingerprints of a picture file for registration, variant plans 0 and 1.
 
     PDQ_512 and PDQ_FULL, and of a picture of at most 512 px a side also PDQ_512 of it enlarged: PDQ
     samples points whose places depend on the size, so that copies of other sizes are 7 to 20 bits
-    away without. Full-size and enlarged hashes of low quality are left out. Of an animation, the
-    first frame. Thread-safe. Errors as of ``decode``.
+    away without. Then ``variants``, by which edited copies are found. All but the first are left
+    out where they are of low quality. Of an animation, the first frame. Thread-safe. Errors as of
+    ``decode``.
     """
-    picture = decode(data, limits)
-    canonical = canonical_hash(picture)
-    if isinstance(canonical, LowQuality):
-        return canonical
-    return ImageFingerprints(canonical[1], _fingerprints(picture, *canonical))
+    return _registered(decode(data, limits))
 
 
 def fingerprint_frames(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImageFingerprints | LowQuality:
-    """As ``fingerprint_image``, but of every distinct frame of an animation.
+    """As ``fingerprint_image``, but of every distinct frame of an animation, in plan 0 only.
 
     A frame near to one before is left out; where it follows that one, it lengthens its interval.
     InvalidMediaError also for more than MAX_FRAMES: some would be registered as if they were all.
@@ -82,8 +80,9 @@ def fingerprint_frames(
     for picture in decode_frames(data, limits):
         if picture.frames_left:
             kind = MediaKind.VIDEO
-        duration_ms = picture.duration_ms if kind == MediaKind.VIDEO else 0
-        start_ms, end_ms = end_ms, min(end_ms + duration_ms, _TIME_MAX_MS)
+        elif kind == MediaKind.IMAGE:
+            return _registered(picture)
+        start_ms, end_ms = end_ms, min(end_ms + picture.duration_ms, _TIME_MAX_MS)
         canonical = canonical_hash(picture)
         if isinstance(canonical, LowQuality):
             featureless, shown = featureless or canonical, None
@@ -113,6 +112,15 @@ def place_near(one: PdqHash, others: list[PdqHash]) -> int | None:
     """Place of the first of ``others`` that shows the same."""
     distances = (one.distance_bits(other) for other in others)
     return next((at for at, bits in enumerate(distances) if bits < _DISTINCT_BITS), None)
+
+
+def _registered(picture: Picture) -> ImageFingerprints | LowQuality:
+    luma = canonical_luma(picture)
+    canonical = single(hash_luma(luma))
+    if isinstance(canonical, LowQuality):
+        return canonical
+    own = _fingerprints(picture, *canonical)
+    return ImageFingerprints(canonical[1], (*own, *variants(luma, picture.aspect, own)))
 
 
 def _fingerprints(picture: Picture, one: PdqHash, quality: int) -> tuple[Fingerprint, ...]:

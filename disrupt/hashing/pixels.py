@@ -33,6 +33,12 @@ class Picture:
         """Height as stored."""
         return self.image.height
 
+    @property
+    def aspect(self) -> float:
+        """Width over height as a page shows it: odd symmetries exchange the two."""
+        aspect = self.image.width / self.image.height
+        return 1 / aspect if self.orientation % 2 else aspect
+
     def luma(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Luma of the rows ``top`` to ``bottom``, shape (bottom - top, width).
 

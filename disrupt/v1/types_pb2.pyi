@@ -195,7 +195,9 @@ class Transform(_message.Message):
     crop_bottom_permille: _builtins.int
     """Cut off the bottom, in thousandths of the height, 0-999."""
     rotation_millidegrees: _builtins.int
-    """Turn about the centre, clockwise, in thousandths of a degree, -180000 to 180000."""
+    """Turn about the centre, clockwise, in thousandths of a degree, -180000 to 180000. The corners of what a crop left
+    show what is around it in the picture.
+    """
     scale_side_px: _builtins.int
     """Longer side after scaling, in pixels. 0: not scaled. 512: enlarged to the 512×512 that larger pictures are
     reduced to.
@@ -230,7 +232,8 @@ class Variant(_message.Message):
     TRANSFORM_FIELD_NUMBER: _builtins.int
     plan: _builtins.int
     """Number of the plan, 0-65535. Plan 0 holds the picture itself (ordinal 0) and, of a picture of at
-    most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1).
+    most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1). Plan 1 holds crops, parts and small
+    turns of it: the first half of its ordinals of a picture at least as wide as tall, the second of a taller one.
     """
     ordinal: _builtins.int
     """Place within the plan, from 0 to 65535."""

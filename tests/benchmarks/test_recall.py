@@ -27,9 +27,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bench(folder: Path, report: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     files = ["--folder", str(folder), "--json", str(report)]
-    words = ["--half", "all", "--trials", "1", "--processes", "1", *files, *arguments]
+    words = ["--half", "all", "--trials", "1", "--processes", "1", "--unrelated", "0"]
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.recall", *words],
+        [sys.executable, "-m", "benchmarks.recall", *words, *files, *arguments],
         capture_output=True,
         text=True,
         check=False,

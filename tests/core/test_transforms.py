@@ -1,5 +1,6 @@
 """Transforms, and the variant plans that never change."""
 
+import hashlib
 from itertools import product
 
 import numpy as np
@@ -13,13 +14,25 @@ from disrupt.core.transforms import (
     Transform,
     transform_of,
     turned_crop,
+    variants_of,
 )
 from disrupt.hashing.pixels import oriented
 
 
 def test_published_plans_are_unchanged() -> None:
-    assert set(PLANS) == {0}
+    assert set(PLANS) == {0, 1}
     assert PLANS[0] == (Transform(), Transform(scale_side_px=512))
+    listed = repr([(*one.crop, one.rotation_millidegrees) for one in PLANS[1]])
+    assert hashlib.sha256(listed.encode()).hexdigest()[:16] == "d5d6b8ca881e959e"
+
+
+def test_variants_are_listed_for_wide_pictures_and_then_with_exchanged_axes_for_tall_ones() -> None:
+    wide, tall = variants_of(1), variants_of(0.99)
+    assert [*wide, *tall] == list(enumerate(PLANS[1]))
+    for (_, one), (_, other) in zip(wide, tall, strict=True):
+        left, top, right, bottom = one.crop
+        assert other.crop == (top, left, bottom, right)
+        assert other.rotation_millidegrees == -one.rotation_millidegrees
 
 
 def test_numbers_of_dihedral_elements_are_unchanged() -> None:

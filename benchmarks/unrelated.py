@@ -1,0 +1,212 @@
+"""False matches: pictures that have nothing to do with what is stored, looked up all the same.
+
+Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
+stored, in views that are registered as pictures are; the other half is looked up. Whatever is found
+is a false match.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from benchmarks.recall_trials import SCOPE, index_of, item_id_of
+from benchmarks.sources import Source, views
+from disrupt.core.hashes import MIN_QUALITY, PdqHash
+from disrupt.core.lookups import LOOKUP_CROPS, Effort
+from disrupt.core.media import Fingerprint, Profile, columns
+from disrupt.core.transforms import PLANS, Dihedral
+from disrupt.hashing.crops import hash_crops, hash_crops_dihedral
+from disrupt.hashing.pdq import Hashed
+from disrupt.hashing.variants import MAX_UNDECIDED_BITS, variants
+from disrupt.services.matching import Allowance, match_picture
+
+_VIEWS = {"photograph": 400, "drawing": 40, "texture": 100, "stamp": 4, "illustration": 1}
+"""Views of a source of each kind, in proportion; of other kinds four."""
+
+_SAMPLED = 2000
+"""Hashes looked up that are compared with every stored one, for the tail of distances."""
+
+_EXAMPLES = 20
+
+
+@dataclass(slots=True)
+class Kind:
+    """What became of the lookups of one kind of source."""
+
+    sources: int = 0
+    lookups: int = 0
+    hashes: int = 0
+    found: int = 0
+    found_sources: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Everything registered: of each view its fingerprints, dtype FINGERPRINT, and its source."""
+
+    items: list[NDArray[np.void]] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+
+
+def false_matches(
+    sources: Sequence[Source], hashes: int, lookups: int, until_s: float, seed: int
+) -> dict[str, Any]:
+    """Store about so many hashes, and look so many pictures up, or until ``time.monotonic``."""
+    stored = store([one for one in sources if one.stored], hashes, seed)
+    rng = np.random.default_rng(seed)
+    asked = [one for one in sources if not one.stored]
+    rng.shuffle(asked)  # so that an early end leaves no kind out
+    index = index_of(stored.items)
+    places = {item_id_of(at): at for at in range(len(stored.items))}
+    kinds: dict[str, Kind] = {}
+    sample: list[NDArray[np.uint8]] = []
+    examples: list[dict[str, Any]] = []
+    searched_s = 0.0
+    for source, shown in zip(asked, _shares(asked, lookups), strict=True):
+        if time.monotonic() > until_s:
+            break
+        kind = kinds.setdefault(source.kind, Kind())
+        kind.sources += 1
+        found_before = kind.found
+        for luma, _ in views(source, shown, seed + 1):
+            codes, crops = _asked(luma)
+            if not len(codes):
+                continue
+            kind.lookups += 1
+            kind.hashes += len(codes)
+            if rng.random() < _SAMPLED / lookups:
+                sample.append(codes[rng.integers(len(codes))])
+            before_s = time.thread_time()
+            matches = match_picture(index, codes, SCOPE, 5, Allowance(math.inf))
+            searched_s += time.thread_time() - before_s
+            kind.found += len(matches) > 0
+            for at in range(len(matches)) if len(examples) < _EXAMPLES else ():
+                item = places[matches.item_ids[at].tobytes()]
+                examples.append(
+                    {
+                        "asked": f"{source.kind} {source.name}",
+                        "stored": f"{stored.sources[item].kind} {stored.sources[item].name}",
+                        "distance_bits": int(matches.distance_bits[at]),
+                        "crop": LOOKUP_CROPS[Effort.STANDARD][crops[int(matches.version[at])]],
+                        "variant": f"{matches.plan[at]}.{matches.ordinal[at]}",
+                    }
+                )
+        kind.found_sources += kind.found > found_before
+    return {
+        **_bounds(kinds),
+        "stored": _counts(stored),
+        "examples": examples,
+        **_tail(stored, sample),
+    }
+
+
+def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
+    """Views of all sources: about so many hashes."""
+    stored = Stored()
+    for source, shown in zip(sources, _shares(sources, hashes // 100), strict=True):
+        for luma, aspect in views(source, shown, seed):
+            itself, _ = _usable(hash_crops(luma, [(0, 0, 0, 0)]))
+            if len(itself):
+                one = PdqHash(itself[0].tobytes())
+                own = [Fingerprint(one, MIN_QUALITY, Profile.PDQ_512)]
+                stored.items.append(columns([*own, *variants(luma, aspect, own)]))
+                stored.sources.append(source)
+    return stored
+
+
+def _shares(sources: Sequence[Source], total: int) -> list[int]:
+    """How many views of each source make so many together, and one at least."""
+    weights = [_VIEWS.get(one.kind, 4) for one in sources]
+    return [max(round(weight * total / sum(weights)), 1) for weight in weights]
+
+
+def _asked(luma: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Hashes that a lookup of effort STANDARD searches, (n, 32), and the crop of each."""
+    hashes, places = _usable(hash_crops_dihedral(luma, LOOKUP_CROPS[Effort.STANDARD]))
+    return hashes, places // len(Dihedral)
+
+
+def _usable(hashed: Hashed) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    good = (hashed.qualities >= MIN_QUALITY) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+    return hashed.hashes[good], np.flatnonzero(good)
+
+
+def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
+    """Shares at most found, 95 % sure: of lookups, and of sources, which alone are independent."""
+
+    def upper_95(found: int, of: int) -> float:
+        return float(chi2.ppf(0.95, 2 * found + 2)) / 2 / max(of, 1)
+
+    def row(kind: Kind) -> dict[str, Any]:
+        return {
+            "sources": kind.sources,
+            "lookups": kind.lookups,
+            "hashes": kind.hashes,
+            "found": kind.found,
+            "found_sources": kind.found_sources,
+            "upper_95": upper_95(kind.found, kind.lookups),
+            "upper_95_sources": upper_95(kind.found_sources, kind.sources),
+        }
+
+    every = list(kinds.values())
+    names = ("sources", "lookups", "hashes", "found", "found_sources")
+    total = Kind(*(sum(getattr(one, name) for one in every) for name in names))
+    return {**row(total), "kinds": {name: row(kind) for name, kind in sorted(kinds.items())}}
+
+
+def _counts(stored: Stored) -> dict[str, Any]:
+    kinds: dict[str, dict[str, int]] = {}
+    for kind in sorted({one.kind for one in stored.sources}):
+        mine = [at for at, one in enumerate(stored.sources) if one.kind == kind]
+        kinds[kind] = {
+            "sources": len({stored.sources[at].name for at in mine}),
+            "pictures": len(mine),
+            "hashes": sum(len(stored.items[at]) for at in mine),
+        }
+    return {"hashes": sum(map(len, stored.items)), "kinds": kinds}
+
+
+def _tail(stored: Stored, sample: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+    """Distances of sampled lookup hashes from every stored hash.
+
+    ``nearest_distances`` counts, by bits, the nearest one of each lookup hash; ``pairs`` all pairs
+    within so many bits, by what the stored hash is of.
+    """
+    every = np.concatenate(stored.items)
+    codes = np.ascontiguousarray(every["hash"]).view(np.uint64)
+    classes = np.array([_class_of(int(plan), int(at)) for plan, at in every[["plan", "ordinal"]]])
+    nearest = np.zeros(257, np.int64)
+    pairs = np.zeros((4, 257), np.int64)
+    for code in sample:
+        bits = np.bitwise_count(codes ^ code.view(np.uint64)).sum(axis=1)
+        nearest[bits.min()] += 1
+        np.add.at(pairs, (classes, bits), 1)
+    return {
+        "nearest_distances": {bits: int(n) for bits, n in enumerate(nearest) if n},
+        "pairs": {
+            name: {bits: int(pairs[at, : bits + 1].sum()) for bits in range(30, 94, 4)}
+            | {"all": int(pairs[at].sum())}
+            for at, name in enumerate(_CLASSES)
+        },
+    }
+
+
+_CLASSES = ("whole", "crop", "part", "turned")
+
+
+def _class_of(plan: int, ordinal: int) -> int:
+    transform = PLANS[plan][ordinal]
+    kept = (1000 - transform.crop[0] - transform.crop[2]) * (
+        1000 - transform.crop[1] - transform.crop[3]
+    )
+    if not any(transform.crop):
+        return 0
+    return 3 if transform.rotation_millidegrees else 2 if kept < 300_000 else 1

@@ -1,0 +1,54 @@
+"""Variant plan 1: crops, parts and small turns of a picture, hashed for registration."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.hashes import MIN_QUALITY, PdqHash, distances_bits, stack
+from disrupt.core.media import Fingerprint, Profile
+from disrupt.core.transforms import variants_of
+from disrupt.hashing.crops import hash_crops
+from disrupt.hashing.turning import turned
+
+PLAN = 1
+
+NEAR_BITS = 6
+"""A variant within so many bits of a hash that is kept is left out: what is near to the one is near
+to the other."""
+
+MAX_UNDECIDED_BITS = 48
+"""Fewer than of a whole picture: a part that a copy hashes differently finds nothing."""
+
+
+def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:
+    """Fingerprints of plan 1 of an upright picture, of which ``kept`` are stored already.
+
+    ``luma`` (height, width), also if it was reduced to a square; ``aspect`` is the picture's width
+    over its height. In the plan's order; left out are parts of low quality, parts whose hash noise
+    decides, and what is within NEAR_BITS of a hash before it.
+    """
+    by_turn: dict[int, list[tuple[int, tuple[int, int, int, int]]]] = defaultdict(list)
+    for ordinal, transform in variants_of(aspect):
+        by_turn[transform.rotation_millidegrees].append((ordinal, transform.crop))
+    found: list[tuple[int, NDArray[np.uint8], int]] = []
+    for millidegrees, some in by_turn.items():
+        shown = turned(luma, millidegrees / 1000, aspect) if millidegrees else luma
+        hashed = hash_crops(shown, [crop for _, crop in some])
+        good = (hashed.qualities >= MIN_QUALITY) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+        found += [
+            (some[at][0], hashed.hashes[at], int(hashed.qualities[at]))
+            for at in np.flatnonzero(good)
+        ]
+    hashes = stack(one.hash for one in kept)
+    chosen = []
+    for ordinal, code, quality in sorted(found, key=lambda one: one[0]):
+        if distances_bits(code, hashes).min(initial=256) > NEAR_BITS:
+            hashes = np.concatenate([hashes, code[None]])
+            one = PdqHash(code.tobytes())
+            chosen.append(Fingerprint(one, quality, Profile.PDQ_512, PLAN, ordinal))
+    return chosen

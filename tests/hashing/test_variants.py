@@ -1,0 +1,97 @@
+"""Variants stored at registration, against pixels really cropped and turned."""
+
+from __future__ import annotations
+
+import io
+from itertools import combinations
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from disrupt.core.hashes import MIN_QUALITY
+from disrupt.core.media import Fingerprint
+from disrupt.core.transforms import PLANS, variants_of
+from disrupt.hashing import ImageFingerprints, fingerprint_image
+from disrupt.hashing.pdq import hash_luma
+from disrupt.hashing.turning import turned
+from disrupt.hashing.variants import NEAR_BITS, PLAN
+
+PHOTOS = {
+    name: Image.fromarray(getattr(data, name)()).resize((1200, 900), Image.Resampling.BICUBIC)
+    for name in ("astronaut", "coffee", "chelsea")
+}
+
+
+def file_of(picture: Image.Image, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1, **options)
+    return file.getvalue()
+
+
+def stored(picture: Image.Image, **options: object) -> dict[int, Fingerprint]:
+    found = fingerprint_image(file_of(picture, **options))
+    assert isinstance(found, ImageFingerprints)
+    return {one.ordinal: one for one in found.fingerprints if one.plan == PLAN}
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str) -> None:
+    photo = PHOTOS[name]
+    variants = stored(photo)
+    assert len(variants) > len(variants_of(1)) / 2
+    width, height = photo.size
+    for ordinal in list(variants)[::4]:
+        transform = PLANS[PLAN][ordinal]
+        degrees = -transform.rotation_millidegrees / 1000
+        left, top, right, bottom = transform.crop
+        x, y = width / 1000, height / 1000
+        box = (left * x, top * y, (1000 - right) * x, (1000 - bottom) * y)
+        shown = photo.rotate(degrees, Image.Resampling.BICUBIC)
+        part = shown.resize((512, 512), Image.Resampling.BOX, box)
+        truth = hash_luma(np.asarray(part.convert("L"))).hashes
+        distance = np.bitwise_count(truth ^ np.frombuffer(variants[ordinal].hash.value, np.uint8))
+        # what is beyond the picture is not known
+        assert distance.sum() <= (24 if degrees else 10), transform
+
+
+def test_a_tall_picture_has_the_variants_of_the_wide_one_with_its_axes_exchanged() -> None:
+    half = len(PLANS[PLAN]) // 2
+    wide = PHOTOS["coffee"]
+    tall = wide.transpose(Image.Transpose.TRANSPOSE)
+    ordinals, across = set(stored(wide)), {one - half for one in stored(tall)}
+    assert max(ordinals) < half
+    assert min(across) >= 0
+    assert len(ordinals & across) > 0.8 * len(ordinals)
+    for one in range(half):
+        left, top, right, bottom = PLANS[PLAN][one].crop
+        assert PLANS[PLAN][one + half].crop == (top, left, bottom, right)
+
+
+def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upright_one() -> None:
+    upright = PHOTOS["astronaut"]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned clockwise by 90 degrees
+    lying = upright.transpose(Image.Transpose.ROTATE_90)
+    assert stored(lying, exif=exif) == stored(upright)
+
+
+def test_no_stored_hash_is_near_another_or_of_low_quality() -> None:
+    photo = np.asarray(PHOTOS["coffee"]).copy()
+    full = stored(Image.fromarray(photo))
+    photo[:, 400:] = 200  # two thirds of it are featureless
+    kept = stored(Image.fromarray(photo))
+    assert 0 < len(kept) < len(full)
+    assert min(one.quality for one in kept.values()) >= MIN_QUALITY
+    for one, other in combinations(kept.values(), 2):
+        assert one.hash.distance_bits(other.hash) > NEAR_BITS
+
+
+def test_turning_goes_clockwise_and_keeps_the_shape_that_the_luma_has_lost() -> None:
+    photo = PHOTOS["chelsea"].convert("L")
+    truth = photo.rotate(-10, Image.Resampling.BICUBIC).resize((512, 512), Image.Resampling.BOX)
+    square = np.asarray(photo.resize((512, 512), Image.Resampling.BOX))
+    middle = np.s_[100:412, 100:412]
+    error = turned(square, 10, 4 / 3)[middle] - np.asarray(truth, np.float32)[middle]
+    assert np.abs(error).mean() < 3
