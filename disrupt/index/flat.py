@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES
 from disrupt.index.manifest import refused
-from disrupt.index.nearest import ItemColumns, NearestItems, Neighbours, joined, nearest_items
+from disrupt.index.nearest import (
+    NOTHING,
+    ItemColumns,
+    NearestItems,
+    Neighbours,
+    joined,
+    nearest_items,
+)
 
 CODE_NS = 1.25
 """Time that comparing a code takes, on the machine of docs/performance.md."""
@@ -98,6 +105,8 @@ class FlatIndex:
         limits, distances, labels = self._index.range_search(
             np.ascontiguousarray(queries), max_distance_bits + 1
         )
+        if not len(labels):
+            return Neighbours(NOTHING.query, NOTHING.entry, NOTHING.distance)
         query = np.repeat(
             np.arange(len(queries), dtype=np.uint32), np.diff(limits.astype(np.int64))
         )
@@ -120,8 +129,10 @@ class FlatIndex:
         found = []
         for start in range(0, len(queries), block):
             part = queries[start : start + block]
-            near = nearest_items(
-                self.search(part, max_distance_bits), len(part), items, limits_bits, most_items
-            )
-            found.append(replace(near, query=near.query + np.uint32(start)))
+            near = self.search(part, max_distance_bits)
+            if not len(near.entry):  # nearly always
+                found.append(replace(NOTHING, truncated=np.zeros(len(part), np.bool_)))
+                continue
+            best = nearest_items(near, len(part), items, limits_bits, most_items)
+            found.append(replace(best, query=best.query + np.uint32(start)))
         return found[0] if len(found) == 1 else joined(found)
