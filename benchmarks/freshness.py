@@ -133,23 +133,34 @@ class _Watch:
 def freshness(
     work: Path, seconds: float, *, seed: int, sabotage: str | None, lookup_threads: int
 ) -> dict[str, Any]:
-    """Registers and withdraws for so long; the report."""
+    """Registers and withdraws for so long, with a server of its own; the report."""
     server = Deployment.start(work / "data", wrapper=(*WITH_BYTECODE, *broken_by(sabotage)))
     try:
-        with ExitStack() as stack:
-            register, match = (server.make_key(right, right) for right in ("register", "match"))
-            clients = stack.enter_context(client_of_each_worker(server, match))
-            desk = stack.enter_context(Desk(server.address, register).open())
-            load = stack.enter_context(_Load(server, match, lookup_threads))
-            watches = [_Watch(*one) for one in clients.items()]
-            began_s = time.monotonic()
-            events = _write(desk, watches, seed, until_s=began_s + seconds)
-            took_s = time.monotonic() - began_s
-            for watch in watches:
-                watch.end()
+        report = measure(server, seconds, seed=seed, lookup_threads=lookup_threads)
     finally:
         with suppress(ProcessLookupError):
             server.kill()
+    return report | {
+        "sabotage": sabotage,
+        "machine": {"cores": os.cpu_count(), "os": platform.platform()},
+    }
+
+
+def measure(
+    server: Deployment, seconds: float, *, seed: int, lookup_threads: int
+) -> dict[str, Any]:
+    """The same with a server that runs."""
+    with ExitStack() as stack:
+        register, match = (server.make_key(right, right) for right in ("register", "match"))
+        clients = stack.enter_context(client_of_each_worker(server, match))
+        desk = stack.enter_context(Desk(server.address, register).open())
+        load = stack.enter_context(_Load(server, match, lookup_threads))
+        watches = [_Watch(*one) for one in clients.items()]
+        began_s = time.monotonic()
+        events = _write(desk, watches, seed, until_s=began_s + seconds)
+        took_s = time.monotonic() - began_s
+        for watch in watches:
+            watch.end()
     rows = [
         _row(name, [event for event in events if event.matches == matches], len(clients))
         for name, matches in (("registration", True), ("withdrawal", False))
@@ -160,8 +171,6 @@ def freshness(
         "workers": len(clients),
         "registrations_and_withdrawals_per_s": round(len(events) / took_s, 1),
         "lookups_per_s": round(load.lookups / took_s),
-        "sabotage": sabotage,
-        "machine": {"cores": os.cpu_count(), "os": platform.platform()},
     }
 
 

@@ -35,6 +35,38 @@ def cpu_s(process: int) -> float:
     return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
+def session(leader: int) -> list[int]:
+    """Ids of the processes of a session: a server, and all that it started."""
+    found = []
+    for process in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # after the name, which may hold anything: state, parent, group, session
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                found.append(int(process.name))
+    return sorted(found)
+
+
+def memory_mb(process: int) -> tuple[float, float]:
+    """Pages of a process: its own, and those of files that it maps; in units of 10⁶ bytes."""
+    found = {"RssAnon": 0.0, "RssFile": 0.0}
+    with contextlib.suppress(OSError):
+        for line in (_PROC / str(process) / "status").read_text("ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name in found:
+                found[name] = int(value.split()[0]) * 1024 / 1e6
+    return found["RssAnon"], found["RssFile"]
+
+
+def pss_mb(process: int | str = "self") -> float:
+    """Proportional set size of a process, in units of 10⁶ bytes; 0 if it is gone."""
+    with contextlib.suppress(OSError):
+        for line in (_PROC / str(process) / "smaps_rollup").read_text("ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
 @contextlib.contextmanager
 def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, MatchClient]]:
     """A client of one connection to each of the workers, by process id.

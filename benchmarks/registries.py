@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -39,12 +39,28 @@ def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> 
                 "INSERT INTO cases VALUES (?, 'filled', '', ?, 1, ?, '')",
                 (_CASE, CaseStatus.ACTIVE, _DAY),
             )
-            connection.executemany(
-                "INSERT INTO items VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
-                _items(codes, hashes_per_item),
-            )
-            connection.execute("INSERT INTO changes SELECT number, number, 1 FROM items")
+            _add(connection, codes, hashes_per_item, 0)
     return -(-len(codes) // hashes_per_item)
+
+
+def change(
+    data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int, gone: Iterable[int]
+) -> None:
+    """Adds items with ``codes`` and erases those with the numbers ``gone``.
+
+    To a registry made by ``fill``, to which nobody else writes.
+    """
+    registry = DataDirectory(data_dir).registry
+    with closing(sqlite3.connect(registry)) as connection, connection:
+        (last,) = connection.execute("SELECT max(number) FROM items").fetchone()
+        _add(connection, codes, hashes_per_item, last)
+        erased = [(number,) for number in gone]
+        connection.executemany(
+            "UPDATE items SET case_id = NULL, kind = NULL, assurance = NULL, hashes = NULL,"
+            " fingerprints = NULL WHERE number = ?",
+            erased,
+        )
+        connection.executemany("INSERT INTO changes (item, kind) VALUES (?, 2)", erased)
 
 
 def item_id(number: int) -> bytes:
@@ -52,7 +68,23 @@ def item_id(number: int) -> bytes:
     return number.to_bytes(16)
 
 
-def _items(codes: NDArray[np.uint8], hashes_per_item: int) -> Iterator[tuple[object, ...]]:
+def _add(
+    connection: sqlite3.Connection, codes: NDArray[np.uint8], hashes_per_item: int, last: int
+) -> None:
+    connection.executemany(
+        "INSERT INTO items VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
+        _items(codes, hashes_per_item, last),
+    )
+    connection.execute(
+        "INSERT INTO changes (item, kind) SELECT number, 1 FROM items WHERE number > ?"
+        " ORDER BY number",
+        (last,),
+    )
+
+
+def _items(
+    codes: NDArray[np.uint8], hashes_per_item: int, last: int
+) -> Iterator[tuple[object, ...]]:
     step = _BLOCK_ITEMS * hashes_per_item
     for first in range(0, len(codes), step):
         fingerprints = np.zeros(len(codes[first : first + step]), FINGERPRINT)
@@ -62,7 +94,7 @@ def _items(codes: NDArray[np.uint8], hashes_per_item: int) -> Iterator[tuple[obj
         version, rows = pack(fingerprints)[:1], fingerprints.tobytes()
         size = hashes_per_item * FINGERPRINT.itemsize
         for at in range(0, len(rows), size):
-            number = 1 + first // hashes_per_item + at // size
+            number = last + 1 + first // hashes_per_item + at // size
             blob = version + rows[at : at + size]
             yield (
                 *(number, item_id(number), 1 + number % 2, _CASE),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 
 from benchmarks.brute_force import Answer, Codes
+from benchmarks.processes import pss_mb
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
 from disrupt.index.tables import Tables
@@ -98,14 +99,6 @@ def measure(task: Task) -> Measured:
         if time.perf_counter() > ends and len(took_us) >= task.least_queries:
             break
     return Measured(build_s, build_cpu_s, pss_mb(), np.array(took_us), answers, engine.chosen)
-
-
-def pss_mb() -> float:
-    """Proportional set size of this process, in units of 10⁶ bytes."""
-    for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise RuntimeError("no Pss in /proc/self/smaps_rollup")
 
 
 def _disrupt(codes: Codes, task: Task) -> Engine:

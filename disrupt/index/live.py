@@ -26,8 +26,8 @@ So there are about log₈ n segments, and a hash is copied a few dozen times at 
 class LiveStatus:
     """What can match now.
 
-    ``items`` and ``hashes`` in all, ``delta_hashes`` among them added since the snapshot;
-    ``tombstones``: items of the snapshot removed since.
+    ``items`` and ``hashes`` in all, ``delta_hashes`` among them added since the snapshot, in so
+    many ``segments``; ``tombstones``: items of the snapshot removed since.
     """
 
     generation: int
@@ -35,6 +35,7 @@ class LiveStatus:
     items: int
     hashes: int
     delta_hashes: int
+    segments: int
     tombstones: int
     engine: str
 
@@ -163,6 +164,7 @@ class LiveIndex:
             items=sum(part.living_items for part in state.parts),
             hashes=state.base.hashes + delta_hashes,
             delta_hashes=delta_hashes,
+            segments=len(state.delta),
             tombstones=state.base.dead_items,
             engine=state.base.index.name,
         )
