@@ -11,7 +11,6 @@ have nothing to do with what is stored are looked up, and whatever is found is c
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -39,6 +38,7 @@ from benchmarks.recall_trials import (
     Task,
     Trial,
     begin,
+    code_version,
     register,
     run,
 )
@@ -58,7 +58,6 @@ TARGETS = {
 }
 """Least recall that is promised at effort STANDARD, by group."""
 
-_SOURCES = ("benchmarks", "disrupt/hashing", "disrupt/core", "disrupt/services")
 _FILE_WIDTH = 130
 _TRIALS_A_TASK = 8
 _TIMES = {"two_edits": 6, "crop_sides": 4, "rotation": 3}
@@ -132,7 +131,7 @@ def main(  # noqa: PLR0913 one for each option
         "seed": seed,
         "sabotage": sabotage,
         "photographs": [one.name for one in photographs],
-        "version": _version(),
+        "version": code_version(),
     }
     done = _kept_trials(kept, settings)
     tasks = list(_tasks(edits or tuple(EDITS), photographs, trials, seed, sabotage, done))
@@ -163,8 +162,7 @@ def main(  # noqa: PLR0913 one for each option
     if json_path:  # now, so that it is there if the rest is interrupted
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if unrelated:
-        until_s = time.monotonic() + 60 * minutes
-        made = false_matches(sources(folder), stored, unrelated, until_s, seed)
+        made = false_matches(sources(folder), stored, unrelated, minutes, seed)
         report["false_matches"] = made
         console.print(
             f"{made['found']} of {made['lookups']} unrelated lookups, of {made['sources']} sources,"
@@ -284,13 +282,6 @@ def _keep(path: Path | None, trials: Sequence[Trial]) -> None:
     if path:
         with path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(asdict(one)) + "\n" for one in trials)
-
-
-def _version() -> str:
-    """Changes when the code does that results depend on."""
-    root = Path(__file__).parents[1]
-    files = sorted(file for name in _SOURCES for file in (root / name).glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -37,6 +37,10 @@ EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
 SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
 _EPOCH = bytes(16)
+_SOURCES = (
+    *("disrupt/hashing/*.py", "disrupt/core/*.py"),
+    *(f"benchmarks/{name}.py" for name in ("edits", "layouts", "originals", "sources")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,13 @@ def item_id_of(at: int) -> bytes:
 def _peer_hash(data: bytes) -> int | None:
     digits, quality = pdq_from_bytes(data)
     return int(digits, 16) if quality >= MIN_QUALITY else None
+
+
+def code_version(patterns: Sequence[str] = _SOURCES) -> str:
+    """Changes when the code does that results depend on."""
+    root = Path(__file__).parents[1]
+    files = sorted(file for pattern in patterns for file in root.glob(pattern))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 _searched: Searched | None = None

@@ -29,7 +29,7 @@ SIDE_PX = 256
 _FOLDERS = {
     "stamp": (Path("/usr/share/tuxpaint/stamps"), "**/*.png"),
     "illustration": (Path("/usr/share/openclipart/png"), "**/*.png"),
-    "screenshot": (Path("/usr/share/gimp/2.0/help/images/en"), "**/*.png"),
+    "screenshot": (Path("/usr/share/gimp"), "*/help/en/images/**/*.png"),
 }
 """Of Debian: tuxpaint-stamps-default (cut-out photographs and drawings), openclipart-png and
 gimp-help-en (windows of an application)."""
@@ -55,13 +55,30 @@ class Source:
 
 
 def sources(folder: Path | None = None) -> list[Source]:
-    """All there are on this machine; photographs are those of a folder if one is named."""
-    photographs = collection(folder)
+    """All there are on this machine; or the photographs of a folder, and what is generated."""
     every = [
         Source("photograph", one.name, lambda one=one: one.pixels)  # type: ignore[misc]
-        for one in photographs
+        for one in collection(folder)
     ]
-    every += [
+    every += [] if folder else _packaged()
+    for kind, make in (("page", _page), ("scene", _scene)):
+        every += [
+            Source(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)))  # type: ignore[misc]
+            for at in range(_GENERATED)
+        ]
+    # a screen shows what is on its own side only
+    shown = [one for one in every if one.kind in {"photograph", "scene"}]
+    for at in range(_GENERATED):
+        probe = Source("screen", str(at), lambda: np.zeros((1, 1, 3), np.uint8))
+        mine = [one for one in shown if one.stored == probe.stored]
+        every.append(
+            Source("screen", str(at), lambda at=at, mine=mine: _screen(at, mine))  # type: ignore[misc]
+        )
+    return every
+
+
+def _packaged() -> list[Source]:
+    every = [
         Source("drawing", name, lambda load=load: np.asarray(load()))  # type: ignore[misc]
         for name, load in drawings()
     ]
@@ -76,18 +93,6 @@ def sources(folder: Path | None = None) -> list[Source]:
         Source("texture", name, lambda name=name: _colours(getattr(data, name)()))  # type: ignore[misc]
         for name in _TEXTURES
     ]
-    for kind, make in (("page", _page), ("scene", _scene)):
-        every += [
-            Source(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)))  # type: ignore[misc]
-            for at in range(_GENERATED)
-        ]
-    # a screen shows photographs of its own side only
-    for at in range(_GENERATED):
-        probe = Source("screen", str(at), lambda: np.zeros((1, 1, 3), np.uint8))
-        mine = [one for one in every if one.kind == "photograph" and one.stored == probe.stored]
-        every.append(
-            Source("screen", str(at), lambda at=at, mine=mine: _screen(at, mine))  # type: ignore[misc]
-        )
     return every
 
 
@@ -166,8 +171,8 @@ def _scene(rng: np.random.Generator) -> Pixels:
     return page
 
 
-def _screen(at: int, photographs: list[Source]) -> Pixels:
+def _screen(at: int, sources: list[Source]) -> Pixels:
     rng = np.random.default_rng(at)
     layout = ("feed", "chat", "viewer")[rng.integers(3)]
-    shown = photographs[rng.integers(len(photographs))].load()
+    shown = sources[rng.integers(len(sources))].load()
     return screenshot(shown, rng, layout=layout, dark=bool(rng.random() < 0.5))

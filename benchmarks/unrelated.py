@@ -7,6 +7,7 @@ is a false match.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from benchmarks.recall_trials import SCOPE, index_of, item_id_of
+from benchmarks.hash_sets import cache_dir
+from benchmarks.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.sources import Source, views
 from disrupt.core.hashes import MIN_QUALITY, PdqHash
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
@@ -30,6 +32,12 @@ from disrupt.services.matching import Allowance, match_picture
 
 _VIEWS = {"photograph": 400, "drawing": 40, "texture": 100, "stamp": 4, "illustration": 1}
 """Views of a source of each kind, in proportion; of other kinds four."""
+
+_CODE = (
+    *(f"disrupt/hashing/{name}.py" for name in ("variants", "turning", "crops", "pdq")),
+    *("disrupt/core/plan_1.py", "disrupt/core/transforms.py", "benchmarks/sources.py"),
+)
+"""What stored hashes depend on."""
 
 _SAMPLED = 2000
 """Hashes looked up that are compared with every stored one, for the tail of distances."""
@@ -57,13 +65,14 @@ class Stored:
 
 
 def false_matches(
-    sources: Sequence[Source], hashes: int, lookups: int, until_s: float, seed: int
+    sources: Sequence[Source], hashes: int, lookups: int, minutes: float, seed: int
 ) -> dict[str, Any]:
-    """Store about so many hashes, and look so many pictures up, or until ``time.monotonic``."""
-    stored = store([one for one in sources if one.stored], hashes, seed)
+    """Store about so many hashes, and look so many pictures up, or as many as time allows."""
+    stored = _kept([one for one in sources if one.stored], hashes, seed)
+    until_s = time.monotonic() + 60 * minutes
     rng = np.random.default_rng(seed)
-    asked = [one for one in sources if not one.stored]
-    rng.shuffle(asked)  # so that an early end leaves no kind out
+    # in any order, so that an early end leaves no kind out
+    asked = [one for one in rng.permutation(np.array(sources, object)) if not one.stored]
     index = index_of(stored.items)
     places = {item_id_of(at): at for at in range(len(stored.items))}
     kinds: dict[str, Kind] = {}
@@ -73,6 +82,8 @@ def false_matches(
     for source, shown in zip(asked, _shares(asked, lookups), strict=True):
         if time.monotonic() > until_s:
             break
+        if not shown:
+            continue
         kind = kinds.setdefault(source.kind, Kind())
         kind.sources += 1
         found_before = kind.found
@@ -108,6 +119,27 @@ def false_matches(
     }
 
 
+def _kept(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
+    """As ``store``, from a file if this code has stored the same before."""
+    named = " ".join(f"{one.kind} {one.name}" for one in sources)
+    digest = hashlib.sha256(f"{code_version(_CODE)} {hashes} {seed} {named}".encode()).hexdigest()[
+        :12
+    ]
+    path = cache_dir() / f"unrelated-{digest}.npz"
+    if not path.exists():
+        stored = store(sources, hashes, seed)
+        numbers = {(one.kind, one.name): at for at, one in enumerate(sources)}
+        np.savez(
+            path,
+            fingerprints=np.concatenate(stored.items),
+            ends=np.cumsum([len(one) for one in stored.items]),
+            sources=[numbers[one.kind, one.name] for one in stored.sources],
+        )
+    with np.load(path) as kept:
+        items = np.split(kept["fingerprints"], kept["ends"][:-1])
+        return Stored(items, [sources[at] for at in kept["sources"]])
+
+
 def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
     """Views of all sources: about so many hashes."""
     stored = Stored()
@@ -123,9 +155,11 @@ def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
 
 
 def _shares(sources: Sequence[Source], total: int) -> list[int]:
-    """How many views of each source make so many together, and one at least."""
-    weights = [_VIEWS.get(one.kind, 4) for one in sources]
-    return [max(round(weight * total / sum(weights)), 1) for weight in weights]
+    """How many views of each source make so many together; of some none where these are few."""
+    weights = np.array([_VIEWS.get(one.kind, 4) for one in sources], np.float64)
+    ends = np.round(weights.cumsum() * (total / weights.sum())).astype(int)
+    shares: list[int] = np.diff(ends, prepend=0).tolist()
+    return shares
 
 
 def _asked(luma: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:

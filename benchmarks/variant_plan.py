@@ -66,7 +66,11 @@ class Point:
 @click.option("--stored", default=PLAN_STORED, show_default=True, help="Versions to choose.")
 @click.option("--draws", default=1.0, show_default=True, help="More or fewer edited copies.")
 @click.option("--photographs", "n_photographs", type=int, help="At most.  [default: all]")
-@click.option("--folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Pictures to use, all of them, instead of the packages'.",
+)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--write", "plan_path", type=click.Path(path_type=Path), help="Python file.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the curve.")
@@ -81,7 +85,7 @@ def main(
     json_path: Path | None,
 ) -> None:
     """Draw, choose, print, write."""
-    photographs = chosen(collection(folder), "development", n_photographs)
+    photographs = chosen(collection(folder), "all" if folder else "development", n_photographs)
     made = table(photographs, candidates(seed), draws, seed)
     points = []
     for families in _CURVE_LOOKUPS:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -25,17 +26,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def bench(folder: Path, report: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    files = ["--folder", str(folder), "--json", str(report)]
-    words = ["--half", "all", "--trials", "1", "--processes", "1", "--unrelated", "0"]
+def program(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.recall", *words, *files, *arguments],
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
         env={"TMPDIR": str(folder.parent), "OPENBLAS_NUM_THREADS": "1"},
     )
+
+
+def bench(folder: Path, report: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    files = ["--folder", str(folder), "--json", str(report)]
+    words = ["--half", "all", "--trials", "1", "--processes", "1", "--unrelated", "0"]
+    return program(folder, "recall", *words, *files, *arguments)
 
 
 def recalls(report: Path, effort: str = "STANDARD") -> dict[str, float]:
@@ -65,3 +70,51 @@ def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> No
     low, share, high = interval([(str(at // 10), True) for at in range(40)])
     assert (share, high) == (1, 1)
     assert low < 0.6  # four photographs prove little
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "edit"), [("no_turns", "mirror"), ("no_variants", "crop_centre")]
+)
+def test_what_is_left_out_lowers_the_rows_that_need_it_and_no_others(
+    folder: Path, tmp_path: Path, sabotage: str, edit: str
+) -> None:
+    report = tmp_path / "out.json"
+    words = [f"--edit={edit}", "--edit=jpeg", "--sabotage", sabotage]
+    done = bench(folder, report, *words)
+    assert done.returncode == 0, done.stderr
+    groups = recalls(report)
+    assert groups.pop("photometric") == 1
+    assert max(groups.values()) < 0.7
+
+
+def test_unrelated_lookups_are_counted_by_picture_and_by_source(
+    folder: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "out.json"
+    few = ["--edit=crop_sides", "--unrelated", "20", "--stored", "3000", "--minutes", "5"]
+    done = bench(folder, report, *few)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(report.read_text())["false_matches"]
+    assert found["lookups"] >= found["sources"] > 0
+    assert found["stored"]["hashes"] >= 1000
+    assert found["upper_95"] <= found["upper_95_sources"]
+    assert sum(found["nearest_distances"].values()) > 0
+    assert found["pairs"]["crop"]["all"] > found["pairs"]["crop"]["90"]
+
+
+def test_a_plan_is_chosen_and_finds_photographs_that_it_was_not_chosen_on(
+    folder: Path, tmp_path: Path
+) -> None:
+    plan, curve = tmp_path / "plan.py", tmp_path / "curve.json"
+    words = ["--folder", str(folder), "--draws", "0.05", "--stored", "10", "--photographs", "2"]
+    done = program(folder, "variant_plan", *words, "--write", str(plan), "--json", str(curve))
+    assert done.returncode == 0, done.stderr
+    (_, table) = ast.parse(plan.read_text()).body[:2]
+    assert isinstance(table, ast.AnnAssign)
+    assert table.value is not None
+    assert len(set(ast.literal_eval(table.value))) == 10
+    points = json.loads(curve.read_text())["points"]
+    fewest, most = points[0], points[-1]
+    assert (fewest["stored"], most["stored"]) == (10, 200)
+    assert fewest["lookups"] < most["lookups"]
+    assert fewest["weighed"] <= most["weighed"]
