@@ -57,8 +57,11 @@ def test_a_wrong_batch_is_refused_by_field(request_: dict[str, Any], field: str)
 def test_a_batch_says_which_rows_are_searched() -> None:
     message = match_pb2.MatchHashesRequest(hashes=HASH * 3, qualities=bytes([50, 49, 100]))
     lookup = match.hash_lookup(message, most=3)
+    assert lookup.searched is not None
     assert lookup.searched.tolist() == [0, 2]
-    assert lookup.low_quality.tolist() == [1]
+    assert lookup.queries.shape == (2, 32)
+    assert lookup.rows(np.array([1], np.uint32)) == [2]
+    assert lookup.low_quality == [1]
     assert lookup.options.max_distance_bits is None
     assert (lookup.options.max_matches, lookup.options.effort) == (10, Effort.STANDARD)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -59,14 +60,24 @@ class LookupOptions:
 class HashLookup:
     """A batch of queries: ``hashes`` uint8 (n, 32), n ≥ 1.
 
-    ``searched`` are the rows of sufficient or unknown quality, ``low_quality`` the others; both
-    ascending.
+    ``searched`` are the rows of sufficient or unknown quality, None for all of them,
+    ``low_quality`` the others; both ascending.
     """
 
     hashes: NDArray[np.uint8]
-    searched: NDArray[np.intp]
-    low_quality: NDArray[np.intp]
     options: LookupOptions
+    searched: NDArray[np.intp] | None = None
+    low_quality: Sequence[int] = ()
+
+    @property
+    def queries(self) -> NDArray[np.uint8]:
+        """The hashes to search for."""
+        return self.hashes if self.searched is None else self.hashes[self.searched]
+
+    def rows(self, queries: NDArray[np.uint32]) -> list[int]:
+        """Rows of ``hashes``, from those of ``queries``."""
+        rows: list[int] = (queries if self.searched is None else self.searched[queries]).tolist()
+        return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -143,6 +143,8 @@ class MultiIndex:
             return replace(NOTHING, truncated=np.zeros(len(queries), np.bool_))
         plan = self.plan(max_distance_bits)
         wanted = _Wanted(items, limits_bits, most_items)
+        if threads == 1:
+            return NearestItems(*self._search(plan, wanted, queries, 0))
         return NearestItems(*_spread(partial(self._search, plan, wanted), queries, threads))
 
     def _search(

@@ -86,9 +86,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         searched = self._scope(key, lookup.options)
         # read before the search, which includes at least this
         cursor = self._cursor()
-        queries = lookup.hashes
-        if len(lookup.low_quality):
-            queries = queries[lookup.searched]
+        queries = lookup.queries
         allowance = self._allowance(context)
 
         def answer() -> match_pb2.MatchHashesResponse:

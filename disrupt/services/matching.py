@@ -157,6 +157,8 @@ def _matches(
 
 
 def _joined(parts: Sequence[Matches]) -> Matches:
+    if len(parts) == 1:
+        return parts[0]
     return Matches(
         **{
             one.name: np.concatenate([getattr(part, one.name) for part in parts])

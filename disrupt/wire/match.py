@@ -15,7 +15,7 @@ from disrupt.core.transforms import Transform, transform_of
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
 
-_DEFAULT_MATCHES = LookupOptions().max_matches
+_DEFAULT = LookupOptions()
 _BANKS_MAX = 64
 
 
@@ -28,7 +28,7 @@ def options(message: match_pb2.MatchOptions) -> LookupOptions:
     has_threshold = message.HasField("max_distance_bits")
     return LookupOptions(
         max_distance_bits=message.max_distance_bits if has_threshold else None,
-        max_matches=message.max_matches or _DEFAULT_MATCHES,
+        max_matches=message.max_matches or _DEFAULT.max_matches,
         banks=tuple(message.banks),
         effort=_EFFORTS.get(message.effort, Effort.STANDARD),
     )
@@ -40,9 +40,9 @@ def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLook
     count = len(hashes)
     if not 1 <= count <= most:
         raise invalid("hashes", f"{count} hashes; send 1 to {most} in one call")
-    everything = np.arange(count)
+    asked = options(message.options) if message.HasField("options") else _DEFAULT
     if not message.qualities:
-        return HashLookup(hashes, everything, everything[:0], options(message.options))
+        return HashLookup(hashes, asked)
     if len(message.qualities) != count:
         raise invalid(
             "qualities", f"{len(message.qualities)} qualities for {count} hashes; send one a hash"
@@ -52,9 +52,10 @@ def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLook
         at = int(qualities.argmax())
         raise invalid(f"qualities[{at}]", f"{qualities[at]} is outside 0-{MAX_QUALITY}")
     sufficient = qualities >= MIN_QUALITY
-    return HashLookup(
-        hashes, everything[sufficient], everything[~sufficient], options(message.options)
-    )
+    if sufficient.all():
+        return HashLookup(hashes, asked)
+    low_quality = np.flatnonzero(~sufficient).tolist()
+    return HashLookup(hashes, asked, np.flatnonzero(sufficient), low_quality)
 
 
 def hashes_answer(
@@ -66,18 +67,19 @@ def hashes_answer(
 ) -> match_pb2.MatchHashesResponse:
     """Answer in columns; ``matches`` are of the searched rows of ``lookup``."""
     response = match_pb2.MatchHashesResponse(index_cursor=index_cursor)
-    if len(lookup.low_quality):
-        response.low_quality_queries.extend(lookup.low_quality.tolist())
+    if lookup.low_quality:
+        response.low_quality_queries.extend(lookup.low_quality)
     if not len(matches):
         return response
-    response.truncated_queries.extend(lookup.searched[matches.truncated].tolist())
-    banks, places = np.unique(matches.bank, return_inverse=True)
+    response.truncated_queries.extend(lookup.rows(matches.truncated))
+    banks = matches.bank.tolist()
+    places = {number: place for place, number in enumerate(sorted(set(banks)))}
     columns = response.matches
-    columns.queries.extend(lookup.searched[matches.query].tolist())
+    columns.queries.extend(lookup.rows(matches.query))
     columns.item_ids = matches.item_ids.tobytes()
     columns.distances_bits.extend(matches.distance_bits.tolist())
-    columns.bank_names.extend(bank_names[number] for number in banks.tolist())
-    columns.banks.extend(places.tolist())
+    columns.bank_names.extend(bank_names[number] for number in places)
+    columns.banks.extend(places[number] for number in banks)
     columns.assurances.extend(matches.assurance.tolist())
     columns.kinds.extend(matches.kind.tolist())
     columns.variants.extend(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -13,8 +16,9 @@ import pytest
 from benchmarks.deployment import Deployment
 from benchmarks.prepared import prepare
 from benchmarks.processes import cpu_s, processes
+from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.server.calls import calling, eventually, lookup, outcome
+from tests.server.calls import Caller, calling, eventually, lookup, outcome
 
 HASHES = 19_000
 """All of which are compared: an index this small has no tables."""
@@ -23,19 +27,25 @@ MANY = 1_000_000
 """Queries that take half a minute."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """One worker, and all the time in the world."""
-    directory = tmp_path_factory.mktemp("server")
+@contextmanager
+def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
+    """One worker, and room for large calls."""
     rng = np.random.default_rng(1)
     prepare(directory / "data", rng.integers(0, 256, (HASHES, 32), np.uint8))
     config = directory / "config.toml"
     config.write_text(
-        "max_call_s = 1000\nmax_hashes_per_lookup = 1000000\nmax_message_bytes = 40000000\n"
+        f"max_call_s = {max_call_s}\nmax_hashes_per_lookup = {MANY}\nmax_message_bytes = 40000000\n"
     )
     deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
     yield deployment
     deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """All the time in the world."""
+    with serving(tmp_path_factory.mktemp("server"), max_call_s=1000) as deployment:
+        yield deployment
 
 
 def busy(pid: int) -> bool:
@@ -45,6 +55,15 @@ def busy(pid: int) -> bool:
     return cpu_s(pid) - before_s > 0.15
 
 
+def many(caller: Caller, count: int = MANY, timeout: float | None = None) -> Any:
+    """A call that is not waited for."""
+    return MatchServiceStub(caller.channel).MatchHashes.future(
+        lookup(secrets.token_bytes(32 * count)),
+        metadata=(("authorization", f"Bearer {caller.key}"),),
+        timeout=timeout,
+    )
+
+
 @pytest.mark.parametrize("ended_by", ["caller", "deadline"])
 def test_the_search_of_a_call_that_nobody_waits_for_stops(
     server: Deployment, ended_by: str
@@ -52,14 +71,39 @@ def test_the_search_of_a_call_that_nobody_waits_for_stops(
     key = server.make_key("platform", "match")
     (worker,) = processes(server.process.pid, "worker")
     with calling(server.address, key, large=True) as caller:
-        call = MatchServiceStub(caller.channel).MatchHashes.future(
-            lookup(secrets.token_bytes(32 * MANY)),
-            metadata=(("authorization", f"Bearer {key}"),),
-            timeout=3 if ended_by == "deadline" else None,
-        )
+        call = many(caller, timeout=3 if ended_by == "deadline" else None)
         eventually(lambda: busy(worker))
         if ended_by == "caller":
             call.cancel()
         else:
             assert outcome(call.result) == grpc.StatusCode.DEADLINE_EXCEEDED
         eventually(lambda: not busy(worker), within_s=8)
+
+
+def test_the_search_of_a_cancelled_flow_stops(server: Deployment) -> None:
+    key = server.make_key("platform", "match")
+    (worker,) = processes(server.process.pid, "worker")
+    batch = match_pb2.StreamMatchHashesRequest(batch=lookup(secrets.token_bytes(32 * MANY)))
+    with calling(server.address, key, large=True) as caller:
+        flow = caller("StreamMatchHashes", iter([batch]), timeout=None)
+        eventually(lambda: busy(worker))
+        flow.cancel()
+        eventually(lambda: not busy(worker), within_s=8)
+
+
+def test_more_hashes_than_allowed_are_refused_without_a_search(server: Deployment) -> None:
+    key = server.make_key("platform", "match")
+    (worker,) = processes(server.process.pid, "worker")
+    with calling(server.address, key, large=True) as caller:
+        call = many(caller, count=MANY + 1)
+        assert outcome(call.result) == grpc.StatusCode.INVALID_ARGUMENT
+        assert not busy(worker)
+
+
+def test_a_call_without_a_deadline_has_the_servers(tmp_path: Path) -> None:
+    with serving(tmp_path, max_call_s=2) as server:
+        key = server.make_key("platform", "match")
+        (worker,) = processes(server.process.pid, "worker")
+        with calling(server.address, key, large=True) as caller:
+            assert outcome(many(caller).result) == grpc.StatusCode.DEADLINE_EXCEEDED
+            eventually(lambda: not busy(worker), within_s=8)
