@@ -250,6 +250,7 @@ class _Room:
         self.tables_at = address(self._tables)
         self.items_at = 0
         self._items: ItemColumns | None = None
+        self._limits_bits: NDArray[np.int16] | None = None
         self.resize(_FIRST_QUERIES, _FIRST_ANSWERS)
 
     def resize(self, n_queries: int, n_answers: int) -> None:
@@ -289,8 +290,11 @@ class _Room:
             )
             self.items_at = address(self._layout)
             self._items = items
+            self._limits_bits = wanted.limits_bits
         self._layout[1] = wanted.most_items
-        self._layout[5] = address(wanted.limits_bits)
+        if self._limits_bits is not wanted.limits_bits:
+            self._limits_bits = wanted.limits_bits
+            self._layout[5] = address(wanted.limits_bits)
 
 
 def _spread(
