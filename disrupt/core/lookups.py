@@ -40,7 +40,10 @@ LOOKUP_CROPS: dict[Effort, tuple[Crop, ...]] = {
     Effort.STANDARD: (*_STEPS, _MIDDLE),
     Effort.THOROUGH: (*_STEPS, _MIDDLE, *_QUADRANTS),
 }
-"""Crops that are looked up of a picture, and of each region that may be one; the whole first."""
+"""Crops that are looked up of what is likely to be the picture, the whole of it first."""
+
+LOOKUP_REGIONS = {Effort.FAST: 0, Effort.STANDARD: 6, Effort.THOROUGH: 12}
+"""Most regions of a picture that are looked up because they may be a picture shown on a page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import sys
 import time
 from enum import StrEnum
 
+_MESSAGE_BYTES_MAX = 320 * 1024
 _DEATH_S = 1.0
 """A process that closed its socket is given this long to end with an exit status of its own."""
 
@@ -64,6 +65,8 @@ class Child:
         self._over = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(0)
+        # room for the longest answer in one message; Linux gives twice what it grants
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MESSAGE_BYTES_MAX)
         memory = _shared_memory(shared_bytes)
         try:
             self._shared = mmap.mmap(memory, shared_bytes)

@@ -28,8 +28,8 @@ from disrupt.hashing.images import ImageFingerprints
 from disrupt.hashing.queries import ImageQuery
 from disrupt.hashing.sandbox import LAYERS
 
-ANSWER_BYTES_MAX = 200 * 1024
-"""More than 47 bytes for each of 16 versions of MAX_FRAMES frames; Linux sends up to 208 KiB."""
+ANSWER_BYTES_MAX = 300 * 1024
+"""More than 47 bytes for each of 16 versions of MAX_FRAMES frames and of MAX_PARTS."""
 
 _REQUEST = struct.Struct("<BIIIId")
 _QUERY = struct.Struct("<BI")

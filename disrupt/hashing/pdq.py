@@ -127,14 +127,14 @@ def hash_reduced(
     return hash_samples(reduced_samples(rows, width_px, height_px, turn))
 
 
-def hash_reduced_dihedral(
-    rows: Callable[[int, int], NDArray[np.uint8]], width_px: int, height_px: int, turn: Dihedral
-) -> Hashed:
-    """As ``hash_reduced``, of the turned picture in its eight versions: hashes (8, 32)."""
+def hash_reduced_dihedral(luma: NDArray[np.uint8]) -> Hashed:
+    """As ``hash_reduced``, of upright luma (height, width) in its eight versions: (8, 32)."""
+    height_px, width_px = luma.shape
     both = (False, True)
-    hashed = _hash_halves(_reduced_samples(rows, width_px, height_px, both, both))
-    places = [turn.then(version) for version in Dihedral]
-    return Hashed(hashed.hashes[places], hashed.qualities[places], hashed.undecided_bits[places])
+    samples = _reduced_samples(
+        lambda top, bottom: luma[top:bottom], width_px, height_px, both, both
+    )
+    return _hash_halves(samples)
 
 
 def reduced_samples(

@@ -10,6 +10,8 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from disrupt.core.transforms import Dihedral
 
+_STRIP_PX = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -46,6 +48,14 @@ class Picture:
         ``L``. ValueError where a mode cannot be shown, for any rows alike.
         """
         return np.asarray(_opaque(self._rows(top, bottom)).convert("L"))
+
+    def page(self) -> NDArray[np.uint8]:
+        """Luma of all of it, upright, shape (height, width); converted strip by strip."""
+        luma = np.empty((self.height_px, self.width_px), np.uint8)
+        for top in range(0, self.height_px, _STRIP_PX):
+            bottom = min(top + _STRIP_PX, self.height_px)
+            luma[top:bottom] = self.luma(top, bottom)
+        return np.ascontiguousarray(oriented(luma, self.orientation))
 
     def rgb(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Colours of the rows ``top`` to ``bottom``, shape (bottom - top, width, 3)."""

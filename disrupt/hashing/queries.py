@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from disrupt.core.hashes import PdqHash
-from disrupt.core.lookups import Effort
+from disrupt.core.lookups import LOOKUP_CROPS, LOOKUP_REGIONS, Effort
 from disrupt.core.media import LowQuality
-from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform
+from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform, turned_crop
+from disrupt.hashing.crops import hash_crops_dihedral
 from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.images import MAX_FRAMES, place_near, single, usable
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
@@ -21,6 +27,14 @@ from disrupt.hashing.pdq import (
     hash_reduced_dihedral,
 )
 from disrupt.hashing.pixels import Picture
+from disrupt.hashing.regions import WHOLE as WHOLE_REGION
+from disrupt.hashing.regions import find_regions
+
+MAX_PARTS = 2200
+"""Most crops and regions that are looked up of a file, in all versions, whatever its frames."""
+
+_PART_PX = 256
+"""Side of the square that a part is averaged to: hashes are as near as from 512."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +55,112 @@ def hash_image(
     """Hashes of a picture file for a lookup, in the canonical profile, no two alike.
 
     FAST: of the picture itself, and where it has at most 512 px a side, of it ENLARGED. Other
-    efforts: of these in their eight turned and mirrored versions.
+    efforts: of these, of LOOKUP_CROPS and of LOOKUP_REGIONS, all in their eight turned and mirrored
+    versions. STANDARD takes the crops of the one that is most likely the picture, the whole or a
+    region, and of the others only themselves; THOROUGH takes the crops of all.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
-    own hashes, in as many frames as ``limits.frames_cpu_s`` allows, up to MAX_FRAMES; those of low
-    quality are left out as long as there are others. Thread-safe. Errors as of ``decode``.
+    own hashes, in as many frames as ``limits.frames_cpu_s`` allows, up to MAX_FRAMES, but of crops
+    and regions there are at most MAX_PARTS in all; those of low quality are left out as long as
+    there are others. Thread-safe. Errors as of ``decode``.
     """
     quality = skipped = 0
+    room = MAX_PARTS
     frames: list[PdqHash] = []
     hashes: dict[PdqHash, Transform] = {}
     featureless: LowQuality | None = None
     for picture in _in_time(decode_frames(data, limits, scaled=True), limits.frames_cpu_s):
         skipped = picture.frames_left
-        found = list(_versions(picture, effort))
-        _, itself = found[0]
-        canonical = single(itself)
+        page = None if effort == Effort.FAST else picture.page()
+        found = list(_as_it_is(picture) if page is None else _turned(page))
+        canonical = single(found[0][1])
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
-        elif place_near(canonical[0], frames) is None:
-            quality = quality if frames else canonical[1]
+        elif place_near(canonical[0], frames) is not None:
+            continue
+        else:
+            quality = quality or canonical[1]
             frames.append(canonical[0])
-            for transform, one in found:
-                if usable(one):
-                    hashes.setdefault(PdqHash(one.hashes.tobytes()), transform)
-            if len(frames) == MAX_FRAMES:
-                break
-    if featureless and not frames:
+            _add(hashes, found)
+        if page is not None and room > 0:
+            before = len(hashes)
+            parts = _parts(page, effort, featureless=isinstance(canonical, LowQuality))
+            best = _add(hashes, islice(parts, room))
+            room -= len(hashes) - before
+            quality = quality or best
+        if len(frames) == MAX_FRAMES:
+            break
+    if featureless and not hashes:
         return replace(featureless, frames_skipped=skipped)
     return ImageQuery(quality, tuple(hashes.items()), skipped)
 
 
-def _versions(picture: Picture, effort: Effort) -> Iterator[tuple[Transform, Hashed]]:
-    """Versions to look up, the most likely ones first: the first is the picture itself."""
+_Version = tuple[Transform, Hashed]
+
+
+def _add(hashes: dict[PdqHash, Transform], versions: Iterable[_Version]) -> int:
+    """Add those that tell pictures apart, of equal ones the first; their best quality, or 0."""
+    best = 0
+    for transform, one in versions:
+        if usable(one):
+            hashes.setdefault(PdqHash(one.hashes.tobytes()), transform)
+            best = max(best, int(one.qualities))
+    return best
+
+
+def _as_it_is(picture: Picture) -> Iterator[_Version]:
     size = picture.width_px, picture.height_px
     small = max(size) <= SIDE_PX
-    if effort == Effort.FAST:
-        if small:
-            yield IDENTITY, hash_luma(canonical_luma(picture))
-        reduced = hash_reduced(picture.luma, *size, picture.orientation)
-        yield (ENLARGED if small else IDENTITY), reduced
-        return
     if small:
-        yield from _turned(hash_dihedral(canonical_luma(picture)), IDENTITY)
-    reduced = hash_reduced_dihedral(picture.luma, *size, picture.orientation)
-    yield from _turned(reduced, ENLARGED if small else IDENTITY)
+        yield IDENTITY, hash_luma(canonical_luma(picture))
+    reduced = hash_reduced(picture.luma, *size, picture.orientation)
+    yield (ENLARGED if small else IDENTITY), reduced
 
 
-def _turned(hashed: Hashed, upright: Transform) -> Iterator[tuple[Transform, Hashed]]:
+def _turned(page: NDArray[np.uint8]) -> Iterator[_Version]:
+    """The whole in its eight versions, and the same of it enlarged where it is small."""
+    small = max(page.shape) <= SIDE_PX
+    if small:
+        yield from _versions(IDENTITY, hash_dihedral(page))
+    yield from _versions(ENLARGED if small else IDENTITY, hash_reduced_dihedral(page))
+
+
+def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Iterator[_Version]:
+    """Regions, and crops of them or of the whole unless that is ``featureless``."""
+    height, width = page.shape
+    regions = find_regions(page, LOOKUP_REGIONS[effort])
+    likely = next((one for one in regions if one.certain), WHOLE_REGION)
+    image = Image.fromarray(page)
+    for region in dict.fromkeys((likely, *regions, WHOLE_REGION)):
+        crops = LOOKUP_CROPS[effort]
+        if effort != Effort.THOROUGH and region != likely:
+            crops = crops[:1]
+        if region == WHOLE_REGION:
+            crops = () if featureless else crops[1:]
+        if not crops:
+            continue
+        left, top, right, bottom, _ = region
+        box = left * width, top * height, right * width, bottom * height
+        size = _PART_PX, _PART_PX
+        hashed = hash_crops_dihedral(
+            np.asarray(image.resize(size, Image.Resampling.BOX, box)), crops
+        )
+        for at, crop in enumerate(crops):
+            upright = Transform(Dihedral.IDENTITY, *region.crop(crop))
+            yield from _versions(
+                upright,
+                Hashed(hashed.hashes[at], hashed.qualities[at], hashed.undecided_bits[at]),
+            )
+
+
+def _versions(upright: Transform, hashed: Hashed) -> Iterator[_Version]:
     """Hashes (8, 32) of the turned versions of what ``upright`` gives."""
     for turn in Dihedral:
+        crop = turned_crop(upright.crop, turn)
+        transform = Transform(turn, *crop, scale_side_px=upright.scale_side_px)
         one = Hashed(hashed.hashes[turn], hashed.qualities[turn], hashed.undecided_bits[turn])
-        yield replace(upright, dihedral=turn), one
+        yield transform, one
 
 
 def _in_time(frames: Iterator[Picture], cpu_s: float) -> Iterator[Picture]:

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from disrupt.core.transforms import Crop
 
 _SIDE_PX = 512
 """The longer side that lines are looked for at, or up to twice as much."""
@@ -54,13 +56,38 @@ _CORNER = 3
 """Lines at an end of the whole that nothing is said of."""
 
 
+_CERTAIN = 0.35
+"""Weight from which a candidate is more likely than the whole; of those in 45 pictures without any
+border 5 have more."""
+
+
 class Region(NamedTuple):
-    """Where the sides of a candidate are, as shares of the width and height: 0, 0, 1, 1 is all."""
+    """Where the sides of a candidate are, as shares of the width and height: 0, 0, 1, 1 is all.
+
+    ``certain``: more likely to be the picture than the whole is.
+    """
 
     left: float
     top: float
     right: float
     bottom: float
+    certain: bool = False
+
+    def crop(self, inner: Crop) -> Crop:
+        """What is cut off the whole where ``inner`` is cut off this, in thousandths."""
+        left, top, right, bottom = (side / 1000 for side in inner)
+        wide, high = self.right - self.left, self.bottom - self.top
+        shares = (
+            self.left + left * wide,
+            self.top + top * high,
+            1 - self.right + right * wide,
+            1 - self.bottom + bottom * high,
+        )
+        first, second, third, fourth = (round(1000 * share) for share in shares)
+        return first, second, third, fourth
+
+
+WHOLE = Region(0, 0, 1, 1)
 
 
 class _Box(NamedTuple):
@@ -92,7 +119,7 @@ def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
     rows, columns = _Lines(small), _Lines(np.ascontiguousarray(small.T))
     weighed = [*_on_pages(rows, columns), *_in_collages(rows, columns)]
     chosen = _best(weighed, _Box(0, len(rows.luma), 0, len(columns.luma)), most)
-    return [_refined(rows, columns, box) for box in chosen]
+    return [_refined(rows, columns, *one) for one in chosen]
 
 
 class _Lines:
@@ -250,13 +277,13 @@ def _parts(
         yield from _parts(axes, _Box(*ends), tuple(sides), 1 - axis, cuts - 1)
 
 
-def _best(weighed: list[_Weighed], whole: _Box, most: int) -> list[_Box]:
+def _best(weighed: list[_Weighed], whole: _Box, most: int) -> list[_Weighed]:
     """The best that differ from each other and from the whole, and overlap little."""
     left = [one for one in weighed if not _alike(one[1], whole)]
-    chosen: list[_Box] = []
+    chosen: list[_Weighed] = []
     while left and len(chosen) < most:
-        _, best = max(left)
-        chosen.append(best)
+        weight, best = max(left)
+        chosen.append((weight, best))
         less = ((weight * (1 - _OVERLAP_LOSS * _overlap(box, best)), box) for weight, box in left)
         left = [one for one in less if one[0] > _LEAST_WEIGHT and not _alike(one[1], best)]
     return chosen
@@ -278,12 +305,14 @@ def _overlap(one: _Box, other: _Box) -> float:
     return both / (one.area + other.area - both)
 
 
-def _refined(rows: _Lines, columns: _Lines, box: _Box) -> Region:
+def _refined(rows: _Lines, columns: _Lines, weight: float, box: _Box) -> Region:
     """Its sides to a part of a line: an edge within a pixel is shared by two steps."""
     top, bottom, left, right = box
     vertical = [_between(rows, line, left, right) for line in (top, bottom)]
     horizontal = [_between(columns, line, top, bottom) for line in (left, right)]
-    return Region(horizontal[0], vertical[0], horizontal[1], vertical[1])
+    return Region(
+        horizontal[0], vertical[0], horizontal[1], vertical[1], certain=weight >= _CERTAIN
+    )
 
 
 def _between(lines: _Lines, line: int, start: int, stop: int) -> float:

@@ -1,0 +1,162 @@
+"""Pictures on pages, screens and in collages are found where they are."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from skimage.data import data_dir
+
+from benchmarks.edits import EDITS, GROUPS, Scene, upload
+from benchmarks.layouts import BLACK, WHITE, Pixels, text_bar
+from disrupt.core.lookups import LOOKUP_CROPS, LOOKUP_REGIONS, Effort
+from disrupt.core.media import LowQuality
+from disrupt.core.transforms import Dihedral, Transform
+from disrupt.hashing import ImageQuery, hash_image
+from disrupt.hashing.decode import decode
+from disrupt.hashing.luma import area_average
+from disrupt.hashing.pdq import hash_luma
+from disrupt.hashing.pixels import oriented
+from disrupt.hashing.queries import MAX_PARTS
+from disrupt.hashing.regions import Region, find_regions
+
+PHOTOS = [
+    np.asarray(ImageOps.contain(Image.open(f"{data_dir}/{name}").convert("RGB"), (900, 900)))
+    for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+]
+MARK = (255, 0, 255)
+MOST = LOOKUP_REGIONS[Effort.STANDARD]
+
+
+def scene(pixels: Pixels, seed: int) -> Scene:
+    others = [one for one in PHOTOS if one is not pixels]
+    rng = np.random.default_rng(seed)
+    return Scene(pixels, rng, lambda: others[rng.integers(len(others))])
+
+
+def truth(edit: Callable[[Scene], tuple[Pixels, float]], made: Scene) -> Region:
+    """Where an edit puts the picture: where it puts one of a colour that no other has."""
+    marked = np.empty_like(made.pixels)
+    marked[:] = MARK
+    page = edit(replace(made, pixels=marked))[0]
+    there = (page == MARK).all(axis=-1)
+    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    height, width = there.shape
+    return Region(
+        columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height
+    )
+
+
+def error(found: Region, true: Region) -> float:
+    """Largest error of a side, as a share of the picture's width or height."""
+    wide, high = true.right - true.left, true.bottom - true.top
+    sizes = (wide, high, wide, high)
+    return max(
+        abs(one - other) / size for one, other, size in zip(found[:4], true[:4], sizes, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", [*GROUPS["border"], *GROUPS["screen"]])
+def test_the_picture_is_among_the_regions_to_a_percent(name: str) -> None:
+    edit = EDITS[name][1]
+    found = []
+    for seed, pixels in enumerate(PHOTOS):
+        data, _ = upload(edit, scene(pixels, seed))
+        luma = decode(data, scaled=True).page()
+        true = truth(edit, scene(pixels, seed))
+        regions = find_regions(luma, MOST)
+        assert len(regions) <= MOST
+        found.append(min((error(one, true) for one in regions), default=1.0) <= 0.01)
+    assert sum(found) >= len(PHOTOS) - 1, found
+
+
+def test_a_page_without_a_picture_has_no_region_and_one_of_text_no_certain_one() -> None:
+    for paper, ink in ((BLACK, WHITE), (WHITE, BLACK)):
+        plain = np.full((900, 600), paper[0], np.uint8)
+        assert find_regions(plain, MOST) == []
+        text = text_bar(900, 600, np.random.default_rng(1), ink, paper, lines=12)
+        found = find_regions(cv2.cvtColor(text, cv2.COLOR_RGB2GRAY), MOST)
+        assert not any(one.certain for one in found)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 900), (900, 3), (70, 80), (64, 64), (2000, 40)])
+def test_any_size_of_picture_is_looked_at(shape: tuple[int, int]) -> None:
+    luma = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    for one in find_regions(luma, MOST):
+        assert 0 <= one.left < one.right <= 1
+        assert 0 <= one.top < one.bottom <= 1
+
+
+def encode(pixels: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def shown(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
+    """Pixels that a transform says a hash is of, averaged to 512x512."""
+    pixels = oriented(luma, transform.dihedral)
+    height, width = pixels.shape
+    left, top, right, bottom = transform.crop
+    part = pixels[
+        round(height * top / 1000) : height - round(height * bottom / 1000),
+        round(width * left / 1000) : width - round(width * right / 1000),
+    ]
+    return area_average(lambda first, last: part[first:last], part.shape[1], part.shape[0])
+
+
+@pytest.mark.parametrize("effort", [Effort.STANDARD, Effort.THOROUGH])
+def test_every_version_is_the_hash_of_the_pixels_that_its_transform_names(effort: Effort) -> None:
+    page = np.full((1300, 1000), 255, np.uint8)
+    page[260:1040, 130:870] = np.asarray(
+        Image.fromarray(PHOTOS[0]).convert("L").resize((740, 780), Image.Resampling.BICUBIC)
+    )
+    query = hash_image(encode(page), effort=effort)
+    assert isinstance(query, ImageQuery)
+    transforms = {transform: one for one, transform in query.hashes}
+    assert len(transforms) == len(query.hashes)
+    screens = {one for one in transforms if one.crop == (130, 200, 130, 200)}
+    assert {one.dihedral for one in screens} == set(Dihedral)
+    for transform, one in list(transforms.items())[::7]:
+        hashed = hash_luma(shown(page, transform))
+        assert np.bitwise_count(hashed.hashes ^ np.frombuffer(one.value, np.uint8)).sum() <= 20
+
+
+def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_effort() -> None:
+    plain = encode(PHOTOS[1])
+    framed = encode(np.pad(PHOTOS[1], ((90, 90), (60, 60), (0, 0)), constant_values=255))
+    counts = {}
+    for name, data in (("plain", plain), ("framed", framed)):
+        for effort in Effort:
+            query = hash_image(data, effort=effort)
+            assert isinstance(query, ImageQuery)
+            counts[name, effort] = len(query.hashes)
+    crops = {effort: 8 * len(LOOKUP_CROPS[effort]) for effort in Effort}
+    assert counts["plain", Effort.FAST] == counts["framed", Effort.FAST] == 1
+    for name in ("plain", "framed"):
+        least = crops[Effort.STANDARD] * 0.8
+        assert least <= counts[name, Effort.STANDARD] <= crops[Effort.STANDARD] + 8 * (MOST + 1)
+    assert counts["framed", Effort.THOROUGH] >= 1.5 * crops[Effort.THOROUGH]
+    assert counts["framed", Effort.THOROUGH] <= MAX_PARTS + 8
+
+
+def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
+    page = np.full((1600, 1600), 255, np.uint8)
+    small = np.asarray(Image.fromarray(PHOTOS[2]).convert("L").resize((260, 200)))
+    page[700:900, 600:860] = small
+    assert isinstance(hash_image(encode(page), effort=Effort.FAST), LowQuality)
+    query = hash_image(encode(page))
+    assert isinstance(query, ImageQuery)
+    assert query.quality >= 50
+    expected = hash_image(encode(small), effort=Effort.FAST)
+    assert isinstance(expected, ImageQuery)
+    distances = [
+        one.distance_bits(other) for one, _ in query.hashes for other, _ in expected.hashes
+    ]
+    assert min(distances) <= 10
