@@ -119,7 +119,8 @@ def _warm_up() -> None:
             pillow_heif.from_pillow(image).save(file)
         else:
             image.save(file, format_.upper())
-        for task in _TASKS.values():
+        # formats differ in decoding only
+        for task in _TASKS.values() if format_ == FORMATS[0] else [_TASKS[Task.FAST_LOOKUP]]:
             task(file.getvalue())
 
 
