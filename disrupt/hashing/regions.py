@@ -161,6 +161,11 @@ class _Lines:
         sharp = steps > 2 * np.maximum(beside[:-4], beside[4:]) + _STEP + 1
         return _running(self._placed(sharp, 3))
 
+    def plain(self, box: _Box) -> bool:
+        """Whether a rectangle, of lines that are rows, shows nothing."""
+        shown = self.luma[box.top : box.bottom : 2, box.left : box.right : 2]
+        return float(shown.std()) < _LEAST_DEVIATION
+
     def evenness(self, line: int, start: int, stop: int) -> float:
         """Share of a line, from ``start`` to ``stop``, that is of one level, or without steps."""
         levels = self.luma[line, start:stop]
@@ -242,7 +247,7 @@ def _on_pages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
             if right - left < _LEAST_SIDE * width:
                 continue
             weight = sides.weight(box, 0.05)
-            if weight and rows.luma[top:bottom:2, left:right:2].std() >= _LEAST_DEVIATION:
+            if weight and not rows.plain(box):
                 yield weight * (box.area / (height * width)) ** 0.25, box
 
 
@@ -251,7 +256,8 @@ def _in_collages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
     whole = _Box(0, len(rows.luma), 0, len(columns.luma))
     for first in (0, 1):
         for weight, box in _parts((rows, columns), whole, (_AT_AN_END,) * 4, first, 3):
-            yield _CELL_GAIN * weight * (box.area / whole.area) ** 0.25, box
+            if not rows.plain(box):
+                yield _CELL_GAIN * weight * (box.area / whole.area) ** 0.25, box
 
 
 def _parts(

@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from skimage.data import data_dir
 
 from benchmarks.edits import EDITS, GROUPS, Scene, upload
 from benchmarks.layouts import BLACK, WHITE, Pixels, text_bar
+from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import LOOKUP_CROPS, LOOKUP_REGIONS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral, Transform
@@ -82,7 +82,7 @@ def test_a_page_without_a_picture_has_no_region_and_one_of_text_no_certain_one()
         plain = np.full((900, 600), paper[0], np.uint8)
         assert find_regions(plain, MOST) == []
         text = text_bar(900, 600, np.random.default_rng(1), ink, paper, lines=12)
-        found = find_regions(cv2.cvtColor(text, cv2.COLOR_RGB2GRAY), MOST)
+        found = find_regions(text[..., 0], MOST)
         assert not any(one.certain for one in found)
 
 
@@ -122,11 +122,16 @@ def test_every_version_is_the_hash_of_the_pixels_that_its_transform_names(effort
     assert isinstance(query, ImageQuery)
     transforms = {transform: one for one, transform in query.hashes}
     assert len(transforms) == len(query.hashes)
-    screens = {one for one in transforms if one.crop == (130, 200, 130, 200)}
+    screens = {
+        one for one in transforms if one.crop in {(130, 200, 130, 200), (200, 130, 200, 130)}
+    }
     assert {one.dihedral for one in screens} == set(Dihedral)
+    distances = []
     for transform, one in list(transforms.items())[::7]:
         hashed = hash_luma(shown(page, transform))
-        assert np.bitwise_count(hashed.hashes ^ np.frombuffer(one.value, np.uint8)).sum() <= 20
+        distances.append(one.distance_bits(PdqHash(hashed.hashes.tobytes())))
+    assert np.quantile(distances, 0.9) <= 12
+    assert max(distances) <= 31, "a thousandth of the page is much of its smallest parts"
 
 
 def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_effort() -> None:
@@ -148,9 +153,9 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
 
 
 def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
-    page = np.full((1600, 1600), 255, np.uint8)
-    small = np.asarray(Image.fromarray(PHOTOS[2]).convert("L").resize((260, 200)))
-    page[700:900, 600:860] = small
+    page = np.full((1600, 1600), 230, np.uint8)
+    small = np.asarray(Image.fromarray(PHOTOS[2]).convert("L").resize((420, 320))) // 3 + 100
+    page[700:1020, 600:1020] = small
     assert isinstance(hash_image(encode(page), effort=Effort.FAST), LowQuality)
     query = hash_image(encode(page))
     assert isinstance(query, ImageQuery)
@@ -160,4 +165,4 @@ def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
     distances = [
         one.distance_bits(other) for one, _ in query.hashes for other, _ in expected.hashes
     ]
-    assert min(distances) <= 10
+    assert min(distances) <= 20
