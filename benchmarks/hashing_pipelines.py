@@ -156,9 +156,9 @@ def _register_heif() -> None:
 def _sabotage() -> None:
     """Lookups hash the mirrored picture."""
     from disrupt.core.transforms import Dihedral  # noqa: PLC0415
-    from disrupt.hashing import images, pdq  # noqa: PLC0415
+    from disrupt.hashing import pdq, queries  # noqa: PLC0415
 
-    vars(images)["hash_reduced"] = lambda rows, width_px, height_px, _: pdq.hash_reduced(
+    vars(queries)["hash_reduced"] = lambda rows, width_px, height_px, _: pdq.hash_reduced(
         rows, width_px, height_px, Dihedral.MIRROR
     )
 
