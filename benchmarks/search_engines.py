@@ -21,7 +21,6 @@ from disrupt.index.multi_index import MultiIndex
 from disrupt.index.tables import Tables
 
 _FIRST_QUERIES = 20
-_BATCH = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +144,10 @@ def _faiss_multihash(chunks: int, bits: int, flips: int) -> Callable[[Codes, Tas
 
 
 def _threatexchange(codes: Codes, _task: Task) -> Engine:
-    index: PDQIndex[int] = PDQIndex()
-    for first in range(0, len(codes), _BATCH):
-        batch = codes[first : first + _BATCH]
-        index.add_all((code.tobytes().hex(), first + at) for at, code in enumerate(batch))
+    # at once: it makes a table of all its entries anew each time that some are added
+    index: PDQIndex[int] = PDQIndex(
+        (code.tobytes().hex(), entry) for entry, code in enumerate(codes)
+    )
     return Engine(
         index.query,
         lambda query: query.tobytes().hex(),
