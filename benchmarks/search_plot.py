@@ -68,7 +68,13 @@ def _table(rows: list[dict[str, Any]]) -> str:
 def _plot(rows: list[dict[str, Any]], path: Path) -> None:
     distributions = list(dict.fromkeys(row["distribution"] for row in rows))
     figure, axes = plt.subplots(
-        1, len(distributions), figsize=(9, 4), sharey=True, squeeze=False, layout="constrained"
+        1,
+        len(distributions),
+        figsize=(9, 4),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for axis, distribution in zip(axes[0], distributions, strict=True):
         for engine, marker in _MARKERS.items():
