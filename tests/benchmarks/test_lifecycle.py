@@ -48,6 +48,8 @@ def test_every_part_of_the_life_of_an_index_is_measured(tmp_path: Path) -> None:
         (kind, count) for kind in lifecycle_changes.KINDS for count in (0, 1000)
     ]
     assert all(one["queries"] == 1000 and one["wrong"] == 0 for one in found["changes"])
+    assert {one["wrong"] for one in found["crowd"]} == {0}
+    assert {one["found"] for one in found["crowd"]} == {0, 100}
     swaps = found["swaps"]
     assert [one["beside"] for one in swaps["rows"]] == list(lifecycle_swaps.CONDITIONS)
     assert all(one["lookups"] > 100 and one["wrong"] == 0 for one in swaps["rows"])
