@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
 from disrupt.feed.erasure import erase
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
+from disrupt.index import writing
 from disrupt.index.generations import create_first, current, directory_of, generations, roll_back
 from disrupt.index.live import LiveIndex
+from disrupt.index.manifest import TABLES
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, new_item, registration
@@ -54,6 +57,25 @@ def holding(index_dir: Path, item: NewItem) -> list[str]:
     ]
 
 
+def spelled_by_tables(index_dir: Path) -> set[bytes]:
+    """Hashes put together again from nothing but the search tables of all generations."""
+    found = set()
+    for generation in generations(index_dir):
+        directory = directory_of(index_dir, generation)
+        if not (directory / TABLES[0]).exists():
+            continue
+        starts, _tags, low, high = (np.load(directory / name) for name in TABLES)
+        chunks = np.zeros((low.shape[1], len(low)), "<u2")
+        for chunk, lower in enumerate(low):
+            keys = np.repeat(np.arange(2**16), np.diff(starts[chunk].astype(np.int64)))
+            bits = np.unpackbits(high[chunk].view(np.uint8), bitorder="little")
+            places = np.arange(len(lower))
+            upper = np.flatnonzero(bits) - places - keys * (1 + (len(lower) - 1 >> 16))
+            chunks[upper << 16 | lower, chunk] = keys
+        found |= {row.tobytes() for row in chunks}
+    return found
+
+
 def backdate(index_dir: Path, generation: int, age_s: float) -> None:
     then_s = time.time() - age_s
     os.utime(directory_of(index_dir, generation) / "manifest.json", (then_s, then_s))
@@ -74,6 +96,23 @@ def test_no_generation_holds_a_withdrawn_item_afterwards(
     assert generations(index_dir) == [4]
     assert holding(index_dir, gone) == []
     assert holding(index_dir, kept)
+
+
+def test_the_search_tables_of_no_generation_spell_a_withdrawn_hash_afterwards(
+    writer: SqlRegistryWriter,
+    index_dir: Path,
+    chance: random.Random,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
+    (gone, case), (kept, _) = register(writer, chance), register(writer, chance)
+    rebuild(writer, index_dir)
+    went = {row["hash"].tobytes() for row in gone.fingerprints}
+    stayed = {row["hash"].tobytes() for row in kept.fingerprints}
+    assert spelled_by_tables(index_dir) == went | stayed
+    writer.withdraw(case, None, day=DAY)
+    erase(writer, index_dir)
+    assert spelled_by_tables(index_dir) == stayed
 
 
 def test_nothing_to_erase_leaves_everything_as_it_is(
