@@ -12,14 +12,9 @@ from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
 from disrupt.index.columns import Columns, Hits, NearestHits, joined, merge, merge_nearest
-from disrupt.index.part import Part, join
+from disrupt.index.part import Part
+from disrupt.index.segments import Segments
 from disrupt.index.snapshot import Snapshot
-
-_FANOUT = 8
-"""A segment of the delta is joined with the one before it unless that is over 8 times as long.
-
-So there are about log₈ n segments, and a hash is copied a few dozen times at most.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +63,7 @@ class LiveIndex:
         """Over a snapshot, at its cursor; without one nothing is served until ``replace``."""
         self._trouble = "The index is not loaded yet; try again."
         self._state: _State | None = None
+        self._segments = Segments()
         if snapshot is not None:
             base = Part(snapshot.index, snapshot.entries, snapshot.items)
             self._state = _State(snapshot, base, (), snapshot.cursor)
@@ -139,7 +135,9 @@ class LiveIndex:
         tables = state.snapshot.has_tables
         if added:
             delta = (*delta, Part.of(added.values(), tables=tables))
-        self._state = replace(state, delta=_settled(delta, tables=tables), cursor=cursor)
+        self._state = replace(
+            state, delta=self._segments.settle(delta, tables=tables), cursor=cursor
+        )
 
     def replace(self, prepared: LiveIndex) -> None:
         """Serves from now on what ``prepared`` serves, which must not be used any more.
@@ -147,6 +145,7 @@ class LiveIndex:
         That is a live index over another snapshot, to which the changes up to this one's cursor
         have been applied.
         """
+        self._segments = prepared._segments
         self._state = prepared._serving()
 
     def suspend(self, reason: str) -> None:
@@ -187,13 +186,3 @@ class LiveIndex:
         if state is None:
             raise UnavailableError(self._trouble)
         return state
-
-
-def _settled(delta: tuple[Part, ...], *, tables: bool) -> tuple[Part, ...]:
-    """The same living hashes in few segments, most of them alive."""
-    dead = sum(part.dead_hashes for part in delta)
-    if 2 * dead > sum(len(part.index) for part in delta):
-        delta = (join(delta, tables=tables),)
-    while len(delta) > 1 and len(delta[-2].index) <= _FANOUT * len(delta[-1].index):
-        delta = (*delta[:-2], join(delta[-2:], tables=tables))
-    return tuple(part for part in delta if len(part.index))

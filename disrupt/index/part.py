@@ -128,6 +128,11 @@ class Part:
         living: NDArray[np.uint64] = self.items["number"][~self._dead]
         return living
 
+    def removed(self) -> NDArray[np.uint64]:
+        """Numbers of the items with a tombstone, ascending."""
+        dead: NDArray[np.uint64] = self.items["number"][self._dead]
+        return dead
+
     def living(self, after: int = 0, until: int = 2**64 - 1) -> Columns:
         """Columns, copied, of living items with numbers over ``after``, up to ``until``."""
         numbers = self.items["number"]

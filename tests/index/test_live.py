@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,9 @@ import pytest
 from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
+from disrupt.index import segments
 from disrupt.index.live import LiveIndex
+from disrupt.index.part import Part, join
 from tests.index.examples import (
     EPOCH,
     answers,
@@ -150,6 +152,63 @@ def test_many_small_changes_stay_in_few_segments(live: LiveIndex, items: list[St
         apply(live, Addition(place + 1, items[place]))
     assert len(live._serving().delta) <= 3
     assert holds(live, items)
+
+
+@pytest.fixture
+def joining(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Every join is done beside, and ends when this is set."""
+    may_end = threading.Event()
+
+    def slow(parts: Sequence[Part], *, tables: bool) -> Part:
+        joined = join(parts, tables=tables)
+        assert may_end.wait(60)
+        return joined
+
+    monkeypatch.setattr(segments, "_AT_ONCE_HASHES", 0)
+    monkeypatch.setattr(segments, "join", slow)
+    return may_end
+
+
+def joined_beside() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "join":
+            thread.join(60)
+
+
+def test_changes_do_not_wait_while_long_segments_are_joined(
+    live: LiveIndex, items: list[StoredItem], joining: threading.Event
+) -> None:
+    for place in range(10, 30):
+        apply(live, Addition(place + 1, items[place]))
+    assert live.status().segments == 20
+    apply(live, removal(31, items[10].number), removal(32, items[28].number))
+    kept = [*items[:10], *items[11:28], items[29]]
+    assert holds(live, kept)
+    joining.set()
+    while live.status().segments > 1:
+        joined_beside()
+        live.apply([], live.cursor)
+        assert holds(live, kept)
+
+
+def test_a_join_that_fails_is_done_again(
+    live: LiveIndex, items: list[StoredItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_parts: Sequence[Part], *, tables: bool) -> Part:
+        raise MemoryError(tables)
+
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(segments, "_AT_ONCE_HASHES", 0)
+    with monkeypatch.context() as failing:
+        failing.setattr(segments, "join", fail)
+        for place in range(10, 30):
+            apply(live, Addition(place + 1, items[place]))
+            joined_beside()
+        assert live.status().segments == 20
+    while live.status().segments > 1:
+        live.apply([], live.cursor)
+        joined_beside()
+    assert holds(live, items[:30])
 
 
 def test_a_delta_that_is_mostly_dead_is_compacted(live: LiveIndex, items: list[StoredItem]) -> None:

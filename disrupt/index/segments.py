@@ -1,0 +1,104 @@
+"""The segments of the delta, kept few: so that a lookup searches few, and a change waits for none.
+
+A segment is joined with the one before it unless that is over 8 times as long. So there are about
+log₈ n segments, and a hash is copied a few dozen times at most. Sorting a long one takes seconds:
+that is done in a thread beside the one that applies changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from disrupt.index.part import Part, join
+
+_FANOUT = 8
+_AT_ONCE_HASHES = 50_000
+"""Joined at once, in some tens of ms: longer segments are joined beside."""
+
+Delta = tuple[Part, ...]
+
+
+class Segments:
+    """Joins the segments of one delta. For the one thread that applies changes."""
+
+    def __init__(self) -> None:
+        """Nothing is being joined."""
+        self._aside: _Join | None = None
+
+    def settle(self, delta: Delta, *, tables: bool) -> Delta:
+        """The same living hashes in fewer segments, as far as they are joined by now.
+
+        ``tables`` as of ``Part.from_columns``.
+        """
+        delta = self._with_joined(delta)
+        fixed, loose = self._split(delta)
+        if _mostly_dead(loose) and _length(loose) <= _AT_ONCE_HASHES:
+            loose = (join(loose, tables=tables),)
+        while len(run := _run(loose, _AT_ONCE_HASHES)) > 1:
+            loose = (*loose[: -len(run)], join(run, tables=tables))
+        delta = tuple(part for part in (*fixed, *loose) if len(part.index))
+        if self._aside is None and (parts := _worth_joining(delta)):
+            self._aside = _Join(parts, tables=tables)
+            self._aside.start()
+        return delta
+
+    def _split(self, delta: Delta) -> tuple[Delta, Delta]:
+        """Segments up to the last that is being joined, and those after it."""
+        after = delta.index(self._aside.parts[-1]) + 1 if self._aside else 0
+        return delta[:after], delta[after:]
+
+    def _with_joined(self, delta: Delta) -> Delta:
+        """With what was joined beside, once that is done, in place of its parts."""
+        aside = self._aside
+        if aside is None or aside.is_alive():
+            return delta
+        self._aside = None
+        if aside.joined is None:  # it failed, and is tried again
+            return delta
+        for part in aside.parts:  # items removed meanwhile
+            for number in part.removed().tolist():
+                aside.joined.bury(number)
+        at = delta.index(aside.parts[0])
+        return (*delta[:at], aside.joined, *delta[at + len(aside.parts) :])
+
+
+class _Join(threading.Thread):
+    """Joins segments while they are searched, and while items of them are removed."""
+
+    def __init__(self, parts: Delta, *, tables: bool) -> None:
+        super().__init__(name="join", daemon=True)
+        self.parts = parts
+        self.joined: Part | None = None
+        self._tables = tables
+
+    def run(self) -> None:
+        self.joined = join(self.parts, tables=self._tables)
+
+
+def _mostly_dead(delta: Delta) -> bool:
+    return 2 * sum(part.dead_hashes for part in delta) > _length(delta)
+
+
+def _worth_joining(delta: Delta) -> Delta:
+    """Successive segments that are to become one."""
+    if _mostly_dead(delta):
+        return delta
+    for end in range(len(delta), 1, -1):
+        if len(run := _run(delta[:end])) > 1:
+            return run
+    return ()
+
+
+def _run(delta: Delta, most_hashes: int | None = None) -> Delta:
+    """The last segment, and those before it that are to be joined with it."""
+    begin = len(delta) - 1
+    while begin > 0 and len(delta[begin - 1].index) <= _FANOUT * _length(delta[begin:]):
+        if most_hashes is not None and _length(delta[begin - 1 :]) > most_hashes:
+            break
+        begin -= 1
+    return delta[max(begin, 0) :]
+
+
+def _length(parts: Sequence[Part]) -> int:
+    return sum(len(part.index) for part in parts)
