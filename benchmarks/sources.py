@@ -23,8 +23,8 @@ from benchmarks.layouts import BLACK, WHITE, Pixels, canvas, screenshot, text_ba
 from benchmarks.originals import collection, half_of
 from benchmarks.photographs import drawings
 
-SIDE_PX = 256
-"""Of the luma that views are hashed from."""
+SIDE_PX, FILE_PX = 256, 720
+"""Of the luma that is registered, and of the files that are looked up."""
 
 _FOLDERS = {
     "stamp": (Path("/usr/share/tuxpaint/stamps"), "**/*.png"),
@@ -96,11 +96,11 @@ def _packaged() -> list[Source]:
     return every
 
 
-def views(source: Source, count: int, seed: int) -> Iterator[tuple[NDArray[np.uint8], float]]:
-    """Luma (SIDE_PX, SIDE_PX) and aspect of parts of a source, as other people would show it.
+def views(source: Source, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Luma (height, width) of parts of a source, as other people would show it.
 
-    The first is all of it. Others have 15 to 100 % of its area and another brightness; those of a
-    scene are moments of it. They are not independent of each other, but those of two sources are.
+    The first is all of it. Others have 15 to 100 % of its area and another brightness. They are
+    not independent of each other; those of two sources are.
     """
     rng = np.random.default_rng([seed, zlib.crc32(f"{source.kind} {source.name}".encode())])
     luma = cv2.cvtColor(np.ascontiguousarray(source.load()), cv2.COLOR_RGB2GRAY)
@@ -111,11 +111,21 @@ def views(source: Source, count: int, seed: int) -> Iterator[tuple[NDArray[np.ui
         wide = max(round(width * min(share * stretch, 1)), 1)
         tall = max(round(height * min(share / stretch, 1)), 1)
         left, top = rng.integers(0, width - wide + 1), rng.integers(0, height - tall + 1)
-        part = luma[top : top + tall, left : left + wide]
-        how = cv2.INTER_AREA if min(wide, tall) >= SIDE_PX else cv2.INTER_LINEAR
-        small = cv2.resize(part, (SIDE_PX, SIDE_PX), interpolation=how)
         gamma = math.exp(rng.uniform(-0.4, 0.4)) if at else 1.0
-        yield _gamma(round(gamma, 1))[small], wide / tall
+        yield _gamma(round(gamma, 1))[luma[top : top + tall, left : left + wide]]
+
+
+def square(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Averaged to SIDE_PX x SIDE_PX."""
+    how = cv2.INTER_AREA if min(luma.shape) >= SIDE_PX else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(luma, (SIDE_PX, SIDE_PX), interpolation=how), np.uint8)
+
+
+def file_of(luma: NDArray[np.uint8]) -> bytes:
+    """JPEG of at most FILE_PX a side."""
+    scale = min(FILE_PX / max(luma.shape), 1)
+    small = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
 @lru_cache(maxsize=32)

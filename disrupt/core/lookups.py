@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,14 @@ _QUADRANTS: tuple[Crop, ...] = (
     (0, 500, 500, 0),
     (500, 500, 0, 0),
 )
-_STEPS: tuple[Crop, ...] = tuple(itertools.product((0, 40), (0, 40), (0, 40), (0, 40)))
+_SIDES: tuple[Crop, ...] = ((40, 0, 0, 0), (0, 40, 0, 0), (0, 0, 40, 0), (0, 0, 0, 40))
+_CORNERS: tuple[Crop, ...] = ((40, 40, 0, 0), (0, 40, 40, 0), (0, 0, 40, 40), (40, 0, 0, 40))
+_SEVERAL: tuple[Crop, ...] = (
+    *((40, 0, 40, 0), (0, 40, 0, 40), (40, 40, 40, 0), (0, 40, 40, 40), (40, 0, 40, 40)),
+    *((40, 40, 0, 40), (40, 40, 40, 40)),
+)
+_STEPS = (WHOLE, *_SIDES, *_CORNERS, *_SEVERAL)
+"""Ways to cut a step off the sides; variant plan 1 was chosen for them (docs/recall.md)."""
 
 LOOKUP_CROPS: dict[Effort, tuple[Crop, ...]] = {
     Effort.FAST: (WHOLE,),
@@ -41,6 +48,13 @@ LOOKUP_CROPS: dict[Effort, tuple[Crop, ...]] = {
     Effort.THOROUGH: (*_STEPS, _MIDDLE, *_QUADRANTS),
 }
 """Crops that are looked up of what is likely to be the picture, the whole of it first."""
+
+LOOKUP_CROPS_UNLIKELY = {
+    **dict.fromkeys(product((Effort.FAST, Effort.STANDARD), (False, True)), 1),
+    **dict.fromkeys(product((Effort.THOROUGH,), (False, True)), len(LOOKUP_CROPS[Effort.THOROUGH])),
+    (Effort.STANDARD, True): len((WHOLE, *_SIDES, *_CORNERS)),
+}
+"""How many of them are looked up of what is less likely: by effort, and whether it is the whole."""
 
 LOOKUP_REGIONS = {Effort.FAST: 0, Effort.STANDARD: 6, Effort.THOROUGH: 12}
 """Most regions of a picture that are looked up because they may be a picture shown on a page."""

@@ -44,7 +44,12 @@ def hash_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
     The cropped pictures are averaged to 512x512 without rounding, whatever their size. ``luma`` of
     512x512 or even 256x256 px does for a larger picture: hashes of its crops move by a few bits.
     """
-    return hash_samples(_crops(luma, crops)[0])
+    return hash_samples(sample_crops(luma, crops))
+
+
+def sample_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> NDArray[np.float32]:
+    """First half of ``hash_crops``: blurred samples of the cropped pictures, (n, 64, 64)."""
+    return _crops(luma, crops)[0]
 
 
 def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:

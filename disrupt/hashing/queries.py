@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from disrupt.core.hashes import PdqHash
-from disrupt.core.lookups import LOOKUP_CROPS, LOOKUP_REGIONS, Effort
+from disrupt.core.lookups import LOOKUP_CROPS, LOOKUP_CROPS_UNLIKELY, LOOKUP_REGIONS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform, turned_crop
 from disrupt.hashing.crops import hash_crops_dihedral
@@ -57,7 +57,8 @@ def hash_image(
     FAST: of the picture itself, and where it has at most 512 px a side, of it ENLARGED. Other
     efforts: of these, of LOOKUP_CROPS and of LOOKUP_REGIONS, all in their eight turned and mirrored
     versions. STANDARD takes the crops of the one that is most likely the picture, the whole or a
-    region, and of the others only themselves; THOROUGH takes the crops of all.
+    region, some of the whole where it is not, and of other regions only themselves; THOROUGH takes
+    the crops of all.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
@@ -134,8 +135,8 @@ def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Ite
     image = Image.fromarray(page)
     for region in dict.fromkeys((likely, *regions, WHOLE_REGION)):
         crops = LOOKUP_CROPS[effort]
-        if effort != Effort.THOROUGH and region != likely:
-            crops = crops[:1]
+        if region != likely:
+            crops = crops[: LOOKUP_CROPS_UNLIKELY[effort, region == WHOLE_REGION]]
         if region == WHOLE_REGION:
             crops = () if featureless else crops[1:]
         if not crops:

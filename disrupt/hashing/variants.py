@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import MIN_QUALITY, PdqHash, distances_bits, stack
 from disrupt.core.media import Fingerprint, Profile
 from disrupt.core.transforms import variants_of
-from disrupt.hashing.crops import hash_crops
+from disrupt.hashing.crops import sample_crops
 from disrupt.hashing.luma import SIDE_PX
+from disrupt.hashing.pdq import hash_samples
 from disrupt.hashing.turning import turned
 
 PLAN = 1
@@ -25,13 +26,20 @@ to the other."""
 MAX_UNDECIDED_BITS = 48
 """Fewer than of a whole picture: a part that a copy hashes differently finds nothing."""
 
+MAX_PLAIN_SHARE = 0.75
+"""A part with more that does not change from sample to sample is a shape on a plain page, which
+looks like other shapes whatever its quality. Photographs have up to 0.75, half of them 0.05."""
+
+_STEP = 0.5
+"""Levels between neighbouring samples that are a step."""
+
 
 def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:
     """Fingerprints of plan 1 of an upright picture, of which ``kept`` are stored already.
 
     ``luma`` (height, width), also if it was reduced to a square; ``aspect`` is the picture's width
     over its height. In the plan's order; left out are parts of low quality, parts whose hash noise
-    decides, and what is within NEAR_BITS of a hash before it.
+    decides, shapes on plain pages, and what is within NEAR_BITS of a hash before it.
     """
     by_turn: dict[int, list[tuple[int, tuple[int, int, int, int]]]] = defaultdict(list)
     for ordinal, transform in variants_of(aspect):
@@ -39,8 +47,13 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
     found: list[tuple[int, NDArray[np.uint8], int]] = []
     for millidegrees, some in by_turn.items():
         shown = turned(_coarse(luma), millidegrees / 1000, aspect) if millidegrees else luma
-        hashed = hash_crops(shown, [crop for _, crop in some])
-        good = (hashed.qualities >= MIN_QUALITY) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+        samples = sample_crops(shown, [crop for _, crop in some])
+        hashed = hash_samples(samples)
+        good = (
+            (hashed.qualities >= MIN_QUALITY)
+            & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+            & (_plain_shares(samples) <= MAX_PLAIN_SHARE)
+        )
         found += [
             (some[at][0], hashed.hashes[at], int(hashed.qualities[at]))
             for at in np.flatnonzero(good)
@@ -53,6 +66,13 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
             one = PdqHash(code.tobytes())
             chosen.append(Fingerprint(one, quality, Profile.PDQ_512, PLAN, ordinal))
     return chosen
+
+
+def _plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Shares of samples (n, 64, 64) that are like the next one in their row and in their column."""
+    across = np.abs(np.diff(samples, axis=-1))[:, :-1] < _STEP
+    down = np.abs(np.diff(samples, axis=-2))[:, :, :-1] < _STEP
+    return np.asarray((across & down).mean(axis=(-2, -1)))
 
 
 def _coarse(luma: NDArray[Any]) -> NDArray[Any]:

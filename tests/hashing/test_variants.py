@@ -95,3 +95,11 @@ def test_turning_goes_clockwise_and_keeps_the_shape_that_the_luma_has_lost() -> 
     middle = np.s_[100:412, 100:412]
     error = turned(square, 10, 4 / 3)[middle] - np.asarray(truth, np.float32)[middle]
     assert np.abs(error).mean() < 3
+
+
+def test_no_part_is_stored_of_a_shape_on_a_plain_page() -> None:
+    page = np.full((900, 1200), 255, np.uint8)
+    page[300:330, 200:900] = page[300:700, 870:900] = 0
+    page[600:640, 400:600] = 90
+    assert isinstance(fingerprint_image(file_of(Image.fromarray(page))), ImageFingerprints)
+    assert not stored(Image.fromarray(page))
