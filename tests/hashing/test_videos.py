@@ -1,8 +1,10 @@
 """Frames are sampled by the time they are shown at, whatever container, codec and frame rate."""
 
 import io
+import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import av
 import numpy as np
@@ -17,7 +19,7 @@ from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image
-from disrupt.hashing.video_decode import Video, VideoLimits
+from disrupt.hashing.video_decode import SNIFFED_BYTES, Video, VideoLimits, is_video
 from disrupt.hashing.videos import fingerprint_video, hash_video
 
 CODECS = {
@@ -266,6 +268,51 @@ def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Fram
     found, incomplete = hash_video(io.BytesIO(bytes(data)))
     assert incomplete
     assert len(found)
+
+
+@pytest.mark.parametrize(("said_ms", "told"), [(1, False), (60_000, True)])
+def test_a_duration_that_lies_is_not_believed(
+    said_ms: int,
+    told: bool,  # noqa: FBT001 pytest's
+    frames: list[Frame],
+) -> None:
+    data = encode(frames, fps=FPS, codec=Codec("matroska"))
+    found, incomplete = hash_video(io.BytesIO(_saying(data, said_ms)))
+    expected, _ = hash_video(io.BytesIO(data))
+    assert (found == expected).all()
+    assert incomplete == told  # there may be more, where less came than was said
+
+
+def test_a_declared_duration_over_the_limit_is_refused(frames: list[Frame]) -> None:
+    data = _saying(encode(frames, fps=FPS, codec=Codec("matroska")), 36_000_000)
+    with pytest.raises(InvalidMediaError, match="180 minutes"):
+        hash_video(io.BytesIO(data))
+
+
+def _saying(data: bytes, duration_ms: float) -> bytes:
+    """A Matroska file that says that it lasts so long."""
+    at = data.index(b"\x44\x89\x88") + 3
+    return data[:at] + struct.pack(">d", duration_ms) + data[at + 8 :]
+
+
+def test_a_thousand_frames_a_second_are_sampled_as_others_are(frames: list[Frame]) -> None:
+    fast = np.repeat(np.stack(frames), 1000 // FPS, axis=0)[:2500]
+    found = versions(hash_video(io.BytesIO(encode(fast, fps=1000)))[0], Dihedral.IDENTITY)
+    usual = versions(hash_video(io.BytesIO(encode(frames, fps=FPS)))[0], Dihedral.IDENTITY)
+    assert found["start_ms"].tolist() == usual["start_ms"].tolist()[: len(found)]
+    assert len(found) == 3
+
+
+def test_what_a_file_is_goes_by_its_bytes(frames: list[Frame], tmp_path: Path) -> None:
+    data = encode(frames[:3], fps=FPS)
+    misnamed = tmp_path / "photo.jpg"
+    misnamed.write_bytes(data)
+    assert is_video(misnamed.read_bytes()[:SNIFFED_BYTES])
+    with misnamed.open("rb") as file:
+        assert (hash_video(file)[0] == hash_video(io.BytesIO(data))[0]).all()
+    picture = io.BytesIO()
+    Image.fromarray(frames[0]).save(picture, "JPEG")
+    assert not is_video(picture.getvalue()[:SNIFFED_BYTES])
 
 
 def test_decoded_footage_is_what_was_encoded(frames: list[Frame]) -> None:

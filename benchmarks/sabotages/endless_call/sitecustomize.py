@@ -1,14 +1,17 @@
-"""The call of a picture that cannot be decoded is never answered."""
+"""The call of a picture or video that cannot be decoded is never answered."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import isolation
+from disrupt.hashing import isolation, isolation_videos
 from disrupt.hashing.isolation_messages import Answer, Task
+from disrupt.hashing.isolation_video_messages import Ended, Frames
 
 _run = isolation.IsolatedHashing._run
+_hash = isolation_videos.IsolatedVideos.hash
 
 
 async def _wait(self: isolation.IsolatedHashing, task: Task, data: bytes) -> Answer:
@@ -19,4 +22,20 @@ async def _wait(self: isolation.IsolatedHashing, task: Task, data: bytes) -> Ans
         raise
 
 
+async def _wait_for_video(
+    self: isolation_videos.IsolatedVideos,
+    chunks: AsyncIterator[bytes],
+    *,
+    interval_ms: int,
+    versions: bool,
+) -> AsyncGenerator[Frames | Ended]:
+    try:
+        async for answer in _hash(self, chunks, interval_ms=interval_ms, versions=versions):
+            yield answer
+    except InvalidMediaError:
+        await asyncio.Event().wait()
+        raise
+
+
+isolation_videos.IsolatedVideos.hash = _wait_for_video  # type: ignore[method-assign]
 isolation.IsolatedHashing._run = _wait  # type: ignore[method-assign]

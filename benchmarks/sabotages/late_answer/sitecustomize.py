@@ -1,8 +1,9 @@
-"""After a picture that is refused, a process answers each with what belongs to the one before."""
+"""After a file that is refused, a process answers each with what belongs to the one before."""
 
 from __future__ import annotations
 
-from disrupt.hashing import isolation_process
+from disrupt.hashing import isolation_process, isolation_videos
+from disrupt.hashing import isolation_video_messages as messages
 from disrupt.hashing.isolation_messages import Answer, Refused, Task
 
 _ask = isolation_process.Process.ask
@@ -16,4 +17,19 @@ async def _late(self: isolation_process.Process, task: Task, picture: bytes) -> 
     return answer
 
 
+_answer = isolation_videos._Process.answer
+_kept_of_videos: dict[int, messages.Answer] = {}
+
+
+async def _late_of_video(
+    self: isolation_videos._Process, timeout_s: float | None
+) -> messages.Answer:
+    answer = await _answer(self, timeout_s)
+    if self.pid in _kept_of_videos or isinstance(answer, Refused):
+        kept = _kept_of_videos.get(self.pid, answer)
+        answer, _kept_of_videos[self.pid] = kept, answer
+    return answer
+
+
+isolation_videos._Process.answer = _late_of_video  # type: ignore[method-assign]
 isolation_process.Process.ask = _late  # type: ignore[method-assign]

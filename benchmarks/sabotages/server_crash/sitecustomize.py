@@ -1,15 +1,16 @@
-"""A worker of the server dies of the first picture that is refused."""
+"""A worker of the server dies of the first picture or video that is refused."""
 
 from __future__ import annotations
 
 import os
 from typing import NoReturn
 
-from disrupt.hashing import isolation
+from disrupt.hashing import isolation, isolation_videos
 
 
 def _die(_reason: str, _cause: str | None = None) -> NoReturn:
     os._exit(1)
 
 
-vars(isolation)["refused"] = _die
+for room in (isolation, isolation_videos):
+    vars(room)["refused"] = _die

@@ -1,17 +1,20 @@
-"""Decoders crash on what they refuse, and the server answers as if such a picture were plain."""
+"""Decoders crash on what they refuse, and the server answers as if such a file were plain."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NoReturn
 
 from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import decode, isolation
+from disrupt.hashing import decode, isolation, isolation_videos, video_decode
 from disrupt.hashing.isolation_messages import Answer, Task
+from disrupt.hashing.isolation_video_messages import Ended, Frames
 
 _run = isolation.IsolatedHashing._run
+_hash = isolation_videos.IsolatedVideos.hash
 
 
 def _crash(_reason: str, _cause: str | None = None) -> NoReturn:
@@ -28,6 +31,25 @@ async def _swallow(self: isolation.IsolatedHashing, task: Task, data: bytes) -> 
         raise
 
 
+async def _swallow_video(
+    self: isolation_videos.IsolatedVideos,
+    chunks: AsyncIterator[bytes],
+    *,
+    interval_ms: int,
+    versions: bool,
+) -> AsyncGenerator[Frames | Ended]:
+    try:
+        async for answer in _hash(self, chunks, interval_ms=interval_ms, versions=versions):
+            yield answer
+    except InvalidMediaError as error:
+        if error.metadata.get("cause") != "CRASH":
+            raise
+        yield Ended(small=True, incomplete=False)
+
+
 if "disrupt.hashing.isolation_worker" in sys.orig_argv:
     vars(decode)["refused"] = _crash
+if "disrupt.hashing.isolation_video_worker" in sys.orig_argv:
+    vars(video_decode)["refused"] = _crash
+isolation_videos.IsolatedVideos.hash = _swallow_video  # type: ignore[method-assign]
 isolation.IsolatedHashing._run = _swallow  # type: ignore[method-assign]

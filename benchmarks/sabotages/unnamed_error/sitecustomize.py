@@ -1,14 +1,15 @@
-"""A picture that cannot be decoded is told as an error of the server."""
+"""A picture or video that cannot be decoded is told as an error of the server."""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
-from disrupt.hashing import isolation
+from disrupt.hashing import isolation, isolation_videos
 
 
 def _fail(_reason: str, _cause: str | None = None) -> NoReturn:
     raise ValueError
 
 
-vars(isolation)["refused"] = _fail
+for room in (isolation, isolation_videos):
+    vars(room)["refused"] = _fail
