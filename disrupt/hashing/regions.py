@@ -44,14 +44,17 @@ _LEAST_DEVIATION = 6
 _AT_AN_END = 0.75
 """What a side counts that is an end of the whole, where a line counts by its share of steps."""
 
-_CELL_GAIN = 1.5
-"""What a picture of a collage gains: there are several of them to be among the best."""
-
 _SAME = 0.015
 """Difference of sides, as a share of the width or height, that changes no hash by much."""
 
 _OVERLAP_LOSS = 0.5
 _LEAST_WEIGHT = 0.03
+_BLOCK_PX = 8
+"""Pixels of a line that steps are counted together of."""
+
+_MOST_CUTS = 4
+"""Most lines along which the whole, or a part of it, is cut."""
+
 _CORNER = 3
 """Lines at an end of the whole that nothing is said of."""
 
@@ -115,8 +118,8 @@ def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
     factor = max(max(height, width) // _SIDE_PX, 1)
     if min(height, width) < _SIDE_PX // 8 * factor:
         return []
-    small = np.asarray(Image.fromarray(luma).reduce(factor)).astype(np.int16)
-    rows, columns = _Lines(small), _Lines(np.ascontiguousarray(small.T))
+    small = np.asarray(Image.fromarray(luma).reduce(factor))
+    rows, columns = (_Lines(one.astype(np.int16)) for one in (small, np.ascontiguousarray(small.T)))
     weighed = [*_on_pages(rows, columns), *_in_collages(rows, columns)]
     chosen = _best(weighed, _Box(0, len(rows.luma), 0, len(columns.luma)), most)
     return [_refined(rows, columns, *one) for one in chosen]
@@ -125,7 +128,7 @@ def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
 class _Lines:
     """What there is of edges between the lines of an axis, for ``luma`` of shape (lines, along).
 
-    A row of each array of running sums, shape (lines, along + 1), counts up to each place along a
+    Rows of its running sums, shape (lines, along / 8 + 1), count up to each eighth place along a
     line those pixels where there is a step from the line before.
     """
 
@@ -135,59 +138,46 @@ class _Lines:
         even = np.abs(self._over_3) <= _EVEN
         steps = np.abs(self._over_3[3:] - self._over_3[:-3]) > _STEP
         # Line i is compared with those 2 before and 1 after it: scaling blurs an edge over two.
-        self._starts = self._placed(steps & even[:-3], 5)
-        self._stops = self._placed(steps & even[3:], 2)
-
-    def _placed(self, found: NDArray[np.bool], first: int) -> NDArray[np.bool]:
-        """What was found of the lines from ``first`` on, at their places."""
-        after = len(self.luma) - first - len(found)
-        return np.pad(found, ((first, after), (0, 0)))
-
-    @cached_property
-    def starts(self) -> NDArray[np.int32]:
+        self.starts = self._running(steps & even[:-3], 5)
         """Steps that an even page comes before."""
-        return _running(self._starts)
-
-    @cached_property
-    def stops(self) -> NDArray[np.int32]:
+        self.stops = self._running(steps & even[3:], 2)
         """Steps that an even page comes after."""
-        return _running(self._stops)
 
     @cached_property
-    def cuts(self) -> NDArray[np.int32]:
+    def cuts(self) -> NDArray[np.uint16]:
         """Steps much larger than those beside them: between pictures that touch."""
-        steps = np.abs(self._over_3[1:-1])
         beside = np.abs(self.luma[1:] - self.luma[:-1])
-        sharp = steps > 2 * np.maximum(beside[:-4], beside[4:]) + _STEP + 1
-        return _running(self._placed(sharp, 3))
-
-    def plain(self, box: _Box) -> bool:
-        """Whether a rectangle, of lines that are rows, shows nothing."""
-        shown = self.luma[box.top : box.bottom : 2, box.left : box.right : 2]
-        return float(shown.std()) < _LEAST_DEVIATION
+        least = np.maximum(beside[:-4], beside[4:]) * np.int16(2) + np.int16(_STEP + 1)
+        return self._running(np.abs(self._over_3[1:-1]) > least, 3)
 
     def evenness(self, line: int, start: int, stop: int) -> float:
         """Share of a line, from ``start`` to ``stop``, that is of one level, or without steps."""
         levels = self.luma[line, start:stop]
-        plain = np.abs(levels - np.partition(levels, len(levels) // 2)[len(levels) // 2])
-        smooth = np.abs(levels[2:] - levels[:-2])
-        return max(float((plain <= _STEP).mean()), 0.9 * float((smooth < _STEP).mean()))
+        middle = np.partition(levels, len(levels) // 2)[len(levels) // 2]
+        plain = np.count_nonzero(np.abs(levels - middle) <= _STEP) / len(levels)
+        smooth = np.count_nonzero(np.abs(levels[2:] - levels[:-2]) < _STEP) / len(levels)
+        return max(plain, 0.9 * smooth)
+
+    def _running(self, found: NDArray[np.bool], first: int) -> NDArray[np.uint16]:
+        """Running sums of what was found of the lines from ``first`` on."""
+        along = found.shape[1] // _BLOCK_PX * _BLOCK_PX
+        blocks = np.bitwise_count(np.ascontiguousarray(found[:, :along]).view(np.uint64))
+        sums = np.zeros((len(self.luma), blocks.shape[1] + 1), np.uint16)
+        np.cumsum(blocks, axis=1, out=sums[first : first + len(blocks), 1:])
+        return sums
 
 
-def _running(found: NDArray[np.bool]) -> NDArray[np.int32]:
-    sums = np.zeros((found.shape[0], found.shape[1] + 1), np.int32)
-    np.cumsum(found, axis=1, dtype=np.int32, out=sums[:, 1:])
-    return sums
-
-
-def _shares(sums: NDArray[np.int32], start: int, stop: int) -> NDArray[np.float64]:
-    return (sums[:, stop] - sums[:, start]) / (stop - start)
+def _shares(sums: NDArray[np.uint16], start: int, stop: int) -> NDArray[np.float64]:
+    """Share of each line, from ``start`` to ``stop`` and without what is no whole block."""
+    first, last = -(-start // _BLOCK_PX), stop // _BLOCK_PX
+    return (sums[..., last] - sums[..., first]) / (max(last - first, 1) * _BLOCK_PX)
 
 
 def _peaks(shares: NDArray[np.float64], least: float, most: int) -> list[int]:
     """Lines where a share is largest around, the largest first, no two within 3 of another."""
-    before, after = np.append(0, shares[:-1]), np.append(shares[1:], 0)
-    places = np.flatnonzero((shares >= least) & (shares >= before) & (shares >= after))
+    places = np.flatnonzero(shares >= least)
+    if not len(places):
+        return []
     found: list[int] = []
     for place in places[np.argsort(-shares[places], kind="stable")].tolist():
         if all(abs(place - other) > _CORNER for other in found):
@@ -223,8 +213,7 @@ class _Sides:
         last = len(lines.luma)
         if line in {0, last}:
             return _AT_AN_END
-        sums = (lines.stops if is_stop else lines.starts)[line]
-        share = float(sums[stop] - sums[start]) / (stop - start)
+        share = float(_shares((lines.stops if is_stop else lines.starts)[line], start, stop))
         if share < _LEAST_SHARE:
             return 0.0
         outside = min(line + _CORNER, last - 1) if is_stop else max(line - _CORNER - 1, 0)
@@ -247,7 +236,7 @@ def _on_pages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
             if right - left < _LEAST_SIDE * width:
                 continue
             weight = sides.weight(box, 0.05)
-            if weight and not rows.plain(box):
+            if weight and not _plain(rows, box):
                 yield weight * (box.area / (height * width)) ** 0.25, box
 
 
@@ -256,24 +245,24 @@ def _in_collages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
     whole = _Box(0, len(rows.luma), 0, len(columns.luma))
     for first in (0, 1):
         for weight, box in _parts((rows, columns), whole, (_AT_AN_END,) * 4, first, 3):
-            if not rows.plain(box):
-                yield _CELL_GAIN * weight * (box.area / whole.area) ** 0.25, box
+            if not _plain(rows, box):
+                yield weight * (box.area / whole.area) ** 0.25, box
 
 
 def _parts(
     axes: tuple[_Lines, _Lines], box: _Box, weights: tuple[float, ...], axis: int, cuts: int
 ) -> Iterator[_Weighed]:
-    """What is left of a box that is cut ``cuts`` times, by rows and columns in turn."""
+    """A box, and what is between lines that cut it, ``cuts`` times, by rows and columns in turn."""
+    if min(weights) < _AT_AN_END or max(weights) > _AT_AN_END:
+        yield float(np.prod(weights)), box
+    if not cuts:
+        return
     start, stop = box[2 * axis : 2 * axis + 2]
     shares = _shares(axes[axis].cuts[start:stop], *box[2 - 2 * axis : 4 - 2 * axis])
     shares[:_CORNER] = shares[-_CORNER:] = 0
-    lines = [0, *sorted(_peaks(shares, _LEAST_SHARE, 6)), stop - start]
-    if len(lines) == 2 or not cuts:  # noqa: PLR2004 the ends
-        if min(weights) < _AT_AN_END or max(weights) > _AT_AN_END:
-            yield float(np.prod(weights)), box
-        return
+    lines = [0, *sorted(_peaks(shares, _LEAST_SHARE, _MOST_CUTS)), stop - start]
     for first, last in pairwise(lines):
-        if last - first < _LEAST_SIDE * len(axes[axis].luma):
+        if last - first < _LEAST_SIDE * len(axes[axis].luma) or (first, last) == (0, stop - start):
             continue
         sides, ends = list(weights), list(box)
         for at, line in enumerate((first, last)):
@@ -281,6 +270,14 @@ def _parts(
             if 0 < line < stop - start:
                 sides[2 * axis + at] = float(shares[line])
         yield from _parts(axes, _Box(*ends), tuple(sides), 1 - axis, cuts - 1)
+
+
+def _plain(rows: _Lines, box: _Box) -> bool:
+    """Whether there is nothing to see in a rectangle."""
+    shown = rows.luma[box.top : box.bottom : 4, box.left : box.right : 4].astype(np.float32).ravel()
+    shown -= shown[0]  # for the precision of what follows
+    mean = float(shown.sum()) / len(shown)
+    return float(shown @ shown) / len(shown) - mean**2 < _LEAST_DEVIATION**2
 
 
 def _best(weighed: list[_Weighed], whole: _Box, most: int) -> list[_Weighed]:
