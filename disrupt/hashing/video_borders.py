@@ -20,6 +20,15 @@ _VARIED = 12
 _SHARE = 0.3
 """Share of a row that has changed where the video is."""
 
+_SOME = 0.02
+"""Share of a row that has changed where at least something of the video moves."""
+
+_STEP = 8
+"""Levels between the two sides of an edge of the video, in the mean of all frames."""
+
+_STRAIGHT = 0.75
+"""Share of a side along which there is such a step."""
+
 _LEAST = 0.1
 """Smallest side of the video within its frame."""
 
@@ -47,6 +56,7 @@ class Borders:
     def __init__(self) -> None:
         self._darkest: NDArray[np.uint8] | None = None
         self._lightest: NDArray[np.uint8] | None = None
+        self._sum: NDArray[np.float32] = np.zeros((1, 1), np.float32)
         self._varied: list[NDArray[np.bool_]] = []
         self._frames = 0
 
@@ -56,22 +66,25 @@ class Borders:
         small = luma[:: steps[0], :: steps[1]]
         if self._darkest is None or self._lightest is None or self._darkest.shape != small.shape:
             self._darkest, self._lightest = small.copy(), small.copy()
+            self._sum = np.zeros(small.shape, np.float32)
             self._varied = [np.zeros(size, np.bool_) for size in small.shape]
             self._frames = 0
         else:
             np.minimum(self._darkest, small, out=self._darkest)
             np.maximum(self._lightest, small, out=self._lightest)
         for varied, lines in zip(self._varied, (small, small.T), strict=True):
-            ordered = np.sort(lines, axis=1)
             cut = lines.shape[1] // 20  # what a codec leaves of neighbours is no picture
+            ordered = np.partition(lines, (cut, lines.shape[1] - 1 - cut), axis=1)
             light, dark = ordered[:, -1 - cut].astype(np.int16), ordered[:, cut]
             varied[light - dark > _VARIED] = True
+        self._sum += small
         self._frames += 1
 
     def boxes(self) -> tuple[Box, ...]:
-        """Borders to cut: those that are plain, those that stand still, where they are others.
+        """Borders to cut: plain ones, what stands still, what is outside of straight edges.
 
-        What stands still may be a part of the video, and then the second one cuts too much.
+        Those that are about the same are one. What stands still may be a part of the video, and
+        then the second one cuts too much.
         """
         if self._darkest is None or self._lightest is None or self._frames < _MIN_FRAMES:
             return ()
@@ -84,14 +97,41 @@ class Borders:
         ):  # else it stands still itself, for the most part
             top, bottom = _extent(inner.mean(axis=1) > _SHARE)
             left, right = _extent(inner[top:bottom].mean(axis=0) > _SHARE)
-            rows = rows[0] + top, rows[0] + bottom
-            found.append(self._box(rows, (columns[0] + left, columns[0] + right)))
+            found.append(
+                self._box(
+                    (rows[0] + top, rows[0] + bottom), (columns[0] + left, columns[0] + right)
+                )
+            )
+        if min(inner.shape) > 1:
+            found += self._framed(rows, columns, inner)
         boxes: list[Box] = []
         for box in found:
             small = 1 - box.left - box.right < _LEAST or 1 - box.top - box.bottom < _LEAST
             if not small and all(_apart(box, other) for other in (_NO_BORDERS, *boxes)):
                 boxes.append(box)
         return tuple(boxes)
+
+    def _framed(
+        self, rows: tuple[int, int], columns: tuple[int, int], changed: NDArray[np.bool_]
+    ) -> list[Box]:
+        """Straight edges around what moves: of a still camera, that is not the whole video."""
+        # noise changes pixels one by one
+        solid = changed[1:, 1:] & changed[1:, :-1] & changed[:-1, 1:] & changed[:-1, :-1]
+        top, bottom = _extent(solid.mean(axis=1) > _SOME)
+        left, right = _extent(solid.mean(axis=0) > _SOME)
+        if top == bottom or left == right:
+            return []
+        mean = self._sum[rows[0] : rows[1], columns[0] : columns[1]] / self._frames
+        moving = (top, bottom), (left, right)
+        for _ in range(2):  # longer edges tell more
+            across, along = _steps(mean[:, left:right]), _steps(mean[top:bottom].T)
+            top, bottom = _outside(across, *moving[0])
+            left, right = _outside(along, *moving[1])
+            if top >= bottom or left >= right:
+                return []
+        return [
+            self._box((rows[0] + top, rows[0] + bottom), (columns[0] + left, columns[0] + right))
+        ]
 
     def _box(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
         height, width = self._darkest.shape if self._darkest is not None else (1, 1)
@@ -109,3 +149,28 @@ def _extent(inside: NDArray[np.bool_]) -> tuple[int, int]:
     """From the first one to after the last one; empty for none."""
     places = np.flatnonzero(inside)
     return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+
+
+def _steps(mean: NDArray[np.floating]) -> NDArray[np.float64]:
+    """For the line before each row: along which share of it there is a step. None at the ends."""
+    steps = np.zeros(len(mean) + 1)
+    if len(mean) > 3:  # noqa: PLR2004 two rows on each side
+        pairs = mean[1:] + mean[:-1]
+        steps[2:-2] = (np.abs(pairs[2:] - pairs[:-2]) > 2 * _STEP).mean(axis=1)
+    return steps
+
+
+def _outside(steps: NDArray[np.float64], first: int, end: int) -> tuple[int, int]:
+    """The nearest straight lines before the first and after the last row that moves, or ends."""
+    before = np.flatnonzero(steps[: first + 3] > _STRAIGHT)
+    after = np.flatnonzero(steps[max(end - 2, 0) :] > _STRAIGHT)
+    return (
+        _peak(steps, int(before[-1])) if len(before) else 0,
+        _peak(steps, max(end - 2, 0) + int(after[0])) if len(after) else len(steps) - 1,
+    )
+
+
+def _peak(steps: NDArray[np.float64], at: int) -> int:
+    """Where the step is, of which a line or two beside it show a part."""
+    from_ = max(at - 2, 0)
+    return from_ + int(steps[from_ : at + 3].argmax())

@@ -122,6 +122,26 @@ def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) ->
         assert distances_bits(here[:, None], shown[None]).min() <= 22
 
 
+def test_what_a_still_camera_shows_is_found_in_a_recorded_screen() -> None:
+    size = (480, 270)
+    still = next(footage(3, seconds=1, fps=1, size=size)).astype(float)
+    rows, columns = np.mgrid[-1:1:270j, -1:1:480j]
+    share = np.exp(-6 * (rows**2 + columns**2))[..., None]  # only the middle moves
+    screen = np.full((400, 640, 3), 225, np.uint8)
+    screen[20:200, 20:300], screen[250:380, 400:620], screen[::25, 20:90] = 250, 190, 60
+    frames, recorded = [], []
+    for moving in footage(4, seconds=8, fps=5, size=size):
+        frames.append((still * (1 - share) + moving * share).astype(np.uint8))
+        recorded.append(screen.copy())
+        recorded[-1][60:330, 100:580] = frames[-1]
+    found, _ = hash_video(io.BytesIO(encode(recorded, fps=5)))
+    cut = versions(found, Dihedral.IDENTITY, cut=True)
+    for start_ms in range(0, 8000, 1000):
+        shown = hashes_of_picture(frames[start_ms * 5 // 1000])
+        here = cut["hash"][cut["start_ms"] == start_ms]
+        assert distances_bits(here[:, None], shown[None]).min() <= 22
+
+
 def surrounded(frame: Frame, layout: str) -> Frame:
     if layout == "letterbox":
         return np.pad(frame, ((60, 60), (0, 0), (0, 0)))
