@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
+from benchmarks.layouts import screenshot
 from benchmarks.photographs import photographs
 from benchmarks.videos import encode, footage
 from disrupt.client import MatchClient
@@ -155,6 +156,31 @@ class Platform:
     def client(self) -> MatchClient:
         """The same through the Python SDK."""
         return MatchClient(self.server.address, key=self.key)
+
+
+def find_screenshot(report: Report, platform: Platform, photo: Path, into: Path) -> None:
+    """Find a photograph that was cropped, mirrored, shown on a phone and photographed there."""
+    with Image.open(photo) as opened:
+        picture = np.asarray(opened.convert("RGB"))
+    height, width = picture.shape[:2]
+    cropped = picture[height // 12 : height - height // 9, width // 10 : width - width // 14]
+    mirrored = np.ascontiguousarray(cropped[:, ::-1])
+    path = into / "screenshot.jpg"
+    shown = screenshot(mirrored, np.random.default_rng(2), layout="chat", dark=True)
+    Image.fromarray(shown).save(path, quality=80)
+    options = ("--json", "--server", platform.server.address)
+    answer = json.loads(run("disrupt", "match", *options, path, DISRUPT_KEY=platform.key))
+    got, told, versions, distance = NOTHING, NOTHING, "", ""
+    if answer["matches"]:
+        nearest = answer["matches"][0]
+        query, stored = nearest["query_transform"], nearest["stored_transform"]
+        got = platform.names.get(nearest["item"], "unknown item")
+        distance = str(nearest["distance"])
+        told = "mirror" if query.startswith("mirror crop") else query
+        versions = f": {query} / {stored}"
+    what = f"{photo.stem}, cropped, mirrored, screenshot"
+    report.line("look up", what, photo.stem, got, distance)
+    report.line("look up", f"how it was found{versions}", "mirror", told)
 
 
 def find_clip(report: Report, server: Deployment, key: str, platform_key: str, into: Path) -> None:
@@ -291,6 +317,7 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     again = [*kept_copies[::4], *no_longer[::4], *unrelated]
 
     platform.ask(report, "look up", [*kept_copies, *gone_copies, *unrelated])
+    find_screenshot(report, platform, KEPT[0], copies)
     find_clip(report, server, helpline_key, platform_key, copies)
     withdraw(report, platform, helpline_key, gone, gone_copies[0])
     platform.ask(report, "withdrawn", no_longer)
