@@ -74,6 +74,10 @@ class Hashed:
     qualities: NDArray[np.uint8]
     undecided_bits: NDArray[np.uint16]
 
+    def __getitem__(self, at: int | None) -> Hashed:
+        """Those at a place of the first axis; None: all, behind a new axis of one place."""
+        return Hashed(self.hashes[at], self.qualities[at], self.undecided_bits[at])
+
 
 def hash_luma(luma: NDArray[np.uint8]) -> Hashed:
     """PDQ of pictures of one size, shape (..., height, width), at that size. Thread-safe.

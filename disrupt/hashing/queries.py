@@ -75,7 +75,7 @@ def hash_image(
         skipped = picture.frames_left
         page = None if effort == Effort.FAST else picture.page()
         found = list(_as_it_is(picture) if page is None else _turned(page))
-        canonical = single(found[0][1])
+        canonical = single(found[0][1][Dihedral.IDENTITY])
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
         elif place_near(canonical[0], frames) is not None:
@@ -84,10 +84,10 @@ def hash_image(
             quality = quality or canonical[1]
             frames.append(canonical[0])
             _add(hashes, found)
-        if page is not None and room > 0:
+        if page is not None:
             before = len(hashes)
             parts = _parts(page, effort, featureless=isinstance(canonical, LowQuality))
-            best = _add(hashes, islice(parts, room))
+            best = _add(hashes, islice(parts, room // len(Dihedral)))
             room -= len(hashes) - before
             quality = quality or best
         if len(frames) == MAX_FRAMES:
@@ -97,37 +97,42 @@ def hash_image(
     return ImageQuery(quality, tuple(hashes.items()), skipped)
 
 
-_Version = tuple[Transform, Hashed]
+_Versions = tuple[Transform, Hashed]
+"""What hashes (n, 32) are of, upright, and they: of it in the first n of its eight versions."""
 
 
-def _add(hashes: dict[PdqHash, Transform], versions: Iterable[_Version]) -> int:
+def _add(hashes: dict[PdqHash, Transform], found: Iterable[_Versions]) -> int:
     """Add those that tell pictures apart, of equal ones the first; their best quality, or 0."""
     best = 0
-    for transform, one in versions:
-        if usable(one):
-            hashes.setdefault(PdqHash(one.hashes.tobytes()), transform)
-            best = max(best, int(one.qualities))
+    for upright, versions in found:
+        good = np.flatnonzero(usable(versions))
+        best = max(best, int(versions.qualities[good].max(initial=0)))
+        for turn in map(Dihedral, good.tolist()):
+            one = PdqHash(versions.hashes[turn].tobytes())
+            if one not in hashes:
+                crop = turned_crop(upright.crop, turn)
+                hashes[one] = Transform(turn, *crop, scale_side_px=upright.scale_side_px)
     return best
 
 
-def _as_it_is(picture: Picture) -> Iterator[_Version]:
+def _as_it_is(picture: Picture) -> Iterator[_Versions]:
     size = picture.width_px, picture.height_px
     small = max(size) <= SIDE_PX
     if small:
-        yield IDENTITY, hash_luma(canonical_luma(picture))
+        yield IDENTITY, hash_luma(canonical_luma(picture))[None]
     reduced = hash_reduced(picture.luma, *size, picture.orientation)
-    yield (ENLARGED if small else IDENTITY), reduced
+    yield (ENLARGED if small else IDENTITY), reduced[None]
 
 
-def _turned(page: NDArray[np.uint8]) -> Iterator[_Version]:
-    """The whole in its eight versions, and the same of it enlarged where it is small."""
+def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
+    """The whole, and where it is small the same of it enlarged."""
     small = max(page.shape) <= SIDE_PX
     if small:
-        yield from _versions(IDENTITY, hash_dihedral(page))
-    yield from _versions(ENLARGED if small else IDENTITY, hash_reduced_dihedral(page))
+        yield IDENTITY, hash_dihedral(page)
+    yield (ENLARGED if small else IDENTITY), hash_reduced_dihedral(page)
 
 
-def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Iterator[_Version]:
+def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Iterator[_Versions]:
     """Regions, and crops of them or of the whole unless that is ``featureless``."""
     height, width = page.shape
     regions = find_regions(page, LOOKUP_REGIONS[effort])
@@ -148,20 +153,7 @@ def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Ite
             np.asarray(image.resize(size, Image.Resampling.BOX, box)), crops
         )
         for at, crop in enumerate(crops):
-            upright = Transform(Dihedral.IDENTITY, *region.crop(crop))
-            yield from _versions(
-                upright,
-                Hashed(hashed.hashes[at], hashed.qualities[at], hashed.undecided_bits[at]),
-            )
-
-
-def _versions(upright: Transform, hashed: Hashed) -> Iterator[_Version]:
-    """Hashes (8, 32) of the turned versions of what ``upright`` gives."""
-    for turn in Dihedral:
-        crop = turned_crop(upright.crop, turn)
-        transform = Transform(turn, *crop, scale_side_px=upright.scale_side_px)
-        one = Hashed(hashed.hashes[turn], hashed.qualities[turn], hashed.undecided_bits[turn])
-        yield transform, one
+            yield Transform(Dihedral.IDENTITY, *region.crop(crop)), hashed[at]
 
 
 def _in_time(frames: Iterator[Picture], cpu_s: float) -> Iterator[Picture]:

@@ -127,11 +127,13 @@ class Match(_message.Message):
     """Share of the stored frames within the segments, in thousandths; 1000 of a stored picture. 0 likewise."""
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
-        """Version of the caller's media that matched."""
+        """Version of the caller's media that matched: turned as it says, and of that the part that its crop leaves. The part
+        of a screenshot that shows the picture is a crop, too.
+        """
 
     @_builtins.property
     def variant(self) -> _types_pb2.Variant:
-        """Version of the stored item that matched."""
+        """Version of the stored item that matched, a part of it where the copy is one."""
 
     @_builtins.property
     def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
@@ -446,7 +448,7 @@ class MatchImageResponse(_message.Message):
     truncated: _builtins.bool
     """More items were within the distance than `max_matches`."""
     quality: _builtins.int
-    """PDQ quality of the picture, 0-100."""
+    """PDQ quality of the picture, 0-100; where that is too low, the best of the regions that were searched."""
     index_cursor: _builtins.str
     """State of the registry that this answer includes."""
     frames_skipped: _builtins.int

@@ -150,11 +150,13 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     EFFORT_UNSPECIFIED: _Effort.ValueType  # 0
     """The server's default: STANDARD."""
     EFFORT_FAST: _Effort.ValueType  # 1
-    """The picture itself only; a small one also enlarged."""
+    """The picture itself only; a small one also enlarged. One or two hashes."""
     EFFORT_STANDARD: _Effort.ValueType  # 2
-    """The picture and the versions that pay for themselves, turned and mirrored ones among them."""
+    """The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 6 regions; crops
+    of what is most likely the picture; all turned and mirrored, too. Some 140 to 330 hashes.
+    """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
-    """Everything the server knows to try."""
+    """Likewise, at most 12 regions, and more crops of each of them. Some 170 to 2200 hashes."""
 
 class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
     """How much work a lookup by picture may be. A higher effort finds more edited copies and costs more."""
@@ -162,11 +164,13 @@ class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
 EFFORT_UNSPECIFIED: Effort.ValueType  # 0
 """The server's default: STANDARD."""
 EFFORT_FAST: Effort.ValueType  # 1
-"""The picture itself only; a small one also enlarged."""
+"""The picture itself only; a small one also enlarged. One or two hashes."""
 EFFORT_STANDARD: Effort.ValueType  # 2
-"""The picture and the versions that pay for themselves, turned and mirrored ones among them."""
+"""The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 6 regions; crops
+of what is most likely the picture; all turned and mirrored, too. Some 140 to 330 hashes.
+"""
 EFFORT_THOROUGH: Effort.ValueType  # 3
-"""Everything the server knows to try."""
+"""Likewise, at most 12 regions, and more crops of each of them. Some 170 to 2200 hashes."""
 Global___Effort: _TypeAlias = Effort  # noqa: Y015
 
 @_typing.final
