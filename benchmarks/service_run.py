@@ -34,7 +34,8 @@ NOTHING = "empty-answers"
 class Workload:
     """``method`` called with ``messages`` of ``hashes`` each by every client.
 
-    Each client sends the same queries over and over, and has ``open_calls`` open.
+    Each client sends the same queries over and over, and has ``open_calls`` open. Uploads do not
+    repeat, so there should be more queries than the processor's cache holds what they need for.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Workload:
 
 WORKLOADS = (
     Workload("unary", "MatchHashes", 1, 1, clients=32, open_calls=2),
-    Workload("batches of 64", "MatchHashes", 1, BATCH, clients=8, open_calls=2),
+    Workload("batches of 64", "MatchHashes", 1, BATCH, clients=32, open_calls=1),
     Workload("flows of 64", "StreamMatchHashes", FLOW_BATCHES, BATCH, clients=8, open_calls=1),
 )
 
