@@ -56,6 +56,9 @@ LOOKUP_CROPS_UNLIKELY = {
 }
 """How many of them are looked up of what is less likely: by effort, and whether it is the whole."""
 
+LOOKUP_CROPS_CERTAIN: tuple[Crop, ...] = (WHOLE, (40, 0, 40, 0), (0, 40, 0, 40))
+"""Crops of a region that is likely one picture of several: of a collage, whose cells cut sides."""
+
 LOOKUP_REGIONS = {Effort.FAST: 0, Effort.STANDARD: 6, Effort.THOROUGH: 12}
 """Most regions of a picture that are looked up because they may be a picture shown on a page."""
 

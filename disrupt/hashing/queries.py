@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from disrupt.core.hashes import PdqHash
-from disrupt.core.lookups import LOOKUP_CROPS, LOOKUP_CROPS_UNLIKELY, LOOKUP_REGIONS, Effort
+from disrupt.core.lookups import (
+    LOOKUP_CROPS,
+    LOOKUP_CROPS_CERTAIN,
+    LOOKUP_CROPS_UNLIKELY,
+    LOOKUP_REGIONS,
+    Effort,
+)
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform, turned_crop
 from disrupt.hashing.crops import hash_crops_dihedral
@@ -141,7 +147,8 @@ def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Ite
     for region in dict.fromkeys((likely, *regions, WHOLE_REGION)):
         crops = LOOKUP_CROPS[effort]
         if region != likely:
-            crops = crops[: LOOKUP_CROPS_UNLIKELY[effort, region == WHOLE_REGION]]
+            fewer = crops[: LOOKUP_CROPS_UNLIKELY[effort, region == WHOLE_REGION]]
+            crops = max(fewer, LOOKUP_CROPS_CERTAIN, key=len) if region.certain else fewer
         if region == WHOLE_REGION:
             crops = () if featureless else crops[1:]
         if not crops:
