@@ -260,7 +260,7 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
     asked = disrupt("submit", "--every-frame", "--json", moving, late)
     assert asked.code == 0, asked.err
     (every, still) = asked.json["items"]
-    assert every["hashes"] > still["hashes"]
+    assert every["hashes"] >= 3
     (found,) = disrupt.match(late, until=2)
     assert {one["item"] for one in found["matches"]} == {every["item"], still["item"]}
 

@@ -191,7 +191,7 @@ def test_staff_register_every_frame_of_an_animation_when_asked(
         ).receipt.items[0]
         for every_frame in (False, True)
     )
-    assert every.hashes > 2 * alone.hashes
+    assert every.hashes >= 3, "one or more of each frame"
 
     def found(data: bytes) -> dict[bytes, int]:
         answer = platform("MatchImage", match_pb2.MatchImageRequest(image=data))
