@@ -29,7 +29,7 @@ from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
 from benchmarks.layouts import screenshot
 from benchmarks.photographs import photographs
 from benchmarks.videos import encode, footage
-from disrupt.client import MatchClient
+from disrupt.client import Effort, MatchClient
 
 SKIMAGE = Path(skimage.__file__).parent / "data"
 SKLEARN = Path(sklearn.__file__).parent / "datasets" / "images"
@@ -229,7 +229,7 @@ def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: L
             DISRUPT_PIN=case.pin,
         )
         started = time.monotonic()
-        while client.match_image(lookup.file).matches:
+        while client.match_image(lookup.file, effort=Effort.FAST).matches:
             if time.monotonic() > started + GIVE_UP_AFTER_S:
                 break
             time.sleep(0.02)

@@ -75,11 +75,12 @@ from disrupt.client.results import (
 )
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
-from disrupt.core.lookups import Segment
+from disrupt.core.lookups import Effort, Segment
 
 __all__ = [
     "AsyncMatchClient",
     "Batch",
+    "Effort",
     "HashAnswer",
     "ImageAnswer",
     "IndexStatus",
