@@ -99,10 +99,11 @@ def crowd(place: Place) -> list[lifecycle_crowd.Row]:
 
 def swaps(place: Place, repeats: int) -> dict[str, Any]:
     """The longest lookups while generations are built and taken up, and while they are not."""
-    builds = lifecycle_swaps.Builds(
-        place.data_dir, place.control_dir, place.codes, place.hashes_per_item
-    )
-    return lifecycle_swaps.measure(builds, place.asked(), repeats)
+    dirs = (place.data_dir, place.control_dir)
+    # changes come from another process, as a server's writer is one
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:
+        builds = lifecycle_swaps.Builds(*dirs, place.codes, place.hashes_per_item, writer)
+        return lifecycle_swaps.measure(builds, place.asked(), repeats)
 
 
 def server(place: Place, seconds: float) -> dict[str, Any]:

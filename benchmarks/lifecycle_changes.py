@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ KINDS = ("additions", "removals", "both")
 _PAGE = 64
 """Changes that a follower finds at once in a steady flow of some hundred a second."""
 _AT_ONCE = 50
+_JOINED_POLL_S = 0.01
 _MOST_ITEMS = 1000
 _LIMITS_BITS = np.full(2**16, MAX_DISTANCE_BITS, np.int16)
 _BANK = 1
@@ -34,8 +36,9 @@ class Row:
     """Lookups one by one on one thread, and in batches, after so many changes of a kind.
 
     By processor time, the median of rounds in which all took turns; ``times_slower`` than without
-    changes: the median of the rounds' ratios. ``segments`` of the delta. ``apply_per_s``: changes
-    that the index took in; ``longest_apply_ms`` for a page of them.
+    changes: the median of the rounds' ratios. ``segments`` of the delta when
+    asked, ``most_segments`` while it took the changes in, ``apply_per_s`` of them; a page of them
+    took at most ``longest_apply_ms``.
     """
 
     changes: str
@@ -45,6 +48,7 @@ class Row:
     lookups_per_s_in_batches: float
     times_slower: float
     segments: int
+    most_segments: int
     apply_per_s: float
     longest_apply_ms: float
     queries: int
@@ -62,6 +66,7 @@ class _Aged:
     removed: set[int] = field(default_factory=set)
     apply_s: float = 0.0
     longest_s: float = 0.0
+    most_segments: int = 0
     singly_s: list[float] = field(default_factory=list)
     batched_s: list[float] = field(default_factory=list)
 
@@ -100,6 +105,7 @@ def _age(setting: Setting, kind: str, count: int, chance: np.random.Generator) -
     if kind != "additions":  # some must stay
         count = min(count, len(snapshot.items) // 2)
     one = _Aged(kind, LiveIndex(snapshot), count)
+    idle = threading.active_count()
     page: list[Change] = []
     for change in _changes(setting, one, snapshot.cursor.sequence, chance):
         page.append(change)
@@ -107,6 +113,9 @@ def _age(setting: Setting, kind: str, count: int, chance: np.random.Generator) -
             _apply(setting, one, page)
             page = []
     _apply(setting, one, page)
+    while threading.active_count() > idle:  # long segments are joined beside
+        time.sleep(_JOINED_POLL_S)
+        one.live.apply([], one.live.cursor)
     return one
 
 
@@ -121,6 +130,7 @@ def _apply(setting: Setting, one: _Aged, page: list[Change]) -> None:
     took_s = time.perf_counter() - began_s
     one.apply_s += took_s
     one.longest_s = max(one.longest_s, took_s)
+    one.most_segments = max(one.most_segments, one.live.status().segments)
 
 
 def _changes(
@@ -196,6 +206,7 @@ def _row(one: _Aged, first: _Aged, setting: Setting, asked: Codes, base: list[An
         round(_AT_ONCE / float(np.median(one.batched_s)), 1),
         round(float(slower), 2),
         one.live.status().segments,
+        one.most_segments,
         round(one.count / one.apply_s) if one.apply_s else 0,
         round(one.longest_s * 1000, 1),
         len(asked),

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ _MOST_ITEMS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Lookups in the order they were made; ``waited_us`` of ``took_us`` was for a core.
+    """Lookups in the order they were made; ``waited_us`` were meanwhile spent waiting for a core.
 
     ``swap``: which of them began while the follower took a generation up, and just after.
     """
@@ -58,7 +59,8 @@ class Run:
 class Row:
     """All runs beside one load. ``longest_ms`` of all; ``longest_median_ms``: median of the runs'.
 
-    ``own`` leaves out the time that a lookup waited for a core while other processes had them.
+    ``own`` leaves out the time that the lookup, or the follower, waited for a core while other
+    processes had them: a follower that waits may hold what the lookup waits for.
     """
 
     beside: str
@@ -76,13 +78,16 @@ class Row:
 class Lookups:
     """A thread that looks up one query after the other and notes how long each took."""
 
-    def __init__(self, live: LiveIndex, asked: Codes, expected: NDArray[np.int64]) -> None:
-        """``expected``: how many items each query finds."""
+    def __init__(
+        self, live: LiveIndex, asked: Codes, expected: NDArray[np.int64], follower: int
+    ) -> None:
+        """``expected``: how many items each query finds; ``follower``: id of that thread."""
         self.began_s: list[float] = []
         self.took_s: list[float] = []
         self.waited_ns: list[int] = []
         self.wrong = 0
         self._live, self._asked, self._expected = live, asked, expected.tolist()
+        self._follower = follower
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -96,22 +101,23 @@ class Lookups:
 
     def _run(self) -> None:
         queries = [self._asked[at : at + 1] for at in range(len(self._asked))]
-        path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
-        descriptor = os.open(path, os.O_RDONLY)
+        own = _schedstat(threading.get_native_id())
+        follower = _schedstat(self._follower)
         search = self._live.search_items
         at = 0
         try:
             while not self._stop.is_set():
-                waited_ns = _waited_ns(descriptor)
+                waited_ns = _waited_ns(own) + _waited_ns(follower)
                 began_s = time.perf_counter()
                 near = search(queries[at], MAX_DISTANCE_BITS, _LIMITS_BITS, _MOST_ITEMS)
                 self.took_s.append(time.perf_counter() - began_s)
-                self.waited_ns.append(_waited_ns(descriptor) - waited_ns)
+                self.waited_ns.append(_waited_ns(own) + _waited_ns(follower) - waited_ns)
                 self.began_s.append(began_s)
                 self.wrong += len(near.hits) != self._expected[at]
                 at = (at + 1) % len(queries)
         finally:
-            os.close(descriptor)
+            os.close(own)
+            os.close(follower)
 
 
 class Following:
@@ -127,6 +133,11 @@ class Following:
     def __enter__(self) -> Self:
         self._thread.start()
         return self
+
+    @property
+    def thread(self) -> int:
+        """Id of the thread, once it runs."""
+        return self._thread.native_id or 0
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -152,7 +163,7 @@ def run(
 ) -> Run:
     """Looks up while ``build`` runs, and a little longer."""
     with Following(follower, live) as following:
-        with Lookups(live, asked, expected) as lookups:
+        with Lookups(live, asked, expected, following.thread) as lookups:
             began_s = time.perf_counter()
             build()
             time.sleep(_AFTERWARDS_S)
@@ -176,9 +187,15 @@ class Builds:
     """A data directory that is followed, and a control: the same registry, an index of its own."""
 
     def __init__(
-        self, data_dir: Path, control_dir: Path, codes: Codes, hashes_per_item: int
+        self,
+        data_dir: Path,
+        control_dir: Path,
+        codes: Codes,
+        hashes_per_item: int,
+        writer: ProcessPoolExecutor,
     ) -> None:
-        """The registry is as ``registries.fill`` made it of ``codes``."""
+        """The registry is as ``registries.fill`` made it of ``codes``; ``writer`` changes it."""
+        self._writer = writer
         self.data_dir, self.codes, self.hashes_per_item = data_dir, codes, hashes_per_item
         self._control_dir = control_dir
         self._chance = np.random.default_rng(3)
@@ -198,12 +215,13 @@ class Builds:
         size = (_CHANGED_ITEMS * self.hashes_per_item, 32)
         items = len(self.codes) // self.hashes_per_item
         gone = set(self._chance.integers(0, items, _CHANGED_ITEMS // 10).tolist()) - self._kept
-        registries.change(
+        self._writer.submit(
+            registries.change,
             self.data_dir,
             self._chance.integers(0, 256, size, np.uint8),
             self.hashes_per_item,
             [1 + item for item in gone],
-        )
+        ).result()
 
     def build(self, command: str, *, followed: bool) -> None:
         """Runs ``rebuild`` or ``compact``, while the registry changes."""
@@ -266,6 +284,10 @@ def _ms(us: float) -> float:
     return round(us / 1000, 2)
 
 
+def _schedstat(thread: int) -> int:
+    return os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY)
+
+
 def _waited_ns(descriptor: int) -> int:
     """Nanoseconds that the thread has waited for a core so far."""
     return int(os.pread(descriptor, 64, 0).split()[1])
@@ -295,4 +317,4 @@ def report(runs: dict[str, list[Run]]) -> dict[str, Any]:
 
 
 def _own(one: Run) -> NDArray[np.float64]:
-    return one.took_us - one.waited_us
+    return np.maximum(one.took_us - one.waited_us, 0)
