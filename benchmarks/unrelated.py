@@ -120,9 +120,11 @@ def false_matches(
                 for at in false
             ]
         kind.found_sources += kind.found > found_before
+    bounds = _bounds(kinds)
     return {
-        **_bounds(kinds),
+        **bounds,
         "stored": _counts(stored),
+        "search_us_per_hash": 1e6 * searched_s / max(bounds["hashes"], 1),
         "examples": examples[:_EXAMPLES],
         **_tail(stored, sample),
     }

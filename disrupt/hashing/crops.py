@@ -24,7 +24,14 @@ from disrupt.hashing.pdq import (
     quality_of,
 )
 
+MAX_PLAIN_SHARE = 0.75
+"""A part with more that does not change from sample to sample is a shape on a plain page, which
+looks like other shapes whatever its quality. Photographs have up to 0.75, half of them 0.05."""
+
 _WHOLE = 1000
+_STEP = 0.5
+"""Levels between neighbouring samples that are a step."""
+
 _SAMPLES, _COEFFICIENTS = len(COSINES.T), len(COSINES)
 
 
@@ -55,12 +62,22 @@ def sample_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> NDArray[np.float3
 def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
     """As ``hash_crops``, each crop in its eight versions: hashes (n, 8, 32), by ``Dihedral``.
 
-    The quality of all eight is that of the crop as it is, from which theirs differ by little.
+    The quality of all eight is that of the crop as it is, from which theirs differ by little; 0 for
+    a shape on a plain page.
     """
     samples, coefficients = _crops(luma, crops, mirrored=True)
+    qualities = quality_of(samples)
+    qualities[plain_shares(samples) > MAX_PLAIN_SHARE] = 0
     halves = coefficients.reshape(-1, 2, _COEFFICIENTS, 2, _COEFFICIENTS).swapaxes(2, 3)
     versions = halves.reshape(-1, 4, _COEFFICIENTS, _COEFFICIENTS)
-    return hash_mirrored(versions, np.repeat(quality_of(samples)[:, None], 4, axis=1))
+    return hash_mirrored(versions, np.repeat(qualities[:, None], 4, axis=1))
+
+
+def plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Shares of samples (n, 64, 64) that are like the next one in their row and in their column."""
+    across = np.abs(np.diff(samples, axis=-1))[:, :-1] < _STEP
+    down = np.abs(np.diff(samples, axis=-2))[:, :, :-1] < _STEP
+    return np.asarray((across & down).mean(axis=(-2, -1)))
 
 
 def _crops(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import MIN_QUALITY, PdqHash, distances_bits, stack
 from disrupt.core.media import Fingerprint, Profile
 from disrupt.core.transforms import variants_of
-from disrupt.hashing.crops import sample_crops
+from disrupt.hashing.crops import MAX_PLAIN_SHARE, plain_shares, sample_crops
 from disrupt.hashing.luma import SIDE_PX
 from disrupt.hashing.pdq import hash_samples
 from disrupt.hashing.turning import turned
@@ -25,13 +25,6 @@ to the other."""
 
 MAX_UNDECIDED_BITS = 48
 """Fewer than of a whole picture: a part that a copy hashes differently finds nothing."""
-
-MAX_PLAIN_SHARE = 0.75
-"""A part with more that does not change from sample to sample is a shape on a plain page, which
-looks like other shapes whatever its quality. Photographs have up to 0.75, half of them 0.05."""
-
-_STEP = 0.5
-"""Levels between neighbouring samples that are a step."""
 
 
 def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:
@@ -52,7 +45,7 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
         good = (
             (hashed.qualities >= MIN_QUALITY)
             & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
-            & (_plain_shares(samples) <= MAX_PLAIN_SHARE)
+            & (plain_shares(samples) <= MAX_PLAIN_SHARE)
         )
         found += [
             (some[at][0], hashed.hashes[at], int(hashed.qualities[at]))
@@ -66,13 +59,6 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
             one = PdqHash(code.tobytes())
             chosen.append(Fingerprint(one, quality, Profile.PDQ_512, PLAN, ordinal))
     return chosen
-
-
-def _plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Shares of samples (n, 64, 64) that are like the next one in their row and in their column."""
-    across = np.abs(np.diff(samples, axis=-1))[:, :-1] < _STEP
-    down = np.abs(np.diff(samples, axis=-2))[:, :, :-1] < _STEP
-    return np.asarray((across & down).mean(axis=(-2, -1)))
 
 
 def _coarse(luma: NDArray[Any]) -> NDArray[Any]:
