@@ -6,6 +6,12 @@ import socket
 
 import pytest
 
+# their assertions explain themselves like those of tests
+pytest.register_assert_rewrite(
+    *(f"tests.index.{name}" for name in ("conformance", "examples")),
+    *(f"tests.registry.{name}" for name in ("conformance", "machine")),
+)
+
 
 @pytest.fixture
 def free_port() -> int:

@@ -15,7 +15,7 @@ from disrupt.index import multi_index, writing
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry.sql import SqlRegistry
 from tests.feed.test_follower import Site
-from tests.index.test_snapshot import rewrite_manifest
+from tests.index.examples import rewrite_manifest
 
 _FILES = ("manifest.json", *FILES, *TABLES)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BITS, distances_bits
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
+from disrupt.index import manifest as manifests
 from disrupt.index.columns import Columns, Hits, columns_of
 from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
@@ -134,3 +137,12 @@ def near_codes(draw: st.DrawFn, max_size: int = 12) -> Codes:
 _SHOWN = ("profile", "plan", "ordinal", "start_ms", "end_ms")
 
 thresholds = st.integers(0, 63) | st.sampled_from([0, 31, 63, 255, 256])
+
+
+def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the manifest as a writer of it would, so that its checksum fits."""
+    body = json.loads((path / "manifest.json").read_text())
+    del body["checksum"]
+    change(body)
+    body["checksum"] = manifests._checksum(body)
+    (path / "manifest.json").write_text(json.dumps(body, indent=2) + "\n")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from tests.index.examples import (
     item,
     near_codes,
     random_codes,
+    rewrite_manifest,
     some_items,
 )
 
@@ -53,15 +53,6 @@ def tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 _ENGINE = {"name": "multi_index", "code_bits": 256, "chunks": 16, "tables_version": 1}
 _ALL_FILES = ("manifest.json", *FILES, *TABLES)
-
-
-def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Changes the manifest as a writer of it would, so that its checksum fits."""
-    body = json.loads((path / "manifest.json").read_text())
-    del body["checksum"]
-    change(body)
-    body["checksum"] = manifests._checksum(body)
-    (path / "manifest.json").write_text(json.dumps(body, indent=2) + "\n")
 
 
 def resum(path: Path) -> None:
