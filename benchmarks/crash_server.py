@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import grpc
 import numpy as np
 
 from benchmarks.deployment import WITH_BYTECODE, Deployment
@@ -239,7 +240,10 @@ def _replay(write: Write, stored: _Stored, desk: Desk, tally: Tally) -> None:
         _replay_acknowledged(write, desk, tally)
     elif write.withdrawal_sent and write.withdrawal is None:
         _count_in_flight(tally, kept=write.item_ids[0] not in stored.blobs)
-        patiently(lambda: desk.withdraw(write))
+        try:
+            patiently(lambda: desk.withdraw(write))
+        except grpc.RpcError as error:
+            tally.problem(f"a withdrawal was refused when it was sent again: {error.code().name}")
 
 
 def _count_in_flight(tally: Tally, *, kept: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -99,13 +100,28 @@ def encode(
     ``times_ms``: when each frame is shown, instead of evenly; ``rotation``: degrees,
     counterclockwise, that a player is told to turn it by.
     """
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        return _encoded(frames, Fraction(fps), codec, times_ms, rotation)
+    finally:
+        # libsvtav1 gives the thread of a root user real-time priority, which starves all others
+        os.sched_setscheduler(0, policy, priority)
+
+
+def _encoded(
+    frames: Iterable[Frame],
+    fps: Fraction,
+    codec: Codec,
+    times_ms: Iterable[int] | None,
+    rotation: int,
+) -> bytes:
     file = io.BytesIO()
     output = av.open(file, "w", format=codec.container)
     stream: av.VideoStream | None = None
     clock = iter(times_ms) if times_ms is not None else None
     for frame in frames:
         if stream is None:
-            stream = cast("av.VideoStream", output.add_stream(codec.encoder, Fraction(fps)))
+            stream = cast("av.VideoStream", output.add_stream(codec.encoder, fps))
             stream.height, stream.width = frame.shape[:2]
             stream.pix_fmt, stream.options = codec.pixels, dict(codec.options)
             stream.codec_context.thread_count = 1

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 from disrupt.errors import DisruptError
@@ -23,6 +24,8 @@ _CLONE_NEWUSER = 0x1000_0000
 _CLONE_NEWNET = 0x4000_0000
 _CAPABILITY_VERSION_3 = 0x2008_0522
 
+_THREADS_END_S = 5.0
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -36,9 +39,7 @@ def lock_down(*, memory_bytes: int, parent: int) -> tuple[str, ...]:
     Returns those of LAYERS that this kernel lacks. DisruptError if threads exist, which would stay
     outside. To be called last: nothing can be imported afterwards.
     """
-    threads = len(list(Path("/proc/self/task").iterdir()))
-    if threads > 1:
-        raise DisruptError(f"The decoder has {threads} threads; one can be locked down.")
+    _await_ended_threads()
     _close_streams()
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
@@ -56,6 +57,15 @@ def lock_down(*, memory_bytes: int, parent: int) -> tuple[str, ...]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     layers["seccomp"] = close_system_calls()
     return tuple(name for name in LAYERS if not layers[name])
+
+
+def _await_ended_threads() -> None:
+    """A thread that a codec has joined is listed for a moment more, long under a tracer."""
+    until_s = time.monotonic() + _THREADS_END_S
+    while (threads := len(list(Path("/proc/self/task").iterdir()))) > 1:
+        if time.monotonic() > until_s:
+            raise DisruptError(f"The decoder has {threads} threads; one can be locked down.")
+        time.sleep(0.01)
 
 
 def _close_streams() -> None:
