@@ -23,9 +23,10 @@ from benchmarks.deployment import Deployment
 from benchmarks.videos import Codec, encode, footage
 from disrupt.client import MatchClient
 from disrupt.core.cases import AgeBand, case_number, parse_case_number, parse_pin
+from disrupt.core.videos import VideoFingerprints
 from disrupt.core.vpdq import vpdq_text
 from disrupt.hashing import ImageQuery, hash_image
-from disrupt.hashing.videos import hash_video
+from disrupt.hashing.videos import fingerprint_video, hash_video
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Submission
 from tests.submission.examples import animation, no_picture, picture, plain
@@ -575,11 +576,7 @@ def test_a_large_picture_is_refused_with_its_limit(disrupt: Shell, tmp_path: Pat
 
 
 def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:
-    # of the photographs that every machine has, which come last
-    frames, others = (
-        list(footage(seed, seconds=seconds, pictures=range(-6, 0)))
-        for seed, seconds in ((31, 4), (32, 8))
-    )
+    frames, others = (list(footage(seed, seconds=seconds)) for seed, seconds in ((31, 4), (32, 8)))
     clip, whole = tmp_path / "clip.mp4", tmp_path / "whole.webm"
     broken, frames_file = tmp_path / "broken.mkv", tmp_path / "frames.vpdq"
     clip.write_bytes(encode(frames))
@@ -600,6 +597,11 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
 
     rows, _ = hash_video(io.BytesIO(whole.read_bytes()))
     frames_file.write_text(vpdq_text(rows))
+    told = fingerprint_video(io.BytesIO(clip.read_bytes()))
+    assert isinstance(told, VideoFingerprints)
+    # what shows too little detail, as some pictures do at an edge, is of no segment
+    begins_ms = 8000 + int(told.fingerprints["start_ms"][0])
+    ends_ms = 8000 + int(told.fingerprints["end_ms"][-1])
     with MatchClient(disrupt.address, key=disrupt.match_key) as client:
         deadline_s = time.monotonic() + 10
         while not all(client.match_video(rows).matches for _ in range(8)):
@@ -609,7 +611,7 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
         (found,) = disrupt("match", "--json", *words).lines
         (match,) = (one for one in found["matches"] if one["item"] == first["item"])
         ((start_ms, end_ms, *_),) = match["segments"]
-        assert abs(start_ms - 8000) <= 1000
-        assert abs(end_ms - 12_000) <= 1000
+        assert abs(start_ms - begins_ms) <= 1000
+        assert abs(end_ms - ends_ms) <= 1000
         assert match["stored_share"] >= 900
     assert "at 0:0" in disrupt("match", whole).out

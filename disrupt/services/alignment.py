@@ -134,7 +134,10 @@ def align(
             ended = list(_apart(ended, least_frames))
             most_ended = _MOST_ENDED + 2 * len(ended)
     return sorted(
-        (_segment(chain, query, stored) for chain in _apart(ended + chains, least_frames)),
+        (
+            _segment(chain, query, stored, usual_ms)
+            for chain in _apart(ended + chains, least_frames)
+        ),
         key=lambda one: one.segment.query_start_ms,
     )
 
@@ -183,15 +186,18 @@ def _apart(chains: list[_Chain], least_frames: int) -> Iterator[_Chain]:
             yield apart
 
 
-def _segment(chain: _Chain, query: Timeline, stored: Timeline) -> Aligned:
-    """Where a chain begins and ends: half-way to the frames beyond it, and within both videos."""
+def _segment(chain: _Chain, query: Timeline, stored: Timeline, usual_ms: float) -> Aligned:
+    """Where a chain begins and ends: half-way to the frames beyond it, and within both videos.
+
+    Where such a frame is further than ``usual_ms``, others were that could not be told.
+    """
     first, last = chain.frames[0], chain.frames[-1]
     times_ms = query.starts_ms
     start_ms, end_ms = float(times_ms[first]), float(query.ends_ms[last])
     if first > 0:
-        start_ms = (float(times_ms[first - 1]) + start_ms) / 2
+        start_ms -= min(float(times_ms[first] - times_ms[first - 1]), usual_ms) / 2
     if last + 1 < len(times_ms):
-        end_ms = (float(times_ms[last]) + float(times_ms[last + 1])) / 2
+        end_ms = times_ms[last] + min(float(times_ms[last + 1] - times_ms[last]), usual_ms) / 2
     at_start_ms = _offset_ms(chain, query, backwards=True)
     at_end_ms = _offset_ms(chain, query, backwards=False)
     from_ms, until_ms = float(stored.starts_ms[0]), float(stored.ends_ms.max())

@@ -199,6 +199,13 @@ def test_lost_frames_do_not_break_a_segment(find: Find) -> None:
     assert edges(only(find(rows, video(1, codes)))) == [pytest.approx((0, 60, 0, 60), abs=1)]
 
 
+def test_a_segment_ends_where_frames_begin_that_cannot_be_told(find: Find) -> None:
+    codes = shown(1, 60)
+    rows = frames(sampled(np.concatenate([shown(2, 20), codes[80:160], shown(3, 20)])), 1000)
+    told = np.delete(rows, [*range(10, 20), *range(40, 50)])  # as plain ones are left out
+    assert edges(only(find(told, video(1, codes)))) == [pytest.approx((20, 40, 20, 40), abs=1)]
+
+
 def test_parts_in_another_order_are_segments(find: Find) -> None:
     codes = shown(1, 60)
     first, middle, last = codes[:80], codes[80:160], codes[160:]
