@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.core.videos import FRAME, transform_of_frame
+from disrupt.core.videos import transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
@@ -114,9 +114,8 @@ class VideoLookup:
             self._weighed(), key=lambda one: (-one[2].frames, one[2].distance_bits, one[0].item_id)
         )
         most = self._options.lookup.max_matches
-        rows = np.concatenate(self._frames) if found else np.empty(0, FRAME)
         return VideoMatches(
-            tuple(_match(rows[one[2].query_row], *one) for one in found[:most]),
+            tuple(_match(*one) for one in found[:most]),
             truncated=len(found) > most or len(self._candidates) > _MOST_CANDIDATES,
         )
 
@@ -219,7 +218,7 @@ class VideoLookup:
         return {frame for frame, like in enumerate(self._like) if like in common}
 
 
-def _match(row: np.void, candidate: _Candidate, stored: Columns, evidence: Evidence) -> VideoMatch:
+def _match(candidate: _Candidate, stored: Columns, evidence: Evidence) -> VideoMatch:
     entry = stored.entries[evidence.stored_row]
     return VideoMatch(
         item_id=candidate.item_id,
@@ -227,7 +226,7 @@ def _match(row: np.void, candidate: _Candidate, stored: Columns, evidence: Evide
         assurance=candidate.assurance,
         kind=candidate.kind,
         distance_bits=evidence.distance_bits,
-        query_transform=transform_of_frame(row),
+        query_transform=transform_of_frame(evidence.query_row),
         plan=int(entry["plan"]),
         ordinal=int(entry["ordinal"]),
         segments=evidence.segments,
