@@ -16,14 +16,21 @@ _CONNECTIONS_MAX = 64
 _ESTABLISHED = "01"
 
 
-def processes(supervisor: int, role: str) -> list[int]:
-    """Ids of the processes that fill a role, ``writer`` or ``worker``, under a supervisor."""
+def processes(parent: int, role: str) -> list[int]:
+    """Ids of the processes that fill a role, under their parent.
+
+    ``writer`` or ``worker`` under a supervisor, which forks them and names them so; a module under
+    a worker, which starts that anew.
+    """
     found = []
     for process in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            parent = re.search(r"\nPPid:\s+(\d+)", (process / "status").read_text())
+            its_parent = re.search(r"\nPPid:\s+(\d+)", (process / "status").read_text())
+            if its_parent is None or int(its_parent[1]) != parent:
+                continue
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if parent and int(parent[1]) == supervisor and role.encode() in words:
+            name = (process / "comm").read_text().strip()
+            if role.encode() in words or name == f"disrupt:{role}":
                 found.append(int(process.name))
     return sorted(found)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from disrupt.core.changes import Cursor, Removal
 from disrupt.core.progress import Progress, quiet
-from disrupt.errors import SnapshotRefusedError
+from disrupt.errors import CursorExpiredError, SnapshotRefusedError
 from disrupt.feed.rebuild import Rebuilt
 from disrupt.feed.walk import additions, walk
 from disrupt.index import manifest as manifests
@@ -15,6 +15,10 @@ from disrupt.index.columns import Columns, columns
 from disrupt.index.generations import current, directory_of, open_generation, publish
 from disrupt.index.writing import remaining
 from disrupt.registry.contract import RegistryReader
+
+_SHARE = 20
+"""Of a generation's hashes, those that are compacted when they have been added: in tables of each
+worker, they take as much memory as the generation's do for all."""
 
 
 def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
@@ -28,14 +32,18 @@ def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
     return Rebuilt.of(publish(index_dir, content, head, progress))
 
 
-def changes_since(reader: RegistryReader, index_dir: Path) -> int:
-    """Changes of the registry after the served generation, about; 0 where none is known."""
-    head = reader.head()
+def is_due(reader: RegistryReader, index_dir: Path, least_hashes: int) -> bool:
+    """Whether so much has changed since the served generation that lookups feel it.
+
+    That is ``least_hashes``, and a twentieth of what it holds; a change that adds none counts as
+    one. False where there is no generation of this registry.
+    """
     try:
-        cursor = manifests.read(directory_of(index_dir, current(index_dir))).cursor
-    except SnapshotRefusedError:
-        return 0
-    return max(head.sequence - cursor.sequence, 0) if cursor.epoch == head.epoch else 0
+        manifest = manifests.read(directory_of(index_dir, current(index_dir)))
+        changed = reader.hashes_since(manifest.cursor)
+    except (SnapshotRefusedError, CursorExpiredError):
+        return False
+    return changed >= max(least_hashes, manifest.hashes // _SHARE)
 
 
 def _content(

@@ -40,6 +40,7 @@ def lock_down(*, memory_bytes: int, parent: int) -> tuple[str, ...]:
     outside. To be called last: nothing can be imported afterwards.
     """
     _await_ended_threads()
+    _libc.malloc_trim(0)  # what warming up has freed
     _close_streams()
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:

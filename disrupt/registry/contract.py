@@ -122,6 +122,13 @@ class RegistryReader(Protocol):
         So many does an index as of that cursor still hold. CursorExpiredError as for ``changes``.
         """
 
+    def hashes_since(self, cursor: Cursor) -> int:
+        """How many hashes were added since a cursor, and one for each change that is none.
+
+        So much do changes weigh on an index as of that cursor. CursorExpiredError as for
+        ``changes``.
+        """
+
     def banks(self) -> tuple[Bank, ...]:
         """All banks, by number."""
 

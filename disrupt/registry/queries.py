@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, select, true
+from sqlalchemy import case as when
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus
@@ -87,6 +88,19 @@ def removed_since(connection: Connection, cursor: Cursor) -> int:
         changes.sequence > cursor.sequence,
         changes.kind == schema.ChangeKind.REMOVAL,
         changes.item <= newest,
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def hashes_since(connection: Connection, cursor: Cursor) -> int:
+    """Hashes of what was added after a cursor and is there, and one for each other change."""
+    _check_known(connection, cursor)
+    changes, items = schema.changes.c, schema.items.c
+    added = when((changes.kind == schema.ChangeKind.ADDITION, items.hashes))
+    query = (
+        select(func.coalesce(func.sum(func.coalesce(added, 1)), 0))
+        .join_from(schema.changes, schema.items, changes.item == items.number)
+        .where(changes.sequence > cursor.sequence)
     )
     return int(connection.execute(query).scalar_one())
 

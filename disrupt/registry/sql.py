@@ -78,6 +78,11 @@ class SqlRegistry:
         with _transaction(self._reader) as connection:
             return queries.removed_since(connection, cursor)
 
+    def hashes_since(self, cursor: Cursor) -> int:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.hashes_since(connection, cursor)
+
     def removed(self) -> list[Removed]:
         """All items that were withdrawn, by number."""
         with _transaction(self._reader) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,9 @@ import click
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
 from disrupt.errors import ConfigurationError
-from disrupt.server import logs
+from disrupt.hashing.isolation_child import LIBRARIES
 from disrupt.server.administration import administration
 from disrupt.server.config import Config
-from disrupt.server.supervisor import serve as supervise
 from disrupt.wire import admin as wire
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -102,8 +102,9 @@ def serve(
         tls_cert=tls_cert,
         tls_key=tls_key,
     )
-    logs.configure("supervisor")
-    supervise(config, lambda address: click.echo(f"Disrupt is ready on {address}"))
+    # libraries look at these variables when they are loaded, and the C library when it starts
+    arguments = [sys.executable, "-m", "disrupt.server", config.model_dump_json()]
+    os.execve(sys.executable, arguments, os.environ | LIBRARIES)  # noqa: S606 this package
 
 
 @click.group(short_help="Make, list and revoke the keys of callers.")

@@ -87,8 +87,9 @@ class Config(BaseModel):
     """Age at which a connection is closed, gently, so that load spreads over the workers."""
     follow_interval_s: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Pause between two looks at the registry: changes, keys, snapshots."""
-    compact_after_changes: Annotated[int, Field(ge=1)] = 20_000
-    """Registrations and withdrawals after which the index is compacted, beside serving."""
+    compact_after_hashes: Annotated[int, Field(ge=1)] = 50_000
+    """Hashes registered after which the index is compacted, beside serving; at least a twentieth of
+    those it has. A withdrawal counts as one."""
     erase_within_h: Annotated[float, Field(gt=0, le=24)] = 24.0
     """Longest that bytes of what was withdrawn stay on disk without anybody's doing, in hours."""
 

@@ -16,11 +16,13 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from disrupt.errors import DisruptError
-from disrupt.feed.compaction import changes_since, compact
+from disrupt.feed.compaction import compact, is_due
+from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import erasure
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
+from disrupt.server.serving import COMPACT, say
 
 _LOOKS = 24
 """How often to look for what is to be erased, in the time allowed; what is that old but for four
@@ -40,33 +42,34 @@ _log = structlog.get_logger(__name__)
 
 
 async def keep_house(
-    config: Config, start: Callable[[], Awaitable[int]], stop: asyncio.Event
+    config: Config, start: Callable[[], Awaitable[int]], compact: asyncio.Event, stop: asyncio.Event
 ) -> None:
     """Has ``start`` run a process whenever one is due, until ``stop``.
 
-    Due it is as often as the time for erasure asks, and once there are ``compact_after_changes``
-    since the served generation. ``start`` gives the exit code.
+    Due it is as often as the time for erasure asks, and when ``compact`` is set. ``start`` gives
+    the exit code.
     """
     pause_s = config.erase_within_h * _H / _LOOKS
     look_s = time.monotonic() + min(pause_s, _FIRST_LOOK_S)
-    with SqlRegistry.open_reader(config.data_dir / "registry.db") as reader:
-        index = DataDirectory(config.data_dir).index
+    while not await _stopped(stop, _COUNT_S):
+        if time.monotonic() < look_s and not compact.is_set():
+            continue
+        look_s = time.monotonic() + pause_s
+        code = await start()
+        if code < 0 and not stop.is_set():
+            _log.error("process_died", died="housekeeping", code=code)
+        await _stopped(stop, min(_REST_S, pause_s))
+        compact.clear()
 
-        def many_changes() -> bool:
-            try:
-                return changes_since(reader, index) >= config.compact_after_changes
-            except (DisruptError, OSError):  # whoever serves says what is wrong
-                return False
 
-        while not await _stopped(stop, _COUNT_S):
-            due = time.monotonic() >= look_s
-            if not due and not await asyncio.to_thread(many_changes):
-                continue
-            look_s = time.monotonic() + pause_s
-            code = await start()
-            if code < 0 and not stop.is_set():
-                _log.error("process_died", died="housekeeping", code=code)
-            await _stopped(stop, min(_REST_S, pause_s))
+async def watch(config: Config, reader: RegistryReader) -> None:
+    """In the writer: tells the supervisor when the index is to be compacted, until cancelled."""
+    index = DataDirectory(config.data_dir).index
+    while True:
+        await asyncio.sleep(_COUNT_S)
+        with contextlib.suppress(DisruptError, OSError):  # whoever serves says what is wrong
+            if await asyncio.to_thread(is_due, reader, index, config.compact_after_hashes):
+                say(COMPACT)
 
 
 async def run(config: Config) -> None:
@@ -91,7 +94,7 @@ def _erase(config: Config) -> None:
 def _compact(config: Config) -> None:
     directory = DataDirectory(config.data_dir)
     with SqlRegistry.open_reader(directory.registry) as reader:
-        if changes_since(reader, directory.index) >= config.compact_after_changes:
+        if is_due(reader, directory.index, config.compact_after_hashes):
             compact(reader, directory.index)
 
 

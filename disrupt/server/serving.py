@@ -12,6 +12,15 @@ from grpc import aio
 READY = "ready"
 """What a process prints on standard output once it serves."""
 
+COMPACT = "compact"
+"""What the writer prints when the index is to be compacted."""
+
+
+def say(word: str) -> None:
+    """Tells the supervisor."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
 
 async def until_told_to_stop(
     server: aio.Server, grace_s: float, draining: Callable[[], Awaitable[None]]
@@ -24,8 +33,7 @@ async def until_told_to_stop(
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     await server.start()
-    sys.stdout.write(f"{READY}\n")
-    sys.stdout.flush()
+    say(READY)
     await stop.wait()
     await draining()
     await server.stop(grace_s)

@@ -1,10 +1,10 @@
-"""The supervisor: holds the data directory, starts writer and workers, restarts and drains them."""
+"""The supervisor: holds the data directory, forks writer and workers, restarts and drains them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import math
 import signal
 import socket
 import sys
@@ -14,16 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+import uvloop
 
 from disrupt.errors import ConfigurationError, DisruptError, SnapshotRefusedError
 from disrupt.hashing import check_known_answers
-from disrupt.hashing.isolation_child import LIBRARIES
 from disrupt.index.generations import create_first, open_current
+from disrupt.index.known_answers import check_table_search
 from disrupt.registry.sql import SqlRegistry
+from disrupt.server import forking, housekeeping, logs, worker, writer
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
-from disrupt.server.housekeeping import keep_house
-from disrupt.server.serving import READY
+from disrupt.server.forking import Forked
+from disrupt.server.serving import COMPACT, READY
+
+_ROLES = {"worker": worker.run, "writer": writer.run, "housekeeping": housekeeping.run}
 
 LOCK_PATIENCE_S = 2.0
 """Processes of a server that was killed need a moment to die: a restart at once must work."""
@@ -33,6 +37,7 @@ _MAX_BACKOFF_S = 10.0
 _STEADY_AFTER_S = 30.0
 """A process that ran this long is restarted as if it had never failed."""
 _KILL_MARGIN_S = 5.0
+_LOOK_S = 0.02
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +47,7 @@ class _Child:
     """A role that is to be filled by a process at all times."""
 
     role: str
-    process: asyncio.subprocess.Process | None = None
+    process: Forked | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -53,18 +58,27 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     """
     directory = DataDirectory(config.data_dir)
     directory.make()
-    with directory.locked(patience_s=LOCK_PATIENCE_S) as lock:
-        check_known_answers()
+    # held until the last process is gone: each inherits it
+    with directory.locked(patience_s=LOCK_PATIENCE_S):
+        forking.apart("checking", check_known_answers)
         directory.secrets()
-        with SqlRegistry.open_writer(directory.registry) as registry:
-            head = registry.head()
-            create_first(directory.index, head.epoch)
-            with contextlib.suppress(SnapshotRefusedError):  # the workers say what to do
-                open_current(directory.index, head)  # read whole here, so that they need not
+        _load(directory)
         reserved, address = _reserve(config)
         with reserved:
             listening = config.model_copy(update={"listen": address})
-            asyncio.run(_Supervisor(listening, lock).run(lambda: ready(address)))
+            forking.settle()
+            asyncio.run(_Supervisor(listening).run(lambda: ready(address)))
+
+
+def _load(directory: DataDirectory) -> None:
+    """Brings the data directory up to date, and loads what processes then need not."""
+    with SqlRegistry.open_writer(directory.registry) as registry:
+        head = registry.head()
+        create_first(directory.index, head.epoch)
+        with contextlib.suppress(SnapshotRefusedError):  # the workers say what to do
+            # read whole here, so that they need not
+            if open_current(directory.index, head).has_tables:
+                check_table_search()
 
 
 def _reserve(config: Config) -> tuple[socket.socket, str]:
@@ -88,10 +102,10 @@ def _reserve(config: Config) -> tuple[socket.socket, str]:
 
 
 class _Supervisor:
-    def __init__(self, config: Config, lock: int) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._lock = lock
         self._stop = asyncio.Event()
+        self._compact = asyncio.Event()
         self._failure: DisruptError | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -106,7 +120,9 @@ class _Supervisor:
         try:
             await self._unless_stopped(*(child.ready.wait() for child in everyone))
             if not self._stop.is_set():
-                upkeep = keep_house(self._config, lambda: self._run_once(keeper), self._stop)
+                upkeep = housekeeping.keep_house(
+                    self._config, lambda: self._run_once(keeper), self._compact, self._stop
+                )
                 watches.append(asyncio.create_task(upkeep))
                 ready()
                 await self._stop.wait()
@@ -151,29 +167,33 @@ class _Supervisor:
             backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
     async def _run_once(self, child: _Child) -> int:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "disrupt.server", child.role, str(os.getpid())),
-            self._config.model_dump_json(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            env=os.environ | LIBRARIES,
-            pass_fds=[self._lock],  # held until the last process is gone
-        )
-        child.process = process
-        if process.stdout and (await process.stdout.readline()).decode().strip() == READY:
-            child.ready.set()
+        child.process = process = forking.fork(child.role, lambda: _run(child.role, self._config))
+        async for line in process.lines():
+            if line == READY:
+                child.ready.set()
+            elif line == COMPACT:
+                self._compact.set()
         return await process.wait()
 
     async def _end(self, child: _Child) -> None:
         process = child.process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), self._config.drain_grace_s + _KILL_MARGIN_S)
-        except TimeoutError:
-            _log.error("process_killed", role_killed=child.role)
-            process.kill()
-            await process.wait()
+        process.kill(signal.SIGTERM)
+        until_s = time.monotonic() + self._config.drain_grace_s + _KILL_MARGIN_S
+        while process.code is None:
+            if time.monotonic() > until_s:
+                _log.error("process_killed", role_killed=child.role)
+                process.kill(signal.SIGKILL)
+                until_s = math.inf
+            await asyncio.sleep(_LOOK_S)
+
+
+def _run(role: str, config: Config) -> None:
+    """A process of the server."""
+    logs.configure(role)
+    try:
+        uvloop.run(_ROLES[role](config))
+    except DisruptError as error:
+        _log.error("start_failed", reason=error.message)
+        sys.exit(1)

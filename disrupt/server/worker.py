@@ -22,6 +22,7 @@ from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.feeding import FeedServicer
 from disrupt.server.following import Following
+from disrupt.server.forking import trim
 from disrupt.server.interceptors import Authentication, Errors
 from disrupt.server.matching import MatchServicer
 from disrupt.server.relaying import RelayingServicer, writer_channel
@@ -113,6 +114,7 @@ async def _serve(
 
     # lookups begin once the index is level, so that nothing withdrawn matches
     await asyncio.to_thread(following.look)
+    trim()
     await announce()
     follow = asyncio.create_task(following.run(announce))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from grpc import aio
 from disrupt.admin.v1 import admin_pb2, admin_pb2_grpc
 from disrupt.registry.contract import RegistryWriter
 from disrupt.registry.sql import SqlRegistry
+from disrupt.server import housekeeping
 from disrupt.server.administration import InRegistry, today
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
@@ -150,7 +152,9 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     mask = os.umask(0o177)  # the socket is for this user alone
     server.add_insecure_port(directory.socket_address)
     os.umask(mask)
+    watch = asyncio.create_task(housekeeping.watch(config, registry))
     await until_told_to_stop(server, config.drain_grace_s, _nothing)
+    watch.cancel()
     directory.socket.unlink(missing_ok=True)
 
 

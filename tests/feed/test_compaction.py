@@ -11,7 +11,7 @@ import pytest
 from disrupt.core.changes import Cursor
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
 from disrupt.feed import compaction
-from disrupt.feed.compaction import changes_since, compact
+from disrupt.feed.compaction import compact, is_due
 from disrupt.feed.erasure import erase
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
@@ -77,16 +77,26 @@ def test_a_compaction_equals_a_rebuild(
             compact(writer, index_dir)
 
 
-def test_a_compaction_counts_what_came_since(writer: SqlRegistryWriter, index_dir: Path) -> None:
+def test_a_compaction_is_due_once_hashes_enough_have_come(
+    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(2)
-    cases = register(writer, chance, 3)
-    assert changes_since(writer, index_dir) == 3
+    cases = register(writer, chance, 4)  # of 1, 2, 3 and 4 hashes
+    assert is_due(writer, index_dir, 10)
+    assert not is_due(writer, index_dir, 11)
     compact(writer, index_dir)
-    assert changes_since(writer, index_dir) == 0
-    writer.withdraw(cases[0], None, day=DAY)
-    assert changes_since(writer, index_dir) == 1
+    assert not is_due(writer, index_dir, 1)
+    writer.withdraw(cases[3], None, day=DAY)
+    assert is_due(writer, index_dir, 1)
+    assert not is_due(writer, index_dir, 2)
+    compact(writer, index_dir)
+    register(writer, chance, 2)  # of 1 and 2 hashes, when it holds 6
+    monkeypatch.setattr(compaction, "_SHARE", 2)
+    assert is_due(writer, index_dir, 1)
+    monkeypatch.setattr(compaction, "_SHARE", 1)
+    assert not is_due(writer, index_dir, 1)
     (index_dir / "CURRENT").unlink()
-    assert changes_since(writer, index_dir) == 0
+    assert not is_due(writer, index_dir, 1)
 
 
 def test_what_is_erased_just_before_a_compaction_does_not_come_back(

@@ -357,6 +357,23 @@ class RegistryConformance:
             with pytest.raises(CursorExpiredError):
                 reader.removed_since(strange)
 
+    def test_hashes_since_weighs_what_changed(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        first = writer.register(
+            registration(chance, None, new_item(chance, hashes=3), new_item(chance, hashes=5)),
+            day=DAY,
+        )
+        between = reader.head()
+        writer.register(registration(chance, None, new_item(chance, hashes=7)), day=DAY)
+        start, both = Cursor(between.epoch, 0), reader.head()
+        assert [reader.hashes_since(one) for one in (start, between, both)] == [15, 7, 0]
+        writer.withdraw(first.case_number, [first.items[0][0]], day=DAY)
+        # its addition is a change without hashes now, and its removal another
+        assert [reader.hashes_since(one) for one in (start, between, both)] == [14, 8, 1]
+        with pytest.raises(CursorExpiredError):
+            reader.hashes_since(Cursor(bytes(16), 0))
+
     # the feed
 
     def test_item_numbers_and_sequences_only_grow(

@@ -14,11 +14,11 @@ _HASHES = 320
 """Of each of 64 pictures: together more than 20 000, from where on there are tables."""
 
 
-def test_a_server_with_many_changes_compacts_and_answers_the_same_from_tables(
+def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables(
     start: Callable[..., Deployment], tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("compact_after_changes = 64\nmax_matches_per_answer = 1000\n")
+    config.write_text("compact_after_hashes = 20000\nmax_matches_per_answer = 1000\n")
     server = start("--config", str(config), workers=1)
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     pictures = [random.token_bytes(32 * _HASHES) for _ in range(64)]

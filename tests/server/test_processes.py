@@ -39,10 +39,10 @@ def children(pid: int, role: str = "") -> list[int]:
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (path / "cmdline").read_bytes().decode().split("\0")
+            name = (path / "comm").read_text().strip()
         except OSError:
             continue
-        if parent == pid and "disrupt.server" in words and (not role or role in words):
+        if parent == pid and name.startswith(f"disrupt:{role}"):
             found.append(int(path.name))
     return found
 
