@@ -20,6 +20,7 @@ from disrupt.hashing.decode import (
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.pdq import Hashed, hash_luma, hash_reduced, hash_rgb
 from disrupt.hashing.pixels import Picture
+from disrupt.hashing.products import MIN_PRODUCT_BITS
 from disrupt.hashing.variants import variants
 
 MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
@@ -160,5 +161,9 @@ def single(hashed: Hashed) -> tuple[PdqHash, int] | LowQuality:
 
 
 def usable(hashed: Hashed) -> NDArray[np.bool]:
-    """Which hashes tell pictures apart: neither too featureless, nor decided by noise."""
-    return (hashed.qualities >= MIN_QUALITY) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+    """Which hashes tell pictures apart: not too featureless, decided by noise, or of a line."""
+    return (
+        (hashed.qualities >= MIN_QUALITY)
+        & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+        & (hashed.product_bits >= MIN_PRODUCT_BITS)
+    )

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.bands import Band, apply
+from disrupt.hashing.products import product_bits
 
 _SIDE = 64
 REDUCED_PX = 512
@@ -68,15 +69,19 @@ class Hashed:
     ``qualities`` are PDQ's, 0-100, uint8. ``undecided_bits``, uint16, counts the bits whose
     coefficient is so near to the median that any copy may have it on the other side: up to some 40
     in photographs, 64 to 256 in stripes, chessboards and other pictures of one or two coefficients.
+    ``product_bits``, uint8, are those of ``products``: few where the picture is a line or a box.
     """
 
     hashes: NDArray[np.uint8]
     qualities: NDArray[np.uint8]
     undecided_bits: NDArray[np.uint16]
+    product_bits: NDArray[np.uint8]
 
     def __getitem__(self, at: int | None) -> Hashed:
         """Those at a place of the first axis; None: all, behind a new axis of one place."""
-        return Hashed(self.hashes[at], self.qualities[at], self.undecided_bits[at])
+        return Hashed(
+            self.hashes[at], self.qualities[at], self.undecided_bits[at], self.product_bits[at]
+        )
 
 
 def hash_luma(luma: NDArray[np.uint8]) -> Hashed:
@@ -265,7 +270,7 @@ def _reduced(size_px: int) -> _Weights:
 def hash_samples(samples: NDArray[np.float32]) -> Hashed:
     """Hashes and qualities of blurred samples (..., 64, 64)."""
     bits, undecided_bits = _bits(coefficients_of(samples))
-    return Hashed(_packed(bits), quality_of(samples), undecided_bits)
+    return Hashed(_packed(bits), quality_of(samples), undecided_bits, product_bits(bits))
 
 
 def _hash_halves(both: NDArray[np.float32]) -> Hashed:
@@ -285,7 +290,8 @@ def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8
     bits, undecided_bits = _bits(coefficients)
     versions = bits[..., _PLACES, :, :]
     versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
-    return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES])
+    of_all = np.repeat(product_bits(bits[..., 0, :, :])[..., None], len(_PLACES), axis=-1)
+    return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES], of_all)
 
 
 def coefficients_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
