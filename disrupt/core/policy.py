@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from disrupt.core.cases import AgeBand
@@ -69,11 +69,12 @@ class Scope:
     """What one lookup searches: by bank number the largest distance that is a match, in bits."""
 
     limits: dict[int, int]
+    radius_bits: int = field(init=False)
+    """Radius that covers every bank; -1 for no bank."""
 
-    @property
-    def radius_bits(self) -> int:
-        """Radius that covers every bank; -1 for no bank."""
-        return max(self.limits.values(), default=-1)
+    def __post_init__(self) -> None:
+        """Looks for the largest one."""
+        object.__setattr__(self, "radius_bits", max(self.limits.values(), default=-1))
 
 
 def scope(

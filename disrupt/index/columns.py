@@ -128,11 +128,11 @@ class Hits:
 class NearestHits:
     """Of each media item its nearest hash; of each query its nearest items.
 
-    ``hits`` as ever; ``truncated`` bool (queries,): whether there were more items.
+    ``hits`` as ever; ``truncated`` u32, ascending: the queries of which there were more items.
     """
 
     hits: Hits
-    truncated: NDArray[np.bool_]
+    truncated: NDArray[np.uint32]
 
 
 def gather(
@@ -166,6 +166,10 @@ NO_HITS = gather(
 )
 
 
+NOTHING_NEAR = NearestHits(NO_HITS, np.empty(0, np.uint32))
+"""The answer nearly always: told by identity, without a look into it."""
+
+
 def merge(answers: Sequence[Hits]) -> Hits:
     """Hits of several parts of the index as one answer, in order."""
     found = [hits for hits in answers if len(hits)]
@@ -180,18 +184,19 @@ def merge(answers: Sequence[Hits]) -> Hits:
 
 
 def merge_nearest(answers: Sequence[NearestHits], most_items: int) -> NearestHits:
-    """As ``merge``, cut to the ``most_items`` nearest of each query. No item is in two parts."""
-    if len(answers) == 1:
-        return answers[0]
-    parts = [one.hits for one in answers if len(one.hits)]
-    truncated = np.logical_or.reduce([one.truncated for one in answers])
-    if len(parts) <= 1:  # in order, and cut
-        return NearestHits(parts[0] if parts else NO_HITS, truncated)
-    hits = merge(parts)
-    found = np.bincount(hits.query, minlength=len(truncated))
+    """As ``merge``, cut to the ``most_items`` nearest of each query. No item is in two parts.
+
+    Of parts that found anything.
+    """
+    if len(answers) <= 1:  # in order, and cut
+        return answers[0] if answers else NOTHING_NEAR
+    hits = merge([one.hits for one in answers])
+    truncated = np.unique(np.concatenate([one.truncated for one in answers]))
+    found = np.bincount(hits.query)
     if np.all(found <= most_items):
         return NearestHits(hits, truncated)
     rank = np.arange(len(hits)) - np.repeat(np.cumsum(found) - found, found)
     kept = rank < most_items
     cut = Hits(*(getattr(hits, field.name)[kept] for field in fields(Hits)))
-    return NearestHits(cut, truncated | (found > most_items))
+    more = np.flatnonzero(found > most_items).astype(np.uint32)
+    return NearestHits(cut, np.union1d(truncated, more))

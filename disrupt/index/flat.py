@@ -130,9 +130,9 @@ class FlatIndex:
         for start in range(0, len(queries), block):
             part = queries[start : start + block]
             near = self.search(part, max_distance_bits)
-            if not len(near.entry):  # nearly always
-                found.append(replace(NOTHING, truncated=np.zeros(len(part), np.bool_)))
+            if not len(near.entry):
                 continue
             best = nearest_items(near, len(part), items, limits_bits, most_items)
-            found.append(replace(best, query=best.query + np.uint32(start)))
-        return found[0] if len(found) == 1 else joined(found)
+            first = np.uint32(start)
+            found.append(replace(best, query=best.query + first, truncated=best.truncated + first))
+        return joined(found)

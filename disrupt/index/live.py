@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
-from disrupt.index.columns import Columns, Hits, NearestHits, joined, merge, merge_nearest
+from disrupt.index.columns import (
+    NOTHING_NEAR,
+    Columns,
+    Hits,
+    NearestHits,
+    joined,
+    merge,
+    merge_nearest,
+)
 from disrupt.index.part import Part
 from disrupt.index.segments import Segments
 from disrupt.index.snapshot import Snapshot
@@ -43,10 +51,11 @@ class _State:
     base: Part
     delta: tuple[Part, ...]
     cursor: Cursor
+    parts: tuple[Part, ...] = field(init=False)
+    expected_us: dict[int, float] = field(init=False, default_factory=dict)
 
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        return (self.base, *self.delta)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", (self.base, *self.delta))
 
 
 class LiveIndex:
@@ -106,18 +115,21 @@ class LiveIndex:
         hashes of one as they are stored. Time and memory stay small where very many items are near.
         A batch is spread over ``threads``.
         """
-        parts = self._serving().parts
-        return merge_nearest(
-            [
-                part.search_items(queries, max_distance_bits, limits_bits, most_items, threads)
-                for part in parts
-            ],
-            most_items,
-        )
+        found = []
+        for part in self._serving().parts:
+            near = part.search_items(queries, max_distance_bits, limits_bits, most_items, threads)
+            if near is not NOTHING_NEAR:
+                found.append(near)
+        return merge_nearest(found, most_items) if found else NOTHING_NEAR
 
     def expected_us(self, max_distance_bits: int) -> float:
         """Time that a lookup is estimated to take."""
-        return sum(part.index.expected_us(max_distance_bits) for part in self._serving().parts)
+        state = self._serving()
+        known_us = state.expected_us.get(max_distance_bits)
+        if known_us is None:
+            known_us = sum(part.index.expected_us(max_distance_bits) for part in state.parts)
+            state.expected_us[max_distance_bits] = known_us
+        return known_us
 
     def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
         """Takes in changes, oldest first, up to ``cursor``, but for those applied before."""

@@ -16,10 +16,10 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from math import comb
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
 from disrupt.index.flat import CODE_NS, FlatIndex
 from disrupt.index.nearest import NOTHING, ItemColumns, NearestItems, Neighbours
-from disrupt.index.tables import CHUNK_BITS, CHUNKS, KEYS, Tables, address
+from disrupt.index.tables import CHUNK_BITS, CHUNKS, KEYS, NO_TABLES, Tables, address
 
 # Nanoseconds on the machine of docs/performance.md. Only their ratios matter.
 _PROBE_NS = 4.0
@@ -39,8 +39,14 @@ _CROWD_CODE_NS = 15.0
 _LEAST_SHARE = 8
 """Queries for which handing them to another thread takes less time than searching."""
 
+_NOTHING = (NOTHING.query, NOTHING.entry, NOTHING.distance, NOTHING.truncated)
+
 _FIRST_QUERIES = 64
 _FIRST_ANSWERS = 1024
+
+
+_Wanted: TypeAlias = "tuple[ItemColumns, NDArray[np.int16], int]"
+"""Items, by bank the largest distance that is answered, and how many items at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,10 +68,10 @@ class MultiIndex:
     """Tables over the codes of a FlatIndex. Fixed once made: any number of threads may search."""
 
     def __init__(self, flat: FlatIndex, tables: Tables) -> None:
-        """``tables`` are sorted from the codes of ``flat``."""
+        """``tables`` are sorted from the codes of ``flat``, or NO_TABLES."""
         self.flat = flat
         self.tables = tables
-        self.postings = _postings(tables, len(flat))
+        self.postings = np.full(CHUNKS, len(flat)) if tables is NO_TABLES else _postings(tables)
         self._codes = flat.view()
         self._rooms = threading.local()
         self._plans: dict[int, Plan] = {}
@@ -88,7 +94,9 @@ class MultiIndex:
         """How lookups at this distance go."""
         plan = self._plans.get(max_distance_bits)
         if plan is None:
-            plan = _planned(max_distance_bits, len(self), self.postings)
+            plan = _planned(
+                max_distance_bits, len(self), self.postings, has_tables=self.tables is not NO_TABLES
+            )
             self._plans[max_distance_bits] = plan
         return plan
 
@@ -135,17 +143,19 @@ class MultiIndex:
     ) -> NearestItems:
         """As ``search``, but of each item its nearest code only, and the nearest ``most_items``.
 
-        ``limits_bits`` i16 (65536,): the largest distance that is answered from each bank, -1 for
-        nothing at all. Time and memory stay small when one query has very many neighbours: it is
-        compared with all codes, once following the tables would take longer.
+        That is 1 at least. ``limits_bits`` i16 (65536,): the largest distance that is answered from
+        each bank, -1 for nothing at all. Time and memory stay small when one query has very many
+        neighbours: it is compared with all codes, once following the tables would take longer.
         """
         if max_distance_bits < 0:
-            return replace(NOTHING, truncated=np.zeros(len(queries), np.bool_))
+            return NOTHING
         plan = self.plan(max_distance_bits)
-        wanted = _Wanted(items, limits_bits, most_items)
+        wanted = (items, limits_bits, most_items)
         if threads == 1:
-            return NearestItems(*self._search(plan, wanted, queries, 0))
-        return NearestItems(*_spread(partial(self._search, plan, wanted), queries, threads))
+            found = self._search(plan, wanted, queries, 0)
+        else:
+            found = _spread(partial(self._search, plan, wanted), queries, threads)
+        return NOTHING if found is _NOTHING else NearestItems(*found)
 
     def _search(
         self, plan: Plan, wanted: _Wanted | None, queries: NDArray[np.uint8], first: int
@@ -158,26 +168,24 @@ class MultiIndex:
         if n_queries > room.n_queries:
             room.resize(n_queries, room.n_answers)
         room.queries[:n_queries] = queries
-        if wanted:
-            room.receive(wanted)
-        items_at = room.items_at if wanted else 0
+        items_at = room.receive(*wanted) if wanted else 0
         hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
         while hits > room.n_answers:
             room.resize(room.n_queries, hits)
             room.queries[:n_queries] = queries
             hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
-        truncated = room.truncated[:n_queries].copy() if wanted else NOTHING.truncated
         if not hits:
-            return NOTHING.query, NOTHING.entry, NOTHING.distance, truncated
+            return _NOTHING
+        more = np.flatnonzero(room.truncated[:n_queries]) if wanted else NOTHING.truncated
         return (
             room.query[:hits] + np.uint32(first),
             room.entry[:hits].copy(),
             room.distance[:hits].copy(),
-            truncated,
+            (more + first).astype(np.uint32),
         )
 
 
-def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
+def _postings(tables: Tables) -> NDArray[np.int64]:
     """Per chunk, length of the posting list that the median code is in.
 
     The measure of skew: n / 65536, rounded up, where codes are uniformly random. A mean would be
@@ -186,16 +194,18 @@ def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
     sizes = np.sort(np.diff(tables.starts).astype(np.int64), axis=1)
     before = np.cumsum(sizes, axis=1)
     return np.array(
-        [row[np.searchsorted(at, length // 2)] for row, at in zip(sizes, before, strict=True)]
+        [row[np.searchsorted(at, at[-1] // 2)] for row, at in zip(sizes, before, strict=True)]
     )
 
 
-def _planned(max_distance_bits: int, length: int, postings: NDArray[np.int64]) -> Plan:
+def _planned(
+    max_distance_bits: int, length: int, postings: NDArray[np.int64], *, has_tables: bool
+) -> Plan:
     every, larger = divmod(max_distance_bits - CHUNKS + 1, CHUNKS)
     radii = np.full(CHUNKS, every)
     radii[np.argsort(postings, kind="stable")[:larger]] += 1
     expected_us, flat_us = float("inf"), length * CODE_NS / 1000
-    if 0 <= max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS:
+    if has_tables and 0 <= max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS:
         expected_us = _expected_us(radii.tolist(), postings.tolist())
     engine, probes, most_compared = "flat", [0] * CHUNKS, 0
     if expected_us < flat_us:
@@ -229,13 +239,6 @@ def _flips() -> NDArray[np.uint16]:
     return keys[np.argsort(np.bitwise_count(keys), kind="stable")]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Wanted:
-    items: ItemColumns
-    limits_bits: NDArray[np.int16]
-    most_items: int
-
-
 class _Room:
     """Where one thread's lookups put what they find. Pages that are never touched cost nothing."""
 
@@ -244,13 +247,14 @@ class _Room:
 
         self.search = kernels.search
         seen = np.zeros((len(codes) >> 6) + 1, np.int64)
-        arrays = (tables.starts, tables.tags, tables.low, tables.high, codes, seen)
+        arrays = (*tables.arrays, codes, seen)
         self._tables = np.array([len(codes), *(address(array) for array in arrays)], np.int64)
         self._kept: tuple[object, ...] = (*arrays, seen)
         self.tables_at = address(self._tables)
-        self.items_at = 0
+        self._items_at = 0
         self._items: ItemColumns | None = None
         self._limits_bits: NDArray[np.int16] | None = None
+        self._most_items = 0
         self.resize(_FIRST_QUERIES, _FIRST_ANSWERS)
 
     def resize(self, n_queries: int, n_answers: int) -> None:
@@ -265,15 +269,15 @@ class _Room:
         self._answers = np.array([n_answers, *(address(array) for array in arrays)], np.int64)
         self.answers_at = address(self._answers)
 
-    def receive(self, wanted: _Wanted) -> None:
-        items = wanted.items
+    def receive(self, items: ItemColumns, limits_bits: NDArray[np.int16], most_items: int) -> int:
+        """Where the kernel reads what is wanted."""
         if self._items is not items:
             length = len(items.bank)
             self._item_arrays = (
                 items.row,
                 items.bank,
                 items.dead,
-                wanted.limits_bits,
+                limits_bits,
                 np.zeros(length, np.uint16),
                 np.empty(length, np.uint32),
                 np.empty(length, np.uint32),
@@ -281,20 +285,21 @@ class _Room:
             self._layout = np.array(
                 [
                     length,
-                    0,
+                    most_items,
                     *(address(array) for array in self._item_arrays),
                     items.row.strides[0],
                     items.bank.strides[0],
                 ],
                 np.int64,
             )
-            self.items_at = address(self._layout)
-            self._items = items
-            self._limits_bits = wanted.limits_bits
-        self._layout[1] = wanted.most_items
-        if self._limits_bits is not wanted.limits_bits:
-            self._limits_bits = wanted.limits_bits
-            self._layout[5] = address(wanted.limits_bits)
+            self._items_at = address(self._layout)
+            self._items, self._limits_bits, self._most_items = items, limits_bits, most_items
+        if self._most_items != most_items:
+            self._layout[1] = self._most_items = most_items
+        if self._limits_bits is not limits_bits:
+            self._limits_bits = limits_bits
+            self._layout[5] = address(limits_bits)
+        return self._items_at
 
 
 def _spread(
@@ -307,7 +312,10 @@ def _spread(
         return search(queries, 0)
     firsts = range(0, len(queries), share)
     answers = _pool().map(search, (queries[first : first + share] for first in firsts), firsts)
-    return tuple(np.concatenate(columns) for columns in zip(*answers, strict=True))
+    found = [one for one in answers if one is not _NOTHING]
+    if not found:
+        return _NOTHING
+    return tuple(np.concatenate(columns) for columns in zip(*found, strict=True))
 
 
 @cache

@@ -39,14 +39,14 @@ class ItemColumns:
 class NearestItems:
     """The nearest code of each item found, ordered by query, distance, then item row.
 
-    ``query`` u32, ``entry`` i64, ``distance`` u16; ``truncated`` bool (queries,): whether more
-    items are within the radius of a query than were wanted.
+    ``query`` u32, ``entry`` i64, ``distance`` u16; ``truncated`` u32, ascending: the queries of
+    which more items are within the radius than were wanted.
     """
 
     query: NDArray[np.uint32]
     entry: NDArray[np.int64]
     distance: NDArray[np.uint16]
-    truncated: NDArray[np.bool_]
+    truncated: NDArray[np.uint32]
 
 
 def nearest_items(
@@ -69,11 +69,12 @@ def nearest_items(
     begins = np.cumsum(found) - found
     rank = np.arange(len(order)) - np.repeat(begins, found)
     order = order[rank < most_items]
-    return NearestItems(query[order], entry[order], distance[order], found > most_items)
+    truncated = np.flatnonzero(found > most_items).astype(np.uint32)
+    return NearestItems(query[order], entry[order], distance[order], truncated)
 
 
 def joined(parts: Sequence[NearestItems]) -> NearestItems:
-    """Answers to successive queries as one; their ``query`` counts on already."""
+    """Answers to successive queries as one; their queries count on already."""
     columns = ([getattr(part, one.name) for part in parts] for one in fields(NearestItems))
     if not parts:
         return NOTHING
@@ -81,5 +82,6 @@ def joined(parts: Sequence[NearestItems]) -> NearestItems:
 
 
 NOTHING = NearestItems(
-    np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.bool_)
+    np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint32)
 )
+"""The answer nearly always: told by identity, without a look into it."""

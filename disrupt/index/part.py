@@ -10,14 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import StoredItem
-from disrupt.index.columns import NO_HITS, Columns, Hits, NearestHits, columns_of, gather, joined
+from disrupt.index.columns import (
+    NO_HITS,
+    NOTHING_NEAR,
+    Columns,
+    Hits,
+    NearestHits,
+    columns_of,
+    gather,
+    joined,
+)
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
-from disrupt.index.nearest import ItemColumns
-from disrupt.index.tables import Tables
+from disrupt.index.nearest import NOTHING, ItemColumns
+from disrupt.index.tables import NO_TABLES, Tables
 
 _TABLES_FROM_HASHES = 2000
-"""Fewer are compared with all faster than they are looked up in tables, which take 4 MB."""
+"""Fewer are compared with all, by compiled code, faster than they are looked up in tables, which
+take 4 MB."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,11 +58,12 @@ class Part:
 
     @classmethod
     def from_columns(cls, made: Columns, *, tables: bool) -> Part:
-        """From columns in memory; ``tables`` allows them where there are hashes enough."""
+        """From columns in memory; ``tables``: compiled code searches, in tables where that pays."""
         flat = FlatIndex.of(made.codes)
         index: FlatIndex | MultiIndex = flat
-        if tables and len(flat) >= _TABLES_FROM_HASHES:
-            index = MultiIndex(flat, Tables.of(flat.view()))
+        if tables and len(flat):
+            few = len(flat) < _TABLES_FROM_HASHES
+            index = MultiIndex(flat, NO_TABLES if few else Tables.of(flat.view()))
         return cls(index, made.entries, made.items)
 
     @property
@@ -91,13 +102,11 @@ class Part:
         threads: int = 1,
     ) -> NearestHits:
         """See ``LiveIndex.search_items``."""
-        if not len(self.index):
-            return NearestHits(NO_HITS, np.zeros(len(queries), np.bool_))
         near = self.index.search_items(
             queries, max_distance_bits, self._item_columns, limits_bits, most_items, threads
         )
-        if not len(near.entry):
-            return NearestHits(NO_HITS, near.truncated)
+        if near is NOTHING:
+            return NOTHING_NEAR
         entries = self.entries[near.entry]
         hits = gather(near.query, near.distance, entries, self.items[entries["row"]])
         return NearestHits(hits, near.truncated)

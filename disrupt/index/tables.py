@@ -132,6 +132,15 @@ class Tables:
         return tables
 
 
+NO_TABLES = Tables(
+    np.empty((CHUNKS, 0), np.uint32),
+    np.empty((CHUNKS, 0), np.uint16),
+    np.empty((CHUNKS, 0), np.uint16),
+    np.empty((CHUNKS, 0), np.int64),
+)
+"""Of codes so few that all are compared."""
+
+
 def high_rows(length: int) -> int:
     """Number of upper parts that the numbers of ``length`` entries have."""
     return ((length - 1) >> LOW_BITS) + 1

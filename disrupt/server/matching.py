@@ -22,7 +22,8 @@ from disrupt.server.interceptors import Context, caller, remaining_s
 from disrupt.server.pool import Pool
 from disrupt.server.videos import VideoSearch, first_part
 from disrupt.services import matching
-from disrupt.services.matching import Allowance
+from disrupt.services.keys import KeyRing
+from disrupt.services.matching import UNBOUNDED, Allowance
 from disrupt.services.tokens import MatchTokens
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
@@ -59,6 +60,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             "search", threads=config.search_threads, queued=config.max_concurrent_calls
         )
         self._cursor_text = _CursorText()
+        self._scopes = _Scopes()
 
     async def MatchHashes(  # noqa: N802 gRPC's name
         self, request: match_pb2.MatchHashesRequest, context: Context
@@ -87,9 +89,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         # read before the search, which includes at least this
         cursor = self._cursor()
         queries = lookup.queries
-        allowance = self._allowance(context)
 
-        def answer() -> match_pb2.MatchHashesResponse:
+        def answer(allowance: Allowance) -> match_pb2.MatchHashesResponse:
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = matching.match_hashes(
@@ -104,7 +105,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
             )
 
-        return await self._search(answer, len(queries), searched, allowance)
+        if self._is_short(len(queries), searched):
+            return answer(UNBOUNDED)
+        return await self._search(answer, self._allowance(context))
 
     async def MatchImage(  # noqa: N802 gRPC's name
         self, request: match_pb2.MatchImageRequest, context: Context
@@ -118,9 +121,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         if isinstance(query, LowQuality):
             return wire.low_quality_answer(query, cursor)
         queries = stack(one for one, _ in query.hashes)
-        allowance = self._allowance(context)
 
-        def answer() -> match_pb2.MatchImageResponse:
+        def answer(allowance: Allowance) -> match_pb2.MatchImageResponse:
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = matching.match_picture(
@@ -136,7 +138,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 frames_skipped=query.frames_skipped,
             )
 
-        return await self._search(answer, len(queries), searched, allowance)
+        if self._is_short(len(queries), searched):
+            return answer(UNBOUNDED)
+        return await self._search(answer, self._allowance(context))
 
     async def GetIndexStatus(  # noqa: N802 gRPC's name
         self, _request: match_pb2.GetIndexStatusRequest, _context: Context
@@ -212,7 +216,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         unimplemented("ReportOutcome", "keep the match id and report later")
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
-        return scope(key, self._following.ring.banks, options.banks, options.max_distance_bits)
+        return self._scopes(self._following.ring, key, options)
 
     def _cursor(self) -> str:
         return self._cursor_text(self._following.live.cursor)
@@ -220,15 +224,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _allowance(self, context: Context) -> Allowance:
         return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))
 
+    def _is_short(self, queries: int, searched: Scope) -> bool:
+        """Whether a search for so many queries is made at once, without asking for its time."""
+        return queries * self._following.live.expected_us(searched.radius_bits) <= _INLINE_MAX_US
+
     async def _search(
-        self, answer: Callable[[], _Answer], queries: int, searched: Scope, allowance: Allowance
+        self, answer: Callable[[Allowance], _Answer], allowance: Allowance
     ) -> _Answer:
-        """What ``answer`` makes of a search for so many queries, in a thread where it is long."""
-        each_us = self._following.live.expected_us(searched.radius_bits)
-        if queries * each_us <= _INLINE_MAX_US:
-            return answer()
+        """What ``answer`` makes of a search, in a thread."""
         try:
-            return await self._searching.run(answer)
+            return await self._searching.run(answer, allowance)
         except asyncio.CancelledError:
             allowance.end()
             raise
@@ -252,6 +257,25 @@ class _CursorText:
         if cursor is not self.cursor:
             self.cursor, self.text = cursor, cursor.to_text()
         return self.text
+
+
+class _Scopes:
+    """What callers search who do not narrow it, kept as long as keys and banks stay as they are."""
+
+    def __init__(self) -> None:
+        self._ring: KeyRing | None = None
+        self._kept: dict[int, tuple[ApiKey, Scope]] = {}
+
+    def __call__(self, ring: KeyRing, key: ApiKey, options: LookupOptions) -> Scope:
+        if options is not wire.DEFAULT:
+            return scope(key, ring.banks, options.banks, options.max_distance_bits)
+        if ring is not self._ring:
+            self._ring, self._kept = ring, {}
+        kept = self._kept.get(id(key))
+        if kept is None:
+            # the key is kept, so that no other one gets its id
+            kept = self._kept[id(key)] = key, scope(key, ring.banks, (), None)
+        return kept[1]
 
 
 def allowed_s(context: Context, most_s: float) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Matches
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
-from disrupt.index.columns import Hits, NearestHits, merge
+from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits, merge
 from disrupt.index.live import LiveIndex
 
 BLOCK_QUERIES = 64
@@ -24,6 +24,8 @@ _BANKS = 2**16
 
 class Allowance:
     """Time for one lookup. Its call may end it at any moment, from another thread."""
+
+    __slots__ = ("_until_s",)
 
     def __init__(self, until_s: float) -> None:
         """``until_s`` of time.monotonic."""
@@ -39,6 +41,10 @@ class Allowance:
             raise DeadlineExceededError(
                 "The lookup took longer than the call may. Send fewer hashes in one call."
             )
+
+
+UNBOUNDED = Allowance(float("inf"))
+"""For a lookup that is too short to be ended."""
 
 
 def match_hashes(
@@ -57,7 +63,7 @@ def match_hashes(
     """
     found, count = [], 0
     for start, near in _blocks(index, queries, scope, max_matches, allowance):
-        if not len(near.hits):
+        if near is NOTHING_NEAR:
             continue
         found.append(_of_hashes(near, start))
         count += len(near.hits)
@@ -85,7 +91,7 @@ def match_picture(
     found, more = [], False
     for start, near in _blocks(index, versions, scope, max_matches, allowance):
         found.append(replace(near.hits, query=near.hits.query + np.uint32(start)))
-        more = more or bool(near.truncated.any())
+        more = more or bool(len(near.truncated))
     hits = merge(found)
     if not len(hits):
         return NO_MATCHES
@@ -131,7 +137,7 @@ def _limits_bits(limits: tuple[tuple[int, int], ...]) -> NDArray[np.int16]:
 
 def _of_hashes(near: NearestHits, start: int) -> Matches:
     query = near.hits.query + np.uint32(start)
-    truncated = np.flatnonzero(near.truncated).astype(np.uint32) + np.uint32(start)
+    truncated = near.truncated + np.uint32(start)
     return _matches(near.hits, slice(None), query, query, truncated)
 
 

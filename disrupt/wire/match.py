@@ -15,7 +15,8 @@ from disrupt.core.transforms import Transform, transform_of
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
 
-_DEFAULT = LookupOptions()
+DEFAULT = LookupOptions()
+"""Of a lookup that says nothing: told by identity."""
 _BANKS_MAX = 64
 
 
@@ -28,7 +29,7 @@ def options(message: match_pb2.MatchOptions) -> LookupOptions:
     has_threshold = message.HasField("max_distance_bits")
     return LookupOptions(
         max_distance_bits=message.max_distance_bits if has_threshold else None,
-        max_matches=message.max_matches or _DEFAULT.max_matches,
+        max_matches=message.max_matches or DEFAULT.max_matches,
         banks=tuple(message.banks),
         effort=_EFFORTS.get(message.effort, Effort.STANDARD),
     )
@@ -40,7 +41,7 @@ def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLook
     count = len(hashes)
     if not 1 <= count <= most:
         raise invalid("hashes", f"{count} hashes; send 1 to {most} in one call")
-    asked = options(message.options) if message.HasField("options") else _DEFAULT
+    asked = options(message.options) if message.HasField("options") else DEFAULT
     if not message.qualities:
         return HashLookup(hashes, asked)
     if len(message.qualities) != count:

@@ -147,7 +147,8 @@ class LiveMachine(RuleBasedStateMachine):
         for query in range(len(queries)):
             found = sorted(one for one in nearest.values() if one[0] == query)
             expected += found[:most_items]
-            truncated.append(len(found) > most_items)
+            if len(found) > most_items:
+                truncated.append(query)
         near = self.live.search_items(queries, max_distance_bits, limits_bits, most_items)
         hits = near.hits
         columns = (hits.query, hits.distance, hits.number, hits.ordinal)
