@@ -43,7 +43,7 @@ from benchmarks.recall_trials import (
     run,
 )
 from benchmarks.sources import sources
-from benchmarks.unrelated import false_matches
+from benchmarks.unrelated import false_matches, said
 
 TARGETS = {
     "photometric": 0.99,
@@ -162,14 +162,11 @@ def main(  # noqa: PLR0913 one for each option
     if json_path:  # now, so that it is there if the rest is interrupted
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if unrelated:
-        made = false_matches(sources(folder), stored, unrelated, minutes, seed)
-        report["false_matches"] = made
-        console.print(
-            f"{made['found']} of {made['lookups']} unrelated lookups, of {made['sources']} sources,"
-            f" found something among {made['stored']['hashes']} hashes."
-        )
-        if json_path:
-            json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        for made in false_matches(sources(folder), stored, unrelated, minutes, seed):
+            report["false_matches"] = made
+            if json_path:
+                json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        console.print(said(made))
 
 
 def rows_of(trials: Sequence[Trial]) -> list[Row]:

@@ -1,17 +1,20 @@
 """Pictures of many kinds that have nothing to do with each other, and views of them.
 
 Photographs, drawings and screenshots of packages, and generated pages, screens and scenes. Each is
-on one side only: what is stored, or what is looked up.
+on one side only: what is stored, or what is looked up. So is a whole collection of which pictures
+show the same: the manual of an application shows its windows, and a few sample pictures, over and
+over; a folder of drawings has one in many versions.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,89 +26,111 @@ from benchmarks.layouts import BLACK, WHITE, Pixels, canvas, screenshot, text_ba
 from benchmarks.originals import collection, half_of
 from benchmarks.photographs import drawings
 
-SIDE_PX, FILE_PX = 256, 720
-"""Of the luma that is registered, and of the files that are looked up."""
+SIDE_PX, VIEW_PX = 256, 900
+"""Of the luma that is registered, and of the longer side of a source that views are taken of."""
 
-_FOLDERS = {
-    "stamp": (Path("/usr/share/tuxpaint/stamps"), "**/*.png"),
-    "illustration": (Path("/usr/share/openclipart/png"), "**/*.png"),
-    "screenshot": (Path("/usr/share/gimp"), "*/help/en/images/**/*.png"),
-}
-"""Of Debian: tuxpaint-stamps-default (cut-out photographs and drawings), openclipart-png and
-gimp-help-en (windows of an application)."""
+
+class _Collection(NamedTuple):
+    """Pictures of a package of Debian, all of one kind and on one side."""
+
+    kind: str
+    folder: str
+    patterns: tuple[str, ...] = ("**/*.png",)
+
+
+_STORED = (
+    _Collection(  # wesnoth-1.18-data
+        "painting",
+        "/usr/share/games/wesnoth/1.18/data",
+        ("**/images/portraits/**/*.webp", "**/images/story/*.webp", "**/images/maps/*.webp"),
+    ),
+    # windows of applications: gimp-help-en, qt6-base-doc-html
+    _Collection("screenshot", "/usr/share/gimp", ("**/help/en/images/**/*.png",)),
+    _Collection("screenshot", "/usr/share/qt6/doc", ("*/images/*.png",)),
+)
+_LOOKED_UP = (
+    _Collection("illustration", "/usr/share/openclipart/png"),  # openclipart-png
+    # tuxpaint-stamps-default: cut-out photographs, and drawings, of which some are openclipart's
+    _Collection("stamp", "/usr/share/tuxpaint/stamps"),
+    # windows of applications: qtcreator-doc, kicad-doc-en
+    _Collection("screenshot", "/usr/share/qtcreator/doc/qtcreator/images", ("*.png", "*.webp")),
+    _Collection("screenshot", "/usr/share/doc/kicad/help/en/images"),
+)
 
 _MIN_SIDE_PX = 160
-_MOST_OF_A_KIND = 3000
+_MAX_PX = 20_000_000
 _TEXTURES = ("brick", "grass", "gravel", "coins", "moon", "retina", "hubble_deep_field", "page")
 _GENERATED = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One picture: what it is, its name, and how it is loaded or made."""
+    """One picture: what it is, its name, how it is loaded or made, whether it is stored.
+
+    One that is not stored is looked up.
+    """
 
     kind: str
     name: str
     load: Callable[[], Pixels]
-
-    @property
-    def stored(self) -> bool:
-        """Whether it is stored, and not looked up."""
-        return half_of(f"{self.kind} {self.name}") == "development"
+    stored: bool
 
 
 def sources(folder: Path | None = None) -> list[Source]:
     """All there are on this machine; or the photographs of a folder, and what is generated."""
     every = [
-        Source("photograph", one.name, lambda one=one: one.pixels)  # type: ignore[misc]
+        _named("photograph", one.name, lambda one=one: one.pixels)  # type: ignore[misc]
         for one in collection(folder)
     ]
     every += [] if folder else _packaged()
     for kind, make in (("page", _page), ("scene", _scene)):
         every += [
-            Source(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)))  # type: ignore[misc]
+            _named(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)))  # type: ignore[misc]
             for at in range(_GENERATED)
         ]
-    # a screen shows what is on its own side only
     shown = [one for one in every if one.kind in {"photograph", "scene"}]
-    for at in range(_GENERATED):
-        probe = Source("screen", str(at), lambda: np.zeros((1, 1, 3), np.uint8))
-        mine = [one for one in shown if one.stored == probe.stored]
-        every.append(
-            Source("screen", str(at), lambda at=at, mine=mine: _screen(at, mine))  # type: ignore[misc]
-        )
-    return every
+    return every + [_screen_of(at, shown) for at in range(_GENERATED)]
+
+
+def _named(kind: str, name: str, load: Callable[[], Pixels]) -> Source:
+    """On the side that its name says."""
+    return Source(kind, name, load, half_of(f"{kind} {name}") == "development")
 
 
 def _packaged() -> list[Source]:
+    files = dict(drawings())  # one of each name: others are the same in other sizes
     every = [
-        Source("drawing", name, lambda load=load: np.asarray(load()))  # type: ignore[misc]
-        for name, load in drawings()
+        _named("drawing", name, lambda load=load: np.asarray(load()))  # type: ignore[misc]
+        for name, load in files.items()
     ]
-    for kind, (place, pattern) in _FOLDERS.items():
-        paths = sorted(place.glob(pattern), key=lambda path: zlib.crc32(path.name.encode()))
-        every += [
-            Source(kind, path.stem, lambda path=path: _opened(path))  # type: ignore[misc]
-            for path in paths[:_MOST_OF_A_KIND]
-            if _large(path)
-        ]
+    every += [one for of in _STORED for one in _files(of, stored=True)]
+    every += [one for of in _LOOKED_UP for one in _files(of, stored=False)]
     every += [
-        Source("texture", name, lambda name=name: _colours(getattr(data, name)()))  # type: ignore[misc]
+        _named("texture", name, lambda name=name: _colours(getattr(data, name)()))  # type: ignore[misc]
         for name in _TEXTURES
     ]
     return every
 
 
-def views(source: Source, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Luma (height, width) of parts of a source, as other people would show it.
+def _files(of: _Collection, *, stored: bool) -> Iterator[Source]:
+    folder = Path(of.folder)
+    for path in sorted(path for pattern in of.patterns for path in folder.glob(pattern)):
+        if _fits(path):
+            name = str(path.relative_to(folder).with_suffix(""))
+            yield Source(of.kind, name, lambda path=path: _opened(path), stored)  # type: ignore[misc]
 
-    The first is all of it. Others have 15 to 100 % of its area and another brightness. They are
-    not independent of each other; those of two sources are.
+
+def views(source: Source, places: Iterable[int], seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Luma (height, width), at most VIEW_PX, of parts of a source, as other people would show it.
+
+    View 0 is all of it. Others have 15 to 100 % of its area and another brightness; the same place
+    gives the same view. They are not independent of each other; those of two sources are.
     """
-    rng = np.random.default_rng([seed, zlib.crc32(f"{source.kind} {source.name}".encode())])
-    luma = cv2.cvtColor(np.ascontiguousarray(source.load()), cv2.COLOR_RGB2GRAY)
+    luma = _reduced(cv2.cvtColor(np.ascontiguousarray(source.load()), cv2.COLOR_RGB2GRAY), VIEW_PX)
     height, width = luma.shape
-    for at in range(count):
+    name = zlib.crc32(f"{source.kind} {source.name}".encode())
+    for at in places:
+        rng = np.random.default_rng([seed, name, at])
         share = math.sqrt(rng.uniform(0.15, 1)) if at else 1.0
         stretch = math.exp(rng.uniform(-0.2, 0.2)) if at else 1.0
         wide = max(round(width * min(share * stretch, 1)), 1)
@@ -122,10 +147,15 @@ def square(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def file_of(luma: NDArray[np.uint8]) -> bytes:
-    """JPEG of at most FILE_PX a side."""
-    scale = min(FILE_PX / max(luma.shape), 1)
-    small = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    """JPEG file."""
+    return cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+
+def _reduced(luma: Pixels, side_px: int) -> Pixels:
+    scale = side_px / max(luma.shape)
+    if scale >= 1:
+        return luma
+    return cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 @lru_cache(maxsize=32)
@@ -134,9 +164,12 @@ def _gamma(exponent: float) -> NDArray[np.uint8]:
     return levels
 
 
-def _large(path: Path) -> bool:
-    with Image.open(path) as image:
-        return min(image.size) >= _MIN_SIDE_PX
+def _fits(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return min(image.size) >= _MIN_SIDE_PX and math.prod(image.size) <= _MAX_PX
+    except Image.DecompressionBombError:
+        return False
 
 
 def _opened(path: Path) -> Pixels:
@@ -179,6 +212,13 @@ def _scene(rng: np.random.Generator) -> Pixels:
             corners = np.array(middle) + rng.integers(-200, 200, (int(rng.integers(3, 6)), 2))
             cv2.fillPoly(page, [corners.astype(np.int32)], colour)
     return page
+
+
+def _screen_of(at: int, every: list[Source]) -> Source:
+    """A screen that shows a picture of its own side."""
+    stored = half_of(f"screen {at}") == "development"
+    mine = [one for one in every if one.stored == stored]
+    return Source("screen", str(at), lambda: _screen(at, mine), stored)
 
 
 def _screen(at: int, sources: list[Source]) -> Pixels:

@@ -1,256 +1,238 @@
 """False matches: pictures that have nothing to do with what is stored, looked up all the same.
 
 Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
-stored, in views that are registered as pictures are; the other half is looked up. Whatever is found
-is a false match, unless both sources as a whole are alike already: collections of drawings hold the
-same ones in other colours, and those are counted apart.
+stored, in views that are registered as pictures are; views of the other half are looked up as files
+at STANDARD. Whatever is found is a false match, and the exit code is 1. The report is written again
+and again, so that an interrupted run has its figures; --show makes pictures of what was found.
+
+    ./scripts/bench unrelated --json unrelated.json --show found
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import math
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args
 
+import click
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from scipy.stats import chi2
 
-from benchmarks.hash_sets import cache_dir
 from benchmarks.recall_trials import SCOPE, code_version, index_of, item_id_of
-from benchmarks.sources import Source, file_of, square, views
-from disrupt.core.hashes import distances_bits, stack
-from disrupt.core.media import Fingerprint, LowQuality, Profile, columns
+from benchmarks.sources import Source, file_of, sources, square, views
+from benchmarks.unrelated_stored import Stored, kept, shares
+from disrupt.core.hashes import stack
+from disrupt.core.media import LowQuality
 from disrupt.core.transforms import PLANS
 from disrupt.hashing import hash_image
-from disrupt.hashing.images import single
-from disrupt.hashing.pdq import hash_dihedral, hash_luma
-from disrupt.hashing.variants import variants
 from disrupt.services.matching import Allowance, match_picture
 
-_VIEWS = {"photograph": 400, "drawing": 40, "texture": 100, "stamp": 4, "illustration": 1}
-"""Views of a source of each kind, in proportion; of other kinds four."""
+Sabotage = Literal["both_sides"]
+"""What is looked up is stored, too."""
 
-_CODE = (
-    *(f"disrupt/hashing/{name}.py" for name in ("variants", "turning", "crops", "pdq")),
-    *("disrupt/core/plan_1.py", "disrupt/core/transforms.py", "benchmarks/sources.py"),
-)
-"""What stored hashes depend on."""
-
-_ALIKE_BITS = 60
-"""Wholes within this, in any orientation, are versions of one drawing: a millionth of others is."""
+_PASSES = 4
+"""Every source is looked up in a part of its views before any is in more."""
 
 _SAMPLED = 2000
 """Hashes looked up that are compared with every stored one, for the tail of distances."""
 
-_EXAMPLES = 20
+_REPORT_EVERY_S = 20
+_EXAMPLES = 200
+_MATCHES = 5
 
 
 @dataclass(slots=True)
 class Kind:
-    """What became of the lookups of one kind of source."""
+    """What became of the lookups of one kind of source; names are of sources."""
 
-    sources: int = 0
+    asked: set[str] = field(default_factory=set)
     lookups: int = 0
     hashes: int = 0
     found: int = 0
-    found_sources: int = 0
-    alike: int = 0
+    found_hashes: int = 0
+    found_sources: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stored:
-    """Everything registered: of each view its fingerprints, dtype FINGERPRINT, and its source."""
+class Count:
+    """Lookups of views among everything stored, and what they found."""
 
-    items: list[NDArray[np.void]] = field(default_factory=list)
-    sources: list[Source] = field(default_factory=list)
+    def __init__(self, stored: Stored, lookups: int, seed: int) -> None:
+        self._stored = stored
+        self._index = index_of(stored.items)
+        self._places = {item_id_of(at): at for at in range(len(stored.items))}
+        self._kinds: dict[str, Kind] = {}
+        self._examples: list[dict[str, Any]] = []
+        self._tail = _Tail(stored)
+        self._rng = np.random.default_rng(seed)
+        self._sampled = _SAMPLED / lookups
+        self._searched_s = 0.0
+        self._began_s = time.process_time()
+
+    def look_up(self, source: Source, place: int, luma: NDArray[np.uint8]) -> None:
+        """One view of a source; nothing where it is too featureless to be looked up."""
+        query = hash_image(file_of(luma))
+        if isinstance(query, LowQuality):
+            return
+        codes = stack(one for one, _ in query.hashes)
+        kind = self._kinds.setdefault(source.kind, Kind())
+        kind.asked.add(source.name)
+        kind.lookups += 1
+        kind.hashes += len(codes)
+        if self._rng.random() < self._sampled:
+            self._tail.add(codes[self._rng.integers(len(codes))])
+        before_s = time.thread_time()
+        matches = match_picture(self._index, codes, SCOPE, _MATCHES, Allowance(math.inf))
+        self._searched_s += time.thread_time() - before_s
+        if not len(matches):
+            return
+        kind.found += 1
+        kind.found_sources.add(source.name)
+        limits = np.full(2**16, SCOPE.radius_bits, np.int16)
+        near = self._index.search_items(codes, SCOPE.radius_bits, limits, 1)
+        kind.found_hashes += len(np.unique(near.hits.query))
+        for at, item_id in enumerate(matches.item_ids):
+            found = self._places[item_id.tobytes()]
+            one = self._stored.sources[found]
+            asked = query.hashes[int(matches.version[at])][1]
+            variant = PLANS[int(matches.plan[at])][int(matches.ordinal[at])]
+            self._examples.append(
+                {
+                    "asked": [source.kind, source.name, place],
+                    "stored": [one.kind, one.name, self._stored.places[found]],
+                    "distance_bits": int(matches.distance_bits[at]),
+                    "looked_up": str(asked),
+                    "variant": str(variant),
+                    "steps": [[int(one.dihedral), *one.crop] for one in (asked, variant)],
+                }
+            )
+
+    def report(self) -> dict[str, Any]:
+        """What is known so far."""
+        made = _bounds(self._kinds)
+        return {
+            **made,
+            "stored": self._stored.counts,
+            "cpu_s": time.process_time() - self._began_s,
+            "search_us_per_hash": 1e6 * self._searched_s / max(made["hashes"], 1),
+            "examples": self._examples[:_EXAMPLES],
+            **self._tail.counts(),
+        }
 
 
 def false_matches(
-    sources: Sequence[Source], hashes: int, lookups: int, minutes: float, seed: int
-) -> dict[str, Any]:
-    """Store about so many hashes, and look so many pictures up, or as many as time allows."""
-    stored = _kept([one for one in sources if one.stored], hashes, seed)
+    every: Sequence[Source],
+    hashes: int,
+    lookups: int,
+    minutes: float,
+    seed: int,
+    sabotage: Sabotage | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Store about so many hashes, look so many pictures up or as many as time allows; reports."""
     until_s = time.monotonic() + 60 * minutes
-    rng = np.random.default_rng(seed)
-    # in any order, so that an early end leaves no kind out
-    asked = [one for one in rng.permutation(np.array(sources, object)) if not one.stored]
-    index = index_of(stored.items)
-    places = {item_id_of(at): at for at in range(len(stored.items))}
-    kinds: dict[str, Kind] = {}
-    sample: list[NDArray[np.uint8]] = []
-    examples: list[dict[str, Any]] = []
-    alike = _Alike()
-    searched_s = 0.0
-    for source, shown in zip(asked, _shares(asked, lookups), strict=True):
-        if time.monotonic() > until_s:
-            break
-        if not shown:
-            continue
-        kind = kinds.setdefault(source.kind, Kind())
-        kind.sources += 1
-        found_before = kind.found
-        for luma in views(source, shown, seed + 1):
-            query = hash_image(file_of(luma))
-            if isinstance(query, LowQuality):
+    stored = kept([one for one in every if one.stored or sabotage], hashes, seed)
+    count = Count(stored, lookups, seed)
+    asked = [one for one in every if not one.stored]
+    order = list(zip(asked, shares(asked, lookups), strict=True))
+    order = [order[at] for at in np.random.default_rng(seed).permutation(len(order))]
+    shown_s = time.monotonic()
+    for part in range(_PASSES):
+        for source, shown in order:  # mixed, so that an early end leaves no kind out
+            places = range(part, shown, _PASSES)
+            if not places:
                 continue
-            codes = stack(one for one, _ in query.hashes)
-            kind.lookups += 1
-            kind.hashes += len(codes)
-            if rng.random() < _SAMPLED / lookups:
-                sample.append(codes[rng.integers(len(codes))])
-            before_s = time.thread_time()
-            matches = match_picture(index, codes, SCOPE, 5, Allowance(math.inf))
-            searched_s += time.thread_time() - before_s
-            near = [places[item_id.tobytes()] for item_id in matches.item_ids]
-            false = [at for at, one in enumerate(near) if not alike(source, stored.sources[one])]
-            kind.found += len(false) > 0
-            kind.alike += len(false) < len(near)
-            examples += [
-                {
-                    "asked": f"{source.kind} {source.name}",
-                    "stored": f"{stored.sources[near[at]].kind} {stored.sources[near[at]].name}",
-                    "distance_bits": int(matches.distance_bits[at]),
-                    "looked_up": str(query.hashes[int(matches.version[at])][1]),
-                    "variant": f"{matches.plan[at]}.{matches.ordinal[at]}",
-                }
-                for at in false
-            ]
-        kind.found_sources += kind.found > found_before
-    bounds = _bounds(kinds)
-    return {
-        **bounds,
-        "stored": _counts(stored),
-        "search_us_per_hash": 1e6 * searched_s / max(bounds["hashes"], 1),
-        "examples": examples[:_EXAMPLES],
-        **_tail(stored, sample),
-    }
+            for place, luma in zip(places, views(source, places, seed + 1), strict=True):
+                count.look_up(source, place, luma)
+            if time.monotonic() > until_s:
+                yield count.report()
+                return
+            if time.monotonic() > shown_s + _REPORT_EVERY_S:
+                shown_s = time.monotonic()
+                yield count.report()
+    yield count.report()
 
 
-class _Alike:
-    """Whether two sources as a whole look alike already."""
-
-    def __init__(self) -> None:
-        self._wholes: dict[tuple[str, str], NDArray[np.uint8]] = {}
-
-    def __call__(self, one: Source, other: Source) -> bool:
-        distances = distances_bits(self._whole(one)[:, None], self._whole(other)[None, :1])
-        return bool(distances.min() <= _ALIKE_BITS)
-
-    def _whole(self, source: Source) -> NDArray[np.uint8]:
-        name = (source.kind, source.name)
-        if name not in self._wholes:
-            self._wholes[name] = hash_dihedral(square(next(views(source, 1, 0)))).hashes
-        return self._wholes[name]
-
-
-def _kept(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
-    """As ``store``, from a file if this code has stored the same before."""
-    named = " ".join(f"{one.kind} {one.name}" for one in sources)
-    digest = hashlib.sha256(f"{code_version(_CODE)} {hashes} {seed} {named}".encode()).hexdigest()[
-        :12
-    ]
-    path = cache_dir() / f"unrelated-{digest}.npz"
-    if not path.exists():
-        stored = store(sources, hashes, seed)
-        numbers = {(one.kind, one.name): at for at, one in enumerate(sources)}
-        np.savez(
-            path,
-            fingerprints=np.concatenate(stored.items),
-            ends=np.cumsum([len(one) for one in stored.items]),
-            sources=[numbers[one.kind, one.name] for one in stored.sources],
-        )
-    with np.load(path) as kept:
-        items = np.split(kept["fingerprints"], kept["ends"][:-1])
-        return Stored(items, [sources[at] for at in kept["sources"]])
-
-
-def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
-    """Views of all sources: about so many hashes."""
-    stored = Stored()
-    for source, shown in zip(sources, _shares(sources, hashes // 100), strict=True):
-        for luma in views(source, shown, seed) if shown else ():
-            small = square(luma)
-            itself = single(hash_luma(small))
-            if isinstance(itself, LowQuality):
-                continue
-            own = [Fingerprint(*itself, Profile.PDQ_512)]
-            aspect = luma.shape[1] / luma.shape[0]
-            stored.items.append(columns([*own, *variants(small, aspect, own)]))
-            stored.sources.append(source)
-    return stored
-
-
-def _shares(sources: Sequence[Source], total: int) -> list[int]:
-    """How many views of each source make so many together; of some none where these are few."""
-    weights = np.array([_VIEWS.get(one.kind, 4) for one in sources], np.float64)
-    ends = np.round(weights.cumsum() * (total / weights.sum())).astype(int)
-    shares: list[int] = np.diff(ends, prepend=0).tolist()
-    return shares
+def said(report: dict[str, Any]) -> str:
+    """A line of it."""
+    return (
+        f"{report['found']} of {report['lookups']} unrelated lookups, of {report['sources']}"
+        f" sources, found something among {report['stored']['hashes']} hashes;"
+        f" {report['cpu_s']:.0f} s of processor time."
+    )
 
 
 def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
-    """Shares at most found, 95 % sure: of lookups, and of sources, which alone are independent."""
+    """Shares at most found, 95 % sure: of sources, which alone are independent, and of parts."""
 
     def upper_95(found: int, of: int) -> float:
         return float(chi2.ppf(0.95, 2 * found + 2)) / 2 / max(of, 1)
 
-    def row(kind: Kind) -> dict[str, Any]:
+    def row(counts: dict[str, int]) -> dict[str, Any]:
         return {
-            "sources": kind.sources,
+            **counts,
+            "upper_95": upper_95(counts["found"], counts["lookups"]),
+            "upper_95_sources": upper_95(counts["found_sources"], counts["sources"]),
+            "upper_95_hashes": upper_95(counts["found_hashes"], counts["hashes"]),
+        }
+
+    counts = {
+        name: {
+            "sources": len(kind.asked),
             "lookups": kind.lookups,
             "hashes": kind.hashes,
             "found": kind.found,
-            "found_sources": kind.found_sources,
-            "alike": kind.alike,
-            "upper_95": upper_95(kind.found, kind.lookups),
-            "upper_95_sources": upper_95(kind.found_sources, kind.sources),
+            "found_sources": len(kind.found_sources),
+            "found_hashes": kind.found_hashes,
         }
-
-    every = list(kinds.values())
-    names = ("sources", "lookups", "hashes", "found", "found_sources", "alike")
-    total = Kind(*(sum(getattr(one, name) for one in every) for name in names))
-    return {**row(total), "kinds": {name: row(kind) for name, kind in sorted(kinds.items())}}
-
-
-def _counts(stored: Stored) -> dict[str, Any]:
-    kinds: dict[str, dict[str, int]] = {}
-    for kind in sorted({one.kind for one in stored.sources}):
-        mine = [at for at, one in enumerate(stored.sources) if one.kind == kind]
-        kinds[kind] = {
-            "sources": len({stored.sources[at].name for at in mine}),
-            "pictures": len(mine),
-            "hashes": sum(len(stored.items[at]) for at in mine),
-        }
-    return {"hashes": sum(map(len, stored.items)), "kinds": kinds}
+        for name, kind in sorted(kinds.items())
+    }
+    names = ("sources", "lookups", "hashes", "found", "found_sources", "found_hashes")
+    total = {name: sum(one[name] for one in counts.values()) for name in names}
+    return {**row(total), "kinds": {name: row(one) for name, one in counts.items()}}
 
 
-def _tail(stored: Stored, sample: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+class _Tail:
     """Distances of sampled lookup hashes from every stored hash.
 
     ``nearest_distances`` counts, by bits, the nearest one of each lookup hash; ``pairs`` all pairs
     within so many bits, by what the stored hash is of.
     """
-    every = np.concatenate(stored.items)
-    codes = np.ascontiguousarray(every["hash"]).view(np.uint64)
-    classes = np.array([_class_of(int(plan), int(at)) for plan, at in every[["plan", "ordinal"]]])
-    nearest = np.zeros(257, np.int64)
-    pairs = np.zeros((4, 257), np.int64)
-    for code in sample:
-        bits = np.bitwise_count(codes ^ code.view(np.uint64)).sum(axis=1)
-        nearest[bits.min()] += 1
-        np.add.at(pairs, (classes, bits), 1)
-    return {
-        "nearest_distances": {bits: int(n) for bits, n in enumerate(nearest) if n},
-        "pairs": {
-            name: {bits: int(pairs[at, : bits + 1].sum()) for bits in range(30, 94, 4)}
-            | {"all": int(pairs[at].sum())}
-            for at, name in enumerate(_CLASSES)
-        },
-    }
+
+    def __init__(self, stored: Stored) -> None:
+        every = np.concatenate(stored.items)
+        self._codes = np.ascontiguousarray(every["hash"]).view(np.uint64)
+        classes = {
+            (plan, at): _class_of(plan, at)
+            for plan, at in np.unique(every[["plan", "ordinal"]]).tolist()
+        }
+        self._classes = np.array([classes[one] for one in every[["plan", "ordinal"]].tolist()])
+        self._nearest = np.zeros(257, np.int64)
+        self._pairs = np.zeros(len(_CLASSES) * 257, np.int64)
+
+    def add(self, code: NDArray[np.uint8]) -> None:
+        """Compare one hash with all."""
+        bits = np.bitwise_count(self._codes ^ code.view(np.uint64)).sum(axis=1, dtype=np.int64)
+        self._nearest[bits.min()] += 1
+        self._pairs += np.bincount(257 * self._classes + bits, minlength=len(self._pairs))
+
+    def counts(self) -> dict[str, Any]:
+        """For the report."""
+        pairs = self._pairs.reshape(len(_CLASSES), 257)
+        return {
+            "nearest_distances": {bits: int(n) for bits, n in enumerate(self._nearest) if n},
+            "pairs": {
+                name: {bits: int(pairs[at, : bits + 1].sum()) for bits in range(30, 94, 4)}
+                | {"all": int(pairs[at].sum())}
+                for at, name in enumerate(_CLASSES)
+            },
+        }
 
 
 _CLASSES = ("whole", "crop", "part", "turned")
@@ -258,9 +240,81 @@ _CLASSES = ("whole", "crop", "part", "turned")
 
 def _class_of(plan: int, ordinal: int) -> int:
     transform = PLANS[plan][ordinal]
-    kept = (1000 - transform.crop[0] - transform.crop[2]) * (
+    kept_share = (1000 - transform.crop[0] - transform.crop[2]) * (
         1000 - transform.crop[1] - transform.crop[3]
     )
     if not any(transform.crop):
         return 0
-    return 3 if transform.rotation_millidegrees else 2 if kept < 300_000 else 1
+    return 3 if transform.rotation_millidegrees else 2 if kept_share < 300_000 else 1
+
+
+def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, folder: Path) -> None:
+    """PNG files of what was found: both views, and the parts of them that are near each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    by_name = {(one.kind, one.name): one for one in every}
+    for at, example in enumerate(report["examples"]):
+        shown = []
+        sides = (example["asked"], seed + 1), (example["stored"], seed)
+        for ((kind, name, place), of), (turn, *crop) in zip(sides, example["steps"], strict=True):
+            luma = turned(next(views(by_name[kind, name], [place], of)), turn)
+            height, width = luma.shape
+            left, top, right, bottom = (one / 1000 for one in crop)
+            part = luma[
+                int(top * height) : max(math.ceil((1 - bottom) * height), 1),
+                int(left * width) : max(math.ceil((1 - right) * width), 1),
+            ]
+            shown += [square(luma), square(part)]
+        cv2.imwrite(str(folder / f"{at:03}-{example['distance_bits']}.png"), np.hstack(shown))
+
+
+def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
+    """As ``Dihedral`` says."""
+    mirrored, quarters = divmod(dihedral, 4)
+    return np.rot90(luma[:, ::-1] if mirrored else luma, -quarters)
+
+
+@click.command(help=__doc__)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the report.")
+@click.option("--lookups", default=100_000, show_default=True, help="Pictures looked up.")
+@click.option("--stored", default=1_000_000, show_default=True, help="Hashes they search in.")
+@click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")
+@click.option("--show", type=click.Path(path_type=Path), help="Folder for pictures of it.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Photographs to use instead of the packages' pictures.",
+)
+@click.option(
+    "--sabotage",
+    type=click.Choice(get_args(Sabotage)),
+    help="Store what is looked up, too: matches must be reported.",
+)
+@click.option("--seed", default=1, show_default=True)
+def main(
+    *,
+    json_path: Path | None,
+    lookups: int,
+    stored: int,
+    minutes: float,
+    show: Path | None,
+    folder: Path | None,
+    sabotage: Sabotage | None,
+    seed: int,
+) -> None:
+    """Count, print, write."""
+    console = Console()
+    every = sources(folder)
+    settings = {"seed": seed, "sabotage": sabotage, "version": code_version()}
+    report: dict[str, Any] = {}
+    for report in false_matches(every, stored, lookups, minutes, seed, sabotage):
+        console.print(said(report))
+        if json_path:
+            made = {"false_matches": report, "settings": settings}
+            json_path.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
+    if show:
+        pairs_shown(every, report, seed, show)
+    sys.exit(1 if report["found"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -95,19 +95,37 @@ def test_what_is_left_out_lowers_the_rows_that_need_it_and_no_others(
     assert max(groups.values()) < 0.7
 
 
-def test_unrelated_lookups_are_counted_by_picture_and_by_source(
-    folder: Path, tmp_path: Path
+@pytest.mark.parametrize("sabotage", [None, "both_sides"])
+def test_unrelated_lookups_find_nothing_unless_what_is_looked_up_is_stored(
+    folder: Path, tmp_path: Path, sabotage: str | None
 ) -> None:
+    report, show = tmp_path / "out.json", tmp_path / "found"
+    words = ["--folder", str(folder), "--lookups", "20", "--stored", "3000"]
+    words += ["--json", str(report), "--show", str(show)]
+    done = program(folder, "unrelated", *words, *(["--sabotage", sabotage] if sabotage else []))
+    assert done.returncode == (1 if sabotage else 0), done.stderr
+    made = json.loads(report.read_text())["false_matches"]
+    assert made["hashes"] > made["lookups"] >= made["sources"] > 0
+    assert made["stored"]["hashes"] >= 1000
+    assert 0 < made["upper_95_hashes"] < made["upper_95"]
+    assert sum(made["nearest_distances"].values()) > 0
+    assert made["pairs"]["crop"]["all"] > made["pairs"]["crop"]["90"]
+    assert (made["found"] > 0) == (made["found_hashes"] > 0) == (sabotage is not None)
+    assert len(list(show.glob("*.png"))) == len(made["examples"])
+    if not sabotage:
+        assert made["upper_95"] <= made["upper_95_sources"]
+    else:
+        assert made["found"] >= made["lookups"] / 2
+        assert made["upper_95_sources"] > made["found_sources"] / made["sources"]
+
+
+def test_a_report_is_written_while_unrelated_lookups_go_on(folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "out.json"
-    few = ["--edit=crop_sides", "--unrelated", "20", "--stored", "3000", "--minutes", "5"]
+    few = ["--edit=crop_sides", "--unrelated", "20", "--stored", "3000", "--minutes", "0"]
     done = bench(folder, report, *few)
     assert done.returncode == 0, done.stderr
-    found = json.loads(report.read_text())["false_matches"]
-    assert found["lookups"] >= found["sources"] > 0
-    assert found["stored"]["hashes"] >= 1000
-    assert found["upper_95"] <= found["upper_95_sources"]
-    assert sum(found["nearest_distances"].values()) > 0
-    assert found["pairs"]["crop"]["all"] > found["pairs"]["crop"]["90"]
+    made = json.loads(report.read_text())["false_matches"]
+    assert 0 < made["lookups"] < 10
 
 
 def test_a_plan_is_chosen_and_finds_photographs_that_it_was_not_chosen_on(
