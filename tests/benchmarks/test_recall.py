@@ -107,15 +107,13 @@ def test_unrelated_lookups_find_nothing_unless_what_is_looked_up_is_stored(
     made = json.loads(report.read_text())["false_matches"]
     assert made["hashes"] > made["lookups"] >= made["sources"] > 0
     assert made["stored"]["hashes"] >= 1000
-    assert 0 < made["upper_95_hashes"] < made["upper_95"]
     assert sum(made["nearest_distances"].values()) > 0
     assert made["pairs"]["crop"]["all"] > made["pairs"]["crop"]["90"]
     assert (made["found"] > 0) == (made["found_hashes"] > 0) == (sabotage is not None)
     assert len(list(show.glob("*.png"))) == len(made["examples"])
-    if not sabotage:
-        assert made["upper_95"] <= made["upper_95_sources"]
+    if sabotage is None:
+        assert 0 < made["upper_95_hashes"] < made["upper_95"] <= made["upper_95_sources"] < 1
     else:
-        assert made["found"] >= made["lookups"] / 2
         assert made["upper_95_sources"] > made["found_sources"] / made["sources"]
 
 
