@@ -26,7 +26,7 @@ from benchmarks.layouts import BLACK, WHITE, Pixels, canvas, screenshot, text_ba
 from benchmarks.originals import collection, half_of
 from benchmarks.photographs import drawings
 
-SIDE_PX, VIEW_PX = 256, 900
+SIDE_PX, VIEW_PX = 256, 640
 """Of the luma that is registered, and of the longer side of a source that views are taken of."""
 
 

@@ -38,10 +38,10 @@ from disrupt.services.matching import Allowance, match_picture
 Sabotage = Literal["both_sides"]
 """What is looked up is stored, too."""
 
-_PASSES = 4
+_PASSES = 2
 """Every source is looked up in a part of its views before any is in more."""
 
-_SAMPLED = 2000
+_SAMPLED = 1000
 """Hashes looked up that are compared with every stored one, for the tail of distances."""
 
 _REPORT_EVERY_S = 20
