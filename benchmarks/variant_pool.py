@@ -80,9 +80,17 @@ LOOKUPS: dict[str, list[Crop]] = {
     "all four": orbit((40, 40, 40, 40)),
     "middle": [(250, 250, 250, 250)],
     "quadrants": orbit((500, 500, 0, 0)),
+    "wider": [
+        crop
+        for sides in ((60, 0, 0, 0), (60, 60, 0, 0), (60, 0, 60, 0), (60, 60, 60, 0), (60,) * 4)
+        for crop in orbit(sides)
+    ],
 }
 """Crops of what is looked up, by family: in every orientation, so that none is left out.
 
 The first six are all ways to cut a step off the sides. A stored grid that is twice as coarse is
 then covered as a fine one is: 16 lookups do the work of 16 times as many stored hashes.
 """
+
+OF_REGIONS = ("whole", "axis", "all four")
+"""Families that are looked up of every region of a picture, as of the cells of a collage."""

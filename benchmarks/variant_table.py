@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.edits import EDITS, GROUPS, Edited, Scene, crop_aspect, crop_sides, upload
 from benchmarks.layouts import Pixels
 from benchmarks.originals import ORIGINALS, Photograph, encoded
-from benchmarks.variant_pool import LOOKUPS, Variant, mirrored
+from benchmarks.variant_pool import LOOKUPS, OF_REGIONS, Variant, mirrored
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY
 from disrupt.core.transforms import Crop
 from disrupt.hashing.crops import hash_crops
@@ -78,8 +78,16 @@ class Table:
     def covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
         """Trials x candidates: whether any lookup of the families finds it.
 
-        Each trial counts four times: mirrored, it is the same trial of a mirrored photograph.
+        Of another shape only those OF_REGIONS: cells of a collage show the picture so, and more is
+        not looked up of them. Each trial counts four times: mirrored, it is the same trial of a
+        mirrored photograph.
         """
+        covered = self._covered(families)
+        shapes = np.tile(self.edits == "shape", 4)
+        covered[shapes] = self._covered([one for one in families if one in OF_REGIONS])[shapes]
+        return covered
+
+    def _covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
         places = {one: at for at, one in enumerate(self.candidates)}
         parts = []
         for symmetry in range(4):
