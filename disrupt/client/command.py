@@ -16,7 +16,7 @@ from disrupt.client.requests import MAX_MATCHES
 from disrupt.client.results import HashAnswer, ImageAnswer, Match, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
-from disrupt.core.hashes import MIN_QUALITY, OPERATOR_MAX_DISTANCE_BITS, PdqHash
+from disrupt.core.hashes import MIN_LOOKUP_QUALITY, OPERATOR_MAX_DISTANCE_BITS, PdqHash
 from disrupt.core.lookups import Effort
 from disrupt.core.vpdq import parse_vpdq
 from disrupt.errors import (
@@ -113,7 +113,7 @@ class _Looked:
         if isinstance(self.answer, ImageAnswer) and self.answer.low_quality:
             return "LOW_QUALITY", (
                 f"Too featureless to be told from others: quality {self.answer.quality}, "
-                f"and {MIN_QUALITY} is needed. {self.answer.advice}"
+                f"and {MIN_LOOKUP_QUALITY} is needed. {self.answer.advice}"
             )
         if (
             isinstance(self.answer, VideoAnswer)

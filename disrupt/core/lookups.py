@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,34 +33,50 @@ _QUADRANTS: tuple[Crop, ...] = (
     (0, 500, 500, 0),
     (500, 500, 0, 0),
 )
-_SIDES: tuple[Crop, ...] = ((40, 0, 0, 0), (0, 40, 0, 0), (0, 0, 40, 0), (0, 0, 0, 40))
-_CORNERS: tuple[Crop, ...] = ((40, 40, 0, 0), (0, 40, 40, 0), (0, 0, 40, 40), (40, 0, 0, 40))
-_SEVERAL: tuple[Crop, ...] = (
-    *((40, 0, 40, 0), (0, 40, 0, 40), (40, 40, 40, 0), (0, 40, 40, 40), (40, 0, 40, 40)),
-    *((40, 40, 0, 40), (40, 40, 40, 40)),
+
+
+_STEPS: tuple[Crop, ...] = (
+    *((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)),
+    *((1, 1, 0, 0), (0, 1, 1, 0), (0, 0, 1, 1), (1, 0, 0, 1)),
+    *((1, 0, 1, 0), (0, 1, 0, 1)),
+    *((1, 1, 1, 0), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 1)),
 )
-_STEPS = (WHOLE, *_SIDES, *_CORNERS, *_SEVERAL)
-"""Ways to cut a step off the sides; variant plan 1 was chosen for them (docs/recall.md)."""
 
-LOOKUP_CROPS: dict[Effort, tuple[Crop, ...]] = {
-    Effort.FAST: (WHOLE,),
-    Effort.STANDARD: (*_STEPS, _MIDDLE),
-    Effort.THOROUGH: (*_STEPS, _MIDDLE, *_QUADRANTS),
+
+def _steps(cut: int) -> tuple[Crop, ...]:
+    """Ways to cut a step off the sides: off one, two neighbours, two opposite ones, three, all."""
+    return tuple(
+        (cut * left, cut * top, cut * right, cut * bottom) for left, top, right, bottom in _STEPS
+    )
+
+
+_LIKELY = (WHOLE, *_steps(40), _MIDDLE)
+"""Variant plan 1 was chosen for these steps (docs/recall.md)."""
+
+_ALL = (*_LIKELY, *_QUADRANTS, *_steps(60))
+_CELL: tuple[Crop, ...] = (WHOLE, (40, 40, 40, 40), (40, 0, 40, 0), (0, 40, 0, 40))
+"""Of what may be a cell of a collage, which cuts two opposite sides of a picture."""
+
+
+class LookupCrops(NamedTuple):
+    """Crops that are looked up of the parts of a picture, and at most how many ``regions`` it has.
+
+    ``whole``: of all of it where no region is likelier to be the picture, ``whole_unlikely`` where
+    one is, ``likely`` of that one, ``others`` of other regions.
+    """
+
+    whole: tuple[Crop, ...] = (WHOLE,)
+    whole_unlikely: tuple[Crop, ...] = (WHOLE,)
+    likely: tuple[Crop, ...] = (WHOLE,)
+    others: tuple[Crop, ...] = (WHOLE,)
+    regions: int = 0
+
+
+LOOKUP_CROPS: dict[Effort, LookupCrops] = {
+    Effort.FAST: LookupCrops(),
+    Effort.STANDARD: LookupCrops(_ALL, (WHOLE, *_steps(40)[:8]), _LIKELY, _CELL, regions=8),
+    Effort.THOROUGH: LookupCrops(_ALL, _ALL, _ALL, (*_LIKELY, *_QUADRANTS), regions=12),
 }
-"""Crops that are looked up of what is likely to be the picture, the whole of it first."""
-
-LOOKUP_CROPS_UNLIKELY = {
-    **dict.fromkeys(product((Effort.FAST, Effort.STANDARD), (False, True)), 1),
-    **dict.fromkeys(product((Effort.THOROUGH,), (False, True)), len(LOOKUP_CROPS[Effort.THOROUGH])),
-    (Effort.STANDARD, True): len((WHOLE, *_SIDES, *_CORNERS)),
-}
-"""How many of them are looked up of what is less likely: by effort, and whether it is the whole."""
-
-LOOKUP_CROPS_CERTAIN: tuple[Crop, ...] = (WHOLE, (40, 0, 40, 0), (0, 40, 0, 40))
-"""Crops of a region that is likely one picture of several: of a collage, whose cells cut sides."""
-
-LOOKUP_REGIONS = {Effort.FAST: 0, Effort.STANDARD: 6, Effort.THOROUGH: 12}
-"""Most regions of a picture that are looked up because they may be a picture shown on a page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,20 +150,20 @@ def _reduced(picture: Picture) -> Hashed:
     return hash_reduced(picture.luma, picture.width_px, picture.height_px, picture.orientation)
 
 
-def single(hashed: Hashed) -> tuple[PdqHash, int] | LowQuality:
+def single(hashed: Hashed, least: int = MIN_QUALITY) -> tuple[PdqHash, int] | LowQuality:
     """The one hash and its quality, unless it is too featureless, or noise decides it."""
     quality = int(hashed.qualities)
-    if quality < MIN_QUALITY:
-        return LowQuality(quality)
-    if not usable(hashed):
-        return LowQuality(quality, advice=_TOO_REGULAR)
+    if quality < least:
+        return LowQuality(quality, least)
+    if not usable(hashed, least):
+        return LowQuality(quality, least, _TOO_REGULAR)
     return PdqHash(hashed.hashes.tobytes()), quality
 
 
-def usable(hashed: Hashed) -> NDArray[np.bool]:
+def usable(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
     """Which hashes tell pictures apart: not too featureless, decided by noise, or of a line."""
     return (
-        (hashed.qualities >= MIN_QUALITY)
+        (hashed.qualities >= least)
         & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
         & (hashed.product_bits >= MIN_PRODUCT_BITS)
     )

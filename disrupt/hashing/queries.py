@@ -5,20 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from disrupt.core.hashes import PdqHash
-from disrupt.core.lookups import (
-    LOOKUP_CROPS,
-    LOOKUP_CROPS_CERTAIN,
-    LOOKUP_CROPS_UNLIKELY,
-    LOOKUP_REGIONS,
-    Effort,
-)
+from disrupt.core.hashes import MIN_LOOKUP_QUALITY, PdqHash
+from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform, turned_crop
 from disrupt.hashing.crops import hash_crops_dihedral
@@ -39,7 +34,7 @@ from disrupt.hashing.regions import find_regions
 MAX_PARTS = 2200
 """Most crops and regions that are looked up of a file, in all versions, whatever its frames."""
 
-_PART_PX = 256
+_PART_PX = 128
 """Side of the square that a part is averaged to: hashes are as near as from 512."""
 
 
@@ -61,10 +56,8 @@ def hash_image(
     """Hashes of a picture file for a lookup, in the canonical profile, no two alike.
 
     FAST: of the picture itself, and where it has at most 512 px a side, of it ENLARGED. Other
-    efforts: of these, of LOOKUP_CROPS and of LOOKUP_REGIONS, all in their eight turned and mirrored
-    versions. STANDARD takes the crops of the one that is most likely the picture, the whole or a
-    region, some of the whole where it is not, and of other regions only themselves; THOROUGH takes
-    the crops of all.
+    efforts: of these, and of LOOKUP_CROPS of the whole and of regions, all in their eight turned
+    and mirrored versions.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
@@ -81,7 +74,7 @@ def hash_image(
         skipped = picture.frames_left
         page = None if effort == Effort.FAST else picture.page()
         found = list(_as_it_is(picture) if page is None else _turned(page))
-        canonical = single(found[0][1][Dihedral.IDENTITY])
+        canonical = single(found[0][1][Dihedral.IDENTITY], MIN_LOOKUP_QUALITY)
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
         elif place_near(canonical[0], frames) is not None:
@@ -111,14 +104,19 @@ def _add(hashes: dict[PdqHash, Transform], found: Iterable[_Versions]) -> int:
     """Add those that tell pictures apart, of equal ones the first; their best quality, or 0."""
     best = 0
     for upright, versions in found:
-        good = np.flatnonzero(usable(versions))
+        good = np.flatnonzero(usable(versions, MIN_LOOKUP_QUALITY))
         best = max(best, int(versions.qualities[good].max(initial=0)))
         for turn in map(Dihedral, good.tolist()):
             one = PdqHash(versions.hashes[turn].tobytes())
             if one not in hashes:
-                crop = turned_crop(upright.crop, turn)
-                hashes[one] = Transform(turn, *crop, scale_side_px=upright.scale_side_px)
+                hashes[one] = _version(upright, turn)
     return best
+
+
+@lru_cache(maxsize=4096)
+def _version(upright: Transform, turn: Dihedral) -> Transform:
+    crop = turned_crop(upright.crop, turn)
+    return Transform(turn, *crop, scale_side_px=upright.scale_side_px)
 
 
 def _as_it_is(picture: Picture) -> Iterator[_Versions]:
@@ -141,16 +139,14 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
 def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Iterator[_Versions]:
     """Regions, and crops of them or of the whole unless that is ``featureless``."""
     height, width = page.shape
-    regions = find_regions(page, LOOKUP_REGIONS[effort])
-    likely = next((one for one in regions if one.certain), WHOLE_REGION)
+    wanted = LOOKUP_CROPS[effort]
+    regions = find_regions(page, wanted.regions)
+    likely = next((one for one in regions if one.certain), None)
+    whole = wanted.whole_unlikely if likely else wanted.whole
+    parts = {} if likely is None else {likely: wanted.likely}
+    parts[WHOLE_REGION] = () if featureless else whole[1:]
     image = Image.fromarray(page)
-    for region in dict.fromkeys((likely, *regions, WHOLE_REGION)):
-        crops = LOOKUP_CROPS[effort]
-        if region != likely:
-            fewer = crops[: LOOKUP_CROPS_UNLIKELY[effort, region == WHOLE_REGION]]
-            crops = max(fewer, LOOKUP_CROPS_CERTAIN, key=len) if region.certain else fewer
-        if region == WHOLE_REGION:
-            crops = () if featureless else crops[1:]
+    for region, crops in (parts | dict.fromkeys(regions, wanted.others) | parts).items():
         if not crops:
             continue
         left, top, right, bottom, _ = region

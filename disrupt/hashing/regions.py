@@ -10,7 +10,6 @@ a candidate is only looked up, and costs that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import pairwise, product
 from typing import NamedTuple
 
@@ -51,6 +50,9 @@ _OVERLAP_LOSS = 0.5
 _LEAST_WEIGHT = 0.03
 _BLOCK_PX = 8
 """Pixels of a line that steps are counted together of."""
+
+_BAND = 64
+"""Lines that steps are looked for in at a time: what is held of them stays in the cache."""
 
 _MOST_CUTS = 4
 """Most lines along which the whole, or a part of it, is cut."""
@@ -108,6 +110,9 @@ class _Box(NamedTuple):
 
 _Weighed = tuple[float, _Box]
 
+_Side = tuple[int, bool, int, int, int]
+"""Axis, whether it is the end of a rectangle, its line, and where it starts and stops along it."""
+
 
 def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
     """At most so many candidates in a picture, shape (height, width), the best first.
@@ -121,7 +126,7 @@ def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
     small = np.asarray(Image.fromarray(luma).reduce(factor))
     rows, columns = (_Lines(one.astype(np.int16)) for one in (small, np.ascontiguousarray(small.T)))
     weighed = [*_on_pages(rows, columns), *_in_collages(rows, columns)]
-    chosen = _best(weighed, _Box(0, len(rows.luma), 0, len(columns.luma)), most)
+    chosen = _best(rows, weighed, _Box(0, len(rows.luma), 0, len(columns.luma)), most)
     return [_refined(rows, columns, *one) for one in chosen]
 
 
@@ -134,21 +139,24 @@ class _Lines:
 
     def __init__(self, luma: NDArray[np.int16]) -> None:
         self.luma = luma
-        self._over_3 = luma[3:] - luma[:-3]
-        even = np.abs(self._over_3) <= _EVEN
-        steps = np.abs(self._over_3[3:] - self._over_3[:-3]) > _STEP
-        # Line i is compared with those 2 before and 1 after it: scaling blurs an edge over two.
-        self.starts = self._running(steps & even[:-3], 5)
+        empty = (len(luma), luma.shape[1] // _BLOCK_PX + 1)
+        self.starts = np.zeros(empty, np.uint16)
         """Steps that an even page comes before."""
-        self.stops = self._running(steps & even[3:], 2)
+        self.stops = np.zeros(empty, np.uint16)
         """Steps that an even page comes after."""
-
-    @cached_property
-    def cuts(self) -> NDArray[np.uint16]:
+        self.cuts = np.zeros(empty, np.uint16)
         """Steps much larger than those beside them: between pictures that touch."""
-        beside = np.abs(self.luma[1:] - self.luma[:-1])
-        least = np.maximum(beside[:-4], beside[4:]) * np.int16(2) + np.int16(_STEP + 1)
-        return self._running(np.abs(self._over_3[1:-1]) > least, 3)
+        for first in range(0, len(luma) - 6, _BAND):
+            some = luma[first : first + _BAND + 6]
+            over_3 = some[3:] - some[:-3]
+            even = np.abs(over_3) <= _EVEN
+            steps = np.abs(over_3[3:] - over_3[:-3]) > _STEP
+            # Line i is compared with those 2 before and 1 after it: scaling blurs an edge over two.
+            _count(steps & even[:-3], self.starts[first + 5 :])
+            _count(steps & even[3:], self.stops[first + 2 :])
+            beside = np.abs(some[1:] - some[:-1])
+            least = np.maximum(beside[:-4], beside[4:]) * np.int16(2) + np.int16(_STEP + 1)
+            _count(np.abs(over_3[1:-1]) > least, self.cuts[first + 3 :])
 
     def evenness(self, line: int, start: int, stop: int) -> float:
         """Share of a line, from ``start`` to ``stop``, that is of one level, or without steps."""
@@ -158,13 +166,12 @@ class _Lines:
         smooth = np.count_nonzero(np.abs(levels[2:] - levels[:-2]) < _STEP) / len(levels)
         return max(plain, 0.9 * smooth)
 
-    def _running(self, found: NDArray[np.bool], first: int) -> NDArray[np.uint16]:
-        """Running sums of what was found of the lines from ``first`` on."""
-        along = found.shape[1] // _BLOCK_PX * _BLOCK_PX
-        blocks = np.bitwise_count(np.ascontiguousarray(found[:, :along]).view(np.uint64))
-        sums = np.zeros((len(self.luma), blocks.shape[1] + 1), np.uint16)
-        np.cumsum(blocks, axis=1, out=sums[first : first + len(blocks), 1:])
-        return sums
+
+def _count(found: NDArray[np.bool], sums: NDArray[np.uint16]) -> None:
+    """Running sums of what was found along some lines, into the first of ``sums``."""
+    along = found.shape[1] // _BLOCK_PX * _BLOCK_PX
+    blocks = np.bitwise_count(np.ascontiguousarray(found[:, :along]).view(np.uint64))
+    np.cumsum(blocks, axis=1, out=sums[: len(blocks), 1:])
 
 
 def _shares(sums: NDArray[np.uint16], start: int, stop: int) -> NDArray[np.float64]:
@@ -192,32 +199,43 @@ class _Sides:
 
     def __init__(self, rows: _Lines, columns: _Lines) -> None:
         self._axes = (rows, columns)
-        self._known: dict[tuple[int, bool, int, int, int], float] = {}
+        self._shares: dict[_Side, float] = {}
+        self._evenness: dict[_Side, float] = {}
 
     def weight(self, box: _Box, least: float) -> float:
         """Product of the four; 0 once it is below ``least``."""
+        top, bottom, left, right = box
+        sides = (
+            (0, False, top, left, right),
+            (0, True, bottom, left, right),
+            (1, False, left, top, bottom),
+            (1, True, right, top, bottom),
+        )
         weight = 1.0
-        across = ((box.left, box.right), (box.top, box.bottom))
-        for at, line in enumerate(box):
-            axis, is_stop = divmod(at, 2)
-            key = axis, bool(is_stop), line, *across[axis]
-            if key not in self._known:
-                self._known[key] = self._side(*key)
-            weight *= self._known[key]
-            if weight < least:
-                return 0.0
+        # how even the page is takes longer to tell, and makes no weight larger
+        for known, tell in ((self._shares, self._share), (self._evenness, self._even)):
+            for side in sides:
+                if side not in known:
+                    known[side] = tell(*side)
+                weight *= known[side]
+                if weight < least:
+                    return 0.0
         return weight
 
-    def _side(self, axis: int, is_stop: bool, line: int, start: int, stop: int) -> float:  # noqa: FBT001 part of a key
+    def _share(self, axis: int, is_stop: bool, line: int, start: int, stop: int) -> float:  # noqa: FBT001 part of a key
+        lines = self._axes[axis]
+        if line in {0, len(lines.luma)}:
+            return _AT_AN_END
+        share = float(_shares((lines.stops if is_stop else lines.starts)[line], start, stop))
+        return share if share >= _LEAST_SHARE else 0.0
+
+    def _even(self, axis: int, is_stop: bool, line: int, start: int, stop: int) -> float:  # noqa: FBT001 part of a key
         lines = self._axes[axis]
         last = len(lines.luma)
         if line in {0, last}:
-            return _AT_AN_END
-        share = float(_shares((lines.stops if is_stop else lines.starts)[line], start, stop))
-        if share < _LEAST_SHARE:
-            return 0.0
+            return 1.0
         outside = min(line + _CORNER, last - 1) if is_stop else max(line - _CORNER - 1, 0)
-        return share * lines.evenness(outside, start, stop)
+        return lines.evenness(outside, start, stop)
 
 
 def _on_pages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
@@ -236,7 +254,7 @@ def _on_pages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
             if right - left < _LEAST_SIDE * width:
                 continue
             weight = sides.weight(box, 0.05)
-            if weight and not _plain(rows, box):
+            if weight:
                 yield weight * (box.area / (height * width)) ** 0.25, box
 
 
@@ -245,8 +263,7 @@ def _in_collages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
     whole = _Box(0, len(rows.luma), 0, len(columns.luma))
     for first in (0, 1):
         for weight, box in _parts((rows, columns), whole, (_AT_AN_END,) * 4, first, 3):
-            if not _plain(rows, box):
-                yield weight * (box.area / whole.area) ** 0.25, box
+            yield weight * (box.area / whole.area) ** 0.25, box
 
 
 def _parts(
@@ -280,32 +297,42 @@ def _plain(rows: _Lines, box: _Box) -> bool:
     return float(shown @ shown) / len(shown) - mean**2 < _LEAST_DEVIATION**2
 
 
-def _best(weighed: list[_Weighed], whole: _Box, most: int) -> list[_Weighed]:
-    """The best that differ from each other and from the whole, and overlap little."""
-    left = [one for one in weighed if not _alike(one[1], whole)]
+def _best(rows: _Lines, weighed: list[_Weighed], whole: _Box, most: int) -> list[_Weighed]:
+    """The best that are not plain, differ from each other and the whole, and overlap little."""
     chosen: list[_Weighed] = []
-    while left and len(chosen) < most:
-        weight, best = max(left)
-        chosen.append((weight, best))
-        less = ((weight * (1 - _OVERLAP_LOSS * _overlap(box, best)), box) for weight, box in left)
-        left = [one for one in less if one[0] > _LEAST_WEIGHT and not _alike(one[1], best)]
+    if not weighed:
+        return chosen
+    weights = np.array([weight for weight, _ in weighed])
+    boxes = np.array([box for _, box in weighed])
+    weights[_alike(boxes, whole)] = 0
+    while len(chosen) < most:
+        at = int(weights.argmax())
+        if weights[at] <= _LEAST_WEIGHT:
+            break
+        best = _Box(*boxes[at].tolist())
+        if _plain(rows, best):
+            weights[at] = 0
+            continue
+        chosen.append((float(weights[at]), best))
+        weights *= 1 - _OVERLAP_LOSS * _overlaps(boxes, best)
+        weights[_alike(boxes, best)] = 0
     return chosen
 
 
-def _alike(one: _Box, other: _Box) -> bool:
-    sizes = (other.bottom - other.top,) * 2 + (other.right - other.left,) * 2
-    return all(abs(a - b) <= _SAME * size for a, b, size in zip(one, other, sizes, strict=True))
+def _alike(boxes: NDArray[np.intp], other: _Box) -> NDArray[np.bool]:
+    """Which of the boxes (n, 4) are as good as the same."""
+    sizes = np.repeat((other.bottom - other.top, other.right - other.left), 2)
+    alike: NDArray[np.bool] = (np.abs(boxes - other) <= _SAME * sizes).all(axis=1)
+    return alike
 
 
-def _overlap(one: _Box, other: _Box) -> float:
-    """Area of both over area of either."""
-    both = _Box(
-        max(one.top, other.top),
-        min(one.bottom, other.bottom),
-        max(one.left, other.left),
-        min(one.right, other.right),
-    ).area
-    return both / (one.area + other.area - both)
+def _overlaps(boxes: NDArray[np.intp], other: _Box) -> NDArray[np.float64]:
+    """Area of both over area of either, of each of the boxes (n, 4)."""
+    starts, stops = boxes[:, ::2], boxes[:, 1::2]
+    both = np.minimum(stops, other[1::2]) - np.maximum(starts, other[::2])
+    shared = both.clip(0).prod(axis=1)
+    either = (stops - starts).prod(axis=1) + other.area - shared
+    return np.asarray(shared / either)
 
 
 def _refined(rows: _Lines, columns: _Lines, weight: float, box: _Box) -> Region:

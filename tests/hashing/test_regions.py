@@ -15,7 +15,7 @@ from skimage.data import data_dir
 from benchmarks.edits import EDITS, GROUPS, Scene, upload
 from benchmarks.layouts import BLACK, WHITE, Pixels, text_bar
 from disrupt.core.hashes import PdqHash
-from disrupt.core.lookups import LOOKUP_CROPS, LOOKUP_REGIONS, Effort
+from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral, Transform
 from disrupt.hashing import ImageQuery, hash_image
@@ -31,7 +31,7 @@ PHOTOS = [
     for name in ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 ]
 MARK = (255, 0, 255)
-MOST = LOOKUP_REGIONS[Effort.STANDARD]
+MOST = LOOKUP_CROPS[Effort.STANDARD].regions
 
 
 def scene(pixels: Pixels, seed: int) -> Scene:
@@ -143,12 +143,16 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
             query = hash_image(data, effort=effort)
             assert isinstance(query, ImageQuery)
             counts[name, effort] = len(query.hashes)
-    crops = {effort: 8 * len(LOOKUP_CROPS[effort]) for effort in Effort}
+    standard, thorough = (LOOKUP_CROPS[one] for one in (Effort.STANDARD, Effort.THOROUGH))
     assert counts["plain", Effort.FAST] == counts["framed", Effort.FAST] == 1
-    for name in ("plain", "framed"):
-        least = crops[Effort.STANDARD] * 0.8
-        assert least <= counts[name, Effort.STANDARD] <= 1.6 * crops[Effort.STANDARD] + 8 * MOST
-    assert counts["framed", Effort.THOROUGH] >= 1.5 * crops[Effort.THOROUGH]
+    of_others = standard.regions * len(standard.others)
+    for name, crops in (
+        ("plain", len(standard.whole)),
+        ("framed", len(standard.whole_unlikely) + len(standard.likely)),
+    ):
+        assert 0.8 * 8 * crops <= counts[name, Effort.STANDARD] <= 8 * (crops + of_others)
+    assert counts["plain", Effort.THOROUGH] >= 0.8 * 8 * len(thorough.whole)
+    assert counts["framed", Effort.THOROUGH] >= 1.5 * 8 * len(thorough.whole)
     assert counts["framed", Effort.THOROUGH] <= MAX_PARTS + 8
 
 
