@@ -21,7 +21,7 @@ from disrupt.hashing.variants import variants
 _VIEWS = {"photograph": 400, "drawing": 40, "texture": 100, "stamp": 4, "illustration": 1}
 """Views of a source of each kind, in proportion; of other kinds four."""
 
-_HASHES_A_VIEW = 100
+_HASHES_A_VIEW = 170
 
 _CODE = (
     *(f"disrupt/hashing/{name}.py" for name in ("images", "variants", "turning", "crops")),
