@@ -18,7 +18,7 @@ BIN = Path(sys.executable).parent
 WITH_BYTECODE = ("env", "PYTHONDONTWRITEBYTECODE=")
 """Command to run a server under that starts as an installed one: what it compiles is kept."""
 
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 300
 _READY = "Disrupt is ready on "
 
 

@@ -99,7 +99,8 @@ def main(  # noqa: PLR0913  (an option each)
         if (name in {"disrupt", "faiss_flat"} or size <= _MULTIHASH_MAX_SIZE)
         and (name != "threatexchange_pdqindex" or max_distance_bits == MAX_DISTANCE_BITS)
     )
-    rows = []
+    rows: list[Row] = []
+    report = _report(max_distance_bits, build_threads, min(size, MAX_REGIONS))
     for distribution in distributions:
         codes_path = stored(distribution, size)
         codes = np.load(codes_path, mmap_mode="r")
@@ -121,27 +122,31 @@ def main(  # noqa: PLR0913  (an option each)
                     sabotage,
                 )
                 rows.append(_row(task, size, distribution, _alone(task), truth))
+                if json_path:  # after each, since at large sizes the next may take an hour
+                    whole = {"rows": [asdict(row) for row in rows]} | report
+                    json_path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         finally:
             queries_path.unlink()
-    report = {
-        "rows": [asdict(row) for row in rows],
+    _show(console, rows, report)
+    inexact = [row for row in rows if row.engine == "disrupt" and (row.recall < 1 or row.wrong)]
+    if inexact:
+        console.print("[red]Disrupt's answers are not exact.[/red]")
+        raise SystemExit(1)
+
+
+def _report(max_distance_bits: int, build_threads: int, hashed_regions: int) -> dict[str, object]:
+    """All but the rows."""
+    return {
         "max_distance_bits": max_distance_bits,
         "threads": 1,
         "times": "processor time of the searching thread; build_s by the clock",
         "build_threads": build_threads,
         "planted_every": PLANTED_EVERY,
-        "hashed_regions": min(size, MAX_REGIONS),
+        "hashed_regions": hashed_regions,
         "settings": SETTINGS,
         "versions": {name: version(name) for name in _PACKAGES},
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "os": platform.platform()},
     }
-    _show(console, rows, report)
-    if json_path:
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    inexact = [row for row in rows if row.engine == "disrupt" and (row.recall < 1 or row.wrong)]
-    if inexact:
-        console.print("[red]Disrupt's answers are not exact.[/red]")
-        raise SystemExit(1)
 
 
 def _alone(task: Task) -> Measured:
