@@ -29,6 +29,7 @@ from scipy.stats import chi2
 from benchmarks.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.sources import Source, file_of, sources, square, views
 from benchmarks.unrelated_stored import Stored, kept, shares
+from benchmarks.unrelated_tail import SAMPLED, Tail
 from disrupt.core.hashes import stack
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import PLANS
@@ -41,10 +42,8 @@ Sabotage = Literal["both_sides"]
 _PASSES = 2
 """Every source is looked up in a part of its views before any is in more."""
 
-_SAMPLED = 1000
-"""Hashes looked up that are compared with every stored one, for the tail of distances."""
-
 _REPORT_EVERY_S = 20
+_COUNTED = ("sources", "lookups", "hashes", "found", "found_sources", "found_hashes")
 _EXAMPLES = 200
 _MATCHES = 5
 
@@ -70,9 +69,9 @@ class Count:
         self._places = {item_id_of(at): at for at in range(len(stored.items))}
         self._kinds: dict[str, Kind] = {}
         self._examples: list[dict[str, Any]] = []
-        self._tail = _Tail(stored)
+        self._tail = Tail(stored)
         self._rng = np.random.default_rng(seed)
-        self._sampled = _SAMPLED / lookups
+        self._sampled = SAMPLED / lookups
         self._searched_s = 0.0
         self._began_s = time.process_time()
 
@@ -168,6 +167,31 @@ def said(report: dict[str, Any]) -> str:
     )
 
 
+def table(report: dict[str, Any]) -> Iterator[str]:
+    """The tables of docs/recall.md."""
+    bounds = {"source": "_sources", "picture": "", "hash": "_hashes"}
+    names = ("looked up", "sources", "pictures", "hashes", "false matches", *bounds)
+    yield _line(*names)
+    yield _line(*["---"] * len(names))
+    for name, row in {**report["kinds"], "**all**": report}.items():
+        shares = (min(100 * row[f"upper_95{of}"], 100) for of in bounds.values())
+        counts = (row[of] for of in ("sources", "lookups", "hashes", "found"))
+        yield _line(name, *map(_spaced, counts), *(f"{share:.2g} %" for share in shares))
+    within = [*list(report["pairs"]["crop"])[1:-1:2], "all"]
+    yield _line("within bits", *within)
+    yield _line(*["---"] * (len(within) + 1))
+    for name, row in report["pairs"].items():
+        yield _line(name, *(_spaced(row[bits]) for bits in within))
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _spaced(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
 def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
     """Shares at most found, 95 % sure: of sources, which alone are independent, and of parts."""
 
@@ -193,59 +217,8 @@ def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
         }
         for name, kind in sorted(kinds.items())
     }
-    names = ("sources", "lookups", "hashes", "found", "found_sources", "found_hashes")
-    total = {name: sum(one[name] for one in counts.values()) for name in names}
+    total = {name: sum(one[name] for one in counts.values()) for name in _COUNTED}
     return {**row(total), "kinds": {name: row(one) for name, one in counts.items()}}
-
-
-class _Tail:
-    """Distances of sampled lookup hashes from every stored hash.
-
-    ``nearest_distances`` counts, by bits, the nearest one of each lookup hash; ``pairs`` all pairs
-    within so many bits, by what the stored hash is of.
-    """
-
-    def __init__(self, stored: Stored) -> None:
-        every = np.concatenate(stored.items)
-        self._codes = np.ascontiguousarray(every["hash"]).view(np.uint64)
-        classes = {
-            (plan, at): _class_of(plan, at)
-            for plan, at in np.unique(every[["plan", "ordinal"]]).tolist()
-        }
-        self._classes = np.array([classes[one] for one in every[["plan", "ordinal"]].tolist()])
-        self._nearest = np.zeros(257, np.int64)
-        self._pairs = np.zeros(len(_CLASSES) * 257, np.int64)
-
-    def add(self, code: NDArray[np.uint8]) -> None:
-        """Compare one hash with all."""
-        bits = np.bitwise_count(self._codes ^ code.view(np.uint64)).sum(axis=1, dtype=np.int64)
-        self._nearest[bits.min()] += 1
-        self._pairs += np.bincount(257 * self._classes + bits, minlength=len(self._pairs))
-
-    def counts(self) -> dict[str, Any]:
-        """For the report."""
-        pairs = self._pairs.reshape(len(_CLASSES), 257)
-        return {
-            "nearest_distances": {bits: int(n) for bits, n in enumerate(self._nearest) if n},
-            "pairs": {
-                name: {bits: int(pairs[at, : bits + 1].sum()) for bits in range(30, 94, 4)}
-                | {"all": int(pairs[at].sum())}
-                for at, name in enumerate(_CLASSES)
-            },
-        }
-
-
-_CLASSES = ("whole", "crop", "part", "turned")
-
-
-def _class_of(plan: int, ordinal: int) -> int:
-    transform = PLANS[plan][ordinal]
-    kept_share = (1000 - transform.crop[0] - transform.crop[2]) * (
-        1000 - transform.crop[1] - transform.crop[3]
-    )
-    if not any(transform.crop):
-        return 0
-    return 3 if transform.rotation_millidegrees else 2 if kept_share < 300_000 else 1
 
 
 def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, folder: Path) -> None:
@@ -311,6 +284,8 @@ def main(
         if json_path:
             made = {"false_matches": report, "settings": settings}
             json_path.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
+    for line in table(report):
+        print(line)
     if show:
         pairs_shown(every, report, seed, show)
     sys.exit(1 if report["found"] else 0)
