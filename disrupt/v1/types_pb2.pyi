@@ -152,8 +152,8 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     EFFORT_FAST: _Effort.ValueType  # 1
     """The picture itself only; a small one also enlarged. One or two hashes."""
     EFFORT_STANDARD: _Effort.ValueType  # 2
-    """The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 6 regions; crops
-    of what is most likely the picture; all turned and mirrored, too. Some 140 to 380 hashes.
+    """The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 8 regions; crops
+    of what is most likely the picture; all turned and mirrored, too. Some 250 to 600 hashes.
     """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
     """Likewise, at most 12 regions, and more crops of each of them. Some 170 to 2200 hashes."""
@@ -166,8 +166,8 @@ EFFORT_UNSPECIFIED: Effort.ValueType  # 0
 EFFORT_FAST: Effort.ValueType  # 1
 """The picture itself only; a small one also enlarged. One or two hashes."""
 EFFORT_STANDARD: Effort.ValueType  # 2
-"""The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 6 regions; crops
-of what is most likely the picture; all turned and mirrored, too. Some 140 to 380 hashes.
+"""The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 8 regions; crops
+of what is most likely the picture; all turned and mirrored, too. Some 250 to 600 hashes.
 """
 EFFORT_THOROUGH: Effort.ValueType  # 3
 """Likewise, at most 12 regions, and more crops of each of them. Some 170 to 2200 hashes."""
