@@ -64,7 +64,8 @@ class Engine:
 
 
 SETTINGS = {
-    "disrupt": "16 x 16 bits, radii sum to t - 15, tags of the following chunk",
+    "disrupt": "16 x 16 bits, from 30 million hashes on 12 x 21; radii sum to t - 15 or t - 11;"
+    " tags of the following chunk",
     "faiss_flat": "IndexBinaryFlat, range_search",
     "faiss_multihash_hma": "IndexBinaryMultiHash, 16 x 16 bits, 1 flip",
     "faiss_multihash_best": "IndexBinaryMultiHash, 11 x 23 bits, 2 flips",

@@ -28,9 +28,11 @@ from disrupt.index.intrinsics import (
     pointer,
     prefetch,
 )
-from disrupt.index.tables import CHUNK_BITS, CHUNKS, KEYS, LOW_BITS, PADDING
+from disrupt.index.tables import PADDING, TAG_BITS
 
 CODE_BYTES = 32
+_TAG = (1 << TAG_BITS) - 1
+_DISTANCES = 8 * CODE_BYTES + 1
 _PREFETCHED_TAGS = 8 * LANES
 _PENDING = 4096
 """Codes to compare that are gathered first.
@@ -38,18 +40,27 @@ _PENDING = 4096
 A lookup that has more of them is in a crowd of near-duplicates, which it meets in most chunks: it
 remembers each, so as to compare none twice.
 """
+_SEEN_SHARE = 32
+"""Codes that were compared before, which take as long as fetching one."""
 
 
 class Tables(NamedTuple):
-    """What is searched; see ``multi_index.Tables``. Rows of the chunks follow each other."""
+    """What is searched; see ``tables.Tables``. Rows of the chunks follow each other.
+
+    ``low`` and ``low_wide`` are the same memory: which of them it is depends on ``words``.
+    """
 
     starts: NDArray[np.uint32]
     tags: NDArray[np.uint16]
     low: NDArray[np.uint16]
+    low_wide: NDArray[np.uint32]
     high: NDArray[np.int64]
     codes: NDArray[np.uint8]
     seen: NDArray[np.int64]
     length: int
+    chunks: int
+    bits: int
+    keys: int
     rows: int
     words: int
 
@@ -96,32 +107,47 @@ high_words = compiled(tables.high_words)
 
 @compiled
 def sort_chunk(
-    codes_at: int, length: int, chunk: int, starts_at: int, tags_at: int, low_at: int, high_at: int
+    codes_at: int,
+    length: int,
+    chunk: int,
+    cut_at: int,
+    starts_at: int,
+    tags_at: int,
+    low_at: int,
+    high_at: int,
 ) -> None:
     """Counting sort of all codes by one of their chunks; fills its row of each table."""
+    cut = carray(pointer(cut_at), 3, np.int64)
+    bits, low_bits = cut[1], cut[2]
+    keys = 1 << bits
+    words = high_words(length, bits, low_bits)
     codes = carray(pointer(codes_at), length * CODE_BYTES, np.uint8)
-    starts = carray(pointer(starts_at), KEYS + 1, np.uint32)
+    starts = carray(pointer(starts_at), keys + 1, np.uint32)
     tags = carray(pointer(tags_at), length + PADDING, np.uint16)
     low = carray(pointer(low_at), length, np.uint16)
-    high = carray(pointer(high_at), high_words(length), np.int64)
-    rows = high_rows(length)
-    following = (chunk + 1) % CHUNKS
-    cursor = np.zeros(KEYS + 1, np.int64)
+    low_wide = carray(pointer(low_at), length, np.uint32)
+    high = carray(pointer(high_at), words, np.int64)
+    rows = high_rows(length, low_bits)
+    following = (chunk + 1) % cut[0]
+    cursor = np.zeros(keys + 1, np.uint32)
     for entry in range(length):
-        cursor[_chunk(codes, entry * CODE_BYTES, chunk) + 1] += 1
-    for key in range(KEYS):
+        cursor[_chunk(codes, entry * CODE_BYTES, chunk, bits) + 1] += np.uint32(1)
+    for key in range(keys):
         cursor[key + 1] += cursor[key]
-    for key in range(KEYS + 1):
+    for key in range(keys + 1):
         starts[key] = cursor[key]
     for entry in range(length):
         at = entry * CODE_BYTES
-        key = _chunk(codes, at, chunk)
-        place = cursor[key]
+        key = _chunk(codes, at, chunk, bits)
+        place = np.int64(cursor[key])
         cursor[key] = place + 1
-        tags[place] = _chunk(codes, at, following)
-        low[place] = entry & ((1 << LOW_BITS) - 1)
-        bit = place + key * rows + (entry >> LOW_BITS)
-        high[bit >> 6] |= 1 << (bit & 63)
+        tags[place] = _chunk(codes, at, following, bits) & _TAG
+        if words:
+            low[place] = entry & ((1 << low_bits) - 1)
+            bit = place + key * rows + (entry >> low_bits)
+            high[bit >> 6] |= 1 << (bit & 63)
+        else:
+            low_wide[place] = entry
     tags[length:] = 0
 
 
@@ -137,28 +163,34 @@ def search(
 
     Without items (address 0) hits are codes; with items each is the nearest code of an item, at
     most ``most_items`` a query, nearest first, and ``truncated`` says where there were more; a
-    query that would have more than the plan's most codes compared is compared with all. The
+    query that would have more than the plan's most codes fetched is compared with all. The
     addresses are of int64 arrays as ``multi_index`` lays them out.
     """
-    header = carray(pointer(tables_at), 7, np.int64)
+    header = carray(pointer(tables_at), 8, np.int64)
     length = header[0]
-    rows = high_rows(length)
-    words = high_words(length)
+    cut = carray(pointer(header[7]), 3, np.int64)
+    chunks, bits, low_bits = cut[0], cut[1], cut[2]
+    n_keys = 1 << bits
+    words = high_words(length, bits, low_bits)
     tables = Tables(
-        carray(pointer(header[1]), CHUNKS * (KEYS + 1), np.uint32),
-        carray(pointer(header[2]), CHUNKS * (length + PADDING), np.uint16),
-        carray(pointer(header[3]), CHUNKS * length, np.uint16),
-        carray(pointer(header[4]), CHUNKS * words, np.int64),
+        carray(pointer(header[1]), chunks * (n_keys + 1), np.uint32),
+        carray(pointer(header[2]), chunks * (length + PADDING), np.uint16),
+        carray(pointer(header[3]), chunks * length, np.uint16),
+        carray(pointer(header[3]), chunks * length, np.uint32),
+        carray(pointer(header[4]), chunks * words, np.int64),
         carray(pointer(header[5]), length * CODE_BYTES, np.uint8),
         carray(pointer(header[6]), (length >> 6) + 1, np.int64),
         length,
-        rows,
+        chunks,
+        bits,
+        n_keys,
+        high_rows(length, low_bits),
         words,
     )
-    plan = carray(pointer(plan_at), 2 * CHUNKS + 4, np.int64)
-    most_compared = plan[2 * CHUNKS + 3]
-    most_probes = plan[2 * CHUNKS + 1]
-    flips = carray(pointer(plan[2 * CHUNKS + 2]), KEYS, np.uint16)
+    plan = carray(pointer(plan_at), 2 * chunks + 4, np.int64)
+    most_compared = plan[2 * chunks + 3]
+    most_probes = plan[2 * chunks + 1]
+    flips = carray(pointer(plan[2 * chunks + 2]), most_probes, np.uint32)
     room = carray(pointer(answers_at), 6, np.int64)
     queries = carray(pointer(room[4]), n_queries * CODE_BYTES, np.uint8)
     truncated = carray(pointer(room[5]), n_queries, np.uint8)
@@ -181,23 +213,23 @@ def search(
         carray(pointer(layout[6]), n_items, np.uint16),
         carray(pointer(layout[7]), n_items, np.uint32),
         carray(pointer(layout[8]), n_items, np.uint32),
-        np.zeros(CHUNKS * CHUNK_BITS + 1, np.int64),
+        np.zeros(_DISTANCES, np.int64),
     )
 
     starts, tags = tables.starts, tables.tags
     ranges = np.empty((2, most_probes, 2), np.int64)
-    keys = np.empty(CHUNKS, np.int64)
-    radii = np.empty(CHUNKS, np.int64)
+    keys = np.empty(chunks, np.int64)
+    radii = np.empty(chunks, np.int64)
     found = np.empty((_PENDING, 3), np.int64)
     count = 0
     for query in range(n_queries):
         code = queries[query * CODE_BYTES : (query + 1) * CODE_BYTES]
-        for chunk in range(CHUNKS):
-            keys[chunk] = _chunk(code, 0, chunk)
-        for probe in range(plan[CHUNKS]):
+        for chunk in range(chunks):
+            keys[chunk] = _chunk(code, 0, chunk, bits)
+        for probe in range(plan[chunks]):
             prefetch(starts, keys[0] ^ flips[probe])
-        radii[:] = plan[:CHUNKS]
-        limit = plan[2 * CHUNKS]
+        radii[:] = plan[:chunks]
+        limit = plan[2 * chunks]
         pending = 0
         crowded = False
         touched = 0
@@ -205,11 +237,11 @@ def search(
         full = items_at != 0 and most_compared == 0
         # While the tags of one chunk are compared, those of the next and the starts of the one
         # after it are on their way from memory.
-        for stage in range(CHUNKS + 1):
-            if stage < CHUNKS:
-                first = stage * (KEYS + 1)
+        for stage in range(chunks + 1):
+            if stage < chunks:
+                first = stage * (n_keys + 1)
                 first_tag = stage * (length + PADDING)
-                for probe in range(plan[CHUNKS + stage]):
+                for probe in range(plan[chunks + stage]):
                     key = keys[stage] ^ flips[probe]
                     begin = first_tag + starts[first + key]
                     end = first_tag + starts[first + key + 1]
@@ -217,9 +249,9 @@ def search(
                     ranges[stage & 1, probe, 1] = end
                     for place in range(begin, min(end, begin + _PREFETCHED_TAGS), LANES):
                         prefetch(tags, place)
-            if stage < CHUNKS - 1:
-                first = (stage + 1) * (KEYS + 1)
-                for probe in range(plan[CHUNKS + stage + 1]):
+            if stage < chunks - 1:
+                first = (stage + 1) * (n_keys + 1)
+                for probe in range(plan[chunks + stage + 1]):
                     prefetch(starts, first + (keys[stage + 1] ^ flips[probe]))
             if stage == 0:
                 continue
@@ -229,9 +261,9 @@ def search(
             if full or radii[chunk] < 0:
                 continue
             first_tag = chunk * (length + PADDING)
-            tag = keys[stage % CHUNKS]
-            bound = radii[chunk] + radii[stage % CHUNKS] + 1
-            for probe in range(plan[CHUNKS + chunk]):
+            tag = keys[stage % chunks] & _TAG
+            bound = radii[chunk] + radii[stage % chunks] + 1
+            for probe in range(plan[chunks + chunk]):
                 flipped = ones(np.int64(flips[probe]))
                 if full or flipped > radii[chunk]:
                     break
@@ -253,21 +285,21 @@ def search(
                         pending += 1
                         if pending == _PENDING:
                             crowded = True
-                            hits = _compare(
+                            hits, fresh = _compare(
                                 tables, radii, limit, code, keys, found, pending, crowded
                             )
                             pending = 0
                             if items_at:
                                 touched = _nearest(items, found, hits, touched)
-                                compared += _PENDING
+                                compared += fresh + (_PENDING - fresh) // _SEEN_SHARE
                                 full = compared > most_compared
                             else:
                                 count = _answer(answers, query, found, hits, count)
         if full:
-            touched = _scan(tables, items, plan[2 * CHUNKS], code, found, touched, most_items)
+            touched = _scan(tables, items, plan[2 * chunks], code, found, touched, most_items)
             hits = 0
         else:
-            hits = _compare(tables, radii, limit, code, keys, found, pending, crowded)
+            hits, _ = _compare(tables, radii, limit, code, keys, found, pending, crowded)
         if items_at:
             touched = _nearest(items, found, hits, touched)
             truncated[query] = touched > most_items
@@ -280,8 +312,10 @@ def search(
 
 
 @compiled
-def _chunk(codes: NDArray[np.uint8], at: int, chunk: int) -> int:
-    return np.int64(codes[at + 2 * chunk]) | (np.int64(codes[at + 2 * chunk + 1]) << 8)
+def _chunk(codes: NDArray[np.uint8], at: int, chunk: int, bits: int) -> int:
+    first = chunk * bits
+    begin = min(first >> 3, CODE_BYTES - 8)
+    return (load_64(codes, at + begin) >> (first - 8 * begin)) & ((1 << bits) - 1)
 
 
 @compiled
@@ -294,10 +328,11 @@ def _compare(
     found: NDArray[np.int64],
     pending: int,
     crowded: bool,  # noqa: FBT001
-) -> int:
-    """Leaves (entry, distance) of the codes that are hits in ``found``, and returns their number.
+) -> tuple[int, int]:
+    """Leaves (entry, distance) of the codes that are hits in ``found``.
 
-    ``found`` has (chunk, key, place) of postings whose tags have passed.
+    Returns their number, and that of the codes that were fetched for it. ``found`` has (chunk, key,
+    place) of postings whose tags have passed.
     """
     chunk = -1
     key = -1
@@ -308,10 +343,16 @@ def _compare(
     passed = 0
     for i in range(pending):
         place = found[i, 2]
+        if not tables.words:
+            entry = np.int64(tables.low_wide[found[i, 0] * tables.length + place])
+            found[i, 1] = entry
+            prefetch(tables.codes, entry * CODE_BYTES)
+            prefetch(tables.codes, entry * CODE_BYTES + CODE_BYTES - 1)
+            continue
         if found[i, 0] != chunk or found[i, 1] != key:
             chunk = found[i, 0]
             key = found[i, 1]
-            begin = np.int64(tables.starts[chunk * (KEYS + 1) + key])
+            begin = np.int64(tables.starts[chunk * (tables.keys + 1) + key])
             first_bit = begin + key * tables.rows
             word = first_bit >> 6
             left = tables.high[chunk * tables.words + word] & (np.int64(-1) << (first_bit & 63))
@@ -328,7 +369,7 @@ def _compare(
             left &= left - 1
             passed += 1
         upper = (word << 6) + lowest(left) - first_bit - nth
-        entry = (upper << LOW_BITS) | np.int64(tables.low[chunk * tables.length + place])
+        entry = (upper << TAG_BITS) | np.int64(tables.low[chunk * tables.length + place])
         found[i, 1] = entry
         prefetch(tables.codes, entry * CODE_BYTES)
         prefetch(tables.codes, entry * CODE_BYTES + CODE_BYTES - 1)
@@ -339,6 +380,7 @@ def _compare(
         load_64(code, 24),
     )
     hits = 0
+    fresh = 0
     for i in range(pending):
         entry = found[i, 1]
         if crowded:
@@ -346,6 +388,7 @@ def _compare(
             if tables.seen[entry >> 6] & bit:
                 continue
             tables.seen[entry >> 6] |= bit
+        fresh += 1
         at = entry * CODE_BYTES
         distance = (
             ones(word_0 ^ load_64(tables.codes, at))
@@ -355,28 +398,30 @@ def _compare(
         )
         if distance > limit:
             continue
-        if not crowded and _answered(tables.codes, at, keys, radii, found[i, 0]):
+        if not crowded and _answered(tables, at, keys, radii, found[i, 0]):
             continue
         found[hits, 1] = entry
         found[hits, 2] = distance
         hits += 1
-    return hits
+    return hits, fresh
 
 
 @compiled
 def _answered(
-    codes: NDArray[np.uint8],
+    tables: Tables,
     at: int,
     keys: NDArray[np.int64],
     radii: NDArray[np.int64],
     chunk: int,
 ) -> bool:
     """Whether an earlier chunk has led to the same code."""
+    bits = tables.bits
     for earlier in range(chunk):
-        here = ones(_chunk(codes, at, earlier) ^ keys[earlier])
+        here = ones(_chunk(tables.codes, at, earlier, bits) ^ keys[earlier])
         if here <= radii[earlier]:
-            after = ones(_chunk(codes, at, earlier + 1) ^ keys[earlier + 1])
-            if here + after <= radii[earlier] + radii[earlier + 1] + 1:
+            # as far as its tag shows
+            differ = _chunk(tables.codes, at, earlier + 1, bits) ^ keys[earlier + 1]
+            if here + ones(differ & _TAG) <= radii[earlier] + radii[earlier + 1] + 1:
                 return True
     return False
 
@@ -484,7 +529,7 @@ def _tighten(
     needed = limit + 1
     for done in range(chunk):
         needed -= radii[done] + 1
-    for coming in range(chunk, CHUNKS):
+    for coming in range(chunk, len(radii)):
         radii[coming] = min(radii[coming], max(needed, 0) - 1)
         needed -= radii[coming] + 1
     return limit

@@ -12,7 +12,7 @@ from disrupt.errors import DisruptError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
 from disrupt.index.nearest import Neighbours
-from disrupt.index.tables import Tables
+from disrupt.index.tables import NARROW, Cut, Tables
 
 FAISS_VERSION = version("faiss-cpu")
 NUMBA_VERSION = version("numba")
@@ -30,13 +30,13 @@ def check_flat_search() -> None:
     _compare("FAISS", codes, queries, _FLAT_DISTANCE_BITS, found)
 
 
-def check_table_search() -> None:
+def check_table_search(cut: Cut = NARROW) -> None:
     """Compares the compiled search with brute force; DisruptError if they differ.
 
     Compiles the kernels, or loads them from numba's cache: seconds, or one.
     """
     codes, queries = _examples(_TABLES_DISTANCE_BITS)
-    index = MultiIndex(FlatIndex.of(codes), Tables.of(codes))
+    index = MultiIndex(FlatIndex.of(codes), Tables.of(codes, cut=cut))
     if index.plan(_TABLES_DISTANCE_BITS).engine != "multi_index":
         raise DisruptError("The compiled search was not tried: its cost estimate has changed.")
     found = index.search(queries, _TABLES_DISTANCE_BITS)

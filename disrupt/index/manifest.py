@@ -54,20 +54,26 @@ class FlatParameters(BaseModel):
 
 
 class MultiIndexParameters(BaseModel):
-    """Tables as ``tables.Tables`` says; another layout is another version."""
+    """Tables as ``tables.Tables`` says; another layout is another version.
+
+    Version 1 is ``tables.NARROW``, version 2 ``tables.WIDE``.
+    """
 
     model_config = _STRICT
 
     name: Literal["multi_index"] = "multi_index"
     code_bits: Literal[256] = 256
-    chunks: Literal[16] = 16
-    tables_version: Literal[1] = 1
+    chunks: Literal[16, 12] = 16
+    tables_version: Literal[1, 2] = 1
 
     @property
     def files(self) -> tuple[str, ...]:
         """All files of such a snapshot."""
         return (*FILES, *TABLES)
 
+
+NARROW_TABLES = MultiIndexParameters()
+WIDE_TABLES = MultiIndexParameters(chunks=12, tables_version=2)
 
 Engine = Annotated[FlatParameters | MultiIndexParameters, Field(discriminator="name")]
 """How the codes are searched; a build that searches otherwise refuses the snapshot."""
@@ -145,7 +151,7 @@ def _check_format(path: Path, body: dict[str, Any]) -> None:
     version = body.get("format_version")
     if version != FORMAT_VERSION:
         raise refused(path, f"format version {version!r}, this build reads {FORMAT_VERSION}")
-    engines = [FlatParameters().model_dump(), MultiIndexParameters().model_dump()]
+    engines = [one.model_dump() for one in (FlatParameters(), NARROW_TABLES, WIDE_TABLES)]
     if body.get("engine") not in engines:
         raise refused(
             path,

@@ -1,13 +1,14 @@
 """Exact search by multi-index hashing: tables over the codes, so that few of them are compared.
 
-A code of 256 bits is 16 chunks of 16. If two codes are within t bits, and radii r of the chunks sum
-to t - 15, then going round the ring of chunks there is one, i, from which on every partial sum of
-distances stays within that of r + 1 (the "pigeonring", Qin and Xiao, VLDB 2018); in particular
-d[i] <= r[i] and d[i] + d[i + 1] <= r[i] + r[i + 1] + 1. So for each chunk its codes are sorted by
-that chunk, and the following chunk, its tag, stands beside each. A lookup enumerates the keys
-within r[i] of the query's and compares their tags, 32 at once; only codes that pass (about one in
-450 at t = 31) are compared in full. Norouzi, Punjani and Fleet (CVPR 2012) describe the method
-without the ring, with which nearly all the time went into comparing codes.
+A code of 256 bits is 16 chunks of 16, or where there are very many codes 12 of 21, which keeps the
+lists of codes that share a chunk short. If two codes are within t bits, and radii r of the m chunks
+sum to t - m + 1, then going round the ring of chunks there is one, i, from which on every partial
+sum of distances stays within that of r + 1 (the "pigeonring", Qin and Xiao, VLDB 2018); in
+particular d[i] <= r[i] and d[i] + d[i + 1] <= r[i] + r[i + 1] + 1. So for each chunk its codes are
+sorted by that chunk, and 16 bits of the following one, its tag, stand beside each. A lookup
+enumerates the keys within r[i] of the query's and compares their tags, 32 at once; only codes that
+pass (about one in 450 at t = 31) are compared in full. Norouzi, Punjani and Fleet (CVPR 2012)
+describe the method without the ring, with which nearly all the time went into comparing codes.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
 from disrupt.index.flat import CODE_NS, FlatIndex
 from disrupt.index.nearest import NOTHING, ItemColumns, NearestItems, Neighbours
-from disrupt.index.tables import CHUNK_BITS, CHUNKS, KEYS, NO_TABLES, Tables, address
+from disrupt.index.tables import NO_TABLES, TAG_BITS, Cut, Tables, address, cut_array
 
 # Nanoseconds on the machine of docs/performance.md. Only their ratios matter.
 _PROBE_NS = 4.0
 _TAG_NS = 0.5
 _COMPARED_CODE_NS = 60.0
-_CROWD_CODE_NS = 15.0
-"""Codes of a crowd lie beside each other, mostly."""
+_CROWD_CODE_NS = 150.0
+"""Codes of a crowd are hits, of which the items are looked at, too."""
 
 _LEAST_SHARE = 8
 """Queries for which handing them to another thread takes less time than searching."""
@@ -71,7 +72,7 @@ class MultiIndex:
         """``tables`` are sorted from the codes of ``flat``, or NO_TABLES."""
         self.flat = flat
         self.tables = tables
-        self.postings = np.full(CHUNKS, len(flat)) if tables is NO_TABLES else _postings(tables)
+        self.postings = _postings(tables, len(flat))
         self._codes = flat.view()
         self._rooms = threading.local()
         self._plans: dict[int, Plan] = {}
@@ -88,15 +89,13 @@ class MultiIndex:
     @property
     def skew(self) -> float:
         """How often as long as with random codes the worst of ``postings`` is; 1 or more."""
-        return int(self.postings.max()) / -(-len(self) // KEYS)
+        return int(self.postings.max()) / -(-len(self) // self.tables.cut.keys)
 
     def plan(self, max_distance_bits: int) -> Plan:
         """How lookups at this distance go."""
         plan = self._plans.get(max_distance_bits)
         if plan is None:
-            plan = _planned(
-                max_distance_bits, len(self), self.postings, has_tables=self.tables is not NO_TABLES
-            )
+            plan = _planned(max_distance_bits, len(self), self.tables, self.postings)
             self._plans[max_distance_bits] = plan
         return plan
 
@@ -185,58 +184,65 @@ class MultiIndex:
         )
 
 
-def _postings(tables: Tables) -> NDArray[np.int64]:
+def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
     """Per chunk, length of the posting list that the median code is in.
 
-    The measure of skew: n / 65536, rounded up, where codes are uniformly random. A mean would be
+    The measure of skew: n / keys, rounded up, where codes are uniformly random. A mean would be
     that of one crowd of near-duplicates.
     """
+    if tables is NO_TABLES:
+        return np.full(tables.cut.chunks, length)
     sizes = np.sort(np.diff(tables.starts).astype(np.int64), axis=1)
     before = np.cumsum(sizes, axis=1)
     return np.array(
-        [row[np.searchsorted(at, at[-1] // 2)] for row, at in zip(sizes, before, strict=True)]
+        [row[np.searchsorted(at, length // 2)] for row, at in zip(sizes, before, strict=True)]
     )
 
 
 def _planned(
-    max_distance_bits: int, length: int, postings: NDArray[np.int64], *, has_tables: bool
+    max_distance_bits: int, length: int, tables: Tables, postings: NDArray[np.int64]
 ) -> Plan:
-    every, larger = divmod(max_distance_bits - CHUNKS + 1, CHUNKS)
-    radii = np.full(CHUNKS, every)
+    cut = tables.cut
+    every, larger = divmod(max_distance_bits - cut.chunks + 1, cut.chunks)
+    radii = np.full(cut.chunks, every)
     radii[np.argsort(postings, kind="stable")[:larger]] += 1
     expected_us, flat_us = float("inf"), length * CODE_NS / 1000
-    if has_tables and 0 <= max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS:
-        expected_us = _expected_us(radii.tolist(), postings.tolist())
-    engine, probes, most_compared = "flat", [0] * CHUNKS, 0
+    if tables is not NO_TABLES and 0 <= max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS:
+        expected_us = _expected_us(radii.tolist(), postings.tolist(), cut)
+    engine, probes, most_compared = "flat", [0] * cut.chunks, 0
     if expected_us < flat_us:
-        engine, probes = "multi_index", [_ball(radius) for radius in radii.tolist()]
+        engine = "multi_index"
+        probes = [_ball(radius, cut.bits) for radius in radii.tolist()]
         most_compared = int(1000 * flat_us / _CROWD_CODE_NS)
-    ends = [max_distance_bits, max(probes), address(_flips()), most_compared]
+    flips = _flips(cut.bits, int(radii.max()) if engine == "multi_index" else 0)
+    ends = [max_distance_bits, max(probes), address(flips), most_compared]
     layout = np.array([*radii, *probes, *ends], np.int64)
     return Plan(engine, expected_us, tuple(radii.tolist()), address(layout), layout)
 
 
-def _expected_us(radii: list[int], postings: list[int]) -> float:
+def _expected_us(radii: list[int], postings: list[int], cut: Cut) -> float:
     ns = 0.0
     for chunk, radius in enumerate(radii):
-        bound = radius + radii[(chunk + 1) % CHUNKS] + 1
+        bound = radius + radii[(chunk + 1) % cut.chunks] + 1
         for flipped in range(radius + 1):
-            passing = _ball(bound - flipped) / KEYS
+            passing = _ball(bound - flipped, TAG_BITS) / (1 << TAG_BITS)
             probe_ns = _PROBE_NS + postings[chunk] * (_TAG_NS + passing * _COMPARED_CODE_NS)
-            ns += comb(CHUNK_BITS, flipped) * probe_ns
+            ns += comb(cut.bits, flipped) * probe_ns
     return ns / 1000
 
 
-def _ball(radius: int) -> int:
-    """Keys within ``radius`` bits of one, which is also how many of _flips have no more bits."""
-    return sum(comb(CHUNK_BITS, bits) for bits in range(radius + 1))
+def _ball(radius: int, bits: int) -> int:
+    """Values of so many bits within ``radius`` of one."""
+    return sum(comb(bits, flipped) for flipped in range(radius + 1))
 
 
 @cache
-def _flips() -> NDArray[np.uint16]:
-    """All keys, those with fewer bits first."""
-    keys = np.arange(KEYS, dtype=np.uint16)
-    return keys[np.argsort(np.bitwise_count(keys), kind="stable")]
+def _flips(bits: int, radius: int) -> NDArray[np.uint32]:
+    """Values of so many bits with up to ``radius`` of them set, those with fewer first."""
+    values = np.arange(1 << bits, dtype=np.uint32)
+    counts = np.bitwise_count(values)
+    within = np.flatnonzero(counts <= radius)
+    return values[within[np.argsort(counts[within], kind="stable")]]
 
 
 class _Room:
@@ -247,7 +253,7 @@ class _Room:
 
         self.search = kernels.search
         seen = np.zeros((len(codes) >> 6) + 1, np.int64)
-        arrays = (*tables.arrays, codes, seen)
+        arrays = (*tables.arrays, codes, seen, cut_array(tables.cut))
         self._tables = np.array([len(codes), *(address(array) for array in arrays)], np.int64)
         self._kept: tuple[object, ...] = (*arrays, seen)
         self.tables_at = address(self._tables)

@@ -17,7 +17,7 @@ from disrupt.index.flat import FlatIndex
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.manifest import CODES, ENTRIES, ITEMS, Manifest, MultiIndexParameters, refused
 from disrupt.index.multi_index import MultiIndex
-from disrupt.index.tables import Tables
+from disrupt.index.tables import Tables, cut_of
 from disrupt.index.verified import Identity
 
 
@@ -68,13 +68,13 @@ class Snapshot:
             raise refused(path / CODES, f"{len(flat)} codes, not {manifest.hashes}")
         index: FlatIndex | MultiIndex = flat
         if isinstance(manifest.engine, MultiIndexParameters):
-            index = MultiIndex(flat, Tables.map(path, manifest.hashes))
+            index = MultiIndex(flat, Tables.map(path, manifest.hashes, cut_of(manifest.engine)))
         return cls(path, manifest, flat, index, *_columns(path, manifest), identities)
 
     def warm(self) -> None:
         """Makes it ready for lookups, so that none waits: pages mapped, the search compiled."""
         if isinstance(self.index, MultiIndex):
-            check_table_search()
+            check_table_search(self.index.tables.cut)
             memory.populate(self.flat.view(), *self.index.tables.arrays)
 
     def cool(self) -> None:

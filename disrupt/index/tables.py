@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from disrupt.core.progress import Progress, quiet
-from disrupt.index.manifest import refused
+from disrupt.index.manifest import NARROW_TABLES, WIDE_TABLES, MultiIndexParameters, refused
 
-CHUNKS = 16
-CHUNK_BITS = 16
-KEYS = 1 << CHUNK_BITS
-LOW_BITS = 16
-"""Bits of an entry number that are stored as they are; those above are in ``high``."""
+TAG_BITS = 16
+"""Of the following chunk, as many as stand beside a posting."""
 
 _SORTING = "Sorting"
 
@@ -31,32 +29,74 @@ PADDING = 32
 """Tags behind the last one of a chunk, which are read and ignored."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tables:
-    """What is kept beside n codes: 98 to 100 bytes each at ten million, and 4 MB.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How codes are cut: into ``chunks`` of so many ``bits``; what is left over is not looked at.
 
-    In each, a row per chunk; postings of a chunk are sorted by key, then entry. ``starts`` u32
-    (16, 65537): first posting of each key. ``tags`` u16 (16, n + 32): following chunk of each
-    posting's code. ``low`` u16 (16, n): lower 16 bits of each posting's entry. ``high`` i64
-    (16, words): the upper bits h, as a set bit at place + key * rows + h, rows being the number of
-    values of h (Elias-Fano coding).
+    ``low_bits`` of an entry's number are stored as they are.
     """
 
+    chunks: int
+    bits: int
+    low_bits: int
+
+    @property
+    def keys(self) -> int:
+        """Values that a chunk can have."""
+        return 1 << self.bits
+
+
+NARROW = Cut(16, 16, 16)
+WIDE = Cut(12, 21, 32)
+"""Keeps posting lists short where there are very many codes; tables of its keys take 100 MB."""
+
+WIDE_FROM_HASHES = 30_000_000
+
+
+def cut_for(length: int) -> Cut:
+    """What so many codes are cut into."""
+    return WIDE if length >= WIDE_FROM_HASHES else NARROW
+
+
+def cut_of(engine: MultiIndexParameters) -> Cut:
+    """What the codes of a snapshot are cut into."""
+    return WIDE if engine == WIDE_TABLES else NARROW
+
+
+def engine_of(cut: Cut) -> MultiIndexParameters:
+    """What a manifest says of it."""
+    return WIDE_TABLES if cut == WIDE else NARROW_TABLES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """What is kept beside n codes: 68 bytes each at ten million, and 4 MB; 72 and 100 MB if wide.
+
+    In each, a row per chunk; postings of a chunk are sorted by key, then entry. ``starts`` u32
+    (chunks, keys + 1): first posting of each key. ``tags`` u16 (chunks, n + 32): first 16 bits of
+    the following chunk of each posting's code. ``low`` u16 or u32 (chunks, n): lower 16 or all bits
+    of each posting's entry. ``high`` i64 (chunks, words): with 16, the upper bits h, as a set bit
+    at place + key * rows + h, rows being the number of values of h (Elias-Fano coding).
+    """
+
+    cut: Cut
     starts: NDArray[np.uint32]
     tags: NDArray[np.uint16]
-    low: NDArray[np.uint16]
+    low: NDArray[np.uint16] | NDArray[np.uint32]
     high: NDArray[np.int64]
 
     @classmethod
-    def of(cls, codes: NDArray[np.uint8], threads: int = 1) -> Tables:
+    def of(cls, codes: NDArray[np.uint8], threads: int = 1, cut: Cut | None = None) -> Tables:
         """In memory, from codes of shape (n, 32), in one piece, 0 < n < 2³²."""
-        return cls._sorted(codes, threads, lambda _name, shape, dtype: np.empty(shape, dtype))
+        cut = cut or cut_for(len(codes))
+        return cls._sorted(codes, threads, cut, lambda _, shape, dtype: np.empty(shape, dtype))
 
     @classmethod
     def write(
         cls,
         directory: Path,
         codes: NDArray[np.uint8],
+        cut: Cut,
         threads: int = 1,
         progress: Progress = quiet,
     ) -> Tables:
@@ -73,16 +113,16 @@ class Tables:
                 os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             return array
 
-        return cls._sorted(codes, threads, create, progress)
+        return cls._sorted(codes, threads, cut, create, progress)
 
     @classmethod
-    def map(cls, directory: Path, length: int) -> Tables:
+    def map(cls, directory: Path, length: int, cut: Cut) -> Tables:
         """From files that ``write`` made for ``length`` codes, read-only.
 
         SnapshotRefusedError names a file that is missing or not of this length.
         """
         arrays = []
-        for name, (shape, dtype) in layout(length).items():
+        for name, (shape, dtype) in layout(length, cut).items():
             path = directory / file_name(name)
             try:
                 array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -91,7 +131,7 @@ class Tables:
             if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
                 raise refused(path, f"{array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}")
             arrays.append(array.view(np.ndarray))
-        return cls(*arrays)
+        return cls(cut, *arrays)
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
@@ -108,14 +148,17 @@ class Tables:
         cls,
         codes: NDArray[np.uint8],
         threads: int,
+        cut: Cut,
         allocate: Callable[[str, tuple[int, int], DTypeLike], NDArray[np.generic]],
         progress: Progress = quiet,
     ) -> Tables:
         from disrupt.index import kernels
 
         length = len(codes)
-        arrays = [allocate(name, shape, dtype) for name, (shape, dtype) in layout(length).items()]
-        tables = cls(*arrays)  # type: ignore[arg-type]
+        arrays: list[NDArray[Any]] = [
+            allocate(name, shape, dtype) for name, (shape, dtype) in layout(length, cut).items()
+        ]
+        tables = cls(cut, *arrays)
 
         def sort(chunk: int) -> None:
             tables.high[chunk] = 0
@@ -123,43 +166,54 @@ class Tables:
                 address(codes),
                 length,
                 chunk,
-                *(address(getattr(tables, field.name)[chunk]) for field in fields(cls)),
+                address(cut_array(cut)),
+                *(address(array[chunk]) for array in tables.arrays),
             )
 
         with ThreadPoolExecutor(threads) as pool:
-            for done, _ in enumerate(pool.map(sort, range(CHUNKS)), 1):
-                progress(_SORTING, done, CHUNKS)
+            for done, _ in enumerate(pool.map(sort, range(cut.chunks)), 1):
+                progress(_SORTING, done, cut.chunks)
         return tables
 
 
 NO_TABLES = Tables(
-    np.empty((CHUNKS, 0), np.uint32),
-    np.empty((CHUNKS, 0), np.uint16),
-    np.empty((CHUNKS, 0), np.uint16),
-    np.empty((CHUNKS, 0), np.int64),
+    NARROW,
+    np.empty((NARROW.chunks, 0), np.uint32),
+    np.empty((NARROW.chunks, 0), np.uint16),
+    np.empty((NARROW.chunks, 0), np.uint16),
+    np.empty((NARROW.chunks, 0), np.int64),
 )
 """Of codes so few that all are compared."""
 
 
-def high_rows(length: int) -> int:
+@cache
+def cut_array(cut: Cut) -> NDArray[np.int64]:
+    """For kernels, which take an address."""
+    return np.array([cut.chunks, cut.bits, cut.low_bits], np.int64)
+
+
+def high_rows(length: int, low_bits: int) -> int:
     """Number of upper parts that the numbers of ``length`` entries have."""
-    return ((length - 1) >> LOW_BITS) + 1
+    return ((length - 1) >> low_bits) + 1
 
 
-def high_words(length: int) -> int:
+def high_words(length: int, bits: int, low_bits: int) -> int:
     """64-bit words that ``high`` has per chunk: a bit per code, and one per key and upper part."""
     # kernels compile this: it calls nothing
-    rows = ((length - 1) >> LOW_BITS) + 1
-    return ((length + KEYS * rows) >> 6) + 1
+    if low_bits > TAG_BITS:
+        return 0
+    rows = ((length - 1) >> low_bits) + 1
+    return ((length + (rows << bits)) >> 6) + 1
 
 
-def layout(length: int) -> dict[str, tuple[tuple[int, int], DTypeLike]]:
+def layout(length: int, cut: Cut) -> dict[str, tuple[tuple[int, int], DTypeLike]]:
     """Name, shape and type of each array of Tables over ``length`` codes."""
+    words = high_words(length, cut.bits, cut.low_bits)
     return {
-        "starts": ((CHUNKS, KEYS + 1), np.uint32),
-        "tags": ((CHUNKS, length + PADDING), np.uint16),
-        "low": ((CHUNKS, length), np.uint16),
-        "high": ((CHUNKS, high_words(length)), np.int64),
+        "starts": ((cut.chunks, cut.keys + 1), np.uint32),
+        "tags": ((cut.chunks, length + PADDING), np.uint16),
+        "low": ((cut.chunks, length), np.uint16 if words else np.uint32),
+        "high": ((cut.chunks, words), np.int64),
     }
 
 

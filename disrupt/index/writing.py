@@ -32,7 +32,7 @@ from disrupt.index.manifest import (
     MultiIndexParameters,
 )
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.tables import Tables
+from disrupt.index.tables import Tables, cut_for, engine_of
 from disrupt.index.verified import Identity, sum_of
 
 TABLES_FROM_HASHES = 20_000
@@ -91,10 +91,11 @@ def write(
             items.append(block.items)
     engine: FlatParameters | MultiIndexParameters = FlatParameters()
     if codes.length >= TABLES_FROM_HASHES:
-        engine = MultiIndexParameters()
+        cut = cut_for(codes.length)
+        engine = engine_of(cut)
         # servers then find the search compiled
         check_table_search()
-        Tables.write(directory, FlatIndex.map(directory / CODES).view(), _cores(), progress)
+        Tables.write(directory, FlatIndex.map(directory / CODES).view(), cut, _cores(), progress)
     return _seal(directory, engine, cursor, items.length, codes.length, progress)
 
 

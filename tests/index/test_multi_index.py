@@ -16,14 +16,17 @@ from disrupt.index import multi_index
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
 from disrupt.index.nearest import ItemColumns, NearestItems, nearest_items
-from disrupt.index.tables import Tables, file_name, layout
+from disrupt.index.tables import NARROW, WIDE, Cut, Tables, file_name, layout
 from disrupt.index.writing import CodesWriter
 from tests.index.conformance import SearchConformance, compared, triples
 from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
 
+CUTS = (NARROW, Cut(14, 18, 32), Cut(28, 9, 32))
+"""The second is as WIDE, whose tables take 100 MB; the third has chunks shorter than tags."""
 
-def in_memory(codes: Codes) -> MultiIndex:
-    return MultiIndex(FlatIndex.of(codes), Tables.of(codes, threads=2))
+
+def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:
+    return MultiIndex(FlatIndex.of(codes), Tables.of(codes, 2, cut))
 
 
 @pytest.fixture
@@ -39,15 +42,21 @@ class TestTablesInMemory(SearchConformance):
 
 
 @pytest.mark.usefixtures("tables_always")
+class TestOtherTablesInMemory(SearchConformance):
+    def build(self, codes: Codes, folder: Path) -> MultiIndex:  # noqa: ARG002
+        return in_memory(codes, CUTS[2])
+
+
+@pytest.mark.usefixtures("tables_always")
 class TestTablesMapped(SearchConformance):
     """As served: tables mapped read-only, codes where FAISS's file has them, at an odd address."""
 
     def build(self, codes: Codes, folder: Path) -> MultiIndex:
         with closing(CodesWriter(folder / "codes.faiss")) as writer:
             writer.append(codes)
-        Tables.write(folder, codes)
+        Tables.write(folder, codes, NARROW)
         flat = FlatIndex.map(folder / "codes.faiss")
-        return MultiIndex(flat, Tables.map(folder, len(codes)))
+        return MultiIndex(flat, Tables.map(folder, len(codes), NARROW))
 
 
 def around(codes: Codes, seed: int) -> Codes:
@@ -58,11 +67,11 @@ def around(codes: Codes, seed: int) -> Codes:
 
 
 @pytest.mark.usefixtures("tables_always")
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_answers_are_exact_at_every_distance(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "cut"), [(1, NARROW), (2, NARROW), *enumerate(CUTS)])
+def test_answers_are_exact_at_every_distance(seed: int, cut: Cut) -> None:
     codes = random_codes(2000, seed)
     queries = around(codes, seed)
-    index = in_memory(codes)
+    index = in_memory(codes, cut)
     for max_distance_bits in range(64):
         assert index.plan(max_distance_bits).engine == "multi_index"
         found = index.search(queries, max_distance_bits)
@@ -70,31 +79,34 @@ def test_answers_are_exact_at_every_distance(seed: int) -> None:
 
 
 @pytest.mark.usefixtures("tables_always")
-def test_answers_are_exact_where_differences_lie_in_one_place() -> None:
+@pytest.mark.parametrize("cut", CUTS)
+def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
     # the worst cases of the pigeonhole: all differences in few chunks, or one more in each
     queries = random_codes(1)
     masks = [np.zeros(256, np.uint8) for _ in range(600)]
     rng = np.random.default_rng(5)
     for place, mask in enumerate(masks):
-        width = 1 + place % 16
-        chunks = rng.permutation(16)[:width]
+        width = 1 + place % cut.chunks
+        chunks = rng.permutation(cut.chunks)[:width]
         for chunk in chunks:
-            bits = rng.integers(0, 17) if width < 4 else rng.integers(0, 1 + 64 // width)
-            mask[16 * chunk + rng.permutation(16)[:bits]] = 1
-    codes = queries ^ np.packbits(np.stack(masks), axis=1)
-    index = in_memory(codes)
+            bits = rng.integers(0, cut.bits + 1) if width < 4 else rng.integers(0, 1 + 64 // width)
+            mask[cut.bits * chunk + rng.permutation(cut.bits)[:bits]] = 1
+    # chunks go from the lowest bit of the first byte on
+    codes = queries ^ np.packbits(np.stack(masks), axis=1, bitorder="little")
+    index = in_memory(codes, cut)
     for max_distance_bits in range(64):
         found = index.search(queries, max_distance_bits)
         assert triples(found) == compared(codes, queries, max_distance_bits)
 
 
 @pytest.mark.usefixtures("tables_always")
-def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits() -> None:
+@pytest.mark.parametrize("cut", [NARROW, WIDE])
+def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits(cut: Cut) -> None:
     codes = random_codes(150_000)
     codes[:, :16] &= 1  # eight chunks with four keys each
     codes[::3, 16:] = 0  # eight with one very long posting list
     queries = np.concatenate([around(codes, 3)[::4], codes[-3:], np.zeros((1, 32), np.uint8)])
-    index = in_memory(codes)
+    index = in_memory(codes, cut)
     for max_distance_bits in (0, 14, 15, 31, 33):
         found = index.search(queries, max_distance_bits)
         assert triples(found) == compared(codes, queries, max_distance_bits)
@@ -177,8 +189,11 @@ def crowd() -> Codes:
 
 @pytest.mark.usefixtures("tables_always")
 @pytest.mark.parametrize("bits_away", [0, 5, 20, 45])
-def test_a_crowd_of_near_duplicates_is_answered_exactly(crowd: Codes, bits_away: int) -> None:
-    index = in_memory(crowd)
+@pytest.mark.parametrize("cut", CUTS[:2])
+def test_a_crowd_of_near_duplicates_is_answered_exactly(
+    crowd: Codes, bits_away: int, cut: Cut
+) -> None:
+    index = in_memory(crowd, cut)
     items, limits_bits = columns(crowd)
     # the second query shows that nothing is left over from the first
     queries = np.stack([flipped(crowd[0], bits_away), crowd[5], flipped(crowd[0], bits_away, 1)])
@@ -266,30 +281,34 @@ def test_one_crowd_does_not_change_the_choice_for_all() -> None:
     assert in_memory(codes).plan(31).engine == "multi_index"
 
 
-def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path) -> None:
-    Tables.write(tmp_path, random_codes(100))
-    with pytest.raises(SnapshotRefusedError, match="search-"):
-        Tables.map(tmp_path, 101)
-    for name in layout(100):
+@pytest.mark.parametrize("cut", CUTS[:2])
+def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path, cut: Cut) -> None:
+    Tables.write(tmp_path, random_codes(100), cut)
+    for length, other in ((101, cut), (100, CUTS[2])):
+        with pytest.raises(SnapshotRefusedError, match="search-"):
+            Tables.map(tmp_path, length, other)
+    for name in layout(100, cut):
         path = tmp_path / file_name(name)
         content = path.read_bytes()
         for damaged in (b"", content[:50], content[:-1]):
             path.write_bytes(damaged)
             with pytest.raises(SnapshotRefusedError, match=file_name(name)):
-                Tables.map(tmp_path, 100)
+                Tables.map(tmp_path, 100, cut)
         path.unlink()
         with pytest.raises(SnapshotRefusedError, match=file_name(name)):
-            Tables.map(tmp_path, 100)
+            Tables.map(tmp_path, 100, cut)
         path.write_bytes(content)
-    assert len(Tables.map(tmp_path, 100).low) == 16
+    assert len(Tables.map(tmp_path, 100, cut).low) == cut.chunks
 
 
-def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", CUTS[:2])
+def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path, cut: Cut) -> None:
     codes = random_codes(70_000)
-    written, made = Tables.write(tmp_path, codes), Tables.of(codes, threads=2)
-    for name in layout(len(codes)):
+    written, made = Tables.write(tmp_path, codes, cut), Tables.of(codes, 2, cut)
+    names = layout(len(codes), cut)
+    for name in names:
         assert np.array_equal(getattr(written, name), getattr(made, name))
-    assert made.size_bytes == sum(getattr(made, name).nbytes for name in layout(len(codes)))
+    assert made.size_bytes == sum(getattr(made, name).nbytes for name in names)
 
 
 def test_faiss_answers_the_same_from_the_same_codes() -> None:
