@@ -9,12 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image, ImageOps
+from skimage.data import data_dir
 
 from benchmarks.deployment import Deployment
+from benchmarks.layouts import screenshot
 from disrupt.core.changes import Cursor
 from disrupt.core.media import MediaKind
 from disrupt.hashing import ImageQuery, hash_image
@@ -175,6 +178,45 @@ def test_staff_register_a_picture_that_platforms_find_by_picture_and_by_hash(
     query = hash_image(data)
     assert isinstance(query, ImageQuery)
     assert items(platform("MatchHashes", lookup(query.hashes[0][0].value))) == [item_id]
+
+
+def test_a_mirrored_screenshot_of_a_cropped_copy_is_found_and_its_transforms_are_named(
+    staff: Caller, platform: Caller
+) -> None:
+    photograph = Image.open(f"{data_dir}/chelsea.png")
+    request = registration_pb2.RegisterImageRequest(
+        context=register(bytes(32)).context, image=jpeg(photograph)
+    )
+    receipt = staff("RegisterImage", request).receipt
+    width, height = photograph.size
+    copy = photograph.crop((width // 8, 0, width, height - height // 10))
+    screen = Image.fromarray(
+        screenshot(np.asarray(copy), np.random.default_rng(1), layout="feed", dark=True)
+    )
+    by_copy = match_pb2.MatchImageRequest(image=jpeg(ImageOps.mirror(screen)))
+
+    def found() -> list[bytes]:
+        return [one.item_id for one in platform("MatchImage", by_copy).matches]
+
+    eventually(lambda: found() == [receipt.items[0].item_id])
+    (match,) = platform("MatchImage", by_copy).matches
+    assert match.query_transform.dihedral == types_pb2.DIHEDRAL_MIRROR
+    top = match.query_transform.crop_top_permille
+    bottom = match.query_transform.crop_bottom_permille
+    assert top > 100, "below the bar of the app"
+    assert bottom > 300, "above its buttons and comments"
+    stored = match.variant.transform
+    assert match.variant.plan == 1
+    assert stored.crop_left_permille > 60, "an eighth is gone, of which a lookup undoes some"
+    assert stored.crop_bottom_permille > 30, "a tenth is gone"
+    by_copy.options.effort = types_pb2.EFFORT_FAST
+    assert not found()
+
+
+def jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=70)
+    return file.getvalue()
 
 
 def test_staff_register_every_frame_of_an_animation_when_asked(
