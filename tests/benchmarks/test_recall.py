@@ -142,3 +142,19 @@ def test_a_plan_is_chosen_and_finds_photographs_that_it_was_not_chosen_on(
     assert (fewest["stored"], most["stored"]) == (10, 195)
     assert fewest["lookups"] < most["lookups"]
     assert fewest["weighed"] <= most["weighed"]
+
+
+def test_a_lookup_is_timed_of_every_kind_of_picture(folder: Path, tmp_path: Path) -> None:
+    report = tmp_path / "cost.json"
+    few = ["--photographs", "2", "--stored", "2000", "--repeat", "1"]
+    done = program(folder, "lookup_cost", "--folder", str(folder), "--json", str(report), *few)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(report.read_text())["rows"]
+    assert [row["picture"] for row in rows] == [
+        *("without a border", "in a frame", "screenshot", "collage of 4", "story")
+    ]
+    for row in rows:
+        parts = row["find_regions_ms"] + row["hash_ms"] + row["search_ms"]
+        assert row["in_all_ms"] == pytest.approx(parts)
+        assert 0 < row["in_all_ms"] <= row["most_ms"] + 1e-9
+        assert 8 < row["hashes"] <= 2200
