@@ -25,7 +25,7 @@ from disrupt.index.multi_index import MultiIndex
 from disrupt.index.nearest import NOTHING, ItemColumns
 from disrupt.index.tables import NO_TABLES, Tables
 
-_TABLES_FROM_HASHES = 2000
+_TABLES_FROM_HASHES = 5000
 """Fewer are compared with all, by compiled code, faster than they are looked up in tables, which
 take 4 MB."""
 

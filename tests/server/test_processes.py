@@ -86,6 +86,22 @@ def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start:
     assert matches(second.address, match, gone) == 0
 
 
+def test_the_supervisor_has_one_thread_and_its_processes_share_what_it_loaded(
+    start: Start,
+) -> None:
+    server = start(workers=2)
+    assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
+    for role, count in (("writer", 1), ("worker", 2)):
+        found = children(server.process.pid, role)
+        assert len(found) == count
+        for one in found:
+            pages = dict(
+                line.split()[:2]
+                for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()[1:]
+            )
+            assert int(pages["Shared_Dirty:"]) > 2 * int(pages["Private_Dirty:"])
+
+
 def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
     start: Start, tmp_path: Path
 ) -> None:
