@@ -1,0 +1,92 @@
+"""Processes forked from one that has a single thread: told apart, waited for, ended with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.server.calls import eventually
+
+_BEGIN = """
+import asyncio, os, signal, sys, time
+from disrupt.errors import DisruptError
+from disrupt.server import forking
+"""
+
+
+def run(script: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", _BEGIN + script], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_what_is_done_apart_is_known_by_its_error_only() -> None:
+    found = run("""
+kept = []
+forking.apart("checking", lambda: kept.append(1))
+print(len(kept))
+def refuse(): raise DisruptError("This is wrong.")
+for role, fail in (("checking", refuse), ("checking", lambda: os._exit(3))):
+    try:
+        forking.apart(role, fail)
+    except DisruptError as error:
+        print(error.message)
+""")
+    assert found.splitlines() == [
+        "0",
+        "This is wrong.",
+        "The process for checking ended with exit code 3.",
+    ]
+
+
+def test_lines_and_exit_codes_of_forked_processes_are_told() -> None:
+    found = run("""
+def speak():
+    print("ready"); print("compact", flush=True)
+    sys.exit(7)
+async def main():
+    for role, do in (("worker", speak), ("writer", lambda: time.sleep(60))):
+        forked = forking.fork(role, do)
+        if role == "writer":
+            forked.kill(signal.SIGTERM)
+        print([line async for line in forked.lines()], await forked.wait())
+        forked.kill(signal.SIGTERM)  # it has ended: nobody is hit
+asyncio.run(main())
+""")
+    assert found.splitlines() == ["['ready', 'compact'] 7", f"[] {-signal.SIGTERM}"]
+
+
+def test_a_signal_to_a_forked_process_is_not_its_parents() -> None:
+    found = run("""
+async def main():
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    forked = forking.fork("worker", lambda: (print("here", flush=True), time.sleep(60)))
+    async for _ in forked.lines():
+        forked.kill(signal.SIGTERM)
+    print(await forked.wait(), told.is_set())
+asyncio.run(main())
+""")
+    assert found.splitlines() == [f"{-signal.SIGTERM} False"]
+
+
+def test_a_forked_process_bears_its_role_and_dies_with_its_parent() -> None:
+    script = """
+async def main():
+    forked = forking.fork("worker", lambda: (print("here", flush=True), time.sleep(600)))
+    async for _ in forked.lines():
+        print(forked.pid, flush=True)
+asyncio.run(main())
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", _BEGIN + script], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        place = Path(f"/proc/{int(parent.stdout.readline())}")
+        assert (place / "comm").read_text().strip() == "disrupt:worker"
+        os.kill(parent.pid, signal.SIGKILL)
+    eventually(lambda: not place.exists() or ") Z " in (place / "stat").read_text())
