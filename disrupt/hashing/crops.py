@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.transforms import Crop
+from disrupt.hashing.cosines import COEFFICIENTS, COSINES, SAMPLES
 from disrupt.hashing.pdq import (
-    COSINES,
     REDUCED_PX,
     Hashed,
     blur_weights,
@@ -31,8 +31,6 @@ looks like other shapes whatever its quality. Photographs have up to 0.75, half 
 _WHOLE = 1000
 _STEP = 0.5
 """Levels between neighbouring samples that are a step."""
-
-_SAMPLES, _COEFFICIENTS = len(COSINES.T), len(COSINES)
 
 
 class _Axis(NamedTuple):
@@ -68,8 +66,8 @@ def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
     samples, coefficients = _crops(luma, crops, mirrored=True)
     qualities = quality_of(samples)
     qualities[plain_shares(samples) > MAX_PLAIN_SHARE] = 0
-    halves = coefficients.reshape(-1, 2, _COEFFICIENTS, 2, _COEFFICIENTS).swapaxes(2, 3)
-    versions = halves.reshape(-1, 4, _COEFFICIENTS, _COEFFICIENTS)
+    halves = coefficients.reshape(-1, 2, COEFFICIENTS, 2, COEFFICIENTS).swapaxes(2, 3)
+    versions = halves.reshape(-1, 4, COEFFICIENTS, COEFFICIENTS)
     return hash_mirrored(versions, np.repeat(qualities[:, None], 4, axis=1))
 
 
@@ -86,10 +84,8 @@ def _crops(
     """Samples (n, 64, 64) and, if ``mirrored``, coefficients (n, 2 x 16, 2 x 16)."""
     height_px, width_px = luma.shape
     pixels = luma.astype(np.float32, copy=False)
-    samples = np.empty((len(crops), _SAMPLES, _SAMPLES), np.float32)
-    coefficients = np.empty(
-        (len(crops) * mirrored, 2 * _COEFFICIENTS, 2 * _COEFFICIENTS), np.float32
-    )
+    samples = np.empty((len(crops), SAMPLES, SAMPLES), np.float32)
+    coefficients = np.empty((len(crops) * mirrored, 2 * COEFFICIENTS, 2 * COEFFICIENTS), np.float32)
     rows: dict[tuple[int, int], list[int]] = {}
     for at, (_, top, _, bottom) in enumerate(crops):
         rows.setdefault((top, bottom), []).append(at)
@@ -116,13 +112,13 @@ def _axis(size_px: int, start: int, stop: int) -> _Axis:
     sums = _running_sums()
     at = sums[:, below] + (cells - below) * (sums[:, below + 1] - sums[:, below])
     weights = np.diff(at, axis=1).astype(np.float32)
-    return _Axis(weights[:_SAMPLES], weights[_SAMPLES:])
+    return _Axis(weights[:SAMPLES], weights[SAMPLES:])
 
 
 @lru_cache(maxsize=1)
 def _running_sums() -> NDArray[np.float64]:
     """Weights of the cells before each one, in all rows of an ``_Axis``: (64 + 2 x 16, 513)."""
-    blur = np.zeros((_SAMPLES, REDUCED_PX))
+    blur = np.zeros((SAMPLES, REDUCED_PX))
     for line, start, stop, row in zip(blur, *blur_weights(REDUCED_PX), strict=True):
         line[start:stop] = row[: stop - start]
     weights = np.concatenate([blur, COSINES @ blur, COSINES @ blur[:, ::-1]])

@@ -20,7 +20,6 @@ from disrupt.hashing.decode import (
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.pdq import Hashed, hash_luma, hash_reduced, hash_rgb
 from disrupt.hashing.pixels import Picture
-from disrupt.hashing.products import MIN_PRODUCT_BITS
 from disrupt.hashing.variants import variants
 
 MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
@@ -161,9 +160,7 @@ def single(hashed: Hashed, least: int = MIN_QUALITY) -> tuple[PdqHash, int] | Lo
 
 
 def usable(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
-    """Which hashes tell pictures apart: not too featureless, decided by noise, or of a line."""
+    """Which hashes tell pictures apart: not too featureless, decided by noise, or of a shape."""
     return (
-        (hashed.qualities >= least)
-        & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
-        & (hashed.product_bits >= MIN_PRODUCT_BITS)
+        (hashed.qualities >= least) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS) & ~hashed.shapes
     )

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.bands import Band, apply
-from disrupt.hashing.products import product_bits
+from disrupt.hashing.cosines import COSINES
+from disrupt.hashing.shapes import are_shapes
 
 _SIDE = 64
 REDUCED_PX = 512
@@ -32,11 +33,6 @@ REDUCED_PX = 512
 
 _MIN_SIDE_PX = 5
 """A picture with a smaller side has no hash: the reference gives zeros and quality 0."""
-
-COSINES = (
-    np.sqrt(2 / _SIDE)
-    * np.cos(np.pi / (2 * _SIDE) * np.outer(np.arange(1, 17), 2 * np.arange(_SIDE) + 1))
-).astype(np.float32)
 
 _LUMA_OF_RGB = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -69,19 +65,17 @@ class Hashed:
     ``qualities`` are PDQ's, 0-100, uint8. ``undecided_bits``, uint16, counts the bits whose
     coefficient is so near to the median that any copy may have it on the other side: up to some 40
     in photographs, 64 to 256 in stripes, chessboards and other pictures of one or two coefficients.
-    ``product_bits``, uint8, are those of ``products``: few where the picture is a line or a box.
+    ``shapes``, bool: whether it is the hash of one line or box, whatever the picture is of.
     """
 
     hashes: NDArray[np.uint8]
     qualities: NDArray[np.uint8]
     undecided_bits: NDArray[np.uint16]
-    product_bits: NDArray[np.uint8]
+    shapes: NDArray[np.bool]
 
     def __getitem__(self, at: int | None) -> Hashed:
         """Those at a place of the first axis; None: all, behind a new axis of one place."""
-        return Hashed(
-            self.hashes[at], self.qualities[at], self.undecided_bits[at], self.product_bits[at]
-        )
+        return Hashed(self.hashes[at], self.qualities[at], self.undecided_bits[at], self.shapes[at])
 
 
 def hash_luma(luma: NDArray[np.uint8]) -> Hashed:
@@ -270,7 +264,7 @@ def _reduced(size_px: int) -> _Weights:
 def hash_samples(samples: NDArray[np.float32]) -> Hashed:
     """Hashes and qualities of blurred samples (..., 64, 64)."""
     bits, undecided_bits = _bits(coefficients_of(samples))
-    return Hashed(_packed(bits), quality_of(samples), undecided_bits, product_bits(bits))
+    return Hashed(_packed(bits), quality_of(samples), undecided_bits, are_shapes(bits))
 
 
 def _hash_halves(both: NDArray[np.float32]) -> Hashed:
@@ -290,7 +284,7 @@ def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8
     bits, undecided_bits = _bits(coefficients)
     versions = bits[..., _PLACES, :, :]
     versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
-    of_all = np.repeat(product_bits(bits[..., 0, :, :])[..., None], len(_PLACES), axis=-1)
+    of_all = np.repeat(are_shapes(bits[..., 0, :, :])[..., None], len(_PLACES), axis=-1)
     return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES], of_all)
 
 

@@ -15,7 +15,6 @@ from disrupt.core.transforms import variants_of
 from disrupt.hashing.crops import MAX_PLAIN_SHARE, plain_shares, sample_crops
 from disrupt.hashing.luma import SIDE_PX
 from disrupt.hashing.pdq import hash_samples
-from disrupt.hashing.products import MIN_PRODUCT_BITS
 from disrupt.hashing.turning import turned
 
 PLAN = 1
@@ -46,7 +45,7 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
         good = (
             (hashed.qualities >= MIN_QUALITY)
             & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
-            & (hashed.product_bits >= MIN_PRODUCT_BITS)
+            & ~hashed.shapes
             & (plain_shares(samples) <= MAX_PLAIN_SHARE)
         )
         found += [
