@@ -35,40 +35,48 @@ def are_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
 
     The same for all eight versions of a picture, as far as their hashes are.
     """
-    signs = np.where(bits, np.float32(1), np.float32(-1)).reshape(-1, COEFFICIENTS, COEFFICIENTS)
-    products = product_bits(signs)
+    flat = bits.reshape(-1, COEFFICIENTS, COEFFICIENTS)
+    products = product_bits(flat)
     shapes = products <= _MAX_PRODUCT_BITS
     left = np.flatnonzero(~shapes & (products <= _PRODUCT_BITS_OF_LINES))
-    shapes[left] = line_bits(signs[left]) <= _MAX_LINE_BITS
+    shapes[left] = line_bits(flat[left]) <= _MAX_LINE_BITS
     return shapes.reshape(bits.shape[:-2])
 
 
-def product_bits(signs: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Distances of hashes, as signs (n, 16, 16), from the nearest product of a column and a row.
+def product_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
+    """Distances of hashes, shape (n, 16, 16), from the nearest product of a column and a row.
 
     Nearly: the nearest one that is reached from one of their rows, by taking the best column for a
     row and the best row for a column in turn.
     """
+    signs = np.where(bits, np.float32(1), np.float32(-1))
     rows = signs  # the first ones to try, 16 for each hash
     for _ in range(_ROUNDS):
         columns = np.where(rows @ signs.mT < 0, np.float32(-1), np.float32(1))
         sums = columns @ signs
         rows = np.where(sums < 0, np.float32(-1), np.float32(1))
-    return _distances(np.abs(sums).sum(axis=-1).max(axis=-1, initial=0))
+    agreeing = np.abs(sums).sum(axis=-1).max(axis=-1, initial=0)
+    return np.asarray((COEFFICIENTS**2 - agreeing) / 2, np.intp)
 
 
-def line_bits(signs: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Distances of hashes, as signs (n, 16, 16), from the nearest of lines and edges anywhere."""
-    return _distances(np.abs(signs.reshape(-1, COEFFICIENTS**2) @ _lines()).max(axis=-1, initial=0))
+def line_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
+    """Distances of hashes, shape (n, 16, 16), from the nearest of lines and edges anywhere."""
+    found = np.empty(len(bits), np.intp)
+    for at, one in enumerate(_packed(bits).T):
+        distances = np.bitwise_count(_lines() ^ one[:, None]).sum(axis=0, dtype=np.uint16)
+        found[at] = min(distances.min(), COEFFICIENTS**2 - distances.max())  # or of its negative
+    return found
 
 
-def _distances(agreeing_less_others: NDArray[np.float32]) -> NDArray[np.intp]:
-    return ((COEFFICIENTS**2 - agreeing_less_others) / 2).astype(np.intp)
+def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint64]:
+    """Hashes (n, 16, 16) as words (4, n)."""
+    words = np.packbits(bits.reshape(-1, COEFFICIENTS**2), axis=1).view(np.uint64)
+    return np.ascontiguousarray(words.T)
 
 
 @lru_cache(maxsize=1)
-def _lines() -> NDArray[np.float32]:
-    """Signs of the hashes of lines and edges, in columns: (256, n). Takes a tenth of a second."""
+def _lines() -> NDArray[np.uint64]:
+    """Hashes of lines and edges, as words (4, n). Takes a tenth of a second."""
     middle = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5).astype(np.float32)
     found = []
     for angle in (np.arange(_ANGLES) + 0.5) * (np.pi / _ANGLES):
@@ -81,5 +89,5 @@ def _lines() -> NDArray[np.float32]:
         coefficients = COSINES @ np.concatenate(samples) @ COSINES.T
         flat = coefficients.reshape(-1, COEFFICIENTS**2)
         median = np.partition(flat, 127, axis=1)[:, 127:128]
-        found.append(np.where(flat > median, np.float32(1), np.float32(-1)))
-    return np.concatenate(found).T.copy()
+        found.append(flat > median)
+    return _packed(np.concatenate(found))
