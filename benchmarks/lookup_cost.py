@@ -99,7 +99,9 @@ def main(
 def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int) -> Row:
     measured = []
     for at, photograph in enumerate(photographs):
-        measured.append(_measured(_file(name, photograph, photographs[at - 1], at), index, repeat))
+        of_one = _measured(_file(name, photograph, photographs[at - 1], at), index, repeat)
+        if of_one:
+            measured.append(of_one)
     decode_ms, regions_ms, hash_ms, hashes, search_ms = np.mean(measured, axis=0).tolist()
     most_ms = max(row[1] + row[2] + row[4] for row in measured)
     in_all_ms = regions_ms + hash_ms + search_ms
@@ -125,12 +127,12 @@ def _file(name: str, photograph: Photograph, other: Photograph, at: int) -> byte
     return upload(lambda _: made, scene)[0]
 
 
-def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...]:
-    """Of one file: ms to decode, find regions and hash; hashes; ms to search."""
+def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] | None:
+    """Of one file: ms to decode, find regions and hash; hashes; ms to search. None: featureless."""
     page = decode(data, scaled=True).page()
     query = hash_image(data)
     if isinstance(query, LowQuality):
-        raise click.ClickException("a picture is too featureless")
+        return None
     hashes: NDArray[np.uint8] = stack(one for one, _ in query.hashes)
     decode_ms = _fastest_ms(lambda: decode(data, scaled=True).page(), repeat)
     regions_ms = _fastest_ms(

@@ -154,7 +154,8 @@ def _curve(points: list[dict[str, Any]], path: Path) -> None:
         axis.set_xlabel("variants stored for a picture")
         axis.grid(visible=True, alpha=0.2)
     axes[0].set_ylabel("found, of photographs not chosen on")
-    axes[1].legend(title="looked up")
+    lines = axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside right center", title="looked up")
     _save(figure, path)
 
 
