@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,7 +79,7 @@ def weigh(
     query: Query,
     kind: MediaKind,
     stored: Columns,
-    proposed_by: Iterable[int],
+    proposed_by: NDArray[np.intp],
     common: set[int],
     most_bits: int,
     allowance: Allowance,
@@ -144,9 +144,9 @@ def _timeline(rows: NDArray[np.void]) -> Timeline:
     return Timeline(rows["start_ms"].astype(np.int64), rows["end_ms"].astype(np.int64))
 
 
-def _around(frames: Iterable[int], count: int) -> NDArray[np.bool_]:
+def _around(frames: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
     compared = np.zeros(count, np.bool_)
-    for frame in frames:
+    for frame in frames.tolist():
         compared[max(frame - _AROUND, 0) : frame + _AROUND + 1] = True
     return compared
 

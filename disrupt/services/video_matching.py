@@ -169,13 +169,15 @@ class VideoLookup:
             return []
         query = Query.of(self._frames)
         common = self._common(stored)
+        like = np.array(self._like)
         weighed = []
         for number, columns in stored.items():
             candidate = self._candidates[number]
             limit = self._scope.limits[candidate.bank]
             apart = common if candidate.kind == MediaKind.VIDEO else set()
+            proposed_by = np.flatnonzero(np.isin(like, candidate.frames))
             evidence = weigh(
-                query, candidate.kind, columns, candidate.frames, apart, limit, self._allowance
+                query, candidate.kind, columns, proposed_by, apart, limit, self._allowance
             )
             if evidence is not None and self._suffices(evidence):
                 weighed.append((candidate, columns, evidence))

@@ -206,6 +206,13 @@ def test_a_segment_ends_where_frames_begin_that_cannot_be_told(find: Find) -> No
     assert edges(only(find(told, video(1, codes)))) == [pytest.approx((20, 40, 20, 40), abs=1)]
 
 
+def test_a_picture_that_stands_for_minutes_is_found_as_long_as_it_stands(find: Find) -> None:
+    still = np.repeat(shown(1, 1)[:1], 4 * 120, axis=0)
+    query = np.concatenate([shown(2, 30), still, shown(3, 30)])
+    match = only(find(noisy(sampled(query), 2), video(1, np.concatenate([shown(4, 10), still]))))
+    assert [edge[:2] for edge in edges(match)] == [pytest.approx((30, 150), abs=1)]
+
+
 def test_parts_in_another_order_are_segments(find: Find) -> None:
     codes = shown(1, 60)
     first, middle, last = codes[:80], codes[80:160], codes[160:]
