@@ -34,6 +34,9 @@ _HASHES_ALWAYS = 240
 _DISTINCT_BITS = (10, 14, 18, 22)
 """How far apart frames are to be that are stored as two; more where there are too many of them."""
 
+_UNEVEN = (5**0.5 - 1) / 2
+"""Multiples of the golden ratio are spread evenly over a step, and return to no place of it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFingerprints:
@@ -60,8 +63,8 @@ def fingerprints_of(frames: NDArray[np.void], *, ordinal: int) -> NDArray[np.voi
 
     A frame that is near to the one stored before it widens that one's interval. Frames that are not
     usable are left out, and end the interval before them. At most HASHES_PER_HOUR for each hour,
-    and 240 at least: where there are more, frames count as near at up to 22 bits, and then every
-    second one is left out until there are few enough.
+    and 240 at least: where there are more, frames count as near at up to 22 bits, and then some of
+    them are left out, at uneven steps.
     """
     duration_ms = int(frames["end_ms"][-1]) if len(frames) else 0
     most = max(_HASHES_ALWAYS, HASHES_PER_HOUR * duration_ms // 3_600_000)
@@ -69,8 +72,11 @@ def fingerprints_of(frames: NDArray[np.void], *, ordinal: int) -> NDArray[np.voi
         kept, ends_ms = _pruned(frames, bits)
         if len(kept) <= most:
             break
-    while len(kept) > most:
-        kept, ends_ms = kept[::2], ends_ms[::2]
+    if len(kept) > most:
+        # even steps would meet the same picture every time where several take turns
+        places = np.arange(most) + np.arange(most) * _UNEVEN % 1
+        some = np.unique((places * len(kept) / most).astype(np.intp)).tolist()
+        kept, ends_ms = [kept[at] for at in some], [ends_ms[at] for at in some]
     stored = np.zeros(len(kept), FINGERPRINT)
     for name in ("hash", "quality", "start_ms"):
         stored[name] = frames[name][kept]
