@@ -37,6 +37,9 @@ _NARROW = 0.015
 
 _MIN_FRAMES = 3
 
+_NEWS = 1.1
+"""So many times the frames are to be there, before it is looked again where the video is."""
+
 
 class Box(NamedTuple):
     """What is to be cut off each side, as shares of the width and height."""
@@ -59,6 +62,8 @@ class Borders:
         self._sum: NDArray[np.float32] = np.zeros((1, 1), np.float32)
         self._varied: list[NDArray[np.bool_]] = []
         self._frames = 0
+        self._boxes: tuple[Box, ...] = ()
+        self._boxed_at = 0
 
     def see(self, luma: NDArray[np.uint8]) -> None:
         """Takes a frame in, shape (height, width)."""
@@ -68,28 +73,35 @@ class Borders:
             self._darkest, self._lightest = small.copy(), small.copy()
             self._sum = np.zeros(small.shape, np.float32)
             self._varied = [np.zeros(size, np.bool_) for size in small.shape]
-            self._frames = 0
+            self._frames = self._boxed_at = 0
         else:
             np.minimum(self._darkest, small, out=self._darkest)
             np.maximum(self._lightest, small, out=self._lightest)
-        for varied, lines in zip(self._varied, (small, small.T), strict=True):
+        for varied, every in zip(self._varied, (small, small.T), strict=True):
+            lines = every[~varied]
             cut = lines.shape[1] // 20  # what a codec leaves of neighbours is no picture
             ordered = np.partition(lines, (cut, lines.shape[1] - 1 - cut), axis=1)
             light, dark = ordered[:, -1 - cut].astype(np.int16), ordered[:, cut]
-            varied[light - dark > _VARIED] = True
+            varied[~varied] = light - dark > _VARIED
         self._sum += small
         self._frames += 1
 
     def boxes(self) -> tuple[Box, ...]:
-        """Borders to cut: plain ones, what stands still, what is outside of straight edges.
+        """Borders to cut: all that is plain, bars, what stands still, what straight edges surround.
 
         Those that are about the same are one. What stands still may be a part of the video, and
         then the second one cuts too much.
         """
+        if self._frames >= _NEWS * self._boxed_at:
+            self._boxes, self._boxed_at = self._found(), self._frames
+        return self._boxes
+
+    def _found(self) -> tuple[Box, ...]:
         if self._darkest is None or self._lightest is None or self._frames < _MIN_FRAMES:
             return ()
         rows, columns = (_extent(varied) for varied in self._varied)
-        found = [self._box(rows, columns)]
+        plain = self._box(rows, columns)
+        found = [plain, _bars(plain)]
         changed = self._lightest - self._darkest > _CHANGE
         inner = changed[rows[0] : rows[1], columns[0] : columns[1]]
         if (
@@ -138,6 +150,12 @@ class Borders:
         return Box(
             columns[0] / width, rows[0] / height, 1 - columns[1] / width, 1 - rows[1] / height
         )
+
+
+def _bars(plain: Box) -> Box:
+    """Bars as players put them, equal and on two sides: the rest that is plain is of the video."""
+    across, along = min(plain.left, plain.right), min(plain.top, plain.bottom)
+    return Box(across, 0, across, 0) if across > along else Box(0, along, 0, along)
 
 
 def _apart(one: Box, other: Box) -> bool:

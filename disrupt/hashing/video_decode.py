@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -67,6 +67,10 @@ _CODECS = (
     *("msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "mjpeg", "theora"),
 )
 """Decoders that may run, by FFmpeg's names: no others, no sound, no subtitles."""
+
+SHORT_MS = 2000
+SHORT_INTERVAL_MS = 250
+"""A video that ends before has few frames at the usual interval: it is sampled so instead."""
 
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
@@ -141,12 +145,13 @@ class Luma:
 class Sample:
     """A frame and when it is shown, in ms from the first one; luma is to be multiplied by ``gain``.
 
-    It is to be used before the next one is asked for.
+    It is to be used before the next one is asked for. ``between``: the interval asks for none here.
     """
 
     time_ms: int
     shown: Shown
     gain: float = 1.0
+    between: bool = False
 
 
 class Video:
@@ -181,16 +186,25 @@ class Video:
     def samples(self, interval_ms: int) -> Iterator[Sample]:
         """The first frame, then the first one at or after each multiple of ``interval_ms``.
 
-        InvalidMediaError where there is none, or one is over the limits.
+        Where that is longer than SHORT_INTERVAL_MS, in the first SHORT_MS also those ``between``,
+        at or after each multiple of that. InvalidMediaError where there is none, or one is over the
+        limits.
         """
-        last_ms = -1
+        denser = interval_ms > SHORT_INTERVAL_MS
+        last_ms = last_due_ms = -1
         for sample in self._animation() if self._animated else self._decoded(interval_ms):
             if sample.time_ms > self._limits.max_duration_s * 1000:
                 raise self._too_long()
-            due_ms = last_ms // interval_ms * interval_ms + interval_ms
-            if last_ms < 0 or sample.time_ms >= due_ms:
-                last_ms = sample.time_ms
+            if sample.time_ms // interval_ms > last_due_ms // interval_ms:
+                last_ms = last_due_ms = sample.time_ms
                 yield sample
+            elif (
+                denser
+                and sample.time_ms < SHORT_MS
+                and sample.time_ms // SHORT_INTERVAL_MS > last_ms // SHORT_INTERVAL_MS
+            ):
+                last_ms = sample.time_ms
+                yield replace(sample, between=True)
         if last_ms < 0:
             raise refused("no frame of this video can be decoded: it is damaged, or ends early")
         missing_ms = self.declared_ms - self.end_ms

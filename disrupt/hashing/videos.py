@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from typing import BinaryIO
 
@@ -16,7 +17,16 @@ from disrupt.hashing.images import usable
 from disrupt.hashing.luma import SIDE_PX
 from disrupt.hashing.pdq import hash_samples, reduced_samples
 from disrupt.hashing.video_borders import Borders, Box
-from disrupt.hashing.video_decode import DEFAULT_LIMITS, Luma, Shown, Video, VideoLimits
+from disrupt.hashing.video_decode import (
+    DEFAULT_LIMITS,
+    SHORT_INTERVAL_MS,
+    SHORT_MS,
+    Luma,
+    Sample,
+    Shown,
+    Video,
+    VideoLimits,
+)
 
 LOOKUP_INTERVAL_MS = 1000
 REGISTRATION_INTERVAL_MS = 250
@@ -63,20 +73,27 @@ class VideoHashing:
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:
         """Rows of each frame, a few late: later ones tell when it ends, and what is border."""
-        waiting: list[tuple[int, Luma, float]] = []
+        waiting: list[tuple[Sample, Luma]] = []
         for sample in self._video.samples(self._interval_ms):
             luma = _plane(sample.shown)
-            if self._versions:
+            if self._versions and not sample.between:
                 self._borders.see(luma.plane)
-            waiting.append((sample.time_ms, luma, sample.gain))
-            if len(waiting) > (_LATE if self._versions else 1):
-                yield self._rows(*waiting.pop(0), end_ms=waiting[0][0])
+            waiting.append((replace(sample, shown=luma), luma))
+            if self._interval_ms > SHORT_INTERVAL_MS and sample.time_ms < SHORT_MS:
+                continue  # it may be the end of a short one
+            waiting = [one for one in waiting if not one[0].between]
+            while len(waiting) > (_LATE if self._versions else 1):
+                yield self._rows(*waiting.pop(0), end_ms=waiting[0][0].time_ms)
+        if self._versions:
+            for sample, luma in waiting:
+                if sample.between:
+                    self._borders.see(luma.plane)
         while waiting:
-            first = waiting.pop(0)
-            end_ms = waiting[0][0] if waiting else max(self._video.end_ms, first[0])
-            yield self._rows(*first, end_ms=end_ms)
+            sample, luma = waiting.pop(0)
+            end_ms = waiting[0][0].time_ms if waiting else max(self._video.end_ms, sample.time_ms)
+            yield self._rows(sample, luma, end_ms=end_ms)
 
-    def _rows(self, time_ms: int, luma: Luma, gain: float, *, end_ms: int) -> NDArray[np.void]:
+    def _rows(self, sample: Sample, luma: Luma, *, end_ms: int) -> NDArray[np.void]:
         self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
         views: list[tuple[Luma, Crop]] = [(luma, (0, 0, 0, 0))]
         turns: tuple[Dihedral, ...] = (Dihedral.IDENTITY,)
@@ -84,11 +101,11 @@ class VideoHashing:
             turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
             views += [_cut(luma, box) for box in self._borders.boxes()]
         rows = np.zeros(len(views) * len(turns), FRAME)
-        rows["start_ms"], rows["end_ms"] = time_ms, end_ms
+        rows["start_ms"], rows["end_ms"] = sample.time_ms, end_ms
         for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):
             turned = view.orientation.then(turn)
             samples = reduced_samples(view.luma, view.width_px, view.height_px, turned)
-            hashed = hash_samples(samples * np.float32(gain))
+            hashed = hash_samples(samples * np.float32(sample.gain))
             row["hash"], row["quality"] = hashed.hashes, hashed.qualities
             row["dihedral"], row["crop_permille"] = turn, crop
             row["usable"] = usable(hashed)

@@ -122,6 +122,25 @@ def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) ->
         assert distances_bits(here[:, None], shown[None]).min() <= 22
 
 
+@pytest.mark.parametrize(
+    ("plain", "bars"), [((0, 0), (50, 0)), ((40, 0), (60, 0)), ((0, 40), (40, 0))]
+)
+def test_bars_are_told_from_what_is_plain_in_the_video(
+    plain: tuple[int, int], bars: tuple[int, int]
+) -> None:
+    """Rows and columns of the video that are black themselves, and of bars."""
+    frames = [frame.copy() for frame in footage(3, seconds=4, fps=5, size=(480, 270))]
+    for frame in frames:
+        frame[: plain[0]], frame[:, : plain[1]], frame[:, 480 - plain[1] :] = 0, 0, 0
+    barred = [np.pad(one, ((bars[0],) * 2, (bars[1],) * 2, (0, 0))) for one in frames]
+    found, _ = hash_video(io.BytesIO(encode(barred, fps=5)))
+    cut = versions(found, Dihedral.IDENTITY, cut=True)
+    for start_ms in range(0, 4000, 1000):
+        shown = hashes_of_picture(frames[start_ms * 5 // 1000])
+        here = cut["hash"][cut["start_ms"] == start_ms]
+        assert distances_bits(here[:, None], shown[None]).min() <= 22
+
+
 def test_what_a_still_camera_shows_is_found_in_a_recorded_screen() -> None:
     size = (480, 270)
     still = next(footage(3, seconds=1, fps=1, size=size)).astype(float)
@@ -155,6 +174,18 @@ def test_sampling_does_not_depend_on_the_frame_rate(frames: list[Frame]) -> None
     fast = upright(encode([frame for frame in frames for _ in range(4)], fps=100))
     assert slow["start_ms"].tolist() == [0, 1000, 2000]
     assert (near(slow, fast) <= 16).all()
+
+
+def test_a_video_of_less_than_two_seconds_is_sampled_as_densely_as_it_is_registered(
+    frames: list[Frame],
+) -> None:
+    quarters_ms = [0, 280, 520, 760, 1000, 1280, 1520, 1760]  # at 25 frames a second
+    short, long = (encode(frames[:count], fps=FPS, codec=CODECS["AVI JPEG"]) for count in (50, 51))
+    assert upright(short)["start_ms"].tolist() == quarters_ms
+    assert upright(short)["end_ms"].tolist() == [*quarters_ms[1:], 2000]
+    assert upright(long)["start_ms"].tolist() == [0, 1000, 2000]
+    found, _ = hash_video(io.BytesIO(short), interval_ms=200)
+    assert len(versions(found, Dihedral.IDENTITY)) == 10
 
 
 def test_frames_at_uneven_times_keep_their_times(frames: list[Frame]) -> None:
@@ -205,6 +236,20 @@ def test_an_hour_has_at_most_2000_fingerprints(alike: int) -> None:
     assert (np.diff(stored["start_ms"]) > 0).all()
     assert (stored["end_ms"][:-1] <= stored["start_ms"][1:]).all()
     assert stored["end_ms"][-1] > 3_590_000
+
+
+@pytest.mark.parametrize("pictures", [2, 3, 4, 7, 8])
+def test_of_pictures_in_turn_each_is_kept_about_as_often(pictures: int) -> None:
+    frames = np.zeros(4 * 3600, FRAME)
+    frames["start_ms"] = np.arange(len(frames)) * 250
+    frames["end_ms"] = frames["start_ms"] + 250
+    frames["usable"], frames["quality"] = 1, 100
+    codes = np.random.default_rng(1).integers(0, 256, (pictures, 32), np.uint8)
+    frames["hash"] = codes[np.arange(len(frames)) % pictures]
+    stored = fingerprints_of(frames, ordinal=0)
+    kept = [int((stored["hash"] == code).all(axis=1).sum()) for code in codes]
+    assert sum(kept) == len(stored) <= 2000
+    assert min(kept) * pictures > 0.9 * sum(kept)
 
 
 def playlist() -> bytes:
