@@ -17,6 +17,7 @@ from benchmarks.videos import H264, Codec, Frame, encode, footage
 _SIDE_PX = 160  # where a lying size is looked for
 _X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 _AV1 = {"preset": "12", "svtav1-params": "lp=1"}
+_JPEG = Codec("avi", "mjpeg", {}, "yuvj420p")
 _VP = {"deadline": "realtime", "cpu-used": "8"}
 
 _CODECS: Mapping[str, tuple[Codec, ...]] = {
@@ -36,7 +37,7 @@ _CODECS: Mapping[str, tuple[Codec, ...]] = {
     "Matroska": (Codec("matroska"), Codec("matroska", "libx265", _X265)),
     "AVI": (
         Codec("avi", "mpeg4", {"b": "300000"}),
-        Codec("avi", "mjpeg", {}, "yuvj420p"),
+        _JPEG,
         Codec("avi", "libx264", {"preset": "ultrafast"}),
     ),
     "MPEG": (
@@ -96,13 +97,12 @@ def _plain(width_px: int, height_px: int) -> Frame:
     return np.full((height_px, width_px, 3), 127, np.uint8)
 
 
-def _repeated(frame: Frame, times: int) -> bytes:
-    """An AVI of one JPEG, ten times a second."""
+def repeated(frame: Frame, times: int, codec: Codec = _JPEG) -> bytes:
+    """A video of one frame, ten times a second, which is encoded once: each stands for itself."""
     file = io.BytesIO()
-    codec = Codec("avi", "mjpeg", {}, "yuvj420p")
     with av.open(io.BytesIO(encode([frame], codec=codec)), "r") as source:
         packet = next(source.demux(video=0))
-        with av.open(file, "w", format="avi") as output:
+        with av.open(file, "w", format=codec.container) as output:
             stream = output.add_stream_from_template(source.streams.video[0])
             for at in range(times):
                 copy = av.Packet(bytes(packet))
@@ -126,8 +126,8 @@ def _silent_sound() -> bytes:
 
 BOMBS: Mapping[str, Mapping[str, Callable[[], bytes]]] = {
     "AVI": {
-        "8K": lambda: _repeated(_plain(7680, 4320), 10),
-        "9 megapixels, 40 frames": lambda: _repeated(_plain(4096, 2304), 40),
+        "8K": lambda: repeated(_plain(7680, 4320), 10),
+        "9 megapixels, 40 frames": lambda: repeated(_plain(4096, 2304), 40),
     },
     "MP4": {
         "10 hours": lambda: encode([_plain(64, 64)] * 2, times_ms=[0, 36_000_000]),

@@ -493,7 +493,9 @@ class MatchVideoOptions(_message.Message):
     MIN_STORED_SHARE_PERMILLE_FIELD_NUMBER: _builtins.int
     ANSWER_EARLY_FIELD_NUMBER: _builtins.int
     sample_interval_ms: _builtins.int
-    """Time between sampled frames, in ms, 40-60000. 0: 1000. Without meaning for frames hashed by the caller."""
+    """Time between sampled frames, in ms, 40-60000. 0: 1000. A video that ends within two seconds is sampled every 250 ms at
+    least. Without meaning for frames hashed by the caller.
+    """
     min_query_share_permille: _builtins.int
     """Least share of the caller's frames that must be within the segments found, in thousandths, 0-1000. 0: any. Whatever
     the shares, two frames must agree on when they are, unless one of the videos has no more.
@@ -546,7 +548,7 @@ class MatchVideoRequest(_message.Message):
     @_builtins.property
     def frames(self) -> _types_pb2.Fingerprints:
         """Frames hashed by the caller, ascending; `start_ms` and `end_ms` are needed. Hashes of the same times that follow
-        each other are versions of one frame, see `transforms`.
+        each other are versions of one frame, at most 64, see `transforms`.
         """
 
     def __init__(

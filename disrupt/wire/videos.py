@@ -20,6 +20,9 @@ from disrupt.wire.match import options, transform, variant
 _DEFAULT = VideoOptions()
 _PERMILLE = 1000
 
+VERSIONS_MAX = 64
+"""All turns of a frame, each with eight regions."""
+
 
 def video_options(message: match_pb2.MatchVideoOptions) -> VideoOptions:
     """How a video is to be looked up."""
@@ -63,6 +66,12 @@ def frames(message: types_pb2.Fingerprints) -> Iterator[NDArray[np.void]]:
     if (np.diff(rows["start_ms"][firsts].astype(np.int64)) < 0).any():
         raise invalid("frames.start_ms", "frames must ascend in time")
     for first, after in pairwise([*firsts.tolist(), len(rows)]):
+        if after - first > VERSIONS_MAX:
+            raise invalid(
+                "frames.start_ms",
+                f"{after - first} hashes have the same times; at most {VERSIONS_MAX} versions of a"
+                " frame",
+            )
         yield rows[first:after]
 
 

@@ -6,16 +6,15 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.mutations_videos import repeated
 from benchmarks.videos import Codec, encode, footage
 from disrupt.core.videos import FRAME
 from disrupt.errors import DeadlineExceededError, DisruptError, InvalidMediaError, OverloadedError
@@ -90,22 +89,6 @@ async def gone(videos: IsolatedVideos) -> None:
         await asyncio.sleep(0.01)
 
 
-def repeated(frame: np.ndarray, times: int) -> bytes:
-    """A video of one frame, ten times a second, as large as the frame is hard to compress."""
-    file = io.BytesIO()
-    with av.open(io.BytesIO(encode([frame], codec=JPEG)), "r") as source:
-        packet = next(source.demux(video=0))
-        with av.open(file, "w", format="avi") as output:
-            stream = output.add_stream_from_template(source.streams.video[0])
-            for at in range(times):
-                copy = av.Packet(bytes(packet))
-                copy.stream, copy.time_base = stream, Fraction(1, 10)
-                copy.pts = copy.dts = at
-                copy.is_keyframe = True
-                output.mux(copy)
-    return file.getvalue()
-
-
 async def failure(call: Awaitable[object]) -> DisruptError:
     with pytest.raises(DisruptError) as raised:
         await call
@@ -159,7 +142,7 @@ def test_no_more_is_taken_than_the_decoder_has_use_for(
     videos: IsolatedVideos, run: Run[Any]
 ) -> None:
     taken = 0
-    bulky = repeated(NOISE, 30)
+    bulky = repeated(NOISE, 30, JPEG)
     assert len(bulky) > 2 * AHEAD_BYTES
 
     async def counted() -> AsyncIterator[bytes]:
@@ -240,7 +223,7 @@ def test_an_endless_file_is_refused_at_the_limit(videos: IsolatedVideos, run: Ru
 def test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named(
     videos: IsolatedVideos, run: Run[Any]
 ) -> None:
-    costly = repeated(np.zeros((2304, 4096, 3), np.uint8), 300)
+    costly = repeated(np.zeros((2304, 4096, 3), np.uint8), 300, JPEG)
     told = run(failure(hashed(videos, parts(costly), 40)))
     assert type(told) is InvalidMediaError
     assert "1 s of processor time" in told.message

@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 
 from benchmarks.deployment import Deployment
+from benchmarks.mutations_videos import repeated
 from benchmarks.prepared import prepare
 from benchmarks.processes import cpu_s, processes
-from disrupt.v1 import match_pb2
+from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.server.calls import Caller, calling, eventually, lookup, outcome
+from tests.server.calls import Caller, calling, eventually, items, lookup, outcome, register
 
 HASHES = 19_000
 """All of which are compared: an index this small has no tables."""
+
+DECODER = "disrupt.hashing.isolation_video_worker"
 
 MANY = 1_000_000
 """Queries that take half a minute."""
@@ -64,6 +67,14 @@ def many(caller: Caller, count: int = MANY, timeout: float | None = None) -> Any
     )
 
 
+def send(caller: Caller, *parts: match_pb2.MatchVideoRequest) -> Any:
+    """Sends a video without waiting for the answer; what this returns is to be kept till then."""
+    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+    return MatchServiceStub(caller.channel).MatchVideo.future(
+        iter([options, *parts]), metadata=(("authorization", f"Bearer {caller.key}"),)
+    )
+
+
 @pytest.mark.parametrize("ended_by", ["caller", "deadline"])
 def test_the_search_of_a_call_that_nobody_waits_for_stops(
     server: Deployment, ended_by: str
@@ -89,6 +100,48 @@ def test_the_search_of_a_cancelled_flow_stops(server: Deployment) -> None:
         eventually(lambda: busy(worker))
         flow.cancel()
         eventually(lambda: not busy(worker), within_s=8)
+
+
+def flicker(count: int) -> types_pb2.Fingerprints:
+    """So many frames of a video in which two pictures take turns."""
+    pictures = np.random.default_rng(2).integers(0, 256, (2, 32), np.uint8)
+    starts_ms = np.arange(count) * 1000
+    return types_pb2.Fingerprints(
+        hashes=pictures[np.arange(count) % 2].tobytes(),
+        qualities=bytes([90]) * count,
+        start_ms=starts_ms.tolist(),
+        end_ms=(starts_ms + 1000).tolist(),
+    )
+
+
+def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment) -> None:
+    key = server.make_key("platform", "match")
+    (worker,) = processes(server.process.pid, "worker")
+    with calling(server.address, server.make_key("helpline", "register")) as helpline:
+        request = register(bytes(32))
+        request.items[0].kind = types_pb2.MEDIA_KIND_VIDEO
+        request.items[0].fingerprints.CopyFrom(flicker(2000))
+        helpline("RegisterHashes", request)
+    # when each of these frames may have been takes a minute to see
+    part = match_pb2.MatchVideoRequest(frames=flicker(100_000))
+    with calling(server.address, key, large=True) as caller:
+        eventually(lambda: bool(items(caller("MatchHashes", lookup(part.frames.hashes[:32])))))
+        call = send(caller, part)
+        eventually(lambda: busy(worker))
+        assert not call.done()
+    eventually(lambda: not busy(worker), within_s=8)
+
+
+def test_the_decoder_of_a_video_whose_sender_disappears_ends(server: Deployment) -> None:
+    key = server.make_key("platform", "match")
+    (worker,) = processes(server.process.pid, "worker")
+    video = repeated(np.zeros((2304, 4096, 3), np.uint8), 300)  # half a minute of work
+    chunks = [video[at : at + 2**20] for at in range(0, len(video), 2**20)]
+    with calling(server.address, key) as caller:
+        call = send(caller, *(match_pb2.MatchVideoRequest(chunk=chunk) for chunk in chunks))
+        eventually(lambda: any(map(busy, processes(worker, DECODER))))
+        assert not call.done()
+    eventually(lambda: not processes(worker, DECODER), within_s=8)
 
 
 def test_more_hashes_than_allowed_are_refused_without_a_search(server: Deployment) -> None:

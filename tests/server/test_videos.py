@@ -17,9 +17,10 @@ from PIL import Image
 from benchmarks.deployment import Deployment
 from benchmarks.processes import processes
 from benchmarks.videos import Codec, encode, footage
+from disrupt.core.videos import FRAME
 from disrupt.hashing.videos import hash_video
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
-from disrupt.wire.videos import frames_message
+from disrupt.wire.videos import VERSIONS_MAX, frames_message
 from tests.server.calls import PIN, Caller, access, calling, eventually, outcome, refusal
 
 DECODER = "disrupt.hashing.isolation_video_worker"
@@ -178,6 +179,13 @@ def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
     assert only(answer).segments
 
 
+def versions(count: int) -> match_pb2.MatchVideoRequest:
+    """One frame."""
+    rows = np.zeros(count, FRAME)
+    rows["usable"], rows["quality"], rows["end_ms"] = 1, 90, 1000
+    return match_pb2.MatchVideoRequest(frames=frames_message(rows))
+
+
 @pytest.mark.parametrize(
     ("requests", "field"),
     [
@@ -191,6 +199,7 @@ def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
         ([asked(sample_interval_ms=39)], "options.sample_interval_ms"),
         ([asked(min_query_share_permille=1001)], "options.min_query_share_permille"),
         ([asked(), match_pb2.MatchVideoRequest(frames=types_pb2.Fingerprints())], "frames.hashes"),
+        ([asked(), versions(VERSIONS_MAX + 1)], "frames.start_ms"),
     ],
 )
 def test_parts_that_make_no_video_are_refused_by_name(
@@ -199,6 +208,11 @@ def test_parts_that_make_no_video_are_refused_by_name(
     refused = refusal(lambda: platform("MatchVideo", iter(requests)))
     assert refused.code == grpc.StatusCode.INVALID_ARGUMENT
     assert refused.fields == (field,)
+
+
+def test_a_frame_may_have_all_its_turns_of_some_regions(platform: Caller) -> None:
+    answer = platform("MatchVideo", iter([asked(), versions(VERSIONS_MAX)]))
+    assert answer.frames_hashed == 1
 
 
 def test_more_bytes_than_the_limit_are_refused_and_the_limit_named(platform: Caller) -> None:
@@ -235,7 +249,8 @@ def test_who_stops_sending_is_told_and_who_disappears_frees_the_decoder(
         grpc.StatusCode.DEADLINE_EXCEEDED
     )
     ended.set()
-    eventually(lambda: not processes(server.process.pid, DECODER))
+    (worker,) = processes(server.process.pid, "worker")
+    eventually(lambda: not processes(worker, DECODER))
     assert platform("MatchVideo", lookup(video)).frames_hashed == 6
 
 
