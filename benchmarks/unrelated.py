@@ -169,14 +169,14 @@ def said(report: dict[str, Any]) -> str:
 
 def table(report: dict[str, Any]) -> Iterator[str]:
     """The tables of docs/recall.md."""
-    bounds = {"source": "_sources", "picture": "", "hash": "_hashes"}
+    bounds = {"by source": "_sources", "by picture": "", "by hash": "_hashes"}
     names = ("looked up", "sources", "pictures", "hashes", "false matches", *bounds)
     yield _line(*names)
     yield _line(*["---"] * len(names))
     for name, row in {**report["kinds"], "**all**": report}.items():
         shares = (min(100 * row[f"upper_95{of}"], 100) for of in bounds.values())
         counts = (row[of] for of in ("sources", "lookups", "hashes", "found"))
-        yield _line(name, *map(_spaced, counts), *(f"{share:.2g} %" for share in shares))
+        yield _line(name, *map(_spaced, counts), *map(_percent, shares))
     within = [*list(report["pairs"]["crop"])[1:-1:2], "all"]
     yield _line("within bits", *within)
     yield _line(*["---"] * (len(within) + 1))
@@ -186,6 +186,10 @@ def table(report: dict[str, Any]) -> Iterator[str]:
 
 def _line(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
+
+
+def _percent(share: float) -> str:
+    return f"{float(f'{share:.2g}'):g} %"
 
 
 def _spaced(count: int) -> str:
