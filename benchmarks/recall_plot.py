@@ -37,6 +37,7 @@ _STRENGTHS = {
 """Edits that are plotted, and what their strength is."""
 
 _BINS = 5
+_SIZES_PX = (200, 500, 1000, 2000)
 _COLUMNS = 4
 
 
@@ -103,7 +104,7 @@ def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
                 found = [(one["photograph"], _found(one, some)) for one in chunk]
                 low, share, high = interval(found)
                 middle = float(np.median([one["strength"] for one in chunk]))
-                points.append((middle, share, share - low, high - share))
+                points.append((middle, share, max(share - low, 0), max(high - share, 0)))
             x, y, below, above = zip(*points, strict=True)
             axis.errorbar(
                 x,
@@ -121,6 +122,8 @@ def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
         axis.grid(visible=True, alpha=0.2)
         if name == "resize":
             axis.set_xscale("log")
+            axis.set_xticks(_SIZES_PX, map(str, _SIZES_PX))
+            axis.minorticks_off()
     for row in axes:
         row[0].set_ylabel("found")
     handles, labels = axes[0][0].get_legend_handles_labels()
