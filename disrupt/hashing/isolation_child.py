@@ -72,7 +72,7 @@ class Child:
             self._shared = mmap.mmap(memory, shared_bytes)
             arguments = (theirs.fileno(), memory, os.getpid(), memory_bytes)
             self._process = subprocess.Popen(  # noqa: S603 this package, and numbers
-                [sys.executable, "-m", module, *map(str, arguments)],
+                [sys.executable, "-P", "-m", module, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=_environment(),

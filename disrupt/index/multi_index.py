@@ -62,7 +62,8 @@ class Plan:
     expected_us: float
     radii: tuple[int, ...]
     address: int
-    _layout: NDArray[np.int64]
+    _kept: tuple[NDArray[np.int64], NDArray[np.uint32]]
+    """What ``address`` leads to: numbers, and behind one of them the flips."""
 
 
 class MultiIndex:
@@ -192,11 +193,11 @@ def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
     """
     if tables is NO_TABLES:
         return np.full(tables.cut.chunks, length)
-    sizes = np.sort(np.diff(tables.starts).astype(np.int64), axis=1)
-    before = np.cumsum(sizes, axis=1)
-    return np.array(
-        [row[np.searchsorted(at, length // 2)] for row, at in zip(sizes, before, strict=True)]
-    )
+    medians = []
+    for starts in tables.starts:  # one at a time: wide ones take 50 MB
+        sizes = np.sort(np.diff(starts))
+        medians.append(sizes[np.searchsorted(np.cumsum(sizes, dtype=np.int64), length // 2)])
+    return np.array(medians, np.int64)
 
 
 def _planned(
@@ -217,7 +218,7 @@ def _planned(
     flips = _flips(cut.bits, int(radii.max()) if engine == "multi_index" else 0)
     ends = [max_distance_bits, max(probes), address(flips), most_compared]
     layout = np.array([*radii, *probes, *ends], np.int64)
-    return Plan(engine, expected_us, tuple(radii.tolist()), address(layout), layout)
+    return Plan(engine, expected_us, tuple(radii.tolist()), address(layout), (layout, flips))
 
 
 def _expected_us(radii: list[int], postings: list[int], cut: Cut) -> float:

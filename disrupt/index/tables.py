@@ -159,6 +159,7 @@ class Tables:
             allocate(name, shape, dtype) for name, (shape, dtype) in layout(length, cut).items()
         ]
         tables = cls(cut, *arrays)
+        numbers = cut_array(cut)
 
         def sort(chunk: int) -> None:
             tables.high[chunk] = 0
@@ -166,7 +167,7 @@ class Tables:
                 address(codes),
                 length,
                 chunk,
-                address(cut_array(cut)),
+                address(numbers),
                 *(address(array[chunk]) for array in tables.arrays),
             )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.server import logs
@@ -12,12 +14,16 @@ from disrupt.server.supervisor import serve
 
 def main() -> int:
     """Serve until told to stop; the exit code."""
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 to the end
     logs.configure("supervisor")
     try:
         serve(Config.model_validate_json(sys.argv[1]), _announce)
     except DisruptError as error:
         sys.stderr.write(f"Error: {error.message}\n")
         return 2 if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:  # while it still loads
+        return 1
     return 0
 
 

@@ -103,7 +103,7 @@ def serve(
         tls_key=tls_key,
     )
     # libraries look at these variables when they are loaded, and the C library when it starts
-    arguments = [sys.executable, "-m", "disrupt.server", config.model_dump_json()]
+    arguments = [sys.executable, "-P", "-m", "disrupt.server", config.model_dump_json()]
     os.execve(sys.executable, arguments, os.environ | LIBRARIES)  # noqa: S606 this package
 
 

@@ -75,16 +75,19 @@ def trim() -> None:
 
 
 def fork(role: str, run: Callable[[], None]) -> Forked:
-    """A process that does ``run`` and ends; it dies with this one."""
-    pipe, theirs = os.pipe()
-    pid = _fork(role, run, theirs)
-    os.close(theirs)
-    return Forked(pid, pipe)
+    """A process that does ``run`` and ends; it dies with this one. OSError if there is none."""
+    pipe, pid = _forked(role, run)
+    try:
+        return Forked(pid, pipe)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(pipe)
+        raise
 
 
 def apart(role: str, run: Callable[[], None]) -> None:
     """Does ``run`` in a process that ends with it, and raises its DisruptError as one here."""
-    pipe, theirs = os.pipe()
 
     def told() -> None:
         try:
@@ -93,13 +96,25 @@ def apart(role: str, run: Callable[[], None]) -> None:
             sys.stdout.write(error.message)
             raise SystemExit(1) from error
 
-    pid = _fork(role, told, theirs)
-    os.close(theirs)
+    pipe, pid = _forked(role, told)
     with os.fdopen(pipe) as reader:
         message = reader.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code:
         raise DisruptError(message or f"The process for {role} ended with exit code {code}.")
+
+
+def _forked(role: str, run: Callable[[], None]) -> tuple[int, int]:
+    """What gives its standard output, and the process."""
+    pipe, theirs = os.pipe()
+    try:
+        pid = _fork(role, run, theirs)
+    except OSError:
+        os.close(pipe)
+        raise
+    finally:
+        os.close(theirs)
+    return pipe, pid
 
 
 def _fork(role: str, run: Callable[[], None], output: int) -> int:
@@ -135,7 +150,8 @@ def _live(
         if os.getppid() == parent:  # else it died before
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
-            os.close(output)
+            if output != 1:
+                os.close(output)
             run()
             code = 0
     except SystemExit as end:

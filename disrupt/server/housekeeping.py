@@ -56,7 +56,7 @@ async def keep_house(
             continue
         look_s = time.monotonic() + pause_s
         code = await start()
-        if code < 0 and not stop.is_set():
+        if code and not stop.is_set():
             _log.error("process_died", died="housekeeping", code=code)
         await _stopped(stop, min(_REST_S, pause_s))
         compact.clear()

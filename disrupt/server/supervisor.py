@@ -167,7 +167,12 @@ class _Supervisor:
             backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
     async def _run_once(self, child: _Child) -> int:
-        child.process = process = forking.fork(child.role, lambda: _run(child.role, self._config))
+        try:
+            process = forking.fork(child.role, lambda: _run(child.role, self._config))
+        except OSError as error:  # no memory, or too many processes: tried again
+            _log.error("fork_failed", failed=child.role, reason=error.strerror)
+            return 1
+        child.process = process
         async for line in process.lines():
             if line == READY:
                 child.ready.set()

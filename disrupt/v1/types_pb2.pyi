@@ -156,7 +156,7 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     of what is most likely the picture; all turned and mirrored, too. Some 250 to 600 hashes.
     """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
-    """Likewise, at most 12 regions, and more crops of each of them. Some 170 to 2200 hashes."""
+    """Likewise, at most 12 regions, and more crops of each of them. Some 260 to 2200 hashes."""
 
 class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
     """How much work a lookup by picture may be. A higher effort finds more edited copies and costs more."""
@@ -170,7 +170,7 @@ EFFORT_STANDARD: Effort.ValueType  # 2
 of what is most likely the picture; all turned and mirrored, too. Some 250 to 600 hashes.
 """
 EFFORT_THOROUGH: Effort.ValueType  # 3
-"""Likewise, at most 12 regions, and more crops of each of them. Some 170 to 2200 hashes."""
+"""Likewise, at most 12 regions, and more crops of each of them. Some 260 to 2200 hashes."""
 Global___Effort: _TypeAlias = Effort  # noqa: Y015
 
 @_typing.final

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from contextlib import closing
 from pathlib import Path
 
@@ -265,6 +266,17 @@ def test_chunks_with_long_posting_lists_get_the_smaller_radii() -> None:
     codes[:, 6:10] &= 3
     radii = in_memory(codes).plan(29).radii
     assert radii == tuple(0 if chunk in (3, 4) else 1 for chunk in range(16))
+
+
+def test_a_plan_keeps_what_its_address_leads_to() -> None:
+    """Two threads that make one at once may each have made the flips, and one of them is kept."""
+    index = in_memory(random_codes(20_000))
+    plan = index.plan(31)
+    flips = weakref.ref(multi_index._flips(16, max(plan.radii)))
+    multi_index._flips.cache_clear()
+    assert flips() is not None
+    del plan, index
+    assert flips() is None
 
 
 def test_few_codes_and_large_distances_are_compared_one_by_one() -> None:

@@ -90,3 +90,25 @@ asyncio.run(main())
         assert (place / "comm").read_text().strip() == "disrupt:worker"
         os.kill(parent.pid, signal.SIGKILL)
     eventually(lambda: not place.exists() or ") Z " in (place / "stat").read_text())
+
+
+def test_a_fork_that_fails_leaves_nothing_open_and_nobody_running() -> None:
+    found = run("""
+def refuse(*_): raise BlockingIOError(11, "Resource temporarily unavailable")
+before = os.listdir("/proc/self/fd")
+for name in ("fork", "pidfd_open"):
+    real = getattr(os, name)
+    setattr(os, name, refuse)
+    for _ in range(3):
+        try:
+            forking.fork("worker", lambda: time.sleep(60))
+        except OSError as error:
+            print(name, error.errno)
+    setattr(os, name, real)
+assert os.listdir("/proc/self/fd") == before
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("nobody")
+""")
+    assert found.splitlines() == ["fork 11"] * 3 + ["pidfd_open 11"] * 3 + ["nobody"]
