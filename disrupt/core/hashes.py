@@ -18,8 +18,8 @@ HASH_BYTES = 32
 HASH_BITS = 256
 
 MIN_QUALITY = 50
-"""Least PDQ quality that is stored, and searched where a caller gives hashes; PDQ's authors advise
-to discard 49 and below."""
+"""Least PDQ quality that is stored, and searched of videos and where a caller gives hashes; PDQ's
+authors advise to discard 49 and below."""
 
 MIN_LOOKUP_QUALITY = 40
 """Least PDQ quality of what is looked up of a picture: a copy of what is stored at 50 may have a

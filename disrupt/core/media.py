@@ -182,7 +182,8 @@ class LowQuality:
     """A picture or frame too featureless to be told from others: an outcome, not an error.
 
     ``quality`` is the PDQ quality found, 0-100. It is less than ``minimum_quality``, or the picture
-    is so regular (stripes, a chessboard) that noise decides its hash. Nothing is searched or stored
+    is so regular (stripes, a chessboard) that noise decides its hash, or it shows a line or an edge
+    and nothing else, whose hash is that of any other. Nothing is searched or stored
     for it. ``advice`` says what the caller can do. ``frames_skipped`` are frames of an animation
     that were not looked at.
     """

@@ -35,7 +35,7 @@ _DISTINCT_BITS = (10, 14, 18, 22)
 """How far apart frames are to be that are stored as two; more where there are too many of them."""
 
 _UNEVEN = (5**0.5 - 1) / 2
-"""Multiples of the golden ratio are spread evenly over a step, and return to no place of it."""
+"""Multiples of the golden ratio are spread evenly over the time, and meet no period in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +74,8 @@ def fingerprints_of(frames: NDArray[np.void], *, ordinal: int) -> NDArray[np.voi
             break
     if len(kept) > most:
         # even steps would meet the same picture every time where several take turns
-        places = np.arange(most) + np.arange(most) * _UNEVEN % 1
-        some = np.unique((places * len(kept) / most).astype(np.intp)).tolist()
+        order = np.argsort(np.arange(len(kept)) * _UNEVEN % 1)
+        some = np.sort(order[:most]).tolist()
         kept, ends_ms = [kept[at] for at in some], [ends_ms[at] for at in some]
     stored = np.zeros(len(kept), FINGERPRINT)
     for name in ("hash", "quality", "start_ms"):

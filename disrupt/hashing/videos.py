@@ -84,6 +84,8 @@ class VideoHashing:
             waiting = [one for one in waiting if not one[0].between]
             while len(waiting) > (_LATE if self._versions else 1):
                 yield self._rows(*waiting.pop(0), end_ms=waiting[0][0].time_ms)
+        if self._video.end_ms > SHORT_MS:  # no second sample came
+            waiting = [one for one in waiting if not one[0].between]
         if self._versions:
             for sample, luma in waiting:
                 if sample.between:

@@ -340,7 +340,7 @@ class LowQuality(_message.Message):
     quality: _builtins.int
     """The PDQ quality found, 0-100."""
     minimum_quality: _builtins.int
-    """The least quality that is matched and stored."""
+    """The least quality that this call takes: 40 where a picture is looked up, 50 otherwise."""
     advice: _builtins.str
     """What the caller can do about it, in English."""
     def __init__(

@@ -184,6 +184,8 @@ def test_a_video_of_less_than_two_seconds_is_sampled_as_densely_as_it_is_registe
     assert upright(short)["start_ms"].tolist() == quarters_ms
     assert upright(short)["end_ms"].tolist() == [*quarters_ms[1:], 2000]
     assert upright(long)["start_ms"].tolist() == [0, 1000, 2000]
+    found, _ = hash_video(io.BytesIO(long), interval_ms=10_000, versions=False)
+    assert found["start_ms"].tolist() == [0]
     found, _ = hash_video(io.BytesIO(short), interval_ms=200)
     assert len(versions(found, Dihedral.IDENTITY)) == 10
 
@@ -216,6 +218,19 @@ def test_near_frames_are_one_fingerprint_and_plain_ones_none(frames: list[Frame]
 def test_a_video_without_detail_is_an_outcome_and_no_error() -> None:
     data = encode([np.zeros((64, 64, 3), np.uint8)] * 10)
     assert isinstance(fingerprint_video(io.BytesIO(data)), LowQuality)
+
+
+@pytest.mark.parametrize("distinct", [2000, 2001, 2200, 3000, 14_000])
+def test_no_more_is_left_out_of_an_hour_than_has_to_be(distinct: int) -> None:
+    frames = np.zeros(distinct, FRAME)
+    frames["start_ms"] = np.arange(distinct) * 3_600_000 // distinct
+    frames["end_ms"] = np.arange(1, distinct + 1) * 3_600_000 // distinct
+    frames["usable"], frames["quality"] = 1, 100
+    frames["hash"] = np.random.default_rng(1).integers(0, 256, (distinct, 32), np.uint8)
+    stored = fingerprints_of(frames, ordinal=0)
+    assert len(stored) == 2000
+    assert stored["start_ms"][0] == 0
+    assert np.diff(stored["start_ms"]).max() <= 6000
 
 
 @pytest.mark.parametrize("alike", [0, 12, 256])
