@@ -308,17 +308,17 @@ def test_quality_50_is_registered_and_40_looked_up(quality: int) -> None:
 
 
 def test_a_picture_of_low_contrast_is_looked_up_but_not_registered() -> None:
-    """Patches of slowly growing contrast pass through all qualities."""
+    """Patches of growing contrast."""
     patches = np.random.default_rng(1).integers(0, 2, (9, 9))
     pattern = np.kron(patches, np.ones((30, 30), np.int64))
     seen = {}
-    for contrast in range(1, 120):
+    for contrast in (1, 10, *range(19, 26), 40, 80, 119):
         luma = (60 + pattern * contrast).astype(np.uint8)
         quality, data = int(hash_luma(luma).qualities), encode(luma)
         refused = [isinstance(hashed(data), LowQuality) for hashed in (fingerprint_image, fast)]
         seen[quality] = refused
     assert seen == {quality: [quality <= 49, quality <= 39] for quality in seen}
-    assert {39, 42, 53} <= set(seen)
+    assert [True, False] in seen.values()
 
 
 def fast(data: bytes) -> ImageQuery | LowQuality:
