@@ -70,7 +70,7 @@ class Row:
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
 @click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
 @click.option("--stored", default=1_000_000, show_default=True, help="Hashes to search in.")
-@click.option("--repeat", default=5, show_default=True, help="Times that each is looked up.")
+@click.option("--repeat", default=5, show_default=True, help="Times that each is hashed.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

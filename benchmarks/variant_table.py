@@ -189,6 +189,6 @@ def _grey(file: bytes) -> Pixels:
 
 
 def _reduced(luma: Pixels) -> NDArray[np.float32]:
-    """Averaged to 256x256, as a lookup does."""
+    """Averaged to 256x256; a lookup averages parts to 128x128."""
     how = cv2.INTER_AREA if min(luma.shape) >= 256 else cv2.INTER_LINEAR
     return cv2.resize(luma, (256, 256), interpolation=how).astype(np.float32)
