@@ -8,6 +8,7 @@ import pytest
 
 # their assertions explain themselves like those of tests
 pytest.register_assert_rewrite(
+    "tests.cli.shell",
     *(f"tests.index.{name}" for name in ("conformance", "examples")),
     *(f"tests.registry.{name}" for name in ("conformance", "machine")),
 )

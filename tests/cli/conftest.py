@@ -1,0 +1,23 @@
+"""A server, and commands that know its address and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.deployment import Deployment
+from tests.cli.shell import Shell
+
+
+@pytest.fixture(scope="module")
+def disrupt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    server = Deployment.start(tmp_path_factory.mktemp("cli") / "data")
+    try:
+        yield Shell(
+            server.address,
+            server.make_key("helpline", "register"),
+            server.make_key("platform", "match"),
+        )
+    finally:
+        server.stop()

@@ -1,0 +1,93 @@
+"""Runs the commands as people do: as processes of their own, against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from disrupt.client import MatchClient
+from disrupt.core.cases import AgeBand
+from disrupt.submission.client import SubmissionClient
+from disrupt.submission.results import Submission
+
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs ``disrupt`` with the address and the keys of one server."""
+
+    address: str
+    register_key: str
+    match_key: str
+
+    def __call__(
+        self,
+        *arguments: str | Path,
+        key: str | None = None,
+        pin: str | None = None,
+        server: str | None = None,
+        stdin: str = "",
+        **variables: str,
+    ) -> Done:
+        if key is None:
+            key = self.match_key if arguments[0] == "match" else self.register_key
+        clean = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
+        env = clean | {"DISRUPT_SERVER": server or self.address} | variables
+        if key:
+            env["DISRUPT_KEY"] = key
+        if pin is not None:
+            env["DISRUPT_PIN"] = pin
+        done = subprocess.run(
+            [BIN / "disrupt", *arguments],
+            env=env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def registered(self, *files: Path, age: AgeBand = AgeBand.ADULT) -> Submission:
+        """Register without a process of its own, where the command is not what is tested."""
+        with SubmissionClient(self.address, key=self.register_key) as client:
+            return client.submit(files, age=age)
+
+    def match(self, file: Path, *, until: int) -> list[Any]:
+        """The matches that ``match --json`` finds, once every worker finds so many."""
+        with MatchClient(self.address, key=self.match_key) as client:
+            deadline_s = time.monotonic() + 10
+            while any(len(client.match_image(file).matches) != until for _ in range(8)):
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+        done = self("match", "--json", file)
+        assert done.code == 0, done.err
+        (found,) = done.lines
+        assert found["error"] is None
+        assert len(found["matches"]) == until
+        return [found]

@@ -1,0 +1,177 @@
+"""Registering, adding to a case, and withdrawing, as a victim's device does it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from tests.cli.shell import Shell
+from tests.submission.examples import animation, no_picture, picture, plain
+
+
+def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 100)
+    submitted = disrupt("submit", "--json", "--age", "adult", file)
+    assert submitted.code == 0, submitted.err
+    receipt = submitted.json
+    assert set(receipt) == {"case", "pin", "items", "rejected"}
+    assert parse_case_number(receipt["case"]) == receipt["case"]
+    assert parse_pin(receipt["pin"]) == receipt["pin"]
+    (item,) = receipt["items"]
+    assert item == {"input": str(file), "item": item["item"], "hashes": item["hashes"]}
+    assert re.fullmatch("[0-9a-f]{32}", item["item"])
+    assert item["hashes"] >= 1
+    assert receipt["rejected"] == []
+
+    (found,) = disrupt.match(file, until=1)
+    assert found == {
+        "input": str(file),
+        "quality": found["quality"],
+        "matches": [
+            {
+                "item": item["item"],
+                "bank": "adults",
+                "distance": 0,
+                "query_transform": "identity",
+                "stored_transform": "identity",
+            }
+        ],
+        "error": None,
+    }
+    assert 50 <= found["quality"] <= 100
+
+    shown = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
+    assert shown.code == 0
+    assert shown.json["case"] == receipt["case"]
+    assert shown.json["status"] == "ACTIVE"
+    assert shown.json["closed_on"] is None
+    assert [one["item"] for one in shown.json["items"]] == [item["item"]]
+
+    gone = disrupt("withdraw", receipt["case"], pin=receipt["pin"])
+    assert gone.code == 0, gone.err
+    (found,) = disrupt.match(file, until=0)
+    assert (found["matches"], found["error"]) == ([], None)
+    again = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
+    assert (again.json["status"], again.json["items"]) == ("WITHDRAWN", [])
+
+
+def test_unless_adult_is_said_the_case_is_a_minors(disrupt: Shell, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 110)
+    said = disrupt("submit", file)
+    assert "mineure" in said.out
+    assert "minor" in said.out
+    (found,) = disrupt.match(file, until=1)
+    assert found["matches"][0]["bank"] == "minors"
+    for at, age in enumerate((AgeBand.UNSURE, AgeBand.MINOR)):
+        file = picture(tmp_path / f"{at}.png", 111 + at)
+        disrupt.registered(file, age=age)
+        (found,) = disrupt.match(file, until=1)
+        assert found["matches"][0]["bank"] == "minors"
+
+
+def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_path: Path) -> None:
+    first, second = picture(tmp_path / "a.png", 120), picture(tmp_path / "b.png", 121)
+    opened = disrupt("submit", "--json", "--age", "adult", first).json
+    added = disrupt("submit", "--json", "--case", opened["case"].lower(), second, pin=opened["pin"])
+    assert added.code == 0, added.err
+    assert (added.json["case"], added.json["pin"]) == (opened["case"], opened["pin"])
+    one, other = opened["items"][0]["item"], added.json["items"][0]["item"]
+    left = disrupt("withdraw", "--json", opened["case"], "--item", one, pin=opened["pin"])
+    assert left.code == 0, left.err
+    assert [item["item"] for item in left.json["items"]] == [other]
+    disrupt.match(first, until=0)
+    disrupt.match(second, until=1)
+
+    elsewhere = disrupt("withdraw", opened["case"], "--item", "00" * 16, pin=opened["pin"])
+    assert elsewhere.code == 1
+    assert elsewhere.err.startswith("Une de ces images n'est pas dans ce dossier.")
+
+
+def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    good = picture(tmp_path / "good.png", 130)
+    bad, flat = no_picture(tmp_path / "note.txt"), plain(tmp_path / "plain.png")
+    done = disrupt("submit", "--json", bad, good, flat)
+    assert done.code == 3
+    assert [item["input"] for item in done.json["items"]] == [str(good)]
+    rejected = {one["input"]: one for one in done.json["rejected"]}
+    assert set(rejected) == {str(bad), str(flat)}
+    assert set(rejected[str(bad)]) == {"input", "reason", "message", "quality"}
+    assert (rejected[str(bad)]["reason"], rejected[str(bad)]["quality"]) == ("INVALID_MEDIA", None)
+    assert rejected[str(flat)]["reason"] == "LOW_QUALITY"
+    assert rejected[str(flat)]["quality"] < 50
+    assert all(one["message"] for one in rejected.values())
+
+    said = disrupt("submit", bad, tmp_path / "missing.png").out
+    assert "n'est pas une image" in said
+    assert "Ce fichier est introuvable" in said
+    assert "ont été envoyées" not in said, "nothing was sent"
+
+    nothing = disrupt("submit", "--json", bad)
+    assert nothing.code == 3
+    assert (nothing.json["case"], nothing.json["pin"], nothing.json["items"]) == (None, None, [])
+
+
+def test_every_frame_of_an_animation_is_registered_when_asked(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    moving = animation(tmp_path / "moving.webp", 141, 142, 143)
+    late = picture(tmp_path / "late.png", 143)
+    assert disrupt("submit", moving).code == 0
+    disrupt.match(late, until=0)
+    asked = disrupt("submit", "--every-frame", "--json", moving, late)
+    assert asked.code == 0, asked.err
+    (every, still) = asked.json["items"]
+    assert every["hashes"] >= 3
+    (found,) = disrupt.match(late, until=2)
+    assert {one["item"] for one in found["matches"]} == {every["item"], still["item"]}
+
+
+def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_looks_up(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    long = animation(tmp_path / "long.gif", *range(1000, 1270), side_px=64)
+    refused = disrupt("submit", "--every-frame", "--json", long)
+    assert refused.code == 3
+    assert refused.json["rejected"][0]["reason"] == "TOO_MANY_FRAMES"
+    said = disrupt("submit", "--every-frame", long).out
+    assert "trop d'images différentes" in said
+    looked_up = disrupt("match", "--json", long)
+    assert looked_up.code == 0
+    assert looked_up.lines[0]["frames_skipped"] == 14
+    assert "14 frames, which were" in " ".join(disrupt("match", long).out.split())
+
+
+def test_what_a_victim_reads_is_french_first_with_english_beside_it(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    bad, file = no_picture(tmp_path / "note.txt"), picture(tmp_path / "a.png", 170)
+    done = disrupt("submit", file, bad, plain(tmp_path / "plain.png"))
+    assert done.code == 3
+    for french, english in (
+        ("C'est fait.", "Done."),
+        ("Numéro de dossier", "Case number"),
+        ("Code PIN", "PIN: "),
+        ("Nous ne pouvons pas retrouver le code PIN.", "We cannot recover the PIN."),
+        ("Vos fichiers n'ont pas quitté cet appareil", "Your files have not left this device"),
+        ("n'est pas une image", "is not a picture"),
+        ("Essayez l'original", "Try the original"),
+        ("Besoin d'en parler", "Want to talk"),
+    ):
+        flat = " ".join(done.out.replace("│", " ").split())
+        assert french in flat, done.out
+        assert english in flat, done.out
+        assert flat.index(french) < flat.index(english)
+    assert "3018" in done.out
+    case = re.search(r"Case number: (\S+)", done.out)
+    pin = re.search(r"PIN: ([0-9 ]+)", done.out)
+    assert case
+    assert pin
+    shown = disrupt("status", case[1], pin=pin[1].strip())
+    assert shown.code == 0
+    assert shown.out.startswith("Numéro de dossier · Case number: ")
+    gone = disrupt("withdraw", case[1], pin=pin[1].strip())
+    assert gone.out.startswith("Le dossier est retiré")
+    assert "The case is withdrawn" in gone.out

@@ -1,0 +1,92 @@
+"""Looking pictures and hashes up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from disrupt.hashing import ImageQuery, hash_image
+from tests.cli.shell import Shell
+from tests.submission.examples import no_picture, picture, plain
+
+
+def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 101)
+    item = disrupt.registered(file).registered[0].item_id
+    (local,) = disrupt.match(file, until=1)
+    (sent,) = disrupt("match", "--json", "--send-pictures", file).lines
+    assert sent == local
+    mirrored = tmp_path / "mirrored.png"
+    ImageOps.mirror(Image.open(file)).save(mirrored)
+    (copy,) = disrupt("match", "--json", mirrored).lines
+    (match,) = copy["matches"]
+    assert (match["item"], match["query_transform"]) == (item, "mirror")
+    assert "mirror / identity" in " ".join(disrupt("match", mirrored).out.split())
+    for options in ([], ["--send-pictures"]):
+        (as_it_is,) = disrupt("match", "--json", "--effort", "fast", *options, mirrored).lines
+        assert not as_it_is["matches"]
+    query = hash_image(file.read_bytes())
+    assert isinstance(query, ImageQuery)
+    text = query.hashes[0][0].hex()
+    (by_hash,) = disrupt("match", "--json", "--hash", text).lines
+    assert by_hash == local | {"input": text, "quality": None}
+    assert by_hash["matches"][0]["item"] == item
+
+
+def test_every_input_of_a_lookup_gets_its_line(disrupt: Shell, tmp_path: Path) -> None:
+    files = [
+        no_picture(tmp_path / "note.txt"),
+        picture(tmp_path / "good.png", 140),
+        plain(tmp_path / "plain.png"),
+        tmp_path / "missing.png",
+    ]
+    for options in ([], ["--send-pictures"]):
+        done = disrupt("match", "--json", *options, *files)
+        assert done.code == 3
+        assert [one["input"] for one in done.lines] == [str(file) for file in files]
+        reasons = [one["error"] and one["error"]["reason"] for one in done.lines]
+        assert reasons == ["INVALID_MEDIA", None, "LOW_QUALITY", "INVALID_MEDIA"]
+        assert all(one["matches"] == [] for one in done.lines)
+        assert done.lines[2]["quality"] < 50
+        for one in done.lines:
+            assert set(one) == {"input", "quality", "matches", "error"}
+            assert one["error"] is None or set(one["error"]) == {"reason", "message"}
+
+
+def test_hashes_that_are_none_are_named_and_the_others_looked_up(disrupt: Shell) -> None:
+    texts = ["00" * 31 + "ff", "zz" * 32, "f" * 63, "ab" * 32]
+    done = disrupt("match", "--json", "--hash", *texts)
+    assert done.code == 3
+    assert [one["input"] for one in done.lines] == texts
+    assert [one["error"] and one["error"]["reason"] for one in done.lines] == [
+        None,
+        "INVALID_REQUEST",
+        "INVALID_REQUEST",
+        None,
+    ]
+
+
+def test_nothing_found_is_no_failure(disrupt: Shell, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 150)
+    done = disrupt("match", file)
+    assert done.code == 0
+    assert "no match" in done.out
+
+
+def test_an_unknown_bank_or_too_large_a_distance_is_refused(disrupt: Shell, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 183)
+    for options in (["--bank", "nowhere"], ["--max-distance", "32"]):
+        done = disrupt("match", *options, file)
+        assert done.code == 1
+        assert "options" in done.err
+
+
+def test_a_large_picture_is_refused_with_its_limit(disrupt: Shell, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.new("1", (8000, 7000)).save(large)
+    (found,) = disrupt("match", "--json", large).lines
+    assert found["error"]["reason"] == "INVALID_MEDIA"
+    assert "50" in found["error"]["message"]

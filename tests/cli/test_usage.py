@@ -1,0 +1,135 @@
+"""Mistyped commands, unreachable servers, strange names, help."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from disrupt.core.cases import case_number
+from tests.cli.shell import BIN, Shell
+from tests.submission.examples import picture
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["submit"],
+        ["submit", "--age", "old", "x.png"],
+        ["submit", "--case", "ABCD", "x.png"],
+        ["status"],
+        ["status", "ABCD"],
+        ["withdraw", case_number(7), "--item", "xyz"],
+        ["withdraw", case_number(7), "--no-such-option"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_command_of_a_victim_is_explained_in_french_first(
+    disrupt: Shell, arguments: list[str]
+) -> None:
+    done = disrupt(*arguments, pin="12345678")
+    assert done.code == 2
+    assert done.err.startswith("Erreur · Error: ")
+    _, _, said = done.err.partition("Error: ")
+    assert said.startswith(
+        ("Commande incomplète", "Ce n'est pas un numéro", "Une image se désigne")
+    )
+    assert len(said.splitlines()) >= 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["match"],
+        ["match", "--max-distance", "64", "x"],
+        ["match", "--max-matches", "0", "x"],
+        ["nonsense"],
+        ["--nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_command_is_usage(disrupt: Shell, arguments: list[str]) -> None:
+    assert disrupt(*arguments).code == 2
+
+
+def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path) -> None:
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(3)]
+    done = disrupt("match", "--json", *files, server=NOBODY)
+    assert done.code == 1
+    assert NOBODY in done.err
+    assert "is it running" in done.err
+    assert [one["error"]["reason"] for one in done.lines] == ["UNAVAILABLE"] * 3
+    done = disrupt("submit", files[0], server=NOBODY)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("Le service ne répond pas")
+    assert NOBODY in done.err
+
+
+@pytest.mark.parametrize("command", ["match", "submit"])
+def test_an_address_that_is_none_is_usage(disrupt: Shell, tmp_path: Path, command: str) -> None:
+    file = picture(tmp_path / "a.png", 182)
+    assert disrupt(command, file, server="unix:/tmp/socket").code == 2
+
+
+def test_names_cannot_write_on_the_terminal(disrupt: Shell, tmp_path: Path) -> None:
+    evil = tmp_path / "\x1b[2J[bold red]x\u202egnp.png"
+    shutil.copy(picture(tmp_path / "a.png", 190), evil)
+    for command in ("match", "submit"):
+        out = disrupt(command, evil).out
+        assert "\x1b" not in out
+        assert "\u202e" not in out
+        assert "[bold red]x" in out
+    (found,) = disrupt("match", "--json", evil).lines
+    assert found["input"] == str(evil)
+
+
+def test_a_file_name_that_is_no_text_is_no_obstacle(disrupt: Shell, tmp_path: Path) -> None:
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
+    shutil.copy(picture(tmp_path / "a.png", 191), strange)
+    for command in ("match", "submit"):
+        assert disrupt(command, strange).code == 0
+    (found,) = disrupt("match", "--json", strange).lines
+    assert found["input"] == strange
+
+
+@pytest.mark.parametrize("command", ["submit", "status", "withdraw", "match", "serve", "keys"])
+def test_help_has_an_example(disrupt: Shell, command: str) -> None:
+    done = disrupt(command, "--help")
+    assert done.code == 0
+    assert f"disrupt {command} " in done.out.partition("xample")[2]
+
+
+@pytest.mark.parametrize("command", ["disrupt", "disrupt-index"])
+def test_the_list_of_commands_is_whole_in_80_columns(command: str) -> None:
+    done = subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True)
+    assert "..." not in done.stdout.partition("Commands:")[2]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["submit", "status", "withdraw"])
+def test_help_for_victims_is_french_first_and_names_the_exit_codes(
+    disrupt: Shell, command: str
+) -> None:
+    out = disrupt(command, "--help").out
+    assert re.search("Enregistrer|Voir|Retirer", out)
+    assert "Codes de sortie" in out
+
+
+def test_completion_comes_with_the_shell(disrupt: Shell) -> None:
+    done = disrupt("submit", key="", _DISRUPT_COMPLETE="bash_source")
+    assert "complete" in done.out
+    assert "_DISRUPT_COMPLETE" in disrupt("--help").out
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "disrupt", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("disrupt, version ")

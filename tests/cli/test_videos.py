@@ -1,0 +1,57 @@
+"""Videos, registered and looked up."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from pathlib import Path
+
+from benchmarks.videos import Codec, encode, footage
+from disrupt.client import MatchClient
+from disrupt.core.videos import VideoFingerprints
+from disrupt.core.vpdq import vpdq_text
+from disrupt.hashing.videos import fingerprint_video, hash_video
+from tests.cli.shell import Shell
+
+
+def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:
+    frames, others = (list(footage(seed, seconds=seconds)) for seed, seconds in ((31, 4), (32, 8)))
+    clip, whole = tmp_path / "clip.mp4", tmp_path / "whole.webm"
+    broken, frames_file = tmp_path / "broken.mkv", tmp_path / "frames.vpdq"
+    clip.write_bytes(encode(frames))
+    whole.write_bytes(encode([*others, *frames], codec=Codec("webm", "libvpx")))
+    broken.write_bytes(encode([*others, *others], codec=Codec("matroska"))[:-100_000])
+    no_video = tmp_path / "no.mp4"
+    no_video.write_bytes(clip.read_bytes()[:500])
+
+    done = disrupt("submit", "--age", "adult", "--json", clip, broken, no_video)
+    assert done.code == 3
+    first, second = done.json["items"]
+    assert (first["input"], "incomplete" in first) == (str(clip), False)
+    assert (second["input"], second["incomplete"]) == (str(broken), True)
+    assert [one["reason"] for one in done.json["rejected"]] == ["INVALID_VIDEO"]
+    shown = disrupt("submit", "--age", "adult", broken, no_video)
+    assert "le début seulement" in shown.out
+    assert "Nous ne pouvons pas lire cette vidéo" in re.sub(r"[\s│]+", " ", shown.out)
+
+    rows, _ = hash_video(io.BytesIO(whole.read_bytes()))
+    frames_file.write_text(vpdq_text(rows))
+    told = fingerprint_video(io.BytesIO(clip.read_bytes()))
+    assert isinstance(told, VideoFingerprints)
+    # what shows too little detail, as some pictures do at an edge, is of no segment
+    begins_ms = 8000 + int(told.fingerprints["start_ms"][0])
+    ends_ms = 8000 + int(told.fingerprints["end_ms"][-1])
+    with MatchClient(disrupt.address, key=disrupt.match_key) as client:
+        deadline_s = time.monotonic() + 10
+        while not all(client.match_video(rows).matches for _ in range(8)):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+    for words in ((whole,), ("--send-pictures", whole), ("--vpdq", frames_file)):
+        (found,) = disrupt("match", "--json", *words).lines
+        (match,) = (one for one in found["matches"] if one["item"] == first["item"])
+        ((start_ms, end_ms, *_),) = match["segments"]
+        assert abs(start_ms - begins_ms) <= 1000
+        assert abs(end_ms - ends_ms) <= 1000
+        assert match["stored_share"] >= 900
+    assert "at 0:0" in disrupt("match", whole).out
