@@ -164,3 +164,8 @@ def usable(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
     return (
         (hashed.qualities >= least) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS) & ~hashed.shapes
     )
+
+
+def first_usable(versions: Hashed, least: int) -> Hashed:
+    """Of versions of a picture the first that tells it apart, or the first of all."""
+    return versions[int(usable(versions, least).argmax())]

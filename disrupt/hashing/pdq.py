@@ -25,7 +25,7 @@ from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.bands import Band, apply
 from disrupt.hashing.cosines import COSINES
-from disrupt.hashing.shapes import are_shapes
+from disrupt.hashing.shapes import are_shapes, mirrored_shapes
 
 _SIDE = 64
 REDUCED_PX = 512
@@ -284,8 +284,12 @@ def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8
     bits, undecided_bits = _bits(coefficients)
     versions = bits[..., _PLACES, :, :]
     versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
-    of_all = np.repeat(are_shapes(bits[..., 0, :, :])[..., None], len(_PLACES), axis=-1)
-    return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES], of_all)
+    return Hashed(
+        _packed(versions),
+        qualities[..., _PLACES],
+        undecided_bits[..., _PLACES],
+        mirrored_shapes(bits)[..., _PLACES],
+    )
 
 
 def coefficients_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from disrupt.core.media import LowQuality
 from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform, turned_crop
 from disrupt.hashing.crops import hash_crops_dihedral
 from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode_frames
-from disrupt.hashing.images import MAX_FRAMES, place_near, single, usable
+from disrupt.hashing.images import MAX_FRAMES, first_usable, place_near, single, usable
 from disrupt.hashing.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.pdq import (
     Hashed,
@@ -74,7 +74,7 @@ def hash_image(
         skipped = picture.frames_left
         page = None if effort == Effort.FAST else picture.page()
         found = list(_as_it_is(picture) if page is None else _turned(page))
-        canonical = single(found[0][1][Dihedral.IDENTITY], MIN_LOOKUP_QUALITY)
+        canonical = single(first_usable(found[0][1], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
         elif place_near(canonical[0], frames) is not None:

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.concentration import concentration
 from disrupt.hashing.cosines import COEFFICIENTS, COSINES, SAMPLES
 
 _MAX_PRODUCT_BITS = 40
@@ -21,8 +22,11 @@ parts no more than this."""
 _MAX_LINE_BITS = 54
 """Distance from a line or an edge. Photographs have about 98, 3 of 1000 parts no more than this."""
 
-_PRODUCT_BITS_OF_LINES = 74
-"""Hashes farther from a product are near no line: most of photographs need no comparison."""
+_LINE_CONCENTRATION = 8.0
+"""Hashes that draw less concentrated pictures are near no line: most need no comparison."""
+
+_NEAR_PRODUCT_BITS = 56
+"""No version of a picture whose hash is farther is a product."""
 
 _ROUNDS = 3
 _ANGLES, _OFFSETS = 60, 40
@@ -33,14 +37,27 @@ _EDGES, _LINES = (0.01, 0.06), (0.015, 0.06)
 def are_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
     """Whether hashes, shape (..., 16, 16), are those of a shape, shape (...). Thread-safe.
 
-    Nearly the same for all eight versions of a picture: mirroring moves the median that bits are
-    told by. Of versions of parts of photographs 7 of 1000 are judged otherwise than as they are.
+    Of a mirrored picture now and then another verdict: mirroring moves the median that bits are
+    told by, and the points that PDQ samples. Transposing moves neither.
     """
     flat = bits.reshape(-1, COEFFICIENTS, COEFFICIENTS)
-    products = product_bits(flat)
-    shapes = products <= _MAX_PRODUCT_BITS
-    left = np.flatnonzero(~shapes & (products <= _PRODUCT_BITS_OF_LINES))
+    shapes = product_bits(flat) <= _MAX_PRODUCT_BITS
+    left = np.flatnonzero(~shapes & (concentration(flat) >= _LINE_CONCENTRATION))
     shapes[left] = line_bits(flat[left]) <= _MAX_LINE_BITS
+    return shapes.reshape(bits.shape[:-2])
+
+
+def mirrored_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
+    """As ``are_shapes`` of the four mirrored versions of pictures, shape (..., 4, 16, 16).
+
+    The others are looked at where the first one is near to a shape.
+    """
+    versions = bits.reshape(-1, *bits.shape[-3:])
+    upright = versions[:, 0]
+    near = product_bits(upright) <= _NEAR_PRODUCT_BITS
+    near |= concentration(upright) >= _LINE_CONCENTRATION
+    shapes = np.zeros(versions.shape[:2], np.bool)
+    shapes[near] = are_shapes(versions[near])
     return shapes.reshape(bits.shape[:-2])
 
 

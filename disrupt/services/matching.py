@@ -10,7 +10,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.concentration import most_bits
+from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.lookups import Matches
+from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits, merge
@@ -56,7 +59,7 @@ def match_hashes(
     most_matches: int,
     allowance: Allowance,
 ) -> Matches:
-    """Media items near each of ``queries``, uint8 (n, 32).
+    """Media items near each of ``queries``, uint8 (n, 32), as near as ``near_enough`` asks.
 
     LimitExceededError once there are more than ``most_matches`` in all, DeadlineExceededError once
     the allowance is over.
@@ -85,8 +88,9 @@ def match_picture(
 ) -> Matches:
     """Media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
 
-    All matches are of query 0; ``Matches.version`` says which version was nearest, the first of
-    those that are equally near. DeadlineExceededError once the allowance is over.
+    As near as ``near_enough`` asks of each version. All matches are of query 0; ``Matches.version``
+    says which version was nearest, the first of those that are equally near.
+    DeadlineExceededError once the allowance is over.
     """
     found, more = [], False
     for start, near in _blocks(index, versions, scope, max_matches, allowance):
@@ -118,7 +122,29 @@ def _blocks(
     for start in range(0, len(queries), BLOCK_QUERIES):
         allowance.check()
         block = queries[start : start + BLOCK_QUERIES]
-        yield start, index.search_items(block, scope.radius_bits, limits_bits, max_matches)
+        near = index.search_items(block, scope.radius_bits, limits_bits, max_matches)
+        yield start, near_enough(near, block, scope)
+
+
+def near_enough(
+    near: NearestHits, queries: NDArray[np.uint8], scope: Scope, spared: MediaKind | None = None
+) -> NearestHits:
+    """What is as near to each of ``queries``, uint8 (n, 32), as ``most_bits`` of it asks.
+
+    All where an operator looks beyond 31 bits, and all items of the kind that is ``spared``.
+    """
+    if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
+        return near
+    query = near.hits.query
+    asked, place = np.unique(query, return_inverse=True)
+    kept = near.hits.distance <= most_bits(queries[asked])[place]
+    if spared is not None:
+        kept |= near.hits.kind == spared
+    if kept.all():
+        return near
+    # the nearest of each query come first: where some are too far, so is what was cut off
+    hits = Hits(*(getattr(near.hits, one.name)[kept] for one in fields(Hits)))
+    return NearestHits(hits, np.setdiff1d(near.truncated, query[~kept]))
 
 
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:

@@ -17,7 +17,7 @@ from disrupt.core.videos import transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of
+from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of, near_enough
 from disrupt.services.video_evidence import Evidence, Query, share_of_near, weigh
 
 CERTAIN_FRAMES = 4
@@ -134,6 +134,8 @@ class VideoLookup:
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
             near = self._index.search_items(block, radius_bits, limits_bits, _MOST_CANDIDATES)
+            # of a video frames agree on times, too
+            near = near_enough(near, block, self._scope, spared=MediaKind.VIDEO)
             self._propose(near.hits, of_frame[start : start + BLOCK_QUERIES])
 
     def _propose(self, hits: Hits, of_frame: list[int]) -> None:

@@ -8,8 +8,10 @@ from skimage import data
 
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
+from disrupt.core.transforms import Dihedral
 from disrupt.hashing import fingerprint_image, hash_image
 from disrupt.hashing.crops import hash_crops_dihedral
+from disrupt.hashing.images import first_usable
 from disrupt.hashing.pdq import hash_dihedral, hash_luma
 from disrupt.hashing.shapes import are_shapes, line_bits, product_bits
 
@@ -83,3 +85,35 @@ def test_a_shape_is_neither_registered_nor_looked_up(
     for versions in (hash_dihedral(luma), hash_crops_dihedral(luma, [(40, 0, 0, 0)])[0]):
         assert versions.shapes.shape == (8,)
         assert versions.shapes.all()
+
+
+def blotched(seed: int) -> NDArray[np.uint8]:
+    """An edge behind blotches that leave it a shape in some of its versions only."""
+    blotches = np.random.default_rng(seed).normal(0, 4, (24, 24))
+    size = SIDE_PX, SIDE_PX
+    over = cv2.resize(blotches, size, interpolation=cv2.INTER_CUBIC)
+    return (0.8 * edge(seed) + 25 + over).clip(0, 255).astype(np.uint8)
+
+
+def turned(luma: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]:
+    mirrored, quarters = divmod(dihedral, 4)
+    return np.ascontiguousarray(np.rot90(luma[:, ::-1] if mirrored else luma, -quarters))
+
+
+@pytest.mark.parametrize("seed", [16, 27, 28, 33])
+def test_each_version_is_judged_as_the_turned_picture_is(seed: int) -> None:
+    luma = blotched(seed)
+    verdicts = [bool(hash_luma(turned(luma, one)).shapes) for one in Dihedral]
+    assert 0 < sum(verdicts) < 8
+    assert hash_dihedral(luma).shapes.tolist() == verdicts
+    assert not first_usable(hash_dihedral(luma), 50).shapes
+
+
+def test_a_picture_is_looked_up_by_the_versions_that_are_no_shapes() -> None:
+    luma = blotched(16)
+    shapes = hash_dihedral(luma).shapes
+    assert shapes[Dihedral.IDENTITY]
+    query = hash_image(cv2.imencode(".png", luma)[1].tobytes())
+    assert not isinstance(query, LowQuality)
+    whole = [one.dihedral for _, one in query.hashes if one.crop == (0, 0, 0, 0)]
+    assert set(whole) == set(np.flatnonzero(~shapes).tolist())

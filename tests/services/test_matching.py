@@ -208,3 +208,51 @@ def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
     assert found.query.tolist() == [0, 0, 0]
     assert set(found.version.tolist()) == {2 * BLOCK_QUERIES}
     assert found.truncated.tolist() == [0]
+
+
+_ALIKE = np.zeros(32, np.uint8)
+"""Draws a single point: within 12 bits only."""
+
+
+def _one_away(code: NDArray[np.uint8], distance_bits: int, number: int) -> Addition:
+    bits = np.unpackbits(code)
+    bits[:distance_bits] ^= 1
+    fingerprints = np.zeros(1, FINGERPRINT)
+    fingerprints["hash"] = np.packbits(bits)
+    return _addition(number, ADULTS.number, fingerprints)
+
+
+@pytest.mark.parametrize(
+    ("code", "radius_bits", "distance_bits", "matches"),
+    [
+        (_VERSIONS[0], 31, 31, True),
+        (_ALIKE, 31, 12, True),
+        (_ALIKE, 31, 13, False),
+        (_ALIKE, 10, 10, True),
+        (_ALIKE, 10, 11, False),
+        (_ALIKE, 32, 32, True),  # what only an operator may ask for
+    ],
+)
+def test_a_hash_that_says_little_has_to_be_nearer(
+    empty: Snapshot,
+    code: NDArray[np.uint8],
+    radius_bits: int,
+    distance_bits: int,
+    matches: bool,  # noqa: FBT001 a table
+) -> None:
+    live = LiveIndex(empty)
+    live.apply([_one_away(code, distance_bits, 1)], Cursor(bytes(16), 1))
+    asked = np.stack([~_VERSIONS[1], code])
+    scope = Scope({ADULTS.number: radius_bits})
+    each = match_hashes(live, asked, scope, 3, most_matches=10, allowance=Allowance(math.inf))
+    assert each.query.tolist() == [1] * matches
+    assert len(match_picture(live, asked, scope, 3, Allowance(math.inf))) == matches
+
+
+def test_what_is_too_far_for_its_hash_is_not_said_to_be_more(empty: Snapshot) -> None:
+    live = LiveIndex(empty)
+    far = [_one_away(_ALIKE, 13 + at, 2 + at) for at in range(3)]
+    live.apply([_one_away(_ALIKE, 3, 1), *far], Cursor(bytes(16), 4))
+    found = _match(live, 1)
+    assert found.distance_bits.tolist() == [3]
+    assert not len(found.truncated)

@@ -366,3 +366,11 @@ def test_a_lookup_ends_when_its_call_is_given_up(step: str, tmp_path: Path) -> N
     calls = {"add": lambda: lookup.add([rows[30:31]]), "certain": lookup.certain}
     with pytest.raises(DeadlineExceededError):
         calls.get(step, lookup.matches)()
+
+
+def test_a_frame_whose_hash_says_little_has_to_be_nearer_to_a_picture(find: Find) -> None:
+    point = np.zeros((1, 32), np.uint8)  # what it draws
+    near, far = (noisy(point, bits) for bits in (12, 13))
+    assert len(find(point, picture(1, near[0])).matches) == 1
+    assert len(find(point, picture(1, far[0])).matches) == 0
+    assert len(find(point, video(1, far)).matches) == 1  # as ever
