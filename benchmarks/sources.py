@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,31 +30,35 @@ SIDE_PX, VIEW_PX = 256, 640
 """Of the luma that is registered, and of the longer side of a source that views are taken of."""
 
 
+Split = Literal[1, 2]
+"""Two ways to tell sides apart: few pairs of pictures are on different sides in both."""
+
+
 class _Collection(NamedTuple):
-    """Pictures of a package of Debian, all of one kind and on one side."""
+    """Pictures of a package of Debian, all of one kind and on one side: in which split stored."""
 
     kind: str
     folder: str
+    stored: Split | None
     patterns: tuple[str, ...] = ("**/*.png",)
 
 
-_STORED = (
+_COLLECTIONS = (
     _Collection(  # wesnoth-1.18-data
         "painting",
         "/usr/share/games/wesnoth/1.18/data",
+        1,
         ("**/images/portraits/**/*.webp", "**/images/story/*.webp", "**/images/maps/*.webp"),
     ),
     # windows of applications: gimp-help-en, qt6-base-doc-html
-    _Collection("screenshot", "/usr/share/gimp", ("**/help/en/images/**/*.png",)),
-    _Collection("screenshot", "/usr/share/qt6/doc", ("*/images/*.png",)),
-)
-_LOOKED_UP = (
-    _Collection("illustration", "/usr/share/openclipart/png"),  # openclipart-png
+    _Collection("screenshot", "/usr/share/gimp", 1, ("**/help/en/images/**/*.png",)),
+    _Collection("screenshot", "/usr/share/qt6/doc", 1, ("*/images/*.png",)),
+    _Collection("illustration", "/usr/share/openclipart/png", None),  # openclipart-png
     # tuxpaint-stamps-default: cut-out photographs, and drawings, of which some are openclipart's
-    _Collection("stamp", "/usr/share/tuxpaint/stamps"),
+    _Collection("stamp", "/usr/share/tuxpaint/stamps", None),
     # windows of applications: qtcreator-doc, kicad-doc-en
-    _Collection("screenshot", "/usr/share/qtcreator/doc/qtcreator/images", ("*.png", "*.webp")),
-    _Collection("screenshot", "/usr/share/doc/kicad/help/en/images"),
+    _Collection("screenshot", "/usr/share/qtcreator/doc/qtcreator/images", 2, ("*.png", "*.webp")),
+    _Collection("screenshot", "/usr/share/doc/kicad/help/en/images", 2),
 )
 
 _MIN_SIDE_PX = 160
@@ -76,37 +80,41 @@ class Source:
     stored: bool
 
 
-def sources(folder: Path | None = None) -> list[Source]:
-    """All there are on this machine; or the photographs of a folder, and what is generated."""
+def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
+    """All there are on this machine; or the photographs of a folder, and what is generated.
+
+    Other generated ones for each ``split``.
+    """
     every = [
-        _named("photograph", one.name, lambda one=one: one.pixels)  # type: ignore[misc]
+        _named("photograph", one.name, lambda one=one: one.pixels, split)  # type: ignore[misc]
         for one in collection(folder)
     ]
-    every += [] if folder else _packaged()
+    every += [] if folder else _packaged(split)
+    generated = range(_GENERATED * (split - 1), _GENERATED * split)
     for kind, make in (("page", _page), ("scene", _scene)):
         every += [
-            _named(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)))  # type: ignore[misc]
-            for at in range(_GENERATED)
+            _named(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)), split)  # type: ignore[misc]
+            for at in generated
         ]
     shown = [one for one in every if one.kind in {"photograph", "scene"}]
-    return every + [_screen_of(at, shown) for at in range(_GENERATED)]
+    return every + [_screen_of(at, shown) for at in generated]
 
 
-def _named(kind: str, name: str, load: Callable[[], Pixels]) -> Source:
+def _named(kind: str, name: str, load: Callable[[], Pixels], split: Split) -> Source:
     """On the side that its name says."""
-    return Source(kind, name, load, half_of(f"{kind} {name}") == "development")
+    drawn = f"{kind} {name}" if split == 1 else f"{kind} {name} {split}"
+    return Source(kind, name, load, half_of(drawn) == "development")
 
 
-def _packaged() -> list[Source]:
+def _packaged(split: Split) -> list[Source]:
     files = dict(drawings())  # one of each name: others are the same in other sizes
     every = [
-        _named("drawing", name, lambda load=load: np.asarray(load()))  # type: ignore[misc]
+        _named("drawing", name, lambda load=load: np.asarray(load()), split)  # type: ignore[misc]
         for name, load in files.items()
     ]
-    every += [one for of in _STORED for one in _files(of, stored=True)]
-    every += [one for of in _LOOKED_UP for one in _files(of, stored=False)]
+    every += [one for of in _COLLECTIONS for one in _files(of, stored=of.stored == split)]
     every += [
-        _named("texture", name, lambda name=name: _colours(getattr(data, name)()))  # type: ignore[misc]
+        _named("texture", name, lambda name=name: _colours(getattr(data, name)()), split)  # type: ignore[misc]
         for name in _TEXTURES
     ]
     return every

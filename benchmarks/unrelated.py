@@ -27,14 +27,14 @@ from rich.console import Console
 from scipy.stats import chi2
 
 from benchmarks.recall_trials import SCOPE, code_version, index_of, item_id_of
-from benchmarks.sources import Source, file_of, sources, square, views
+from benchmarks.sources import Source, Split, file_of, sources, square, views
 from benchmarks.unrelated_stored import Stored, kept, shares
 from benchmarks.unrelated_tail import SAMPLED, Tail
 from disrupt.core.hashes import stack
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import PLANS
 from disrupt.hashing import hash_image
-from disrupt.services.matching import Allowance, match_picture
+from disrupt.services.matching import UNBOUNDED, match_hashes, match_picture
 
 Sabotage = Literal["both_sides"]
 """What is looked up is stored, too."""
@@ -88,15 +88,16 @@ class Count:
         if self._rng.random() < self._sampled:
             self._tail.add(codes[self._rng.integers(len(codes))])
         before_s = time.thread_time()
-        matches = match_picture(self._index, codes, SCOPE, _MATCHES, Allowance(math.inf))
+        matches = match_picture(self._index, codes, SCOPE, _MATCHES, UNBOUNDED)
         self._searched_s += time.thread_time() - before_s
         if not len(matches):
             return
         kind.found += 1
         kind.found_sources.add(source.name)
-        limits = np.full(2**16, SCOPE.radius_bits, np.int16)
-        near = self._index.search_items(codes, SCOPE.radius_bits, limits, 1)
-        kind.found_hashes += len(np.unique(near.hits.query))
+        each = match_hashes(
+            self._index, codes, SCOPE, 1, most_matches=len(codes), allowance=UNBOUNDED
+        )
+        kind.found_hashes += len(np.unique(each.query))
         for at, item_id in enumerate(matches.item_ids):
             found = self._places[item_id.tobytes()]
             one = self._stored.sources[found]
@@ -267,7 +268,14 @@ def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
     help="Store what is looked up, too: matches must be reported.",
 )
 @click.option("--seed", default=1, show_default=True)
-def main(
+@click.option(
+    "--split",
+    type=click.Choice(get_args(Split)),
+    default=1,
+    show_default=True,
+    help="How sources are told apart; in the other way other pairs of them meet.",
+)
+def main(  # noqa: PLR0913 options
     *,
     json_path: Path | None,
     lookups: int,
@@ -277,11 +285,12 @@ def main(
     folder: Path | None,
     sabotage: Sabotage | None,
     seed: int,
+    split: Split,
 ) -> None:
     """Count, print, write."""
     console = Console()
-    every = sources(folder)
-    settings = {"seed": seed, "sabotage": sabotage, "version": code_version()}
+    every = sources(folder, split)
+    settings = {"seed": seed, "split": split, "sabotage": sabotage, "version": code_version()}
     report: dict[str, Any] = {}
     for report in false_matches(every, stored, lookups, minutes, seed, sabotage):
         console.print(said(report))
