@@ -22,11 +22,11 @@ _COSINES = np.cos(
 
 _MEAN_POWER = np.float32(_COEFFICIENTS**2 / 4)
 
-_CONCENTRATIONS = np.array([4.5, 6, 9, 16], np.float32)
-"""Of random hashes one in a thousand has the first or more; of parts of photographs a third, and
-one in a hundred the last."""
+_CONCENTRATIONS = np.array([3.7, 4.5, 6, 9, 16], np.float32)
+"""Of random hashes one in thirty has the first or more, one in a thousand the second; of parts of
+photographs two thirds, a third, and one in a hundred the last."""
 
-_MOST_BITS = np.array([MAX_DISTANCE_BITS, 24, 22, 18, 12], np.int16)
+_MOST_BITS = np.array([MAX_DISTANCE_BITS, 28, 24, 22, 18, 12], np.int16)
 """Below these, between them and above; chosen in docs/recall.md, False matches."""
 
 

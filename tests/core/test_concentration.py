@@ -26,13 +26,14 @@ def test_it_is_the_kurtosis_of_the_inverse_transform() -> None:
     assert concentration(bits.mT) == pytest.approx(expected, rel=1e-4)
 
 
-def test_nearly_all_random_hashes_keep_the_whole_distance() -> None:
-    hashes = np.random.default_rng(2).integers(0, 256, (5000, 32), np.uint8)
-    assert (most_bits(hashes) == 31).mean() > 0.995
+def test_random_hashes_keep_the_distance() -> None:
+    most = most_bits(np.random.default_rng(2).integers(0, 256, (5000, 32), np.uint8))
+    assert (most == 31).mean() > 0.95
+    assert (most >= 28).mean() > 0.995
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
-def test_photographs_keep_the_whole_distance(name: str) -> None:
+def test_photographs_keep_the_distance(name: str) -> None:
     luma = cv2.cvtColor(getattr(data, name)(), cv2.COLOR_RGB2GRAY)
     assert most_bits(hash_luma(luma).hashes[None]).tolist() == [31]
 
