@@ -117,7 +117,7 @@ def _silent_sound() -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:
         stream = output.add_stream("aac", rate=44_100)
-        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         frame.sample_rate, frame.pts = 44_100, 0
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

@@ -23,7 +23,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.policy import ADULTS
 from disrupt.core.transforms import Dihedral
-from disrupt.core.videos import FRAME
+from disrupt.core.videos import FRAME, Versions
 from disrupt.hashing.video_decode import Video
 from disrupt.hashing.videos import LOOKUP_INTERVAL_MS, REGISTRATION_INTERVAL_MS, VideoHashing
 from disrupt.index.columns import ENTRY, ITEM, Columns
@@ -66,13 +66,15 @@ def hashing_cost(seconds: float, sizes: tuple[str, ...]) -> Iterator[dict[str, o
 def _costs(path: Path) -> dict[str, object]:
     data = path.read_bytes()
     decode_s = _least_s(lambda: _decode(data))
-    lookup_s = _least_s(lambda: _hash(data, LOOKUP_INTERVAL_MS, versions=True))
+    lookup_s = _least_s(lambda: _hash(data, LOOKUP_INTERVAL_MS, versions=Versions.SEARCHED))
     vpdq_s = _vpdq_s(path)
     return {
         "decode_s": decode_s,
         "sampled_decode_s": _least_s(lambda: _sample(data, LOOKUP_INTERVAL_MS)),
         "lookup_s": lookup_s,
-        "registration_s": _least_s(lambda: _hash(data, REGISTRATION_INTERVAL_MS, versions=False)),
+        "registration_s": _least_s(
+            lambda: _hash(data, REGISTRATION_INTERVAL_MS, versions=Versions.STORED)
+        ),
         "vpdq_s": vpdq_s,
         "lookup_to_decode": lookup_s / decode_s,
         "lookup_to_vpdq": vpdq_s and lookup_s / vpdq_s,
@@ -131,7 +133,7 @@ def _sample(data: bytes, interval_ms: int) -> None:
         pass
 
 
-def _hash(data: bytes, interval_ms: int, *, versions: bool) -> None:
+def _hash(data: bytes, interval_ms: int, *, versions: Versions) -> None:
     for _ in VideoHashing(io.BytesIO(data), interval_ms=interval_ms, versions=versions):
         pass
 

@@ -18,7 +18,7 @@ from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import VideoMatch, VideoOptions
 from disrupt.core.media import Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, Scope
-from disrupt.core.videos import VideoFingerprints, fingerprints_of
+from disrupt.core.videos import Versions, VideoFingerprints, fingerprints_of, frames_of
 from disrupt.hashing.videos import (
     REGISTRATION_INTERVAL_MS,
     VideoHashing,
@@ -91,12 +91,6 @@ def register(sources: Sequence[Source]) -> Registered:
     return Registered([one.name for one in sources], live, unusable, hashes, directory)
 
 
-def by_frame(rows: NDArray[np.void]) -> list[NDArray[np.void]]:
-    """Versions of each frame."""
-    firsts = np.flatnonzero(np.diff(rows["start_ms"].astype(np.int64), prepend=-1))
-    return np.split(rows, firsts[1:])
-
-
 def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoMatch, ...]:
     """Matches of a video whose frames these are."""
     lookup = VideoLookup(live, SCOPE, VideoOptions(), Allowance(math.inf))
@@ -111,7 +105,7 @@ def attempt(
     """One trial."""
     edited = EDITS[edit](source, others, np.random.default_rng(seed))
     rows, _ = hash_video(io.BytesIO(edited.data))
-    matches = {registered.name(one): one for one in look_up(registered.live, by_frame(rows))}
+    matches = {registered.name(one): one for one in look_up(registered.live, frames_of(rows))}
     match = matches.pop(source.name, None)
     unrelated = tuple(sorted(set(matches) - edited.others))
     query_errors, stored_errors = _errors(match, edited) if match else ((), ())
@@ -155,7 +149,7 @@ def false_matches(registered: Registered, sources: Sequence[Source]) -> Unrelate
     lookups, matches = 0, []
     for source in sources:
         rows, _ = hash_video(io.BytesIO(source.data))
-        frames = by_frame(rows)
+        frames = frames_of(rows)
         starts_ms = np.array([int(one["start_ms"][0]) for one in frames])
         clips = [frames]
         for start_ms in range(0, int(starts_ms[-1]) + 1, _CLIP_MS):
@@ -175,7 +169,7 @@ def hour_of(sources: Sequence[Source]) -> int:
     parts = []
     for source in sources:
         file = io.BytesIO(source.data)
-        hashing = VideoHashing(file, interval_ms=REGISTRATION_INTERVAL_MS, versions=False)
+        hashing = VideoHashing(file, interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED)
         parts.append(np.concatenate(list(hashing)))
     lasts_ms = sum(int(one["end_ms"][-1]) for one in parts)
     shown, before_ms = [], 0
@@ -186,4 +180,4 @@ def hour_of(sources: Sequence[Source]) -> int:
         before_ms += int(part["end_ms"][-1])
         shown.append(later)
     rows = np.concatenate(shown)
-    return len(fingerprints_of(rows[rows["end_ms"] <= 3_600_000], ordinal=0))
+    return len(fingerprints_of(rows[rows["end_ms"] <= 3_600_000], small=False))

@@ -284,6 +284,7 @@ def _transform(message: types_pb2.Transform) -> Transform:
         message.crop_bottom_permille,
         message.rotation_millidegrees,
         message.scale_side_px,
+        plain_edges_cut=message.plain_edges_cut,
     )
 
 

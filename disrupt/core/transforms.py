@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -49,6 +49,9 @@ class Transform:
 
     ``scale_side_px``: longer side after scaling; 0 means not scaled. 512 also stands for the square
     that the canonical profile reduces larger pictures to.
+
+    ``plain_edges_cut``: of a frame of a video, without the rows and columns at its edges that are
+    plain all the time, as bars are.
     """
 
     dihedral: Dihedral = Dihedral.IDENTITY
@@ -58,6 +61,7 @@ class Transform:
     crop_bottom_permille: int = 0
     rotation_millidegrees: int = 0
     scale_side_px: int = 0
+    plain_edges_cut: bool = field(default=False, kw_only=True)
 
     @property
     def crop(self) -> Crop:
@@ -78,6 +82,8 @@ class Transform:
             parts.append(f"turned {self.rotation_millidegrees / 1000:g}°")
         if self.scale_side_px:
             parts.append(f"scaled to {self.scale_side_px} px")
+        if self.plain_edges_cut:
+            parts.append("without plain edges")
         return " ".join(parts) or "identity"
 
 
@@ -98,12 +104,18 @@ def _across(variant: tuple[int, int, int, int, int]) -> tuple[int, int, int, int
 
 
 PLANS: dict[int, tuple[Transform, ...]] = {
-    0: (IDENTITY, ENLARGED),
+    0: (
+        IDENTITY,
+        ENLARGED,
+        Transform(plain_edges_cut=True),
+        Transform(scale_side_px=512, plain_edges_cut=True),
+    ),
     1: (*map(_of, VARIANTS), *map(_of, map(_across, VARIANTS))),
 }
 """Published variant plans by number. Immutable: no stored hash can be computed again.
 
-Plan 0 is the picture itself, and for small pictures ENLARGED. Plan 1 are parts of it: those that
+Plan 0 is the picture itself, and for small pictures ENLARGED; of videos also both without plain
+edges. Plan 1 are parts of it: those that
 are taken of a picture at least as wide as tall, then those that are taken of a taller one.
 """
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.media import FINGERPRINT, Profile
-from disrupt.core.transforms import Dihedral, Transform
+from disrupt.core.transforms import ENLARGED, PLANS, Dihedral, Transform
 
 FRAME = np.dtype(
     [
@@ -26,6 +27,18 @@ FRAME = np.dtype(
 hash, whether that can be told from others and be trusted (0 or 1), and what was done to the frame
 before: mirrored or turned, and cut (left, top, right, bottom). Versions of a frame follow each
 other and have the same times; the frame as it is comes first."""
+
+
+class Versions(IntEnum):
+    """Which versions of each frame are hashed."""
+
+    NONE = 0
+    """The frame as it is: quick lookups."""
+    STORED = 1
+    """Also without plain edges, where the video has such: registrations."""
+    SEARCHED = 2
+    """Also mirrored, and both without borders of any kind: lookups."""
+
 
 HASHES_PER_HOUR = 2000
 _HASHES_ALWAYS = 240
@@ -58,49 +71,72 @@ def transform_of_frame(frame: np.void) -> Transform:
     return Transform(Dihedral(int(frame["dihedral"])), left, top, right, bottom)
 
 
-def fingerprints_of(frames: NDArray[np.void], *, ordinal: int) -> NDArray[np.void]:
-    """What is stored of frames (dtype FRAME, one version each, ascending): dtype FINGERPRINT.
+def fingerprints_of(frames: NDArray[np.void], *, small: bool) -> NDArray[np.void]:
+    """What is stored of frames (dtype FRAME, Versions.STORED, ascending): dtype FINGERPRINT.
 
-    A frame that is near to the one stored before it widens that one's interval. Frames that are not
-    usable are left out, and end the interval before them. At most HASHES_PER_HOUR for each hour,
-    and 240 at least: where there are more, frames count as near at up to 22 bits, and then some of
-    them are left out, at uneven steps.
+    A frame of which each version is near to that of the one stored before it widens that one's
+    interval. Versions that are not usable are left out; a frame without any ends the interval
+    before it. At most HASHES_PER_HOUR for each hour, and 240 at least: where there are more, frames
+    count as near at up to 22 bits, and then some of them are left out, at uneven steps. ``small``:
+    no frame has a side of over 512 px.
     """
     duration_ms = int(frames["end_ms"][-1]) if len(frames) else 0
     most = max(_HASHES_ALWAYS, HASHES_PER_HOUR * duration_ms // 3_600_000)
     for bits in _DISTINCT_BITS:
-        kept, ends_ms = _pruned(frames, bits)
-        if len(kept) <= most:
+        kept = _pruned(frames, bits)
+        if sum(len(rows) for rows, _ in kept) <= most:
             break
-    if len(kept) > most:
-        # even steps would meet the same picture every time where several take turns
-        order = np.argsort(np.arange(len(kept)) * _UNEVEN % 1)
-        some = np.sort(order[:most]).tolist()
-        kept, ends_ms = [kept[at] for at in some], [ends_ms[at] for at in some]
-    stored = np.zeros(len(kept), FINGERPRINT)
+    # even steps would meet the same picture every time where several take turns
+    order = np.argsort(np.arange(len(kept)) * _UNEVEN % 1)
+    hashes = np.cumsum([len(kept[at][0]) for at in order])
+    some = [kept[at] for at in np.sort(order[hashes <= most]).tolist()]
+    rows = [row for rows, _ in some for row in rows]
+    stored = np.zeros(len(rows), FINGERPRINT)
     for name in ("hash", "quality", "start_ms"):
-        stored[name] = frames[name][kept]
-    stored["end_ms"] = ends_ms
+        stored[name] = frames[name][rows]
+    stored["end_ms"] = [end_ms for rows, end_ms in some for _ in rows]
     stored["profile"] = Profile.PDQ_512
-    stored["ordinal"] = ordinal
+    scale_side_px = ENLARGED.scale_side_px if small else 0
+    whole, cut = (
+        PLANS[0].index(Transform(scale_side_px=scale_side_px, plain_edges_cut=one))
+        for one in (False, True)
+    )
+    stored["ordinal"] = np.where(frames["crop_permille"][rows].any(axis=1), cut, whole)
     return stored
 
 
-def _pruned(frames: NDArray[np.void], bits: int) -> tuple[list[int], list[int]]:
-    """Rows to store, and where their intervals end."""
-    kept: list[int] = []
-    ends_ms: list[int] = []
-    last: int | None = None
-    columns = (frames["hash"], frames["usable"].tolist(), frames["end_ms"].tolist())
-    for row, (value, usable, end_ms) in enumerate(zip(*columns, strict=True)):
-        if not usable:
-            last = None
+def frames_of(rows: NDArray[np.void]) -> list[NDArray[np.void]]:
+    """Versions (dtype FRAME, ascending) of each frame."""
+    firsts = np.flatnonzero(np.diff(rows["start_ms"].astype(np.int64), prepend=-1))
+    return np.split(rows, firsts[1:])
+
+
+def _pruned(frames: NDArray[np.void], bits: int) -> list[tuple[list[int], int]]:
+    """Rows to store of each moment, and when it ends."""
+    kept: list[tuple[list[int], int]] = []
+    last: dict[bool, int] = {}
+    rows: list[int] = []
+    hashes, cut = frames["hash"], np.any(frames["crop_permille"], axis=1).tolist()
+    is_last = np.append(np.diff(frames["start_ms"].astype(np.int64)) != 0, True)[: len(frames)]
+    columns = (is_last.tolist(), frames["usable"].tolist(), frames["end_ms"].tolist())
+    for row, (is_last_version, usable, end_ms) in enumerate(zip(*columns, strict=True)):
+        if usable:
+            rows.append(row)
+        if not is_last_version:
             continue
-        one = int.from_bytes(value.tobytes())
-        if last is not None and (last ^ one).bit_count() <= bits:
-            ends_ms[-1] = end_ms
+        shown = {cut[at]: int.from_bytes(hashes[at].tobytes()) for at in rows}
+        if rows and _near(shown, last, bits):
+            kept[-1] = kept[-1][0], end_ms
         else:
-            last = one
-            kept.append(row)
-            ends_ms.append(end_ms)
-    return kept, ends_ms
+            last = shown
+            if rows:
+                kept.append((rows, end_ms))
+        rows = []
+    return kept
+
+
+def _near(one: dict[bool, int], other: dict[bool, int], bits: int) -> bool:
+    """Whether these hashes, whole and cut, are of the same versions and each near."""
+    if one.keys() != other.keys():
+        return False
+    return all((value ^ other[cut]).bit_count() <= bits for cut, value in one.items())

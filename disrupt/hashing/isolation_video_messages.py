@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.transforms import Dihedral
-from disrupt.core.videos import FRAME
+from disrupt.core.videos import FRAME, Versions
 from disrupt.hashing.isolation_messages import (
     Failed,
     OutOfMemory,
@@ -50,7 +50,7 @@ class Begin:
     """A video to hash; it comes into the shared memory, from its beginning on."""
 
     interval_ms: int
-    versions: bool
+    versions: Versions
     limits: VideoLimits
 
 
@@ -102,7 +102,7 @@ def unpack_request(message: bytes) -> Request:
     """Inverse of ``pack_request``."""
     if message[0] == _Kind.BEGIN:
         _, interval_ms, versions, *sizes = _BEGIN.unpack(message)
-        return Begin(interval_ms, bool(versions), VideoLimits(*sizes))
+        return Begin(interval_ms, Versions(versions), VideoLimits(*sizes))
     kind, size_bytes = _NUMBER.unpack(message)
     return Fed(size_bytes, kind == _Kind.FED_ALL)
 

@@ -18,6 +18,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from PIL import Image
 
+from disrupt.core.videos import Versions
 from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError
 from disrupt.hashing.isolation_messages import Failed, OutOfMemory, Ready, Refused
 from disrupt.hashing.isolation_video_messages import (
@@ -146,7 +147,7 @@ def _warm_up() -> None:
         _converted(frames[0]).to_image()  # type: ignore[no-untyped-call]  # as of rare pixels
     for file in files:
         file.seek(0)
-        for _ in VideoHashing(file, interval_ms=500, versions=True):
+        for _ in VideoHashing(file, interval_ms=500, versions=Versions.SEARCHED):
             pass
 
 

@@ -13,6 +13,7 @@ from typing import Self
 
 import structlog
 
+from disrupt.core.videos import Versions
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
@@ -102,7 +103,7 @@ class IsolatedVideos:
         return frozenset(one.pid for one in self._processes if one.status is None)
 
     async def hash(
-        self, chunks: AsyncIterator[bytes], *, interval_ms: int, versions: bool
+        self, chunks: AsyncIterator[bytes], *, interval_ms: int, versions: Versions
     ) -> AsyncGenerator[Frames | Ended]:
         """Frames of the file that ``chunks`` are parts of, as they come, and then its end.
 

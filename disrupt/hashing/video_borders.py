@@ -87,14 +87,20 @@ class Borders:
         self._frames += 1
 
     def boxes(self) -> tuple[Box, ...]:
-        """Borders to cut: all that is plain, bars, what stands still, what straight edges surround.
+        """Borders to cut: all that is plain, bars, what stands still, and around straight edges.
 
         Those that are about the same are one. What stands still may be a part of the video, and
-        then the second one cuts too much.
+        then some cut too much.
         """
         if self._frames >= _NEWS * self._boxed_at:
             self._boxes, self._boxed_at = self._found(), self._frames
         return self._boxes
+
+    def plain(self) -> tuple[Box, ...]:
+        """What is plain at the edges, at most one: it is border, or the video's own."""
+        if self._frames < _MIN_FRAMES:
+            return ()
+        return _some([self._box(*(_extent(varied) for varied in self._varied))])
 
     def _found(self) -> tuple[Box, ...]:
         if self._darkest is None or self._lightest is None or self._frames < _MIN_FRAMES:
@@ -109,24 +115,15 @@ class Borders:
         ):  # else it stands still itself, for the most part
             top, bottom = _extent(inner.mean(axis=1) > _SHARE)
             left, right = _extent(inner[top:bottom].mean(axis=0) > _SHARE)
-            found.append(
-                self._box(
-                    (rows[0] + top, rows[0] + bottom), (columns[0] + left, columns[0] + right)
-                )
-            )
+            found.append(self._box(_within(rows, (top, bottom)), _within(columns, (left, right))))
         if min(inner.shape) > 1:
             found += self._framed(rows, columns, inner)
-        boxes: list[Box] = []
-        for box in found:
-            small = 1 - box.left - box.right < _LEAST or 1 - box.top - box.bottom < _LEAST
-            if not small and all(_apart(box, other) for other in (_NO_BORDERS, *boxes)):
-                boxes.append(box)
-        return tuple(boxes)
+        return _some(found)
 
     def _framed(
         self, rows: tuple[int, int], columns: tuple[int, int], changed: NDArray[np.bool_]
     ) -> list[Box]:
-        """Straight edges around what moves: of a still camera, that is not the whole video."""
+        """All that moves, and straight edges around it: a still camera shows more than moves."""
         # noise changes pixels one by one
         solid = changed[1:, 1:] & changed[1:, :-1] & changed[:-1, 1:] & changed[:-1, :-1]
         top, bottom = _extent(solid.mean(axis=1) > _SOME)
@@ -135,21 +132,30 @@ class Borders:
             return []
         mean = self._sum[rows[0] : rows[1], columns[0] : columns[1]] / self._frames
         moving = (top, bottom), (left, right)
+        found = [self._box(_within(rows, moving[0]), _within(columns, moving[1]))]
         for _ in range(2):  # longer edges tell more
             across, along = _steps(mean[:, left:right]), _steps(mean[top:bottom].T)
             top, bottom = _outside(across, *moving[0])
             left, right = _outside(along, *moving[1])
             if top >= bottom or left >= right:
-                return []
-        return [
-            self._box((rows[0] + top, rows[0] + bottom), (columns[0] + left, columns[0] + right))
-        ]
+                return found
+        return [*found, self._box(_within(rows, (top, bottom)), _within(columns, (left, right)))]
 
     def _box(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
         height, width = self._darkest.shape if self._darkest is not None else (1, 1)
         return Box(
             columns[0] / width, rows[0] / height, 1 - columns[1] / width, 1 - rows[1] / height
         )
+
+
+def _some(found: list[Box]) -> tuple[Box, ...]:
+    """Those that leave enough of the frame, but not all of it, and are not about the same."""
+    boxes: list[Box] = []
+    for box in found:
+        small = 1 - box.left - box.right < _LEAST or 1 - box.top - box.bottom < _LEAST
+        if not small and all(_apart(box, other) for other in (_NO_BORDERS, *boxes)):
+            boxes.append(box)
+    return tuple(boxes)
 
 
 def _bars(plain: Box) -> Box:
@@ -167,6 +173,11 @@ def _extent(inside: NDArray[np.bool_]) -> tuple[int, int]:
     """From the first one to after the last one; empty for none."""
     places = np.flatnonzero(inside)
     return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+
+
+def _within(outer: tuple[int, int], inner: tuple[int, int]) -> tuple[int, int]:
+    """An extent that is counted from where another begins."""
+    return outer[0] + inner[0], outer[0] + inner[1]
 
 
 def _steps(mean: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -11,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import LowQuality
-from disrupt.core.transforms import ENLARGED, IDENTITY, PLANS, Crop, Dihedral, turned_crop
-from disrupt.core.videos import FRAME, VideoFingerprints, fingerprints_of
+from disrupt.core.transforms import Crop, Dihedral, turned_crop
+from disrupt.core.videos import (
+    FRAME,
+    Versions,
+    VideoFingerprints,
+    fingerprints_of,
+    frames_of,
+)
 from disrupt.hashing.images import usable
 from disrupt.hashing.luma import SIDE_PX
 from disrupt.hashing.pdq import hash_samples, reduced_samples
@@ -39,10 +45,8 @@ _LATE = 8
 class VideoHashing:
     """A video that is being hashed: iterate it for the rows of one frame after another.
 
-    Rows have dtype FRAME; the last frame's interval ends when the video does. ``versions``, for
-    lookups: each frame also mirrored, and without the borders that the video has in it. Once it is
-    through, ``incomplete`` says that the file ended, or broke, before its end. Errors as of
-    ``Video``.
+    Rows have dtype FRAME; the last frame's interval ends when the video does. Once it is through,
+    ``incomplete`` says that the file ended, or broke, before its end. Errors as of ``Video``.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class VideoHashing:
         limits: VideoLimits = DEFAULT_LIMITS,
         *,
         interval_ms: int,
-        versions: bool,
+        versions: Versions,
         threads: int = 1,
     ) -> None:
         self._video = Video(file, limits, threads=threads)
@@ -99,7 +103,9 @@ class VideoHashing:
         self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
         views: list[tuple[Luma, Crop]] = [(luma, (0, 0, 0, 0))]
         turns: tuple[Dihedral, ...] = (Dihedral.IDENTITY,)
-        if self._versions:
+        if self._versions == Versions.STORED:
+            views += [_cut(luma, box) for box in self._borders.plain()]
+        elif self._versions == Versions.SEARCHED:
             turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
             views += [_cut(luma, box) for box in self._borders.boxes()]
         rows = np.zeros(len(views) * len(turns), FRAME)
@@ -128,7 +134,13 @@ def hash_video(
     and how long the video says that it lasts (0: it does not say), both in ms. Errors as of
     ``Video``.
     """
-    hashing = VideoHashing(file, limits, interval_ms=interval_ms, versions=versions, threads=0)
+    hashing = VideoHashing(
+        file,
+        limits,
+        interval_ms=interval_ms,
+        versions=Versions.SEARCHED if versions else Versions.NONE,
+        threads=0,
+    )
     return _all(hashing, watched), hashing.incomplete
 
 
@@ -140,7 +152,7 @@ def fingerprint_video(
 ) -> VideoFingerprints | LowQuality:
     """Fingerprints of a video file for registration; otherwise as ``hash_video``."""
     hashing = VideoHashing(
-        file, limits, interval_ms=REGISTRATION_INTERVAL_MS, versions=False, threads=0
+        file, limits, interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED, threads=0
     )
     frames = _all(hashing, watched)
     return fingerprints(frames, small=hashing.small, incomplete=hashing.incomplete)
@@ -149,15 +161,14 @@ def fingerprint_video(
 def fingerprints(
     frames: NDArray[np.void], *, small: bool, incomplete: bool
 ) -> VideoFingerprints | LowQuality:
-    """What is registered of frames (dtype FRAME, one version each, at least one)."""
-    ordinal = PLANS[0].index(ENLARGED if small else IDENTITY)
-    stored = fingerprints_of(frames, ordinal=ordinal)
+    """What is registered of frames (dtype FRAME, Versions.STORED, at least one)."""
+    stored = fingerprints_of(frames, small=small)
     if not len(stored):
         return LowQuality(
             int(frames["quality"].max()), advice="No frame of this video shows enough detail."
         )
-    low_quality = len(frames) - int(frames["usable"].sum())
-    return VideoFingerprints(stored, len(frames), low_quality, incomplete)
+    usable = [bool(one["usable"].any()) for one in frames_of(frames)]
+    return VideoFingerprints(stored, len(usable), usable.count(False), incomplete)
 
 
 def _all(hashing: VideoHashing, watched: Callable[[int, int], None]) -> NDArray[np.void]:

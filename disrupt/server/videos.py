@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.lookups import Effort, VideoOptions
 from disrupt.core.media import LowQuality
-from disrupt.core.videos import VideoFingerprints
+from disrupt.core.videos import Versions, VideoFingerprints
 from disrupt.errors import DisruptError, InvalidRequestError, LimitExceededError, Violation
 from disrupt.hashing.isolation_video_messages import Ended
 from disrupt.hashing.isolation_videos import IsolatedVideos
@@ -47,7 +47,9 @@ async def fingerprint(
     """What is registered of the video whose chunks ``parts`` are."""
     rows: list[NDArray[np.void]] = []
     ended = Ended(small=False, incomplete=False)
-    hashing = videos.hash(_chunks(parts), interval_ms=REGISTRATION_INTERVAL_MS, versions=False)
+    hashing = videos.hash(
+        _chunks(parts), interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED
+    )
     async with aclosing(hashing) as answers:
         async for answer in answers:
             if isinstance(answer, Ended):
@@ -81,7 +83,8 @@ class VideoSearch:
             await self._file(videos, _chunks(parts, part))
 
     async def _file(self, videos: IsolatedVideos, chunks: AsyncIterator[bytes]) -> None:
-        versions = self.options.lookup.effort != Effort.FAST
+        fast = self.options.lookup.effort == Effort.FAST
+        versions = Versions.NONE if fast else Versions.SEARCHED
         hashing = videos.hash(chunks, interval_ms=self.options.interval_ms, versions=versions)
         async with aclosing(hashing) as answers:
             async for answer in answers:

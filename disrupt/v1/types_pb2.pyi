@@ -188,6 +188,7 @@ class Transform(_message.Message):
     CROP_BOTTOM_PERMILLE_FIELD_NUMBER: _builtins.int
     ROTATION_MILLIDEGREES_FIELD_NUMBER: _builtins.int
     SCALE_SIDE_PX_FIELD_NUMBER: _builtins.int
+    PLAIN_EDGES_CUT_FIELD_NUMBER: _builtins.int
     dihedral: Global___Dihedral.ValueType
     """Mirroring and quarter turns."""
     crop_left_permille: _builtins.int
@@ -206,6 +207,10 @@ class Transform(_message.Message):
     """Longer side after scaling, in pixels. 0: not scaled. 512: enlarged to the 512×512 that larger pictures are
     reduced to.
     """
+    plain_edges_cut: _builtins.bool
+    """Of a frame of a video that is stored: without the rows and columns at its edges that are plain all the time, as
+    bars are. How many these are is not known any more.
+    """
     def __init__(
         self,
         *,
@@ -216,10 +221,11 @@ class Transform(_message.Message):
         crop_bottom_permille: _builtins.int = ...,
         rotation_millidegrees: _builtins.int = ...,
         scale_side_px: _builtins.int = ...,
+        plain_edges_cut: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,7 +242,8 @@ class Variant(_message.Message):
     TRANSFORM_FIELD_NUMBER: _builtins.int
     plan: _builtins.int
     """Number of the plan, 0-65535. Plan 0 holds the picture itself (ordinal 0) and, of a picture of at
-    most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1). Plan 1 holds crops, parts and small
+    most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1); of the frames of a video that is plain at its
+    edges also both without these (ordinals 2 and 3). Plan 1 holds crops, parts and small
     turns of it: the first half of its ordinals of a picture at least as wide as tall, the second of a taller one.
     """
     ordinal: _builtins.int

@@ -23,6 +23,7 @@ transforms = st.builds(
     crop_bottom_permille=st.integers(0, 999),
     rotation_millidegrees=st.integers(-180_000, 180_000),
     scale_side_px=st.integers(0, 4096),
+    plain_edges_cut=st.booleans(),
 )
 matches = st.builds(
     Match,
@@ -55,6 +56,7 @@ def to_transform(transform: Transform) -> types_pb2.Transform:
         crop_bottom_permille=transform.crop_bottom_permille,
         rotation_millidegrees=transform.rotation_millidegrees,
         scale_side_px=transform.scale_side_px,
+        plain_edges_cut=transform.plain_edges_cut,
     )
 
 

@@ -21,7 +21,12 @@ from disrupt.hashing.pixels import oriented
 
 def test_published_plans_are_unchanged() -> None:
     assert set(PLANS) == {0, 1}
-    assert PLANS[0] == (Transform(), Transform(scale_side_px=512))
+    assert PLANS[0] == (
+        Transform(),
+        Transform(scale_side_px=512),
+        Transform(plain_edges_cut=True),
+        Transform(scale_side_px=512, plain_edges_cut=True),
+    )
     listed = repr([(*one.crop, one.rotation_millidegrees) for one in PLANS[1]])
     assert hashlib.sha256(listed.encode()).hexdigest()[:16] == "c8bac3106443ef83"
 
@@ -67,6 +72,10 @@ def test_every_place_of_a_plan_is_found_and_no_other() -> None:
         ),
         (Transform(rotation_millidegrees=-3500), "turned -3.5°"),
         (Transform(scale_side_px=320), "scaled to 320 px"),
+        (
+            Transform(scale_side_px=512, plain_edges_cut=True),
+            "scaled to 512 px without plain edges",
+        ),
     ],
 )
 def test_transform_is_readable(transform: Transform, text: str) -> None:

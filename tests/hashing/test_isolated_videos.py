@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks.mutations_videos import repeated
 from benchmarks.videos import Codec, encode, footage
-from disrupt.core.videos import FRAME
+from disrupt.core.videos import FRAME, Versions
 from disrupt.errors import DeadlineExceededError, DisruptError, InvalidMediaError, OverloadedError
 from disrupt.hashing.isolation_child import Cause
 from disrupt.hashing.isolation_video_messages import (
@@ -75,7 +75,9 @@ async def hashed(
     videos: IsolatedVideos, chunks: AsyncIterator[bytes], interval_ms: int = 1000
 ) -> tuple[np.ndarray, Ended]:
     rows: list[np.ndarray] = []
-    async with aclosing(videos.hash(chunks, interval_ms=interval_ms, versions=True)) as answers:
+    async with aclosing(
+        videos.hash(chunks, interval_ms=interval_ms, versions=Versions.SEARCHED)
+    ) as answers:
         async for answer in answers:
             if isinstance(answer, Ended):
                 return np.concatenate(rows), answer
@@ -128,7 +130,9 @@ def test_frames_come_before_the_file_is_whole(videos: IsolatedVideos, run: Run[A
         yield GOOD[len(GOOD) * 3 // 4 :]
 
     async def look() -> int:
-        async with aclosing(videos.hash(until_seen(), interval_ms=500, versions=False)) as answers:
+        async with aclosing(
+            videos.hash(until_seen(), interval_ms=500, versions=Versions.NONE)
+        ) as answers:
             count = 0
             async for answer in answers:
                 seen.set()
@@ -169,7 +173,9 @@ def test_no_more_is_taken_than_the_decoder_has_use_for(
 
 def test_a_video_that_is_left_leaves_nothing_behind(videos: IsolatedVideos, run: Run[Any]) -> None:
     async def leave() -> None:
-        async with aclosing(videos.hash(parts(GOOD), interval_ms=500, versions=True)) as answers:
+        async with aclosing(
+            videos.hash(parts(GOOD), interval_ms=500, versions=Versions.SEARCHED)
+        ) as answers:
             async for _ in answers:
                 break
 
@@ -233,7 +239,9 @@ def test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named(
 
 def test_a_decoder_that_is_killed_fails_one_call(videos: IsolatedVideos, run: Run[Any]) -> None:
     async def kill() -> None:
-        async with aclosing(videos.hash(parts(GOOD), interval_ms=40, versions=True)) as answers:
+        async with aclosing(
+            videos.hash(parts(GOOD), interval_ms=40, versions=Versions.SEARCHED)
+        ) as answers:
             async for _ in answers:
                 for pid in videos.pids:
                     os.kill(pid, signal.SIGSEGV)
@@ -259,7 +267,7 @@ def test_more_videos_than_places_are_told_to_come_back(
 def test_messages_come_back_as_they_were_sent() -> None:
     rows = np.zeros(2, FRAME)
     rows["start_ms"], rows["end_ms"], rows["quality"], rows["dihedral"] = 5, 9, 100, (0, 4)
-    begin = Begin(1000, versions=True, limits=VideoLimits(1, 2, 3))
+    begin = Begin(1000, versions=Versions.SEARCHED, limits=VideoLimits(1, 2, 3))
     for request in (begin, Fed(7, whole=False), Fed(1 << 40, whole=True)):
         assert unpack_request(pack_request(request)) == request
     for answer in (Wanted(1 << 40), Ended(small=True, incomplete=False)):

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from benchmarks.layouts import screenshot
 from benchmarks.videos import H264, Codec, Frame, decode, encode, footage
 from disrupt.core.hashes import distances_bits
 from disrupt.core.media import LowQuality, Profile
-from disrupt.core.transforms import Dihedral
+from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image
@@ -141,6 +142,66 @@ def test_bars_are_told_from_what_is_plain_in_the_video(
         assert distances_bits(here[:, None], shown[None]).min() <= 22
 
 
+@pytest.mark.parametrize(
+    ("stored_bars", "sent_bars"), [((0, 0), (0, 60)), ((60, 0), (0, 0)), ((0, 60), (60, 0))]
+)
+def test_what_is_dark_at_its_edges_is_found_with_bars_and_without(
+    stored_bars: tuple[int, int], sent_bars: tuple[int, int]
+) -> None:
+    """Each side cuts more than the bars, and both the same."""
+    dark = np.zeros((270, 480, 3), np.uint8)
+    shown = []
+    for frame in footage(3, seconds=4, fps=5, size=(260, 180)):
+        shown.append(dark.copy())
+        shown[-1][50:230, 60:320] = frame
+    stored, sent = (
+        encode([np.pad(one, ((bars[0],) * 2, (bars[1],) * 2, (0, 0))) for one in shown], fps=5)
+        for bars in (stored_bars, sent_bars)
+    )
+    registered = fingerprint_video(io.BytesIO(stored))
+    assert not isinstance(registered, LowQuality)
+    asked, _ = hash_video(io.BytesIO(sent))
+    for start_ms in range(0, 4000, 1000):
+        here = asked["hash"][asked["start_ms"] == start_ms]
+        near = distances_bits(here[:, None], registered.fingerprints["hash"][None])
+        at = registered.fingerprints[near.min(axis=0).argmin()]
+        assert near.min() <= 22
+        assert at["start_ms"] <= start_ms < at["end_ms"]
+
+
+def test_what_is_plain_at_its_edges_is_stored_with_these_and_without(frames: list[Frame]) -> None:
+    barred = [np.pad(frame, ((60, 60), (0, 0), (0, 0))) for frame in frames]
+    found, without = (
+        fingerprint_video(io.BytesIO(encode(some, fps=FPS))) for some in (barred, frames)
+    )
+    assert not isinstance(found, LowQuality)
+    assert not isinstance(without, LowQuality)
+    assert set(without.fingerprints["ordinal"]) == {PLANS[0].index(ENLARGED)}
+    whole, cut = (
+        found.fingerprints[found.fingerprints["ordinal"] == PLANS[0].index(one)]
+        for one in (ENLARGED, replace(ENLARGED, plain_edges_cut=True))
+    )
+    assert len(whole) == len(cut) == len(found.fingerprints) / 2
+    assert (whole[["start_ms", "end_ms"]] == cut[["start_ms", "end_ms"]]).all()
+    assert (found.frames, found.low_quality) == (without.frames, without.low_quality)
+    nearest = distances_bits(cut["hash"][:, None], without.fingerprints["hash"][None]).min(axis=1)
+    assert nearest.max() <= 22
+
+
+def test_moments_are_told_apart_by_each_of_their_versions() -> None:
+    frames = np.zeros(10, FRAME)
+    frames["start_ms"] = np.repeat(np.arange(5) * 250, 2)
+    frames["end_ms"] = frames["start_ms"] + 250
+    frames["usable"], frames["quality"] = 1, 100
+    frames["crop_permille"][1::2] = 100, 0, 100, 0
+    frames["hash"][5] = 255  # of the third, only what is cut is another
+    frames["usable"][6] = 0  # of the fourth, what is whole says nothing
+    stored = fingerprints_of(frames, small=False)
+    assert stored["start_ms"].tolist() == [0, 0, 500, 500, 750, 1000, 1000]
+    assert stored["end_ms"].tolist() == [500, 500, 750, 750, 1000, 1250, 1250]
+    assert stored["ordinal"].tolist() == [0, 2, 0, 2, 2, 0, 2]
+
+
 def test_what_a_still_camera_shows_is_found_in_a_recorded_screen() -> None:
     size = (480, 270)
     still = next(footage(3, seconds=1, fps=1, size=size)).astype(float)
@@ -221,16 +282,21 @@ def test_a_video_without_detail_is_an_outcome_and_no_error() -> None:
 
 
 @pytest.mark.parametrize("distinct", [2000, 2001, 2200, 3000, 14_000])
-def test_no_more_is_left_out_of_an_hour_than_has_to_be(distinct: int) -> None:
+@pytest.mark.parametrize("versions", [1, 2])
+def test_no_more_is_left_out_of_an_hour_than_has_to_be(distinct: int, versions: int) -> None:
     frames = np.zeros(distinct, FRAME)
     frames["start_ms"] = np.arange(distinct) * 3_600_000 // distinct
     frames["end_ms"] = np.arange(1, distinct + 1) * 3_600_000 // distinct
     frames["usable"], frames["quality"] = 1, 100
-    frames["hash"] = np.random.default_rng(1).integers(0, 256, (distinct, 32), np.uint8)
-    stored = fingerprints_of(frames, ordinal=0)
+    frames = np.repeat(frames, versions)
+    if versions > 1:
+        frames["crop_permille"][1::2] = 100, 0, 100, 0
+    frames["hash"] = np.random.default_rng(1).integers(0, 256, (len(frames), 32), np.uint8)
+    stored = fingerprints_of(frames, small=False)
     assert len(stored) == 2000
     assert stored["start_ms"][0] == 0
-    assert np.diff(stored["start_ms"]).max() <= 6000
+    assert np.diff(stored["start_ms"]).max() <= 6000 * versions
+    assert (np.unique(stored["start_ms"], return_counts=True)[1] == versions).all()
 
 
 @pytest.mark.parametrize("alike", [0, 12, 256])
@@ -245,7 +311,7 @@ def test_an_hour_has_at_most_2000_fingerprints(alike: int) -> None:
     for row in bits:
         row[chance.permutation(256)[:alike]] = 1
     frames["hash"] = np.packbits(np.bitwise_xor.accumulate(bits), axis=1)
-    stored = fingerprints_of(frames, ordinal=0)
+    stored = fingerprints_of(frames, small=False)
     assert 1 <= len(stored) <= 2000
     assert stored["start_ms"][0] == 0
     assert (np.diff(stored["start_ms"]) > 0).all()
@@ -261,7 +327,7 @@ def test_of_pictures_in_turn_each_is_kept_about_as_often(pictures: int) -> None:
     frames["usable"], frames["quality"] = 1, 100
     codes = np.random.default_rng(1).integers(0, 256, (pictures, 32), np.uint8)
     frames["hash"] = codes[np.arange(len(frames)) % pictures]
-    stored = fingerprints_of(frames, ordinal=0)
+    stored = fingerprints_of(frames, small=False)
     kept = [int((stored["hash"] == code).all(axis=1).sum()) for code in codes]
     assert sum(kept) == len(stored) <= 2000
     assert min(kept) * pictures > 0.9 * sum(kept)

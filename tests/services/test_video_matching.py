@@ -6,6 +6,7 @@ import math
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -60,7 +61,7 @@ def frames(codes: Codes, step_ms: float = STEP_MS) -> np.ndarray:
 
 
 def video(number: int, codes: Codes, bank: int = ADULTS.number) -> StoredItem:
-    stored = fingerprints_of(frames(codes), ordinal=0)
+    stored = fingerprints_of(frames(codes), small=False)
     return item(number, stored, MediaKind.VIDEO, bank)
 
 
@@ -340,8 +341,23 @@ def flicker(seconds: int, step_ms: int) -> np.ndarray:
     return rows
 
 
+def test_two_versions_of_a_stored_moment_are_one_moment(find: Find) -> None:
+    codes = shown(1, 30)
+    cut = codes ^ noisy(np.zeros((1, 32), np.uint8), 20)
+    both = np.repeat(frames(codes), 2)
+    both["hash"][1::2] = cut
+    both["crop_permille"][1::2] = 0, 100, 0, 100
+    stored = item(1, fingerprints_of(both, small=False), MediaKind.VIDEO)
+    assert len(stored.fingerprints) == 2 * len(video(1, codes).fingerprints)
+    query = sampled(codes)[10:20]
+    with_both, alone = (only(find(query, one)) for one in (stored, video(1, codes)))
+    assert replace(with_both, ordinal=0) == replace(alone, ordinal=0)
+    one_frame = np.concatenate([shown(2, 10)[::4], codes[40:41], shown(3, 10)[::4]])
+    assert not find(one_frame, stored).matches
+
+
 def test_an_hour_of_flicker_takes_no_more_memory_than_other_videos(tmp_path: Path) -> None:
-    stored = item(1, fingerprints_of(flicker(3600, 2000), ordinal=0), MediaKind.VIDEO)
+    stored = item(1, fingerprints_of(flicker(3600, 2000), small=False), MediaKind.VIDEO)
     live, rows = indexed(tmp_path, stored), flicker(3600, 1000)
     lookup = looking(live)
     lookup.add(rows[at : at + 1] for at in range(len(rows)))

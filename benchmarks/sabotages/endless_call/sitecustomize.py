@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from disrupt.core.videos import Versions
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import isolation, isolation_videos
 from disrupt.hashing.isolation_messages import Answer, Task
@@ -27,7 +28,7 @@ async def _wait_for_video(
     chunks: AsyncIterator[bytes],
     *,
     interval_ms: int,
-    versions: bool,
+    versions: Versions,
 ) -> AsyncGenerator[Frames | Ended]:
     try:
         async for answer in _hash(self, chunks, interval_ms=interval_ms, versions=versions):

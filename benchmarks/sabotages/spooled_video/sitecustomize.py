@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from disrupt.core.videos import Versions
 from disrupt.hashing.isolation_video_messages import Ended, Frames
 from disrupt.hashing.isolation_videos import IsolatedVideos
 
@@ -12,7 +13,7 @@ _hash = IsolatedVideos.hash
 
 
 async def _spool_and_hash(
-    self: IsolatedVideos, chunks: AsyncIterator[bytes], *, interval_ms: int, versions: bool
+    self: IsolatedVideos, chunks: AsyncIterator[bytes], *, interval_ms: int, versions: Versions
 ) -> AsyncGenerator[Frames | Ended]:
     with tempfile.TemporaryFile() as spool:
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NoReturn
 
 from disrupt.core.media import LowQuality
+from disrupt.core.videos import Versions
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import decode, isolation, isolation_videos, video_decode
 from disrupt.hashing.isolation_messages import Answer, Task
@@ -36,7 +37,7 @@ async def _swallow_video(
     chunks: AsyncIterator[bytes],
     *,
     interval_ms: int,
-    versions: bool,
+    versions: Versions,
 ) -> AsyncGenerator[Frames | Ended]:
     try:
         async for answer in _hash(self, chunks, interval_ms=interval_ms, versions=versions):
