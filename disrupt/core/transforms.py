@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from disrupt.core.plan_1 import VARIANTS
 
@@ -41,8 +40,7 @@ def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
     return left, top, right, bottom
 
 
-@dataclass(frozen=True, slots=True)
-class Transform:
+class Transform(NamedTuple):
     """Steps in the order of the fields; all zero is the media item itself.
 
     To turn what a crop leaves shows at its corners what is around it in the picture.
@@ -61,7 +59,7 @@ class Transform:
     crop_bottom_permille: int = 0
     rotation_millidegrees: int = 0
     scale_side_px: int = 0
-    plain_edges_cut: bool = field(default=False, kw_only=True)
+    plain_edges_cut: bool = False
 
     @property
     def crop(self) -> Crop:

@@ -6,9 +6,9 @@ axis is one small matrix for each interval that is kept. Edges may lie between p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from disrupt.hashing.pdq import (
     blur_weights,
     hash_mirrored,
     hash_samples,
+    in_hundredths,
     quality_of,
 )
 
@@ -28,19 +29,13 @@ MAX_PLAIN_SHARE = 0.75
 """A part with more that does not change from sample to sample is a shape on a plain page, which
 looks like other shapes whatever its quality. Photographs have up to 0.75, half of them 0.05."""
 
+_ALL: Crop = (0, 0, 0, 0)
+_NEAR = 60
+"""Thousandths that a side may be cut by for quality to be told from samples of all."""
+
 _WHOLE = 1000
 _STEP = 0.5
 """Levels between neighbouring samples that are a step."""
-
-
-class _Axis(NamedTuple):
-    """Weights of the pixels of an axis in samples (64, n), and in coefficients (2 x 16, n).
-
-    The coefficients are those of the axis as it is, then those of the mirrored one.
-    """
-
-    samples: NDArray[np.float32]
-    coefficients: NDArray[np.float32]
 
 
 def hash_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
@@ -53,71 +48,124 @@ def hash_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
 
 
 def sample_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> NDArray[np.float32]:
-    """First half of ``hash_crops``: blurred samples of the cropped pictures, (n, 64, 64)."""
-    return _crops(luma, crops)[0]
+    """First half of ``hash_crops``: blurred samples of the cropped pictures, (..., n, 64, 64)."""
+    return _mapped(luma, crops, _samples)
 
 
 def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
     """As ``hash_crops``, each crop in its eight versions: hashes (n, 8, 32), by ``Dihedral``.
 
-    The quality of all eight is that of the crop as it is, from which theirs differ by little; 0 for
-    a shape on a plain page.
+    ``luma`` may be several pictures of one size, (..., height, width): hashes (..., n, 8, 32). The
+    quality of all eight is that of the crop as it is, from which theirs differ by little; 0 for a
+    shape on a plain page. That of a crop that leaves most is told from samples of all.
     """
-    samples, coefficients = _crops(luma, crops, mirrored=True)
+    pixels = luma.astype(np.float32, copy=False)
+    coefficients = _mapped(pixels, crops, _coefficients)
+    halves = coefficients.reshape(*coefficients.shape[:-2], 2, COEFFICIENTS, 2, COEFFICIENTS)
+    versions = halves.swapaxes(-3, -2)
+    versions = versions.reshape(*coefficients.shape[:-2], 4, COEFFICIENTS, COEFFICIENTS)
+    return hash_mirrored(versions, np.repeat(_qualities(pixels, crops)[..., None], 4, axis=-1))
+
+
+def _qualities(pixels: NDArray[np.float32], crops: Sequence[Crop]) -> NDArray[np.uint8]:
+    """Qualities (..., n) of crops of pictures; 0 for a shape on a plain page."""
+    near = np.array([max(crop) <= _NEAR for crop in crops])
+    of_near = [crop for crop, one in zip(crops, near, strict=True) if one]
+    others = [crop for crop, one in zip(crops, near, strict=True) if not one]
+    samples = sample_crops(pixels, [_ALL, *others])
+    qualities = np.empty((*pixels.shape[:-2], len(crops)), np.uint8)
+    qualities[..., ~near] = _judged(samples[..., 1:, :, :])
+    qualities[..., near] = _judged_near(samples[..., 0, :, :], tuple(of_near))
+    return qualities
+
+
+def _judged(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     qualities = quality_of(samples)
     qualities[plain_shares(samples) > MAX_PLAIN_SHARE] = 0
-    halves = coefficients.reshape(-1, 2, COEFFICIENTS, 2, COEFFICIENTS).swapaxes(2, 3)
-    versions = halves.reshape(-1, 4, COEFFICIENTS, COEFFICIENTS)
-    return hash_mirrored(versions, np.repeat(qualities[:, None], 4, axis=1))
+    return qualities
+
+
+def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArray[np.uint8]:
+    """Of crops of pictures, about, from samples (..., 64, 64) of all of these."""
+    across, down = np.diff(samples[..., :-1, :], axis=-1), np.diff(samples[..., :-1], axis=-2)
+    steps = in_hundredths(across) + in_hundredths(down)
+    plain = np.maximum(np.abs(across), np.abs(down)) < _STEP
+    rows, columns = _windows(crops)
+    sums = [((rows @ one) * columns).sum(axis=-1) for one in (steps, plain)]
+    areas = rows.sum(axis=1) * columns.sum(axis=1)
+    # samples of a crop are as many, on lines that are as long in steps
+    totals = sums[0] * (SAMPLES / np.sqrt(areas))
+    qualities: NDArray[np.uint8] = np.minimum(totals // 90, 100).astype(np.uint8)
+    qualities[sums[1] > MAX_PLAIN_SHARE * areas] = 0
+    return qualities
+
+
+@lru_cache(maxsize=16)
+def _windows(crops: tuple[Crop, ...]) -> NDArray[np.float32]:
+    """How much of each step between samples is left by crops, by rows and columns: (2, n, 63)."""
+    steps = SAMPLES - 1
+    cuts = np.array(crops).reshape(-1, 4) * (steps / _WHOLE)
+    sides = cuts[:, [[1, 3], [0, 2]]].swapaxes(0, 1)
+    places = np.arange(steps)
+    starts, stops = sides[..., :1], steps - sides[..., 1:]
+    left: NDArray[np.float64] = np.minimum(stops, places + 1) - np.maximum(starts, places)
+    return left.clip(0).astype(np.float32)
 
 
 def plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Shares of samples (n, 64, 64) that are like the next one in their row and in their column."""
-    across = np.abs(np.diff(samples, axis=-1))[:, :-1] < _STEP
-    down = np.abs(np.diff(samples, axis=-2))[:, :, :-1] < _STEP
+    """Shares of samples (..., 64, 64) that are like the next one in their row and column."""
+    across = np.abs(np.diff(samples, axis=-1))[..., :-1, :] < _STEP
+    down = np.abs(np.diff(samples, axis=-2))[..., :-1] < _STEP
     return np.asarray((across & down).mean(axis=(-2, -1)))
 
 
-def _crops(
-    luma: NDArray[Any], crops: Sequence[Crop], *, mirrored: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Samples (n, 64, 64) and, if ``mirrored``, coefficients (n, 2 x 16, 2 x 16)."""
-    height_px, width_px = luma.shape
+_Weights = Callable[[int, int, int], NDArray[np.float32]]
+"""Of the pixels of an axis, given its length and an interval of it in thousandths: (m, n)."""
+
+
+def _mapped(luma: NDArray[Any], crops: Sequence[Crop], weights: _Weights) -> NDArray[np.float32]:
+    """Crops of pictures (..., height, width) with ``weights`` m of both axes: (..., n, m, m)."""
+    height_px, width_px = luma.shape[-2:]
     pixels = luma.astype(np.float32, copy=False)
-    samples = np.empty((len(crops), SAMPLES, SAMPLES), np.float32)
-    coefficients = np.empty((len(crops) * mirrored, 2 * COEFFICIENTS, 2 * COEFFICIENTS), np.float32)
-    rows: dict[tuple[int, int], list[int]] = {}
+    by_rows: dict[tuple[int, int], list[int]] = {}
     for at, (_, top, _, bottom) in enumerate(crops):
-        rows.setdefault((top, bottom), []).append(at)
-    for (top, bottom), places in rows.items():
-        axis = _axis(height_px, top, _WHOLE - bottom)
-        rows_of_samples = axis.samples @ pixels
-        rows_of_coefficients = axis.coefficients @ pixels if mirrored else pixels[:0]
+        by_rows.setdefault((top, bottom), []).append(at)
+    side = len(weights(height_px, 0, _WHOLE))
+    mapped = np.empty((*luma.shape[:-2], len(crops), side, side), np.float32)
+    for (top, bottom), places in by_rows.items():
+        rows = weights(height_px, top, _WHOLE - bottom) @ pixels
         for at in places:
             left, _, right, _ = crops[at]
-            columns = _axis(width_px, left, _WHOLE - right)
-            samples[at] = rows_of_samples @ columns.samples.T
-            if mirrored:
-                coefficients[at] = rows_of_coefficients @ columns.coefficients.T
-    return samples, coefficients
+            mapped[..., at, :, :] = rows @ weights(width_px, left, _WHOLE - right).T
+    return mapped
+
+
+def _samples(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
+    """Weights of the pixels of an axis in samples of an interval of it: (64, n)."""
+    return _axis(size_px, start, stop)[:SAMPLES]
+
+
+def _coefficients(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
+    """In coefficients of the interval as it is, then in those of it mirrored: (2 x 16, n)."""
+    return _axis(size_px, start, stop)[SAMPLES:]
 
 
 @lru_cache(maxsize=256)
-def _axis(size_px: int, start: int, stop: int) -> _Axis:
-    """Of the interval from ``start`` to ``stop``, in thousandths of an axis."""
+def _axis(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
+    """Of the interval from ``start`` to ``stop``, in thousandths: (64 + 2 x 16, n)."""
     edges = np.arange(size_px + 1) * (_WHOLE / size_px)
     cells = ((edges - start) * (REDUCED_PX / (stop - start))).clip(0, REDUCED_PX)
     # a pixel weighs what the cells weigh that it lies in: the difference of their running sums
     below = cells.astype(np.intp).clip(max=REDUCED_PX - 1)
     sums = _running_sums()
     at = sums[:, below] + (cells - below) * (sums[:, below + 1] - sums[:, below])
-    weights = np.diff(at, axis=1).astype(np.float32)
-    return _Axis(weights[:SAMPLES], weights[SAMPLES:])
+    weights: NDArray[np.float64] = np.diff(at, axis=1)
+    return weights.astype(np.float32)
 
 
 @lru_cache(maxsize=1)
 def _running_sums() -> NDArray[np.float64]:
-    """Weights of the cells before each one, in all rows of an ``_Axis``: (64 + 2 x 16, 513)."""
+    """Weights of the cells before each one, in all rows of an ``_axis``: (64 + 2 x 16, 513)."""
     blur = np.zeros((SAMPLES, REDUCED_PX))
     for line, start, stop, row in zip(blur, *blur_weights(REDUCED_PX), strict=True):
         line[start:stop] = row[: stop - start]

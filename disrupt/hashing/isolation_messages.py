@@ -177,16 +177,7 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
 
 
 def _query_row(one: PdqHash, transform: Transform) -> bytes:
-    return _QUERY_ROW.pack(
-        one.value,
-        transform.dihedral,
-        transform.crop_left_permille,
-        transform.crop_top_permille,
-        transform.crop_right_permille,
-        transform.crop_bottom_permille,
-        transform.rotation_millidegrees,
-        transform.scale_side_px,
-    )
+    return _QUERY_ROW.pack(one.value, *transform[:-1])  # plain edges are cut of videos only
 
 
 def _query(value: bytes, dihedral: int, *others: int) -> tuple[PdqHash, Transform]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +74,21 @@ class Hashed:
     undecided_bits: NDArray[np.uint16]
     shapes: NDArray[np.bool]
 
-    def __getitem__(self, at: int | None) -> Hashed:
-        """Those at a place of the first axis; None: all, behind a new axis of one place."""
-        return Hashed(self.hashes[at], self.qualities[at], self.undecided_bits[at], self.shapes[at])
+    def __getitem__(self, at: int | slice | tuple[int | None, ...] | None) -> Hashed:
+        """As an index of arrays, into the axes before that of the bytes."""
+        return self._each(lambda one: one[at])
+
+    def joined(self) -> Hashed:
+        """With the first two axes as one."""
+        return self._each(lambda one: one.reshape(-1, *one.shape[2:]))
+
+    def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Hashed:
+        return Hashed(
+            change(self.hashes),
+            change(self.qualities),
+            change(self.undecided_bits),
+            change(self.shapes),
+        )
 
 
 def hash_luma(luma: NDArray[np.uint8]) -> Hashed:
@@ -314,9 +327,15 @@ def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
 def quality_of(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Sum of steps between neighbours, each in whole hundredths of the range, over 90."""
     down, across = (
-        np.abs(np.trunc(np.diff(samples, axis=axis) * np.float32(100) / np.float32(255)))
-        for axis in (-2, -1)
+        in_hundredths(np.diff(samples, axis=axis)).sum(axis=(-2, -1)) for axis in (-2, -1)
     )
-    total = down.sum(axis=(-2, -1)) + across.sum(axis=(-2, -1))
-    quality: NDArray[np.uint8] = np.minimum(total // 90, 100).astype(np.uint8)
+    quality: NDArray[np.uint8] = np.minimum((down + across) // 90, 100).astype(np.uint8)
     return quality
+
+
+def in_hundredths(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Steps of luma, either way, in whole hundredths of the range of 255."""
+    hundredths: NDArray[np.float32] = steps * np.float32(100)
+    hundredths /= np.float32(255)
+    np.abs(np.trunc(hundredths, out=hundredths), out=hundredths)
+    return hundredths

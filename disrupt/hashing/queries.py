@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from disrupt.core.hashes import MIN_LOOKUP_QUALITY, PdqHash
+from disrupt.core.hashes import HASH_BYTES, MIN_LOOKUP_QUALITY, PdqHash
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
-from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform, turned_crop
+from disrupt.core.transforms import (
+    ENLARGED,
+    IDENTITY,
+    Crop,
+    Dihedral,
+    Transform,
+    turned_crop,
+)
 from disrupt.hashing.crops import hash_crops_dihedral
 from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.images import MAX_FRAMES, first_usable, place_near, single, usable
@@ -29,13 +35,18 @@ from disrupt.hashing.pdq import (
 )
 from disrupt.hashing.pixels import Picture
 from disrupt.hashing.regions import WHOLE as WHOLE_REGION
-from disrupt.hashing.regions import find_regions
+from disrupt.hashing.regions import Region, find_regions
 
 MAX_PARTS = 2200
 """Most crops and regions that are looked up of a file, in all versions, whatever its frames."""
 
+_TURNS = tuple(Dihedral)
+
 _PART_PX = 128
 """Side of the square that a part is averaged to: hashes are as near as from 512."""
+
+_PAGE_PX = 440
+"""Side, about, of a square as large as the page that parts are averaged from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ def hash_image(
         skipped = picture.frames_left
         page = None if effort == Effort.FAST else picture.page()
         found = list(_as_it_is(picture) if page is None else _turned(page))
-        canonical = single(first_usable(found[0][1], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
+        canonical = single(first_usable(found[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
         elif place_near(canonical[0], frames) is not None:
@@ -85,8 +96,9 @@ def hash_image(
             _add(hashes, found)
         if page is not None:
             before = len(hashes)
-            parts = _parts(page, effort, featureless=isinstance(canonical, LowQuality))
-            best = _add(hashes, islice(parts, room // len(Dihedral)))
+            featureless_whole = isinstance(canonical, LowQuality)
+            parts = _parts(page, effort, room // len(Dihedral), featureless=featureless_whole)
+            best = _add(hashes, parts)
             room -= len(hashes) - before
             quality = quality or best
         if len(frames) == MAX_FRAMES:
@@ -96,24 +108,24 @@ def hash_image(
     return ImageQuery(quality, tuple(hashes.items()), skipped)
 
 
-_Versions = tuple[Transform, Hashed]
-"""What hashes (n, 32) are of, upright, and they: of it in the first n of its eight versions."""
+_Versions = tuple[Sequence[Transform], Hashed]
+"""What hashes are of, upright, and they, of each in the first n of its eight versions."""
 
 
 def _add(hashes: dict[PdqHash, Transform], found: Iterable[_Versions]) -> int:
     """Add those that tell pictures apart, of equal ones the first; their best quality, or 0."""
     best = 0
     for upright, versions in found:
-        good = np.flatnonzero(usable(versions, MIN_LOOKUP_QUALITY))
+        good = usable(versions, MIN_LOOKUP_QUALITY)
         best = max(best, int(versions.qualities[good].max(initial=0)))
-        for turn in map(Dihedral, good.tolist()):
-            one = PdqHash(versions.hashes[turn].tobytes())
+        codes = versions.hashes[good].tobytes()
+        for place, (at, turn) in enumerate(np.argwhere(good).tolist()):
+            one = PdqHash(codes[HASH_BYTES * place : HASH_BYTES * (place + 1)])
             if one not in hashes:
-                hashes[one] = _version(upright, turn)
+                hashes[one] = _version(upright[at], _TURNS[turn])
     return best
 
 
-@lru_cache(maxsize=4096)
 def _version(upright: Transform, turn: Dihedral) -> Transform:
     crop = turned_crop(upright.crop, turn)
     return Transform(turn, *crop, scale_side_px=upright.scale_side_px)
@@ -123,40 +135,49 @@ def _as_it_is(picture: Picture) -> Iterator[_Versions]:
     size = picture.width_px, picture.height_px
     small = max(size) <= SIDE_PX
     if small:
-        yield IDENTITY, hash_luma(canonical_luma(picture))[None]
+        yield [IDENTITY], hash_luma(canonical_luma(picture))[None, None]
     reduced = hash_reduced(picture.luma, *size, picture.orientation)
-    yield (ENLARGED if small else IDENTITY), reduced[None]
+    yield [ENLARGED if small else IDENTITY], reduced[None, None]
 
 
 def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
     """The whole, and where it is small the same of it enlarged."""
     small = max(page.shape) <= SIDE_PX
     if small:
-        yield IDENTITY, hash_dihedral(page)
-    yield (ENLARGED if small else IDENTITY), hash_reduced_dihedral(page)
+        yield [IDENTITY], hash_dihedral(page)[None]
+    yield [ENLARGED if small else IDENTITY], hash_reduced_dihedral(page)[None]
 
 
-def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Iterator[_Versions]:
-    """Regions, and crops of them or of the whole unless that is ``featureless``."""
-    height, width = page.shape
+def _parts(
+    page: NDArray[np.uint8], effort: Effort, most: int, *, featureless: bool
+) -> Iterator[_Versions]:
+    """At most so many crops of regions, and of the whole unless that is ``featureless``."""
     wanted = LOOKUP_CROPS[effort]
     regions = find_regions(page, wanted.regions)
     likely = next((one for one in regions if one.certain), None)
     whole = wanted.whole_unlikely if likely else wanted.whole
     parts = {} if likely is None else {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
-    image = Image.fromarray(page)
+    by_crops: dict[tuple[Crop, ...], list[Region]] = {}
     for region, crops in (parts | dict.fromkeys(regions, wanted.others) | parts).items():
-        if not crops:
+        by_crops.setdefault(crops, []).append(region)
+    image = Image.fromarray(page)
+    image = image.reduce(max(round(math.sqrt(page.size) / _PAGE_PX), 1))
+    for crops, alike in by_crops.items():
+        if not crops or not most:
             continue
-        left, top, right, bottom, _ = region
-        box = left * width, top * height, right * width, bottom * height
-        size = _PART_PX, _PART_PX
-        hashed = hash_crops_dihedral(
-            np.asarray(image.resize(size, Image.Resampling.BOX, box)), crops
-        )
-        for at, crop in enumerate(crops):
-            yield Transform(Dihedral.IDENTITY, *region.crop(crop)), hashed[at]
+        some = alike[: -(-most // len(crops))]
+        upright = [Transform(Dihedral.IDENTITY, *one.crop(crop)) for one in some for crop in crops]
+        averaged = np.stack([_averaged(image, one) for one in some])
+        yield upright[:most], hash_crops_dihedral(averaged, crops).joined()[:most]
+        most = max(most - len(upright), 0)
+
+
+def _averaged(image: Image.Image, region: Region) -> NDArray[np.uint8]:
+    """A region of a page, averaged to _PART_PX a side."""
+    width, height = image.size
+    box = region.left * width, region.top * height, region.right * width, region.bottom * height
+    return np.asarray(image.resize((_PART_PX, _PART_PX), Image.Resampling.HAMMING, box))
 
 
 def _in_time(frames: Iterator[Picture], cpu_s: float) -> Iterator[Picture]:

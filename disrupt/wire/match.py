@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache
 
 import numpy as np
@@ -143,7 +142,7 @@ def variant(plan: int, ordinal: int) -> types_pb2.Variant:
 
 def transform(value: Transform) -> types_pb2.Transform:
     """As a message."""
-    return types_pb2.Transform(**asdict(value))
+    return types_pb2.Transform(**value._asdict())
 
 
 _EFFORTS: dict[int, Effort] = {one.value: one for one in Effort}
