@@ -181,7 +181,9 @@ def _query_row(one: PdqHash, transform: Transform) -> bytes:
 
 
 def _query(value: bytes, dihedral: int, *others: int) -> tuple[PdqHash, Transform]:
-    return PdqHash(value), Transform(Dihedral(dihedral), *others)
+    left, top, right, bottom, millidegrees, side_px = others
+    transform = Transform(Dihedral(dihedral), left, top, right, bottom, millidegrees, side_px)
+    return PdqHash(value), transform
 
 
 def _fingerprint(value: list[int], quality: int, profile: int, *others: int) -> Fingerprint:

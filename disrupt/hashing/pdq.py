@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.hashes import HASH_BYTES, MIN_LOOKUP_QUALITY
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.bands import Band, apply
 from disrupt.hashing.cosines import COSINES
@@ -66,7 +66,8 @@ class Hashed:
     ``qualities`` are PDQ's, 0-100, uint8. ``undecided_bits``, uint16, counts the bits whose
     coefficient is so near to the median that any copy may have it on the other side: up to some 40
     in photographs, 64 to 256 in stripes, chessboards and other pictures of one or two coefficients.
-    ``shapes``, bool: whether it is the hash of one line or box, whatever the picture is of.
+    ``shapes``, bool: whether it is the hash of one line or box, whatever the picture is of; not
+    told of versions whose quality is too low for a lookup.
     """
 
     hashes: NDArray[np.uint8]
@@ -297,11 +298,14 @@ def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8
     bits, undecided_bits = _bits(coefficients)
     versions = bits[..., _PLACES, :, :]
     versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
+    shapes = np.zeros(qualities.shape, np.bool)
+    worth = qualities.max(axis=-1) >= MIN_LOOKUP_QUALITY
+    shapes[worth] = mirrored_shapes(bits[worth])
     return Hashed(
         _packed(versions),
         qualities[..., _PLACES],
         undecided_bits[..., _PLACES],
-        mirrored_shapes(bits)[..., _PLACES],
+        shapes[..., _PLACES],
     )
 
 
@@ -321,7 +325,8 @@ def _bits(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.bool], NDArray[
 
 def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
     """Hashes (..., 32): the published hex begins with the last bit."""
-    return np.packbits(bits.reshape(*bits.shape[:-2], 8 * HASH_BYTES)[..., ::-1], axis=-1)
+    flat = bits.reshape(*bits.shape[:-2], 8 * HASH_BYTES)
+    return np.ascontiguousarray(np.packbits(flat, axis=-1, bitorder="little")[..., ::-1])
 
 
 def quality_of(samples: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -20,6 +20,8 @@ transforms = st.builds(
     Transform,
     dihedral=st.sampled_from(Dihedral),
     crop_left_permille=st.integers(0, 999),
+    crop_top_permille=st.integers(0, 999),
+    crop_right_permille=st.integers(0, 999),
     crop_bottom_permille=st.integers(0, 999),
     rotation_millidegrees=st.integers(-180_000, 180_000),
     scale_side_px=st.integers(0, 4096),

@@ -3,7 +3,6 @@
 import io
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -179,7 +178,7 @@ def test_what_is_plain_at_its_edges_is_stored_with_these_and_without(frames: lis
     assert set(without.fingerprints["ordinal"]) == {PLANS[0].index(ENLARGED)}
     whole, cut = (
         found.fingerprints[found.fingerprints["ordinal"] == PLANS[0].index(one)]
-        for one in (ENLARGED, replace(ENLARGED, plain_edges_cut=True))
+        for one in (ENLARGED, ENLARGED._replace(plain_edges_cut=True))
     )
     assert len(whole) == len(cut) == len(found.fingerprints) / 2
     assert (whole[["start_ms", "end_ms"]] == cut[["start_ms", "end_ms"]]).all()
