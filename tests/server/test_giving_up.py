@@ -37,7 +37,7 @@ def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
     prepare(directory / "data", rng.integers(0, 256, (HASHES, 32), np.uint8))
     config = directory / "config.toml"
     config.write_text(
-        f"max_call_s = {max_call_s}\nmax_hashes_per_lookup = {MANY}\nmax_message_bytes = 40000000\n"
+        f"max_call_s = {max_call_s}\nmax_hashes_per_lookup = {MANY}\nmax_message_bytes = 100000000\n"
     )
     deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
     yield deployment
@@ -118,7 +118,7 @@ def frames(count: int, versions: int) -> match_pb2.MatchVideoRequest:
 def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment) -> None:
     key = server.make_key("platform", "match")
     (worker,) = processes(server.process.pid, "worker")
-    part = frames(MANY // 64, 50)
+    part = frames(MANY // 32, 64)
     with calling(server.address, key, large=True) as caller:
         call = send(caller, part)
         # for longer than taking the message in
