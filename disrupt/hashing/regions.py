@@ -36,6 +36,9 @@ _LEAST_SHARE = 0.45
 _LEAST_LINE = 0.25
 """Share of the whole width along which there must be one for its row to be tried."""
 
+_MOST_LINES = 8
+"""Most rows that are tried as the top of a rectangle, and as its bottom."""
+
 _LEAST_SIDE = 0.12
 """Least width or height of a candidate, as a share of the whole."""
 
@@ -251,8 +254,8 @@ def _on_pages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
     """Rectangles with an even page around them."""
     height, width = len(rows.luma), len(columns.luma)
     sides = _Sides(rows, columns)
-    tops = [0, *_peaks(_shares(rows.starts, 0, width), _LEAST_LINE, 10)]
-    bottoms = [height, *_peaks(_shares(rows.stops, 0, width), _LEAST_LINE, 10)]
+    tops = [0, *_peaks(_shares(rows.starts, 0, width), _LEAST_LINE, _MOST_LINES)]
+    bottoms = [height, *_peaks(_shares(rows.stops, 0, width), _LEAST_LINE, _MOST_LINES)]
     for top, bottom in product(tops, bottoms):
         if bottom - top < _LEAST_SIDE * height:
             continue
