@@ -188,7 +188,8 @@ def _above(blocks: int) -> NDArray[np.float32]:
 
 def _shares(sums: NDArray[np.uint16], start: int, stop: int) -> NDArray[np.float64]:
     """Share of each line, from ``start`` to ``stop`` and without what is no whole block."""
-    first, last = -(-start // _BLOCK_PX), stop // _BLOCK_PX
+    last = stop // _BLOCK_PX
+    first = min(-(-start // _BLOCK_PX), last)  # there may be none
     return (sums[..., last] - sums[..., first]) / (max(last - first, 1) * (_BLOCK_PX // 2))
 
 

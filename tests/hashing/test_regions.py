@@ -170,3 +170,10 @@ def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
         one.distance_bits(other) for one, _ in query.hashes for other, _ in expected.hashes
     ]
     assert min(distances) <= 20
+
+
+@pytest.mark.parametrize("top", range(79, 92))
+def test_a_region_may_be_thinner_than_any_block(top: int) -> None:
+    luma = np.full((95, 225), 230, np.uint8)
+    luma[top:] = np.random.default_rng(1).integers(0, 120, luma[top:].shape)
+    assert len(find_regions(luma, 8)) <= 8
