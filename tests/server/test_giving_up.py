@@ -37,7 +37,8 @@ def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
     prepare(directory / "data", rng.integers(0, 256, (HASHES, 32), np.uint8))
     config = directory / "config.toml"
     config.write_text(
-        f"max_call_s = {max_call_s}\nmax_hashes_per_lookup = {MANY}\nmax_message_bytes = 100000000\n"
+        f"max_call_s = {max_call_s}\nmax_hashes_per_lookup = {MANY}\n"
+        "max_message_bytes = 100000000\n"
     )
     deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
     yield deployment
