@@ -5,11 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 from skimage.data import data_dir
 
 from disrupt.core.transforms import Crop, Dihedral
-from disrupt.hashing.crops import hash_crops, hash_crops_dihedral
+from disrupt.hashing.crops import (
+    MAX_PLAIN_SHARE,
+    hash_crops,
+    hash_crops_dihedral,
+    plain_shares,
+    sample_crops,
+)
 from disrupt.hashing.luma import area_average
 from disrupt.hashing.pdq import hash_dihedral, hash_luma
 
@@ -61,3 +67,26 @@ def test_nothing_cut_off_is_the_canonical_hash(photo: Image.Image) -> None:
     turned = hash_crops_dihedral(luma, [(0, 0, 0, 0)])
     assert turned.hashes.shape == (1, len(Dihedral), 32)
     assert (np.bitwise_count(turned.hashes[0] ^ hash_dihedral(luma).hashes).sum(axis=-1) <= 1).all()
+
+
+@given(st.lists(crops, min_size=1, max_size=5))
+@settings(max_examples=15, deadline=None)
+def test_pictures_hashed_together_are_hashed_as_each_alone(some: list[Crop]) -> None:
+    pictures = [np.asarray(photo.resize((128, 128), Image.Resampling.BOX)) for photo in PHOTOS]
+    together = hash_crops_dihedral(np.stack(pictures), some)
+    for at, picture in enumerate(pictures):
+        alone = hash_crops_dihedral(picture, some)
+        assert np.bitwise_count(together.hashes[at] ^ alone.hashes).sum(axis=-1).max() <= 1
+        assert (together.qualities[at] == alone.qualities).all()
+
+
+@pytest.mark.parametrize("blur_px", [0, 10, 20, 40])
+@pytest.mark.parametrize("photo", PHOTOS)
+def test_the_quality_of_what_leaves_most_is_told_from_all(photo: Image.Image, blur_px: int) -> None:
+    blurred = photo.resize((512, 512)).filter(ImageFilter.GaussianBlur(blur_px))
+    luma = averaged(np.asarray(blurred))
+    some = [(60, 0, 0, 0), (40, 40, 40, 40), (0, 60, 0, 60), (60, 60, 60, 60)]
+    told = hash_crops_dihedral(luma, some).qualities[:, 0]
+    truth = hash_crops(luma, some).qualities
+    plain = plain_shares(sample_crops(luma, some)) > MAX_PLAIN_SHARE - 0.05
+    assert (np.abs(told.astype(int) - truth)[~plain] <= 6).all(), (told, truth, plain)
