@@ -93,8 +93,8 @@ def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArr
     rows, columns = _windows(crops)
     sums = [((rows @ one) * columns).sum(axis=-1) for one in (steps, plain)]
     areas = rows.sum(axis=1) * columns.sum(axis=1)
-    # samples of a crop are as many, on lines that are as long in steps
-    totals = sums[0] * (SAMPLES / np.sqrt(areas))
+    # a crop has as many samples; half of what that adds goes as its smaller steps are cut to whole
+    totals = sums[0] * np.sqrt(SAMPLES / np.sqrt(areas))
     qualities: NDArray[np.uint8] = np.minimum(totals // 90, 100).astype(np.uint8)
     qualities[sums[1] > MAX_PLAIN_SHARE * areas] = 0
     return qualities

@@ -89,4 +89,4 @@ def test_the_quality_of_what_leaves_most_is_told_from_all(photo: Image.Image, bl
     told = hash_crops_dihedral(luma, some).qualities[:, 0]
     truth = hash_crops(luma, some).qualities
     plain = plain_shares(sample_crops(luma, some)) > MAX_PLAIN_SHARE - 0.05
-    assert (np.abs(told.astype(int) - truth)[~plain] <= 6).all(), (told, truth, plain)
+    assert (np.abs(told.astype(int) - truth)[~plain] <= 3).all(), (told, truth, plain)
