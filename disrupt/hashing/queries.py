@@ -79,7 +79,7 @@ def hash_image(
     quality = skipped = 0
     room = MAX_PARTS
     frames: list[PdqHash] = []
-    hashes: dict[PdqHash, Transform] = {}
+    hashes: dict[bytes, Transform] = {}
     featureless: LowQuality | None = None
     for picture in _in_time(decode_frames(data, limits, scaled=True), limits.frames_cpu_s):
         skipped = picture.frames_left
@@ -105,14 +105,15 @@ def hash_image(
             break
     if featureless and not hashes:
         return replace(featureless, frames_skipped=skipped)
-    return ImageQuery(quality, tuple(hashes.items()), skipped)
+    found_once = tuple((PdqHash(one), version) for one, version in hashes.items())
+    return ImageQuery(quality, found_once, skipped)
 
 
 _Versions = tuple[Sequence[Transform], Hashed]
 """What hashes are of, upright, and they, of each in the first n of its eight versions."""
 
 
-def _add(hashes: dict[PdqHash, Transform], found: Iterable[_Versions]) -> int:
+def _add(hashes: dict[bytes, Transform], found: Iterable[_Versions]) -> int:
     """Add those that tell pictures apart, of equal ones the first; their best quality, or 0."""
     best = 0
     for upright, versions in found:
@@ -120,7 +121,7 @@ def _add(hashes: dict[PdqHash, Transform], found: Iterable[_Versions]) -> int:
         best = max(best, int(versions.qualities[good].max(initial=0)))
         codes = versions.hashes[good].tobytes()
         for place, (at, turn) in enumerate(np.argwhere(good).tolist()):
-            one = PdqHash(codes[HASH_BYTES * place : HASH_BYTES * (place + 1)])
+            one = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
             if one not in hashes:
                 hashes[one] = _version(upright[at], _TURNS[turn])
     return best
