@@ -82,7 +82,8 @@ class Searched:
         """Names of what has a window of the secret."""
         prefixes = _prefixes(secret.data)
         prefixes = prefixes[self._table[_places(prefixes)]]  # nearly always none is left
-        prefixes = np.intersect1d(prefixes, self._prefixes)
+        places = np.searchsorted(self._prefixes, prefixes).clip(max=len(self._prefixes) - 1)
+        prefixes = np.unique(prefixes[self._prefixes[places] == prefixes])
         if not len(prefixes):
             return set()
         windows = _windows(secret.data, _prefixes(secret.data), prefixes)
