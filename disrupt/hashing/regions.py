@@ -70,8 +70,8 @@ _CORNER = 3
 
 
 _CERTAIN = 0.35
-"""Weight from which a candidate is more likely than the whole; of those in 45 pictures without any
-border 5 have more."""
+"""Weight from which a candidate is more likely than the whole; of 124 pictures without any border
+2 have such a one."""
 
 
 class Region(NamedTuple):
