@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.layouts import screenshot
 from benchmarks.videos import H264, Codec, Frame, decode, encode, footage
-from disrupt.core.hashes import distances_bits
+from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
@@ -31,6 +31,8 @@ CODECS = {
     ),
     "MP4 AV1": Codec("mp4", "libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
     "MOV MPEG-4": Codec("mov", "mpeg4", {"b": "2000000"}),
+    "MOV H.264": Codec("mov"),
+    "WebM AV1": Codec("webm", "libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
     "WebM VP8": Codec("webm", "libvpx", {"deadline": "realtime", "b": "2000000"}),
     "WebM VP9": Codec("webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
     "MKV H.264": Codec("matroska"),
@@ -278,6 +280,20 @@ def test_near_frames_are_one_fingerprint_and_plain_ones_none(frames: list[Frame]
 def test_a_video_without_detail_is_an_outcome_and_no_error() -> None:
     data = encode([np.zeros((64, 64, 3), np.uint8)] * 10)
     assert isinstance(fingerprint_video(io.BytesIO(data)), LowQuality)
+
+
+def test_frames_that_are_shapes_are_left_out(frames: list[Frame]) -> None:
+    rows, columns = np.indices(frames[0].shape[:2])
+    edge = np.repeat(np.where(rows + 2 * columns > 370, 255, 0)[..., None], 3, 2).astype(np.uint8)
+    alone, beside = (
+        fingerprint_video(io.BytesIO(encode(some, fps=10)))
+        for some in ([edge] * 20, [edge] * 20 + [frames[0]] * 20)
+    )
+    assert isinstance(alone, LowQuality)
+    assert alone.quality >= MIN_QUALITY
+    assert not isinstance(beside, LowQuality)
+    assert beside.fingerprints["start_ms"].tolist() == [2000]
+    assert (beside.frames, beside.low_quality) == (16, 8)
 
 
 @pytest.mark.parametrize("distinct", [2000, 2001, 2200, 3000, 14_000])
