@@ -62,7 +62,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         by_effort.setdefault(row["edit"], {})[row["effort"]] = row
     lines = [
-        "| edit | STANDARD | 95 % | at least | FAST | THOROUGH | threatexchange | trials |",
+        "| edit | STANDARD | 95% | at least | FAST | THOROUGH | threatexchange | trials |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for edit, efforts in by_effort.items():
