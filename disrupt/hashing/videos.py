@@ -108,6 +108,8 @@ class VideoHashing:
         elif self._versions == Versions.SEARCHED:
             turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
             views += [_cut(luma, box) for box in self._borders.boxes()]
+        # borders of larger frames that came later may leave nothing of this one
+        views = [(view, crop) for view, crop in views if view.plane.size]
         rows = np.zeros(len(views) * len(turns), FRAME)
         rows["start_ms"], rows["end_ms"] = sample.time_ms, end_ms
         for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -49,9 +50,9 @@ def frames() -> list[Frame]:
     return list(footage(3, seconds=SECONDS, fps=FPS))
 
 
-def saved(frame: Frame) -> bytes:
+def saved(frame: Frame, format_: str = "PNG") -> bytes:
     file = io.BytesIO()
-    Image.fromarray(frame).save(file, "PNG")
+    Image.fromarray(frame).save(file, format_)
     return file.getvalue()
 
 
@@ -187,6 +188,28 @@ def test_what_is_plain_at_its_edges_is_stored_with_these_and_without(frames: lis
     assert (found.frames, found.low_quality) == (without.frames, without.low_quality)
     nearest = distances_bits(cut["hash"][:, None], without.fingerprints["hash"][None]).min(axis=1)
     assert nearest.max() <= 22
+
+
+def test_frames_may_become_larger_and_plain_at_their_edges() -> None:
+    noise = np.random.default_rng(1)
+    small = [noise.integers(0, 256, (4, 4, 3), np.uint8) for _ in range(9)]
+    large = [noise.integers(0, 256, (100, 200, 3), np.uint8) for _ in range(8)]
+    for frame in large:
+        frame[:, :100], frame[:, 125:] = 0, 0
+    file = io.BytesIO()
+    with av.open(file, "w", format="avi") as output:
+        stream = output.add_stream("mjpeg", rate=4)
+        stream.width, stream.height, stream.pix_fmt = 4, 4, "yuvj420p"
+        for at, frame in enumerate(small + large):
+            packet = av.Packet(saved(frame, "JPEG"))
+            packet.stream, packet.pts, packet.dts = stream, at, at
+            packet.time_base = Fraction(1, 4)
+            output.mux(packet)
+    found = fingerprint_video(io.BytesIO(file.getvalue()))
+    assert not isinstance(found, LowQuality)
+    assert found.frames == len(small + large)
+    asked, _ = hash_video(io.BytesIO(file.getvalue()), interval_ms=250)
+    assert len(np.unique(asked["start_ms"])) == len(small + large)
 
 
 def test_moments_are_told_apart_by_each_of_their_versions() -> None:
