@@ -38,6 +38,20 @@ def test_photographs_keep_the_distance(name: str) -> None:
     assert most_bits(hash_luma(luma).hashes[None]).tolist() == [31]
 
 
+def test_the_limits_are_those_published() -> None:
+    rng = np.random.default_rng(4)
+    bits = np.zeros((4000, 16, 16), np.bool)
+    for at, row in enumerate(bits.reshape(-1, 256)):
+        row[rng.permutation(256)[: at % 128]] = True
+    hashes = np.packbits(bits.reshape(-1, 256)[:, ::-1], axis=1)
+    concentrations, most = concentration(bits), most_bits(hashes)
+    limits = [(0, 3.7, 31), (3.7, 4.5, 28), (4.5, 6, 24), (6, 9, 22), (9, 16, 18), (16, 417, 12)]
+    for least, below, limit in limits:
+        between = (concentrations >= least) & (concentrations < below)
+        assert between.sum() > 50
+        assert (most[between] == limit).all()
+
+
 def page() -> NDArray[np.uint8]:
     noise = np.random.default_rng(3).normal(60, 1, (SIDE_PX, SIDE_PX))
     return noise.astype(np.uint8)

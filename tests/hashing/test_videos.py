@@ -213,17 +213,18 @@ def test_frames_may_become_larger_and_plain_at_their_edges() -> None:
 
 
 def test_moments_are_told_apart_by_each_of_their_versions() -> None:
-    frames = np.zeros(10, FRAME)
-    frames["start_ms"] = np.repeat(np.arange(5) * 250, 2)
+    frames = np.zeros(12, FRAME)
+    frames["start_ms"] = np.repeat(np.arange(6) * 250, 2)
     frames["end_ms"] = frames["start_ms"] + 250
     frames["usable"], frames["quality"] = 1, 100
     frames["crop_permille"][1::2] = 100, 0, 100, 0
     frames["hash"][5] = 255  # of the third, only what is cut is another
     frames["usable"][6] = 0  # of the fourth, what is whole says nothing
+    frames["usable"][11] = 0  # and of the sixth what is cut
     stored = fingerprints_of(frames, small=False)
-    assert stored["start_ms"].tolist() == [0, 0, 500, 500, 750, 1000, 1000]
-    assert stored["end_ms"].tolist() == [500, 500, 750, 750, 1000, 1250, 1250]
-    assert stored["ordinal"].tolist() == [0, 2, 0, 2, 2, 0, 2]
+    assert stored["start_ms"].tolist() == [0, 0, 500, 500, 750, 1000, 1000, 1250]
+    assert stored["end_ms"].tolist() == [500, 500, 750, 750, 1000, 1250, 1250, 1500]
+    assert stored["ordinal"].tolist() == [0, 2, 0, 2, 2, 0, 2, 0]
 
 
 def test_what_a_still_camera_shows_is_found_in_a_recorded_screen() -> None:
@@ -335,6 +336,23 @@ def test_no_more_is_left_out_of_an_hour_than_has_to_be(distinct: int, versions: 
     assert stored["start_ms"][0] == 0
     assert np.diff(stored["start_ms"]).max() <= 6000 * versions
     assert (np.unique(stored["start_ms"], return_counts=True)[1] == versions).all()
+
+
+def test_versions_of_too_many_frames_are_told_apart_less_before_frames_are_left_out() -> None:
+    frames = np.zeros(2 * 1500, FRAME)
+    frames["start_ms"] = np.repeat(np.arange(1500) * 2400, 2)
+    frames["end_ms"] = frames["start_ms"] + 2400
+    frames["usable"], frames["quality"] = 1, 100
+    frames["crop_permille"][1::2] = 100, 0, 100, 0
+    frames["hash"] = (
+        np.random.default_rng(1).integers(0, 256, (750, 32), np.uint8).repeat(4, axis=0)
+    )
+    frames["hash"][2::4, 0] ^= 255
+    frames["hash"][2::4, 1] ^= 15  # every second frame is 12 bits from the one before
+    stored = fingerprints_of(frames, small=False)
+    assert (stored["start_ms"][::2] == np.arange(750) * 4800).all()
+    assert (stored["end_ms"] - stored["start_ms"] == 4800).all()
+    assert len(stored) == 1500
 
 
 @pytest.mark.parametrize("alike", [0, 12, 256])
