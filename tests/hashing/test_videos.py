@@ -213,18 +213,20 @@ def test_frames_may_become_larger_and_plain_at_their_edges() -> None:
 
 
 def test_moments_are_told_apart_by_each_of_their_versions() -> None:
-    frames = np.zeros(12, FRAME)
-    frames["start_ms"] = np.repeat(np.arange(6) * 250, 2)
+    frames = np.zeros(16, FRAME)
+    frames["start_ms"] = np.repeat(np.arange(8) * 250, 2)
     frames["end_ms"] = frames["start_ms"] + 250
     frames["usable"], frames["quality"] = 1, 100
     frames["crop_permille"][1::2] = 100, 0, 100, 0
     frames["hash"][5] = 255  # of the third, only what is cut is another
     frames["usable"][6] = 0  # of the fourth, what is whole says nothing
     frames["usable"][11] = 0  # and of the sixth what is cut
+    frames["usable"][12:14] = 0  # between it and the next one there is nothing
+    frames["usable"][15] = 0
     stored = fingerprints_of(frames, small=False)
-    assert stored["start_ms"].tolist() == [0, 0, 500, 500, 750, 1000, 1000, 1250]
-    assert stored["end_ms"].tolist() == [500, 500, 750, 750, 1000, 1250, 1250, 1500]
-    assert stored["ordinal"].tolist() == [0, 2, 0, 2, 2, 0, 2, 0]
+    assert stored["start_ms"].tolist() == [0, 0, 500, 500, 750, 1000, 1000, 1250, 1750]
+    assert stored["end_ms"].tolist() == [500, 500, 750, 750, 1000, 1250, 1250, 1500, 2000]
+    assert stored["ordinal"].tolist() == [0, 2, 0, 2, 2, 0, 2, 0, 0]
 
 
 def test_what_a_still_camera_shows_is_found_in_a_recorded_screen() -> None:
