@@ -14,25 +14,30 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 
-_DRAWN, _COEFFICIENTS = 32, 16
+DRAWN, COEFFICIENTS = 32, 16
+"""Samples along a side of what is drawn, and coefficients of it."""
 
-_COSINES = np.cos(
-    np.pi / (2 * _DRAWN) * np.outer(np.arange(1, _COEFFICIENTS + 1), 2 * np.arange(_DRAWN) + 1)
+COSINES = np.cos(
+    np.pi / (2 * DRAWN) * np.outer(np.arange(1, COEFFICIENTS + 1), 2 * np.arange(DRAWN) + 1)
 ).astype(np.float32)
 
-_MEAN_POWER = np.float32(_COEFFICIENTS**2 / 4)
+_MEAN_POWER = np.float32(COEFFICIENTS**2 / 4)
 
 _CONCENTRATIONS = np.array([3.7, 4.5, 6, 9, 16], np.float32)
 """Of random hashes one in thirty has the first or more, one in a thousand the second; of parts of
 photographs two thirds, a third, and one in a hundred the last."""
 
-_MOST_BITS = np.array([MAX_DISTANCE_BITS, 28, 24, 22, 18, 12], np.int16)
+CONCENTRATED_BITS, LEAST_BITS = 24, 12
+"""Largest distances at which a hash matches that draws a concentrated picture: one, and the most
+concentrated."""
+
+_MOST_BITS = np.array([MAX_DISTANCE_BITS, 28, CONCENTRATED_BITS, 22, 18, LEAST_BITS], np.int16)
 """Below these, between them and above; chosen in docs/recall.md, False matches."""
 
 
 def most_bits(hashes: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Largest distances at which hashes, shape (n, 32), match, 12 to 31, shape (n,)."""
-    bits = np.unpackbits(hashes, axis=1)[:, ::-1].reshape(-1, _COEFFICIENTS, _COEFFICIENTS)
+    bits = np.unpackbits(hashes, axis=1)[:, ::-1].reshape(-1, COEFFICIENTS, COEFFICIENTS)
     return _MOST_BITS[np.searchsorted(_CONCENTRATIONS, concentration(bits), side="right")]
 
 
@@ -42,9 +47,9 @@ def concentration(bits: NDArray[Any]) -> NDArray[np.float32]:
     Random bits give 3. It hardly changes when a picture is turned or mirrored.
     """
     signs = 2 * bits.astype(np.float32) - 1
-    columns = (signs.reshape(-1, _COEFFICIENTS) @ _COSINES).reshape(-1, _COEFFICIENTS, _DRAWN)
-    drawn = columns.mT.reshape(-1, _COEFFICIENTS) @ _COSINES
+    columns = (signs.reshape(-1, COEFFICIENTS) @ COSINES).reshape(-1, COEFFICIENTS, DRAWN)
+    drawn = columns.mT.reshape(-1, COEFFICIENTS) @ COSINES
     drawn *= drawn
-    power = drawn.reshape(-1, _DRAWN**2)
+    power = drawn.reshape(-1, DRAWN**2)
     # the mean of the power is the same for all hashes, as cosines are orthogonal
-    return np.asarray(np.einsum("ij,ij->i", power, power) / (_DRAWN**2 * _MEAN_POWER**2))
+    return np.asarray(np.einsum("ij,ij->i", power, power) / (DRAWN**2 * _MEAN_POWER**2))

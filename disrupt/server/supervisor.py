@@ -26,6 +26,7 @@ from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.forking import Forked
 from disrupt.server.serving import COMPACT, READY
+from disrupt.services.nearness import circle_index
 
 _ROLES = {"worker": worker.run, "writer": writer.run, "housekeeping": housekeeping.run}
 
@@ -75,6 +76,7 @@ def _load(directory: DataDirectory) -> None:
     with SqlRegistry.open_writer(directory.registry) as registry:
         head = registry.head()
         create_first(directory.index, head.epoch)
+        circle_index()
         with contextlib.suppress(SnapshotRefusedError):  # the workers say what to do
             # read whole here, so that they need not
             if open_current(directory.index, head).has_tables:

@@ -10,14 +10,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.concentration import most_bits
-from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.lookups import Matches
-from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits, merge
 from disrupt.index.live import LiveIndex
+from disrupt.services.nearness import near_enough
 
 BLOCK_QUERIES = 64
 """Queries searched at once: between blocks it is seen whether the call still waits."""
@@ -124,27 +122,6 @@ def _blocks(
         block = queries[start : start + BLOCK_QUERIES]
         near = index.search_items(block, scope.radius_bits, limits_bits, max_matches)
         yield start, near_enough(near, block, scope)
-
-
-def near_enough(
-    near: NearestHits, queries: NDArray[np.uint8], scope: Scope, spared: MediaKind | None = None
-) -> NearestHits:
-    """What is as near to each of ``queries``, uint8 (n, 32), as ``most_bits`` of it asks.
-
-    All where an operator looks beyond 31 bits, and all items of the kind that is ``spared``.
-    """
-    if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
-        return near
-    query = near.hits.query
-    asked, place = np.unique(query, return_inverse=True)
-    kept = near.hits.distance <= most_bits(queries[asked])[place]
-    if spared is not None:
-        kept |= near.hits.kind == spared
-    if kept.all():
-        return near
-    # the nearest of each query come first: where some are too far, so is what was cut off
-    hits = Hits(*(getattr(near.hits, one.name)[kept] for one in fields(Hits)))
-    return NearestHits(hits, np.setdiff1d(near.truncated, query[~kept]))
 
 
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:

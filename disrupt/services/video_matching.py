@@ -17,7 +17,8 @@ from disrupt.core.videos import transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of, near_enough
+from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of
+from disrupt.services.nearness import near_enough
 from disrupt.services.video_evidence import Evidence, Query, share_of_near, weigh
 
 CERTAIN_FRAMES = 4
