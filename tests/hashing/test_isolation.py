@@ -460,7 +460,7 @@ TRANSFORMS = st.just(IDENTITY) | st.builds(
     PERMILLE,
     st.integers(-180_000, 180_000),
     st.integers(0, 4096),
-    st.just(False),  # no picture is without its plain edges
+    plain_edges_cut=st.sampled_from([False]),  # of no picture are they cut
 )
 TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
 ANSWERS = (
