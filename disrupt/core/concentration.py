@@ -23,15 +23,15 @@ COSINES = np.cos(
 
 _MEAN_POWER = np.float32(COEFFICIENTS**2 / 4)
 
-_CONCENTRATIONS = np.array([3.7, 4.5, 6, 9, 16], np.float32)
-"""Of random hashes one in thirty has the first or more, one in a thousand the second; of parts of
-photographs two thirds, a third, and one in a hundred the last."""
+_CONCENTRATIONS = np.array([4.8, 6, 9, 16], np.float32)
+"""Of random hashes less than one in a thousand has the first or more; of parts of photographs a
+quarter, and one in two hundred the last."""
 
-CONCENTRATED_BITS, LEAST_BITS = 24, 12
+CONCENTRATED_BITS, LEAST_BITS = 28, 12
 """Largest distances at which a hash matches that draws a concentrated picture: one, and the most
 concentrated."""
 
-_MOST_BITS = np.array([MAX_DISTANCE_BITS, 28, CONCENTRATED_BITS, 22, 18, LEAST_BITS], np.int16)
+_MOST_BITS = np.array([MAX_DISTANCE_BITS, CONCENTRATED_BITS, 24, 18, LEAST_BITS], np.int16)
 """Below these, between them and above; chosen in docs/recall.md, False matches."""
 
 

@@ -28,8 +28,7 @@ def test_it_is_the_kurtosis_of_the_inverse_transform() -> None:
 
 def test_random_hashes_keep_the_distance() -> None:
     most = most_bits(np.random.default_rng(2).integers(0, 256, (5000, 32), np.uint8))
-    assert (most == 31).mean() > 0.95
-    assert (most >= 28).mean() > 0.995
+    assert (most == 31).mean() > 0.995
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
@@ -45,7 +44,7 @@ def test_the_limits_are_those_published() -> None:
         row[rng.permutation(256)[: at % 128]] = True
     hashes = np.packbits(bits.reshape(-1, 256)[:, ::-1], axis=1)
     concentrations, most = concentration(bits), most_bits(hashes)
-    limits = [(0, 3.7, 31), (3.7, 4.5, 28), (4.5, 6, 24), (6, 9, 22), (9, 16, 18), (16, 417, 12)]
+    limits = [(0, 4.8, 31), (4.8, 6, 28), (6, 9, 24), (9, 16, 18), (16, 417, 12)]
     for least, below, limit in limits:
         between = (concentrations >= least) & (concentrations < below)
         assert between.sum() > 50
@@ -65,7 +64,7 @@ def corner() -> NDArray[np.uint8]:
     return np.asarray(cv2.rectangle(page(), (90, 70), (400, 400), 200, -1), np.uint8)
 
 
-@pytest.mark.parametrize(("draw", "most"), [(arc, 22), (corner, 12)])
+@pytest.mark.parametrize(("draw", "most"), [(arc, 24), (corner, 12)])
 def test_one_outline_has_to_be_nearer(draw: Callable[[], NDArray[np.uint8]], most: int) -> None:
     hashed = hash_luma(draw())
     assert hashed.qualities >= 20
