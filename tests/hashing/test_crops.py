@@ -90,3 +90,21 @@ def test_the_quality_of_what_leaves_most_is_told_from_all(photo: Image.Image, bl
     truth = hash_crops(luma, some).qualities
     plain = plain_shares(sample_crops(luma, some)) > MAX_PLAIN_SHARE - 0.05
     assert (np.abs(told.astype(int) - truth)[~plain] <= 3).all(), (told, truth, plain)
+
+
+def test_the_quality_of_a_crop_is_that_of_the_side_which_it_leaves() -> None:
+    luma = np.random.default_rng(1).normal(128, 3, (128, 128))
+    luma[:, :6] = np.random.default_rng(2).integers(64, 192, (128, 6))
+    sides: list[Crop] = [(60, 0, 0, 0), (0, 60, 0, 0), (0, 0, 60, 0), (0, 0, 0, 60)]
+    turned = [np.ascontiguousarray(np.rot90(luma, -quarters)) for quarters in range(4)]
+    told = np.array([hash_crops_dihedral(one, sides).qualities[:, 0] for one in turned], np.int16)
+    for quarters, one in enumerate(told):
+        assert (one[quarters] < np.delete(one, quarters) - 5).all(), told
+
+
+@pytest.mark.parametrize("crop", [(0, 0, 0, 0), (40, 0, 40, 0), (0, 120, 0, 0)])
+def test_a_shape_on_a_plain_page_has_no_quality(crop: Crop) -> None:
+    luma = np.full((128, 128), 128.0)
+    luma[40:80, 40:80] = np.random.default_rng(1).integers(0, 256, (40, 40))
+    assert hash_crops(luma, [crop]).qualities[0] > 50
+    assert (hash_crops_dihedral(luma, [crop]).qualities == 0).all()
