@@ -134,10 +134,16 @@ _PICTURE = Timeline(np.zeros(1, np.int64), np.full(1, 2**32, np.int64))
 
 
 def share_of_near(one: Columns, other: Columns, most_bits: int) -> float:
-    """Share of one item's hashes that are near to one of the other's, 0-1, by some 200 of them."""
-    some = one.codes[:: len(one.codes) // _SOME + 1]
-    near = FlatIndex.of(other.codes).search(some, most_bits)
-    return len(np.unique(near.query)) / len(some)
+    """Share of one item's moments that are near to one of the other's, 0-1, by some 200 of them.
+
+    A moment is as near as the nearest of its versions: others may have other borders.
+    """
+    starts_ms, ends_ms = (one.entries[name].astype(np.uint64) for name in _TIMES)
+    moments, moment_of = np.unique(starts_ms << np.uint64(32) | ends_ms, return_inverse=True)
+    step = len(moments) // _SOME + 1
+    some = np.flatnonzero(moment_of % step == 0)
+    near = FlatIndex.of(other.codes).search(one.codes[some], most_bits)
+    return len(np.unique(moment_of[some[near.query]])) / len(range(0, len(moments), step))
 
 
 def _timeline(rows: NDArray[np.void]) -> Timeline:

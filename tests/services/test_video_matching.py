@@ -266,6 +266,21 @@ def test_a_video_that_many_people_registered_is_found_as_all_of_them(find: Find)
     assert len(find(sampled(codes)[4:9], *stored, options=options).matches) == len(stored)
 
 
+@pytest.mark.parametrize("seconds", [20, 30, 60])
+@pytest.mark.parametrize("barred", [4, COMMON_VIDEOS])
+def test_a_video_that_many_people_registered_with_other_bars_is_found(
+    seconds: int, barred: int, find: Find
+) -> None:
+    codes = shown(1, seconds)
+    stored = [video(number, noisy(codes, 3, number)) for number in range(1, COMMON_VIDEOS + 1)]
+    for number in range(1, barred + 1):
+        both = np.repeat(frames(noisy(codes, 3, number)), 2)
+        both["hash"][::2] = noisy(codes, 90, 100 + number)  # with bars that no other has
+        both["crop_permille"][1::2] = 0, 100, 0, 100
+        stored[number - 1] = item(number, fingerprints_of(both, small=False), MediaKind.VIDEO)
+    assert len(find(sampled(codes), *stored).matches) == len(stored)
+
+
 def test_shares_narrow_what_matches(find: Find) -> None:
     clip = shown(1, 10)
     query = sampled(np.concatenate([clip, shown(2, 30)]))
