@@ -25,7 +25,7 @@ _HASHES_A_VIEW = 170
 
 _CODE = (
     *(f"disrupt/hashing/{name}.py" for name in ("images", "variants", "turning", "crops")),
-    *("disrupt/hashing/pdq.py", "disrupt/hashing/shapes.py"),
+    *("disrupt/hashing/pdq.py", "disrupt/hashing/shapes.py", "disrupt/core/concentration.py"),
     *("disrupt/core/plan_1.py", "disrupt/core/transforms.py"),
     *("benchmarks/sources.py", "benchmarks/unrelated_stored.py"),
 )
