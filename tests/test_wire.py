@@ -164,7 +164,7 @@ _ROW = st.tuples(
     st.integers(0, 65535),
     st.integers(0, 65535),
     st.integers(0, 2**31),
-    st.integers(0, 2**31),
+    st.integers(0, 2**31 - 1),  # both together are a u32
 )
 
 
