@@ -30,6 +30,9 @@ _STEP = 4
 _EVEN = 6
 """Levels by which a page may change in 3 lines: blurred copies of a picture do."""
 
+_FAINT_STEP = 1
+"""The same where luma does not change before: a sky on the blurred sky, a night on black."""
+
 _LEAST_SHARE = 0.45
 """Share of a side of a rectangle along which there must be a step."""
 
@@ -55,7 +58,7 @@ _SAME = 0.015
 """Difference of sides, as a share of the width or height, that changes no hash by much."""
 
 _OVERLAP_LOSS = 0.5
-_LEAST_WEIGHT = 0.03
+_LEAST_WEIGHT = 0.08
 _BLOCK_PX = 16
 """Pixels of a line that steps are counted together of."""
 
@@ -144,28 +147,32 @@ class _Lines:
 
     Rows of its running sums, shape (lines, along / 16 + 1), count up to each sixteenth place along
     a line those pixels where there is a step from the line before; of two neighbours one is looked
-    at.
+    at. A faint one, from where luma does not change, counts as three quarters of a pixel.
     """
 
     def __init__(self, luma: NDArray[np.uint8]) -> None:
         self.luma = luma
         blocks = luma.shape[1] // _BLOCK_PX
         thin = np.ascontiguousarray(luma[:, : blocks * _BLOCK_PX : 2]).astype(np.int16)
-        counts = np.zeros((3, len(luma), blocks), np.uint8)
-        starts, stops, cuts = counts
+        counts = np.zeros((5, len(luma), blocks), np.uint8)
         for first in range(0, len(luma) - 6, _BAND):
             some = thin[first : first + _BAND + 6]
             over_3 = some[3:] - some[:-3]
-            even = np.abs(over_3) <= _EVEN
-            steps = np.abs(over_3[3:] - over_3[:-3]) > _STEP
+            even, level = np.abs(over_3) <= _EVEN, over_3 == 0
+            by = np.abs(over_3[3:] - over_3[:-3])
+            steps, small = by > _STEP, by > _FAINT_STEP
             # Line i is compared with those 2 before and 1 after it: scaling blurs an edge over two.
-            _count(steps & even[:-3], starts[first + 5 :])
-            _count(steps & even[3:], stops[first + 2 :])
+            for side, before, at in ((0, slice(-3), first + 5), (1, slice(3, None), first + 2)):
+                clear = steps & even[before]
+                _count(clear, counts[side, at:])
+                _count(clear | (small & level[before]), counts[3 + side, at:])
             beside = np.abs(some[1:] - some[:-1])
             least = np.maximum(beside[:-4], beside[4:]) * np.int16(2) + np.int16(_STEP + 1)
-            _count(np.abs(over_3[1:-1]) > least, cuts[first + 3 :])
+            _count(np.abs(over_3[1:-1]) > least, counts[2, first + 3 :])
+        counts[:2] += 3 * counts[3:]
+        counts[2] *= 4
         # a product with ones above the diagonal takes half the time of a running sum
-        self.starts, self.stops, self.cuts = counts.astype(np.float32) @ _above(blocks)
+        self.starts, self.stops, self.cuts = counts[:3].astype(np.float32) @ (_above(blocks) / 4)
 
     def evenness(self, line: int, start: int, stop: int) -> float:
         """Share of a line, from ``start`` to ``stop``, that is of one level, or without steps."""
@@ -266,7 +273,7 @@ def _on_pages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
             box = _Box(top, bottom, left, right)
             if right - left < _LEAST_SIDE * width:
                 continue
-            weight = sides.weight(box, 0.05)
+            weight = sides.weight(box, _LEAST_WEIGHT)
             if weight:
                 yield weight * (box.area / (height * width)) ** 0.25, box
 

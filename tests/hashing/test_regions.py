@@ -77,6 +77,19 @@ def test_the_picture_is_among_the_regions_to_a_percent(name: str) -> None:
     assert sum(found) >= len(photos) - 1, found
 
 
+@pytest.mark.parametrize("level", [0, 16, 150])
+def test_a_side_along_which_a_sky_steps_by_two_levels_only_is_found(level: int) -> None:
+    for photo in PHOTOS[1:]:
+        dim = np.asarray(Image.fromarray(photo).convert("L")) // 4 + level
+        height, width = dim.shape
+        dim[: height // 3] = level + 2
+        page = np.full((height + 200, width + 160), level, np.uint8)
+        page[100:-100, 80:-80] = dim
+        wide, high = 80 / page.shape[1], 100 / page.shape[0]
+        true = Region(wide, high, 1 - wide, 1 - high)
+        assert min(error(one, true) for one in find_regions(page, MOST)) <= 0.01
+
+
 def test_a_page_without_a_picture_has_no_region_and_one_of_text_no_certain_one() -> None:
     for paper, ink in ((BLACK, WHITE), (WHITE, BLACK)):
         plain = np.full((900, 600), paper[0], np.uint8)
