@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage import data
 
-from disrupt.core.concentration import LEAST_BITS, most_bits
+from disrupt.core.concentration import CONCENTRATED_BITS, LEAST_BITS, most_bits
+from disrupt.core.media import MediaKind
+from disrupt.core.policy import Scope
 from disrupt.hashing.pdq import hash_luma
-from disrupt.services.nearness import limits_of
+from disrupt.index.columns import ENTRY, ITEM, NearestHits, gather
+from disrupt.services.nearness import are_circles, near_enough
 
 SIDE_PX = 512
 
@@ -24,11 +30,26 @@ def circle(seed: int) -> NDArray[np.uint8]:
     return np.clip(luma + rng.normal(0, 2, luma.shape), 0, 255).astype(np.uint8)
 
 
-def test_circles_match_within_the_fewest_bits() -> None:
+def test_circles_are_told() -> None:
     hashes = np.stack([hash_luma(circle(seed)).hashes for seed in range(40)])
-    assert (limits_of(hashes) == LEAST_BITS).sum() >= 24
-    assert (most_bits(hashes) == LEAST_BITS).sum() <= 4, "concentration alone tells"
-    assert (limits_of(~hashes) == limits_of(hashes)).all(), "negatives"
+    assert are_circles(hashes).sum() >= 32
+    assert (most_bits(hashes) > CONCENTRATED_BITS).sum() >= 3, "concentration alone tells"
+    assert (are_circles(~hashes) == are_circles(hashes)).all(), "negatives"
+
+
+@pytest.mark.parametrize("stretch", [0.8, 1, 1.2])
+def test_discs_on_plain_pages_are_told(stretch: float) -> None:
+    rng = np.random.default_rng(5)
+    discs = []
+    for _ in range(20):
+        luma = np.full((SIDE_PX, SIDE_PX), 20, np.uint8)
+        centre, radius = rng.uniform(0.4, 0.6, 2) * SIDE_PX, rng.uniform(0.3, 0.5) * SIDE_PX
+        axes = [int(radius * stretch**0.5), int(radius / stretch**0.5)]
+        cv2.ellipse(luma, centre.astype(int).tolist(), axes, 0, 0, 360, 230, -1, cv2.LINE_AA)
+        discs.append(hash_luma(luma).hashes)
+    hashes = np.stack(discs)
+    assert are_circles(hashes).sum() >= 17
+    assert (most_bits(hashes) > CONCENTRATED_BITS).sum() >= 10, "concentration alone tells"
 
 
 def test_photographs_and_their_quarters_are_no_circles() -> None:
@@ -38,13 +59,47 @@ def test_photographs_and_their_quarters_are_no_circles() -> None:
         down, across = luma.shape[0] // 2, luma.shape[1] // 2
         quarters = [luma[top:, left:][:down, :across] for top in (0, down) for left in (0, across)]
         hashes += [hash_luma(np.ascontiguousarray(one)).hashes for one in (luma, *quarters)]
-    assert (limits_of(np.stack(hashes)) == most_bits(np.stack(hashes))).all()
+    assert not are_circles(np.stack(hashes)).any()
 
 
 def test_random_hashes_are_no_circles() -> None:
     hashes = np.random.default_rng(2).integers(0, 256, (2000, 32), np.uint8)
-    assert (limits_of(hashes) == most_bits(hashes)).all()
+    assert not are_circles(hashes).any()
 
 
 def test_nothing_asked_is_nothing_answered() -> None:
-    assert limits_of(np.empty((0, 32), np.uint8)).shape == (0,)
+    assert are_circles(np.empty((0, 32), np.uint8)).shape == (0,)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([None, *MediaKind]))
+def test_what_is_kept_is_near_enough_for_its_hash(seed: int, spared: MediaKind | None) -> None:
+    rng = np.random.default_rng(seed)
+    plain, little, disc = (hash_luma(one).hashes for one in (noise(rng), corner(), circle(1)))
+    queries = np.stack([plain, little, disc])
+    most = [31, most_bits(queries)[1], LEAST_BITS]
+    assert CONCENTRATED_BITS >= most[1] > LEAST_BITS
+    query = np.sort(rng.integers(0, 3, 12, np.uint32))
+    entries, items = np.zeros(12, ENTRY), np.zeros(12, ITEM)
+    items["number"], items["kind"] = np.arange(12), rng.integers(1, 3, 12)
+    distance = rng.integers(0, 32, 12, np.uint16)
+    near = NearestHits(gather(query, distance, entries, items), np.arange(3, dtype=np.uint32))
+    found = near_enough(near, queries, Scope({0: 31}), spared)
+    expected = [
+        at
+        for at in range(12)
+        if distance[at] <= most[query[at]] or (spared and items["kind"][at] == spared)
+    ]
+    assert found.hits.number.tolist() == expected
+    dropped = {query[at] for at in range(12) if at not in expected}
+    assert found.truncated.tolist() == [one for one in range(3) if one not in dropped]
+
+
+def noise(rng: np.random.Generator) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(rng.integers(0, 256, (16, 16), np.uint8), (SIDE_PX, SIDE_PX)))
+
+
+def corner() -> NDArray[np.uint8]:
+    luma = np.full((SIDE_PX, SIDE_PX), 230, np.uint8)
+    cv2.line(luma, (100, 400), (300, 80), 20, 16)
+    cv2.line(luma, (300, 80), (450, 480), 20, 16)
+    return luma
