@@ -35,7 +35,7 @@ from disrupt.hashing.pdq import (
 )
 from disrupt.hashing.pixels import Picture
 from disrupt.hashing.regions import WHOLE as WHOLE_REGION
-from disrupt.hashing.regions import Region, find_regions
+from disrupt.hashing.regions import Region, find_regions, reduction
 
 MAX_PARTS = 2200
 """Most crops and regions that are looked up of a file, in all versions, whatever its frames."""
@@ -154,7 +154,11 @@ def _parts(
 ) -> Iterator[_Versions]:
     """At most so many crops of regions, and of the whole unless that is ``featureless``."""
     wanted = LOOKUP_CROPS[effort]
-    regions = find_regions(page, wanted.regions)
+    image = Image.fromarray(page)
+    factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
+    small = image.reduce(factor)
+    shown = np.asarray(small) if factor == reduction(*image.size) else page
+    regions = find_regions(shown, wanted.regions)
     likely = next((one for one in regions if one.certain), None)
     whole = wanted.whole_unlikely if likely else wanted.whole
     parts = {} if likely is None else {likely: wanted.likely}
@@ -162,14 +166,12 @@ def _parts(
     by_crops: dict[tuple[Crop, ...], list[Region]] = {}
     for region, crops in (parts | dict.fromkeys(regions, wanted.others) | parts).items():
         by_crops.setdefault(crops, []).append(region)
-    image = Image.fromarray(page)
-    image = image.reduce(max(round(math.sqrt(page.size) / _PAGE_PX), 1))
     for crops, alike in by_crops.items():
         if not crops or not most:
             continue
         some = alike[: -(-most // len(crops))]
         upright = [Transform(Dihedral.IDENTITY, *one.crop(crop)) for one in some for crop in crops]
-        averaged = np.stack([_averaged(image, one) for one in some])
+        averaged = np.stack([_averaged(small, one) for one in some])
         yield upright[:most], hash_crops_dihedral(averaged, crops).joined()[:most]
         most = max(most - len(upright), 0)
 

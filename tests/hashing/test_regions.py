@@ -24,7 +24,7 @@ from disrupt.hashing.luma import area_average
 from disrupt.hashing.pdq import hash_luma
 from disrupt.hashing.pixels import oriented
 from disrupt.hashing.queries import MAX_PARTS
-from disrupt.hashing.regions import Region, find_regions
+from disrupt.hashing.regions import Region, find_regions, reduction
 
 PHOTOS = [
     np.asarray(ImageOps.contain(Image.open(f"{data_dir}/{name}").convert("RGB"), (900, 900)))
@@ -183,6 +183,17 @@ def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
         one.distance_bits(other) for one, _ in query.hashes for other, _ in expected.hashes
     ]
     assert min(distances) <= 20
+
+
+@pytest.mark.parametrize("size_px", [(1030, 1500), (1920, 881), (2100, 1600)])
+def test_a_reduced_picture_has_the_same_regions(size_px: tuple[int, int]) -> None:
+    page = Image.new("L", size_px, 230)
+    page.paste(Image.fromarray(PHOTOS[0]).resize((600, 700)), (107, 151))
+    factor = reduction(*size_px)
+    assert factor > 1
+    found = find_regions(np.asarray(page), MOST)
+    assert found == find_regions(np.asarray(page.reduce(factor)), MOST)
+    assert found[0].certain
 
 
 @pytest.mark.parametrize("top", range(79, 92))
