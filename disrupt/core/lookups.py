@@ -62,20 +62,26 @@ class LookupCrops(NamedTuple):
     """Crops that are looked up of the parts of a picture, and at most how many ``regions`` it has.
 
     ``whole``: of all of it where no region is likelier to be the picture, ``whole_unlikely`` where
-    one is, ``likely`` of that one, ``others`` of other regions.
+    one is, ``likely`` of that one, ``others`` of other regions, ``large`` of those of them that are
+    too large to be a cell of a collage.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
     whole_unlikely: tuple[Crop, ...] = (WHOLE,)
     likely: tuple[Crop, ...] = (WHOLE,)
     others: tuple[Crop, ...] = (WHOLE,)
+    large: tuple[Crop, ...] = (WHOLE,)
     regions: int = 0
 
 
 LOOKUP_CROPS: dict[Effort, LookupCrops] = {
     Effort.FAST: LookupCrops(),
-    Effort.STANDARD: LookupCrops(_ALL, (WHOLE, *_steps(40)[:8]), _LIKELY, _CELL, regions=8),
-    Effort.THOROUGH: LookupCrops(_ALL, _ALL, _ALL, (*_LIKELY, *_QUADRANTS), regions=12),
+    Effort.STANDARD: LookupCrops(
+        _ALL, (WHOLE, *_steps(40)[:8]), _LIKELY, _CELL, (WHOLE,), regions=8
+    ),
+    Effort.THOROUGH: LookupCrops(
+        _ALL, _ALL, _ALL, (*_LIKELY, *_QUADRANTS), (*_LIKELY, *_QUADRANTS), regions=12
+    ),
 }
 
 

@@ -49,6 +49,10 @@ _PAGE_PX = 440
 """Side, about, of a square as large as the page that parts are averaged from."""
 
 
+_CELL_AREA = 0.7
+"""Share of a collage that a cell has at most: two thirds, beside two small ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageQuery:
     """What is looked up of a picture: hashes, each with its version, and the picture's quality.
@@ -164,7 +168,8 @@ def _parts(
     parts = {} if likely is None else {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
     by_crops: dict[tuple[Crop, ...], list[Region]] = {}
-    for region, crops in (parts | dict.fromkeys(regions, wanted.others) | parts).items():
+    others = {one: wanted.large if one.area > _CELL_AREA else wanted.others for one in regions}
+    for region, crops in (parts | others | parts).items():
         by_crops.setdefault(crops, []).append(region)
     for crops, alike in by_crops.items():
         if not crops or not most:

@@ -58,7 +58,10 @@ _SAME = 0.015
 """Difference of sides, as a share of the width or height, that changes no hash by much."""
 
 _OVERLAP_LOSS = 0.5
-_LEAST_WEIGHT = 0.08
+_LEAST_WEIGHT = 0.1
+_LEAST_OF_BEST = 0.3
+"""Least weights of a candidate, of itself and as a share of the best one's."""
+
 _BLOCK_PX = 16
 """Pixels of a line that steps are counted together of."""
 
@@ -88,6 +91,11 @@ class Region(NamedTuple):
     right: float
     bottom: float
     certain: bool = False
+
+    @property
+    def area(self) -> float:
+        """Share of the whole."""
+        return (self.right - self.left) * (self.bottom - self.top)
 
     def crop(self, inner: Crop) -> Crop:
         """What is cut off the whole where ``inner`` is cut off this, in thousandths."""
@@ -344,20 +352,23 @@ def _best(rows: _Lines, weighed: list[_Weighed], whole: _Box, most: int) -> list
     chosen: list[_Weighed] = []
     if not weighed:
         return chosen
-    weights = np.array([weight for weight, _ in weighed])
+    alone = np.array([weight for weight, _ in weighed])
     boxes = np.array([box for _, box in weighed])
-    weights[_alike(boxes, whole)] = 0
+    alone[_alike(boxes, whole)] = 0
+    overlaps, least = np.zeros(len(alone)), _LEAST_WEIGHT
     while len(chosen) < most:
+        weights = alone * (1 - _OVERLAP_LOSS * overlaps)
         at = int(weights.argmax())
-        if weights[at] <= _LEAST_WEIGHT:
+        if weights[at] <= least:
             break
         best = _Box(*boxes[at].tolist())
         if _plain(rows, best):
-            weights[at] = 0
+            alone[at] = 0
             continue
         chosen.append((float(weights[at]), best))
-        weights *= 1 - _OVERLAP_LOSS * _overlaps(boxes, best)
-        weights[_alike(boxes, best)] = 0
+        least = max(least, _LEAST_OF_BEST * weights[at])
+        overlaps = np.maximum(overlaps, _overlaps(boxes, best))
+        alone[_alike(boxes, best)] = 0
     return chosen
 
 

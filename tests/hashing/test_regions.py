@@ -15,10 +15,10 @@ from skimage.data import data_dir
 from benchmarks.edits import EDITS, GROUPS, Scene, upload
 from benchmarks.layouts import BLACK, WHITE, Pixels, text_bar
 from disrupt.core.hashes import PdqHash
-from disrupt.core.lookups import LOOKUP_CROPS, Effort
+from disrupt.core.lookups import LOOKUP_CROPS, WHOLE, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral, Transform
-from disrupt.hashing import ImageQuery, hash_image
+from disrupt.hashing import ImageQuery, hash_image, queries
 from disrupt.hashing.decode import decode
 from disrupt.hashing.luma import area_average
 from disrupt.hashing.pdq import hash_luma
@@ -167,6 +167,25 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
     assert counts["plain", Effort.THOROUGH] >= 0.8 * 8 * len(thorough.whole)
     assert counts["framed", Effort.THOROUGH] >= 1.5 * 8 * len(thorough.whole)
     assert counts["framed", Effort.THOROUGH] <= MAX_PARTS + 8
+
+
+def test_of_a_region_larger_than_any_cell_of_a_collage_only_the_whole_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large, cell = Region(0.1, 0.1, 0.95, 0.95), Region(0.1, 0.1, 0.7, 0.9)
+    monkeypatch.setattr(queries, "find_regions", lambda *_: [large, cell])
+    query = hash_image(encode(PHOTOS[0]))
+    assert isinstance(query, ImageQuery)
+    asked = {transform.crop for _, transform in query.hashes}
+    crops = LOOKUP_CROPS[Effort.STANDARD].others
+    assert asked & {large.crop(one) for one in crops} == {large.crop(WHOLE)}
+    assert asked >= {cell.crop(one) for one in crops}
+
+
+def test_where_one_region_weighs_much_those_that_weigh_little_are_left_out() -> None:
+    for photo in PHOTOS:
+        framed = np.pad(photo, ((90, 90), (60, 60), (0, 0)), constant_values=255)
+        assert len(find_regions(np.asarray(Image.fromarray(framed).convert("L")), MOST)) <= 3
 
 
 def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
