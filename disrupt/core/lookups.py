@@ -62,12 +62,14 @@ class LookupCrops(NamedTuple):
     """Crops that are looked up of the parts of a picture, and at most how many ``regions`` it has.
 
     ``whole``: of all of it where no region is likelier to be the picture, ``whole_unlikely`` where
-    one is, ``likely`` of that one, ``others`` of other regions, ``large`` of those of them that are
-    too large to be a cell of a collage.
+    one is, ``whole_around`` where that has two sides or more that are no ends of the whole;
+    ``likely`` of that one, ``others`` of other regions, ``large`` of those of them that are too
+    large to be a cell of a collage.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
     whole_unlikely: tuple[Crop, ...] = (WHOLE,)
+    whole_around: tuple[Crop, ...] = (WHOLE,)
     likely: tuple[Crop, ...] = (WHOLE,)
     others: tuple[Crop, ...] = (WHOLE,)
     large: tuple[Crop, ...] = (WHOLE,)
@@ -77,10 +79,20 @@ class LookupCrops(NamedTuple):
 LOOKUP_CROPS: dict[Effort, LookupCrops] = {
     Effort.FAST: LookupCrops(),
     Effort.STANDARD: LookupCrops(
-        _ALL, (WHOLE, *_steps(40)[:8]), _LIKELY, _CELL, (WHOLE,), regions=8
+        whole=_ALL,
+        whole_unlikely=(WHOLE, *_steps(40)[:8]),
+        likely=_LIKELY,
+        others=_CELL,
+        regions=8,
     ),
     Effort.THOROUGH: LookupCrops(
-        _ALL, _ALL, _ALL, (*_LIKELY, *_QUADRANTS), (*_LIKELY, *_QUADRANTS), regions=12
+        whole=_ALL,
+        whole_unlikely=_ALL,
+        whole_around=_ALL,
+        likely=_ALL,
+        others=(*_LIKELY, *_QUADRANTS),
+        large=(*_LIKELY, *_QUADRANTS),
+        regions=12,
     ),
 }
 

@@ -164,8 +164,11 @@ def _parts(
     shown = np.asarray(small) if factor == reduction(*image.size) else page
     regions = find_regions(shown, wanted.regions)
     likely = next((one for one in regions if one.certain), None)
-    whole = wanted.whole_unlikely if likely else wanted.whole
-    parts = {} if likely is None else {likely: wanted.likely}
+    parts, whole = {}, wanted.whole
+    if likely:
+        # a region with one side within the whole may be what is below a horizon
+        whole = wanted.whole_around if likely.sides_within > 1 else wanted.whole_unlikely
+        parts = {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
     by_crops: dict[tuple[Crop, ...], list[Region]] = {}
     others = {one: wanted.large if one.area > _CELL_AREA else wanted.others for one in regions}

@@ -97,6 +97,11 @@ class Region(NamedTuple):
         """Share of the whole."""
         return (self.right - self.left) * (self.bottom - self.top)
 
+    @property
+    def sides_within(self) -> int:
+        """Number of sides that are no ends of the whole."""
+        return sum((self.left > 0, self.top > 0, self.right < 1, self.bottom < 1))
+
     def crop(self, inner: Crop) -> Crop:
         """What is cut off the whole where ``inner`` is cut off this, in thousandths."""
         left, top, right, bottom = (side / 1000 for side in inner)

@@ -161,7 +161,7 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
     of_others = standard.regions * len(standard.others)
     for name, crops in (
         ("plain", len(standard.whole)),
-        ("framed", len(standard.whole_unlikely) + len(standard.likely)),
+        ("framed", len(standard.whole_around) + len(standard.likely)),
     ):
         assert 0.8 * 8 * crops <= counts[name, Effort.STANDARD] <= 8 * (crops + of_others)
     assert counts["plain", Effort.THOROUGH] >= 0.8 * 8 * len(thorough.whole)
@@ -186,6 +186,21 @@ def test_where_one_region_weighs_much_those_that_weigh_little_are_left_out() -> 
     for photo in PHOTOS:
         framed = np.pad(photo, ((90, 90), (60, 60), (0, 0)), constant_values=255)
         assert len(find_regions(np.asarray(Image.fromarray(framed).convert("L")), MOST)) <= 3
+
+
+@pytest.mark.parametrize("sides", [1, 2, 4])
+def test_crops_of_the_whole_are_looked_up_where_a_region_leaves_out_one_side_only(
+    sides: int,
+) -> None:
+    page = np.pad(PHOTOS[0], [(0, 150), (0, 0), (0, 0)], constant_values=255)
+    around = [(150 * (sides > 1), 0), (100 * (sides > 2), 100 * (sides > 3)), (0, 0)]
+    page = np.pad(page, around, constant_values=255)
+    region = find_regions(np.asarray(Image.fromarray(page).convert("L")), MOST)[0]
+    assert (region.certain, region.sides_within) == (True, sides)
+    query = hash_image(encode(page))
+    assert isinstance(query, ImageQuery)
+    crops = {one.crop for _, one in query.hashes if not one.dihedral}
+    assert (crops >= set(LOOKUP_CROPS[Effort.STANDARD].whole_unlikely)) == (sides == 1)
 
 
 def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
