@@ -28,11 +28,6 @@ _LINE_CONCENTRATION = 8.0
 _NEAR_PRODUCT_BITS = 56
 """No version of a picture whose hash is farther is a product."""
 
-_FAR_PRODUCT_BITS = 72
-"""No hash that is farther after the first round is within _NEAR_PRODUCT_BITS of one after three: of
-34 652 versions of parts of edited photographs 1155 are, all of them within 58 after the first."""
-
-_ROUNDS = 3
 _ANGLES, _OFFSETS = 60, 40
 _EDGES, _LINES = (0.01, 0.06), (0.015, 0.06)
 """Widths, as shares of a side: of edges from dark to light, and of lines."""
@@ -68,30 +63,14 @@ def mirrored_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
 def product_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
     """Distances of hashes, shape (n, 16, 16), from the nearest product of a column and a row.
 
-    Nearly: the nearest one that is reached from one of their rows, by taking the best column for a
-    row and the best row for a column in turn, three times where one is near after the first time.
+    Nearly: the nearest one whose column is the best one for a row of the hash, and whose row is the
+    best one for that column. To take the best column for that row, and so on, brings no hash within
+    40 bits that is not yet: none of 190 000, of which 4 800 are.
     """
-    signs = np.where(bits, np.float32(1), np.float32(-1))
-    found, rows = _product_bits(signs, signs)  # the first ones to try, 16 for each hash
-    near = np.flatnonzero(found <= _FAR_PRODUCT_BITS)
-    signs, rows = signs[near], rows[near]
-    for _ in range(_ROUNDS - 1):
-        found[near], rows = _product_bits(signs, rows)
-    return found
-
-
-def _product_bits(
-    signs: NDArray[np.float32], rows: NDArray[np.float32]
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Distances of hashes from products of ``rows`` and the best columns; the best rows for these.
-
-    As signs, ``signs`` of shape (n, 16, 16) and ``rows`` (n, tried, 16).
-    """
-    one = np.float32(1)
-    columns = np.copysign(one, rows @ np.ascontiguousarray(signs.mT))
-    sums = columns @ signs
-    agreeing = np.abs(sums).sum(axis=-1).max(axis=-1, initial=0)
-    return np.asarray((COEFFICIENTS**2 - agreeing) / 2, np.intp), np.copysign(one, sums)
+    signs = np.copysign(np.float32(1), bits - np.float32(0.5))
+    columns = np.copysign(np.float32(1), signs @ np.ascontiguousarray(signs.mT))
+    agreeing = np.abs(columns @ signs).sum(axis=-1).max(axis=-1, initial=0)
+    return np.asarray((COEFFICIENTS**2 - agreeing) / 2, np.intp)
 
 
 def line_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
