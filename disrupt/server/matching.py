@@ -39,6 +39,9 @@ Handing it to a thread costs a fifth of one,
 and the thread has to wait for the loop's GIL beside it.
 """
 
+_INLINE_MAX_HASHES = 2
+"""Most hashes of one: where something is near, each takes some ms more (see nearness)."""
+
 
 class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     """See proto/disrupt/v1/match.proto."""
@@ -226,6 +229,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
     def _is_short(self, queries: int, searched: Scope) -> bool:
         """Whether a search for so many queries is made at once, without asking for its time."""
+        if queries > _INLINE_MAX_HASHES:
+            return False
         return queries * self._following.live.expected_us(searched.radius_bits) <= _INLINE_MAX_US
 
     async def _search(

@@ -76,11 +76,11 @@ def _load(directory: DataDirectory) -> None:
     with SqlRegistry.open_writer(directory.registry) as registry:
         head = registry.head()
         create_first(directory.index, head.epoch)
+        circle_index()
         with contextlib.suppress(SnapshotRefusedError):  # the workers say what to do
             # read whole here, so that they need not
             if open_current(directory.index, head).has_tables:
                 check_table_search()
-                circle_index()
 
 
 def _reserve(config: Config) -> tuple[socket.socket, str]:

@@ -153,7 +153,7 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     """The picture itself only; a small one also enlarged. One or two hashes."""
     EFFORT_STANDARD: _Effort.ValueType  # 2
     """The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 8 regions; crops
-    of what is most likely the picture; all turned and mirrored, too. Some 200 to 550 hashes.
+    of what is most likely the picture; all turned and mirrored, too. Some 150 to 550 hashes.
     """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
     """Likewise, at most 12 regions, and more crops of each of them. Some 200 to 2200 hashes."""
@@ -167,7 +167,7 @@ EFFORT_FAST: Effort.ValueType  # 1
 """The picture itself only; a small one also enlarged. One or two hashes."""
 EFFORT_STANDARD: Effort.ValueType  # 2
 """The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 8 regions; crops
-of what is most likely the picture; all turned and mirrored, too. Some 200 to 550 hashes.
+of what is most likely the picture; all turned and mirrored, too. Some 150 to 550 hashes.
 """
 EFFORT_THOROUGH: Effort.ValueType  # 3
 """Likewise, at most 12 regions, and more crops of each of them. Some 200 to 2200 hashes."""

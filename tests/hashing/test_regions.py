@@ -172,7 +172,7 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
 def test_of_a_region_larger_than_any_cell_of_a_collage_only_the_whole_is_looked_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    large, cell = Region(0.1, 0.1, 0.95, 0.95), Region(0.1, 0.1, 0.7, 0.9)
+    large, cell = Region(0.1, 0.1, 0.95, 0.95), Region(0.05, 0.05, 0.85, 0.9)
     monkeypatch.setattr(queries, "find_regions", lambda *_: [large, cell])
     query = hash_image(encode(PHOTOS[0]))
     assert isinstance(query, ImageQuery)

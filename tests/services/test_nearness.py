@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage import data
 
-from disrupt.core.concentration import CONCENTRATED_BITS, LEAST_BITS, most_bits
+from disrupt.core.concentration import CONCENTRATED_BITS, LEAST_BITS, draw_outlines, most_bits
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.hashing.pdq import hash_luma
@@ -37,19 +37,43 @@ def test_circles_are_told() -> None:
     assert (are_circles(~hashes) == are_circles(hashes)).all(), "negatives"
 
 
-@pytest.mark.parametrize("stretch", [0.8, 1, 1.2])
-def test_discs_on_plain_pages_are_told(stretch: float) -> None:
+@pytest.mark.parametrize(
+    ("stretch", "radii", "width"),
+    [
+        (0.8, (0.3, 0.5), -1),
+        (1, (0.3, 0.5), -1),
+        (1.2, (0.3, 0.5), -1),
+        (1, (0.17, 0.25), -1),
+        (1, (0.3, 0.5), 22),
+    ],
+)
+def test_discs_and_rings_on_plain_pages_are_told(
+    stretch: float, radii: tuple[float, float], width: int
+) -> None:
     rng = np.random.default_rng(5)
-    discs = []
+    drawn = []
     for _ in range(20):
         luma = np.full((SIDE_PX, SIDE_PX), 20, np.uint8)
-        centre, radius = rng.uniform(0.4, 0.6, 2) * SIDE_PX, rng.uniform(0.3, 0.5) * SIDE_PX
+        centre, radius = rng.uniform(0.4, 0.6, 2) * SIDE_PX, rng.uniform(*radii) * SIDE_PX
         axes = [int(radius * stretch**0.5), int(radius / stretch**0.5)]
-        cv2.ellipse(luma, centre.astype(int).tolist(), axes, 0, 0, 360, 230, -1, cv2.LINE_AA)
-        discs.append(hash_luma(luma).hashes)
-    hashes = np.stack(discs)
+        cv2.ellipse(luma, centre.astype(int).tolist(), axes, 0, 0, 360, 230, width, cv2.LINE_AA)
+        drawn.append(hash_luma(luma).hashes)
+    hashes = np.stack(drawn)
     assert are_circles(hashes).sum() >= 17
-    assert (most_bits(hashes) > CONCENTRATED_BITS).sum() >= 10, "concentration alone tells"
+    assert (most_bits(hashes) > CONCENTRATED_BITS).sum() >= 2, "concentration alone tells"
+
+
+@pytest.mark.parametrize("width", [-1, 22])
+def test_arcs_of_circles_larger_than_the_picture_are_told(width: int) -> None:
+    rng = np.random.default_rng(6)
+    arcs = []
+    for _ in range(20):
+        luma = np.full((SIDE_PX, SIDE_PX), 20, np.uint8)
+        radius = rng.uniform(0.9, 1.8) * SIDE_PX
+        across, down = rng.uniform(0.2, 0.8) * SIDE_PX, rng.uniform(0.4, 0.7) * SIDE_PX + radius
+        cv2.circle(luma, (int(across), int(down)), int(radius), 230, width, cv2.LINE_AA)
+        arcs.append(hash_luma(luma).hashes)
+    assert are_circles(np.stack(arcs)).sum() >= 17
 
 
 def test_photographs_and_their_quarters_are_no_circles() -> None:
@@ -65,6 +89,7 @@ def test_photographs_and_their_quarters_are_no_circles() -> None:
 def test_random_hashes_are_no_circles() -> None:
     hashes = np.random.default_rng(2).integers(0, 256, (2000, 32), np.uint8)
     assert not are_circles(hashes).any()
+    assert draw_outlines(hashes).mean() < 0.04, "few are compared"
 
 
 def test_nothing_asked_is_nothing_answered() -> None:
@@ -90,7 +115,8 @@ def test_what_is_kept_is_near_enough_for_its_hash(seed: int, spared: MediaKind |
         if distance[at] <= most[query[at]] or (spared and items["kind"][at] == spared)
     ]
     assert found.hits.number.tolist() == expected
-    dropped = {query[at] for at in range(12) if at not in expected}
+    # without a spared kind, what was cut off is farther than what is too far
+    dropped = {query[at] for at in range(12) if at not in expected and not spared}
     assert found.truncated.tolist() == [one for one in range(3) if one not in dropped]
 
 

@@ -1,0 +1,43 @@
+"""Lookups that are near something take longer, and hold up nobody else."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from skimage import data
+
+from benchmarks.deployment import Deployment
+from benchmarks.hash_sets import flipped
+from benchmarks.prepared import prepare
+from disrupt.core.concentration import draw_outlines
+from disrupt.hashing.pdq import hash_luma
+from disrupt.v1 import match_pb2
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from tests.server.calls import calling, lookup
+
+NEAR = 1500
+"""Hashes of which each is compared with all circles: seconds."""
+
+
+def test_a_batch_that_is_near_something_leaves_the_worker_free_for_others(tmp_path: Path) -> None:
+    stored = hash_luma(data.camera()).hashes  # type: ignore[no-untyped-call]
+    rng = np.random.default_rng(1)
+    near = np.stack([flipped(stored, 14, rng) for _ in range(4 * NEAR)])
+    near = near[draw_outlines(near)][:NEAR]
+    assert len(near) == NEAR
+    prepare(tmp_path / "data", stored[None])
+    server = Deployment.start(tmp_path / "data", workers=1)
+    try:
+        key = server.make_key("platform", "match")
+        with calling(server.address, key) as caller:
+            call = MatchServiceStub(caller.channel).MatchHashes.future(
+                lookup(near.tobytes()), metadata=(("authorization", f"Bearer {key}"),)
+            )
+            time.sleep(0.5)  # until it is being answered
+            caller("GetIndexStatus", match_pb2.GetIndexStatusRequest())
+            assert not call.done()
+            call.cancel()
+    finally:
+        server.stop()
