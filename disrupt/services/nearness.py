@@ -32,12 +32,13 @@ def near_enough(
     if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
         return near
     query, distance = near.hits.query, near.hits.distance
-    asked, place = np.unique(query, return_inverse=True)
-    kept = distance <= most_bits(queries[asked])[place]
     spare = distance <= LEAST_BITS
     if spared is not None:
         spare |= near.hits.kind == spared
-    kept |= spare
+    if spare.all():
+        return near
+    asked, place = np.unique(query, return_inverse=True)
+    kept = spare | (distance <= most_bits(queries[asked])[place])
     doubted = np.unique(place[kept & ~spare])
     outlines = doubted[are_circles(queries[asked[doubted]])]
     kept &= spare | ~np.isin(place, outlines)
