@@ -52,7 +52,8 @@ class Query:
     def of(cls, frames: list[NDArray[np.void]]) -> Query:
         """From the versions of each frame, ascending; at least one frame."""
         lengths = [len(one) for one in frames]
-        rows = np.concatenate(frames, dtype=FRAME, casting="no")  # told so, it is 4 times as quick
+        # np.concatenate takes 10 times as long
+        rows = np.frombuffer(b"".join(one.tobytes() for one in frames), FRAME)
         firsts = np.cumsum([0, *lengths[:-1]])
         frame_of = np.repeat(np.arange(len(frames)), lengths)
         return cls(rows, firsts, frame_of, _timeline(rows[firsts]))
@@ -90,17 +91,14 @@ def weigh(
     needs MIN_FRAMES that agree on when they are, or one, where either side has no more than that;
     a picture needs one. DeadlineExceededError once the allowance is over.
     """
-    times = np.lexsort((stored.entries["end_ms"], stored.entries["start_ms"]))
-    entries = stored.entries[times]
     if kind == MediaKind.IMAGE:
-        timeline, moment_of = _PICTURE, np.zeros(len(entries), np.intp)
+        timeline, moment_of = _PICTURE, np.zeros(len(stored.codes), np.intp)
     else:
-        begins = np.append(True, entries[1:][_TIMES] != entries[:-1][_TIMES])
-        timeline, moment_of = _timeline(entries[begins]), np.cumsum(begins) - 1
+        firsts, moment_of = _moments(stored)
+        timeline = _timeline(stored.entries[firsts])
     compared = _around(proposed_by, len(query.firsts))
     compared[sorted(common)] = False
-    index = FlatIndex.of(stored.codes[times])
-    comparison = _Comparison(query, index, moment_of, most_bits, allowance)
+    comparison = _Comparison(query, FlatIndex.of(stored.codes), moment_of, most_bits, allowance)
     is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
     aligned = align(
         comparison.near(np.flatnonzero(compared)),
@@ -120,7 +118,7 @@ def weigh(
     return Evidence(
         distance_bits=distance_bits,
         query_row=query.rows[row],
-        stored_row=int(times[column]),
+        stored_row=column,
         segments=segments,
         frames=sum(one.frames for one in aligned),
         query_share_permille=_share(query.timeline, seen),
@@ -128,7 +126,6 @@ def weigh(
     )
 
 
-_TIMES = ["start_ms", "end_ms"]
 _PICTURE = Timeline(np.zeros(1, np.int64), np.full(1, 2**32, np.int64))
 """A picture is the same at any time."""
 
@@ -138,12 +135,20 @@ def share_of_near(one: Columns, other: Columns, most_bits: int) -> float:
 
     A moment is as near as the nearest of its versions: others may have other borders.
     """
-    starts_ms, ends_ms = (one.entries[name].astype(np.uint64) for name in _TIMES)
-    moments, moment_of = np.unique(starts_ms << np.uint64(32) | ends_ms, return_inverse=True)
-    step = len(moments) // _SOME + 1
+    firsts, moment_of = _moments(one)
+    step = len(firsts) // _SOME + 1
     some = np.flatnonzero(moment_of % step == 0)
     near = FlatIndex.of(other.codes).search(one.codes[some], most_bits)
-    return len(np.unique(moment_of[some[near.query]])) / len(range(0, len(moments), step))
+    return len(np.unique(moment_of[some[near.query]])) / len(range(0, len(firsts), step))
+
+
+def _moments(stored: Columns) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first hash of each moment of an item, ascending in time, and which moment each is of."""
+    starts_ms, ends_ms = (stored.entries[name].astype(np.uint64) for name in ("start_ms", "end_ms"))
+    _, firsts, moment_of = np.unique(
+        starts_ms << np.uint64(32) | ends_ms, return_index=True, return_inverse=True
+    )
+    return firsts, moment_of
 
 
 def _timeline(rows: NDArray[np.void]) -> Timeline:
@@ -190,7 +195,7 @@ class _Comparison:
         if not len(found.entry):
             return
         row, bits = rows[found.query], found.distance
-        best = np.lexsort((found.entry, row, bits))[0]
+        best = np.lexsort((found.entry, self.moment_of[found.entry], row, bits))[0]
         if bits[best] < self.nearest[0]:
             self.nearest = int(bits[best]), int(row[best]), int(found.entry[best])
         # of each frame and moment the nearest pair
