@@ -80,24 +80,23 @@ def weigh(
     query: Query,
     kind: MediaKind,
     stored: Columns,
-    proposed_by: NDArray[np.intp],
-    common: set[int],
+    proposed_by: NDArray[np.bool_],
+    apart: NDArray[np.bool_],
     most_bits: int,
     allowance: Allowance,
 ) -> Evidence | None:
     """What speaks for an item; None where it is not enough.
 
-    Frames near to those that ``proposed_by`` names are compared, but for ``common`` ones. A video
-    needs MIN_FRAMES that agree on when they are, or one, where either side has no more than that;
-    a picture needs one. DeadlineExceededError once the allowance is over.
+    Frames around those that ``proposed_by`` (n,) names are compared, but for those that ``apart``
+    (n,) names. A video needs MIN_FRAMES that agree on when they are, or one, where either side has
+    no more than that; a picture needs one. DeadlineExceededError once the allowance is over.
     """
     if kind == MediaKind.IMAGE:
         timeline, moment_of = _PICTURE, np.zeros(len(stored.codes), np.intp)
     else:
         firsts, moment_of = _moments(stored)
         timeline = _timeline(stored.entries[firsts])
-    compared = _around(proposed_by, len(query.firsts))
-    compared[sorted(common)] = False
+    compared = _around(proposed_by) & ~apart
     comparison = _Comparison(query, FlatIndex.of(stored.codes), moment_of, most_bits, allowance)
     is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
     aligned = align(
@@ -155,9 +154,9 @@ def _timeline(rows: NDArray[np.void]) -> Timeline:
     return Timeline(rows["start_ms"].astype(np.int64), rows["end_ms"].astype(np.int64))
 
 
-def _around(frames: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
-    compared = np.zeros(count, np.bool_)
-    for frame in frames.tolist():
+def _around(frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    compared = np.zeros_like(frames)
+    for frame in np.flatnonzero(frames).tolist():
         compared[max(frame - _AROUND, 0) : frame + _AROUND + 1] = True
     return compared
 

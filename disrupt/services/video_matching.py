@@ -70,6 +70,7 @@ class VideoLookup:
         self._frames: list[NDArray[np.void]] = []
         self._searched: list[tuple[int, int]] = []
         self._like: list[int] = []
+        self._cut_off: set[int] = set()
         self._candidates: dict[int, _Candidate] = {}
         self._proposals = 0
         self._compared_at = 0
@@ -135,6 +136,7 @@ class VideoLookup:
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
             near = self._index.search_items(block, radius_bits, limits_bits, _MOST_CANDIDATES)
+            self._cut_off.update(of_frame[start + query] for query in near.truncated.tolist())
             # of a video frames agree on times, too
             near = near_enough(near, block, self._scope, spared=MediaKind.VIDEO)
             self._propose(near.hits, of_frame[start : start + BLOCK_QUERIES])
@@ -171,14 +173,19 @@ class VideoLookup:
         if not stored:
             return []
         query = Query.of(self._frames)
-        common = self._common(stored)
         like = np.array(self._like)
+        common = np.isin(like, sorted(self._common(stored)))
+        searched = like == np.arange(len(like))
+        searched[sorted(self._cut_off)] = False
         weighed = []
         for number, columns in stored.items():
             candidate = self._candidates[number]
             limit = self._scope.limits[candidate.bank]
-            apart = common if candidate.kind == MediaKind.VIDEO else set()
-            proposed_by = np.flatnonzero(np.isin(like, candidate.frames))
+            proposed_by = np.isin(like, candidate.frames)
+            apart = np.zeros_like(common)
+            if candidate.kind == MediaKind.VIDEO:
+                # what was searched and has not proposed it is near to none of its hashes
+                apart = common | (searched & ~proposed_by)
             evidence = weigh(
                 query, candidate.kind, columns, proposed_by, apart, limit, self._allowance
             )
@@ -193,7 +200,7 @@ class VideoLookup:
         )
 
     def _common(self, stored: dict[int, Columns]) -> set[int]:
-        """Frames that many videos have in common which are no copies of each other."""
+        """Searched frames that many videos have in common which are no copies of each other."""
         videos: dict[int, list[int]] = {}
         for number in sorted(stored):
             if self._candidates[number].kind == MediaKind.VIDEO:
@@ -219,8 +226,7 @@ class VideoLookup:
         for numbers in videos.values():
             if len(numbers) == COMMON_VIDEOS and tuple(numbers) not in judged:
                 judged[tuple(numbers)] = differ(numbers)
-        common = {frame for frame, numbers in videos.items() if judged.get(tuple(numbers))}
-        return {frame for frame, like in enumerate(self._like) if like in common}
+        return {frame for frame, numbers in videos.items() if judged.get(tuple(numbers))}
 
 
 def _match(candidate: _Candidate, stored: Columns, evidence: Evidence) -> VideoMatch:

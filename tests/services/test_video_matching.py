@@ -18,11 +18,13 @@ from disrupt.core.lookups import LookupOptions, VideoMatch, VideoMatches, VideoO
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Scope
 from disrupt.core.transforms import Dihedral
-from disrupt.core.videos import FRAME, fingerprints_of
+from disrupt.core.videos import FRAME, fingerprints_of, frames_of
 from disrupt.errors import DeadlineExceededError
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import Allowance
+from disrupt.services import video_matching
+from disrupt.services.matching import UNBOUNDED, Allowance
+from disrupt.services.video_evidence import Query, weigh
 from disrupt.services.video_matching import CERTAIN_FRAMES, COMMON_VIDEOS, VideoLookup
 
 STEP_MS = 250
@@ -313,6 +315,39 @@ def test_the_nearest_items_are_answered_and_more_are_told_of(find: Find) -> None
     found = find(sampled(codes), *stored, options=VideoOptions(LookupOptions(max_matches=2)))
     assert [one.item_id[-1] for one in found.matches] == [1, 2]
     assert found.truncated
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_found_is_what_comparing_all_frames_finds(seed: int, tmp_path: Path) -> None:
+    chance = np.random.default_rng(seed)
+    codes = shown(seed, 24)
+    around = shown(100 + seed, 24)[::16]  # so that most frames are not searched
+    rows = np.repeat(frames(around[chance.integers(len(around), size=24)], 1000), 2)
+    for second, code in enumerate(sampled(codes)):
+        rows["hash"][2 * second + 1] = noisy(code[None], int(chance.integers(44)), second)
+    live = indexed(tmp_path, video(1, codes))
+    lookup = looking(live)
+    lookup.add(frames_of(rows))
+    match, stored, every = only(lookup.matches()), live.find(1), np.ones(24, np.bool_)
+    assert stored is not None
+    query = Query.of(frames_of(rows))
+    evidence = weigh(query, MediaKind.VIDEO, stored, every, ~every, 31, UNBOUNDED)
+    assert evidence is not None
+    assert (match.distance_bits, match.segments) == (evidence.distance_bits, evidence.segments)
+
+
+def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
+    find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_matching, "_MOST_CANDIDATES", 2)
+    codes = sampled(shown(1, 20))
+    late = np.concatenate([shown(2, 12)[::4], codes[12:]])
+    stored = [
+        item(number, fingerprints_of(frames(one, 1000), small=False), MediaKind.VIDEO)
+        for number, one in enumerate((noisy(codes, 9), codes, late), 1)
+    ]  # of the last 8 s two others are nearer than the first
+    edges_of = {one.item_id[-1]: edges(one) for one in [*find(codes, *stored).matches][:2]}
+    assert edges_of[1] == [pytest.approx((0, 20, 0, 20), abs=1)]
 
 
 def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
