@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import pairwise, product
 from typing import NamedTuple
 
@@ -20,18 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from disrupt.core.transforms import Crop
+from disrupt.hashing.lines import CORNER, Lines, peaks, shares
 
 _SIDE_PX = 512
 """The longer side that lines are looked for at, or up to twice as much."""
-
-_STEP = 4
-"""Levels by which luma steps at the edge of a picture, beyond how it changes before."""
-
-_EVEN = 6
-"""Levels by which a page may change in 3 lines: blurred copies of a picture do."""
-
-_FAINT_STEP = 1
-"""The same where luma does not change before: a sky on the blurred sky, a night on black."""
 
 _LEAST_SHARE = 0.45
 """Share of a side of a rectangle along which there must be a step."""
@@ -62,18 +53,8 @@ _LEAST_WEIGHT = 0.1
 _LEAST_OF_BEST = 0.3
 """Least weights of a candidate, of itself and as a share of the best one's."""
 
-_BLOCK_PX = 16
-"""Pixels of a line that steps are counted together of."""
-
-_BAND = 128
-"""Lines that steps are looked for in at a time: what is held of them stays in the cache."""
-
 _MOST_CUTS = 4
 """Most lines along which the whole, or a part of it, is cut."""
-
-_CORNER = 3
-"""Lines at an end of the whole that nothing is said of."""
-
 
 _CERTAIN = 0.35
 """Weight from which a candidate is more likely than the whole; of 92 pictures without any border
@@ -148,7 +129,7 @@ def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
     if min(height, width) < _SIDE_PX // 8 * factor:
         return []
     small = luma if factor == 1 else np.asarray(Image.fromarray(luma).reduce(factor))
-    rows, columns = _Lines(small), _Lines(small.T)
+    rows, columns = Lines(small), Lines(small.T)
     whole = _Box(0, len(rows.luma), 0, len(columns.luma))
     on_pages = _less_at_ends([*_on_pages(rows, columns)], whole)
     chosen = _best(rows, [*on_pages, *_in_collages(rows, columns)], whole, most)
@@ -163,87 +144,10 @@ def reduction(width_px: int, height_px: int) -> int:
     return max(max(width_px, height_px) // _SIDE_PX, 1)
 
 
-class _Lines:
-    """What there is of edges between the lines of an axis, for ``luma`` of shape (lines, along).
-
-    Rows of its running sums, shape (lines, along / 16 + 1), count up to each sixteenth place along
-    a line those pixels where there is a step from the line before; of two neighbours one is looked
-    at. A faint one, from where luma does not change, counts as three quarters of a pixel.
-    """
-
-    def __init__(self, luma: NDArray[np.uint8]) -> None:
-        self.luma = luma
-        blocks = luma.shape[1] // _BLOCK_PX
-        thin = np.ascontiguousarray(luma[:, : blocks * _BLOCK_PX : 2]).astype(np.int16)
-        counts = np.zeros((5, len(luma), blocks), np.uint8)
-        for first in range(0, len(luma) - 6, _BAND):
-            some = thin[first : first + _BAND + 6]
-            over_3 = some[3:] - some[:-3]
-            by = over_3[3:] - over_3[:-3]
-            np.abs(by, out=by)
-            np.abs(over_3, out=over_3)
-            even, level = over_3 <= _EVEN, over_3 == 0
-            steps, small = by > _STEP, by > _FAINT_STEP
-            # Line i is compared with those 2 before and 1 after it: scaling blurs an edge over two.
-            for side, before, at in ((0, slice(-3), first + 5), (1, slice(3, None), first + 2)):
-                clear = steps & even[before]
-                _count(clear, counts[side, at:])
-                _count(clear | (small & level[before]), counts[3 + side, at:])
-            beside = some[1:] - some[:-1]
-            np.abs(beside, out=beside)
-            least = np.maximum(beside[:-4], beside[4:])
-            least *= 2
-            least += _STEP + 1
-            _count(over_3[1:-1] > least, counts[2, first + 3 :])
-        counts[:2] += 3 * counts[3:]
-        counts[2] *= 4
-        # a product with ones above the diagonal takes half the time of a running sum
-        self.starts, self.stops, self.cuts = counts[:3].astype(np.float32) @ (_above(blocks) / 4)
-
-    def evenness(self, line: int, start: int, stop: int) -> float:
-        """Share of a line, from ``start`` to ``stop``, that is of one level, or without steps."""
-        levels = self.luma[line, start:stop:2].astype(np.int16)
-        middle = np.partition(levels, len(levels) // 2)[len(levels) // 2]
-        plain = np.count_nonzero(np.abs(levels - middle) <= _STEP) / len(levels)
-        smooth = np.count_nonzero(np.abs(levels[1:] - levels[:-1]) < _STEP) / len(levels)
-        return max(plain, 0.9 * smooth)
-
-
-def _count(found: NDArray[np.bool], sums: NDArray[np.uint8]) -> None:
-    """How many there are in each block of some lines, into the first of ``sums``."""
-    np.bitwise_count(found.view(np.uint64), out=sums[: len(found)])
-
-
-@lru_cache(maxsize=16)
-def _above(blocks: int) -> NDArray[np.float32]:
-    return np.triu(np.ones((blocks, blocks + 1), np.float32), 1)
-
-
-def _shares(sums: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float64]:
-    """Share of each line, from ``start`` to ``stop`` and without what is no whole block."""
-    last = stop // _BLOCK_PX
-    first = min(-(-start // _BLOCK_PX), last)  # there may be none
-    return (sums[..., last] - sums[..., first]) / (max(last - first, 1) * (_BLOCK_PX // 2))
-
-
-def _peaks(shares: NDArray[np.float64], least: float, most: int) -> list[int]:
-    """Lines where a share is largest around, the largest first, no two within 3 of another."""
-    places = np.flatnonzero(shares >= least)
-    if not len(places):
-        return []
-    found: list[int] = []
-    for place in places[np.argsort(-shares[places], kind="stable")].tolist():
-        if all(abs(place - other) > _CORNER for other in found):
-            found.append(place)
-            if len(found) == most:
-                break
-    return found
-
-
 class _Sides:
     """How much each side of a rectangle is the edge of something on a page; 0 to 1, remembered."""
 
-    def __init__(self, rows: _Lines, columns: _Lines) -> None:
+    def __init__(self, rows: Lines, columns: Lines) -> None:
         self._axes = (rows, columns)
         self._shares: dict[_Side, float] = {}
         self._evenness: dict[_Side, float] = {}
@@ -272,7 +176,7 @@ class _Sides:
         lines = self._axes[axis]
         if line in {0, len(lines.luma)}:
             return _AT_AN_END
-        share = float(_shares((lines.stops if is_stop else lines.starts)[line], start, stop))
+        share = float(shares((lines.stops if is_stop else lines.starts)[line], start, stop))
         return share if share >= _LEAST_SHARE else 0.0
 
     def _even(self, axis: int, is_stop: bool, line: int, start: int, stop: int) -> float:  # noqa: FBT001 part of a key
@@ -280,21 +184,21 @@ class _Sides:
         last = len(lines.luma)
         if line in {0, last}:
             return 1.0
-        outside = min(line + _CORNER, last - 1) if is_stop else max(line - _CORNER - 1, 0)
+        outside = min(line + CORNER, last - 1) if is_stop else max(line - CORNER - 1, 0)
         return math.sqrt(lines.evenness(outside, start, stop))
 
 
-def _on_pages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
+def _on_pages(rows: Lines, columns: Lines) -> Iterator[_Weighed]:
     """Rectangles with an even page around them."""
     height, width = len(rows.luma), len(columns.luma)
     sides = _Sides(rows, columns)
-    tops = [0, *_peaks(_shares(rows.starts, 0, width), _LEAST_LINE, _MOST_LINES)]
-    bottoms = [height, *_peaks(_shares(rows.stops, 0, width), _LEAST_LINE, _MOST_LINES)]
+    tops = [0, *peaks(shares(rows.starts, 0, width), _LEAST_LINE, _MOST_LINES)]
+    bottoms = [height, *peaks(shares(rows.stops, 0, width), _LEAST_LINE, _MOST_LINES)]
     for top, bottom in product(tops, bottoms):
         if bottom - top < _LEAST_SIDE * height:
             continue
-        lefts = [0, *_peaks(_shares(columns.starts, top, bottom), _LEAST_SHARE, 3)]
-        rights = [width, *_peaks(_shares(columns.stops, top, bottom), _LEAST_SHARE, 3)]
+        lefts = [0, *peaks(shares(columns.starts, top, bottom), _LEAST_SHARE, 3)]
+        rights = [width, *peaks(shares(columns.stops, top, bottom), _LEAST_SHARE, 3)]
         for left, right in product(lefts, rights):
             box = _Box(top, bottom, left, right)
             if right - left < _LEAST_SIDE * width:
@@ -321,7 +225,7 @@ def _less_at_ends(weighed: list[_Weighed], whole: _Box) -> Iterator[_Weighed]:
         yield less, box
 
 
-def _in_collages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
+def _in_collages(rows: Lines, columns: Lines) -> Iterator[_Weighed]:
     """Parts of the whole when it is cut along lines from side to side, and the parts again."""
     whole = _Box(0, len(rows.luma), 0, len(columns.luma))
     for first in (0, 1):
@@ -330,7 +234,7 @@ def _in_collages(rows: _Lines, columns: _Lines) -> Iterator[_Weighed]:
 
 
 def _parts(
-    axes: tuple[_Lines, _Lines], box: _Box, weights: tuple[float, ...], axis: int, cuts: int
+    axes: tuple[Lines, Lines], box: _Box, weights: tuple[float, ...], axis: int, cuts: int
 ) -> Iterator[_Weighed]:
     """A box, and what is between lines that cut it, ``cuts`` times, by rows and columns in turn."""
     if min(weights) < _AT_AN_END or max(weights) > _AT_AN_END:
@@ -338,9 +242,9 @@ def _parts(
     if not cuts:
         return
     start, stop = box[2 * axis : 2 * axis + 2]
-    shares = _shares(axes[axis].cuts[start:stop], *box[2 - 2 * axis : 4 - 2 * axis])
-    shares[:_CORNER] = shares[-_CORNER:] = 0
-    lines = [0, *sorted(_peaks(shares, _LEAST_SHARE, _MOST_CUTS)), stop - start]
+    found = shares(axes[axis].cuts[start:stop], *box[2 - 2 * axis : 4 - 2 * axis])
+    found[:CORNER] = found[-CORNER:] = 0
+    lines = [0, *sorted(peaks(found, _LEAST_SHARE, _MOST_CUTS)), stop - start]
     for first, last in pairwise(lines):
         if last - first < _LEAST_SIDE * len(axes[axis].luma) or (first, last) == (0, stop - start):
             continue
@@ -348,17 +252,17 @@ def _parts(
         for at, line in enumerate((first, last)):
             ends[2 * axis + at] = start + line
             if 0 < line < stop - start:
-                sides[2 * axis + at] = float(shares[line])
+                sides[2 * axis + at] = float(found[line])
         yield from _parts(axes, _Box(*ends), tuple(sides), 1 - axis, cuts - 1)
 
 
-def _plain(rows: _Lines, box: _Box) -> bool:
+def _plain(rows: Lines, box: _Box) -> bool:
     """Whether there is nothing to see in a rectangle."""
     # a quarter of the lines tells nearly always: all vary by no less than a quarter of what it does
     return _variance(rows, box, 16) / 4 < _LEAST_DEVIATION**2 > _variance(rows, box, 4)
 
 
-def _variance(rows: _Lines, box: _Box, step: int) -> float:
+def _variance(rows: Lines, box: _Box, step: int) -> float:
     """Of each fourth pixel of one in ``step`` lines."""
     shown = rows.luma[box.top : box.bottom : step, box.left : box.right : 4]
     pixels = shown.astype(np.float32).ravel()
@@ -367,7 +271,7 @@ def _variance(rows: _Lines, box: _Box, step: int) -> float:
     return float(pixels @ pixels) / len(pixels) - mean**2
 
 
-def _best(rows: _Lines, weighed: list[_Weighed], whole: _Box, most: int) -> list[_Weighed]:
+def _best(rows: Lines, weighed: list[_Weighed], whole: _Box, most: int) -> list[_Weighed]:
     """The best that are not plain, differ from each other and the whole, and overlap little."""
     chosen: list[_Weighed] = []
     if not weighed:
@@ -408,22 +312,11 @@ def _overlaps(boxes: NDArray[np.intp], other: _Box) -> NDArray[np.float64]:
     return np.asarray(shared / either)
 
 
-def _refined(rows: _Lines, columns: _Lines, weight: float, box: _Box) -> Region:
+def _refined(rows: Lines, columns: Lines, weight: float, box: _Box) -> Region:
     """Its sides to a part of a line: an edge within a pixel is shared by two steps."""
     top, bottom, left, right = box
-    vertical = [_between(rows, line, left, right) for line in (top, bottom)]
-    horizontal = [_between(columns, line, top, bottom) for line in (left, right)]
+    vertical = [rows.place(line, left, right) for line in (top, bottom)]
+    horizontal = [columns.place(line, top, bottom) for line in (left, right)]
     return Region(
         horizontal[0], vertical[0], horizontal[1], vertical[1], certain=weight >= _CERTAIN
     )
-
-
-def _between(lines: _Lines, line: int, start: int, stop: int) -> float:
-    """Where the edge at a line is, as a share of all lines."""
-    last = len(lines.luma)
-    if not 1 < line < last - 1:
-        return line / last
-    around = lines.luma[line - 2 : line + 2, start:stop].astype(np.int16, order="C")
-    steps = np.abs(np.diff(around, axis=0)).mean(axis=1)
-    steps -= steps.min()
-    return (line + float(steps @ (-1, 0, 1)) / max(float(steps.sum()), 1e-9)) / last
