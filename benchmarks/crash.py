@@ -17,6 +17,7 @@ SIGKILL leaves the page cache alive, so the order of writing is proved as well, 
 benchmarks.ordering and benchmarks.killing. Exit code 0 if all of it held.
 
     python -m benchmarks.crash --kills 200 --json -
+
     python -m benchmarks.crash --target indexer --kills 100 --json -
 """
 

@@ -12,6 +12,7 @@ crash, or of too much processor time, as decoders died of it.
 Exit code 0 if all of it held.
 
     python -m benchmarks.mutate --count 50000 --json -
+
     python -m benchmarks.mutate --kind videos --count 10000 --json -
 """
 

@@ -47,6 +47,7 @@ _COLUMNS = 4
 @click.option("--folder", required=True, type=click.Path(path_type=Path), help="For the SVGs.")
 def main(*, report_path: Path, curve_path: Path | None, folder: Path) -> None:
     """Print the table, write the plots."""
+    folder.mkdir(parents=True, exist_ok=True)
     report = json.loads(report_path.read_text("utf-8"))
     click.echo(_table(report["rows"]))
     trials = report_path.with_suffix(".trials.jsonl").read_text("utf-8").splitlines()[1:]

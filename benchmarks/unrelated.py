@@ -253,8 +253,20 @@ def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
 
 @click.command(help=__doc__)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the report.")
-@click.option("--lookups", default=100_000, show_default=True, help="Pictures looked up.")
-@click.option("--stored", default=1_000_000, show_default=True, help="Hashes they search in.")
+@click.option(
+    "--lookups",
+    type=click.IntRange(1),
+    default=100_000,
+    show_default=True,
+    help="Pictures looked up.",
+)
+@click.option(
+    "--stored",
+    type=click.IntRange(1000),
+    default=1_000_000,
+    show_default=True,
+    help="Hashes they search in.",
+)
 @click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")
 @click.option("--show", type=click.Path(path_type=Path), help="Folder for pictures of it.")
 @click.option(
