@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
 
-from disrupt.core.lookups import Segment
+from disrupt.core.lookups import Segment, answered_places
 from disrupt.core.media import Assurance, LowQuality, MediaKind
 from disrupt.core.transforms import IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError
@@ -185,7 +185,10 @@ def video_answer(
 
 
 def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int) -> ImageAnswer:
-    """One answer from those to a picture's versions: each item once, by its nearest version."""
+    """Merge the answers to a picture's versions: each item once, by its nearest version.
+
+    Cut to ``max_matches`` and the nearest item of each bank, as the server does.
+    """
     nearest: dict[str, Match] = {}
     for answer, (_, transform) in zip(answers, query.hashes, strict=True):
         for match in answer.matches:
@@ -193,8 +196,9 @@ def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int
             if known is None or match.distance_bits < known.distance_bits:
                 nearest[match.item_id] = replace(match, query_transform=transform)
     matches = sorted(nearest.values(), key=lambda match: match.distance_bits)
+    places = answered_places([match.bank for match in matches], max_matches)
     return ImageAnswer(
-        tuple(matches[:max_matches]),
+        tuple(matches[place] for place in places),
         len(matches) > max_matches or any(answer.truncated for answer in answers),
         query.quality,
         low_quality=False,

@@ -87,7 +87,8 @@ class MatchClient:
         more than the server's limit are asked in parts, at once on all connections. ``qualities``
         are PDQ qualities of 0-100: hashes of 49 and below are then answered ``low_quality``.
         ``max_distance_bits`` is inclusive, None is each bank's own; ``max_matches`` are media items
-        per hash, 1-1000, nearest first; ``banks`` are names, empty for all that the key may search.
+        per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
+        ``banks`` are names, empty for all that the key may search.
         """
         lookup = Lookup(max_distance_bits, max_matches, banks)
         packed = requests.pack(batch)

@@ -138,11 +138,12 @@ class HashLookup:
 class Matches:
     """Media items near queries, in columns: entry i of every column is match i.
 
-    Ordered by query, distance, item number; of each item the nearest entry, at most ``max_matches``
-    items per query. ``query`` u32 is the place of the query in the request, ``version`` u32 the row
-    of the search that found it (several rows search one picture). ``distance_bits`` u16, 0-256;
-    ``item_ids`` u8 (n, 16); ``bank`` u16, ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal``
-    u16 as stored. ``truncated`` u32 names the queries that had more items, ascending.
+    Ordered by query, distance, item number; of each item the nearest entry; per query at most
+    ``max_matches`` items, and beyond those the nearest of each bank. ``query`` u32 is the place of
+    the query in the request, ``version`` u32 the row of the search that found it (several rows
+    search one picture). ``distance_bits`` u16, 0-256; ``item_ids`` u8 (n, 16);
+    ``bank`` u16, ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal`` u16 as stored.
+    ``truncated`` u32 names the queries that had more items than ``max_matches``, ascending.
     """
 
     query: NDArray[np.uint32]
@@ -159,6 +160,17 @@ class Matches:
     def __len__(self) -> int:
         """Matches."""
         return len(self.query)
+
+
+def answered_places(banks: Sequence[object] | NDArray[np.uint16], max_matches: int) -> list[int]:
+    """Return the places of the items to answer, ascending, given the bank of each, best first.
+
+    These are the first ``max_matches``, and the first of every bank: the items of one bank never
+    hide those of another.
+    """
+    _, first_of_bank = np.unique(np.asarray(banks), return_index=True)
+    places: list[int] = np.union1d(np.arange(min(max_matches, len(banks))), first_of_bank).tolist()
+    return places
 
 
 MIN_INTERVAL_MS = 40

@@ -10,7 +10,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.lookups import Matches
+from disrupt.core.lookups import Matches, answered_places
+from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits, merge
@@ -102,7 +103,7 @@ def match_picture(
     _, first = np.unique(hits.number[nearest_first], return_index=True)
     best = nearest_first[np.sort(first)]
     more = more or len(best) > max_matches
-    best = best[:max_matches]
+    best = best[answered_places(hits.bank[best], max_matches)]
     return _matches(
         hits, best, np.zeros(len(best), np.uint32), hits.query[best], np.zeros(int(more), np.uint32)
     )
@@ -116,12 +117,37 @@ def _blocks(
     allowance: Allowance,
 ) -> Iterator[tuple[int, NearestHits]]:
     """What is near some of the queries at a time, and the place of the first of them."""
-    limits_bits = limits_bits_of(scope)
     for start in range(0, len(queries), BLOCK_QUERIES):
         allowance.check()
         block = queries[start : start + BLOCK_QUERIES]
-        near = index.search_items(block, scope.radius_bits, limits_bits, max_matches)
-        yield start, near_enough(near, block, scope)
+        yield start, search_near(index, block, scope, max_matches)
+
+
+def search_near(
+    index: LiveIndex,
+    queries: NDArray[np.uint8],
+    scope: Scope,
+    most_items: int,
+    spared: MediaKind | None = None,
+) -> NearestHits:
+    """Search for the ``most_items`` nearest items of each query, and the nearest of each bank.
+
+    ``queries`` uint8 (n, 32); hits are as near as ``near_enough`` asks.
+    """
+    near = index.search_items(queries, scope.radius_bits, limits_bits_of(scope), most_items)
+    if near is NOTHING_NEAR:
+        return near
+    near = near_enough(near, queries, scope, spared)
+    parts = [near.hits]
+    for bank, limit_bits in scope.limits.items():
+        # Only where items were cut off can a bank be missing that has some.
+        without = np.setdiff1d(near.truncated, near.hits.query[near.hits.bank == bank])
+        if len(without):
+            limits_bits = limits_bits_of(Scope({bank: limit_bits}))
+            best = index.search_items(queries[without], limit_bits, limits_bits, 1)
+            hits = near_enough(best, queries[without], scope, spared).hits
+            parts.append(replace(hits, query=without[hits.query]))
+    return near if len(parts) == 1 else NearestHits(merge(parts), near.truncated)
 
 
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions
+from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.core.videos import transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of
-from disrupt.services.nearness import near_enough
+from disrupt.services.matching import BLOCK_QUERIES, Allowance, search_near
 from disrupt.services.video_evidence import Evidence, Query, share_of_near, weigh
 
 CERTAIN_FRAMES = 4
@@ -31,7 +32,11 @@ _COMMON_SHARE = 0.5
 """It is, if less than this share of what those videos show is the same: else they are copies."""
 
 _MOST_CANDIDATES = 1000
-"""Media items that are compared in one lookup; those that most frames propose come first."""
+"""Media items that are compared in one lookup.
+
+Banks take turns, so that none crowds another out; of each those that most frames propose come
+first.
+"""
 
 _MOST_PROPOSALS = 20_000_000
 """Pairs of a frame and a media item near to it, in one lookup: an hour that 5000 items show."""
@@ -116,8 +121,9 @@ class VideoLookup:
             self._weighed(), key=lambda one: (-one[2].frames, one[2].distance_bits, one[0].item_id)
         )
         most = self._options.lookup.max_matches
+        places = answered_places([candidate.bank for candidate, *_ in found], most)
         return VideoMatches(
-            tuple(_match(*one) for one in found[:most]),
+            tuple(_match(*found[place]) for place in places),
             truncated=len(found) > most or len(self._candidates) > _MOST_CANDIDATES,
         )
 
@@ -131,14 +137,14 @@ class VideoLookup:
         return frame
 
     def _search(self, queries: NDArray[np.uint8], of_frame: list[int]) -> None:
-        radius_bits, limits_bits = self._scope.radius_bits, limits_bits_of(self._scope)
         for start in range(0, len(queries), BLOCK_QUERIES):
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
-            near = self._index.search_items(block, radius_bits, limits_bits, _MOST_CANDIDATES)
-            self._cut_off.update(of_frame[start + query] for query in near.truncated.tolist())
             # of a video frames agree on times, too
-            near = near_enough(near, block, self._scope, spared=MediaKind.VIDEO)
+            near = search_near(
+                self._index, block, self._scope, _MOST_CANDIDATES, spared=MediaKind.VIDEO
+            )
+            self._cut_off.update(of_frame[start + query] for query in near.truncated.tolist())
             self._propose(near.hits, of_frame[start : start + BLOCK_QUERIES])
 
     def _propose(self, hits: Hits, of_frame: list[int]) -> None:
@@ -164,10 +170,9 @@ class VideoLookup:
 
     def _weighed(self) -> list[tuple[_Candidate, Columns, Evidence]]:
         """Candidates with enough evidence."""
-        likely = sorted(self._candidates.items(), key=lambda one: -len(one[1].frames))
         stored = {
             number: found
-            for number, _ in likely[:_MOST_CANDIDATES]
+            for number in self._likely()[:_MOST_CANDIDATES]
             if (found := self._index.find(number)) is not None
         }
         if not stored:
@@ -192,6 +197,17 @@ class VideoLookup:
             if evidence is not None and self._suffices(evidence):
                 weighed.append((candidate, columns, evidence))
         return weighed
+
+    def _likely(self) -> list[int]:
+        """Return the numbers of the candidates in the order in which they are compared."""
+        frames = {number: len(one.frames) for number, one in self._candidates.items()}
+        turns: Counter[int] = Counter()
+        order = []
+        for number in sorted(frames, key=frames.__getitem__, reverse=True):
+            bank = self._candidates[number].bank
+            turns[bank] += 1
+            order.append((turns[bank], number))
+        return [number for _, number in sorted(order, key=itemgetter(0))]
 
     def _suffices(self, evidence: Evidence) -> bool:
         return (

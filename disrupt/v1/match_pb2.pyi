@@ -69,7 +69,9 @@ class MatchOptions(_message.Message):
     asked for, or a video is looked up and found.
     """
     max_matches: _builtins.int
-    """Most media items answered per query, nearest first, 1-1000. 0: 10."""
+    """Most media items answered per query, nearest first, 1-1000. 0: 10. The nearest item of every searched bank is answered
+    also where it is not among them: items of one bank never hide those of another.
+    """
     effort: _types_pb2.Effort.ValueType
     """How much work the lookup may be. EFFORT_UNSPECIFIED, or a value the server does not know: STANDARD."""
     @_builtins.property
@@ -326,7 +328,7 @@ class MatchHashesResponse(_message.Message):
 
     @_builtins.property
     def truncated_queries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Queries with more matches than `max_matches`, ascending."""
+        """Queries with more matches than `max_matches`, ascending; see `max_matches` for which of those are answered."""
 
     @_builtins.property
     def low_quality_queries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -448,7 +450,7 @@ class MatchImageResponse(_message.Message):
     INDEX_CURSOR_FIELD_NUMBER: _builtins.int
     FRAMES_SKIPPED_FIELD_NUMBER: _builtins.int
     truncated: _builtins.bool
-    """More items were within the distance than `max_matches`."""
+    """More items were within the distance than `max_matches`, see there for which are answered."""
     quality: _builtins.int
     """PDQ quality of the picture, 0-100; where that is too low, the best of the regions that were searched."""
     index_cursor: _builtins.str
@@ -597,7 +599,7 @@ class MatchVideoResponse(_message.Message):
     """State of the registry that this answer includes."""
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Match]:
-        """Media items that match, best first."""
+        """Media items that match, best first; with the best of every bank, see `max_matches`."""
 
     def __init__(
         self,

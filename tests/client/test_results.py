@@ -190,7 +190,14 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
     ]
     nearest = {item: min(bits for bits, other in every if other == item) for _, item in every}
     got = [(match.distance_bits, match.item_id) for match in merged.matches]
-    assert [bits for bits, _ in got] == sorted(nearest.values())[:max_matches]
+    assert [bits for bits, _ in got][:max_matches] == sorted(nearest.values())[:max_matches]
+    every_item = results.merged(query, [answer for _, answer in asked], max_matches=1000).matches
+    assert len(every_item) == len(nearest)
+    assert merged.matches == tuple(
+        match
+        for place, match in enumerate(every_item)
+        if place < max_matches or match.bank not in {one.bank for one in every_item[:place]}
+    )
     assert all(nearest[item] == bits for bits, item in got)
     assert len({item for _, item in got}) == len(got)
     for match in merged.matches:

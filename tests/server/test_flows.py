@@ -107,6 +107,32 @@ def test_a_batch_names_the_queries_that_match_and_are_cut(
     assert list(answer.truncated_queries) == [1]
 
 
+def test_fifteen_copies_of_adults_do_not_hide_the_one_of_a_minor(
+    helpline: Caller, platforms: list[Caller], platform: Caller, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "picture.png", 77).read_bytes()
+    hashed = hash_image(file)
+    assert isinstance(hashed, ImageQuery)
+    value = hashed.hashes[0][0].value
+    minor = register(near(value, 20))
+    minor.context.age_band = registration_pb2.AGE_BAND_MINOR
+    helpline("RegisterHashes", register(*[value] * 15))
+    helpline("RegisterHashes", minor)
+    for one in platforms:
+        eventually(lambda one=one: len(items(one("MatchHashes", lookup(value)))) == 11)  # type: ignore[misc]
+    answer = platform("MatchHashes", lookup(value))
+    names = [answer.matches.bank_names[at] for at in answer.matches.banks]
+    assert names == ["adults"] * 10 + ["minors"]
+    assert list(answer.matches.distances_bits) == [0] * 10 + [20]
+    assert list(answer.truncated_queries) == [0]
+    request = match_pb2.MatchImageRequest(image=file)
+    of_picture = platform("MatchImage", request)
+    assert [one.bank for one in of_picture.matches] == names
+    assert of_picture.truncated
+    only = lookup(value, banks=["adults"])
+    assert len(items(platform("MatchHashes", only))) == 10
+
+
 def test_an_index_that_has_reached_the_receipts_cursor_matches_what_was_registered(
     helpline: Caller, platforms: list[Caller]
 ) -> None:

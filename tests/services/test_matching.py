@@ -6,6 +6,7 @@ import math
 import time
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import Matches
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
-from disrupt.core.policy import ADULTS, Scope
+from disrupt.core.policy import ADULTS, MINORS, Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NearestHits
 from disrupt.index.generations import publish
@@ -57,13 +58,13 @@ def empty() -> Iterator[Snapshot]:
 
 
 @given(
-    st.lists(_HIT, max_size=40),
-    st.dictionaries(st.integers(1, 3), st.integers(0, 40)),
+    st.lists(_HIT, max_size=40) | st.lists(_HIT, min_size=20, max_size=40),
+    st.dictionaries(st.integers(1, 3), st.integers(0, 40)) | st.just({1: 31, 2: 40, 3: 31}),
     st.integers(1, 4),
     st.booleans(),
 )
 @settings(max_examples=100, deadline=None)
-def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
+def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_entry(
     empty: Snapshot,
     rows: list[tuple[int, int, int, int, int]],
     limits: dict[int, int],
@@ -101,6 +102,10 @@ def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
             place = (0 if one_picture else version, number)
             entry = (distance, version, at)
             best[place] = min(best.get(place, entry), entry)
+
+    def banks_of(ranked: list[Any]) -> set[int]:
+        return {_bank(number) for _, number, _ in ranked}
+
     expected, truncated = [], []
     for one in range(4):
         of_query = sorted(
@@ -110,7 +115,8 @@ def test_each_query_gets_its_nearest_items_each_once_by_its_best_entry(
             truncated.append(one)
         expected += [
             (one, number, distance, version, *stored[number][at][3:])
-            for _, number, (distance, version, at) in of_query[:max_matches]
+            for place, (_, number, (distance, version, at)) in enumerate(of_query)
+            if place < max_matches or _bank(number) not in banks_of(of_query[:place])
         ]
     found = [
         (
@@ -256,3 +262,18 @@ def test_what_is_too_far_for_its_hash_is_not_said_to_be_more(empty: Snapshot) ->
     found = _match(live, 1)
     assert found.distance_bits.tolist() == [3]
     assert not len(found.truncated)
+
+
+@pytest.mark.parametrize("distance_bits", [12, 13])
+def test_the_item_of_another_bank_has_to_be_near_enough_too(
+    empty: Snapshot, distance_bits: int
+) -> None:
+    live = LiveIndex(empty)
+    minor = replace(_one_away(_ALIKE, distance_bits, 9).item, bank=MINORS.number)
+    copies = [_one_away(_ALIKE, 1, number) for number in range(1, 5)]
+    live.apply([*copies, Addition(9, minor)], Cursor(bytes(16), 9))
+    scope = Scope({ADULTS.number: 31, MINORS.number: 31})
+    asked = {"most_matches": 10, "allowance": Allowance(math.inf)}
+    found = match_hashes(live, _ALIKE[None], scope, 2, **asked)  # type: ignore[arg-type]
+    assert found.distance_bits.tolist() == [1, 1, 12][: 15 - distance_bits]
+    assert found.truncated.tolist() == [0]

@@ -317,6 +317,22 @@ def test_the_nearest_items_are_answered_and_more_are_told_of(find: Find) -> None
     assert found.truncated
 
 
+def test_copies_in_one_bank_do_not_hide_the_best_item_of_another(
+    find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_matching, "_MOST_CANDIDATES", 6)
+    codes = shown(1, 10)
+    adults = [video(number, noisy(codes, 1, number)) for number in range(1, 16)]
+    minors = [video(90 + bits, noisy(codes, bits, bits), MINORS.number) for bits in (8, 4)]
+    scope = Scope({ADULTS.number: 31, MINORS.number: 31})
+    options = VideoOptions(LookupOptions(max_matches=3))
+    found = find(sampled(codes), *adults, *minors, scope=scope, options=options)
+    banks = [one.bank for one in found.matches]
+    assert banks == [ADULTS.number] * 3 + [MINORS.number]
+    assert found.matches[3].item_id[-1] == 94
+    assert found.truncated
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_found_is_what_comparing_all_frames_finds(seed: int, tmp_path: Path) -> None:
     chance = np.random.default_rng(seed)
