@@ -26,8 +26,13 @@ FIRST_BANKS = (ADULTS, MINORS)
 
 
 def bank_for(age_band: AgeBand) -> Bank:
-    """Bank of a new case: minors when unsure."""
+    """Return the bank of the items of a registration: minors when unsure."""
     return ADULTS if age_band == AgeBand.ADULT else MINORS
+
+
+def age_of(bank: int) -> AgeBand:
+    """Return the age as which the items of a bank are treated: ADULT or MINOR."""
+    return AgeBand.ADULT if bank == ADULTS.number else AgeBand.MINOR
 
 
 class Right(IntEnum):

@@ -85,11 +85,12 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """One item of a case that is not withdrawn."""
+    """One item of a case that is not withdrawn; ``age_band`` is ADULT or MINOR, by its bank."""
 
     item_id: bytes
     kind: MediaKind
     hashes: int
+    age_band: AgeBand
 
 
 @dataclass(frozen=True, slots=True)

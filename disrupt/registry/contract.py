@@ -18,11 +18,10 @@ from disrupt.core.policy import ApiKey, Bank
 
 @dataclass(frozen=True, slots=True)
 class NewCase:
-    """A case to open: its number (canonical form), encoded hash of its PIN, number of its bank."""
+    """A case to open: its number (canonical form) and the encoded hash of its PIN."""
 
     number: str
     pin_hash: str
-    bank: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +41,13 @@ class Registration:
     """One registration, into a new case or into an existing one (its canonical number).
 
     ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the
-    request says. At least one item.
+    request says. ``bank`` is the number of the bank that its items go to. At least one item.
     """
 
     request_id: bytes
     request_digest: bytes
     case: NewCase | str
+    bank: int
     assurance: Assurance
     items: tuple[NewItem, ...]
 
@@ -67,9 +67,10 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class CaseItem:
-    """One item of a case that is not withdrawn."""
+    """One item of a case that is not withdrawn; ``bank`` is the number of its bank."""
 
     item_id: bytes
+    bank: int
     kind: MediaKind
     hashes: int
 
@@ -78,14 +79,13 @@ class CaseItem:
 class CaseRecord:
     """A case as stored.
 
-    Days are ISO dates (UTC); ``closed_on`` is empty while open. Once withdrawn, ``bank`` is None:
-    it would tell an age. ``items`` are those not withdrawn, oldest first.
+    Days are ISO dates (UTC); ``closed_on`` is empty while open. ``items`` are those not withdrawn,
+    oldest first.
     """
 
     number: str
     pin_hash: str
     status: CaseStatus
-    bank: int | None
     opened_on: str
     closed_on: str
     items: tuple[CaseItem, ...]

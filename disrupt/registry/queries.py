@@ -178,10 +178,9 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
         row.number,
         row.pin_hash,
         CaseStatus(row.status),
-        row.bank,
         row.opened_on,
         row.closed_on,
-        tuple(CaseItem(one.item_id, MediaKind(one.kind), one.hashes) for one in items),
+        tuple(CaseItem(one.item_id, one.bank, MediaKind(one.kind), one.hashes) for one in items),
     )
 
 
@@ -227,6 +226,5 @@ def removed(connection: Connection) -> list[Removed]:
 
 def _items() -> Select[Any]:
     # the fingerprints are left where they are
-    return select(
-        schema.items.c.number, schema.items.c.item_id, schema.items.c.kind, schema.items.c.hashes
-    )
+    items = schema.items.c
+    return select(items.number, items.item_id, items.bank, items.kind, items.hashes)

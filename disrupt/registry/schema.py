@@ -69,7 +69,7 @@ keys = Table(
     Column("revoked_on", _DAY, nullable=False),
 )
 
-# A withdrawn case keeps its number, PIN hash and days; even its bank, which tells an age, is gone.
+# A withdrawn case keeps its number, PIN hash and days. Banks, which tell an age, are its items'.
 cases = Table(
     "cases",
     metadata,
@@ -77,10 +77,8 @@ cases = Table(
     Column("number", String, nullable=False, unique=True),
     Column("pin_hash", String, nullable=False),
     Column("status", Integer, nullable=False),
-    Column("bank", ForeignKey(banks.c.number)),
     Column("opened_on", _DAY, nullable=False),
     Column("closed_on", _DAY, nullable=False),
-    CheckConstraint("(status = 3) = (bank IS NULL)", name="withdrawn"),
 )
 
 # All but the id is NULL once something that the request registered was withdrawn: the digest is

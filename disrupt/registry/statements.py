@@ -84,7 +84,6 @@ def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any
                 number=case.number,
                 pin_hash=case.pin_hash,
                 status=CaseStatus.RECEIVED,
-                bank=case.bank,
                 opened_on=day,
                 closed_on="",
             )
@@ -102,10 +101,14 @@ def _case(connection: Connection, number: str) -> Row[Any]:
     return row
 
 
-def _set_status(connection: Connection, case: Row[Any], to: CaseStatus, **values: object) -> None:
+def _set_status(
+    connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = ""
+) -> None:
     status = advance(CaseStatus(case.status), to)
     connection.execute(
-        update(schema.cases).where(schema.cases.c.id == case.id).values(status=status, **values)
+        update(schema.cases)
+        .where(schema.cases.c.id == case.id)
+        .values(status=status, closed_on=closed_on)
     )
 
 
@@ -114,7 +117,7 @@ def _add_items(connection: Connection, registration: Registration, case: Row[Any
     rows = [
         {
             "item_id": item.item_id,
-            "bank": case.bank,
+            "bank": registration.bank,
             "case_id": case.id,
             "request_id": registration.request_id,
             "kind": item.kind,
@@ -152,7 +155,7 @@ def withdraw(
         requests = {row.request_id for row in erased if row.request_id is not None}
         _erase(connection, [row.number for row in erased], requests)
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, bank=None, closed_on=day)
+        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
     return [Removed(row.number, row.item_id) for row in erased]
 
 
@@ -184,7 +187,7 @@ def _close_empty_cases(connection: Connection, day: str) -> None:
         select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
     ).all()
     for case in empty:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, bank=None, closed_on=day)
+        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
 
 
 def begin_epoch(connection: Connection) -> None:

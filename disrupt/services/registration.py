@@ -15,7 +15,7 @@ from disrupt.core.cases import CASE_NUMBERS, CaseStatus, case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, LowQuality, pack
-from disrupt.core.policy import bank_for
+from disrupt.core.policy import age_of, bank_for
 from disrupt.core.registrations import (
     CaseAccess,
     MediaItem,
@@ -107,13 +107,14 @@ class Registrar:
             return Receipt("", None, (), rejected, None)
         else:
             pin_hash = self.pins.hash(request.access.pin)
-            case = NewCase(self._free_number(), pin_hash, bank_for(request.age_band).number)
+            case = NewCase(self._free_number(), pin_hash)
         items = tuple(
             NewItem(secrets.token_bytes(ITEM_ID_BYTES), kept[at].kind, kept[at].fingerprints)
             for at in accepted
         )
+        bank = bank_for(request.age_band).number
         registration = Registration(
-            request.request_id, digest, case, Assurance.SELF_REPORTED, items
+            request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items
         )
         with self._storing:
             self._check_room(registration)
@@ -215,7 +216,9 @@ def _receipt(
 
 
 def _shown(record: CaseRecord) -> ShownCase:
-    items = tuple(ShownItem(one.item_id, one.kind, one.hashes) for one in record.items)
+    items = tuple(
+        ShownItem(one.item_id, one.kind, one.hashes, age_of(one.bank)) for one in record.items
+    )
     return ShownCase(record.number, record.status, record.opened_on, record.closed_on, items)
 
 

@@ -36,11 +36,11 @@ _SUBMIT = """Enregistrer des images et des vidéos pour les faire bloquer.
 
 Elles restent sur cet appareil : seules leurs empreintes sont envoyées. Vous recevez un
 numéro de dossier et un code PIN. Gardez les deux : nous ne pouvons pas retrouver le code PIN.
-Sans --age, le dossier est traité comme celui d'une personne mineure.
+Sans --age, les images sont traitées comme celles d'une personne mineure.
 
 Register pictures and videos so that platforms block them. They stay on this device: only their
 fingerprints are sent. You get a case number and a PIN. Keep both: we cannot recover the PIN.
-Without --age, the case is treated as that of a minor.
+Without --age, the pictures are treated as those of a minor.
 
 \b
 Exemples · Examples:
@@ -138,8 +138,9 @@ _case = click.argument("case_number", metavar="NUMÉRO")
     type=click.Choice(list(_AGES)),
     default="unsure",
     show_default=True,
-    help="Âge de la personne visible sur l'image : adulte, mineure, incertain (traité comme "
-    "mineure) · Age of the person shown; unsure is treated as minor.",
+    help="Âge de la personne visible sur ces images : adulte, mineure, incertain (traité comme "
+    "mineure) ; un même dossier peut avoir des images d'âges différents · Age of the person shown "
+    "on these pictures; unsure is treated as minor; pictures of one case may differ in it.",
 )
 @click.option(
     "--case",
@@ -317,6 +318,7 @@ def _case_json(case: Case) -> dict[str, Any]:
                 "item": one.item_id,
                 "kind": one.kind.name if one.kind else None,
                 "hashes": one.hashes,
+                "age": one.age.name.lower() if one.age else None,
             }
             for one in case.items
         ],
@@ -344,7 +346,7 @@ def _show_submission(submission: Submission, *, new: bool, unsure: bool) -> None
             table.add_row(source, Text(registered.item_id, no_wrap=True))
         console.print(table)
     _say(console, texts.NEVER_LEFT if submission.registered else texts.STAYED)
-    if submission.registered and new and unsure:
+    if submission.registered and unsure:
         _say(console, texts.TREATED_AS_MINOR)
     if submission.rejected:
         _show_rejected(console, submission)
@@ -365,16 +367,17 @@ def _show_rejected(console: Console, submission: Submission) -> None:
 def _show_case(console: Console, case: Case) -> None:
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
-    _line(console, texts.STATUS, str(known or texts.UNKNOWN_STATUS))
+    _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
     if case.status == CaseStatus.ACTIVE:
         _say(console, texts.ACTIVE_MEANS)
     _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
     if case.closed_on:
         _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
     if case.items:
-        table = Table(str(texts.ITEM))
+        table = Table(str(texts.ITEM), str(texts.AGE))
         for one in case.items:
-            table.add_row(Text(one.item_id, no_wrap=True))
+            age = texts.AGES.get(one.age) if one.age else None
+            table.add_row(Text(one.item_id, no_wrap=True), str(age or texts.UNKNOWN_VALUE))
         console.print(table)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from disrupt.core.cases import CaseStatus
+from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.media import MediaKind
 from disrupt.v1 import registration_pb2
 
@@ -44,18 +44,23 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class CaseItem:
-    """One item of a case that is not withdrawn; ``item_id`` is 32 hex digits."""
+    """One item of a case that is not withdrawn; ``item_id`` is 32 hex digits.
+
+    ``age`` is the one as which it is treated: ADULT or MINOR.
+    """
 
     item_id: str
     kind: MediaKind | None
     hashes: int
+    age: AgeBand | None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A case. Days are ISO dates (UTC), ``closed_on`` empty while open.
 
-    ``status`` and a kind are None where this version does not know the value.
+    ``status``, a kind and an age are None where this version does not know the value, or the server
+    does not say it.
     """
 
     number: str
@@ -68,13 +73,14 @@ class Case:
 def case(message: registration_pb2.Case) -> Case:
     """Case of a message."""
     statuses, kinds = {one.value: one for one in CaseStatus}, {one.value: one for one in MediaKind}
+    ages = {one.value: one for one in (AgeBand.ADULT, AgeBand.MINOR)}
     return Case(
         number=message.case_number,
         status=statuses.get(message.status),
         opened_on=message.opened_on,
         closed_on=message.closed_on,
         items=tuple(
-            CaseItem(item.item_id.hex(), kinds.get(item.kind), item.hashes)
+            CaseItem(item.item_id.hex(), kinds.get(item.kind), item.hashes, ages.get(item.age_band))
             for item in message.items
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from disrupt.core.cases import CaseStatus
+from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import DisruptError
 
 
@@ -59,8 +59,8 @@ STAYED = Phrase(
     "Vos fichiers n'ont pas quitté cet appareil.", "Your files have not left this device."
 )
 TREATED_AS_MINOR = Phrase(
-    "Âge non précisé : par prudence, le dossier est traité comme celui d'une personne mineure.",
-    "Age not given: to be safe, the case is treated as that of a minor.",
+    "Âge non précisé : par prudence, ces images sont traitées comme celles d'une personne mineure.",
+    "Age not given: to be safe, these pictures are treated as those of a minor.",
 )
 WITHDRAWN = Phrase(
     "Le dossier est retiré : ses empreintes sont effacées et ne servent plus à rien bloquer.",
@@ -91,6 +91,11 @@ FILE = Phrase("Fichier", "File")
 ITEM = Phrase("Image", "Item")
 WHY = Phrase("Non enregistrée, parce que", "Not registered, because")
 STATUS = Phrase("État", "Status")
+AGE = Phrase("Traitée comme celle d'une personne", "Treated as that of")
+AGES = {
+    AgeBand.ADULT: Phrase("majeure", "an adult"),
+    AgeBand.MINOR: Phrase("mineure", "a minor"),
+}
 OPENED_ON = Phrase("Ouvert le", "Opened on")
 CLOSED_ON = Phrase("Clos le", "Closed on")
 STATUSES = {
@@ -103,7 +108,7 @@ ACTIVE_MEANS = Phrase(
     "Les plateformes partenaires peuvent bloquer ces images.",
     "Partner platforms can block these pictures.",
 )
-UNKNOWN_STATUS = Phrase("inconnu de cette version", "not known to this version")
+UNKNOWN_VALUE = Phrase("inconnu de cette version", "not known to this version")
 
 # What is asked
 ASK_PIN = Phrase("Code PIN (il ne s'affiche pas)", "PIN (it is not shown)")

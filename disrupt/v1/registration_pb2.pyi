@@ -150,7 +150,9 @@ class RegistrationContext(_message.Message):
     content it is refused.
     """
     age_band: Global___AgeBand.ValueType
-    """Decides the bank. Without meaning when adding to a case, which keeps its own."""
+    """Decides the bank of the items of this registration, also when it adds to a case: items of one case may be in
+    several banks.
+    """
     @_builtins.property
     def access(self) -> Global___CaseAccess:
         """The case: its PIN always; its number only to add to an existing case. Empty number: a new case."""
@@ -497,22 +499,26 @@ class CaseItem(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
+    AGE_BAND_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item's id, 16 bytes."""
     kind: _types_pb2.MediaKind.ValueType
     """What it is."""
     hashes: _builtins.int
     """Hashes stored for it."""
+    age_band: Global___AgeBand.ValueType
+    """As whose picture it is treated, by its bank: ADULT or MINOR. Unspecified from a server that does not say."""
     def __init__(
         self,
         *,
         item_id: _builtins.bytes = ...,
         kind: _types_pb2.MediaKind.ValueType = ...,
         hashes: _builtins.int = ...,
+        age_band: Global___AgeBand.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "item_id", b"item_id", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "item_id", b"item_id", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

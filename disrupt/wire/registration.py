@@ -115,6 +115,7 @@ def case(value: ShownCase) -> registration_pb2.Case:
             item_id=item.item_id,
             kind=item.kind.value,
             hashes=item.hashes,
+            age_band=item.age_band.value,
         )
     return message
 

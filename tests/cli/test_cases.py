@@ -56,7 +56,7 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
     assert (again.json["status"], again.json["items"]) == ("WITHDRAWN", [])
 
 
-def test_unless_adult_is_said_the_case_is_a_minors(disrupt: Shell, tmp_path: Path) -> None:
+def test_unless_adult_is_said_the_pictures_are_a_minors(disrupt: Shell, tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png", 110)
     said = disrupt("submit", file)
     assert "mineure" in said.out
@@ -68,6 +68,27 @@ def test_unless_adult_is_said_the_case_is_a_minors(disrupt: Shell, tmp_path: Pat
         disrupt.registered(file, age=age)
         (found,) = disrupt.match(file, until=1)
         assert found["matches"][0]["bank"] == "minors"
+
+
+def test_a_minors_picture_in_an_adults_case_is_found_among_those_of_minors(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    ages = (("minor", "--age=minor"), ("unsure", None), ("adult", "--age=adult"))
+    opened = disrupt.registered(picture(tmp_path / "a.png", 115))
+    for at, (age, option) in enumerate(ages):
+        file = picture(tmp_path / f"{age}.png", 116 + at)
+        options = ["--case", opened.case_number] + ([option] if option else [])
+        added = disrupt("submit", *options, file, pin=opened.pin)
+        assert added.code == 0, added.err
+        assert ("Âge non précisé" in added.out) == (age == "unsure")
+        (found,) = disrupt.match(file, until=1)
+        bank = "adults" if age == "adult" else "minors"
+        assert found["matches"][0]["bank"] == bank
+    shown = disrupt("status", "--json", opened.case_number, pin=opened.pin)
+    ages_shown = [one["age"] for one in shown.json["items"]]
+    assert ages_shown == ["adult", "minor", "minor", "adult"]
+    said = disrupt("status", opened.case_number, pin=opened.pin).out
+    assert (said.count("majeure · an adult"), said.count("mineure · a minor")) == (2, 2)
 
 
 def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ class RegistryConformance:
     def test_registration_opens_an_active_case_with_its_items_in_order(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
-        case = new_case(chance, MINORS.number)
+        case = new_case(chance)
         items = (new_item(chance, 1), new_item(chance, 300, MediaKind.VIDEO), new_item(chance, 3))
-        request = registration(chance, case, *items)
+        request = registration(chance, case, *items, bank=MINORS.number)
         result = writer.register(request, day=DAY)
         assert result.case_number == case.number
         assert result.status == CaseStatus.ACTIVE
@@ -98,21 +98,18 @@ class RegistryConformance:
         assert result.cursor == reader.head()
         record = reader.case(case.number)
         assert record is not None
-        assert (record.number, record.pin_hash, record.bank) == (
-            case.number,
-            case.pin_hash,
-            MINORS.number,
-        )
+        assert (record.number, record.pin_hash) == (case.number, case.pin_hash)
         assert (record.status, record.opened_on, record.closed_on) == (CaseStatus.ACTIVE, DAY, "")
         assert record.items == tuple(
-            CaseItem(item.item_id, item.kind, len(item.fingerprints)) for item in items
+            CaseItem(item.item_id, MINORS.number, item.kind, len(item.fingerprints))
+            for item in items
         )
 
     def test_changes_carry_whole_items_as_registered(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
         items = (new_item(chance, 1), new_item(chance, 500, MediaKind.VIDEO))
-        request = registration(chance, new_case(chance, MINORS.number), *items)
+        request = registration(chance, None, *items, bank=MINORS.number)
         result = writer.register(request, day=DAY)
         found = all_changes(reader)
         assert [plain(change)[1:] for change in found] == [
@@ -127,23 +124,24 @@ class RegistryConformance:
         ]
         assert found[-1].sequence == result.cursor.sequence
 
-    def test_items_added_to_a_case_take_its_bank(
+    def test_items_of_one_case_are_in_the_banks_of_their_registrations(
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:
-        case = new_case(chance, MINORS.number)
-        first = registration(chance, case)
-        second = registration(chance, case.number)
+        case = new_case(chance)
+        first = registration(chance, case, bank=ADULTS.number)
+        second = registration(chance, case.number, bank=MINORS.number)
         writer.register(first, day=DAY)
         result = writer.register(second, day=NEXT_DAY)
         assert result.case_number == case.number
         record = writer.case(case.number)
         assert record is not None
         assert record.opened_on == DAY
-        assert [item.item_id for item in record.items] == [
-            first.items[0].item_id,
-            second.items[0].item_id,
+        expected = [
+            (first.items[0].item_id, ADULTS.number),
+            (second.items[0].item_id, MINORS.number),
         ]
-        assert {plain(change)[2] for change in all_changes(writer)} == {MINORS.number}
+        assert [(item.item_id, item.bank) for item in record.items] == expected
+        assert [plain(change)[1:3] for change in all_changes(writer)] == expected
 
     def test_same_request_is_answered_as_before_and_stored_once(
         self, open_writer: OpenWriter, chance: random.Random
@@ -159,6 +157,7 @@ class RegistryConformance:
                 request.request_id,
                 request.request_digest,
                 new_case(chance),
+                request.bank,
                 request.assurance,
                 (new_item(chance),),
             )
@@ -175,6 +174,7 @@ class RegistryConformance:
             request.request_id,
             chance.randbytes(32),
             new_case(chance),
+            request.bank,
             request.assurance,
             (new_item(chance),),
         )
@@ -196,6 +196,7 @@ class RegistryConformance:
             chance.randbytes(16),
             chance.randbytes(32),
             new_case(chance),
+            ADULTS.number,
             registration(chance).assurance,
             (),
         )
@@ -215,7 +216,7 @@ class RegistryConformance:
         first = registration(chance)
         writer.register(first, day=DAY)
         assert isinstance(first.case, NewCase)
-        same_number = registration(chance, NewCase(first.case.number, "other", ADULTS.number))
+        same_number = registration(chance, NewCase(first.case.number, "other"))
         same_item = registration(chance, new_case(chance), new_item(chance), first.items[0])
         before = writer.head()
         for refused in (same_number, same_item):
@@ -240,12 +241,12 @@ class RegistryConformance:
         assert (record.number, record.pin_hash) == (case.number, case.pin_hash)
         assert record.status == CaseStatus.WITHDRAWN
         assert (record.opened_on, record.closed_on) == (DAY, NEXT_DAY)
-        assert (record.items, record.bank) == ((), None)
+        assert record.items == ()
 
     def test_withdrawn_addition_is_delivered_as_a_removal(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
-        kept, gone = registration(chance), registration(chance, new_case(chance, MINORS.number))
+        kept, gone = registration(chance), registration(chance, bank=MINORS.number)
         first = writer.register(gone, day=DAY)
         writer.register(kept, day=DAY)
         before = all_changes(reader)

@@ -16,9 +16,9 @@ DAY = "2026-11-24"
 NEXT_DAY = "2026-11-25"
 
 
-def new_case(chance: random.Random, bank: int = ADULTS.number) -> NewCase:
+def new_case(chance: random.Random) -> NewCase:
     number = case_number(chance.randrange(CASE_NUMBERS))
-    return NewCase(number, f"$argon2id${chance.getrandbits(64):x}", bank)
+    return NewCase(number, f"$argon2id${chance.getrandbits(64):x}")
 
 
 def new_item(chance: random.Random, hashes: int = 2, kind: MediaKind = MediaKind.IMAGE) -> NewItem:
@@ -27,12 +27,16 @@ def new_item(chance: random.Random, hashes: int = 2, kind: MediaKind = MediaKind
 
 
 def registration(
-    chance: random.Random, case: NewCase | str | None = None, *items: NewItem
+    chance: random.Random,
+    case: NewCase | str | None = None,
+    *items: NewItem,
+    bank: int = ADULTS.number,
 ) -> Registration:
     return Registration(
         chance.randbytes(16),
         chance.randbytes(32),
         new_case(chance) if case is None else case,
+        bank,
         Assurance.SELF_REPORTED,
         items or (new_item(chance),),
     )

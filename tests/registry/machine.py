@@ -23,11 +23,11 @@ from disrupt.registry.contract import (
 from tests.registry.examples import DAY, NEXT_DAY, new_case, new_item, pages, plain, registration
 
 HOW_MANY = st.integers(1, 3)
+BANKS = st.sampled_from(FIRST_BANKS)
 
 
 @dataclass
 class ModelCase:
-    bank: int
     pin_hash: str
     items: dict[bytes, NewItem] = field(default_factory=dict)
     closed_on: str = ""
@@ -81,16 +81,17 @@ class RegistryMachine(RuleBasedStateMachine):
     def checkpoint(self) -> None:
         assert self.writer.checkpoint()
 
-    @rule(target=case_numbers, items=HOW_MANY, bank=st.sampled_from(FIRST_BANKS))
+    @rule(target=case_numbers, items=HOW_MANY, bank=BANKS)
     def open_case(self, items: int, bank: Bank) -> str:
-        case = new_case(self.chance, bank.number)
-        self.cases[case.number] = ModelCase(case.bank, case.pin_hash)
-        self._register(registration(self.chance, case, *self._items(items)), case.number)
+        case = new_case(self.chance)
+        self.cases[case.number] = ModelCase(case.pin_hash)
+        request = registration(self.chance, case, *self._items(items), bank=bank.number)
+        self._register(request, case.number)
         return case.number
 
-    @rule(number=case_numbers, items=HOW_MANY)
-    def add_to_case(self, number: str, items: int) -> None:
-        request = registration(self.chance, number, *self._items(items))
+    @rule(number=case_numbers, items=HOW_MANY, bank=BANKS)
+    def add_to_case(self, number: str, items: int, bank: Bank) -> None:
+        request = registration(self.chance, number, *self._items(items), bank=bank.number)
         if self.cases[number].closed_on:
             with pytest.raises(CaseClosedError):
                 self.writer.register(request, day=DAY)
@@ -107,7 +108,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.requests[request.request_id] = ModelRequest(request, result)
         for item in request.items:
             self.cases[number].items[item.item_id] = item
-            self.banks[item.item_id] = self.cases[number].bank
+            self.banks[item.item_id] = request.bank
             self.log.append(item.item_id)
 
     @rule(pick=st.randoms(use_true_random=False), same_digest=st.booleans())
@@ -121,6 +122,7 @@ class RegistryMachine(RuleBasedStateMachine):
                 request.request_id,
                 self.chance.randbytes(32),
                 request.case,
+                request.bank,
                 request.assurance,
                 request.items,
             )
@@ -210,10 +212,9 @@ class RegistryMachine(RuleBasedStateMachine):
             assert record.status == (CaseStatus.WITHDRAWN if closed else CaseStatus.ACTIVE)
             assert (record.opened_on, record.closed_on) == (DAY, case.closed_on)
             assert record.pin_hash == case.pin_hash
-            assert record.bank == (None if closed else case.bank)
             assert record.items == tuple(
-                CaseItem(item.item_id, item.kind, len(item.fingerprints))
-                for item in case.items.values()
+                CaseItem(item_id, self.banks[item_id], item.kind, len(item.fingerprints))
+                for item_id, item in case.items.items()
             )
 
     @invariant()

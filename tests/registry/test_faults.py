@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from disrupt.core.policy import ADULTS, FIRST_BANKS
+from disrupt.core.policy import FIRST_BANKS
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry.contract import NewCase
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
@@ -224,7 +224,7 @@ def test_reader_cannot_write(path: Path) -> None:
 
 def test_error_texts_carry_no_values(path: Path) -> None:
     chance = random.Random(5)
-    taken = NewCase(new_case(chance).number, "hash of a PIN", ADULTS.number)
+    taken = NewCase(new_case(chance).number, "hash of a PIN")
     with SqlRegistry.open_writer(path) as writer:
         writer.register(registration(chance, taken), day=DAY)
         with pytest.raises(UnavailableError) as caught:

@@ -1,6 +1,7 @@
 """Schema migrations: what they make is what the code expects, and they travel with the package."""
 
 import os
+import random
 import re
 import sqlite3
 import subprocess
@@ -13,8 +14,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from disrupt.core.cases import CaseStatus
+from disrupt.core.policy import ADULTS, MINORS
 from disrupt.registry import schema
 from disrupt.registry.sql import SqlRegistry
+from tests.registry.examples import DAY, registration
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,3 +69,32 @@ def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
         text=True,
     )
     assert run.stdout == "0\n"
+
+
+def test_items_of_the_first_schema_keep_the_banks_of_their_cases(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            (ROOT / "tests" / "registry" / "revision_0001.sql").read_text("utf-8")
+        )
+        before = connection.execute("SELECT * FROM items").fetchall()
+    with SqlRegistry.open_writer(path) as writer:
+        cases = [writer.case(number) for number in ("PTCV-Y2ZA-M5G", "KKV8-GMXD-2XJ")]
+        assert [{item.bank for item in case.items} for case in cases if case] == [
+            {ADULTS.number},
+            {MINORS.number},
+        ]
+        withdrawn = writer.case("EH4A-8VVA-2EC")
+        assert withdrawn is not None
+        assert (withdrawn.status, withdrawn.closed_on) == (CaseStatus.WITHDRAWN, "2026-11-25")
+        replayed = writer.registered(bytes.fromhex("DF64A0D8A5B4DFF0C5475A81BCD2B264"))
+        assert replayed is not None
+        assert replayed[1].case_number == "PTCV-Y2ZA-M5G"
+        young = registration(random.Random(1), "PTCV-Y2ZA-M5G", bank=MINORS.number)
+        writer.register(young, day=DAY)
+        mixed = writer.case("PTCV-Y2ZA-M5G")
+        assert mixed is not None
+        assert [item.bank for item in mixed.items] == [1, 1, 2]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("SELECT * FROM items").fetchall()[: len(before)] == before

@@ -17,7 +17,7 @@ import pytest
 
 from disrupt.core.cases import AgeBand, CaseStatus, case_number, parse_case_number
 from disrupt.core.media import FINGERPRINT, MediaKind
-from disrupt.core.policy import MINORS, Right
+from disrupt.core.policy import ADULTS, MINORS, Right
 from disrupt.core.registrations import CaseAccess, MediaItem, RegistrationRequest
 from disrupt.errors import (
     CaseClosedError,
@@ -63,9 +63,11 @@ def item(*qualities: int) -> MediaItem:
     return MediaItem(MediaKind.IMAGE, array)
 
 
-def request(*items: MediaItem, case: str = "", pin: str = PIN) -> RegistrationRequest:
+def request(
+    *items: MediaItem, case: str = "", pin: str = PIN, age: AgeBand = AgeBand.UNSURE
+) -> RegistrationRequest:
     return RegistrationRequest(
-        secrets.token_bytes(16), CaseAccess(case, pin), AgeBand.UNSURE, items or (item(90),)
+        secrets.token_bytes(16), CaseAccess(case, pin), age, items or (item(90),)
     )
 
 
@@ -79,8 +81,29 @@ def test_a_registration_opens_an_active_case_of_the_minors_bank_when_unsure(
     assert receipt.cursor == registry.head()
     record = registry.case(receipt.case_number)
     assert record is not None
-    assert record.bank == MINORS.number
+    assert {one.bank for one in record.items} == {MINORS.number}
     assert PIN not in record.pin_hash
+
+
+def test_the_age_of_each_registration_decides_the_bank_of_its_items(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    ages = (AgeBand.ADULT, AgeBand.MINOR, AgeBand.UNSURE, AgeBand.ADULT)
+    case = ""
+    for age in ages:
+        asked = request(case=case, age=age)
+        case = registrar.register(asked, caller="k", now_s=0, day=DAY).case_number
+    record = registry.case(case)
+    assert record is not None
+    expected = [ADULTS.number, MINORS.number, MINORS.number, ADULTS.number]
+    assert [one.bank for one in record.items] == expected
+    shown = registrar.show(CaseAccess(case, PIN), caller="k", now_s=0)
+    assert [one.age_band for one in shown.items] == [
+        AgeBand.ADULT,
+        AgeBand.MINOR,
+        AgeBand.MINOR,
+        AgeBand.ADULT,
+    ]
 
 
 def test_featureless_items_are_rejected_by_place_and_score(
