@@ -6,7 +6,7 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -96,12 +96,21 @@ class Errors(aio.ServerInterceptor):
     Of a call with streams both ways that is the time from one answer to the next; a call that sends
     a stream for one answer, a video, may take ``max_upload_s``.
 
+    Calls that receive a stream run within ``while_valid``, which ends them when their key is
+    revoked.
+
     What was not raised on purpose becomes INTERNAL without detail, and is logged.
     """
 
-    def __init__(self, max_call_s: float, max_upload_s: float) -> None:
+    def __init__(
+        self,
+        max_call_s: float,
+        max_upload_s: float,
+        while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
+    ) -> None:
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
+        self._while_valid = while_valid
         self._guarded: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -129,6 +138,7 @@ class Errors(aio.ServerInterceptor):
             given = _messages(request) if handler.request_streaming else request
             try:
                 async with (
+                    self._valid(handler),
                     asyncio.timeout(_timeout_s(context, self._max_call_s)) as allowed,
                     aclosing(produce(given, context)) as responses,
                 ):
@@ -157,7 +167,7 @@ class Errors(aio.ServerInterceptor):
             try:
                 _check(request)
                 given = _messages(request) if handler.request_streaming else request
-                async with asyncio.timeout(timeout_s):
+                async with self._valid(handler), asyncio.timeout(timeout_s):
                     return await answer(given, context)
             except Exception as error:  # noqa: BLE001 the last place that can tell
                 await _tell(error, method, context)
@@ -168,6 +178,11 @@ class Errors(aio.ServerInterceptor):
             else grpc.unary_unary_rpc_method_handler
         )
         return make(single, _lenient(handler.request_deserializer), handler.response_serializer)
+
+    def _valid(self, handler: _Handler) -> AbstractAsyncContextManager[None]:
+        if self._while_valid is None or not handler.request_streaming:
+            return nullcontext()
+        return self._while_valid(caller.get())
 
 
 def _timeout_s(context: Context, most_s: float) -> float | None:

@@ -26,6 +26,7 @@ from disrupt.server.forking import trim
 from disrupt.server.interceptors import Authentication, Errors
 from disrupt.server.matching import MatchServicer
 from disrupt.server.relaying import RelayingServicer, writer_channel
+from disrupt.server.revocation import OpenCalls
 from disrupt.server.serving import until_told_to_stop
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
@@ -82,11 +83,12 @@ async def _serve(
 ) -> None:
     rights.check(rights.SERVICES)
     following = Following(reader, directory, config.follow_interval_s)
+    calls = OpenCalls()
     states = health.aio.HealthServicer()
     server = aio.server(
         interceptors=[
             Authentication(following.authenticate),
-            Errors(config.max_call_s, config.max_video_call_s),
+            Errors(config.max_call_s, config.max_video_call_s, calls.while_valid),
         ],
         options=_options(config),
         maximum_concurrent_rpcs=config.max_concurrent_calls,
@@ -108,6 +110,7 @@ async def _serve(
     _listen(server, config)
 
     async def announce() -> None:
+        calls.end_revoked(following.ring)
         lookups = _NOT_SERVING if not following.live.serving else _SERVING
         for name in (_OVERALL, *names):
             await states.set(name, lookups if name in {_OVERALL, _MATCH} else _SERVING)

@@ -6,8 +6,11 @@ import io
 import json
 import secrets as random
 from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import grpc
@@ -253,6 +256,47 @@ def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
         run("disrupt", "keys", "revoke", made["key_id"], "--data-dir", server.data_dir)
         refused = refusal(lambda: deque(answered, maxlen=0))
     check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
+
+
+def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(
+    start: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    patient = tmp_path / "patient.toml"
+    patient.write_text("max_call_s = 600\nvideo_stall_s = 600\n")
+    server = start("--config", str(patient))
+    words = ("create", "some", "--right", "match", "--right", "staff", "--json")
+    made = json.loads(run("disrupt", "keys", *words, "--data-dir", server.data_dir))
+    over = Event()
+    firsts = {
+        "StreamMatchHashes": match_pb2.StreamMatchHashesRequest(batch=lookup(HASH)),
+        "MatchVideo": match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()),
+        "RegisterVideo": registration_pb2.RegisterVideoRequest(context=register(HASH).context),
+    }
+    sent = {method: Event() for method in firsts}
+
+    def parts(method: str) -> Iterator[Any]:
+        yield firsts[method]
+        sent[method].set()
+        over.wait()
+
+    def refused(caller: Caller, method: str) -> Refused:
+        def call() -> None:
+            answered = caller(method, parts(method), timeout=None)
+            if method == "StreamMatchHashes":
+                deque(answered, maxlen=0)
+
+        return refusal(call)
+
+    with calling(server.address, made["secret"]) as caller, ThreadPoolExecutor(3) as threads:
+        calls = [threads.submit(refused, caller, method) for method in firsts]
+        try:
+            assert all(one.wait(20) for one in sent.values())
+            run("disrupt", "keys", "revoke", made["key_id"], "--data-dir", server.data_dir)
+            for one in calls:
+                answer = one.result(timeout=60)
+                check(answer, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
+        finally:
+            over.set()
 
 
 def test_calls_of_later_versions_are_unimplemented_in_typed_words(platform: Caller) -> None:

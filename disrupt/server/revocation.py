@@ -1,0 +1,43 @@
+"""Calls that may last, so that they end when their key is revoked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from disrupt.core.policy import ApiKey
+from disrupt.errors import UnauthenticatedError
+from disrupt.services.keys import KeyRing
+
+
+class OpenCalls:
+    """The open calls of one worker, with their keys. For its event loop alone."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._keys: dict[asyncio.Timeout, ApiKey] = {}
+
+    @asynccontextmanager
+    async def while_valid(self, key: ApiKey) -> AsyncIterator[None]:
+        """Run a call of ``key``, and end it with UnauthenticatedError once that is revoked."""
+        try:
+            async with asyncio.timeout(None) as call:
+                self._keys[call] = key
+                try:
+                    yield
+                finally:
+                    del self._keys[call]
+        except TimeoutError:
+            if call.expired():
+                raise UnauthenticatedError("This key was revoked during the call.") from None
+            raise
+
+    def end_revoked(self, ring: KeyRing) -> None:
+        """End the calls whose keys are not in ``ring``."""
+        for call, key in self._keys.items():
+            try:
+                ring.still(key)
+            except UnauthenticatedError:
+                if not call.expired():  # it may be ending already
+                    call.reschedule(asyncio.get_running_loop().time())
