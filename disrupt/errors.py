@@ -115,7 +115,7 @@ class CaseRefusedError(NotFoundError):
 
 
 class RequestIdReusedError(DisruptError):
-    """The request id was used before: with other content, or for what was withdrawn since."""
+    """The request id was used for something else, or its case number is taken: draw a new one."""
 
     status = "ALREADY_EXISTS"
     reason = "REQUEST_ID_REUSED"

@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disrupt.core.cases import AgeBand, case_number
+from disrupt.core.cases import AgeBand, case_number, new_case_number
 from disrupt.core.lookups import Effort
 from disrupt.core.media import FINGERPRINT, MediaKind, Profile
 from disrupt.errors import (
@@ -102,6 +102,14 @@ VIDEO = types_pb2.MEDIA_KIND_VIDEO
         (
             {"context": context(access={"pin": "12345678", "origin_token": bytes(65)})},
             "context.access.origin_token",
+        ),
+        (
+            {"context": context(new_case_number=new_case_number(bytes(16)))},
+            "context.new_case_number",  # it adds to a case
+        ),
+        (
+            {"context": context(access={"pin": "12345678"}, new_case_number=NUMBER)},
+            "context.new_case_number",
         ),
         ({"items": [item(kind=0)]}, "items[0].kind"),
         ({"items": [item(), item(hashes=b"")]}, "items[1].fingerprints.hashes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import IntEnum
 
 from disrupt.errors import CaseClosedError, InvalidRequestError, Violation
@@ -13,6 +14,8 @@ _RADIX = len(ALPHABET)
 _RANDOM_CHARACTERS = 10
 CASE_NUMBERS: int = _RADIX**_RANDOM_CHARACTERS
 """How many case numbers there are: 30^10, 49 bits."""
+
+_DERIVATION = b"disrupt case number 1\0"
 
 PIN_DIGITS = 8
 _PIN_DIGITS_MAX = 16
@@ -65,15 +68,30 @@ def _check_character(characters: str) -> str:
 
 
 def case_number(value: int) -> str:
-    """Case number for 0 ≤ value < CASE_NUMBERS, which the caller draws at random.
+    """Return the case number of a value, 0 ≤ value < CASE_NUMBERS: ``ABCD-EFGH-JKM``.
 
-    ``ABCD-EFGH-JKM``: the last character checks the others.
+    The first ten characters are the value's digits in base 30, the least significant first, each
+    the character of ALPHABET at its place; the last character checks the others.
     """
     characters = ""
     for _ in range(_RANDOM_CHARACTERS):
         value, digit = divmod(value, _RADIX)
         characters += ALPHABET[digit]
     return _grouped(characters + _check_character(characters))
+
+
+def new_case_number(request_id: bytes) -> str:
+    """Return the number of the case that a registration of this request id (16 bytes) opens.
+
+    The device and the server compute it each for themselves, so the device knows it before it sends
+    anything: SHA-256 over the 21 ASCII bytes of ``disrupt case number 1``, one zero byte and the
+    request id; all 32 bytes of that as one big-endian integer, modulo CASE_NUMBERS; ``case_number``
+    of it. docs/clients.md has examples. The remainder is uniform to within 2^-207. The number has
+    49 bits and the request id 128, so that the number tells nothing by which a request could be
+    replayed.
+    """
+    digest = hashlib.sha256(_DERIVATION + request_id).digest()
+    return case_number(int.from_bytes(digest, "big") % CASE_NUMBERS)
 
 
 def parse_case_number(text: str) -> str:

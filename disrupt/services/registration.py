@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from disrupt.core.cases import CASE_NUMBERS, CaseStatus, case_number
+from disrupt.core.cases import CaseStatus, new_case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, LowQuality, pack
@@ -75,9 +75,10 @@ class Registrar:
     ) -> Receipt:
         """Registers items durably; those without a hash of quality 50 or better are rejected.
 
-        The same request, PIN included, under the same request id gets the first answer again.
-        Raises RequestIdReusedError (same id, other request, or withdrawn since), CaseClosedError,
-        LimitExceededError.
+        The same request, PIN included, under the same request id gets the first answer again. A
+        new case gets the number that follows from the request id. Raises RequestIdReusedError (same
+        id, other request, or withdrawn since; or another request has opened a case of this number),
+        CaseClosedError, LimitExceededError.
         """
         self._check_size(request)
         kept = [_sufficient(item) for item in request.items]
@@ -91,9 +92,7 @@ class Registrar:
         earlier = self.registry.registered(request.request_id)
         if earlier is not None:
             if not hmac.compare_digest(earlier[0], digest):
-                raise RequestIdReusedError(
-                    "This request id was used for another request. Draw a new one."
-                )
+                raise _reused()
             return _receipt(earlier[1], accepted, rejected)
 
         case: NewCase | str
@@ -106,8 +105,8 @@ class Registrar:
         elif not accepted:
             return Receipt("", None, (), rejected, None)
         else:
-            pin_hash = self.pins.hash(request.access.pin)
-            case = NewCase(self._free_number(), pin_hash)
+            number = new_case_number(request.request_id)
+            case = NewCase(number, self.pins.hash(request.access.pin))
         items = tuple(
             NewItem(secrets.token_bytes(ITEM_ID_BYTES), kept[at].kind, kept[at].fingerprints)
             for at in accepted
@@ -117,6 +116,8 @@ class Registrar:
             request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items
         )
         with self._storing:
+            if isinstance(case, NewCase):
+                self._check_free(case.number, request, caller, now_s)
             self._check_room(registration)
             registered = self.registry.register(registration, day=day)
         return _receipt(registered, accepted, rejected)
@@ -149,7 +150,7 @@ class Registrar:
         return _shown(record), cursor
 
     def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
-        who = f"{caller}/{access.origin_token.hex()}"
+        who = _origin(caller, access)
         self.throttle.attempt(who, access.case_number, now_s)
         record = self.registry.case(access.case_number)
         if not self.pins.verify(record.pin_hash if record else None, access.pin) or record is None:
@@ -158,11 +159,22 @@ class Registrar:
         self.throttle.right(who, access.case_number)
         return record
 
-    def _free_number(self) -> str:
-        while True:
-            number = case_number(secrets.randbelow(CASE_NUMBERS))
-            if self.registry.case(number) is None:
-                return number
+    def _check_free(
+        self, number: str, request: RegistrationRequest, caller: str, now_s: float
+    ) -> None:
+        """Refuse the number of another request's case, which stays as it is.
+
+        Request ids can be ground until they lead to a given number, with 2^49 SHA-256. Whoever does
+        learns that the case exists: so that counts as an attempt with a wrong PIN, and the answer
+        is that to a request id used before.
+        """
+        if (
+            self.registry.registered(request.request_id) is None
+            and self.registry.case(number) is not None
+        ):
+            self.throttle.attempt(_origin(caller, request.access), number, now_s)
+            self.throttle.wrong(now_s)
+            raise _reused()
 
     def _check_size(self, request: RegistrationRequest) -> None:
         if len(request.items) > self.limits.items_per_registration:
@@ -191,6 +203,14 @@ class Registrar:
         parts = [*texts, *(bytes([item.kind]) + pack(item.fingerprints) for item in request.items)]
         message = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
         return hmac.digest(self.pepper, b"disrupt registration\0" + message, hashlib.sha256)
+
+
+def _origin(caller: str, access: CaseAccess) -> str:
+    return f"{caller}/{access.origin_token.hex()}"
+
+
+def _reused() -> RequestIdReusedError:
+    return RequestIdReusedError("This request id was used for another request. Draw a new one.")
 
 
 def _check_open(record: CaseRecord) -> None:

@@ -145,13 +145,20 @@ class RegistrationContext(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACCESS_FIELD_NUMBER: _builtins.int
     AGE_BAND_FIELD_NUMBER: _builtins.int
+    NEW_CASE_NUMBER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """16 random bytes made by the device. The same id with the same content replays the first answer; with other
-    content it is refused.
+    content it is refused. The number of a new case follows from it (docs/clients.md), so that the device knows the
+    number before it sends anything.
     """
     age_band: Global___AgeBand.ValueType
     """Decides the bank of the items of this registration, also when it adds to a case: items of one case may be in
     several banks.
+    """
+    new_case_number: _builtins.str
+    """The number that the device derived for a new case, in canonical form, as in ABCD-EFGH-JKM. INVALID_REQUEST unless
+    the server derives the same from request_id. Empty: not compared, the case gets that number all the same. Only
+    without access.case_number.
     """
     @_builtins.property
     def access(self) -> Global___CaseAccess:
@@ -163,10 +170,11 @@ class RegistrationContext(_message.Message):
         request_id: _builtins.bytes = ...,
         access: Global___CaseAccess | None = ...,
         age_band: Global___AgeBand.ValueType = ...,
+        new_case_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "age_band", b"age_band", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "age_band", b"age_band", "new_case_number", b"new_case_number", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

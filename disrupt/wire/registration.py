@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
 from disrupt.core.registrations import (
     ORIGIN_TOKEN_BYTES_MAX,
@@ -46,7 +46,16 @@ def context(message: registration_pb2.RegistrationContext) -> RegistrationReques
     except ValueError:
         age_band = AgeBand.UNSURE  # enumerations grow: treated as a minor
     opened = access(message.access, path="context.access", new_case=True)
+    _check_new_case_number(message)
     return RegistrationRequest(message.request_id, opened, age_band, ())
+
+
+def _check_new_case_number(message: registration_pb2.RegistrationContext) -> None:
+    number, path = message.new_case_number, "context.new_case_number"
+    if number and message.access.case_number:
+        raise invalid(path, "leave it empty to add to an existing case")
+    if number and number != new_case_number(message.request_id):
+        raise invalid(path, "not the number that follows from request_id; derive it again")
 
 
 def registration(message: registration_pb2.RegisterHashesRequest) -> RegistrationRequest:

@@ -91,6 +91,7 @@ def test_a_hash_registered_from_typescript_matches_until_it_is_withdrawn(answers
     assert answers["before"] == []
     (item,) = answers["items"]
     assert answers["registered"] == [{"item": item, "bank": "adults", "distance": 0}]
+    assert answers["derived"], "the case number that the device showed before it sent anything"
     assert answers["replayed"]
     assert answers["status"] == "WITHDRAWN"
     assert answers["withdrawn"] == []

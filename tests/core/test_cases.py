@@ -1,6 +1,9 @@
 """Case numbers, PINs and the steps of a case."""
 
+import hashlib
+import re
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -12,6 +15,7 @@ from disrupt.core.cases import (
     CaseStatus,
     advance,
     case_number,
+    new_case_number,
     parse_case_number,
     parse_pin,
 )
@@ -45,6 +49,27 @@ def test_alphabet_has_nothing_that_is_misread() -> None:
 def test_numbers_given_out_stay_what_they_are(value: int, number: str) -> None:
     assert case_number(value) == number
     assert parse_case_number(number) == number
+
+
+def test_the_number_of_a_new_case_is_derived_as_is_documented_for_other_clients() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text("utf-8")
+    documented = re.findall(r"\| `([0-9a-f]{32})` \| `([0-9A-Z-]{13})` \|", page)
+    assert len(documented) == 3
+    alphabet = re.search(r"`(2[2-9A-Z]{29})`", page)
+    prefix = re.search(r"ASCII bytes `([^`]+)`", page)
+    assert alphabet is not None
+    assert prefix is not None
+    for request_id, number in documented:
+        hashed = hashlib.sha256(f"{prefix[1]}\0".encode() + bytes.fromhex(request_id)).hexdigest()
+        left, digits, check = int(hashed, 16) % 30**10, [], 30
+        for _ in range(10):
+            digits.append(left % 30)
+            left //= 30
+        for digit in digits:
+            check = ((check + digit) % 30 or 30) * 2 % 31
+        characters = "".join(alphabet[1][at] for at in [*digits, (1 - check) % 30])
+        assert f"{characters[:4]}-{characters[4:8]}-{characters[8:]}" == number
+        assert new_case_number(bytes.fromhex(request_id)) == number
 
 
 @given(VALUES, VALUES)

@@ -18,6 +18,7 @@ from skimage.data import data_dir
 
 from benchmarks.deployment import Deployment
 from benchmarks.layouts import screenshot
+from disrupt.core.cases import new_case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.media import MediaKind
 from disrupt.hashing import ImageQuery, hash_image
@@ -171,6 +172,21 @@ def test_the_same_request_replays_and_another_under_its_id_is_refused(helpline: 
     helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened))
     refused = refusal(lambda: helpline("RegisterHashes", register(value, case=receipt.case_number)))
     assert refused.reason == "CASE_CLOSED"
+
+
+def test_a_device_knows_the_number_of_its_case_and_one_that_differs_is_refused(
+    helpline: Caller,
+) -> None:
+    request = register(random.token_bytes(32))
+    derived = new_case_number(request.context.request_id)
+    request.context.new_case_number = new_case_number(bytes(16))
+    refused = refusal(lambda: helpline("RegisterHashes", request))
+    assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("context.new_case_number",))
+    request.context.new_case_number = derived
+    assert helpline("RegisterHashes", request).receipt.case_number == derived
+    older = register(random.token_bytes(32))  # from a device that does not know the field
+    receipt = helpline("RegisterHashes", older).receipt
+    assert receipt.case_number == new_case_number(older.context.request_id)
 
 
 def test_staff_register_a_picture_that_platforms_find_by_picture_and_by_hash(

@@ -15,10 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from disrupt.core.cases import AgeBand, CaseStatus, case_number, parse_case_number
+from disrupt.core.cases import (
+    AgeBand,
+    CaseStatus,
+    case_number,
+    new_case_number,
+    parse_case_number,
+)
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS, MINORS, Right
-from disrupt.core.registrations import CaseAccess, MediaItem, RegistrationRequest
+from disrupt.core.registrations import CaseAccess, MediaItem, Receipt, RegistrationRequest
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
@@ -104,6 +110,63 @@ def test_the_age_of_each_registration_decides_the_bank_of_its_items(
         AgeBand.MINOR,
         AgeBand.ADULT,
     ]
+
+
+def test_a_new_case_has_the_number_that_follows_from_its_request_id(
+    registrar: Registrar,
+) -> None:
+    asked = request()
+    receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
+    assert receipt.case_number == new_case_number(asked.request_id)
+    # what registered nothing has used nothing up: the next request opens the case that was shown
+    rejected = request(item(10))
+    assert registrar.register(rejected, caller="k", now_s=0, day=DAY).case_number == ""
+    later = replace(request(), request_id=rejected.request_id)
+    opened = registrar.register(later, caller="k", now_s=0, day=DAY)
+    assert opened.case_number == new_case_number(rejected.request_id)
+
+
+def test_a_request_id_ground_to_lead_to_a_known_case_opens_nothing_and_counts_as_a_wrong_pin(
+    registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
+    before = registry.head(), registry.case(case)
+    monkeypatch.setattr("disrupt.services.registration.new_case_number", lambda _request_id: case)
+    answers = []
+    for _ in range(FREE_ATTEMPTS):
+        with pytest.raises(RequestIdReusedError) as refused:
+            registrar.register(request(pin="87654321"), caller="other", now_s=0, day=DAY)
+        answers.append(refused.value.message)
+    with pytest.raises(TooManyAttemptsError):
+        registrar.register(request(pin="87654321"), caller="other", now_s=0, day=DAY)
+    with pytest.raises(TooManyAttemptsError):
+        registrar.show(CaseAccess(case, PIN), caller="other", now_s=0)
+    assert (registry.head(), registry.case(case)) == before
+    assert registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).number == case
+    used = request()
+    monkeypatch.undo()
+    registrar.register(used, caller="k", now_s=0, day=DAY)
+    with pytest.raises(RequestIdReusedError) as refused:
+        registrar.register(
+            replace(request(), request_id=used.request_id), caller="k", now_s=0, day=DAY
+        )
+    assert answers == [refused.value.message] * FREE_ATTEMPTS
+
+
+def test_attempts_of_one_registration_at_one_time_get_one_answer(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    asked = request()
+    together = Barrier(4)
+
+    def attempt(_: int) -> Receipt:
+        together.wait()
+        return registrar.register(asked, caller="k", now_s=0, day=DAY)
+
+    with ThreadPoolExecutor(4) as threads:
+        receipts = list(threads.map(attempt, range(4)))
+    assert receipts.count(receipts[0]) == 4
+    assert registry.head().sequence == 1
 
 
 def test_featureless_items_are_rejected_by_place_and_score(

@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { Profile, MediaKind } from "../gen/disrupt/v1/types_pb.js";
 import { AgeBand, CaseStatus } from "../gen/disrupt/v1/registration_pb.js";
+import { newCaseNumber } from "./case_number.js";
 import { connect, type Clients } from "./connection.js";
 import { failure, type Failure } from "./failures.js";
 
@@ -54,8 +55,10 @@ async function failed(call: (clients: Clients) => Promise<unknown>, connection =
 const before = await lookUp();
 
 const pin = Array.from({ length: 8 }, () => randomInt(10)).join("");
+const requestId = randomBytes(16);
+const derived = newCaseNumber(requestId); // what a person sees before anything is sent
 const registration = {
-  context: { requestId: randomBytes(16), access: { pin }, ageBand: AgeBand.ADULT },
+  context: { requestId, newCaseNumber: derived, access: { pin }, ageBand: AgeBand.ADULT },
   items: [{ kind: MediaKind.IMAGE, fingerprints: { hashes: hash, qualities: Uint8Array.of(100) } }],
 };
 const { receipt } = await device().registration.registerHashes(registration);
@@ -81,6 +84,7 @@ console.log(
   JSON.stringify({
     before,
     items: receipt!.items.map(({ itemId }) => Buffer.from(itemId).toString("hex")),
+    derived: caseNumber === derived,
     replayed: again.receipt!.caseNumber === caseNumber,
     registered,
     violated,
