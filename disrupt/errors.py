@@ -57,6 +57,16 @@ class InvalidMediaError(InvalidRequestError):
     reason = "INVALID_MEDIA"
 
 
+class UnreadableMediaError(DisruptError):
+    """A file could not be read: missing, without permission, no regular file, or an I/O error.
+
+    Says nothing of what the file shows: raised where it lies, by no server.
+    """
+
+    status = "FAILED_PRECONDITION"
+    reason = "UNREADABLE_MEDIA"
+
+
 class LimitExceededError(DisruptError):
     """A limit of this server was exceeded; the message names the limit."""
 
@@ -75,6 +85,13 @@ class TooManyAttemptsError(OverloadedError):
     """Too many wrong PINs; nobody is locked out: try again after ``retry_after_s``."""
 
     reason = "TOO_MANY_ATTEMPTS"
+
+
+class ClientUnusableError(DisruptError):
+    """The client was closed, or belongs to another event loop: make a new one. Raised by SDKs."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "CLIENT_UNUSABLE"
 
 
 class StorageFullError(DisruptError):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from disrupt import errors
+from disrupt.client.retries import RETRYABLE
 from disrupt.errors import DisruptError
 from disrupt.server.config import Config
 from tests.document import run_examples, table
@@ -49,6 +50,16 @@ def test_every_error_reason_is_documented_with_its_status() -> None:
         for one in vars(errors).values()
         if isinstance(one, type) and issubclass(one, DisruptError)
     }
+
+
+def test_the_errors_that_are_tried_again_are_documented_so() -> None:
+    rows = table((DOCS / "clients.md").read_text(), "Fail closed or open")
+    retried = {name: again for names, again, *_ in rows for name in re.findall(r"\w+Error", names)}
+    classes = {name: getattr(errors, name) for name in retried}
+    for name, again in retried.items():
+        assert (again == "yes") == issubclass(classes[name], RETRYABLE)
+    assert {one.__name__ for one in RETRYABLE} <= set(retried)
+    assert all(then == "hold" or "refuse" in then for *_, then in rows)
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)

@@ -37,19 +37,20 @@ A video is hashed here too, a frame a second, and found inside of others; matche
         for match in answer.matches:
             print(match.item_id, match.stored_share_permille / 10, "% of it", match.segments)
 
-Failures are classes of ``disrupt.errors``. Where the server is busy or absent, the call has been
-tried again by then, with jitter and within ``timeout_s``:
+Failures are classes of ``disrupt.errors``, wrong arguments included (InvalidRequestError). None of
+them means that nothing matches; docs/clients.md says what becomes of the upload. Where the server
+is busy or absent, the call has been tried again by then, with jitter and within ``timeout_s``:
 
     from disrupt.client import MatchClient
-    from disrupt.errors import InvalidMediaError, OverloadedError, UnavailableError
+    from disrupt.errors import DisruptError, InvalidMediaError
 
     with MatchClient("disrupt.example:50051", key=key, timeout_s=5) as client:
         try:
             answer = client.match_image(b"not a picture")
         except InvalidMediaError as error:
-            print("refused:", error.violations)
-        except (OverloadedError, UnavailableError):
-            print("later")
+            print("refuse it:", error.violations)
+        except DisruptError as error:
+            print("hold it:", error.reason)
 
 ``AsyncMatchClient`` is the same for asyncio:
 
@@ -75,7 +76,9 @@ from disrupt.client.results import (
 )
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
+from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort, Segment
+from disrupt.core.media import Profile
 
 __all__ = [
     "AsyncMatchClient",
@@ -87,6 +90,8 @@ __all__ = [
     "Limits",
     "Match",
     "MatchClient",
+    "PdqHash",
+    "Profile",
     "RetryPolicy",
     "Segment",
     "VideoAnswer",

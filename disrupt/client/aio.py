@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -12,19 +11,21 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 
 from disrupt.client import requests, results, videos
-from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call_async
+from disrupt.client.arguments import flag, seconds
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call_async, check_settings
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.flow_aio import AsyncFlow
-from disrupt.client.media import read_picture
-from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch, Lookup
+from disrupt.client.media import Media, read_picture
+from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
-from disrupt.client.videos import Video, VideoLookup, Watched
+from disrupt.client.videos import Video, Watched
 from disrupt.client.window import Calls
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, Profile
+from disrupt.errors import ClientUnusableError
 from disrupt.hashing import hash_image
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
@@ -52,10 +53,12 @@ class AsyncMatchClient:
         timeout_s: float = TIMEOUT_S,
         retries: RetryPolicy | None = None,
     ) -> None:
+        check_settings(connections, timeout_s, retries)
         self._connection = connect(server, key, tls_ca)
+        self._loop = _running_loop()
         self._timeout_s = timeout_s
         self._retries = retries or RetryPolicy()
-        self._channels = [self._connection.open_async() for _ in range(max(1, connections))]
+        self._channels = [self._connection.open_async() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
         self._hashes_per_lookup = 0
 
@@ -81,14 +84,14 @@ class AsyncMatchClient:
         banks: Sequence[str] = (),
     ) -> tuple[HashAnswer, ...]:
         """As MatchClient.match_hashes."""
-        lookup = Lookup(max_distance_bits, max_matches, banks)
+        options = requests.options(max_distance_bits, max_matches, banks)
         packed = requests.pack(batch)
         parts = requests.match_hashes(
             packed,
             most=await self._most_hashes(len(packed)),
             profile=profile,
             qualities=qualities,
-            lookup=lookup,
+            options=options,
         )
         return await self._all(parts)
 
@@ -102,7 +105,8 @@ class AsyncMatchClient:
         banks: Sequence[str] = (),
     ) -> AsyncGenerator[tuple[HashAnswer, ...]]:
         """As MatchClient.stream_hashes, of batches that come asynchronously, or do not block."""
-        lookup = Lookup(max_distance_bits, max_matches, banks)
+        options = requests.options(max_distance_bits, max_matches, banks)
+        requests.check_flow(batches, Iterable, AsyncIterable, profile=profile)
 
         async def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
             packed, qualities = requests.of_flow(batch)
@@ -111,14 +115,14 @@ class AsyncMatchClient:
                 most=await self._most_hashes(len(packed)),
                 profile=profile,
                 qualities=qualities,
-                lookup=lookup,
+                options=options,
             )
 
         return AsyncFlow(batches, parts, self._flow_calls()).answers()
 
     async def match_image(
         self,
-        picture: bytes | str | os.PathLike[str],
+        picture: Media,
         *,
         hash_locally: bool = True,
         effort: Effort = Effort.STANDARD,
@@ -127,16 +131,17 @@ class AsyncMatchClient:
         banks: Sequence[str] = (),
     ) -> ImageAnswer:
         """As MatchClient.match_image; files are read and pictures hashed in a thread."""
-        lookup = Lookup(max_distance_bits, max_matches, banks, effort)
+        options = requests.options(max_distance_bits, max_matches, banks, effort)
+        flag("hash_locally", hash_locally)
         data = await asyncio.to_thread(read_picture, picture)
         if not hash_locally:
-            request = requests.match_image(data, lookup)
+            request = match_pb2.MatchImageRequest(image=data, options=options)
             return results.image_answer(await self._call(lambda stub: stub.MatchImage, request))
         query = await asyncio.to_thread(hash_image, data, effort=effort)
         if isinstance(query, LowQuality):
             return results.low_quality(query)
         most = await self._most_hashes(len(query.hashes) * HASH_BYTES)
-        answers = await self._all(requests.match_query(query, most=most, lookup=lookup))
+        answers = await self._all(requests.match_query(query, most=most, options=options))
         return results.merged(query, answers, max_matches=max_matches)
 
     async def match_video(  # noqa: PLR0913 all but one by name
@@ -156,29 +161,39 @@ class AsyncMatchClient:
         timeout_s: float = VIDEO_TIMEOUT_S,
     ) -> VideoAnswer:
         """As MatchClient.match_video; files are read and hashed in a thread."""
-        asked = VideoLookup(
-            Lookup(max_distance_bits, max_matches, banks, effort),
-            interval_ms,
-            min_query_share_permille,
-            min_stored_share_permille,
-            answer_early,
+        seconds("timeout_s", timeout_s)
+        first = videos.first_message(
+            requests.options(max_distance_bits, max_matches, banks, effort),
+            interval_ms=interval_ms,
+            min_query_share_permille=min_query_share_permille,
+            min_stored_share_permille=min_stored_share_permille,
+            answer_early=answer_early,
         )
-        prepared = await asyncio.to_thread(
-            videos.prepare, video, asked, hash_locally=hash_locally, watched=watched
+        sent = await asyncio.to_thread(
+            videos.prepare, video, first, hash_locally=hash_locally, watched=watched
         )
-        response: match_pb2.MatchVideoResponse = await call_async(
-            lambda: videos.streaming(next(self._stubs).MatchVideo),
-            prepared.parts,
-            connection=self._connection,
-            timeout_s=timeout_s,
-            retries=self._retries,
-        )
-        return results.video_answer(response, incomplete=prepared.incomplete)
+        with sent.reading():
+            response: match_pb2.MatchVideoResponse = await call_async(
+                lambda: videos.streaming(self._stub().MatchVideo),
+                sent,
+                connection=self._connection,
+                timeout_s=timeout_s,
+                retries=self._retries,
+            )
+        return results.video_answer(response, incomplete=sent.incomplete)
 
     async def index_status(self) -> IndexStatus:
         """As MatchClient.index_status."""
         request = match_pb2.GetIndexStatusRequest()
         return results.index_status(await self._call(lambda stub: stub.GetIndexStatus, request))
+
+    def _stub(self) -> MatchServiceAsyncStub:
+        """Return the next connection's; ClientUnusableError in any other event loop."""
+        if _running_loop() is not self._loop:
+            raise ClientUnusableError(
+                "This client belongs to another event loop: make one inside the loop that uses it."
+            )
+        return next(self._stubs)
 
     async def _most_hashes(self, packed_bytes: int) -> int:
         if not self._hashes_per_lookup and packed_bytes > requests.SMALL_BATCH_BYTES:
@@ -208,7 +223,7 @@ class AsyncMatchClient:
         request: _Request,
     ) -> _Response:
         return await call_async(
-            lambda: method(next(self._stubs)),
+            lambda: method(self._stub()),
             request,
             connection=self._connection,
             timeout_s=self._timeout_s,
@@ -217,8 +232,17 @@ class AsyncMatchClient:
 
     def _flow_calls(self) -> Calls:
         return Calls(
-            lambda: next(self._stubs).StreamMatchHashes,
+            lambda: self._stub().StreamMatchHashes,
             self._connection,
             self._timeout_s,
             self._retries,
         )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise ClientUnusableError(
+            "No event loop is running: make and use AsyncMatchClient inside of coroutines."
+        ) from error

@@ -24,6 +24,7 @@ from disrupt.errors import (
     InvalidRequestError,
     LimitExceededError,
     UnimplementedError,
+    UnreadableMediaError,
 )
 
 _RETRIES = RetryPolicy(attempts=4)
@@ -60,7 +61,7 @@ Exit codes:
   0  all inputs were looked up, whether or not something matched
   1  failed: the server cannot be reached, or refused
   2  the command is used wrongly
-  3  some inputs were rejected: no picture, too featureless, no hash
+  3  some inputs were not looked up: not readable, no picture, too featureless, no hash
 """
 
 
@@ -276,7 +277,7 @@ def _is_general(error: DisruptError) -> bool:
     """Whether the error would come for every input, and not for this one only."""
     if isinstance(error, InvalidRequestError):
         return any(violation.field.startswith("options") for violation in error.violations)
-    return not isinstance(error, (LimitExceededError, UnimplementedError))
+    return not isinstance(error, (LimitExceededError, UnimplementedError, UnreadableMediaError))
 
 
 def _stored(match: Match) -> str:

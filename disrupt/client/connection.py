@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 import grpc
+from cryptography import x509
 
 from disrupt.errors import ConfigurationError
 
@@ -44,7 +45,9 @@ class Connection:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 200),
-            ("grpc.max_reconnect_backoff_ms", 5_000),
+            # attempts within this of the last one fail without one: short, so that calls see a
+            # server that is back
+            ("grpc.max_reconnect_backoff_ms", 1_000),
         ]
         return [*options, ("grpc.enable_http_proxy", 0)] if self.loopback else options
 
@@ -63,33 +66,39 @@ class Connection:
         return secure(target, self.credentials, options=self.options)
 
 
-def connect(server: str, key: str | None, tls_ca: bytes | str | Path | None = None) -> Connection:
+def connect(server: object, key: object, tls_ca: object = None) -> Connection:
     """Connection to ``server``: ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; port 50051 by default.
 
-    ``key`` None is for health checks, which need none. Plaintext on loopback, TLS everywhere else.
-    ``tls_ca`` (PEM bytes, or the path of a PEM file)
+    Plaintext on loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
     names the authorities to trust instead of the system's, and switches TLS on for loopback too.
     ConfigurationError for what cannot work.
     """
-    found = _ADDRESS.fullmatch(server)
-    port = int((found and found["port"]) or DEFAULT_PORT)
-    if not found or not 0 < port <= _MAX_PORT:
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise ConfigurationError(
+            "The key is empty, no text, or has characters that no key has; copy it again, without"
+            " spaces and line breaks."
+        )
+    metadata = (("authorization", f"Bearer {key}"),)
+    return replace(connect_without_key(server, tls_ca), metadata=metadata)
+
+
+def connect_without_key(server: object, tls_ca: object = None) -> Connection:
+    """The same for health checks, which need no key."""
+    address = _ADDRESS.fullmatch(server) if isinstance(server, str) else None
+    port = int((address and address["port"]) or DEFAULT_PORT)
+    if not address or not 0 < port <= _MAX_PORT:
         raise ConfigurationError(
             f"{server!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}."
         )
-    if key is not None and not _KEY.fullmatch(key):
-        raise ConfigurationError(
-            "The key is empty or has characters that no key has; copy it again, without spaces."
-        )
-    host = found["v6"] or found["name"]
+    host = address["v6"] or address["name"]
     loopback = _is_loopback(host)
     credentials = None
     if tls_ca is not None or not loopback:
         credentials = grpc.ssl_channel_credentials(root_certificates=_certificates(tls_ca))
     return Connection(
-        server=f"[{host}]:{port}" if found["v6"] else f"{host}:{port}",
+        server=f"[{host}]:{port}" if address["v6"] else f"{host}:{port}",
         loopback=loopback,
-        metadata=(("authorization", f"Bearer {key}"),) if key is not None else (),
+        metadata=(),
         credentials=credentials,
     )
 
@@ -101,17 +110,26 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _certificates(tls_ca: bytes | str | Path | None) -> bytes | None:
+def _certificates(tls_ca: object) -> bytes | None:
     if tls_ca is None:
         return None
+    if not isinstance(tls_ca, bytes | str | Path):
+        raise ConfigurationError(
+            "Give the certificates to trust as PEM bytes, or as the path of a PEM file, "
+            f"not as {type(tls_ca).__name__}."
+        )
     try:
         certificates = tls_ca if isinstance(tls_ca, bytes) else Path(tls_ca).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        why = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            f"Cannot read the certificates to trust: {error.strerror}."
+            f"Cannot read the file of certificates to trust (tls_ca): {why}."
         ) from error
-    if b"-----BEGIN CERTIFICATE-----" not in certificates:
+    try:
+        x509.load_pem_x509_certificates(certificates)
+    except ValueError as error:
         raise ConfigurationError(
-            "The certificates to trust must be a PEM file (-----BEGIN CERTIFICATE-----)."
-        )
+            "The certificates to trust (tls_ca) must be a PEM file (-----BEGIN CERTIFICATE-----)"
+            f" that is whole: {error}"
+        ) from error
     return certificates

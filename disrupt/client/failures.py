@@ -28,6 +28,24 @@ from disrupt.wire.errors import DETAILS_KEY
 _LOST_STATUS = "Internal error from Core"
 """What grpc.aio says where a call ended while it was sending, instead of how it ended."""
 
+_WRONG_NAME = "does not match SSL server name"
+_ADVICE = {
+    "WRONG_VERSION_NUMBER": "what listens there does not speak TLS, and this client does, beyond "
+    "this machine and where tls_ca is given. Is the port right, and has the server a certificate?",
+    _WRONG_NAME: "its certificate is for another name. Use a name that the certificate has, or give"
+    " the server a certificate for this one.",
+    "certificate has expired": "its certificate has expired, or one of the two clocks is wrong. The"
+    " server needs a new certificate.",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is signed by no authority that is trusted here. "
+    "Name the authority's PEM file with tls_ca.",
+    "Socket closed": "it closed the connection. On this machine this client speaks plaintext unless"
+    " tls_ca is given: if the server has a certificate, name its authority's PEM file with tls_ca.",
+    "Connection refused": "nothing listens there. Is it running, and is the port right?",
+    "errors resolving": "its name is not known. Is the address right?",
+}
+"""What gRPC says of a connection that did not come about, and what to do about it."""
+_ANY_ADVICE = "is it running there, and is the address right?"
+
 
 def failure(error: grpc.RpcError, server: str) -> DisruptError:
     """What a failed call of the sync or async API means; ``server`` is the address that was asked.
@@ -51,11 +69,11 @@ def failure(error: grpc.RpcError, server: str) -> DisruptError:
     retry_after_s = delay.seconds + delay.nanos / 1e9 if retry.HasField("retry_delay") else None
 
     known_class = _BY_REASON.get(info.reason)
+    if _WRONG_NAME in text:
+        status = "UNAVAILABLE"  # gRPC says UNAUTHENTICATED, which is about keys
     if known_class is None and status == "UNAVAILABLE" and not info.reason:
-        text = (
-            f"No answer from the server at {server}: "
-            f"is it running there, and is the address right? ({text})"
-        )
+        advice = next((advice for sign, advice in _ADVICE.items() if sign in text), _ANY_ADVICE)
+        text = f"No answer from the server at {server}: {advice} ({text})"
     found = _new(
         known_class or _class_of(status, retryable=retry_after_s is not None),
         text or f"The call failed with {status}.",

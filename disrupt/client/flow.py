@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import grpc
 
+from disrupt.client.calls import usable
 from disrupt.client.retries import Attempts
 from disrupt.client.window import Answers, Calls, Request, Sender, Window, after
 from disrupt.v1 import match_pb2
@@ -89,7 +90,8 @@ class Flow(Generic[_Batch]):
 
     def _call(self, sender: Sender, attempts: Attempts) -> grpc.RpcError | None:
         window, changed = self._window, self._changed
-        call = self._calls.open(self._messages(sender), attempts)
+        with usable():
+            call = self._calls.open(self._messages(sender), attempts)
         try:
             for response in call:
                 with changed:

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 import grpc
 
+from disrupt.client.calls import usable
 from disrupt.client.retries import Attempts
 from disrupt.client.window import Answers, Calls, Request, Sender, Window, after
 from disrupt.v1 import match_pb2
@@ -97,16 +98,17 @@ class AsyncFlow(Generic[_Batch]):
             changed.notify_all()
 
     async def _call(self, sender: Sender, attempts: Attempts) -> grpc.RpcError | None:
-        call = self._calls.open(self._messages(sender), attempts)
-        try:
-            async for response in call:
-                async with self._changed:
-                    self._window.receive(response)
-                    self._changed.notify_all()
-        except grpc.RpcError as error:
-            return error
-        finally:
-            call.cancel()
+        with usable():
+            call = self._calls.open(self._messages(sender), attempts)
+            try:
+                async for response in call:
+                    async with self._changed:
+                        self._window.receive(response)
+                        self._changed.notify_all()
+            except grpc.RpcError as error:
+                return error
+            finally:
+                call.cancel()
         return None
 
     async def _messages(self, sender: Sender) -> AsyncIterator[match_pb2.StreamMatchHashesRequest]:

@@ -10,7 +10,7 @@ import grpc
 from cryptography import x509
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from disrupt.client.connection import DEFAULT_PORT, connect
+from disrupt.client.connection import DEFAULT_PORT, connect_without_key
 from disrupt.client.failures import failure
 from disrupt.errors import ConfigurationError, UnavailableError
 
@@ -81,9 +81,9 @@ def check_health(
     """Returns if the server serves; raises a class of disrupt.errors otherwise.
 
     ``tls_cert`` is the server's own certificate, trusted under whatever name it bears; else
-    ``tls_ca`` are authorities to trust, as in ``connect``.
+    ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
     """
-    connection = connect(server, None, tls_cert or tls_ca)
+    connection = connect_without_key(server, tls_cert or tls_ca)
     options: list[tuple[str, int | str]] = [*connection.options]
     if tls_cert:
         options.append(("grpc.ssl_target_name_override", _name(tls_cert)))

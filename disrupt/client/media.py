@@ -5,30 +5,39 @@ from __future__ import annotations
 import io
 import os
 import stat
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-from disrupt.errors import InvalidMediaError, Violation
+from disrupt.client.arguments import invalid
+from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
 from disrupt.hashing.video_decode import SNIFFED_BYTES, is_video
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_FILE_BYTES = 256 * 2**20
 """Larger files are not read whole: no picture of 50 megapixels needs so much."""
 
+Media: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str]"
+"""The bytes of a file, or its path."""
 
-def open_media(media: bytes | str | os.PathLike[str]) -> BinaryIO:
-    """A file to read; InvalidMediaError for a path of anything but a readable regular file."""
-    if isinstance(media, bytes):
-        return io.BytesIO(media)
+
+def open_media(media: Media, field: str = "image") -> BinaryIO:
+    """Open media for reading; ``field`` names the argument that they are.
+
+    UnreadableMediaError for a path of anything but a readable regular file, here and whenever the
+    file is read; InvalidRequestError for what is neither bytes nor a path.
+    """
+    if isinstance(media, bytes | bytearray | memoryview):
+        return io.BytesIO(bytes(media))
+    if not isinstance(media, str | os.PathLike):
+        raise invalid(field, f"give the bytes of a file, or its path, not {type(media).__name__}")
     try:
-        # O_NONBLOCK: opening a pipe must not wait for its writer
-        file = os.fdopen(os.open(media, os.O_RDONLY | os.O_NONBLOCK), "rb")
+        file = _RegularFile(os.fspath(media), opener=_open)
     except OSError as error:
-        raise _refused(f"it cannot be read ({error.strerror})") from error
-    except ValueError as error:  # a null character
-        raise _refused("its name is no file name") from error
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise _refused("it is not a file")
-    return file
+        raise _unreadable(error.strerror or str(error)) from error
+    except ValueError as error:  # a null character, or one that the file system cannot encode
+        raise _unreadable("its path is not one that a file can have") from error
+    return io.BufferedReader(file)
 
 
 def shows_video(file: BinaryIO) -> bool:
@@ -40,16 +49,14 @@ def shows_video(file: BinaryIO) -> bool:
 
 def read_whole(file: BinaryIO) -> bytes:
     """All bytes of a picture file; InvalidMediaError for one that is too large for a picture."""
-    try:
-        data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise _refused(f"it cannot be read ({error.strerror})") from error
+    data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise _refused(f"it has more than {MAX_FILE_BYTES} bytes; such files are not read")
+        why = f"it has more than {MAX_FILE_BYTES} bytes; such files are not read"
+        raise InvalidMediaError(f"Not a picture: {why}.", violations=(Violation("image", why),))
     return data
 
 
-def read_picture(picture: bytes | str | os.PathLike[str]) -> bytes:
+def read_picture(picture: Media) -> bytes:
     """Bytes of a picture; errors as of ``open_media`` and ``read_whole``."""
     if isinstance(picture, bytes):
         return picture
@@ -57,5 +64,27 @@ def read_picture(picture: bytes | str | os.PathLike[str]) -> bytes:
         return read_whole(file)
 
 
-def _refused(why: str) -> InvalidMediaError:
-    return InvalidMediaError(f"Not a picture: {why}.", violations=(Violation("image", why),))
+class _RegularFile(io.FileIO):
+    """A file whose reads raise UnreadableMediaError: decoders take an OSError for broken media."""
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _unreadable(error.strerror or str(error)) from error
+
+
+def _open(path: str, _: int) -> int:
+    # O_NONBLOCK: opening a pipe must not wait for its writer
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _unreadable("it is a folder, a pipe or a device, not a file")
+    return descriptor
+
+
+def _unreadable(why: str) -> UnreadableMediaError:
+    return UnreadableMediaError(
+        f"The file could not be read: {why}. Nothing is known of what it shows; "
+        "make it readable, then try again."
+    )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.client.arguments import invalid, member, whole_number
 from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
-from disrupt.errors import InvalidRequestError, Violation
 from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2
 
-HashBatch: TypeAlias = "Sequence[PdqHash] | NDArray[np.uint8] | bytes"
+HashBatch: TypeAlias = "Iterable[PdqHash] | NDArray[np.uint8] | bytes | bytearray | memoryview"
 """n hashes: values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed."""
 
 
@@ -36,56 +37,66 @@ SMALL_BATCH_BYTES = SMALL_BATCH * HASH_BYTES
 """Batches up to here are sent without asking the server for its limit first."""
 
 _MAX_QUALITY = 100
+_BATCH = "PdqHash values (PdqHash.from_hex makes them of hex), an array, or packed bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """What narrows a lookup.
+def options(
+    max_distance_bits: int | None,
+    max_matches: int,
+    banks: Sequence[str],
+    effort: Effort = Effort.STANDARD,
+) -> match_pb2.MatchOptions:
+    """Options of a lookup.
 
     ``max_distance_bits`` inclusive, None for each bank's own threshold; ``max_matches`` media items
     per query, 1-1000, nearest first; ``banks`` by name, empty for all that the key may search;
     ``effort`` of a lookup by picture or video.
     """
-
-    max_distance_bits: int | None = None
-    max_matches: int = MAX_MATCHES
-    banks: Sequence[str] = ()
-    effort: Effort = Effort.STANDARD
-
-    def options(self) -> match_pb2.MatchOptions:
-        """As a message."""
-        if (
-            self.max_distance_bits is not None
-            and not 0 <= self.max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS
-        ):
-            raise _invalid(
-                "options.max_distance_bits",
-                f"{self.max_distance_bits} is outside 0-{OPERATOR_MAX_DISTANCE_BITS} (inclusive)",
-            )
-        if not 1 <= self.max_matches <= _MOST_MATCHES:
-            raise _invalid(
-                "options.max_matches", f"{self.max_matches} is outside 1-{_MOST_MATCHES}"
-            )
-        if isinstance(self.banks, str):
-            raise _invalid("options.banks", "give a list of names, not one string")
-        return match_pb2.MatchOptions(
-            max_distance_bits=self.max_distance_bits,
-            max_matches=self.max_matches,
-            banks=self.banks,
-            effort=self.effort.value,  # type: ignore[arg-type]  # the numbers are the same
+    message = match_pb2.MatchOptions(
+        max_matches=whole_number("options.max_matches", max_matches, 1, _MOST_MATCHES),
+        effort=member("options.effort", effort, Effort).value,  # type: ignore[arg-type]  # the numbers are the same
+    )
+    if max_distance_bits is not None:
+        message.max_distance_bits = whole_number(
+            "options.max_distance_bits", max_distance_bits, 0, OPERATOR_MAX_DISTANCE_BITS
         )
+    try:
+        if isinstance(banks, str | bytes | None):
+            raise TypeError  # noqa: TRY301 protobuf takes letters for names, and None for no banks
+        message.banks.extend(banks)
+    except (TypeError, ValueError):
+        raise invalid(
+            "options.banks", "give a list of names; leave it out for all that the key may search"
+        ) from None
+    return message
 
 
-def pack(batch: HashBatch) -> bytes:
-    """Bytes of a batch, 32 for each hash."""
-    if isinstance(batch, bytes):
-        return unpack(batch).tobytes()
+def pack(batch: object) -> bytes:
+    """Bytes of a HashBatch, 32 for each hash; InvalidRequestError for anything else."""
+    if isinstance(batch, bytes | bytearray | memoryview):
+        return unpack(bytes(batch)).tobytes()
     if isinstance(batch, np.ndarray):
         if batch.dtype != np.uint8 or batch.ndim != 2 or batch.shape[1] != HASH_BYTES:  # noqa: PLR2004 the shape (n, 32)
-            found = f"{batch.dtype} {batch.shape}"
-            raise _invalid("hashes", f"an array must be uint8 (n, {HASH_BYTES}), not {found}")
+            given = f"{batch.dtype} {batch.shape}"
+            raise invalid("hashes", f"an array must be uint8 (n, {HASH_BYTES}), not {given}")
         return batch.tobytes()
-    return b"".join(one.value for one in batch)
+    if isinstance(batch, str) or not isinstance(batch, Iterable):
+        raise invalid("hashes", f"give {_BATCH}, not {type(batch).__name__}")
+    values = []
+    for at, value in enumerate(batch):
+        if not isinstance(value, PdqHash):
+            raise invalid("hashes", f"give {_BATCH}; item {at} is of type {type(value).__name__}")
+        values.append(value.value)
+    return b"".join(values)
+
+
+def check_flow(batches: object, *kinds: type, profile: object) -> None:
+    """Refuse what no flow can be made of, before its first batch: InvalidRequestError."""
+    member("profile", profile, Profile)
+    if isinstance(batches, str | bytes) or not isinstance(batches, kinds):
+        raise invalid(
+            "batches", f"give an iterable of batches, each of hashes, not {type(batches).__name__}"
+        )
 
 
 def of_flow(batch: HashBatch | Batch) -> tuple[bytes, Sequence[int] | None]:
@@ -93,26 +104,26 @@ def of_flow(batch: HashBatch | Batch) -> tuple[bytes, Sequence[int] | None]:
     one = batch if isinstance(batch, Batch) else Batch(batch)
     packed = pack(one.hashes)
     if not packed:
-        raise _invalid("hashes", "a batch of a flow has at least one hash")
+        raise invalid("hashes", "a batch of a flow has at least one hash")
     return packed, one.qualities
 
 
 def match_hashes(
-    packed: bytes, *, most: int, profile: Profile, qualities: Sequence[int] | None, lookup: Lookup
+    packed: bytes,
+    *,
+    most: int,
+    profile: Profile,
+    qualities: Sequence[int] | None,
+    options: match_pb2.MatchOptions,
 ) -> list[match_pb2.MatchHashesRequest]:
     """Requests of at most ``most`` hashes each that together ask for all, in order."""
     count = len(packed) // HASH_BYTES
-    if qualities is not None and (
-        len(qualities) != count or any(not 0 <= one <= _MAX_QUALITY for one in qualities)
-    ):
-        raise _invalid(
-            "qualities", f"give {count} qualities of 0-{_MAX_QUALITY}, one for each hash, or none"
-        )
-    options, levels = lookup.options(), bytes(qualities or ())
+    levels = b"" if qualities is None else _levels(qualities, count)
+    value = member("profile", profile, Profile).value
     return [
         match_pb2.MatchHashesRequest(
             hashes=packed[at * HASH_BYTES : (at + most) * HASH_BYTES],
-            profile=profile.value,  # type: ignore[arg-type]  # the numbers are the same
+            profile=value,  # type: ignore[arg-type]  # the numbers are the same
             qualities=levels[at : at + most],
             options=options,
         )
@@ -121,11 +132,11 @@ def match_hashes(
 
 
 def match_query(
-    query: ImageQuery, *, most: int, lookup: Lookup
+    query: ImageQuery, *, most: int, options: match_pb2.MatchOptions
 ) -> list[match_pb2.MatchHashesRequest]:
     """Requests of at most ``most`` hashes for the versions of a picture that was hashed here."""
     packed = pack([one for one, _ in query.hashes])
-    return match_hashes(packed, most=most, profile=Profile.PDQ_512, qualities=None, lookup=lookup)
+    return match_hashes(packed, most=most, profile=Profile.PDQ_512, qualities=None, options=options)
 
 
 def count(request: match_pb2.MatchHashesRequest) -> int:
@@ -133,10 +144,14 @@ def count(request: match_pb2.MatchHashesRequest) -> int:
     return len(request.hashes) // HASH_BYTES
 
 
-def match_image(image: bytes, lookup: Lookup) -> match_pb2.MatchImageRequest:
-    """Request that sends a picture."""
-    return match_pb2.MatchImageRequest(image=image, options=lookup.options())
-
-
-def _invalid(field: str, description: str) -> InvalidRequestError:
-    return InvalidRequestError.of(Violation(field, description))
+def _levels(qualities: Sequence[int], count: int) -> bytes:
+    try:
+        levels = bytes(operator.index(quality) for quality in qualities)
+    except (TypeError, ValueError, OverflowError):
+        levels = None
+    if levels is None or len(levels) != count or max(levels, default=0) > _MAX_QUALITY:
+        raise invalid(
+            "qualities",
+            f"give {count} whole numbers of 0-{_MAX_QUALITY}, one for each hash, or None",
+        )
+    return levels

@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from disrupt.client.arguments import configuring, seconds, whole_number
 from disrupt.errors import DisruptError, OverloadedError, SnapshotRefusedError, UnavailableError
 
-_RETRYABLE = (UnavailableError, OverloadedError, SnapshotRefusedError)
+_MOST_ATTEMPTS = 1_000_000
+_MOST_DOUBLINGS = 30
+
+RETRYABLE = (UnavailableError, OverloadedError, SnapshotRefusedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +21,20 @@ class RetryPolicy:
     """How often a call is tried, and after which pauses.
 
     The pause doubles from ``first_pause_s`` up to ``longest_pause_s``, each shortened at random by
-    up to half.
+    up to half. ``attempts`` None: as often as the call's time allows.
     """
 
-    attempts: int = 6
+    attempts: int | None = 6
     first_pause_s: float = 0.2
     longest_pause_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number or out of bounds: ConfigurationError."""
+        with configuring():
+            if self.attempts is not None:
+                whole_number("attempts", self.attempts, 1, _MOST_ATTEMPTS)
+            seconds("first_pause_s", self.first_pause_s)
+            seconds("longest_pause_s", self.longest_pause_s)
 
 
 class Attempts:
@@ -50,16 +62,22 @@ class Attempts:
         """Time to wait before the next attempt. Raises ``error`` where there is none.
 
         The server's RetryInfo is the least; jitter comes on top of it, so that its callers do not
-        return all at once. Limits and a full disk are no reasons to try again.
+        return all at once. No pause of our own is longer than half of the time left, so that a
+        server that comes back before the end is asked. Limits and a full disk are no reasons to try
+        again.
         """
         self._failed += 1
+        policy = self._policy
         backoff_s = min(
-            self._policy.longest_pause_s, self._policy.first_pause_s * 2.0 ** (self._failed - 1)
+            policy.longest_pause_s,
+            # the exponent is bounded, because a float is
+            policy.first_pause_s * 2.0 ** min(self._failed - 1, _MOST_DOUBLINGS),
+            max(policy.first_pause_s, self.remaining_s() / 2),
         )
         pause_s = max(0.0, error.retry_after_s or 0.0) + backoff_s * (1 - self._jitter() / 2)
         if (
-            not isinstance(error, _RETRYABLE)
-            or self._failed >= self._policy.attempts
+            not isinstance(error, RETRYABLE)
+            or (policy.attempts is not None and self._failed >= policy.attempts)
             or pause_s >= self.remaining_s()
         ):
             raise error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,15 +11,16 @@ from typing import Self, TypeVar
 import grpc
 
 from disrupt.client import requests, results, videos
-from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call
+from disrupt.client.arguments import flag, seconds
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call, check_settings
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.flow import Flow
-from disrupt.client.media import read_picture
-from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch, Lookup
+from disrupt.client.media import Media, read_picture
+from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
-from disrupt.client.videos import Video, VideoLookup, Watched
+from disrupt.client.videos import Video, Watched
 from disrupt.client.window import Calls
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import Effort
@@ -39,8 +39,9 @@ class MatchClient:
     ``server`` is ``HOST:PORT``: plaintext on loopback, TLS everywhere else; ``tls_ca`` (PEM bytes
     or a path) names the authorities to trust instead of the system's. Calls take turns on
     ``connections`` TCP connections, each of which one worker of the server answers. A call may take
-    ``timeout_s``, its retries included; each part of a batch that is split is a call. Every method
-    raises classes of disrupt.errors only.
+    ``timeout_s``, its retries included; each part of a batch that is split is a call. What is
+    wrong with these is a ConfigurationError, and what is wrong with a method's arguments an
+    InvalidRequestError. Every method raises classes of disrupt.errors only.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class MatchClient:
         timeout_s: float = TIMEOUT_S,
         retries: RetryPolicy | None = None,
     ) -> None:
+        check_settings(connections, timeout_s, retries)
         self._connection = connect(server, key, tls_ca)
         self._timeout_s = timeout_s
         self._retries = retries or RetryPolicy()
-        self._channels = [self._connection.open() for _ in range(max(1, connections))]
+        self._channels = [self._connection.open() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
         self._hashes_per_lookup = 0
 
@@ -90,14 +92,14 @@ class MatchClient:
         per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
         ``banks`` are names, empty for all that the key may search.
         """
-        lookup = Lookup(max_distance_bits, max_matches, banks)
+        options = requests.options(max_distance_bits, max_matches, banks)
         packed = requests.pack(batch)
         parts = requests.match_hashes(
             packed,
             most=self._most_hashes(len(packed)),
             profile=profile,
             qualities=qualities,
-            lookup=lookup,
+            options=options,
         )
         if len(parts) <= 1:
             return results.in_order([self._part(part) for part in parts])
@@ -118,11 +120,12 @@ class MatchClient:
         In the order of ``batches``, which a thread of the flow's own reads: at most 32 ahead of the
         answers that were taken, so that neither side collects them. A ``Batch`` is one with
         qualities; none may be empty. ``timeout_s`` is for each answer. What the connection or the
-        server loses is asked again. Whatever else fails, ``batches`` included, is raised after the
+        server loses is asked again until then, however often it fails. Whatever else fails, ``batches`` included, is raised after the
         answers before it, and ends the flow; so does closing the generator. The rest as for
         ``match_hashes``.
         """
-        lookup = Lookup(max_distance_bits, max_matches, banks)
+        options = requests.options(max_distance_bits, max_matches, banks)
+        requests.check_flow(batches, Iterable, profile=profile)
 
         def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
             packed, qualities = requests.of_flow(batch)
@@ -131,14 +134,14 @@ class MatchClient:
                 most=self._most_hashes(len(packed)),
                 profile=profile,
                 qualities=qualities,
-                lookup=lookup,
+                options=options,
             )
 
         return Flow(batches, parts, self._flow_calls()).answers()
 
     def match_image(
         self,
-        picture: bytes | str | os.PathLike[str],
+        picture: Media,
         *,
         hash_locally: bool = True,
         effort: Effort = Effort.STANDARD,
@@ -151,18 +154,22 @@ class MatchClient:
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
         memory. ``effort``: how many edited versions are looked for. The rest as for
-        ``match_hashes``. InvalidMediaError for what is no picture.
+        ``match_hashes``. InvalidMediaError for what is no picture, UnreadableMediaError for a file that
+        cannot be read.
         """
-        lookup = Lookup(max_distance_bits, max_matches, banks, effort)
+        options = requests.options(max_distance_bits, max_matches, banks, effort)
+        flag("hash_locally", hash_locally)
         data = read_picture(picture)
         if not hash_locally:
-            request = requests.match_image(data, lookup)
+            request = match_pb2.MatchImageRequest(image=data, options=options)
             return results.image_answer(self._call(lambda stub: stub.MatchImage, request))
         query = hash_image(data, effort=effort)
         if isinstance(query, LowQuality):
             return results.low_quality(query)
         most = self._most_hashes(len(query.hashes) * HASH_BYTES)
-        answers = [self._part(one) for one in requests.match_query(query, most=most, lookup=lookup)]
+        answers = [
+            self._part(one) for one in requests.match_query(query, most=most, options=options)
+        ]
         return results.merged(query, results.in_order(answers), max_matches=max_matches)
 
     def match_video(  # noqa: PLR0913 all but one by name
@@ -190,24 +197,26 @@ class MatchClient:
         as one match is certain. ``effort`` FAST looks for the frames as they are, others also for
         them mirrored and without borders. ``watched`` is told how far hashing is. May take
         ``timeout_s`` beside hashing. The rest as for ``match_hashes``. InvalidMediaError for
-        what is no video.
+        what is no video, UnreadableMediaError for a file that cannot be read.
         """
-        asked = VideoLookup(
-            Lookup(max_distance_bits, max_matches, banks, effort),
-            interval_ms,
-            min_query_share_permille,
-            min_stored_share_permille,
-            answer_early,
+        seconds("timeout_s", timeout_s)
+        first = videos.first_message(
+            requests.options(max_distance_bits, max_matches, banks, effort),
+            interval_ms=interval_ms,
+            min_query_share_permille=min_query_share_permille,
+            min_stored_share_permille=min_stored_share_permille,
+            answer_early=answer_early,
         )
-        prepared = videos.prepare(video, asked, hash_locally=hash_locally, watched=watched)
-        response: match_pb2.MatchVideoResponse = call(
-            lambda: videos.streaming(next(self._stubs).MatchVideo),
-            prepared.parts,
-            connection=self._connection,
-            timeout_s=timeout_s,
-            retries=self._retries,
-        )
-        return results.video_answer(response, incomplete=prepared.incomplete)
+        sent = videos.prepare(video, first, hash_locally=hash_locally, watched=watched)
+        with sent.reading():
+            response: match_pb2.MatchVideoResponse = call(
+                lambda: videos.streaming(next(self._stubs).MatchVideo),
+                sent,
+                connection=self._connection,
+                timeout_s=timeout_s,
+                retries=self._retries,
+            )
+        return results.video_answer(response, incomplete=sent.incomplete)
 
     def index_status(self) -> IndexStatus:
         """State and limits of the index of the process that answers."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.client.media import open_media
-from disrupt.client.requests import Lookup
-from disrupt.core.lookups import Effort
+from disrupt.client.arguments import flag, invalid, whole_number
+from disrupt.client.media import Media, open_media
+from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, Effort
 from disrupt.core.videos import FRAME
-from disrupt.errors import InvalidRequestError, Violation
+from disrupt.errors import DisruptError
 from disrupt.hashing.videos import hash_video
 from disrupt.v1 import match_pb2
 from disrupt.wire.videos import frames_message
@@ -26,67 +24,92 @@ TIMEOUT_S = 600.0
 CHUNK_BYTES = 1 << 18
 _ROWS_AT_ONCE = 2000
 
-Video: TypeAlias = "bytes | str | os.PathLike[str] | NDArray[np.void]"
+Video: TypeAlias = "Media | NDArray[np.void]"
 """The bytes of a video file, its path, or frames that were hashed before (dtype FRAME)."""
 
 Watched: TypeAlias = "Callable[[int, int], None]"
 """Told where hashing is, and how long the video says that it lasts (0: it does not), in ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class VideoLookup:
-    """What narrows a lookup by video; see MatchVideoOptions in proto/disrupt/v1/match.proto."""
+class Sent:
+    """The messages of one lookup, made anew for each attempt from what ``parts`` gives."""
 
-    lookup: Lookup
-    interval_ms: int = 1000
-    min_query_share_permille: int = 0
-    min_stored_share_permille: int = 0
-    answer_early: bool = False
+    def __init__(
+        self, parts: Callable[[], Iterator[match_pb2.MatchVideoRequest]], *, incomplete: bool
+    ) -> None:
+        self._parts = parts
+        self.incomplete = incomplete
+        """Whether the file was found to end early when it was hashed here."""
+        self._failure: DisruptError | None = None
 
-    def first(self) -> match_pb2.MatchVideoRequest:
-        """The message that comes first."""
-        return match_pb2.MatchVideoRequest(
-            options=match_pb2.MatchVideoOptions(
-                options=self.lookup.options(),
-                sample_interval_ms=self.interval_ms,
-                min_query_share_permille=self.min_query_share_permille,
-                min_stored_share_permille=self.min_stored_share_permille,
-                answer_early=self.answer_early,
-            )
+    def __call__(self) -> Iterator[match_pb2.MatchVideoRequest]:
+        """Yield the messages of one attempt; they end where the file cannot be read."""
+        try:
+            yield from self._parts()
+        except DisruptError as error:
+            # gRPC would make a cancelled call of it, and lose what happened
+            self._failure = error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raise what reading the file failed with, whatever the call made of the part before."""
+        try:
+            yield
+        finally:
+            if self._failure is not None:
+                raise self._failure
+
+
+def first_message(
+    options: match_pb2.MatchOptions,
+    *,
+    interval_ms: int,
+    min_query_share_permille: int,
+    min_stored_share_permille: int,
+    answer_early: bool,
+) -> match_pb2.MatchVideoRequest:
+    """Make the message that comes first; see MatchVideoOptions in proto/disrupt/v1/match.proto."""
+    query, stored = "options.min_query_share_permille", "options.min_stored_share_permille"
+    return match_pb2.MatchVideoRequest(
+        options=match_pb2.MatchVideoOptions(
+            options=options,
+            sample_interval_ms=whole_number(
+                "options.sample_interval_ms", interval_ms, MIN_INTERVAL_MS, MAX_INTERVAL_MS
+            ),
+            min_query_share_permille=whole_number(query, min_query_share_permille, 0, 1000),
+            min_stored_share_permille=whole_number(stored, min_stored_share_permille, 0, 1000),
+            answer_early=flag("options.answer_early", answer_early),
         )
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What is sent, made anew for each attempt, and whether the file was found to end early."""
-
-    parts: Callable[[], Iterator[match_pb2.MatchVideoRequest]]
-    incomplete: bool = False
-
-
-def prepare(video: Video, asked: VideoLookup, *, hash_locally: bool, watched: Watched) -> Prepared:
-    """The messages of a lookup. What is hashed here is hashed now; InvalidMediaError as of it."""
-    first = asked.first()  # what is wrong with it is told before anything is hashed
+def prepare(
+    video: Video, first: match_pb2.MatchVideoRequest, *, hash_locally: bool, watched: Watched
+) -> Sent:
+    """Make the messages of a lookup. What is hashed here is hashed now; errors as of it."""
+    if not callable(watched):
+        raise invalid("watched", f"give a function, not {type(watched).__name__}")
     if isinstance(video, np.ndarray):
         if video.dtype != FRAME or video.ndim != 1 or not len(video):
-            raise InvalidRequestError.of(
-                Violation("frames", f"give rows of dtype FRAME, not {video.dtype} {video.shape}")
-            )
-        return Prepared(lambda: _frames(first, video))
-    if not hash_locally:
-        open_media(video).close()  # what cannot be read is told in our words
-        return Prepared(lambda: _chunks(first, open_media(video)))
-    with open_media(video) as file:
-        versions = asked.lookup.effort != Effort.FAST
+            raise invalid("frames", f"give rows of dtype FRAME, not {video.dtype} {video.shape}")
+        return Sent(lambda: _frames(first, video), incomplete=False)
+    file = open_media(video, "video")
+    if not flag("hash_locally", hash_locally):
+        file.close()  # each attempt reads it from the beginning
+        return Sent(lambda: _chunks(first, open_media(video, "video")), incomplete=False)
+    with file:
         rows, incomplete = hash_video(
-            file, interval_ms=asked.interval_ms, versions=versions, watched=watched
+            file,
+            interval_ms=first.options.sample_interval_ms,
+            versions=first.options.options.effort != Effort.FAST.value,
+            watched=watched,
         )
-    return Prepared(lambda: _frames(first, rows), incomplete)
+    return Sent(lambda: _frames(first, rows), incomplete=incomplete)
 
 
 def streaming(method: Any) -> Any:  # noqa: ANN401 of either API
     """A method to call with what makes its messages, so that it can be tried again."""
-    return lambda parts, **options: method(parts(), **options)
+    return lambda sent, **options: method(sent(), **options)
 
 
 def _frames(

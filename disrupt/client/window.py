@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import grpc
@@ -46,8 +46,8 @@ class Calls:
         )
 
     def attempts(self) -> Attempts:
-        """Those of getting one more answer."""
-        return Attempts(self.retries, self.timeout_s)
+        """Those of getting one more answer: bounded by time alone, as a restart takes."""
+        return Attempts(replace(self.retries, attempts=None), self.timeout_s)
 
 
 class Window:
@@ -159,7 +159,10 @@ class Sender:
     def next(self) -> match_pb2.StreamMatchHashesRequest | None:
         """The next request; None where the call takes no more."""
         window = self._window
-        if window.over or window.sender is not self or not (self.ready and self.left_s):
+        if window.over or window.sender is not self or not self.ready:
+            return None
+        # The first is sent however late it is: a call without any has nothing to be answered.
+        if self._number > self.began_at and not self.left_s:
             return None
         request = window.request(self._number)
         self._number += 1

@@ -39,7 +39,15 @@ class PdqHash:
     value: bytes
 
     def __post_init__(self) -> None:
-        """Refuse any other length: InvalidRequestError."""
+        """Refuse another type or length: InvalidRequestError."""
+        if not isinstance(self.value, bytes):
+            raise InvalidRequestError.of(
+                Violation(
+                    "hash",
+                    f"a PDQ hash is {HASH_BYTES} bytes, not {type(self.value).__name__};"
+                    " PdqHash.from_hex makes one of hex digits",
+                )
+            )
         if len(self.value) != HASH_BYTES:
             raise InvalidRequestError.of(
                 Violation(
@@ -51,11 +59,11 @@ class PdqHash:
     @classmethod
     def from_hex(cls, text: str) -> PdqHash:
         """From 64 hex digits of either case; anything else is an InvalidRequestError."""
-        digits = text.strip()
         try:
+            digits = text.strip()
             # fromhex alone would let white space between the digits pass
             value = bytes.fromhex(digits) if len(digits) == 2 * HASH_BYTES else b""
-        except ValueError:
+        except (AttributeError, TypeError, ValueError):
             value = b""
         if len(value) != HASH_BYTES:
             raise InvalidRequestError.of(

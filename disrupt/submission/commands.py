@@ -357,8 +357,6 @@ def _show_rejected(console: Console, submission: Submission) -> None:
     table = Table(str(texts.FILE), str(texts.WHY))
     for one in submission.rejected:
         why = texts.REJECTIONS.get(one.reason, texts.NOT_SENT)
-        if one.reason == "INVALID_MEDIA" and not os.access(one.source, os.R_OK):
-            why = texts.NO_FILE
         detail = terminal.clean(one.message)
         table.add_row(_untrusted(one.source), Text(f"{why.fr}\n{why.en}\n({detail})"))
     console.print(table)

@@ -152,7 +152,7 @@ REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
     "This installation does not read videos. The helpline can add its module “video”, or register "
     "the video with you.",
 )
-NO_FILE = Phrase(
+REJECTIONS["UNREADABLE_MEDIA"] = Phrase(
     "Ce fichier est introuvable ou ne peut pas être ouvert. Vérifiez son nom, puis recommencez.",
     "This file is not there or cannot be opened. Check its name, then try again.",
 )

@@ -48,7 +48,7 @@ def test_every_input_of_a_lookup_gets_its_line(disrupt: Shell, tmp_path: Path) -
         assert done.code == 3
         assert [one["input"] for one in done.lines] == [str(file) for file in files]
         reasons = [one["error"] and one["error"]["reason"] for one in done.lines]
-        assert reasons == ["INVALID_MEDIA", None, "LOW_QUALITY", "INVALID_MEDIA"]
+        assert reasons == ["INVALID_MEDIA", None, "LOW_QUALITY", "UNREADABLE_MEDIA"]
         assert all(one["matches"] == [] for one in done.lines)
         assert done.lines[2]["quality"] < 50
         for one in done.lines:

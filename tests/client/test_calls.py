@@ -213,7 +213,8 @@ def test_pauses_honour_retry_info_with_jitter_on_top_and_end_with_the_deadline(
     try:
         while True:
             pause_s = attempts.pause_s(error)
-            backoff_s = min(longest_s, first_s * 2**pauses)
+            left_s = timeout_s - now_s
+            backoff_s = min(longest_s, first_s * 2**pauses, max(first_s, left_s / 2))
             least_s = retry_after_s or 0.0
             assert least_s + backoff_s / 2 <= pause_s <= least_s + backoff_s
             pauses += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -27,7 +28,8 @@ from disrupt.errors import (
 from disrupt.v1 import match_pb2
 from tests.client.scripted import status_of
 
-QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
+ATTEMPTS = 4
+QUICK = RetryPolicy(ATTEMPTS, first_pause_s=0.01, longest_pause_s=0.02)
 Flow = Callable[..., Generator[tuple[HashAnswer, ...]]]
 Step = Callable[[match_pb2.StreamMatchHashesRequest, grpc.ServicerContext], None]
 
@@ -65,10 +67,10 @@ class Flowing(grpc.GenericRpcHandler):
 
 
 @contextmanager
-def flowing(step: Step | None = None) -> Iterator[Flowing]:
+def flowing(step: Step | None = None, *, port: int = 0) -> Iterator[Flowing]:
     handler = Flowing(step) if step else Flowing()
     server = grpc.server(ThreadPoolExecutor(16), handlers=[handler])
-    handler.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    handler.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
     server.start()
     try:
         yield handler
@@ -181,10 +183,47 @@ def test_a_server_that_stays_away_is_given_up(flow: Flow) -> None:
     def step(_: object, context: grpc.ServicerContext) -> None:
         fail(context, UnavailableError("Away."))
 
+    with flowing(step) as server, pytest.raises((UnavailableError, DeadlineExceededError)):
+        next(flow(server.address, [hash_of(1)], 1.0))
+
+
+def test_a_server_that_is_back_within_the_timeout_is_asked_however_often_it_was_away(
+    flow: Flow,
+) -> None:
+    failures = iter(range(5 * ATTEMPTS))
+
+    def step(request: match_pb2.StreamMatchHashesRequest, context: grpc.ServicerContext) -> None:
+        if request.batch.hashes == hash_of(2) and next(failures, None) is not None:
+            fail(context, UnavailableError("Away."))
+
     with flowing(step) as server:
-        with pytest.raises(UnavailableError, match="Away"):
-            next(flow(server.address, [hash_of(1)]))
-        assert len(server.calls) == QUICK.attempts
+        assert numbers(flow(server.address, map(hash_of, range(5)), 60)) == list(range(5))
+    assert len(server.calls) > 5 * ATTEMPTS
+
+
+def test_a_flow_goes_on_after_a_restart_that_takes_more_attempts_than_a_call_has(
+    flow: Flow,
+) -> None:
+    done = threading.Event()
+
+    def restart(port: int) -> None:
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            listener.settimeout(60)
+            for _ in range(3 * ATTEMPTS):
+                listener.accept()[0].close()
+        with flowing(port=port):
+            done.wait(60)
+
+    with flowing() as server:
+        answers = flow(server.address, map(hash_of, range(200)), 60)
+        first = numbers(islice(answers, 3))
+    with ThreadPoolExecutor() as thread:
+        restarted = thread.submit(restart, int(server.address.rpartition(":")[2]))
+        try:
+            assert first + numbers(answers) == list(range(200))
+        finally:
+            done.set()
+        restarted.result()
 
 
 def test_a_failure_of_what_gives_the_batches_is_raised_after_their_answers(flow: Flow) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from disrupt.client import requests
-from disrupt.client.requests import Lookup
 from disrupt.core.hashes import PdqHash, stack
 from disrupt.core.media import Profile
 from disrupt.errors import InvalidRequestError
@@ -28,7 +29,7 @@ def test_the_parts_of_a_batch_ask_for_every_hash_once_in_order(
         most=most,
         profile=Profile.PDQ_FULL,
         qualities=qualities,
-        lookup=Lookup(max_distance_bits=0, max_matches=7, banks=("adults",)),
+        options=requests.options(0, 7, ("adults",)),
     )
     assert b"".join(part.hashes for part in parts) == b"".join(one.value for one in batch)
     assert b"".join(part.qualities for part in parts) == bytes(qualities or [])
@@ -53,22 +54,24 @@ def test_an_array_that_is_no_view_of_whole_rows_is_packed_row_by_row() -> None:
 
 
 def test_a_threshold_that_is_not_given_is_absent() -> None:
-    assert not Lookup().options().HasField("max_distance_bits")
+    assert not requests.options(None, 10, ()).HasField("max_distance_bits")
 
 
 @pytest.mark.parametrize(
-    ("lookup", "field"),
+    ("given", "field"),
     [
-        (Lookup(max_distance_bits=-1), "options.max_distance_bits"),
-        (Lookup(max_distance_bits=64), "options.max_distance_bits"),
-        (Lookup(max_matches=0), "options.max_matches"),
-        (Lookup(max_matches=1001), "options.max_matches"),
-        (Lookup(banks="adults"), "options.banks"),
+        ((-1, 10, ()), "options.max_distance_bits"),
+        ((64, 10, ()), "options.max_distance_bits"),
+        ((None, 0, ()), "options.max_matches"),
+        ((None, 1001, ()), "options.max_matches"),
+        ((None, 10, "adults"), "options.banks"),
     ],
 )
-def test_options_that_no_server_takes_are_refused_by_field(lookup: Lookup, field: str) -> None:
+def test_options_that_no_server_takes_are_refused_by_field(
+    given: tuple[int | None, int, Sequence[str]], field: str
+) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        lookup.options()
+        requests.options(*given)
     assert [one.field for one in refused.value.violations] == [field]
 
 
@@ -91,6 +94,10 @@ def test_a_batch_of_another_shape_is_refused(batch: requests.HashBatch) -> None:
 def test_qualities_that_do_not_fit_the_hashes_are_refused(qualities: list[int]) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         requests.match_hashes(
-            bytes(64), most=64, profile=Profile.UNKNOWN, qualities=qualities, lookup=Lookup()
+            bytes(64),
+            most=64,
+            profile=Profile.UNKNOWN,
+            qualities=qualities,
+            options=requests.options(None, 10, ()),
         )
     assert refused.value.violations[0].field == "qualities"

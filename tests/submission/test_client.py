@@ -180,8 +180,8 @@ def test_files_that_cannot_be_hashed_are_not_sent_and_the_others_are(tmp_path: P
     assert [(Path(one.source).name, one.reason) for one in done.rejected] == [
         ("note.txt", "INVALID_MEDIA"),
         ("plain.png", "LOW_QUALITY"),
-        ("missing.png", "INVALID_MEDIA"),
-        (tmp_path.name, "INVALID_MEDIA"),
+        ("missing.png", "UNREADABLE_MEDIA"),
+        (tmp_path.name, "UNREADABLE_MEDIA"),
     ]
     low = done.rejected[1]
     assert low.quality is not None

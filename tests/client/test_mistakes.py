@@ -1,0 +1,459 @@
+"""Ordinary mistakes of a platform's engineer: one documented class each, and words that help."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import io
+import math
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.rpc import status_pb2
+
+from benchmarks.videos import encode, footage
+from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.videos import FRAME
+from disrupt.errors import (
+    ClientUnusableError,
+    ConfigurationError,
+    DisruptError,
+    InvalidMediaError,
+    InvalidRequestError,
+    UnavailableError,
+    UnreadableMediaError,
+)
+from disrupt.v1 import match_pb2
+from tests.client.scripted import scripted, status_of
+from tests.submission.examples import picture
+
+HASH = bytes(HASH_BYTES)
+NEVER = "127.0.0.1:1"
+Call = Callable[..., Any]
+
+
+def in_thread(
+    name: str, *arguments: object, address: str = NEVER, attempts: int = 1, **named: object
+) -> object:
+    retries = RetryPolicy(attempts, first_pause_s=0.01)
+    with MatchClient(address, key="key", retries=retries) as client:
+        given = getattr(client, name)(*arguments, **named)
+        return list(given) if inspect.isgenerator(given) else given
+
+
+def in_loop(
+    name: str, *arguments: object, address: str = NEVER, attempts: int = 1, **named: object
+) -> object:
+    retries = RetryPolicy(attempts, first_pause_s=0.01)
+
+    async def ask() -> object:
+        async with AsyncMatchClient(address, key="key", retries=retries) as client:
+            given = getattr(client, name)(*arguments, **named)
+            return [one async for one in given] if inspect.isasyncgen(given) else await given
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture(params=[in_thread, in_loop])
+def call(request: pytest.FixtureRequest) -> Call:
+    chosen: Call = request.param
+    return chosen
+
+
+def refuse(call: Call, *arguments: object, **named: object) -> DisruptError:
+    with pytest.raises(DisruptError) as raised:
+        call(*arguments, **named)
+    return raised.value
+
+
+WRONG_NUMBERS: list[object] = [None, "31", 3.5, math.nan, -1, True, [], 10**30]
+WRONG_OPTIONS: dict[str, tuple[str, list[object]]] = {
+    "max_distance_bits": ("options.max_distance_bits", [*WRONG_NUMBERS[1:], 64]),
+    "max_matches": ("options.max_matches", [*WRONG_NUMBERS, 0, 1001]),
+    "banks": ("options.banks", [None, "adults", b"adults", 5, [1], [None], ["\ud800"]]),
+}
+WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]]]] = {
+    "match_hashes": (
+        (HASH,),
+        {
+            "profile": ("profile", [None, 1, "PDQ_512"]),
+            "qualities": ("qualities", [5, "9", [101], [-1], [None], [0.5], [50, 50], [10**30]]),
+            **WRONG_OPTIONS,
+        },
+    ),
+    "stream_hashes": (
+        ([HASH],),
+        {"profile": ("profile", [None, 1, "PDQ_512"]), **WRONG_OPTIONS},
+    ),
+    "match_image": (
+        (b"not a picture",),
+        {
+            "hash_locally": ("hash_locally", [None, 0, "false"]),
+            "effort": ("options.effort", [None, 1, "FAST"]),
+            **WRONG_OPTIONS,
+        },
+    ),
+    "match_video": (
+        (b"not a video",),
+        {
+            "hash_locally": ("hash_locally", [None, 0, "false"]),
+            "effort": ("options.effort", [None, 1, "FAST"]),
+            "interval_ms": ("options.sample_interval_ms", [*WRONG_NUMBERS, 0, 39, 60_001]),
+            "min_query_share_permille": (
+                "options.min_query_share_permille",
+                [*WRONG_NUMBERS, 1001],
+            ),
+            "min_stored_share_permille": (
+                "options.min_stored_share_permille",
+                [*WRONG_NUMBERS, 1001],
+            ),
+            "answer_early": ("options.answer_early", [None, 1]),
+            "watched": ("watched", [None, 5]),
+            "timeout_s": ("timeout_s", [None, "5", 0, -1, math.nan, math.inf, True, 10**400]),
+            **WRONG_OPTIONS,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_argument_is_refused_by_its_name_before_anything_is_asked(
+    call: Call, name: str
+) -> None:
+    right, arguments = WRONG[name]
+    parameters = set(inspect.signature(getattr(MatchClient, name)).parameters)
+    assert parameters == set(inspect.signature(getattr(AsyncMatchClient, name)).parameters)
+    assert len(parameters - {"self"}) == 1 + len(arguments)
+    for argument, (field, values) in arguments.items():
+        for value in values:
+            refused = refuse(call, name, *right, **{argument: value})
+            assert type(refused) is InvalidRequestError, (argument, value, refused)
+            assert [violation.field for violation in refused.violations] == [field]
+            assert field in refused.message
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [None, 5, 0.5, "00" * 32, bytes(31), ["00" * 32], [HASH], [PdqHash(HASH), None], PdqHash(HASH),
+     [[0] * 32], np.zeros(32, np.uint8), np.zeros((1, 32)), np.array(["00" * 32]), {"a": 1}],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_batch_is_refused(call: Call, batch: object) -> None:
+    for name, arguments in (
+        ("match_hashes", (batch,)),
+        ("stream_hashes", ([batch],)),
+        ("stream_hashes", ([Batch(batch)],)),  # type: ignore[arg-type]  # the mistake
+    ):
+        refused = refuse(call, name, *arguments)
+        assert type(refused) is InvalidRequestError
+        assert refused.violations[0].field == "hashes"
+
+
+@pytest.mark.parametrize("batches", [None, 5, HASH, "00" * 32, HASH.hex])
+def test_what_gives_no_batches_is_refused(call: Call, batches: object) -> None:
+    refused = refuse(call, "stream_hashes", batches)
+    assert type(refused) is InvalidRequestError
+    assert refused.violations[0].field == "batches"
+
+
+def test_a_flow_of_threads_takes_no_asynchronous_batches() -> None:
+    async def batches() -> AsyncIterator[bytes]:
+        yield HASH
+
+    assert refuse(in_thread, "stream_hashes", batches()).violations[0].field == "batches"
+
+
+@pytest.mark.parametrize(
+    "value", [None, 5, HASH.hex(), "x" * HASH_BYTES, bytearray(HASH), HASH[1:]]
+)
+def test_a_hash_is_made_of_32_bytes_only(value: Any) -> None:
+    with pytest.raises(InvalidRequestError):
+        PdqHash(value)
+
+
+@pytest.mark.parametrize("value", [None, 5, HASH, "", "zz" * 32, "00" * 31])
+def test_hex_is_64_digits_of_text(value: Any) -> None:
+    with pytest.raises(InvalidRequestError):
+        PdqHash.from_hex(value)
+
+
+def test_packed_hashes_of_any_buffer_and_hashes_of_any_iterable_will_do(call: Call) -> None:
+    answer = match_pb2.MatchHashesResponse()
+    with scripted(answer) as server:
+        for batch in (bytearray(HASH), memoryview(HASH), iter([PdqHash(HASH)]), {PdqHash(HASH)}):
+            assert len(call("match_hashes", batch, address=server.address)) == 1
+
+
+NO_MEDIA = [None, 5, 0.5, ["a.jpg"], io.BytesIO(b"x"), np.zeros((2, 2, 3), np.uint8)]
+
+
+@pytest.mark.parametrize("media", NO_MEDIA, ids=lambda media: type(media).__name__)
+@pytest.mark.parametrize("locally", [True, False])
+def test_what_is_neither_bytes_nor_a_path_is_refused(
+    call: Call, media: object, *, locally: bool
+) -> None:
+    for name, fields in (("match_image", {"image"}), ("match_video", {"video", "frames"})):
+        refused = refuse(call, name, media, hash_locally=locally)
+        assert type(refused) is InvalidRequestError
+        assert refused.violations[0].field in fields
+
+
+def unreadable(directory: Path) -> Iterator[Path]:
+    yield directory
+    yield directory / "missing.jpg"
+    yield directory / "bad\0name.jpg"
+    yield directory / "bad\ud800name.jpg"
+    yield directory / ("long" * 100)
+    loop = directory / "loop.jpg"
+    loop.symlink_to(loop)
+    yield loop
+    fifo = directory / "fifo.jpg"
+    os.mkfifo(fifo)
+    yield fifo
+    yield Path("/dev/null")
+    yield Path("/proc/self/mem")  # a regular file, whose first read is an I/O error
+
+
+@contextmanager
+def receiving() -> Iterator[str]:
+    """Address of a server that takes all that is sent, and then says that nothing matches."""
+
+    class Receiving(grpc.GenericRpcHandler):
+        def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+            return grpc.stream_unary_rpc_method_handler(
+                lambda requests, _: b"".join(b"" for _ in requests)
+            )
+
+    server = grpc.server(ThreadPoolExecutor(8), handlers=[Receiving()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize("name", ["match_image", "match_video"])
+@pytest.mark.parametrize("locally", [True, False])
+def test_a_file_that_cannot_be_read_is_not_taken_for_broken_media(
+    call: Call, tmp_path: Path, name: str, *, locally: bool
+) -> None:
+    with receiving() as address:
+        for path in unreadable(tmp_path):
+            for given in (path, str(path)):
+                refused = refuse(call, name, given, address=address, hash_locally=locally)
+                assert type(refused) is UnreadableMediaError, path
+                assert not isinstance(refused, InvalidRequestError)
+                assert "could not be read" in refused.message
+                assert str(path) not in refused.message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_cannot_be_read(call: Call, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 1)
+    file.chmod(0)
+    assert isinstance(refuse(call, "match_image", file), UnreadableMediaError)
+
+
+@pytest.mark.parametrize("name", ["match_image", "match_video"])
+def test_an_empty_file_was_read_and_shows_nothing(call: Call, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "empty.jpg"
+    file.touch()
+    assert isinstance(refuse(call, name, file), InvalidMediaError)
+
+
+def test_a_file_that_vanishes_between_attempts_cannot_be_read(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "video.mp4"
+    file.write_bytes(bytes(1000))
+
+    def vanish(_: bytes) -> status_pb2.Status:
+        file.unlink(missing_ok=True)
+        return status_of(UnavailableError("Away."))
+
+    with scripted(vanish) as server:
+        options = {"address": server.address, "hash_locally": False, "attempts": 6}
+        assert isinstance(refuse(call, "match_video", file, **options), UnreadableMediaError)
+
+
+def test_an_error_of_the_disk_in_the_middle_of_a_video_is_no_end_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "video.mp4"
+    file.write_bytes(encode(list(footage(23, seconds=4))))
+
+    class Disk(io.FileIO):
+        reads = 0
+
+        def readinto(self, buffer: Any, /) -> int:
+            self.reads += 1
+            if self.reads > 2:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().readinto(memoryview(buffer)[:1000])
+
+    class Failing(media._RegularFile, Disk):  # type: ignore[misc]  # both read into any buffer
+        pass
+
+    monkeypatch.setattr(media, "_RegularFile", Failing)
+    with pytest.raises(UnreadableMediaError, match="Input/output error"):
+        in_thread("match_video", file)
+
+
+class TestConstructor:
+    """Mistakes that are made once, where a client is made."""
+
+    @pytest.fixture(params=["threads", "asyncio"])
+    def make(self, request: pytest.FixtureRequest) -> Call:
+        if request.param == "threads":
+            return MatchClient
+
+        def in_a_loop(*arguments: object, **named: object) -> None:
+            async def make() -> None:
+                AsyncMatchClient(*arguments, **named)  # type: ignore[arg-type]  # the mistake
+
+            asyncio.run(make())
+
+        return in_a_loop
+
+    @pytest.mark.parametrize(
+        ("argument", "values"),
+        [
+            ("server", [None, 5, b"localhost:1", "", "http://host:1", "host:", "host:x", "a b"]),
+            ("key", [None, 5, b"key", "", " ", "two\nlines", "clé", "key\n"]),
+            ("tls_ca", [5, [], "/nowhere.pem", "/", "\0", b"", b"-----BEGIN CERTIFICATE-----"]),
+            ("connections", [None, "4", 0, -1, 1.5, math.nan, True, 10**9]),
+            ("timeout_s", [None, "5", 0, -1, math.nan, math.inf, True, [], 10**400]),
+            ("retries", [5, "3", {}]),
+        ],
+    )
+    def test_a_wrong_setting_is_refused(
+        self, make: Call, argument: str, values: list[object]
+    ) -> None:
+        for value in values:
+            with pytest.raises(ConfigurationError) as refused:
+                make(**({"server": NEVER, "key": "key"} | {argument: value}))
+            assert len(refused.value.message) > 20, value
+            if argument == "key" and isinstance(value, str) and value.strip():
+                assert value not in refused.value.message
+
+    @pytest.mark.parametrize(
+        "settings",
+        [{"attempts": 0}, {"attempts": "3"}, {"attempts": 1.5}, {"first_pause_s": -1},
+         {"first_pause_s": math.nan}, {"longest_pause_s": None}, {"longest_pause_s": 0}],
+        ids=repr,
+    )  # fmt: skip
+    def test_retries_that_cannot_be_are_refused(self, settings: dict[str, Any]) -> None:
+        with pytest.raises(ConfigurationError, match=next(iter(settings))):
+            RetryPolicy(**settings)
+
+
+def uses(client: MatchClient | AsyncMatchClient) -> list[Call]:
+    return [
+        client.index_status,
+        lambda: client.match_hashes(HASH),
+        lambda: client.match_hashes(HASH * 1000),
+        lambda: client.match_image(b"a picture", hash_locally=False),
+        lambda: client.match_video(np.zeros(1, FRAME)),
+        lambda: client.stream_hashes([HASH]),
+    ]
+
+
+def test_a_closed_client_says_so() -> None:
+    client = MatchClient(NEVER, key="key")
+    client.close()
+    client.close()
+    for use in uses(client):
+        with pytest.raises(ClientUnusableError, match="closed"):
+            list(use())
+
+    async def ask() -> None:
+        client = AsyncMatchClient(NEVER, key="key")
+        await client.close()
+        await client.close()
+        for use in uses(client):
+            with pytest.raises(ClientUnusableError, match="closed"):
+                await taken(use())
+
+    asyncio.run(ask())
+
+
+async def taken(given: Any) -> object:
+    return await (anext(given) if inspect.isasyncgen(given) else given)
+
+
+def test_closing_a_client_ends_its_calls_with_the_same_class() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def wait(_: bytes) -> match_pb2.GetIndexStatusResponse:
+        asked.set()
+        go_on.wait(60)
+        return match_pb2.GetIndexStatusResponse()
+
+    async def ask(address: str, use: Callable[[AsyncMatchClient], Any]) -> None:
+        async with AsyncMatchClient(address, key="key") as client:
+            call = asyncio.ensure_future(taken(use(client)))
+            await asyncio.to_thread(asked.wait, 60)
+            await client.close()
+            with pytest.raises(ClientUnusableError, match="closed"):
+                await call
+
+    with scripted(wait) as server:
+        try:
+            asyncio.run(ask(server.address, lambda client: client.index_status()))
+            asked.clear()
+            asyncio.run(ask(server.address, lambda client: client.stream_hashes([HASH])))
+            asked.clear()
+            client = MatchClient(server.address, key="key")
+            with ThreadPoolExecutor() as thread:
+                call = thread.submit(client.index_status)
+                asked.wait(60)
+                client.close()
+                with pytest.raises(ClientUnusableError, match="closed"):
+                    call.result()
+        finally:
+            go_on.set()
+
+
+def test_a_task_that_is_cancelled_stays_cancelled() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def wait(_: bytes) -> match_pb2.GetIndexStatusResponse:
+        asked.set()
+        go_on.wait(60)
+        return match_pb2.GetIndexStatusResponse()
+
+    async def ask(address: str) -> None:
+        async with AsyncMatchClient(address, key="key") as client:
+            call = asyncio.ensure_future(client.index_status())
+            await asyncio.to_thread(asked.wait, 60)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    with scripted(wait) as server:
+        try:
+            asyncio.run(ask(server.address))
+        finally:
+            go_on.set()
+
+
+def test_a_client_of_asyncio_is_made_and_used_in_one_loop() -> None:
+    with pytest.raises(ClientUnusableError, match="event loop"):
+        AsyncMatchClient(NEVER, key="key")
+
+    async def make() -> AsyncMatchClient:
+        return AsyncMatchClient(NEVER, key="key")
+
+    client = asyncio.run(make())
+    for use in uses(client):
+        with pytest.raises(ClientUnusableError, match="event loop"):
+            asyncio.run(taken(use()))
