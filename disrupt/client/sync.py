@@ -120,9 +120,9 @@ class MatchClient:
         In the order of ``batches``, which a thread of the flow's own reads: at most 32 ahead of the
         answers that were taken, so that neither side collects them. A ``Batch`` is one with
         qualities; none may be empty. ``timeout_s`` is for each answer. What the connection or the
-        server loses is asked again until then, however often it fails. Whatever else fails, ``batches`` included, is raised after the
-        answers before it, and ends the flow; so does closing the generator. The rest as for
-        ``match_hashes``.
+        server loses is asked again until then, however often it fails. Whatever else fails,
+        ``batches`` included, is raised after the answers before it, and ends the flow; so does
+        closing the generator. The rest as for ``match_hashes``.
         """
         options = requests.options(max_distance_bits, max_matches, banks)
         requests.check_flow(batches, Iterable, profile=profile)
@@ -154,8 +154,8 @@ class MatchClient:
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
         memory. ``effort``: how many edited versions are looked for. The rest as for
-        ``match_hashes``. InvalidMediaError for what is no picture, UnreadableMediaError for a file that
-        cannot be read.
+        ``match_hashes``. InvalidMediaError for what is no picture, UnreadableMediaError for a file
+        that cannot be read.
         """
         options = requests.options(max_distance_bits, max_matches, banks, effort)
         flag("hash_locally", hash_locally)

@@ -289,8 +289,7 @@ def test_the_async_client_finds_videos_too(known: Registered, clip: Clip) -> Non
 
 def test_what_is_no_video_is_refused_before_anything_is_sent(known: Registered) -> None:
     with MatchClient(known.address, key=known.key) as client:
-        for video in (b"no video", known.file.with_name("nothing.mp4")):
-            with pytest.raises(InvalidMediaError):
-                client.match_video(video)
+        with pytest.raises(InvalidMediaError):
+            client.match_video(b"no video")
         with pytest.raises(InvalidRequestError):
             client.match_video(np.zeros((2, 32), np.uint8))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -16,15 +18,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from disrupt.client import MatchClient, RetryPolicy
+from disrupt.client import AsyncMatchClient, MatchClient, RetryPolicy
 from disrupt.client.connection import connect
 from disrupt.errors import ConfigurationError, UnavailableError
 from disrupt.v1 import match_pb2
 from tests.client.scripted import scripted
 
+ONCE = RetryPolicy(attempts=1)
 
-def certificate() -> tuple[bytes, bytes]:
-    """Private key and self-signed certificate of 127.0.0.1, as PEM."""
+
+def certificate(*, ended: bool = False) -> tuple[bytes, bytes]:
+    """Private key and self-signed certificate of 127.0.0.1, as PEM; ``ended``: an expired one."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -34,8 +38,8 @@ def certificate() -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
+        .not_valid_before(now - dt.timedelta(hours=2))
+        .not_valid_after(now + dt.timedelta(hours=-1 if ended else 1))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
@@ -117,10 +121,9 @@ def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) ->
         _, other = certificate()
         other_ca = tmp_path / "other.pem"
         other_ca.write_bytes(other)
-        once = RetryPolicy(attempts=1)
         for tls_ca in (other, None):
             with (
-                MatchClient(server.address, key="key", tls_ca=tls_ca, retries=once) as client,
+                MatchClient(server.address, key="key", tls_ca=tls_ca, retries=ONCE) as client,
                 pytest.raises(UnavailableError),
             ):
                 client.index_status()
@@ -138,3 +141,51 @@ def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) ->
     assert len(server.seen) == 1
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, "one sentence, and no log lines of gRPC"
+
+
+def in_thread(address: str, tls_ca: bytes | None) -> None:
+    with MatchClient(address, key="key", tls_ca=tls_ca, retries=ONCE) as client:
+        client.index_status()
+
+
+def in_loop(address: str, tls_ca: bytes | None) -> None:
+    async def ask() -> None:
+        async with AsyncMatchClient(address, key="key", tls_ca=tls_ca, retries=ONCE) as client:
+            await client.index_status()
+
+    asyncio.run(ask())
+
+
+@pytest.fixture(params=[in_thread, in_loop])
+def ask(request: pytest.FixtureRequest) -> Callable[[str, bytes | None], None]:
+    chosen: Callable[[str, bytes | None], None] = request.param
+    return chosen
+
+
+def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
+    ask: Callable[[str, bytes | None], None],
+) -> None:
+    answer = match_pb2.GetIndexStatusResponse()
+    private, signed = certificate()
+    _, other = certificate()
+    ended_private, ended = certificate(ended=True)
+    tls = grpc.ssl_server_credentials([(private, signed)])
+    ended_tls = grpc.ssl_server_credentials([(ended_private, ended)])
+    with (
+        scripted(answer) as plain,
+        scripted(answer, credentials=tls) as secure,
+        scripted(answer, credentials=ended_tls) as expired,
+    ):
+        for address, tls_ca, advice in (
+            (secure.address, None, "plaintext unless tls_ca is given"),
+            (plain.address, signed, "does not speak TLS"),
+            (secure.address, other, "signed by no authority that is trusted here"),
+            (secure.address.replace("127.0.0.1", "localhost"), signed, "for another name"),
+            (expired.address, ended, "has expired"),
+            ("nowhere.invalid:1", None, "its name is not known"),
+        ):
+            with pytest.raises(UnavailableError, match=advice) as refused:
+                ask(address, tls_ca)
+            assert address in refused.value.message
+    with pytest.raises(UnavailableError, match="nothing listens there"):
+        ask(plain.address, None)
