@@ -76,7 +76,7 @@ def _kill_server(
         (work / "order").mkdir()
         order = ordering(work / "order", _ORDER_ACKNOWLEDGEMENTS, seed=seed, sabotage=sabotage)
     failed = tally.failed or bool(order and order.violations)
-    return asdict(tally) | {"order": order and asdict(order)}, failed
+    return asdict(tally) | {"order": order and vars(order)}, failed
 
 
 def _kill_indexer(

@@ -178,14 +178,16 @@ def main(
         tempfile.TemporaryDirectory(prefix="disrupt-service-") as work,
         prepared_run(Path(work), codes, asked, sabotage) as (run, server),
     ):
-        _check(server, run.keys["disrupt"], codes, asked[:checked])
-        rows = measure(run, size, distribution, seconds, rounds)
-        under_load = latencies(run, rows[0].calls_per_s, seconds)
-        _check(server, run.keys["disrupt"], codes, asked[:checked])
+        rows, under_load = list[Row](), list[Latency]()
+        wrong = wrong_answers(server, run.keys["disrupt"], codes, asked[:checked])
+        if not wrong:
+            rows = measure(run, size, distribution, seconds, rounds)
+            under_load = latencies(run, rows[0].calls_per_s, seconds)
+            wrong = wrong_answers(server, run.keys["disrupt"], codes, asked[:checked])
     report = {
         "rows": [asdict(row) for row in rows],
         "latencies": [asdict(one) for one in under_load],
-        "wrong": 0,
+        "wrong": wrong,
         "checked_queries": checked,
         "server_core": server_core(),
         "load_cores": load_cores(),
@@ -193,15 +195,11 @@ def main(
         "versions": {name: version(name) for name in _PACKAGES},
         "machine": {"cores": os.cpu_count(), "os": platform.platform()},
     }
-    _show(rows, under_load, report)
     if json_path:
         json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def _check(server: Deployment, key: str, codes: Codes, asked: Codes) -> None:
-    wrong = wrong_answers(server, key, codes, asked)
     if wrong:
-        raise click.ClickException(f"{wrong} of {3 * len(asked)} answers are wrong.")
+        raise click.ClickException(f"{wrong} of {3 * checked} answers are wrong.")
+    _show(rows, under_load, report)
 
 
 def _show(rows: Sequence[Row], under_load: Sequence[Latency], report: dict[str, Any]) -> None:

@@ -1,15 +1,11 @@
-"""The measurement of freshness, at tiny size: it counts, and it notices a slow follower."""
+"""The measurement of freshness counts every worker, at tiny size."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from benchmarks.freshness import LIMIT_S, Event, _row, freshness
+from benchmarks.freshness import Event, _row, freshness
 from benchmarks.writes import Write
-
-pytestmark = pytest.mark.timeout(180)
 
 
 def test_every_worker_is_measured_for_both_events(tmp_path: Path) -> None:
@@ -20,11 +16,6 @@ def test_every_worker_is_measured_for_both_events(tmp_path: Path) -> None:
     assert registration["samples"] == withdrawal["samples"] >= 2 * report["workers"]
     for row in report["rows"]:
         assert 0 <= row["p50_ms"] <= row["p99_ms"] <= row["max_ms"] < row["from_sending_max_ms"]
-
-
-def test_slow_follower_is_found_out(tmp_path: Path) -> None:
-    report = freshness(tmp_path, 1, seed=1, sabotage="slow-follower", lookup_threads=1)
-    assert max(row["p99_ms"] for row in report["rows"]) > LIMIT_S * 1000
 
 
 def test_worker_that_never_knew_counts_as_the_longest_wait() -> None:

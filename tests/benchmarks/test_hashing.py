@@ -41,14 +41,3 @@ def test_each_pipeline_is_measured_and_lookups_agree_with_what_is_registered(
     }
     stages = {row["stage"] for row in rows if row["pipeline"] == "disrupt_lookup"}
     assert stages == {"decode", "reduce", "pdq", "total"}
-
-
-def test_a_wrong_hash_is_reported_and_fails(tmp_path: Path) -> None:
-    report = tmp_path / "out.json"
-    done = bench("--sabotage", "--json", report)
-    assert done.returncode == 1
-    assert "do not agree" in done.stdout
-    rows = json.loads(report.read_text())["rows"]
-    assert {
-        row["bits_from_registration"] > 31 for row in rows if row["pipeline"] == "disrupt_lookup"
-    } == {True}

@@ -1,4 +1,4 @@
-"""The measurement of an index's life, at tiny size: it counts, checks, and notices lost changes."""
+"""The measurement of an index's life, at tiny size: it counts and checks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks import lifecycle_changes, lifecycle_swaps
-from benchmarks.prepared import prepare
 
-pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,13 +55,3 @@ def test_every_part_of_the_life_of_an_index_is_measured(tmp_path: Path) -> None:
     assert found["freshness"]["workers"] == 2
     assert found["wrong"] == 0
     assert "longest lookup" in done.stdout
-
-
-def test_changes_that_get_lost_are_found_out(tmp_path: Path) -> None:
-    codes = np.random.default_rng(1).integers(0, 256, (2000, 32), np.uint8)
-    snapshot = prepare(tmp_path / "data", codes)
-    for sabotage in (False, True):
-        setting = lifecycle_changes.Setting(snapshot, codes, 1, 1, sabotage)
-        rows = lifecycle_changes.measure(setting, codes[:400].copy(), (0, 100), 1)
-        assert any(row.wrong for row in rows) == sabotage
-        assert [row.wrong for row in rows if row.count == 0] == [0, 0, 0]

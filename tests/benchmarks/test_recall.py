@@ -48,7 +48,6 @@ def recalls(report: Path, effort: str = "STANDARD") -> dict[str, float]:
     return {row["edit"]: row["recall"] for row in rows if row["effort"] == effort}
 
 
-@pytest.mark.timeout(400)
 def test_every_edit_has_a_row_at_every_effort_and_a_peer(folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "out.json"
     done = bench(folder, report, "--photographs", "2")

@@ -26,7 +26,6 @@ def bench(report: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.timeout(300)  # two servers start on one core
 def test_every_way_of_calling_is_measured_beside_its_bounds(tmp_path: Path) -> None:
     done = bench(tmp_path / "out.json")
     assert done.returncode == 0, done.stderr
@@ -39,10 +38,3 @@ def test_every_way_of_calling_is_measured_beside_its_bounds(tmp_path: Path) -> N
             assert row[name] > 0
     for one in report["latencies"]:
         assert 0 < one["p50_us"] <= one["p99_us"] <= one["p999_us"]
-
-
-@pytest.mark.timeout(300)
-def test_a_server_that_answers_nothing_is_noticed(tmp_path: Path) -> None:
-    done = bench(tmp_path / "out.json", "--sabotage", "empty-answers")
-    assert done.returncode == 1
-    assert "answers are wrong" in done.stderr

@@ -52,10 +52,3 @@ def test_every_figure_of_the_report_is_there(bench: Any) -> None:
     assert report["false_matches"]["found"] == 0
     assert report["false_matches"]["bound"] == 3 / report["false_matches"]["sources"]
     assert 0 < report["stored_hashes"]["of_an_hour"] <= 4000
-
-
-def test_a_video_that_is_there_twice_is_noticed(bench: Any) -> None:
-    code, report = bench("--only", "false_matches", "--sabotage", "copied-source")
-    assert code == 1
-    assert report["false_matches"]["found"]
-    assert report["false_matches"]["bound"] is None
