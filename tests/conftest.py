@@ -1,10 +1,12 @@
-"""What tests of several rooms need."""
+"""What tests of several rooms need. Nothing in them depends on how fast the machine is."""
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # their assertions explain themselves like those of tests
 pytest.register_assert_rewrite(
@@ -12,6 +14,16 @@ pytest.register_assert_rewrite(
     *(f"tests.index.{name}" for name in ("conformance", "examples")),
     *(f"tests.registry.{name}" for name in ("conformance", "machine")),
 )
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
+# A shell script starts what runs in the background with SIGINT ignored, and programs inherit that.
+# Tests that interrupt a program need it to listen.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

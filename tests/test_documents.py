@@ -20,7 +20,6 @@ DOCS = ROOT / "docs"
 BIN = Path(sys.executable).parent
 
 
-@pytest.mark.timeout(300)  # three starts of processes that compile, on a machine that may be busy
 def test_what_operations_says_to_type_works_as_written(tmp_path: Path, free_port: int) -> None:
     run_examples((DOCS / "operations.md").read_text(), tmp_path, free_port)
 

@@ -177,7 +177,7 @@ _ROW = st.tuples(
 
 
 @given(st.lists(_ROW, min_size=1, max_size=5), st.sampled_from(MediaKind))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_fingerprints_come_back_as_they_went(rows: list[Any], kind: MediaKind) -> None:
     array = np.zeros(len(rows), FINGERPRINT)
     for at, (value, quality, profile, plan, ordinal, start, length) in enumerate(rows):

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from disrupt.client import MatchClient
 from disrupt.core.cases import AgeBand
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Submission
+from tests.server.calls import eventually
 
 BIN = Path(sys.executable).parent
 
@@ -67,7 +67,6 @@ class Shell:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
@@ -81,10 +80,9 @@ class Shell:
     def match(self, file: Path, *, until: int) -> list[Any]:
         """The matches that ``match --json`` finds, once every worker finds so many."""
         with MatchClient(self.address, key=self.match_key) as client:
-            deadline_s = time.monotonic() + 10
-            while any(len(client.match_image(file).matches) != until for _ in range(8)):
-                assert time.monotonic() < deadline_s
-                time.sleep(0.05)
+            eventually(
+                lambda: all(len(client.match_image(file).matches) == until for _ in range(8))
+            )
         done = self("match", "--json", file)
         assert done.code == 0, done.err
         (found,) = done.lines

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from pathlib import Path
 
 from benchmarks.videos import Codec, encode, footage
@@ -13,6 +12,7 @@ from disrupt.core.videos import VideoFingerprints
 from disrupt.core.vpdq import vpdq_text
 from disrupt.hashing.videos import fingerprint_video, hash_video
 from tests.cli.shell import Shell
+from tests.server.calls import eventually
 
 
 def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:
@@ -43,10 +43,7 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
     begins_ms = 8000 + int(told.fingerprints["start_ms"][0])
     ends_ms = 8000 + int(told.fingerprints["end_ms"][-1])
     with MatchClient(disrupt.address, key=disrupt.match_key) as client:
-        deadline_s = time.monotonic() + 10
-        while not all(client.match_video(rows).matches for _ in range(8)):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
+        eventually(lambda: all(client.match_video(rows).matches for _ in range(8)))
     for words in ((whole,), ("--send-pictures", whole), ("--vpdq", frames_file)):
         (found,) = disrupt("match", "--json", *words).lines
         (match,) = (one for one in found["matches"] if one["item"] == first["item"])

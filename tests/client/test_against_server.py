@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import textwrap
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from disrupt.errors import InvalidMediaError, InvalidRequestError, Unauthenticat
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.videos import hash_video
 from disrupt.submission.client import SubmissionClient
+from tests.server.calls import eventually
 from tests.submission.examples import no_picture, picture, plain
 
 
@@ -67,11 +67,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
         with SubmissionClient(server.address, key=helpline) as submission:
             (item,) = submission.submit([file], age=AgeBand.ADULT).registered
         with MatchClient(server.address, key=key) as client:
-            deadline_s = time.monotonic() + 10
             # each connection has a worker of its own, whose index follows by itself
-            while not all(client.match_image(file).matches for _ in range(8)):
-                assert time.monotonic() < deadline_s
-                time.sleep(0.05)
+            eventually(lambda: all(client.match_image(file).matches for _ in range(8)))
         yield Registered(server.address, key, file, item.item_id, query.hashes[0][0], helpline)
     finally:
         server.stop()
@@ -245,10 +242,7 @@ def clip(known: Registered) -> Clip:
     with SubmissionClient(known.address, key=known.helpline) as submission:
         (item,) = submission.submit([part], age=AgeBand.ADULT).registered
     with MatchClient(known.address, key=known.key) as client:
-        deadline_s = time.monotonic() + 10
-        while not all(client.match_video(part).matches for _ in range(8)):
-            assert time.monotonic() < deadline_s
-            time.sleep(0.05)
+        eventually(lambda: all(client.match_video(part).matches for _ in range(8)))
     return Clip(whole, item.item_id)
 
 

@@ -48,7 +48,6 @@ def disrupt_health(*options: str | Path, **variables: str) -> subprocess.Complet
         env=clean | variables,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr

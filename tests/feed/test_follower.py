@@ -303,4 +303,4 @@ class SiteMachine(RuleBasedStateMachine):
 
 
 TestSiteMachine = SiteMachine.TestCase
-TestSiteMachine.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestSiteMachine.settings = settings(max_examples=15, stateful_step_count=20)

@@ -43,7 +43,7 @@ def cropped(luma: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
 @given(
     st.sampled_from(PHOTOS), st.lists(crops, min_size=1, max_size=5), st.sampled_from([256, 512])
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_crop_of_a_reduced_picture_hashes_as_the_cropped_picture(
     photo: Image.Image, some: list[Crop], side_px: int
 ) -> None:
@@ -70,7 +70,7 @@ def test_nothing_cut_off_is_the_canonical_hash(photo: Image.Image) -> None:
 
 
 @given(st.lists(crops, min_size=1, max_size=5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_pictures_hashed_together_are_hashed_as_each_alone(some: list[Crop]) -> None:
     pictures = [np.asarray(photo.resize((128, 128), Image.Resampling.BOX)) for photo in PHOTOS]
     together = hash_crops_dihedral(np.stack(pictures), some)

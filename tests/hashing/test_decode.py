@@ -161,7 +161,7 @@ def test_oriented_mirrors_then_turns_clockwise(dihedral: Dihedral) -> None:
 
 @pytest.mark.filterwarnings("ignore:::PIL")
 @given(st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_damaged_exif_does_not_make_a_picture_unreadable(exif: bytes) -> None:
     plain = encode(GREY, "JPEG")
     data = (
@@ -197,7 +197,7 @@ def test_an_empty_file_and_one_of_too_many_bytes_are_refused() -> None:
 
 
 @given(st.binary(min_size=1, max_size=100))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_no_picture_is_refused(data: bytes) -> None:
     assert ", ".join(FORMATS) in reason(data) or "damaged" in reason(data)
 
@@ -245,7 +245,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(name: str) -> None:
     st.sampled_from(sorted(WHOLE)),
     st.lists(st.tuples(st.integers(0), st.integers(1, 255)), min_size=1, max_size=9),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
     name: str, flips: list[tuple[int, int]]
 ) -> None:

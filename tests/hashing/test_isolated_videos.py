@@ -59,7 +59,7 @@ async def awaited(awaitable: Awaitable[_T]) -> _T:
 @pytest.fixture(scope="module")
 def videos(run: Run[Any]) -> Iterator[IsolatedVideos]:
     isolated = IsolatedVideos(
-        workers=1, queued=1, limits=LIMITS, isolation=VideoIsolationLimits(cpu_s=1, stall_s=0.5)
+        workers=1, queued=1, limits=LIMITS, isolation=VideoIsolationLimits(cpu_s=1, stall_s=3)
     )
     run(isolated.__aenter__())
     yield isolated

@@ -38,7 +38,7 @@ def average(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
 @given(
     st.integers(1, 1100), st.integers(1, 1100), st.integers(0, 2**32 - 1), st.sampled_from([2, 256])
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_area_average_equals_the_naive_integer_one(
     height: int, width: int, seed: int, levels: int
 ) -> None:
@@ -65,7 +65,7 @@ def picture(luma: NDArray[np.uint8], orientation: Dihedral = Dihedral.IDENTITY) 
 
 
 @given(st.integers(1, 700), st.integers(1, 700), st.sampled_from(Dihedral))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_canonical_luma_is_that_of_the_upright_picture(
     height: int, width: int, orientation: Dihedral
 ) -> None:

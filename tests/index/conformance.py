@@ -59,7 +59,6 @@ class SearchConformance:
 
     @settings(
         max_examples=80,
-        deadline=None,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.differing_executors,

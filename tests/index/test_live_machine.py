@@ -172,4 +172,4 @@ class LiveMachine(RuleBasedStateMachine):
 
 
 TestLiveMachine = LiveMachine.TestCase
-TestLiveMachine.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+TestLiveMachine.settings = settings(max_examples=20, stateful_step_count=25)

@@ -156,7 +156,6 @@ def in_order(found: NearestItems) -> tuple[list[tuple[int, int, int]], list[int]
 @pytest.mark.usefixtures("tables_always")
 @settings(
     max_examples=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -42,7 +42,6 @@ IN_THE_BASE_IMAGE = {
 }
 """Packages whose libraries the slim image is known to have."""
 
-pytestmark = pytest.mark.timeout(400)
 needs_root = pytest.mark.skipif(bool(why := plain_root.usable()), reason=why)
 
 
@@ -203,13 +202,13 @@ def test_the_server_serves_from_a_read_only_root_and_stops_when_told_to(
             written.touch()
 
         os.kill(first, signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait() == 0
 
     for path in volume.rglob("*"):
         assert path.stat().st_uid == int(image.user.split(":")[0]), path
     (volume / "secrets.json").stat()
     with container(image, volume, "health", **variables) as process:
-        assert process.wait(timeout=60) == 1, "healthy without a server"
+        assert process.wait() == 1, "healthy without a server"
 
 
 @needs_root
@@ -218,11 +217,11 @@ def test_doctor_and_keys_run_in_the_image(image: Image, tmp_path: Path) -> None:
     create = ("keys", "create", "platform", "--right", "match", "--json")
     for command in (create, ("doctor", "--json")):
         with container(image, volume, *command, DISRUPT_LISTEN="127.0.0.1:0") as process:
-            assert process.wait(timeout=120) == 0, process.stdout and process.stdout.read()
+            assert process.wait() == 0, process.stdout and process.stdout.read()
 
 
 @needs_root
 def test_the_image_refuses_to_serve_in_the_open_without_tls(image: Image, tmp_path: Path) -> None:
     with container(image, new_volume(image, tmp_path)) as process:
-        assert process.wait(timeout=60) == 2
+        assert process.wait() == 2
     assert "tls" in (tmp_path / "log").read_text()

@@ -36,7 +36,7 @@ def read(path: Path) -> journal.Contents:
 
 
 @given(removals, st.lists(removals, max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_was_added_is_read_in_order(
     tmp_path_factory: pytest.TempPathFactory, first: list[Removed], later: list[list[Removed]]
 ) -> None:

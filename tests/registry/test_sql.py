@@ -37,6 +37,4 @@ class SqliteMachine(RegistryMachine):
 
 
 TestSqliteEqualsAPlainModel = SqliteMachine.TestCase
-TestSqliteEqualsAPlainModel.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None
-)
+TestSqliteEqualsAPlainModel.settings = settings(max_examples=40, stateful_step_count=20)

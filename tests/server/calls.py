@@ -21,7 +21,8 @@ from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 PIN = "12345678"
-TIMEOUT_S = 20.0
+TIMEOUT_S = 120.0
+"""Ends what hangs: no test is faster or slower for it."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +165,9 @@ def make_key(server: Deployment, *options: str) -> str:
     return secret
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 15.0) -> None:
-    """Waits for what is promised within a second; a busy machine gets more time."""
-    give_up_s = time.monotonic() + within_s
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for a condition; fail where it does not come, however slow the machine is."""
+    give_up_s = time.monotonic() + TIMEOUT_S
     while not holds():
         assert time.monotonic() < give_up_s
         time.sleep(0.02)

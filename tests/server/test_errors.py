@@ -8,6 +8,7 @@ import secrets as random
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from threading import Event
@@ -23,6 +24,7 @@ from disrupt.server.rights import RIGHTS, SERVICES
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
 from tests.server.calls import (
     PIN,
+    TIMEOUT_S,
     Caller,
     Refused,
     access,
@@ -146,7 +148,7 @@ def test_no_key_or_an_unknown_one_is_unauthenticated(server: Deployment, words: 
     with calling(server.address, None) as caller:
         metadata = [] if words is None else [("authorization", words)]
         stub: Any = caller.channel.unary_unary("/disrupt.v1.MatchService/MatchHashes")
-        refused = refusal(lambda: stub(b"", metadata=metadata, timeout=20))
+        refused = refusal(lambda: stub(b"", metadata=metadata, timeout=TIMEOUT_S))
     check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
 
 
@@ -162,7 +164,8 @@ def test_every_call_needs_its_right_and_no_other(
                     continue
                 call: Any = caller.channel.stream_stream(method)
                 metadata = [("authorization", f"Bearer {key}")]
-                refused = refusal(lambda: list(call(iter([b""]), metadata=metadata, timeout=20)))  # noqa: B023 called at once
+                answers = call(iter([b""]), metadata=metadata, timeout=TIMEOUT_S)
+                refused = refusal(partial(list, answers))
                 check(refused, grpc.StatusCode.PERMISSION_DENIED, "RIGHT_MISSING")
 
 
@@ -239,9 +242,9 @@ def test_a_flow_ends_with_the_first_batch_that_is_refused(platform: Caller) -> N
     check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST", "hashes")
     call: Any = platform.channel.stream_stream("/disrupt.v1.MatchService/StreamMatchHashes")
     metadata = [("authorization", f"Bearer {platform.key}")]
-    answered = call(iter([b"", b"\xff"]), metadata=metadata, timeout=20)
+    answered = call(iter([b"", b"\xff"]), metadata=metadata, timeout=TIMEOUT_S)
     check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST", "hashes")
-    answered = call(iter([good.SerializeToString(), b"\xff"]), metadata=metadata, timeout=20)
+    answered = call(iter([good.SerializeToString(), b"\xff"]), metadata=metadata, timeout=TIMEOUT_S)
     next(answered)
     check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST")
 
@@ -290,10 +293,10 @@ def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(
     with calling(server.address, made["secret"]) as caller, ThreadPoolExecutor(3) as threads:
         calls = [threads.submit(refused, caller, method) for method in firsts]
         try:
-            assert all(one.wait(20) for one in sent.values())
+            assert all(one.wait(TIMEOUT_S) for one in sent.values())
             run("disrupt", "keys", "revoke", made["key_id"], "--data-dir", server.data_dir)
             for one in calls:
-                answer = one.result(timeout=60)
+                answer = one.result()
                 check(answer, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
         finally:
             over.set()
@@ -306,17 +309,17 @@ def test_calls_of_later_versions_are_unimplemented_in_typed_words(platform: Call
 
 def test_a_call_that_does_not_exist_is_unimplemented(platform: Caller) -> None:
     call: Any = platform.channel.unary_unary("/disrupt.v1.MatchService/Nothing")
-    assert refusal(lambda: call(b"", timeout=20)).code == grpc.StatusCode.UNIMPLEMENTED
+    assert refusal(lambda: call(b"", timeout=TIMEOUT_S)).code == grpc.StatusCode.UNIMPLEMENTED
     admin: Any = platform.channel.unary_unary("/disrupt.admin.v1.AdminService/ListKeys")
-    assert refusal(lambda: admin(b"", timeout=20)).code == grpc.StatusCode.UNIMPLEMENTED
+    assert refusal(lambda: admin(b"", timeout=TIMEOUT_S)).code == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_bytes_that_are_no_message_do_not_hurt(platform: Caller) -> None:
     call: Any = platform.channel.unary_unary("/disrupt.v1.MatchService/MatchHashes")
     metadata = [("authorization", f"Bearer {platform.key}")]
-    refused = refusal(lambda: call(b"\xff\xff\xff", metadata=metadata, timeout=20))
+    refused = refusal(lambda: call(b"\xff\xff\xff", metadata=metadata, timeout=TIMEOUT_S))
     check(refused, INVALID, "INVALID_REQUEST")
     huge = [*metadata, ("x", "y" * 100_000)]
-    assert refusal(lambda: call(b"", metadata=huge, timeout=20)).code != grpc.StatusCode.OK
+    assert refusal(lambda: call(b"", metadata=huge, timeout=TIMEOUT_S)).code != grpc.StatusCode.OK
     refusal(lambda: call(b"", metadata=metadata, timeout=1e-6))
     platform("MatchHashes", lookup(HASH))

@@ -24,6 +24,7 @@ from disrupt.core.media import MediaKind
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
 from tests.server.calls import (
+    TIMEOUT_S,
     Caller,
     access,
     calling,
@@ -379,14 +380,14 @@ def test_health_and_reflection_need_no_key(server: Deployment) -> None:
         health: Any = health_pb2_grpc.HealthStub(caller.channel)
         services = ["", "disrupt.v1.MatchService", "disrupt.v1.RegistrationService"]
         for service in (*services, "disrupt.v1.FeedService"):
-            answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
+            answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT_S)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=20)
+        watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         watch.cancel()
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
         request = reflection_pb2.ServerReflectionRequest(list_services="")
-        (answer,) = reflection.ServerReflectionInfo(iter([request]), timeout=20)
+        (answer,) = reflection.ServerReflectionInfo(iter([request]), timeout=TIMEOUT_S)
         names = {one.name for one in answer.list_services_response.service}
     assert {"disrupt.v1.MatchService", "grpc.health.v1.Health"} <= names
     assert "disrupt.admin.v1.AdminService" not in names

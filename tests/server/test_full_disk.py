@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -18,9 +17,9 @@ from benchmarks.writes import Desk, Write
 from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError
+from tests.server.calls import eventually
 
 CONNECTIONS = 4
-WITHIN_S = 10.0
 
 
 @pytest.fixture
@@ -62,10 +61,7 @@ def matched(client: MatchClient, write: Write) -> list[bool]:
 
 
 def until(client: MatchClient, write: Write, *, matches: bool) -> None:
-    give_up_s = time.monotonic() + WITHIN_S
-    while matched(client, write) != [matches] * CONNECTIONS:
-        assert time.monotonic() < give_up_s
-        time.sleep(0.05)
+    eventually(lambda: matched(client, write) == [matches] * CONNECTIONS)
 
 
 def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables
 
         assert (status().engine, status().generation) == ("flat", 1)
         receipt = people("RegisterHashes", request).receipt
-        eventually(lambda: status().generation == 2, within_s=80)
+        eventually(lambda: status().generation == 2)
         assert (status().engine, status().delta_hashes) == ("multi_index", 0)
         assert status().hashes == 64 * _HASHES + 1
 

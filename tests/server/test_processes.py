@@ -19,6 +19,7 @@ from PIL import Image
 from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
 from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.calls import (
+    TIMEOUT_S,
     access,
     calling,
     eventually,
@@ -58,7 +59,7 @@ def health(address: str, service: str = "") -> Any:
     with calling(address, None) as caller:
         stub: Any = health_pb2_grpc.HealthStub(caller.channel)
         request = health_pb2.HealthCheckRequest(service=service)
-        return stub.Check(request, timeout=20, wait_for_ready=True).status
+        return stub.Check(request, timeout=TIMEOUT_S, wait_for_ready=True).status
 
 
 def matches(address: str, key: str, value: bytes) -> int:
@@ -125,7 +126,7 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
             response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
         )
         metadata = [("authorization", f"Bearer {helpline}")]
-        calls = [stub.future(register(value), metadata=metadata, timeout=60) for value in values]
+        calls = [stub.future(register(value), metadata=metadata) for value in values]
         calls[0].result()  # so the others, sent with it, have begun
         assert server.stop() == 0
         answered = []
@@ -160,7 +161,7 @@ def test_while_the_writer_is_down_lookups_go_on_and_registrations_are_to_be_retr
             assert code in {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
             return code == grpc.StatusCode.OK
 
-        eventually(registered, within_s=30)
+        eventually(registered)
         assert len(caller("RegisterHashes", request).receipt.items) == 1
     assert children(server.process.pid, "writer") != [writer]
 
@@ -171,7 +172,7 @@ def test_a_worker_that_dies_is_replaced(start: Start) -> None:
     (worker,) = children(server.process.pid, "worker")
     os.kill(worker, signal.SIGKILL)
     with calling(server.address, match) as caller:
-        eventually(lambda: children(server.process.pid, "worker") not in ([], [worker]), 30)
+        eventually(lambda: children(server.process.pid, "worker") not in ([], [worker]))
         caller("MatchHashes", lookup(bytes(32)))
 
 
@@ -334,7 +335,7 @@ def test_more_pictures_than_fit_are_turned_away_with_a_time_to_come_back(
             response_deserializer=match_pb2.MatchImageResponse.FromString,
         )
         metadata = [("authorization", f"Bearer {match}")]
-        calls = [stub.future(request, metadata=metadata, timeout=60) for _ in range(8)]
+        calls = [stub.future(request, metadata=metadata) for _ in range(8)]
         refused = [call.exception() for call in calls if call.exception() is not None]
         assert 0 < len(refused) < len(calls)
         for error in refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import count, repeat
+from threading import Event
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from disrupt.client import Batch, MatchClient
 from disrupt.v1 import match_pb2
 from tests.server.calls import Caller, calling, eventually, lookup, outcome, refusal
 
-MAX_CALL_S = 2.0
+MAX_CALL_S = 4.0
 HASH = bytes(range(32))
 
 
@@ -45,12 +46,13 @@ def free(caller: Caller) -> bool:
 
 def test_a_flow_lasts_while_it_goes_on_and_ends_when_nothing_comes(platform: Caller) -> None:
     began_s = time.monotonic()
+    ended = Event()
 
     def batches() -> Iterator[match_pb2.MatchHashesRequest]:
-        while time.monotonic() < began_s + 2 * MAX_CALL_S:
+        while time.monotonic() < began_s + 1.5 * MAX_CALL_S:
             yield lookup(HASH)
             time.sleep(0.1)
-        time.sleep(5 * MAX_CALL_S)
+        ended.wait()
 
     answers = flow(platform, batches(), timeout=None)
     received = 0
@@ -61,12 +63,13 @@ def test_a_flow_lasts_while_it_goes_on_and_ends_when_nothing_comes(platform: Cal
             received += 1
 
     refused = refusal(receive)
+    ended.set()
     assert (refused.code, refused.reason) == (
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "DEADLINE_EXCEEDED",
     )
     assert time.monotonic() > began_s + 2 * MAX_CALL_S
-    assert received >= 10
+    assert received >= 2
 
 
 def test_the_callers_deadline_ends_a_flow(platform: Caller) -> None:
@@ -103,7 +106,7 @@ def test_who_reads_no_answers_is_not_read_from_and_hears_of_the_deadline(platfor
     before = 0
     while before < sent or not sent:
         before = sent
-        time.sleep(0.5)
+        time.sleep(1)
     time.sleep(MAX_CALL_S)
     received: list[int] = []
     ended = outcome(lambda: received.extend(answer.sequence for answer in answers))

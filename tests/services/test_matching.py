@@ -63,7 +63,7 @@ def empty() -> Iterator[Snapshot]:
     st.integers(1, 4),
     st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_entry(
     empty: Snapshot,
     rows: list[tuple[int, int, int, int, int]],

@@ -59,7 +59,7 @@ def test_attempts_under_way_count_so_that_many_at_once_do_not_pass_together() ->
 
 
 @given(st.lists(st.floats(0, 3), min_size=300, max_size=400))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_guesses_under_ever_new_callers_are_bounded_over_all(pauses_s: list[float]) -> None:
     throttle, now_s, passed = Throttle(), 0.0, 0
     for at, pause_s in enumerate(pauses_s):
@@ -72,7 +72,7 @@ def test_guesses_under_ever_new_callers_are_bounded_over_all(pauses_s: list[floa
 
 
 @given(st.integers(1, 500), st.integers(1, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_who_waits_as_told_gets_in_however_many_others_guess_meanwhile(
     before: int, per_s: int
 ) -> None:

@@ -28,7 +28,7 @@ items = st.lists(st.lists(fingerprints, min_size=1, max_size=5), min_size=1, max
 
 
 @given(items, st.sampled_from(AgeBand), st.none() | st.integers(0, 10**9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_fingerprint_arrives_in_its_columns(
     given_items: list[list[Fingerprint]], age: AgeBand, number: int | None
 ) -> None:
