@@ -25,6 +25,8 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.feed.walk import walk
 from disrupt.registry.integrity import integrity_problems
 from disrupt.registry.sql import SqlRegistry
+from disrupt.server.directory import DataDirectory
+from disrupt.services.cursors import SealedCursors
 from indexer.verify import verify
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
@@ -266,10 +268,11 @@ def _look_up(server: Deployment, key: str, known: list[Write], tally: Tally) -> 
     if head is None or not hashes:
         return
     batch = np.frombuffer(b"".join(one.value for one in hashes), np.uint8).reshape(-1, 32)
+    cursors = SealedCursors(DataDirectory(server.data_dir).secrets().match_tokens)
     with MatchClient(server.address, key=key, connections=1) as client:
         give_up_s = time.monotonic() + _LEVEL_WITHIN_S
         answers = client.match_hashes(batch, max_distance_bits=0)
-        while Cursor.from_text(answers[-1].index_cursor).sequence < head.sequence:
+        while cursors.open(answers[-1].index_cursor).sequence < head.sequence:
             if time.monotonic() > give_up_s:
                 tally.problem("a worker does not follow the registry")
                 break

@@ -182,9 +182,9 @@ class AsyncMatchClient:
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
-    async def index_status(self) -> IndexStatus:
+    async def index_status(self, cursor: str = "") -> IndexStatus:
         """As MatchClient.index_status."""
-        request = match_pb2.GetIndexStatusRequest()
+        request = match_pb2.GetIndexStatusRequest(cursor=cursor)
         return results.index_status(await self._call(lambda stub: stub.GetIndexStatus, request))
 
     def _stub(self) -> MatchServiceAsyncStub:

@@ -114,7 +114,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """State of the index of the process that answered, as GetIndexStatusResponse says it."""
+    """State of the index of the process that answered, as GetIndexStatusResponse says it.
+
+    Counts are of the banks of the key.
+    """
 
     generation: int
     index_cursor: str
@@ -125,6 +128,7 @@ class IndexStatus:
     lag_ms: int
     engine: str
     limits: Limits
+    includes_cursor: bool
 
 
 def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[HashAnswer, ...]:
@@ -244,6 +248,7 @@ def index_status(response: match_pb2.GetIndexStatusResponse) -> IndexStatus:
             video_pixels=limits.video_pixels,
             video_seconds=limits.video_seconds,
         ),
+        includes_cursor=response.includes_cursor,
     )
 
 

@@ -218,9 +218,12 @@ class MatchClient:
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
-    def index_status(self) -> IndexStatus:
-        """State and limits of the index of the process that answers."""
-        request = match_pb2.GetIndexStatusRequest()
+    def index_status(self, cursor: str = "") -> IndexStatus:
+        """State and limits of the index of the process that answers.
+
+        ``cursor`` of a receipt or another answer: ``includes_cursor`` says whether it includes it.
+        """
+        request = match_pb2.GetIndexStatusRequest(cursor=cursor)
         return results.index_status(self._call(lambda stub: stub.GetIndexStatus, request))
 
     def _most_hashes(self, packed_bytes: int) -> int:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 EPOCH_BYTES = 16
 _CURSOR_BYTES = EPOCH_BYTES + 8
+PLAIN_CURSOR_CHARACTERS = 32
+"""Length of ``Cursor.to_text``, which no sealed cursor has."""
 
 
 @dataclass(frozen=True, slots=True, order=False)
@@ -28,7 +30,7 @@ class Cursor:
     sequence: int
 
     def to_text(self) -> str:
-        """Opaque form for callers."""
+        """Return it as text for operators; callers get it sealed."""
         return base64.urlsafe_b64encode(self.epoch + self.sequence.to_bytes(8)).decode()
 
     @classmethod
@@ -39,13 +41,18 @@ class Cursor:
         except (UnicodeEncodeError, binascii.Error):
             raw = b""
         if len(raw) != _CURSOR_BYTES:
-            raise InvalidRequestError.of(
-                Violation(
-                    "cursor",
-                    "not a cursor of this service: pass one back unaltered, or leave it empty",
-                )
-            )
+            raise not_a_cursor()
         return cls(raw[:EPOCH_BYTES], int.from_bytes(raw[EPOCH_BYTES:]))
+
+
+def not_a_cursor() -> InvalidRequestError:
+    """Make the error for a text that is no cursor."""
+    return InvalidRequestError.of(
+        Violation(
+            "cursor",
+            "not a cursor of this service: pass one back unaltered, or leave it empty",
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from disrupt.index.columns import (
     merge,
     merge_nearest,
 )
-from disrupt.index.part import Part
+from disrupt.index.part import Banks, Part
 from disrupt.index.segments import Segments
 from disrupt.index.snapshot import Snapshot
 
@@ -165,18 +165,18 @@ class LiveIndex:
         self._trouble = reason
         self._state = None
 
-    def status(self) -> LiveStatus:
-        """Counts, for people and metrics."""
+    def status(self, banks: Banks = None) -> LiveStatus:
+        """Count what can match in ``banks``, for people and metrics."""
         state = self._serving()
-        delta_hashes = sum(part.hashes for part in state.delta)
+        delta_hashes = sum(part.hashes(banks) for part in state.delta)
         return LiveStatus(
             generation=state.snapshot.generation,
             cursor=state.cursor,
-            items=sum(part.living_items for part in state.parts),
-            hashes=state.base.hashes + delta_hashes,
+            items=sum(part.living_items(banks) for part in state.parts),
+            hashes=state.base.hashes(banks) + delta_hashes,
             delta_hashes=delta_hashes,
             segments=len(state.delta),
-            tombstones=state.base.dead_items,
+            tombstones=state.base.dead_items(banks),
             engine=state.base.index.name,
         )
 

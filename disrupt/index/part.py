@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,12 @@ _TABLES_FROM_HASHES = 5000
 """Fewer are compared with all, by compiled code, faster than they are looked up in tables, which
 take 4 MB."""
 
+_COUNTED_AT_ONCE = 1 << 20
+"""Hashes counted by bank at once: a few MB."""
+
+Banks: TypeAlias = "Collection[int] | None"
+"""Numbers of banks; None: all."""
+
 
 @dataclass(slots=True, eq=False)
 class Part:
@@ -41,8 +49,10 @@ class Part:
     index: FlatIndex | MultiIndex
     entries: NDArray[np.void]
     items: NDArray[np.void]
-    dead_items: int = 0
-    dead_hashes: int = 0
+    _items_of: Counter[int] = field(init=False)
+    _hashes_of: Counter[int] = field(init=False)
+    _dead_items_of: Counter[int] = field(init=False, default_factory=Counter)
+    _dead_hashes_of: Counter[int] = field(init=False, default_factory=Counter)
     _dead: NDArray[np.bool_] = field(init=False)
     _item_columns: ItemColumns = field(init=False)
 
@@ -50,6 +60,13 @@ class Part:
         """All items alive."""
         self._dead = np.zeros(len(self.items), np.bool_)
         self._item_columns = ItemColumns(self.entries["row"], self.items["bank"], self._dead)
+        self._items_of = Counter[int]()
+        self._hashes_of = Counter[int]()
+        bank = np.array(self.items["bank"])
+        for first in range(0, len(self.entries), _COUNTED_AT_ONCE):
+            rows = self.entries["row"][first : first + _COUNTED_AT_ONCE]
+            self._hashes_of.update(_counts(bank[rows]))
+        self._items_of.update(_counts(bank))
 
     @classmethod
     def of(cls, items: Iterable[StoredItem], *, tables: bool) -> Part:
@@ -66,15 +83,21 @@ class Part:
             index = MultiIndex(flat, NO_TABLES if few else Tables.of(flat.view()))
         return cls(index, made.entries, made.items)
 
-    @property
-    def hashes(self) -> int:
-        """Hashes of living items."""
-        return len(self.index) - self.dead_hashes
+    def hashes(self, banks: Banks = None) -> int:
+        """Count the hashes of living items in ``banks``."""
+        return _total(self._hashes_of, banks) - self.dead_hashes(banks)
 
-    @property
-    def living_items(self) -> int:
-        """Items without a tombstone."""
-        return len(self.items) - self.dead_items
+    def living_items(self, banks: Banks = None) -> int:
+        """Count the items without a tombstone in ``banks``."""
+        return _total(self._items_of, banks) - self.dead_items(banks)
+
+    def dead_items(self, banks: Banks = None) -> int:
+        """Count the items with a tombstone in ``banks``."""
+        return _total(self._dead_items_of, banks)
+
+    def dead_hashes(self, banks: Banks = None) -> int:
+        """Count the hashes of items with a tombstone in ``banks``."""
+        return _total(self._dead_hashes_of, banks)
 
     def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
         """Hits among living items, by query, in no order of distance."""
@@ -118,8 +141,9 @@ class Part:
             return False
         if not self._dead[row]:
             self._dead[row] = True
-            self.dead_items += 1
-            self.dead_hashes += self._span(row).stop - self._span(row).start
+            bank, span = int(self.items["bank"][row]), self._span(row)
+            self._dead_items_of[bank] += 1
+            self._dead_hashes_of[bank] += span.stop - span.start
         return True
 
     def find(self, number: int) -> Columns | None:
@@ -164,6 +188,17 @@ class Part:
     def _span(self, row: int) -> slice:
         rows = self.entries["row"]
         return slice(bisect_left(rows, row), bisect_right(rows, row))
+
+
+def _counts(banks: NDArray[np.uint16]) -> dict[int, int]:
+    counts = np.bincount(banks)
+    return {bank: int(counts[bank]) for bank in np.flatnonzero(counts).tolist()}
+
+
+def _total(count_of: Counter[int], banks: Banks) -> int:
+    if banks is None:
+        return count_of.total()
+    return sum(count_of[bank] for bank in banks)
 
 
 def join(parts: Sequence[Part], *, tables: bool) -> Part:

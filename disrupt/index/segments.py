@@ -77,7 +77,7 @@ class _Join(threading.Thread):
 
 
 def _mostly_dead(delta: Delta) -> bool:
-    return 2 * sum(part.dead_hashes for part in delta) > _length(delta)
+    return 2 * sum(part.dead_hashes() for part in delta) > _length(delta)
 
 
 def _worth_joining(delta: Delta) -> Delta:

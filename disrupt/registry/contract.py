@@ -3,7 +3,7 @@
 The conformance suite in tests/registry holds each backend to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,9 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
+
+CHANGES_AT_ONCE = 50_000
+"""Changes that one read of some banks' changes passes over: a tenth of a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,12 @@ class RegistryReader(Protocol):
     def head(self) -> Cursor:
         """Cursor of the newest change; sequence 0 in an empty registry."""
 
-    def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+    def changes(
+        self, after: Cursor, limit: int, banks: Collection[int] | None = None
+    ) -> tuple[Sequence[Change], Cursor]:
         """Up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the cursor to go on from.
+
+        With ``banks``, those of items in these banks, of the next ``CHANGES_AT_ONCE`` changes.
 
         No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
         their additions. An addition whose item was erased since comes as a removal.

@@ -1,6 +1,6 @@
 """What is read from the registry: each function within one transaction of its caller."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import schema
-from disrupt.registry.contract import CaseItem, CaseRecord, Registered
+from disrupt.registry.contract import CHANGES_AT_ONCE, CaseItem, CaseRecord, Registered
 from disrupt.registry.journal import Removed
 
 
@@ -26,18 +26,24 @@ def head(connection: Connection) -> Cursor:
     return Cursor(epoch, sequence)
 
 
-def changes(connection: Connection, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+def changes(
+    connection: Connection, after: Cursor, limit: int, banks: Collection[int] | None
+) -> tuple[Sequence[Change], Cursor]:
     """A page of changes, and the cursor of its end."""
     newest = _check_known(connection, after)
-    rows = connection.execute(
+    end = newest.sequence
+    query = (
         select(schema.changes.c.sequence, schema.changes.c.kind.label("change"), schema.items)
         .join_from(schema.changes, schema.items)
         .where(schema.changes.c.sequence > after.sequence)
         .order_by(schema.changes.c.sequence)
         .limit(limit)
     )
-    page = [_change(row) for row in rows]
-    return page, Cursor(newest.epoch, page[-1].sequence) if page else after
+    if banks is not None:
+        end = min(end, after.sequence + CHANGES_AT_ONCE)
+        query = query.where(schema.items.c.bank.in_(banks), schema.changes.c.sequence <= end)
+    page = [_change(row) for row in connection.execute(query)]
+    return page, Cursor(newest.epoch, page[-1].sequence if len(page) == limit else end)
 
 
 def additions(

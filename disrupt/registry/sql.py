@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,10 +63,12 @@ class SqlRegistry:
         with _transaction(self._reader) as connection:
             return queries.head(connection)
 
-    def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+    def changes(
+        self, after: Cursor, limit: int, banks: Collection[int] | None = None
+    ) -> tuple[Sequence[Change], Cursor]:
         """See RegistryReader."""
         with _transaction(self._reader) as connection:
-            return queries.changes(connection, after, limit)
+            return queries.changes(connection, after, limit, banks)
 
     def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
         """See RegistryReader."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from disrupt.core.changes import Addition, Change, Cursor
+import time
+
+from disrupt.core.changes import PLAIN_CURSOR_CHARACTERS, Addition, Change, Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.following import Following
 from disrupt.server.interceptors import Context, caller
 from disrupt.server.pool import Pool
+from disrupt.services.cursors import SealedCursors
 from disrupt.v1 import feed_pb2, feed_pb2_grpc
 from disrupt.wire import feed as wire
 
 _PAGE_BYTES = 2 * 2**20
 """Hashes in one page, about: a client takes messages of 4 MiB unless it says otherwise."""
+
+_PASSING_S = 2.0
+"""Longest that changes in other banks are passed over for one page, which may then be empty."""
 
 _THREADS = 2
 _QUEUED = 64
@@ -21,9 +27,12 @@ _QUEUED = 64
 class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
     """See proto/disrupt/v1/feed.proto."""
 
-    def __init__(self, reader: RegistryReader, following: Following) -> None:
+    def __init__(
+        self, reader: RegistryReader, following: Following, cursors: SealedCursors
+    ) -> None:
         self._reader = reader
         self._following = following
+        self._cursors = cursors
         self._reading = Pool("feed", threads=_THREADS, queued=_QUEUED)
 
     async def ListChanges(  # noqa: N802 gRPC's name
@@ -31,32 +40,46 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
     ) -> feed_pb2.ListChangesResponse:
         """Lists changes after a cursor, a page at a time."""
         size = wire.page_size(request)
-        after = Cursor.from_text(request.cursor) if request.cursor else None
+        after = self._opened(request.cursor) if request.cursor else None
         return await self._reading.run(self._page, after, size, caller.get())
 
+    def _opened(self, cursor: str) -> Cursor:
+        if len(cursor) == PLAIN_CURSOR_CHARACTERS:  # a mirror has it from the release before
+            return Cursor.from_text(cursor)
+        return self._cursors.open(cursor)
+
     def _page(self, after: Cursor | None, size: int, key: ApiKey) -> feed_pb2.ListChangesResponse:
+        """Make a page that does not depend on changes in other banks than those of ``key``."""
         head = self._reader.head()
         if after is None:
             after = Cursor(head.epoch, 0)
-        changes, cursor = self._reader.changes(after, size)
-        page, bank_names = feed_pb2.ListChangesResponse(), self._following.ring.bank_names
-        filled_bytes = 0
-        for change in changes:
-            size_bytes, bank = _size_and_bank(change)
-            if filled_bytes and filled_bytes + size_bytes > _PAGE_BYTES:
+        bank_names = self._following.ring.bank_names
+        banks = key.banks & bank_names.keys()
+        changes, end, give_up_s = list[Change](), after, time.monotonic() + _PASSING_S
+        while True:
+            # one more than is wanted tells whether there is more
+            some, end = self._reader.changes(end, size + 1 - len(changes), banks)
+            changes += some
+            if len(changes) > size or end.sequence >= head.sequence:
                 break
-            filled_bytes += size_bytes
-            after = Cursor(cursor.epoch, change.sequence)
-            if bank in key.banks and bank in bank_names:
-                page.changes.append(wire.change(change, bank_names))
+            if time.monotonic() > give_up_s:
+                break
+        page, filled_bytes = feed_pb2.ListChangesResponse(), 0
+        for change in changes:
+            filled_bytes += _size_bytes(change)
+            full = len(page.changes) == size or filled_bytes > _PAGE_BYTES
+            if full and page.changes:
+                break
+            page.changes.append(wire.change(change, bank_names))
+            after = Cursor(end.epoch, change.sequence)
         else:
-            after = cursor
-        page.next_cursor = after.to_text()
+            after = end
+        page.next_cursor = self._cursors.seal(after)
         page.caught_up = after.sequence >= head.sequence
         return page
 
 
-def _size_and_bank(change: Change) -> tuple[int, int]:
+def _size_bytes(change: Change) -> int:
     if isinstance(change, Addition):
-        return change.item.fingerprints.nbytes, change.item.bank
-    return len(change.item_id), change.bank
+        return change.item.fingerprints.nbytes
+    return len(change.item_id)

@@ -13,7 +13,7 @@ from disrupt.core.hashes import stack
 from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
 from disrupt.core.policy import ApiKey, Scope, scope
-from disrupt.errors import UnimplementedError
+from disrupt.errors import CursorExpiredError, UnimplementedError
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_videos import IsolatedVideos
 from disrupt.server.config import Config
@@ -22,6 +22,7 @@ from disrupt.server.interceptors import Context, caller, remaining_s
 from disrupt.server.pool import Pool
 from disrupt.server.videos import VideoSearch, first_part
 from disrupt.services import matching
+from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
 from disrupt.services.matching import UNBOUNDED, Allowance
 from disrupt.services.tokens import MatchTokens
@@ -42,6 +43,8 @@ and the thread has to wait for the loop's GIL beside it.
 _INLINE_MAX_HASHES = 2
 """Most hashes of one: where something is near, each takes some ms more (see nearness)."""
 
+_CURSOR_KEPT_S = 0.1
+
 
 class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     """See proto/disrupt/v1/match.proto."""
@@ -51,6 +54,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         config: Config,
         following: Following,
         tokens: MatchTokens,
+        cursors: SealedCursors,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
     ) -> None:
@@ -62,7 +66,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self._searching = Pool(
             "search", threads=config.search_threads, queued=config.max_concurrent_calls
         )
-        self._cursor_text = _CursorText()
+        self._cursors = cursors
+        self._cursor_text = _CursorText(cursors)
         self._scopes = _Scopes()
 
     async def MatchHashes(  # noqa: N802 gRPC's name
@@ -146,13 +151,20 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         return await self._search(answer, self._allowance(context))
 
     async def GetIndexStatus(  # noqa: N802 gRPC's name
-        self, _request: match_pb2.GetIndexStatusRequest, _context: Context
+        self, request: match_pb2.GetIndexStatusRequest, _context: Context
     ) -> match_pb2.GetIndexStatusResponse:
         """Says what the index holds, how fresh it is, and which limits hold."""
-        config, status = self._config, self._following.live.status()
+        config, status = self._config, self._following.live.status(caller.get().banks)
+        asked = self._cursors.open(request.cursor) if request.cursor else status.cursor
+        if asked.epoch != status.cursor.epoch:
+            raise CursorExpiredError(
+                "The registry was restored since, so what this cursor stands for may be gone. Look"
+                " up again what it was about."
+            )
         return match_pb2.GetIndexStatusResponse(
             generation=status.generation,
-            index_cursor=status.cursor.to_text(),
+            index_cursor=self._cursors.seal(status.cursor),
+            includes_cursor=asked.sequence <= status.cursor.sequence,
             items=status.items,
             hashes=status.hashes,
             delta_hashes=status.delta_hashes,
@@ -253,14 +265,19 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
 @dataclass(slots=True)
 class _CursorText:
-    """Text of the newest cursor, kept, since nearly every answer carries the same one."""
+    """Text of a recent cursor, kept, since sealing one takes a while.
 
-    cursor: Cursor | None = None
+    By time, not until the next change: that would show when other banks change.
+    """
+
+    cursors: SealedCursors
     text: str = ""
+    until_s: float = 0.0
 
     def __call__(self, cursor: Cursor) -> str:
-        if cursor is not self.cursor:
-            self.cursor, self.text = cursor, cursor.to_text()
+        now_s = time.monotonic()
+        if now_s >= self.until_s:
+            self.text, self.until_s = self.cursors.seal(cursor), now_s + _CURSOR_KEPT_S
         return self.text
 
 

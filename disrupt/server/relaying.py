@@ -108,7 +108,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         self, found: LowQuality, asked: registration_pb2.RegistrationContext, context: Context
     ) -> registration_pb2.Receipt:
         """What is told of media that nothing is stored of."""
-        receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None))
+        receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None), cursor="")
         if asked.access.case_number:  # of a case only who has its PIN is told anything
             request = registration_pb2.GetCaseRequest(access=asked.access)
             case = (await self._relay(self._writer.GetCase, request, context)).case

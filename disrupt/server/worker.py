@@ -28,6 +28,7 @@ from disrupt.server.matching import MatchServicer
 from disrupt.server.relaying import RelayingServicer, writer_channel
 from disrupt.server.revocation import OpenCalls
 from disrupt.server.serving import until_told_to_stop
+from disrupt.services.cursors import SealedCursors
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
 from disrupt.v1.match_pb2_grpc import add_MatchServiceServicer_to_server
@@ -93,15 +94,16 @@ async def _serve(
         options=_options(config),
         maximum_concurrent_rpcs=config.max_concurrent_calls,
     )
-    tokens = MatchTokens(directory.secrets().match_tokens)
+    secret = directory.secrets().match_tokens
+    tokens, cursors = MatchTokens(secret), SealedCursors(secret)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
     add_MatchServiceServicer_to_server(
-        MatchServicer(config, following, tokens, hashing, videos), server
+        MatchServicer(config, following, tokens, cursors, hashing, videos), server
     )
     add_RegistrationServiceServicer_to_server(
         RelayingServicer(config, channel, hashing, videos), server
     )
-    add_FeedServiceServicer_to_server(FeedServicer(reader, following), server)
+    add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), server)
     health_pb2_grpc.add_HealthServicer_to_server(states, server)
     names = [service.full_name for service in rights.SERVICES]
     reflection.enable_server_reflection(

@@ -22,6 +22,7 @@ from disrupt.server.interceptors import Context, Errors
 from disrupt.server.pool import Pool
 from disrupt.server.relaying import CALLER_KEY
 from disrupt.server.serving import until_told_to_stop
+from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import Throttle
@@ -35,9 +36,10 @@ _QUEUED = 256
 class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     """The calls of RegistrationService that workers relay."""
 
-    def __init__(self, registrar: Registrar, pool: Pool) -> None:
+    def __init__(self, registrar: Registrar, pool: Pool, cursors: SealedCursors) -> None:
         self._registrar = registrar
         self._pool = pool
+        self._cursors = cursors
 
     async def RegisterHashes(  # noqa: N802 gRPC's name
         self, request: registration_pb2.RegisterHashesRequest, context: Context
@@ -45,7 +47,9 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Registers media items."""
         asked = wire.registration(request)
         receipt = await self._run(self._registrar.register, context, asked, day=today())
-        return registration_pb2.RegisterHashesResponse(receipt=wire.receipt(receipt))
+        # a replayed answer is the same in every byte
+        cursor = self._cursors.seal(receipt.cursor, same=True) if receipt.cursor else ""
+        return registration_pb2.RegisterHashesResponse(receipt=wire.receipt(receipt, cursor))
 
     async def GetCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.GetCaseRequest, context: Context
@@ -63,7 +67,9 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         case, cursor = await self._run(
             self._registrar.withdraw, context, access, item_ids, day=today()
         )
-        return registration_pb2.WithdrawItemsResponse(case=wire.case(case), cursor=cursor.to_text())
+        return registration_pb2.WithdrawItemsResponse(
+            case=wire.case(case), cursor=self._cursors.seal(cursor)
+        )
 
     async def WithdrawCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawCaseRequest, context: Context
@@ -71,7 +77,9 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Withdraws a whole case."""
         access = wire.access(request.access)
         case, cursor = await self._run(self._registrar.withdraw, context, access, None, day=today())
-        return registration_pb2.WithdrawCaseResponse(case=wire.case(case), cursor=cursor.to_text())
+        return registration_pb2.WithdrawCaseResponse(
+            case=wire.case(case), cursor=self._cursors.seal(cursor)
+        )
 
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
         """Relayed as RegisterHashes: pictures do not come here."""
@@ -130,7 +138,8 @@ async def run(config: Config) -> None:
 
 
 async def _serve(config: Config, directory: DataDirectory, registry: RegistryWriter) -> None:
-    pepper = directory.secrets().pepper
+    secrets = directory.secrets()
+    pepper = secrets.pepper
     limits = RegistrationLimits(
         items_per_registration=config.max_items_per_registration,
         hashes_per_item=config.max_hashes_per_item,
@@ -143,7 +152,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         options=[("grpc.max_receive_message_length", config.max_message_bytes)],
     )
     registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
-        RegistrationServicer(registrar, pool), server
+        RegistrationServicer(registrar, pool, SealedCursors(secrets.match_tokens)), server
     )
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(InRegistry(registry), pool), server

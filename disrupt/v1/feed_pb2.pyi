@@ -28,8 +28,10 @@ class ListChangesRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where the last page ended, from `next_cursor`; opaque. Empty: from the beginning. A cursor of an earlier epoch
-    (the registry was restored since) fails with FAILED_PRECONDITION, reason CURSOR_EXPIRED: start over.
+    """Where the last page ended, from `next_cursor`; sealed by the server, 64 characters of which none can be told or made
+    up. Empty: from the beginning. A cursor of an earlier epoch (the registry was restored since) fails with
+    FAILED_PRECONDITION, reason CURSOR_EXPIRED: start over. Cursors of 32 characters, which earlier versions gave, are
+    accepted by this release for the last time.
     """
     page_size: _builtins.int
     """Most changes in the page, 1-1000. 0: 100."""
@@ -57,12 +59,12 @@ class ListChangesResponse(_message.Message):
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
     next_cursor: _builtins.str
-    """Where to go on; also when nothing came."""
+    """Where to go on; also when nothing came. It differs in every answer."""
     caught_up: _builtins.bool
     """Nothing followed when this was answered."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """The changes, oldest first. May be empty though more follow."""
+        """The changes in banks of the key, oldest first. May be empty though more follow."""
 
     def __init__(
         self,

@@ -321,7 +321,7 @@ class MatchHashesResponse(_message.Message):
     LOW_QUALITY_QUERIES_FIELD_NUMBER: _builtins.int
     INDEX_CURSOR_FIELD_NUMBER: _builtins.int
     index_cursor: _builtins.str
-    """State of the registry that this answer includes; see ListChanges for cursors."""
+    """State of the registry that this answer includes; opaque. GetIndexStatus says whether an index has come so far."""
     @_builtins.property
     def matches(self) -> Global___MatchColumns:
         """The matches; a query without one does not occur."""
@@ -626,12 +626,19 @@ class GetIndexStatusRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """A cursor from any answer, as that of a registration's receipt: does the index include it? Empty: not asked. A cursor
+    of an earlier epoch (the registry was restored since) fails with FAILED_PRECONDITION, reason CURSOR_EXPIRED.
+    """
     def __init__(
         self,
+        *,
+        cursor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -639,7 +646,7 @@ Global___GetIndexStatusRequest: _TypeAlias = GetIndexStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetIndexStatusResponse(_message.Message):
-    """State of the index of the process that answers."""
+    """State of the index of the process that answers. Counts are of the banks of the key."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -652,6 +659,7 @@ class GetIndexStatusResponse(_message.Message):
     LAG_MS_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    INCLUDES_CURSOR_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     """Generation of the snapshot that is served."""
     index_cursor: _builtins.str
@@ -668,6 +676,10 @@ class GetIndexStatusResponse(_message.Message):
     """Time since the follower last was level with the registry, in ms."""
     engine: _builtins.str
     """The search method in use."""
+    includes_cursor: _builtins.bool
+    """The index includes the cursor that was asked about: what was registered then matches, what was withdrawn does not.
+    True where none was.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Limits that hold for calls."""
@@ -684,10 +696,11 @@ class GetIndexStatusResponse(_message.Message):
         lag_ms: _builtins.int = ...,
         engine: _builtins.str = ...,
         limits: Global___Limits | None = ...,
+        includes_cursor: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_hashes", b"delta_hashes", "engine", b"engine", "generation", b"generation", "hashes", b"hashes", "index_cursor", b"index_cursor", "items", b"items", "lag_ms", b"lag_ms", "limits", b"limits", "tombstones", b"tombstones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_hashes", b"delta_hashes", "engine", b"engine", "generation", b"generation", "hashes", b"hashes", "includes_cursor", b"includes_cursor", "index_cursor", b"index_cursor", "items", b"items", "lag_ms", b"lag_ms", "limits", b"limits", "tombstones", b"tombstones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -226,7 +226,7 @@ class Receipt(_message.Message):
     status: Global___CaseStatus.ValueType
     """Where the case stands now."""
     cursor: _builtins.str
-    """State of the registry that includes them: an index whose cursor has come this far matches them."""
+    """State of the registry that includes them; opaque. An index that includes it, see GetIndexStatus, matches them."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisteredItem]:
         """The items that were registered."""
@@ -622,7 +622,7 @@ class WithdrawItemsResponse(_message.Message):
     CASE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """State of the registry that includes the withdrawal."""
+    """State of the registry that includes the withdrawal; opaque, see GetIndexStatus."""
     @_builtins.property
     def case(self) -> Global___Case:
         """The case, after it."""
@@ -674,7 +674,7 @@ class WithdrawCaseResponse(_message.Message):
     CASE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """State of the registry that includes the withdrawal."""
+    """State of the registry that includes the withdrawal; opaque, see GetIndexStatus."""
     @_builtins.property
     def case(self) -> Global___Case:
         """The case, after it."""

@@ -97,12 +97,12 @@ def item_ids(message: registration_pb2.WithdrawItemsRequest) -> tuple[bytes, ...
     return tuple(message.item_ids)
 
 
-def receipt(value: Receipt) -> registration_pb2.Receipt:
-    """As a message."""
+def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
+    """As a message; ``cursor`` sealed, empty where nothing was stored."""
     message = registration_pb2.Receipt(
         case_number=value.case_number,
         status=value.status.value if value.status else 0,  # type: ignore[arg-type]  # same numbers
-        cursor=value.cursor.to_text() if value.cursor else "",
+        cursor=cursor,
     )
     for item in value.items:
         message.items.add(index=item.index, item_id=item.item_id, hashes=item.hashes)

@@ -22,7 +22,6 @@ from benchmarks.deployment import Deployment
 from benchmarks.videos import Codec, encode, footage
 from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
-from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
 from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
@@ -89,7 +88,7 @@ def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(known: Regis
         assert (match.transform, match.plan, match.query_transform) == (IDENTITY, 0, IDENTITY)
         assert 0 < len(match.match_id) <= 256
     assert len({answer.quality for answer in answers}) == 1
-    assert Cursor.from_text(by_hash.index_cursor).sequence >= 1
+    assert by_hash.index_cursor
 
 
 def test_asyncio_gets_the_answers_of_threads(known: Registered, tmp_path: Path) -> None:

@@ -166,6 +166,14 @@ class LiveMachine(RuleBasedStateMachine):
         assert self.live.numbers().tolist() == sorted(self.alive)
         assert status.items == len(self.alive)
         assert status.hashes == sum(len(one.fingerprints) for one in self.alive.values())
+        for bank in (1, 2, 3):
+            of_bank = [one for one in self.alive.values() if one.bank == bank]
+            counted = self.live.status(frozenset([bank]))
+            assert counted.items == len(of_bank)
+            assert counted.hashes == sum(len(one.fingerprints) for one in of_bank)
+        each = [self.live.status(frozenset([bank])) for bank in (1, 2)]
+        assert status.tombstones == sum(one.tombstones for one in each)
+        assert status.delta_hashes == sum(one.delta_hashes for one in each)
         for one in list(self.alive.values())[:2]:
             queries = np.array(one.fingerprints["hash"][:8])
             assert one.number in self.live.search(queries, 0).number

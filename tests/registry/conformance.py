@@ -496,6 +496,27 @@ class RegistryConformance:
         assert len(everything) == 120
         assert [follower.result() for follower in followers] == [everything] * 3
 
+    def test_changes_of_some_banks_are_all_changes_of_these(
+        self, writer: RegistryWriter, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("disrupt.registry.queries.CHANGES_AT_ONCE", 4)
+        start = Cursor(writer.head().epoch, 0)
+        for bank in [1, 2, 2, 2, 2, 2, 2, 1, 2, 1, 1, 1, 2]:
+            case = new_case(chance)
+            writer.register(registration(chance, case, bank=bank), day=DAY)
+            if chance.random() < 0.3:
+                writer.withdraw(case.number, None, day=DAY)
+        for banks in ([], [1], [2], [1, 2]):
+            expected = [one for one in map(plain, all_changes(writer)) if one[2] in banks]
+            for limit in (1, 2, 100):
+                seen, cursor = list[tuple[object, ...]](), start
+                while cursor != writer.head():
+                    page, after = writer.changes(cursor, limit, banks)
+                    assert len(page) <= limit
+                    assert after.sequence > cursor.sequence
+                    seen, cursor = seen + list(map(plain, page)), after
+                assert seen == expected
+
     def test_many_threads_read_and_write_through_one_writer(
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import secrets as random
 from collections.abc import Iterator
@@ -19,9 +20,9 @@ from skimage.data import data_dir
 from benchmarks.deployment import Deployment
 from benchmarks.layouts import screenshot
 from disrupt.core.cases import new_case_number
-from disrupt.core.changes import Cursor
 from disrupt.core.media import MediaKind
 from disrupt.hashing import ImageQuery, hash_image
+from disrupt.registry.sql import SqlRegistry
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
 from tests.server.calls import (
     TIMEOUT_S,
@@ -135,25 +136,95 @@ def test_fifteen_copies_of_adults_do_not_hide_the_one_of_a_minor(
     assert len(items(platform("MatchHashes", only))) == 10
 
 
-def test_an_index_that_has_reached_the_receipts_cursor_matches_what_was_registered(
+def test_an_index_that_includes_a_cursor_matches_what_it_stands_for(
     helpline: Caller, platforms: list[Caller]
 ) -> None:
     for _ in range(5):
         value = random.token_bytes(32)
         receipt = helpline("RegisterHashes", register(value)).receipt
-        cursor = Cursor.from_text(receipt.cursor)
+        opened = access(receipt.case_number)
         for platform in platforms:
+            await_cursor(platform, receipt.cursor)
+            assert len(items(platform("MatchHashes", lookup(value)))) == 1
+        withdrawal = registration_pb2.WithdrawCaseRequest(access=opened)
+        cursor = helpline("WithdrawCase", withdrawal).cursor
+        for platform in platforms:
+            await_cursor(platform, cursor)
+            assert not items(platform("MatchHashes", lookup(value)))
 
-            def reached(platform: Caller = platform, value: bytes = value) -> bool:
-                answer = platform("MatchHashes", lookup(value))
-                come = Cursor.from_text(answer.index_cursor)
-                assert come.epoch == cursor.epoch  # noqa: B023 of this round
-                if come.sequence < cursor.sequence:  # noqa: B023 of this round
-                    return False
-                assert len(items(answer)) == 1
-                return True
 
-            eventually(reached)
+def await_cursor(platform: Caller, cursor: str) -> None:
+    asked = match_pb2.GetIndexStatusRequest(cursor=cursor)
+    eventually(lambda: bool(platform("GetIndexStatus", asked).includes_cursor))
+
+
+def test_a_cursor_tells_nothing_and_cannot_be_made_up(
+    server: Deployment, secrets: dict[str, str], helpline: Caller, platform: Caller
+) -> None:
+    receipt = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
+    await_cursor(platform, receipt.cursor)
+    with SqlRegistry.open_reader(server.data_dir / "registry.db") as reader:
+        head = reader.head()
+    with calling(server.address, secrets["feed"]) as mirror:
+        pages = [mirror("ListChanges", feed_pb2.ListChangesRequest()) for _ in range(2)]
+    answers = [platform("GetIndexStatus", match_pb2.GetIndexStatusRequest()) for _ in range(2)]
+    texts = [receipt.cursor, *(one.index_cursor for one in answers)]
+    texts += [platform("MatchHashes", lookup(random.token_bytes(32))).index_cursor]
+    texts += [one.next_cursor for one in pages]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        raw = base64.urlsafe_b64decode(text)
+        assert head.epoch not in raw
+        assert head.sequence.to_bytes(8) not in raw
+        flipped = base64.urlsafe_b64encode(bytes([raw[0] ^ 1, *raw[1:]])).decode()
+        for made_up in (flipped, text[4:], head.to_text()):
+            request = match_pb2.GetIndexStatusRequest(cursor=made_up)
+            refused = refusal(lambda: platform("GetIndexStatus", request))  # noqa: B023 called at once
+            assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("cursor",))
+
+
+def test_a_mirror_goes_on_from_a_plain_cursor_of_the_release_before(
+    server: Deployment, secrets: dict[str, str], helpline: Caller
+) -> None:
+    with SqlRegistry.open_reader(server.data_dir / "registry.db") as reader:
+        before = reader.head()
+    added = helpline("RegisterHashes", register(random.token_bytes(32))).receipt.items[0]
+    with calling(server.address, secrets["feed"]) as mirror:
+        page = mirror("ListChanges", feed_pb2.ListChangesRequest(cursor=before.to_text()))
+    assert [one.added.item_id for one in page.changes] == [added.item_id]
+
+
+def test_a_key_for_one_bank_learns_nothing_of_the_size_of_others(
+    server: Deployment, helpline: Caller
+) -> None:
+    adults = make_key(server, "--right", "feed", "--right", "match", "--bank", "adults")
+    own = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
+    with calling(server.address, adults) as caller:
+        await_cursor(caller, own.cursor)
+
+        def known() -> tuple[list[int], list[tuple[int, bool]]]:
+            status = caller("GetIndexStatus", match_pb2.GetIndexStatusRequest())
+            counts = [status.items, status.hashes, status.delta_hashes, status.tombstones]
+            pages, cursor = list[tuple[int, bool]](), ""
+            while not pages or not pages[-1][1]:
+                request = feed_pb2.ListChangesRequest(cursor=cursor, page_size=1)
+                page = caller("ListChanges", request)
+                pages.append((len(page.changes), page.caught_up))
+                cursor = page.next_cursor
+            return counts, pages
+
+        before = known()
+        assert before[0][0] == before[0][1] > 0
+        assert {changes for changes, _ in before[1]} == {1}
+        minors = register(*[random.token_bytes(32) for _ in range(5)])
+        minors.context.age_band = registration_pb2.AGE_BAND_MINOR
+        await_cursor(caller, helpline("RegisterHashes", minors).receipt.cursor)
+        assert known() == before
+        other = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
+        await_cursor(caller, other.cursor)
+        after = known()
+        assert after[0] == [count + 1 for count in before[0][:3]] + before[0][3:]
+        assert len(after[1]) == len(before[1]) + 1
 
 
 def test_the_same_request_replays_and_another_under_its_id_is_refused(helpline: Caller) -> None:
