@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 
 from disrupt.core.hashes import HASH_BYTES, MIN_QUALITY
 
@@ -117,6 +118,35 @@ def unpack_all(blobs: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.vo
     if np.any(over) or np.any(joined[ends - sizes] != _BLOB_VERSION[0]):
         raise ValueError("not fingerprint blobs of version 1")
     return lengths, np.delete(joined, ends - sizes).view(FINGERPRINT)
+
+
+def folded(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
+    """Fold equal fingerprints of one item whose intervals overlap or touch into one interval.
+
+    Fingerprints (dtype FINGERPRINT) are equal that differ in their times and quality at most. The
+    first of them in the array is kept, and gets the times; order and all others stay as they are.
+    """
+    said = repack_fields(fingerprints[["hash", "profile", "plan", "ordinal"]])
+    _, equal = np.unique(said.view(f"V{said.dtype.itemsize}"), return_inverse=True)
+    order = np.lexsort((fingerprints["start_ms"], equal))
+    # times of different fingerprints lie so far apart that they never touch
+    base_ms = equal[order].astype(np.int64) << 33
+    starts_ms = base_ms + fingerprints["start_ms"][order]
+    latest_ms = np.maximum.accumulate(base_ms + fingerprints["end_ms"][order])
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = starts_ms[1:] > latest_ms[:-1]
+    kept = np.minimum.reduceat(order, np.flatnonzero(begins))
+    rows = fingerprints[kept]
+    rows["start_ms"] = (starts_ms - base_ms)[begins]
+    rows["end_ms"] = (latest_ms - base_ms)[np.roll(begins, -1)]
+    return rows[np.argsort(kept)]
+
+
+def most_at_once(fingerprints: NDArray[np.void]) -> int:
+    """Count the fingerprints of one item at the time that most of them cover, ends included."""
+    starts_ms, ends_ms = np.sort(fingerprints["start_ms"]), np.sort(fingerprints["end_ms"])
+    began = np.searchsorted(starts_ms, starts_ms, side="right")
+    return int((began - np.searchsorted(ends_ms, starts_ms, side="left")).max(initial=0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

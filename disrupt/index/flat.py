@@ -27,8 +27,8 @@ CODE_NS = 1.25
 _THREADS = faiss.omp_get_max_threads()
 _PAIRS_WORTH_THREADS = 2**22
 """About 5 ms of comparing; for less, waking threads on busy cores costs more than they give."""
-_PAIRS_AT_ONCE = 2**22
-"""In a crowd all of them are near, and take 14 bytes each."""
+_PAIRS_AT_ONCE = 2**19
+"""In a crowd all of them are near, and take some 75 bytes each."""
 
 
 class _Codes:
@@ -111,6 +111,16 @@ class FlatIndex:
             np.arange(len(queries), dtype=np.uint32), np.diff(limits.astype(np.int64))
         )
         return Neighbours(query, labels, distances.astype(np.uint16))
+
+    def nearest_bits(self, queries: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Distance of the nearest code from each of ``queries``, shape (n, 32), shape (n,).
+
+        There has to be one at least. Memory does not go with how many codes are near.
+        """
+        distances: NDArray[np.int32]
+        faiss.omp_set_num_threads(1)
+        distances, _ = self._index.search(np.ascontiguousarray(queries), 1)
+        return distances[:, 0]
 
     def search_items(
         self,

@@ -9,12 +9,17 @@ import struct
 import threading
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from disrupt.core.cases import CaseStatus, new_case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MIN_QUALITY
-from disrupt.core.media import ITEM_ID_BYTES, Assurance, LowQuality, pack
+from disrupt.core.media import (
+    ITEM_ID_BYTES,
+    Assurance,
+    LowQuality,
+    folded,
+    most_at_once,
+    pack,
+)
 from disrupt.core.policy import age_of, bank_for
 from disrupt.core.registrations import (
     CaseAccess,
@@ -51,6 +56,9 @@ class RegistrationLimits:
     items_per_registration: int = 64
     hashes_per_item: int = 1000
     items_per_case: int = 1000
+    hashes_at_once: int = 1000
+    """Hashes of a picture, or of any moment of a video: plan 1 has some 200 of a picture, and 256
+    frames of an animation that says no times have some 800 of one moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,10 @@ class Registrar:
         """
         self._check_size(request)
         kept = [_sufficient(item) for item in request.items]
+        if any(most_at_once(one.fingerprints) > self.limits.hashes_at_once for one in kept):
+            raise _too_many(
+                "hashes of a picture, or of one moment of a video", self.limits.hashes_at_once
+            )
         accepted = [at for at, one in enumerate(kept) if len(one.fingerprints)]
         rejected = tuple(
             RejectedItem(at, LowQuality(int(item.fingerprints["quality"].max())))
@@ -222,7 +234,7 @@ def _check_open(record: CaseRecord) -> None:
 
 def _sufficient(item: MediaItem) -> MediaItem:
     good = item.fingerprints[item.fingerprints["quality"] >= MIN_QUALITY]
-    return MediaItem(item.kind, np.ascontiguousarray(good))
+    return MediaItem(item.kind, folded(good))
 
 
 def _receipt(

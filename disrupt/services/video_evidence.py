@@ -29,9 +29,18 @@ _MOST_SEGMENTS = 100
 """Of more, those that most frames support are told."""
 
 _PAIRS_AT_ONCE = 1 << 17
-"""Hashes compared at once: if all of them are near, they take some 100 bytes each."""
+"""Hashes compared at once: if all of them are near, they take some 50 bytes each."""
+
+_FRAMES_AT_ONCE = 512
+"""Frames aligned between two looks at the allowance."""
 
 _SOME = 200
+_SOME_HASHES = 1024
+"""Hashes of these moments that are compared: moments of an ordinary video have up to four."""
+
+_NOT_NEAR = 257
+"""For a distance in bits: more than there are."""
+
 _PERMILLE = 1000
 
 
@@ -39,37 +48,36 @@ _PERMILLE = 1000
 class Query:
     """Frames of a video.
 
-    ``rows`` (dtype FRAME) are all their versions, ``firsts`` (n,) the first row of each,
-    ``frame_of`` says which frame each row is of.
+    ``rows`` (dtype FRAME) are all their versions, ``firsts`` (n,) the first row of each, and
+    ``versions`` (n,) how many each has.
     """
 
     rows: NDArray[np.void]
     firsts: NDArray[np.intp]
-    frame_of: NDArray[np.intp]
+    versions: NDArray[np.intp]
     timeline: Timeline
 
     @classmethod
     def of(cls, frames: list[NDArray[np.void]]) -> Query:
         """From the versions of each frame, ascending; at least one frame."""
-        lengths = [len(one) for one in frames]
+        versions = np.array([len(one) for one in frames])
         # np.concatenate takes 10 times as long
-        rows = np.frombuffer(b"".join(one.tobytes() for one in frames), FRAME)
-        firsts = np.cumsum([0, *lengths[:-1]])
-        frame_of = np.repeat(np.arange(len(frames)), lengths)
-        return cls(rows, firsts, frame_of, _timeline(rows[firsts]))
+        rows = np.frombuffer(b"".join(one.data for one in frames), FRAME)
+        firsts = np.cumsum(versions) - versions
+        return cls(rows, firsts, versions, _timeline(rows[firsts]))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """For one item: the nearest pair, where it is seen, and how much of both sides that is.
 
-    ``query_row`` (FRAME) and ``stored_row``, of the item's columns, are the pair, ``frames`` how
-    many frames of the query support it.
+    ``query_row`` (FRAME) and ``stored_entry`` (ENTRY) are the pair, ``frames`` how many frames of
+    the query support it.
     """
 
     distance_bits: int
     query_row: np.void
-    stored_row: int
+    stored_entry: np.void
     segments: tuple[Segment, ...]
     frames: int
     query_share_permille: int
@@ -117,7 +125,7 @@ def weigh(
     return Evidence(
         distance_bits=distance_bits,
         query_row=query.rows[row],
-        stored_row=column,
+        stored_entry=stored.entries[column].copy(),  # the item's columns are let go
         segments=segments,
         frames=sum(one.frames for one in aligned),
         query_share_permille=_share(query.timeline, seen),
@@ -135,10 +143,10 @@ def share_of_near(one: Columns, other: Columns, most_bits: int) -> float:
     A moment is as near as the nearest of its versions: others may have other borders.
     """
     firsts, moment_of = _moments(one)
-    step = len(firsts) // _SOME + 1
-    some = np.flatnonzero(moment_of % step == 0)
-    near = FlatIndex.of(other.codes).search(one.codes[some], most_bits)
-    return len(np.unique(moment_of[some[near.query]])) / len(range(0, len(firsts), step))
+    some = np.flatnonzero(moment_of % (len(firsts) // _SOME + 1) == 0)
+    some = some[:: len(some) // _SOME_HASHES + 1]
+    near = FlatIndex.of(other.codes).nearest_bits(one.codes[some]) <= most_bits
+    return len(np.unique(moment_of[some[near]])) / len(np.unique(moment_of[some]))
 
 
 def _moments(stored: Columns) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -155,10 +163,9 @@ def _timeline(rows: NDArray[np.void]) -> Timeline:
 
 
 def _around(frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    compared = np.zeros_like(frames)
-    for frame in np.flatnonzero(frames).tolist():
-        compared[max(frame - _AROUND, 0) : frame + _AROUND + 1] = True
-    return compared
+    """Frames, of shape (n,), at most _AROUND before or after those named."""
+    sums = np.cumsum(np.pad(frames, (_AROUND + 1, _AROUND)))
+    return sums[2 * _AROUND + 1 :] > sums[: len(frames)]
 
 
 @dataclass(slots=True)
@@ -174,43 +181,46 @@ class _Comparison:
     moment_of: NDArray[np.intp]
     most_bits: int
     allowance: Allowance
-    nearest: tuple[int, int, int] = (257, 0, 0)
+    nearest: tuple[int, int, int] = (_NOT_NEAR, 0, 0)
 
     def near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
         """Those of ``frames`` that are near to moments, and these moments, the nearest first."""
-        counts = np.diff(self.query.firsts, append=len(self.query.rows))[frames]
-        blocks = np.cumsum(counts) * len(self.index) // _PAIRS_AT_ONCE
+        pairs = self.query.versions[frames] * len(self.index)
+        blocks = np.cumsum(np.maximum(pairs, _PAIRS_AT_ONCE // _FRAMES_AT_ONCE)) // _PAIRS_AT_ONCE
         for some in np.split(frames, np.flatnonzero(np.diff(blocks)) + 1):
-            self.allowance.check()
             yield from self._near(some)
 
     def _near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-        compared = np.zeros(len(self.query.firsts), np.bool_)
-        compared[frames] = True
-        rows = np.flatnonzero(compared[self.query.frame_of])
-        if not len(rows):
-            return
-        found = self.index.search(self.query.rows["hash"][rows], self.most_bits)
-        if not len(found.entry):
-            return
-        row, bits = rows[found.query], found.distance
-        best = np.lexsort((found.entry, self.moment_of[found.entry], row, bits))[0]
-        if bits[best] < self.nearest[0]:
-            self.nearest = int(bits[best]), int(row[best]), int(found.entry[best])
-        # of each frame and moment the nearest pair
-        frame, moment = self.query.frame_of[row], self.moment_of[found.entry]
-        order = np.lexsort((bits, moment, frame))
-        frame, moment, bits = frame[order], moment[order], bits[order]
-        is_first = np.append(True, (np.diff(frame) != 0) | (np.diff(moment) != 0))
-        frame, moment, bits = frame[is_first], moment[is_first], bits[is_first]
-        # and of each frame the moments that it may be
-        firsts = np.flatnonzero(np.append(True, np.diff(frame) != 0))
-        least = np.repeat(np.minimum.reduceat(bits, firsts), np.diff(firsts, append=len(bits)))
-        may_be = bits <= least + _ALTERNATIVES_BITS
-        frame, moment, bits = frame[may_be], moment[may_be], bits[may_be]
-        order = np.lexsort((moment, bits, frame))
-        firsts = np.flatnonzero(np.append(True, np.diff(frame) != 0))
-        yield from zip(frame[firsts].tolist(), np.split(moment[order], firsts[1:]), strict=True)
+        bits = self._bits(frames)
+        least = bits.min(axis=1, initial=_NOT_NEAR)
+        may_be = bits <= np.minimum(least + _ALTERNATIVES_BITS, self.most_bits)[:, None]
+        for at in np.flatnonzero(least < _NOT_NEAR).tolist():
+            moments = np.flatnonzero(may_be[at])
+            yield int(frames[at]), moments[np.argsort(bits[at, moments], kind="stable")]
+
+    def _bits(self, frames: NDArray[np.intp]) -> NDArray[np.uint16]:
+        """Distances of frames from all moments, shape (frames, moments), where these are near."""
+        moments = int(self.moment_of.max()) + 1
+        bits = np.full(len(frames) * moments, _NOT_NEAR, np.uint16)
+        versions = self.query.versions[frames]
+        place = np.repeat(np.arange(len(frames)), versions)
+        shifts = self.query.firsts[frames] - (np.cumsum(versions) - versions)
+        rows = np.arange(len(place)) + shifts[place]
+        step = max(1, _PAIRS_AT_ONCE // len(self.index))
+        for start in range(0, len(rows), step):
+            self.allowance.check()
+            queries = self.query.rows["hash"][rows[start : start + step]]
+            found = self.index.search(queries, self.most_bits)
+            if not len(found.entry):
+                continue
+            at, moment = start + found.query, self.moment_of[found.entry]
+            np.minimum.at(bits, place[at] * moments + moment, found.distance)
+            least = int(found.distance.min())
+            if least < self.nearest[0]:
+                nearest = np.flatnonzero(found.distance == least)
+                best = nearest[np.lexsort((found.entry[nearest], moment[nearest], at[nearest]))[0]]
+                self.nearest = least, int(rows[at[best]]), int(found.entry[best])
+        return bits.reshape(len(frames), moments)
 
 
 def _is_short(query: Timeline, stored: Timeline) -> bool:

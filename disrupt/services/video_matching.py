@@ -6,8 +6,10 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from itertools import combinations
 from operator import itemgetter
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.core.videos import transform_of_frame
 from disrupt.errors import LimitExceededError
-from disrupt.index.columns import Columns, Hits
+from disrupt.index.columns import Hits
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import BLOCK_QUERIES, Allowance, search_near
 from disrupt.services.video_evidence import Evidence, Query, share_of_near, weigh
@@ -37,6 +39,9 @@ _MOST_CANDIDATES = 1000
 Banks take turns, so that none crowds another out; of each those that most frames propose come
 first.
 """
+
+_MOST_HASHES = 1_200_000
+"""Versions of frames in one lookup, of 51 bytes: 100 000 frames have 12 of a recorded screen."""
 
 _MOST_PROPOSALS = 20_000_000
 """Pairs of a frame and a media item near to it, in one lookup: an hour that 5000 items show."""
@@ -77,6 +82,7 @@ class VideoLookup:
         self._like: list[int] = []
         self._cut_off: set[int] = set()
         self._candidates: dict[int, _Candidate] = {}
+        self._hashes = 0
         self._proposals = 0
         self._compared_at = 0
         self.hashed = 0
@@ -97,6 +103,13 @@ class VideoLookup:
             usable = rows[rows["usable"] != 0]
             if not len(usable):
                 continue
+            self._hashes += len(usable)
+            if self._hashes > _MOST_HASHES:
+                raise LimitExceededError(
+                    f"At most {_MOST_HASHES} hashes of frames in one lookup. Send the video in"
+                    " parts, or with larger intervals.",
+                    limit=str(_MOST_HASHES),
+                )
             frame = len(self._frames)
             self._frames.append(usable)
             self._like.append(self._known(usable[0], frame))
@@ -113,12 +126,12 @@ class VideoLookup:
         if most < CERTAIN_FRAMES or 2 * most <= 3 * self._compared_at:
             return False
         self._compared_at = most
-        return any(evidence.frames >= CERTAIN_FRAMES for _, _, evidence in self._weighed())
+        return any(evidence.frames >= CERTAIN_FRAMES for _, evidence in self._weighed())
 
     def matches(self) -> VideoMatches:
         """Media items that match, those that most frames show first."""
         found = sorted(
-            self._weighed(), key=lambda one: (-one[2].frames, one[2].distance_bits, one[0].item_id)
+            self._weighed(), key=lambda one: (-one[1].frames, one[1].distance_bits, one[0].item_id)
         )
         most = self._options.lookup.max_matches
         places = answered_places([candidate.bank for candidate, *_ in found], most)
@@ -168,22 +181,22 @@ class VideoLookup:
             if not frames or frames[-1] != of_frame[query]:
                 frames.append(of_frame[query])
 
-    def _weighed(self) -> list[tuple[_Candidate, Columns, Evidence]]:
+    def _weighed(self) -> list[tuple[_Candidate, Evidence]]:
         """Candidates with enough evidence."""
-        stored = {
-            number: found
-            for number in self._likely()[:_MOST_CANDIDATES]
-            if (found := self._index.find(number)) is not None
-        }
-        if not stored:
+        numbers = self._likely()[:_MOST_CANDIDATES]
+        if not numbers:
             return []
         query = Query.of(self._frames)
         like = np.array(self._like)
-        common = np.isin(like, sorted(self._common(stored)))
+        common = np.isin(like, sorted(self._common(numbers)))
         searched = like == np.arange(len(like))
         searched[sorted(self._cut_off)] = False
         weighed = []
-        for number, columns in stored.items():
+        for number in numbers:
+            self._allowance.check()
+            columns = self._index.find(number)
+            if columns is None:
+                continue
             candidate = self._candidates[number]
             limit = self._scope.limits[candidate.bank]
             proposed_by = np.isin(like, candidate.frames)
@@ -195,7 +208,7 @@ class VideoLookup:
                 query, candidate.kind, columns, proposed_by, apart, limit, self._allowance
             )
             if evidence is not None and self._suffices(evidence):
-                weighed.append((candidate, columns, evidence))
+                weighed.append((candidate, evidence))
         return weighed
 
     def _likely(self) -> list[int]:
@@ -215,38 +228,40 @@ class VideoLookup:
             and evidence.stored_share_permille >= self._options.min_stored_share_permille
         )
 
-    def _common(self, stored: dict[int, Columns]) -> set[int]:
-        """Searched frames that many videos have in common which are no copies of each other."""
+    def _common(self, numbers: list[int]) -> set[int]:
+        """Searched frames that many of these videos have in common which are no copies."""
         videos: dict[int, list[int]] = {}
-        for number in sorted(stored):
+        for number in sorted(numbers):
             if self._candidates[number].kind == MediaKind.VIDEO:
                 self._allowance.check()
                 for frame in self._candidates[number].frames:
                     some = videos.setdefault(frame, [])
                     if len(some) < COMMON_VIDEOS:
                         some.append(number)
-        shares: dict[tuple[int, int], float] = {}
+        # not all at once: those of the longest videos take 400 KB each
+        find = lru_cache(2 * COMMON_VIDEOS)(self._index.find)
 
-        def differ(numbers: list[int]) -> bool:
+        @cache
+        def share(one: int, other: int) -> float:
+            self._allowance.check()
+            columns, others = find(one), find(other)
+            if columns is None or others is None:  # withdrawn since: no evidence of anything
+                return 1.0
+            return share_of_near(columns, others, self._scope.radius_bits)
+
+        @cache
+        def differ(numbers: tuple[int, ...]) -> bool:
             """Whether these show other things for the most part."""
-            for one, other in combinations(numbers, 2):
-                if (one, other) not in shares:
-                    self._allowance.check()
-                    shares[one, other] = share_of_near(
-                        stored[one], stored[other], self._scope.radius_bits
-                    )
-            found = [shares[pair] for pair in combinations(numbers, 2)]
-            return float(np.median(found)) < _COMMON_SHARE
+            return median(share(*pair) for pair in combinations(numbers, 2)) < _COMMON_SHARE
 
-        judged: dict[tuple[int, ...], bool] = {}
-        for numbers in videos.values():
-            if len(numbers) == COMMON_VIDEOS and tuple(numbers) not in judged:
-                judged[tuple(numbers)] = differ(numbers)
-        return {frame for frame, numbers in videos.items() if judged.get(tuple(numbers))}
+        return {
+            frame
+            for frame, numbers in videos.items()
+            if len(numbers) == COMMON_VIDEOS and differ(tuple(numbers))
+        }
 
 
-def _match(candidate: _Candidate, stored: Columns, evidence: Evidence) -> VideoMatch:
-    entry = stored.entries[evidence.stored_row]
+def _match(candidate: _Candidate, evidence: Evidence) -> VideoMatch:
     return VideoMatch(
         item_id=candidate.item_id,
         bank=candidate.bank,
@@ -254,8 +269,8 @@ def _match(candidate: _Candidate, stored: Columns, evidence: Evidence) -> VideoM
         kind=candidate.kind,
         distance_bits=evidence.distance_bits,
         query_transform=transform_of_frame(evidence.query_row),
-        plan=int(entry["plan"]),
-        ordinal=int(entry["ordinal"]),
+        plan=int(evidence.stored_entry["plan"]),
+        ordinal=int(evidence.stored_entry["ordinal"]),
         segments=evidence.segments,
         query_share_permille=evidence.query_share_permille,
         stored_share_permille=evidence.stored_share_permille,

@@ -98,3 +98,68 @@ def test_fields_in_other_order_or_width_are_packed_alike() -> None:
 def test_low_quality_says_what_would_have_been_enough() -> None:
     assert LowQuality(3).minimum_quality == MIN_QUALITY
     assert LowQuality(3).advice
+
+
+def entries(*rows: tuple[int, int, int, int]) -> np.ndarray:
+    """Fingerprints of (hash, ordinal, start_ms, end_ms), whose qualities count them."""
+    return media.columns(
+        Fingerprint(PdqHash(bytes(31) + bytes([value])), at, Profile.PDQ_512, 0, *rest)
+        for at, (value, *rest) in enumerate(rows)
+    )
+
+
+def test_equal_entries_that_overlap_or_touch_become_one_interval() -> None:
+    array = entries(
+        (7, 0, 500, 900),
+        (8, 0, 0, 100),
+        (7, 0, 0, 500),  # touches the first
+        (7, 2, 0, 100),  # another version
+        (7, 0, 901, 1000),  # later
+        (7, 0, 100, 200),  # within
+    )
+    folded = media.folded(array)
+    assert folded[["quality", "start_ms", "end_ms"]].tolist() == [
+        (0, 0, 900),
+        (1, 0, 100),
+        (3, 0, 100),
+        (4, 901, 1000),
+    ]
+    pictures = entries((7, 0, 0, 0), (7, 1, 0, 0), (7, 0, 0, 0))
+    assert media.folded(pictures)["quality"].tolist() == [0, 1]
+    assert len(media.folded(array[:0])) == 0
+
+
+ENTRY = st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 20), st.integers(0, 4)).map(
+    lambda row: (*row[:3], row[2] + row[3])
+)
+
+
+@given(st.lists(ENTRY, max_size=12))
+def test_folding_keeps_when_each_hash_is_seen_and_no_more_entries_than_needed(
+    rows: list[tuple[int, int, int, int]],
+) -> None:
+    def seen(array: np.ndarray) -> set[tuple[bytes, int, float]]:
+        return {
+            (row["hash"].tobytes(), int(row["ordinal"]), at / 2)
+            for row in array
+            for at in range(2 * int(row["start_ms"]), 2 * int(row["end_ms"]) + 1)
+        }
+
+    array = entries(*rows)
+    folded = media.folded(array)
+    assert seen(folded) == seen(array)
+    assert (np.diff(folded["quality"].astype(int)) > 0).all(), "in the order of what is kept"
+    for at, row in enumerate(folded):
+        for other in folded[:at]:
+            apart = row["end_ms"] < other["start_ms"] or other["end_ms"] < row["start_ms"]
+            assert (
+                row["hash"][-1] != other["hash"][-1] or row["ordinal"] != other["ordinal"] or apart
+            )
+
+
+@given(st.lists(ENTRY, max_size=12))
+def test_most_at_once_is_the_largest_count_at_any_time(
+    rows: list[tuple[int, int, int, int]],
+) -> None:
+    counts = [sum(start <= at <= end for _, _, start, end in rows) for at in range(25)]
+    assert media.most_at_once(entries(*rows)) == max(counts)

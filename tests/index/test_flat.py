@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from disrupt.errors import SnapshotRefusedError
 from disrupt.index.flat import FlatIndex
+from disrupt.index.nearest import ItemColumns
 from disrupt.index.writing import CodesWriter
 from tests.index.conformance import SearchConformance
 from tests.index.examples import Codes, random_codes
@@ -34,6 +36,27 @@ def test_codes_come_back_as_copies(tmp_path: Path) -> None:
     assert np.array_equal(copy, codes[2:5])
     copy[:] = 0
     assert np.array_equal(index.codes(slice(0, 10)), codes)
+
+
+def test_the_nearest_code_of_each_query_is_so_far() -> None:
+    codes, queries = random_codes(50), random_codes(7, 1)
+    bits = np.bitwise_count(queries[:, None] ^ codes).sum(axis=2)
+    assert FlatIndex.of(codes).nearest_bits(queries).tolist() == bits.min(axis=1).tolist()
+
+
+def test_a_batch_near_a_crowd_takes_the_memory_of_a_part_of_it() -> None:
+    codes = np.zeros((100_000, 32), np.uint8)
+    row = np.arange(len(codes), dtype=np.uint32) // 1000
+    items = ItemColumns(row, np.zeros(100, np.uint16), np.zeros(100, np.bool_))
+    index = FlatIndex.of(codes)
+    tracemalloc.start()
+    try:
+        near = index.search_items(codes[:64], 31, items, np.full(65536, 31, np.int16), 1000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert near.entry.tolist() == [*range(0, 100_000, 1000)] * 64
+    assert peak < 64 << 20
 
 
 @pytest.mark.parametrize("content", [b"", b"not an index", b"IBxF" + bytes(60)])

@@ -21,7 +21,7 @@ from disrupt.core.videos import FRAME
 from disrupt.hashing.videos import hash_video
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire.videos import VERSIONS_MAX, frames_message
-from tests.server.calls import PIN, Caller, access, calling, eventually, outcome, refusal
+from tests.server.calls import PIN, Caller, access, calling, eventually, outcome, refusal, register
 
 DECODER = "disrupt.hashing.isolation_video_worker"
 MKV = Codec("matroska")
@@ -213,6 +213,43 @@ def test_parts_that_make_no_video_are_refused_by_name(
 def test_a_frame_may_have_all_its_turns_of_some_regions(platform: Caller) -> None:
     answer = platform("MatchVideo", iter([asked(), versions(VERSIONS_MAX)]))
     assert answer.frames_hashed == 1
+
+
+def crowded(*hashes: bytes) -> registration_pb2.RegisterHashesRequest:
+    """Eight videos of 8000 hashes of one moment: these in turn."""
+    request = register(*[b"".join(hashes[at % len(hashes)] for at in range(8000))] * 8)
+    for item in request.items:
+        item.kind = types_pb2.MEDIA_KIND_VIDEO
+        item.fingerprints.qualities = bytes([90]) * 8000
+        item.fingerprints.start_ms.extend([0] * 8000)
+        item.fingerprints.end_ms.extend([1000] * 8000)
+    return request
+
+
+def test_crowded_videos_are_folded_or_refused_and_lookups_near_them_are_answered(
+    platform: Caller, helpline: Caller
+) -> None:
+    value = random.token_bytes(32)
+    many = [(int.from_bytes(value) ^ at).to_bytes(32) for at in range(8000)]
+    refused = refusal(lambda: helpline("RegisterHashes", crowded(*many)))
+    assert (refused.code, refused.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "LIMIT_EXCEEDED",
+    )
+    assert "At most 1000 hashes" in refused.message
+    receipt = helpline("RegisterHashes", crowded(value, many[7])).receipt
+    assert [item.hashes for item in receipt.items] == [2] * 8
+
+    def matches() -> list[bytes]:
+        rows = np.zeros(2, FRAME)
+        rows["hash"] = np.frombuffer(value, np.uint8)
+        rows["usable"], rows["quality"] = 1, 90
+        rows["start_ms"] = rows["end_ms"] = 0, 1000
+        frames = match_pb2.MatchVideoRequest(frames=frames_message(rows))
+        answer = platform("MatchVideo", iter([asked(), frames]))
+        return sorted(match.item_id for match in answer.matches)
+
+    eventually(lambda: matches() == sorted(item.item_id for item in receipt.items))
 
 
 def test_more_bytes_than_the_limit_are_refused_and_the_limit_named(platform: Caller) -> None:

@@ -22,6 +22,7 @@ from disrupt.core.cases import (
     new_case_number,
     parse_case_number,
 )
+from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS, MINORS, Right
 from disrupt.core.registrations import CaseAccess, MediaItem, Receipt, RegistrationRequest
@@ -243,6 +244,49 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_and_are_thr
 def test_caps_are_named(registrar: Registrar, items: tuple[MediaItem, ...], limit: str) -> None:
     with pytest.raises(LimitExceededError, match=limit):
         registrar.register(request(*items), caller="k", now_s=0, day=DAY)
+
+
+def shown(*times_ms: tuple[int, int], equal: bool = False) -> MediaItem:
+    """A video of hashes that are seen at these times."""
+    array = item(*[90] * len(times_ms)).fingerprints
+    if equal:
+        array["hash"] = array["hash"][0]
+    array["start_ms"], array["end_ms"] = np.array(times_ms).T
+    return MediaItem(MediaKind.VIDEO, array)
+
+
+def test_equal_hashes_of_one_moment_are_stored_once(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    still = shown((0, 4000), (2000, 9000), (9000, 9500), (60_000, 61_000), equal=True)
+    asked = request(still, item(90, 90))
+    receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
+    assert [one.hashes for one in receipt.items] == [2, 2]
+    assert registrar.register(asked, caller="k", now_s=0, day=DAY) == receipt, "a replay"
+    stored = [
+        change.item.fingerprints
+        for change in registry.changes(Cursor(registry.head().epoch, 0), 10)[0]
+        if isinstance(change, Addition)
+    ]
+    assert stored[0][["start_ms", "end_ms"]].tolist() == [(0, 9500), (60_000, 61_000)]
+
+
+def test_a_moment_has_so_many_hashes_at_most(registry: SqlRegistryWriter) -> None:
+    registrar = Registrar(
+        registry, PINS, Throttle(), PEPPER, RegistrationLimits(4, 10, 6, hashes_at_once=3)
+    )
+    later = [(at, at + 999) for at in range(0, 10_000, 1000)]
+    for allowed in (item(90, 90, 90), item(90, 90, 90, 10), shown(*later), shown(*[(5, 5)] * 3)):
+        assert registrar.register(request(allowed), caller="k", now_s=0, day=DAY).items
+    before = registry.head()
+    for refused in (
+        item(90, 90, 90, 90),
+        shown(*[(5, 5)] * 4),
+        shown(*later[:7], (0, 5), (1, 3000), (2, 3)),
+    ):
+        with pytest.raises(LimitExceededError, match="3 hashes of a picture, or of one moment"):
+            registrar.register(request(item(90), refused), caller="k", now_s=0, day=DAY)
+    assert registry.head() == before
 
 
 def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:

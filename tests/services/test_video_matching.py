@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import LookupOptions, VideoMatch, VideoMatches, VideoOptions
@@ -19,10 +21,14 @@ from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Scope
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of, frames_of
-from disrupt.errors import DeadlineExceededError
+from disrupt.errors import DeadlineExceededError, LimitExceededError
+from disrupt.index.columns import columns_of
+from disrupt.index.flat import FlatIndex
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
-from disrupt.services import video_matching
+from disrupt.index.nearest import Neighbours
+from disrupt.services import video_evidence, video_matching
+from disrupt.services.alignment import Timeline, align
 from disrupt.services.matching import UNBOUNDED, Allowance
 from disrupt.services.video_evidence import Query, weigh
 from disrupt.services.video_matching import CERTAIN_FRAMES, COMMON_VIDEOS, VideoLookup
@@ -397,6 +403,15 @@ def test_frames_of_low_quality_are_counted_and_find_nothing(tmp_path: Path) -> N
     assert lookup.matches() == VideoMatches((), truncated=False)
 
 
+def peak_bytes(call: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def flicker(seconds: int, step_ms: int) -> np.ndarray:
     """Two pictures in turn, of which no frame is quite like another one."""
     pictures = np.stack([shown(1, 1)[0], shown(2, 1)[0]])
@@ -427,14 +442,140 @@ def test_an_hour_of_flicker_takes_no_more_memory_than_other_videos(tmp_path: Pat
     live, rows = indexed(tmp_path, stored), flicker(3600, 1000)
     lookup = looking(live)
     lookup.add(rows[at : at + 1] for at in range(len(rows)))
-    tracemalloc.start()
-    try:
-        match = only(lookup.matches())
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 32 << 20
+    assert peak_bytes(lookup.matches) < 32 << 20
+    match = only(lookup.matches())
     assert match.query_share_permille >= 990
+
+
+def crowded(number: int, kind: MediaKind, hashes: int, times: str, bits: int) -> StoredItem:
+    """An item of hashes so many bits from one, as an old server stored them."""
+    stored = np.zeros(hashes, FINGERPRINT)
+    stored["hash"] = noisy(np.repeat(shown(1, 1)[:1], hashes, axis=0), bits, number)
+    at = np.arange(hashes)
+    if times == "unordered":
+        at = np.random.default_rng(number).permutation(hashes)
+    if times != "equal":
+        stored["start_ms"] = at * (1 if times == "overlapping" else 2000)
+    stored["end_ms"] = stored["start_ms"] + (5000 if times == "overlapping" else 1000)
+    return item(number, stored, kind)
+
+
+@pytest.mark.parametrize("bits", [0, 6])
+@pytest.mark.parametrize("times", ["equal", "overlapping", "apart", "unordered"])
+def test_crowded_videos_that_are_stored_are_found_in_little_memory(
+    times: str, bits: int, tmp_path: Path
+) -> None:
+    stored = [crowded(at, MediaKind.VIDEO, 3000, times, bits) for at in range(1, COMMON_VIDEOS + 1)]
+    lookup = looking(indexed(tmp_path, *stored))
+    rows = frames(noisy(np.repeat(shown(1, 1)[:1], 2, axis=0), 4), 1000)
+    assert peak_bytes(lambda: lookup.add([rows[:1], rows[1:]])) < 64 << 20
+    assert peak_bytes(lookup.matches) < 32 << 20
+    assert len(lookup.matches().matches) == COMMON_VIDEOS
+
+
+def test_candidates_are_not_all_held_at_once(tmp_path: Path) -> None:
+    stored = [crowded(at, MediaKind.VIDEO, 2000, "apart", 20) for at in range(1, 401)]
+    lookup = looking(indexed(tmp_path, *stored))  # of 39 MB
+    lookup.add([frames(shown(1, 1)[:1], 1000)])
+    assert peak_bytes(lookup.matches) < 12 << 20
+    assert len(lookup.matches().matches) == LookupOptions().max_matches
+
+
+@pytest.mark.parametrize("kind", MediaKind)
+def test_comparing_looks_at_its_allowance_every_so_many_pairs(
+    kind: MediaKind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stored = indexed(tmp_path, crowded(1, kind, 3000, "apart", 6)).find(1)
+    assert stored is not None
+    rows = frames(noisy(np.repeat(shown(1, 1)[:1], 640, axis=0), 4), 1000)
+    query = Query.of(np.split(rows, 10))  # 64 versions each
+    every, looks = np.ones(10, np.bool_), [0]
+    pairs: dict[int, int] = {}
+    search = FlatIndex.search
+
+    def counting(index: FlatIndex, queries: Codes, most_bits: int) -> Neighbours:
+        pairs[looks[0]] = pairs.get(looks[0], 0) + len(queries) * len(index)
+        return search(index, queries, most_bits)
+
+    class Looked(Allowance):
+        def check(self) -> None:
+            looks[0] += 1
+
+    monkeypatch.setattr(FlatIndex, "search", counting)
+    assert weigh(query, kind, stored, every, ~every, 31, Looked(math.inf)) is not None
+    assert sum(pairs.values()) == 640 * 3000
+    assert max(pairs.values()) <= 1 << 17
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(MediaKind), st.sampled_from([1, 64, 1 << 17]))
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
+    monkeypatch: pytest.MonkeyPatch, seed: int, kind: MediaKind, pairs_at_once: int
+) -> None:
+    chance = np.random.default_rng(seed)
+    pictures = shown(seed, 60)[:: chance.integers(1, 20)]
+    rows = np.zeros(chance.integers(1, 90), FRAME)
+    rows["hash"] = pictures[np.sort(chance.integers(len(pictures), size=len(rows)))]
+    rows["hash"] = noisy(rows["hash"], int(chance.integers(20)), seed)
+    rows["start_ms"] = np.sort(chance.integers(0, 40, len(rows))) * 500
+    rows["end_ms"] = rows["start_ms"] + 500
+    fingerprints = np.zeros(chance.integers(1, 60), FINGERPRINT)
+    fingerprints["hash"] = pictures[chance.integers(len(pictures), size=len(fingerprints))]
+    if kind == MediaKind.VIDEO:
+        fingerprints["start_ms"] = chance.integers(0, 40, len(fingerprints)) * 500
+        fingerprints["end_ms"] = fingerprints["start_ms"] + chance.integers(1, 4) * 500
+    stored = columns_of([item(1, fingerprints, kind)])
+    monkeypatch.setattr(video_evidence, "_PAIRS_AT_ONCE", pairs_at_once)
+    query = Query.of(frames_of(rows))
+    every = np.ones(len(query.firsts), np.bool_)
+    found = weigh(query, kind, stored, every, ~every, 31, UNBOUNDED)
+
+    times = np.zeros((len(fingerprints), 2), int)
+    if kind == MediaKind.VIDEO:
+        times = np.stack([fingerprints["start_ms"], fingerprints["end_ms"]], axis=1).astype(int)
+    moments = sorted(set(map(tuple, times.tolist())))
+    near, best = [], []
+    for frame, versions in enumerate(frames_of(rows)):
+        bits_of: dict[int, int] = {}
+        for code, time_ms in zip(fingerprints["hash"], times.tolist(), strict=True):
+            moment = moments.index(tuple(time_ms))
+            bits = int(np.bitwise_count(versions["hash"] ^ code).sum(axis=1).min())
+            bits_of[moment] = min(bits, bits_of.get(moment, 257))
+        least = min(bits_of.values())
+        may_be = [(b, m) for m, b in bits_of.items() if b <= min(least + 6, 31)]
+        if may_be:
+            near.append((frame, np.array([m for _, m in sorted(may_be)])))
+            best.append(least)
+    ends = [2**32 if kind == MediaKind.IMAGE else end for _, end in moments]
+    timeline = Timeline(np.array([start for start, _ in moments]), np.array(ends))
+    if found is None:
+        assert not align(near, query.timeline, timeline, least_frames=2)
+        return
+    expected = [
+        aligned
+        for least_frames in (1, 2)
+        if (aligned := align(near, query.timeline, timeline, least_frames=least_frames))
+    ]
+    assert found.distance_bits == min(best)
+    assert found.frames in [sum(one.frames for one in aligned) for aligned in expected]
+    if kind == MediaKind.VIDEO:
+        told = [tuple(one.segment for one in aligned) for aligned in expected]
+        assert found.segments in told
+
+
+def test_a_lookup_has_so_many_hashes_of_frames_at_most(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(video_matching, "_MOST_HASHES", 20)
+    lookup = looking(indexed(tmp_path))
+    rows = frames(shown(1, 10), 1000)
+    lookup.add([rows[:10], rows[10:20]])
+    with pytest.raises(LimitExceededError, match="At most 20 hashes"):
+        lookup.add([rows[20:21]])
 
 
 @pytest.mark.parametrize("step", ["add", "certain", "matches"])
