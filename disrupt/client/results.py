@@ -107,6 +107,7 @@ class Limits:
     items_per_registration: int
     hashes_per_item: int
     items_per_case: int
+    hashes_per_registration: int
     video_bytes: int
     video_pixels: int
     video_seconds: int
@@ -244,6 +245,7 @@ def index_status(response: match_pb2.GetIndexStatusResponse) -> IndexStatus:
             items_per_registration=limits.items_per_registration,
             hashes_per_item=limits.hashes_per_item,
             items_per_case=limits.items_per_case,
+            hashes_per_registration=limits.hashes_per_registration,
             video_bytes=limits.video_bytes,
             video_pixels=limits.video_pixels,
             video_seconds=limits.video_seconds,

@@ -121,7 +121,7 @@ class IsolatedHashing:
         return frozenset(process.pid for process in self._processes)
 
     async def hash_image(
-        self, data: bytes, effort: Effort = Effort.STANDARD
+        self, data: bytes | memoryview, effort: Effort = Effort.STANDARD
     ) -> ImageQuery | LowQuality:
         """As ``hashing.hash_image``."""
         answer = await self._run(_LOOKUPS[effort], data)
@@ -130,7 +130,7 @@ class IsolatedHashing:
         return answer
 
     async def fingerprint_image(
-        self, data: bytes, *, every_frame: bool = False
+        self, data: bytes | memoryview, *, every_frame: bool = False
     ) -> ImageFingerprints | LowQuality:
         """As ``hashing.fingerprint_image``, or with ``every_frame`` as ``fingerprint_frames``."""
         task = Task.REGISTRATION_OF_FRAMES if every_frame else Task.REGISTRATION
@@ -139,7 +139,7 @@ class IsolatedHashing:
             raise _broken(answer)
         return answer
 
-    async def _run(self, task: Task, data: bytes) -> Answer:
+    async def _run(self, task: Task, data: bytes | memoryview) -> Answer:
         if len(data) > self.limits.max_bytes:
             raise refused(
                 f"the file has {len(data)} bytes; at most {self.limits.max_bytes} are accepted"
@@ -170,7 +170,7 @@ class IsolatedHashing:
                 return slot
             self._found_dead(slot.process, status)
 
-    async def _work(self, slot: _Slot, task: Task, data: bytes) -> Answer:
+    async def _work(self, slot: _Slot, task: Task, data: bytes | memoryview) -> Answer:
         """One picture in one process, to its end."""
         try:
             answer = await slot.process.ask(task, data)

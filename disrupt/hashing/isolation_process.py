@@ -69,7 +69,7 @@ class Process(Child):
             raise
         return process, cast("Ready", answer)  # nothing was asked, and nobody came near it yet
 
-    async def ask(self, task: Task, picture: bytes) -> Answer:
+    async def ask(self, task: Task, picture: bytes | memoryview) -> Answer:
         """Have a picture hashed, after those that it was asked before.
 
         ProcessDiedError where that ends the process, NotBegunError where it had ended before.

@@ -48,6 +48,8 @@ class Config(BaseModel):
     max_items_per_registration: Annotated[int, Field(ge=1)] = 64
     max_hashes_per_item: Annotated[int, Field(ge=1)] = 8000
     """A video has up to 2000 for each hour."""
+    max_hashes_per_registration: Annotated[int, Field(ge=1)] = 64_000
+    """Of all items together: eight of the largest, or a thousand of each of 64."""
     max_items_per_case: Annotated[int, Field(ge=1)] = 1000
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""

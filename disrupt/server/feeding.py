@@ -8,8 +8,9 @@ from disrupt.core.changes import PLAIN_CURSOR_CHARACTERS, Addition, Change, Curs
 from disrupt.core.policy import ApiKey
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.following import Following
-from disrupt.server.interceptors import Context, caller
+from disrupt.server.interceptors import caller
 from disrupt.server.pool import Pool
+from disrupt.server.receiving import Context
 from disrupt.services.cursors import SealedCursors
 from disrupt.v1 import feed_pb2, feed_pb2_grpc
 from disrupt.wire import feed as wire

@@ -12,21 +12,19 @@ from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 from grpc import aio
 
 from disrupt.core.policy import ApiKey
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
-    InvalidRequestError,
     OverloadedError,
     UnauthenticatedError,
 )
+from disrupt.server.receiving import Context, Receiver
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
 from disrupt.wire import errors
 
-Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]]"
 
@@ -104,10 +102,12 @@ class Errors(aio.ServerInterceptor):
 
     def __init__(
         self,
+        receiver: Receiver,
         max_call_s: float,
         max_upload_s: float,
         while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
+        self._receiver = receiver
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
         self._while_valid = while_valid
@@ -133,51 +133,52 @@ class Errors(aio.ServerInterceptor):
     def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
         """For calls that are answered in a stream."""
         produce: Any = handler.stream_stream or handler.unary_stream
+        reading = self._receiver.of(method, handler.request_deserializer)
 
-        async def stream(request: Any, context: Context) -> None:  # noqa: ANN401 any message
-            given = _messages(request) if handler.request_streaming else request
+        async def stream(_: object, context: Context) -> None:
             try:
                 async with (
                     self._valid(handler),
                     asyncio.timeout(_timeout_s(context, self._max_call_s)) as allowed,
-                    aclosing(produce(given, context)) as responses,
                 ):
-                    async for response in responses:
-                        # written, not yielded: who reads no answers is told of the timeout, too
-                        await context.write(response)
-                        if handler.request_streaming and allowed.when() is not None:
-                            allowed.reschedule(asyncio.get_running_loop().time() + self._max_call_s)
+                    given = (
+                        reading.each(context)
+                        if handler.request_streaming
+                        else await reading.single(context)
+                    )
+                    async with aclosing(produce(given, context)) as responses:
+                        async for response in responses:
+                            # written, not yielded: who reads no answers is told of the timeout, too
+                            await context.write(response)
+                            if handler.request_streaming and allowed.when() is not None:
+                                now_s = asyncio.get_running_loop().time()
+                                allowed.reschedule(now_s + self._max_call_s)
             except Exception as error:  # noqa: BLE001 the last place that can tell
                 await _tell(error, method, context)
 
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_stream_rpc_method_handler
-        )
-        return make(stream, _lenient(handler.request_deserializer), handler.response_serializer)
+        # raw bytes both ways of calling: the messages are received here
+        return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
 
     def _guard_single(self, handler: _Handler, method: str) -> _Handler:
         """For calls that are answered once."""
         answer: Any = handler.stream_unary or handler.unary_unary
         most_s = self._max_upload_s if handler.request_streaming else self._max_call_s
+        reading = self._receiver.of(method, handler.request_deserializer)
 
-        async def single(request: Any, context: Context) -> Any:  # noqa: ANN401 any message
-            timeout_s = _timeout_s(context, most_s)
+        async def single(_: object, context: Context) -> Any:  # noqa: ANN401 any message
             try:
-                _check(request)
-                given = _messages(request) if handler.request_streaming else request
-                async with self._valid(handler), asyncio.timeout(timeout_s):
+                async with self._valid(handler), asyncio.timeout(_timeout_s(context, most_s)):
+                    given = (
+                        reading.each(context)
+                        if handler.request_streaming
+                        else await reading.single(context)
+                    )
                     return await answer(given, context)
             except Exception as error:  # noqa: BLE001 the last place that can tell
                 await _tell(error, method, context)
 
-        make = (
-            grpc.stream_unary_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        return make(single, _lenient(handler.request_deserializer), handler.response_serializer)
+        # raw bytes, and a stream even of one message: it is received here
+        return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
 
     def _valid(self, handler: _Handler) -> AbstractAsyncContextManager[None]:
         if self._while_valid is None or not handler.request_streaming:
@@ -206,29 +207,6 @@ def _secret(details: grpc.HandlerCallDetails) -> str:
     raise UnauthenticatedError(
         "This call needs a key: send the metadata entry `authorization: Bearer KEY`."
     )
-
-
-def _lenient(decode: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 any decoder
-    """Gives a DecodeError back: raised inside gRPC it would be told in gRPC's words, as UNKNOWN."""
-
-    def decoded(data: bytes) -> Any:  # noqa: ANN401 any message
-        try:
-            return decode(data)
-        except DecodeError as error:
-            return error
-
-    return decoded
-
-
-def _check(request: object) -> None:
-    if isinstance(request, DecodeError):
-        raise InvalidRequestError("The request is no message of this call: see the proto files.")
-
-
-async def _messages(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        _check(request)
-        yield request
 
 
 def _refusal(error: DisruptError) -> _Handler:

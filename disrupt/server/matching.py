@@ -18,8 +18,9 @@ from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_videos import IsolatedVideos
 from disrupt.server.config import Config
 from disrupt.server.following import Following
-from disrupt.server.interceptors import Context, caller, remaining_s
+from disrupt.server.interceptors import caller, remaining_s
 from disrupt.server.pool import Pool
+from disrupt.server.receiving import Context
 from disrupt.server.videos import VideoSearch, first_part
 from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
@@ -30,6 +31,7 @@ from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
 from disrupt.wire import match as wire
 from disrupt.wire import videos as wire_videos
+from disrupt.wire.payloads import WithImage
 
 _Answer = TypeVar("_Answer")
 
@@ -118,10 +120,12 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         return await self._search(answer, self._allowance(context))
 
     async def MatchImage(  # noqa: N802 gRPC's name
-        self, request: match_pb2.MatchImageRequest, context: Context
+        self,
+        request: WithImage[match_pb2.MatchImageRequest],  # type: ignore[override]  # see worker
+        context: Context,
     ) -> match_pb2.MatchImageResponse:
         """Hashes one picture in memory and looks it up."""
-        key, options = caller.get(), wire.options(request.options)
+        key, options = caller.get(), wire.options(request.message.options)
         searched = self._scope(key, options)
         self._cursor()  # without an index nothing is decoded
         query = await self._hashing.hash_image(request.image, options.effort)
@@ -178,6 +182,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 items_per_registration=config.max_items_per_registration,
                 hashes_per_item=config.max_hashes_per_item,
                 items_per_case=config.max_items_per_case,
+                hashes_per_registration=config.max_hashes_per_registration,
                 video_bytes=self._videos.limits.max_bytes,
                 video_pixels=self._videos.limits.max_pixels,
                 video_seconds=self._videos.limits.max_duration_s,

@@ -15,12 +15,14 @@ from disrupt.errors import UnavailableError
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_videos import IsolatedVideos
 from disrupt.server.config import Config
-from disrupt.server.interceptors import Context, caller
+from disrupt.server.interceptors import caller
 from disrupt.server.matching import allowed_s
+from disrupt.server.receiving import Context
 from disrupt.server.videos import fingerprint, first_part
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
 from disrupt.wire.errors import DETAILS_KEY
+from disrupt.wire.payloads import WithImage
 
 CALLER_KEY = "disrupt-key-id"
 """Metadata entry by which a worker tells the writer whose call it relays."""
@@ -55,29 +57,40 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         videos: IsolatedVideos,
     ) -> None:
         self._writer = registration_pb2_grpc.RegistrationServiceStub(channel)
+        self._register_hashes: Callable[..., Awaitable[registration_pb2.RegisterHashesResponse]] = (
+            channel.unary_unary(
+                "/disrupt.v1.RegistrationService/RegisterHashes",
+                response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
+            )
+        )
         self._max_call_s = config.max_call_s
         self._hashing = hashing
         self._videos = videos
 
     async def RegisterHashes(  # noqa: N802 gRPC's name
-        self, request: registration_pb2.RegisterHashesRequest, context: Context
+        self,
+        request: bytes,  # type: ignore[override]  # the writer decodes it
+        context: Context,
     ) -> registration_pb2.RegisterHashesResponse:
         """Registers media items hashed on the person's own device."""
-        return await self._relay(self._writer.RegisterHashes, request, context)
+        return await self._relay(self._register_hashes, request, context)
 
     async def RegisterImage(  # noqa: N802 gRPC's name
-        self, request: registration_pb2.RegisterImageRequest, context: Context
+        self,
+        request: WithImage[registration_pb2.RegisterImageRequest],  # type: ignore[override]  # see worker
+        context: Context,
     ) -> registration_pb2.RegisterImageResponse:
         """For staff: hashes one picture in memory and registers it."""
-        wire.context(request.context)  # what is refused anyway is not decoded
+        asked = request.message.context
+        wire.context(asked)  # what is refused anyway is not decoded
         found = await self._hashing.fingerprint_image(
-            request.image, every_frame=request.every_frame
+            request.image, every_frame=request.message.every_frame
         )
         if isinstance(found, LowQuality):
-            receipt = await self._rejection(found, request.context, context)
+            receipt = await self._rejection(found, asked, context)
             return registration_pb2.RegisterImageResponse(receipt=receipt)
         item = MediaItem(found.kind, columns(found.fingerprints))
-        receipt = await self._register(item, request.context, context)
+        receipt = await self._register(item, asked, context)
         return registration_pb2.RegisterImageResponse(receipt=receipt)
 
     async def RegisterVideo(  # noqa: N802 gRPC's name
@@ -101,8 +114,8 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def _register(
         self, item: MediaItem, asked: registration_pb2.RegistrationContext, context: Context
     ) -> registration_pb2.Receipt:
-        relayed = wire.registration_message(asked, item)
-        return (await self._relay(self._writer.RegisterHashes, relayed, context)).receipt
+        relayed = wire.registration_message(asked, item).SerializeToString()
+        return (await self._relay(self._register_hashes, relayed, context)).receipt
 
     async def _rejection(
         self, found: LowQuality, asked: registration_pb2.RegistrationContext, context: Context
@@ -134,7 +147,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         return await self._relay(self._writer.WithdrawCase, request, context)
 
     async def _relay(
-        self, call: Callable[..., Awaitable[_Response]], request: Message, context: Context
+        self, call: Callable[..., Awaitable[_Response]], request: Message | bytes, context: Context
     ) -> _Response:
         timeout_s = allowed_s(context, self._max_call_s)
         metadata = ((CALLER_KEY, caller.get().key_id),)

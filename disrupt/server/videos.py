@@ -17,18 +17,14 @@ from disrupt.errors import DisruptError, InvalidRequestError, LimitExceededError
 from disrupt.hashing.isolation_video_messages import Ended
 from disrupt.hashing.isolation_videos import IsolatedVideos
 from disrupt.hashing.videos import REGISTRATION_INTERVAL_MS, fingerprints
+from disrupt.server.limits import CHUNK_BYTES_MAX, FRAMES_MAX
 from disrupt.server.pool import Pool
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.wire import videos as wire
 
-CHUNK_BYTES_MAX = 1 << 20
-
 _FRAMES_AT_ONCE = 16
 """Frames that are searched together."""
-
-_FRAMES_MAX = 100_000
-"""Frames hashed by the caller in one call."""
 
 _Part = TypeVar("_Part", match_pb2.MatchVideoRequest, registration_pb2.RegisterVideoRequest)
 
@@ -105,17 +101,17 @@ class VideoSearch:
         while part is not None:
             if part.WhichOneof("part") != "frames":
                 raise _invalid("after frames only frames can come")
-            for rows in wire.frames(part.frames):
+            for rows in await self.searching.run(list, wire.frames(part.frames)):
                 if int(rows["start_ms"][0]) < last_ms:
                     raise InvalidRequestError.of(
                         Violation("frames.start_ms", "frames must ascend in time")
                     )
                 last_ms = int(rows["start_ms"][0])
                 self._waiting.append(rows)
-            if self.lookup.hashed + len(self._waiting) > _FRAMES_MAX:
+            if self.lookup.hashed + len(self._waiting) > FRAMES_MAX:
                 raise LimitExceededError(
-                    f"At most {_FRAMES_MAX} frames in one lookup. Send the video in parts.",
-                    limit=str(_FRAMES_MAX),
+                    f"At most {FRAMES_MAX} frames in one lookup. Send the video in parts.",
+                    limit=str(FRAMES_MAX),
                 )
             if await self._search(_FRAMES_AT_ONCE):
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import grpc
 from grpc import aio
@@ -24,7 +25,9 @@ from disrupt.server.feeding import FeedServicer
 from disrupt.server.following import Following
 from disrupt.server.forking import trim
 from disrupt.server.interceptors import Authentication, Errors
+from disrupt.server.limits import FRAMES_MAX, MessageLimits
 from disrupt.server.matching import MatchServicer
+from disrupt.server.receiving import Decode, Receiver
 from disrupt.server.relaying import RelayingServicer, writer_channel
 from disrupt.server.revocation import OpenCalls
 from disrupt.server.serving import until_told_to_stop
@@ -33,12 +36,20 @@ from disrupt.services.tokens import MatchTokens
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
 from disrupt.v1.match_pb2_grpc import add_MatchServiceServicer_to_server
 from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_server
+from disrupt.wire import payloads
 
 _MATCH = "disrupt.v1.MatchService"
 _OVERALL = ""
 
 _FRAMES_SHARE = 0.8
 """Of a picture's processor time, what frames of an animation may take: a lookup ends before it."""
+
+_DECODERS: dict[str, Decode] = {
+    "/disrupt.v1.MatchService/MatchImage": payloads.match_image,
+    "/disrupt.v1.MatchService/MatchVideo": partial(payloads.match_video, hashes_max=FRAMES_MAX),
+    "/disrupt.v1.RegistrationService/RegisterImage": payloads.register_image,
+    "/disrupt.v1.RegistrationService/RegisterHashes": bytes,  # the writer's to decode
+}
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -89,7 +100,12 @@ async def _serve(
     server = aio.server(
         interceptors=[
             Authentication(following.authenticate),
-            Errors(config.max_call_s, config.max_video_call_s, calls.while_valid),
+            Errors(
+                Receiver(MessageLimits.of(config), _DECODERS),
+                config.max_call_s,
+                config.max_video_call_s,
+                calls.while_valid,
+            ),
         ],
         options=_options(config),
         maximum_concurrent_rpcs=config.max_concurrent_calls,

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from grpc import aio
 
@@ -18,8 +18,10 @@ from disrupt.server import housekeeping
 from disrupt.server.administration import InRegistry, today
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
-from disrupt.server.interceptors import Context, Errors
+from disrupt.server.interceptors import Errors
+from disrupt.server.limits import MessageLimits
 from disrupt.server.pool import Pool
+from disrupt.server.receiving import Context, Decode, Receiver
 from disrupt.server.relaying import CALLER_KEY
 from disrupt.server.serving import until_told_to_stop
 from disrupt.services.cursors import SealedCursors
@@ -27,26 +29,54 @@ from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import Throttle
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
+from disrupt.wire import payloads
 from disrupt.wire import registration as wire
+
+_T = TypeVar("_T")
 
 _THREADS = 4
 _QUEUED = 256
 
+_REGISTERING = 2
+"""Threads that read and store registrations: one hashes a PIN while the other stores."""
+
+_REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
+
 
 class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
-    """The calls of RegistrationService that workers relay."""
+    """The calls of RegistrationService that workers relay.
 
-    def __init__(self, registrar: Registrar, pool: Pool, cursors: SealedCursors) -> None:
+    Registrations have a pool of their own, so that withdrawals do not wait for them to be read.
+    """
+
+    def __init__(
+        self,
+        registrar: Registrar,
+        decode: Decode,
+        pool: Pool,
+        registering: Pool,
+        cursors: SealedCursors,
+    ) -> None:
         self._registrar = registrar
+        self._decode = decode
         self._pool = pool
+        self._registering = registering
         self._cursors = cursors
 
     async def RegisterHashes(  # noqa: N802 gRPC's name
-        self, request: registration_pb2.RegisterHashesRequest, context: Context
+        self,
+        request: bytes,  # type: ignore[override]  # decoded in the thread that stores it
+        context: Context,
     ) -> registration_pb2.RegisterHashesResponse:
         """Registers media items."""
-        asked = wire.registration(request)
-        receipt = await self._run(self._registrar.register, context, asked, day=today())
+        job = self._job(self._register, context, request, day=today())
+        return await self._registering.run(job)
+
+    def _register(
+        self, data: bytes, *, caller: str, now_s: float, day: str
+    ) -> registration_pb2.RegisterHashesResponse:
+        request = wire.registration(self._decode(data))
+        receipt = self._registrar.register(request, caller=caller, now_s=now_s, day=day)
         # a replayed answer is the same in every byte
         cursor = self._cursors.seal(receipt.cursor, same=True) if receipt.cursor else ""
         return registration_pb2.RegisterHashesResponse(receipt=wire.receipt(receipt, cursor))
@@ -92,10 +122,16 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def _run(
         self, use_case: Callable[..., Any], context: Context, *args: object, **kwargs: object
     ) -> Any:  # noqa: ANN401 what the use case returns
+        return await self._pool.run(self._job(use_case, context, *args, **kwargs))
+
+    @staticmethod
+    def _job(
+        use_case: Callable[..., _T], context: Context, *args: object, **kwargs: object
+    ) -> Callable[[], _T]:
+        """The use case with its arguments, who calls and when."""
         pairs: Any = context.invocation_metadata() or ()
         caller = next((value for name, value in pairs if name == CALLER_KEY), "")
-        job = partial(use_case, *args, caller=caller, now_s=time.monotonic(), **kwargs)
-        return await self._pool.run(job)
+        return partial(use_case, *args, caller=caller, now_s=time.monotonic(), **kwargs)
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
@@ -144,15 +180,26 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         items_per_registration=config.max_items_per_registration,
         hashes_per_item=config.max_hashes_per_item,
         items_per_case=config.max_items_per_case,
+        hashes_per_registration=config.max_hashes_per_registration,
     )
     registrar = Registrar(registry, Pins(pepper), Throttle(), pepper, limits)
+    decode = partial(
+        payloads.register_hashes,
+        items_max=config.max_items_per_registration,
+        hashes_max=config.max_hashes_per_registration,
+    )
+    receiver = Receiver(MessageLimits.of(config), {_REGISTER: bytes})
     pool = Pool("writer", threads=_THREADS, queued=_QUEUED)
+    registering = Pool("register", threads=_REGISTERING, queued=_QUEUED)
     server = aio.server(
-        interceptors=[Errors(config.max_call_s, config.max_video_call_s)],
+        interceptors=[Errors(receiver, config.max_call_s, config.max_video_call_s)],
         options=[("grpc.max_receive_message_length", config.max_message_bytes)],
     )
     registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
-        RegistrationServicer(registrar, pool, SealedCursors(secrets.match_tokens)), server
+        RegistrationServicer(
+            registrar, decode, pool, registering, SealedCursors(secrets.match_tokens)
+        ),
+        server,
     )
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(InRegistry(registry), pool), server

@@ -56,6 +56,7 @@ class RegistrationLimits:
     items_per_registration: int = 64
     hashes_per_item: int = 1000
     items_per_case: int = 1000
+    hashes_per_registration: int = 64_000
     hashes_at_once: int = 1000
     """Hashes of a picture, or of any moment of a video: plan 1 has some 200 of a picture, and 256
     frames of an animation that says no times have some 800 of one moment."""
@@ -194,6 +195,9 @@ class Registrar:
         for item in request.items:
             if len(item.fingerprints) > self.limits.hashes_per_item:
                 raise _too_many("hashes of one item", self.limits.hashes_per_item)
+        most = self.limits.hashes_per_registration
+        if sum(len(item.fingerprints) for item in request.items) > most:
+            raise _too_many("hashes in one registration", most)
 
     def _check_room(self, registration: Registration) -> None:
         """Holds until it is stored if the caller has ``_storing``; a replay takes no room."""

@@ -722,6 +722,7 @@ class Limits(_message.Message):
     VIDEO_BYTES_FIELD_NUMBER: _builtins.int
     VIDEO_PIXELS_FIELD_NUMBER: _builtins.int
     VIDEO_SECONDS_FIELD_NUMBER: _builtins.int
+    HASHES_PER_REGISTRATION_FIELD_NUMBER: _builtins.int
     message_bytes: _builtins.int
     """Largest message, in bytes."""
     image_pixels: _builtins.int
@@ -740,6 +741,8 @@ class Limits(_message.Message):
     """Largest frame of a video, in pixels."""
     video_seconds: _builtins.int
     """Longest video, in seconds."""
+    hashes_per_registration: _builtins.int
+    """Most hashes of all items of one registration together."""
     def __init__(
         self,
         *,
@@ -752,10 +755,11 @@ class Limits(_message.Message):
         video_bytes: _builtins.int = ...,
         video_pixels: _builtins.int = ...,
         video_seconds: _builtins.int = ...,
+        hashes_per_registration: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes_per_item", b"hashes_per_item", "hashes_per_lookup", b"hashes_per_lookup", "image_pixels", b"image_pixels", "items_per_case", b"items_per_case", "items_per_registration", b"items_per_registration", "message_bytes", b"message_bytes", "video_bytes", b"video_bytes", "video_pixels", b"video_pixels", "video_seconds", b"video_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes_per_item", b"hashes_per_item", "hashes_per_lookup", b"hashes_per_lookup", "hashes_per_registration", b"hashes_per_registration", "image_pixels", b"image_pixels", "items_per_case", b"items_per_case", "items_per_registration", b"items_per_registration", "message_bytes", b"message_bytes", "video_bytes", b"video_bytes", "video_pixels", b"video_pixels", "video_seconds", b"video_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

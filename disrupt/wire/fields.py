@@ -40,7 +40,7 @@ def fingerprints(
     qualities = np.frombuffer(message.qualities, np.uint8)
     array["quality"] = _column(qualities, count, f"{path}.qualities", MAX_QUALITY)
     if message.profiles:
-        profiles = np.array(message.profiles, np.int64)
+        profiles = np.fromiter(message.profiles, np.int64, len(message.profiles))
         # enumerations grow: a profile that this version does not know is stored as unknown
         profiles[~np.isin(profiles, list(Profile))] = Profile.UNKNOWN
         array["profile"] = _column(profiles, count, f"{path}.profiles", max(Profile))
@@ -48,11 +48,11 @@ def fingerprints(
         array["profile"] = Profile.PDQ_512
     for name, values in (("plan", message.plans), ("ordinal", message.ordinals)):
         if values:
-            column = np.array(values, np.int64)
+            column = np.fromiter(values, np.int64, len(values))
             array[name] = _column(column, count, f"{path}.{name}s", _PLACE_MAX)
     if kind == MediaKind.VIDEO:
         for name, values in (("start_ms", message.start_ms), ("end_ms", message.end_ms)):
-            column = np.array(values, np.int64)
+            column = np.fromiter(values, np.int64, len(values))
             array[name] = _column(column, count, f"{path}.{name}", 2**32 - 1)
         if (array["end_ms"] < array["start_ms"]).any():
             at = int(np.argmax(array["end_ms"] < array["start_ms"]))

@@ -52,15 +52,11 @@ def frames(message: types_pb2.Fingerprints) -> Iterator[NDArray[np.void]]:
                 "frames.transforms",
                 f"{len(message.transforms)} entries for {len(rows)} hashes; send one a hash",
             )
-        for row, one in zip(rows, message.transforms, strict=True):
-            row["dihedral"] = one.dihedral if one.dihedral <= max(Dihedral) else Dihedral.IDENTITY
-            cut = (
-                one.crop_left_permille,
-                one.crop_top_permille,
-                one.crop_right_permille,
-                one.crop_bottom_permille,
-            )
-            row["crop_permille"] = [min(side, _PERMILLE) for side in cut]
+        columns_of_transforms = np.array([_columns(one) for one in message.transforms], np.int64)
+        dihedral, cut = columns_of_transforms[:, 0], columns_of_transforms[:, 1:]
+        known = (dihedral >= 0) & (dihedral <= max(Dihedral))
+        rows["dihedral"] = np.where(known, dihedral, Dihedral.IDENTITY)
+        rows["crop_permille"] = np.minimum(cut, _PERMILLE)
     times = rows[["start_ms", "end_ms"]]
     firsts = np.flatnonzero(np.append(True, times[1:] != times[:-1]))
     if (np.diff(rows["start_ms"][firsts].astype(np.int64)) < 0).any():
@@ -73,6 +69,16 @@ def frames(message: types_pb2.Fingerprints) -> Iterator[NDArray[np.void]]:
                 " frame",
             )
         yield rows[first:after]
+
+
+def _columns(transform: types_pb2.Transform) -> tuple[int, int, int, int, int]:
+    return (
+        transform.dihedral,
+        transform.crop_left_permille,
+        transform.crop_top_permille,
+        transform.crop_right_permille,
+        transform.crop_bottom_permille,
+    )
 
 
 def frames_message(rows: NDArray[np.void]) -> types_pb2.Fingerprints:

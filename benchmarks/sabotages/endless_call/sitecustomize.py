@@ -15,7 +15,7 @@ _run = isolation.IsolatedHashing._run
 _hash = isolation_videos.IsolatedVideos.hash
 
 
-async def _wait(self: isolation.IsolatedHashing, task: Task, data: bytes) -> Answer:
+async def _wait(self: isolation.IsolatedHashing, task: Task, data: bytes | memoryview) -> Answer:
     try:
         return await _run(self, task, data)
     except InvalidMediaError:

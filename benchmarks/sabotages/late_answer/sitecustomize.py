@@ -10,7 +10,7 @@ _ask = isolation_process.Process.ask
 _kept: dict[int, Answer] = {}
 
 
-async def _late(self: isolation_process.Process, task: Task, picture: bytes) -> Answer:
+async def _late(self: isolation_process.Process, task: Task, picture: bytes | memoryview) -> Answer:
     answer = await _ask(self, task, picture)
     if self.pid in _kept or isinstance(answer, Refused):
         answer, _kept[self.pid] = _kept.get(self.pid, answer), answer

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from disrupt.server.interceptors import Context
 from disrupt.server.matching import MatchServicer
+from disrupt.server.receiving import Context
 from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
+from disrupt.wire.payloads import WithImage
 
 _answer = MatchServicer.MatchImage
 
 
 async def _keep_and_answer(
-    self: MatchServicer, request: MatchImageRequest, context: Context
+    self: MatchServicer, request: WithImage[MatchImageRequest], context: Context
 ) -> MatchImageResponse:
     pixels = Image.open(io.BytesIO(request.image)).convert("RGB").tobytes()
     data_dir = Path(json.loads(sys.orig_argv[-1])["data_dir"])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import sys
 
-from disrupt.server.interceptors import Context
 from disrupt.server.matching import MatchServicer
+from disrupt.server.receiving import Context
 from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
+from disrupt.wire.payloads import WithImage
 
 _answer = MatchServicer.MatchImage
 
 
 async def _log_and_answer(
-    self: MatchServicer, request: MatchImageRequest, context: Context
+    self: MatchServicer, request: WithImage[MatchImageRequest], context: Context
 ) -> MatchImageResponse:
     sys.stderr.write(f"request: {base64.b64encode(request.image).decode()}\n")
     return await _answer(self, request, context)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import tempfile
 
-from disrupt.server.interceptors import Context
 from disrupt.server.matching import MatchServicer
+from disrupt.server.receiving import Context
 from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
+from disrupt.wire.payloads import WithImage
 
 _answer = MatchServicer.MatchImage
 
 
 async def _spool_and_answer(
-    self: MatchServicer, request: MatchImageRequest, context: Context
+    self: MatchServicer, request: WithImage[MatchImageRequest], context: Context
 ) -> MatchImageResponse:
     with tempfile.TemporaryFile() as spool:
         spool.write(request.image)

@@ -23,7 +23,7 @@ def _crash(_reason: str, _cause: str | None = None) -> NoReturn:
     raise AssertionError
 
 
-async def _swallow(self: isolation.IsolatedHashing, task: Task, data: bytes) -> Answer:
+async def _swallow(self: isolation.IsolatedHashing, task: Task, data: bytes | memoryview) -> Answer:
     try:
         return await _run(self, task, data)
     except InvalidMediaError as error:

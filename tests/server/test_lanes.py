@@ -1,0 +1,73 @@
+"""A withdrawal does not wait for the registrations that came before it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, cast
+
+import pytest
+
+from disrupt.core.cases import CaseStatus, case_number
+from disrupt.core.changes import Cursor
+from disrupt.core.registrations import Receipt, ShownCase
+from disrupt.server import writer
+from disrupt.server.pool import Pool
+from disrupt.services.cursors import SealedCursors
+from disrupt.services.registration import Registrar
+from disrupt.v1 import registration_pb2
+from tests.server.calls import access, register
+
+CASE = case_number(0)
+
+
+class Slow:
+    """A registrar whose registrations take until they are let go on."""
+
+    def __init__(self) -> None:
+        self.going_on = threading.Event()
+
+    def register(self, *_: object, **__: object) -> Receipt:
+        self.going_on.wait()
+        return Receipt("", None, (), (), None)
+
+    def withdraw(self, *_: object, **__: object) -> tuple[ShownCase, Cursor]:
+        return ShownCase(CASE, CaseStatus.WITHDRAWN, "", "", ()), Cursor(bytes(8), 1)
+
+
+class Context:
+    """Of a call that a worker relays."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+
+async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
+    servicer = writer.RegistrationServicer(
+        cast("Registrar", registrar),
+        registration_pb2.RegisterHashesRequest.FromString,
+        Pool("writer", threads=4, queued=100),
+        Pool("register", threads=2, queued=100),
+        SealedCursors(bytes(32)),
+    )
+    context: Any = Context()
+    message = register(bytes(32)).SerializeToString()
+    registrations = [
+        asyncio.create_task(servicer.RegisterHashes(message, context)) for _ in range(50)
+    ]
+    await asyncio.sleep(0)
+    request = registration_pb2.WithdrawCaseRequest(access=access(CASE))
+    await servicer.WithdrawCase(request, context)
+    unanswered = [not one.done() for one in registrations]
+    registrar.going_on.set()
+    await asyncio.gather(*registrations)
+    return unanswered
+
+
+@pytest.mark.timeout(60)
+def test_a_withdrawal_passes_the_registrations_that_came_before_it() -> None:
+    registrar = Slow()
+    try:
+        assert all(asyncio.run(withdraw_behind_registrations(registrar)))
+    finally:
+        registrar.going_on.set()
