@@ -11,6 +11,7 @@ import pytest
 
 from disrupt import errors
 from disrupt.client.retries import RETRYABLE
+from disrupt.core.hashes import MIN_LOOKUP_QUALITY, MIN_QUALITY
 from disrupt.errors import DisruptError
 from disrupt.server.config import Config
 from tests.document import run_examples, table
@@ -59,6 +60,21 @@ def test_the_errors_that_are_tried_again_are_documented_so() -> None:
         assert (again == "yes") == issubclass(classes[name], RETRYABLE)
     assert {one.__name__ for one in RETRYABLE} <= set(retried)
     assert all(then == "hold" or "refuse" in then for *_, then in rows)
+
+
+def test_the_least_quality_is_documented_as_it_is() -> None:
+    rows = dict(
+        table((DOCS / "hashing.md").read_text().replace("\n### ", "\n## "), "Least quality")
+    )
+    assert {of: int(least) for of, least in rows.items() if least != "none"} == {
+        of: MIN_LOOKUP_QUALITY if "MatchImage" in of else MIN_QUALITY
+        for of, least in rows.items()
+        if least != "none"
+    }
+    assert len(rows) == 5
+    for text in (*DOCS.glob("*.md"), *(ROOT / "proto").rglob("*.proto"), ROOT / "README.md"):
+        said = re.findall(r"quality[^.|]*\b(?:39|49) (?:or less|and below)", text.read_text())
+        assert not said, f"{text}: say the least that is taken"
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)

@@ -87,7 +87,7 @@ class MatchClient:
 
         ``batch`` are values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed;
         more than the server's limit are asked in parts, at once on all connections. ``qualities``
-        are PDQ qualities of 0-100: hashes of 49 and below are then answered ``low_quality``.
+        are PDQ qualities of 0-100: hashes of less than 50 are then answered ``low_quality``.
         ``max_distance_bits`` is inclusive, None is each bank's own; ``max_matches`` are media items
         per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
         ``banks`` are names, empty for all that the key may search.

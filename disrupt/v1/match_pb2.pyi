@@ -287,8 +287,8 @@ class MatchHashesRequest(_message.Message):
     profile: _types_pb2.Profile.ValueType
     """How all of them were made."""
     qualities: _builtins.bytes
-    """n PDQ qualities, a byte each, 0-100. Empty: not known, all are searched. Hashes of 49 and below are not
-    searched and named in `low_quality_queries`.
+    """n PDQ qualities, a byte each, 0-100. Empty: not known, all are searched. Hashes of less than 50 are not
+    searched, and named in `low_quality_queries`; of a picture, MatchImage searches from 40 on.
     """
     @_builtins.property
     def options(self) -> Global___MatchOptions:
@@ -465,7 +465,9 @@ class MatchImageResponse(_message.Message):
 
     @_builtins.property
     def low_quality(self) -> _types_pb2.LowQuality:
-        """Set when the picture was too featureless to be searched; `matches` is then empty and means nothing."""
+        """Set when the picture was too featureless to be searched, as all of a quality of less than 40 are; `matches` is then
+        empty and means nothing.
+        """
 
     def __init__(
         self,
@@ -591,7 +593,7 @@ class MatchVideoResponse(_message.Message):
     frames_hashed: _builtins.int
     """Frames that were hashed."""
     frames_low_quality: _builtins.int
-    """Frames among them too featureless to be searched."""
+    """Frames among them too featureless to be searched, as all of a quality of less than 50 are."""
     incomplete: _builtins.bool
     """The file ended, or broke, before its end; the answer is about the part before."""
     answered_early: _builtins.bool

@@ -120,9 +120,9 @@ class MediaItem(_message.Message):
     """What it is."""
     @_builtins.property
     def fingerprints(self) -> _types_pb2.Fingerprints:
-        """Its hashes. Those of too low quality are dropped and counted. Equal ones of the same profile, plan and ordinal whose
-        intervals overlap or touch are stored as one, over both. At most 1000 of a picture, or of any moment of a video, may
-        be left then: more are RESOURCE_EXHAUSTED.
+        """Its hashes. Those of a quality of less than 50 are dropped and counted. Equal ones of the same profile, plan and
+        ordinal whose intervals overlap or touch are stored as one, over both. At most 1000 of a picture, or of any moment
+        of a video, may be left then: more are RESOURCE_EXHAUSTED.
         """
 
     def __init__(

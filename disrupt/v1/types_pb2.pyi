@@ -286,7 +286,7 @@ class Fingerprints(_message.Message):
     (GetIndexStatus names it).
     """
     qualities: _builtins.bytes
-    """n bytes, each a PDQ quality 0-100. Hashes of quality 49 and below are not stored."""
+    """n bytes, each a PDQ quality 0-100. Hashes of less than 50 are not stored, nor searched in a lookup by frames."""
     @_builtins.property
     def profiles(self) -> _containers.RepeatedScalarFieldContainer[Global___Profile.ValueType]:
         """n profiles. Empty: all PDQ_512."""
@@ -347,7 +347,7 @@ class LowQuality(_message.Message):
     quality: _builtins.int
     """The PDQ quality found, 0-100."""
     minimum_quality: _builtins.int
-    """The least quality that this call takes: 40 where a picture is looked up, 50 otherwise."""
+    """The least quality that this call takes: 40 of a picture that is looked up, 50 of what is registered."""
     advice: _builtins.str
     """What the caller can do about it, in English."""
     def __init__(
