@@ -66,6 +66,9 @@ with contextlib.suppress(ImportError):  # the extra "heic" need not be installed
 FORMATS = tuple(_OPENERS)
 """Names of the formats that this installation decodes."""
 
+HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
+"""Command that installs the extra "heic", wherever this package itself came from."""
+
 _ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
 
 _SIGNATURES = (
@@ -223,7 +226,10 @@ def _sniff(data: bytes) -> str:
                 found = "AVIF"
             if found in _OPENERS:
                 return found
-            raise refused(f"{found} files are not supported; send one of {', '.join(FORMATS)}")
+            why = "are not supported"
+            if found == "HEIC":
+                why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
+            raise refused(f"{found} files {why}; or send one of {', '.join(FORMATS)}")
     raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
 
 

@@ -68,6 +68,9 @@ _CODECS = (
 )
 """Decoders that may run, by FFmpeg's names: no others, no sound, no subtitles."""
 
+VIDEO_EXTRA = 'pip install "av>=18"'
+"""Command that installs the extra "video", wherever this package itself came from."""
+
 SHORT_MS = 2000
 SHORT_INTERVAL_MS = 250
 """A video that ends before has few frames at the usual interval: it is sampled so instead."""
@@ -338,8 +341,8 @@ def _sniffed(head: bytes) -> str:
         raise refused(f"this is no video file; send one of {', '.join(FORMATS)}")
     if "av" not in globals():
         raise UnimplementedError(
-            "Videos cannot be read by this installation: install its extra, as with"
-            " `pip install 'disrupt[video]'`.",
+            'Videos need the extra "video", which is not installed here: '
+            f"{VIDEO_EXTRA}; or send them to a server that has it.",
             cause="NO_VIDEO_DECODER",
         )
     return kind

@@ -17,7 +17,7 @@ from skimage.data import data_dir
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decode import FORMATS, ImageLimits, decode, decode_frames
+from disrupt.hashing.decode import FORMATS, HEIC_EXTRA, ImageLimits, decode, decode_frames
 from disrupt.hashing.pixels import oriented
 
 register_heif_opener()  # to write them; the room itself uses the class
@@ -419,4 +419,6 @@ except InvalidMediaError as error:
         capture_output=True,
         check=True,
     )
-    assert b"HEIC files are not supported; send one of JPEG, PNG" in done.stdout
+    assert b'HEIC files need the extra "heic"' in done.stdout
+    assert HEIC_EXTRA.encode() in done.stdout
+    assert b"or send one of JPEG, PNG" in done.stdout

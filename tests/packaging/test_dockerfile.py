@@ -212,6 +212,18 @@ def test_the_server_serves_from_a_read_only_root_and_stops_when_told_to(
 
 
 @needs_root
+def test_the_server_of_the_image_decodes_heic_and_videos(image: Image) -> None:
+    script = """
+import av
+from disrupt.hashing.decode import FORMATS
+assert "HEIC" in FORMATS
+"""
+    python = ["/opt/disrupt/bin/python", "-c", script]
+    done = subprocess.run(inside(image, python), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_root
 def test_doctor_and_keys_run_in_the_image(image: Image, tmp_path: Path) -> None:
     volume = new_volume(image, tmp_path)
     create = ("keys", "create", "platform", "--right", "match", "--json")
