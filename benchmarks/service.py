@@ -48,7 +48,7 @@ from disrupt.client import MatchClient
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 
 _LOADS = (0.2, 0.5, 0.8)
-_PACKAGES = ("disrupt", "faiss-cpu", "grpcio", "numba", "numpy", "protobuf", "uvloop")
+_PACKAGES = ("disrupt-hashes", "faiss-cpu", "grpcio", "numba", "numpy", "protobuf", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(cls=_Group)
-@click.version_option(package_name="disrupt")
+@click.version_option(package_name="disrupt-hashes")
 def main() -> None:
     """Build, check, count and tidy the index. Safe while a server runs.
 

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,17 @@ def test_lock_pins_every_package_by_hash_and_names_no_place(lock: Path) -> None:
     assert not re.search(r"://|^-|/(tmp|home|root|opt)\b", text, re.MULTILINE)
 
 
-def test_runtime_lock_is_part_of_the_development_lock() -> None:
-    runtime, dev = (_pins(ROOT / "requirements" / name) for name in ("runtime.txt", "dev.txt"))
-    assert runtime
-    assert runtime.items() <= dev.items()
+def test_each_lock_is_part_of_the_next_and_servers_have_the_decoders_of_the_extras() -> None:
+    sdk, runtime, dev = (
+        _pins(ROOT / "requirements" / name) for name in ("sdk.txt", "runtime.txt", "dev.txt")
+    )
+    assert sdk
+    assert sdk.items() <= runtime.items() <= dev.items()
+    assert runtime.keys() - sdk.keys() == {"av", "pillow-heif"}
+
+
+def test_the_distribution_is_looked_up_by_its_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] != "disrupt", "that is another project's on PyPI"
+    commands = distribution(project["name"]).entry_points.select(group="console_scripts")
+    assert {command.name for command in commands} == {"disrupt", "disrupt-index"}

@@ -1,0 +1,140 @@
+"""docs/install-sdk.md, followed to the letter in a plain environment, up to the first lookup."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.deployment import Deployment
+from disrupt.hashing.decode import HEIC_EXTRA
+from disrupt.hashing.video_decode import VIDEO_EXTRA
+from tests.document import table
+from tests.submission.examples import picture
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "install-sdk.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BIN = Path(sys.executable).parent
+
+pytestmark = pytest.mark.timeout(600)  # builds pdqhash, on a machine that may be busy
+
+
+def commands(heading: str) -> str:
+    """The indented lines of a section."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return "".join(re.findall(r"^    (.*\n)", section, re.MULTILINE))
+
+
+def build(sources: Path, directory: Path) -> Path:
+    """The wheel of these sources."""
+    options = [
+        "--wheel",
+        "--offline",
+        "--no-build-isolation",
+        "--quiet",
+        "--python",
+        sys.executable,
+    ]
+    subprocess.run([BIN / "uv", "build", *options, "--out-dir", directory, sources], check=True)
+    (wheel,) = directory.glob("*.whl")
+    return wheel
+
+
+def shell(script: str, directory: Path) -> str:
+    """Standard output of commands as a reader types them, without this environment."""
+    path = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"])
+    (directory / "bin").mkdir(exist_ok=True)
+    for name, program in (("uv", BIN / "uv"), ("python3", Path(sys.executable).resolve())):
+        if not (directory / "bin" / name).exists():
+            (directory / "bin" / name).symlink_to(program)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+    }
+    done = subprocess.run(
+        ["bash", "-e", "-u", "-c", script],
+        cwd=directory,
+        env=inherited | {"PATH": f"{directory / 'bin'}{os.pathsep}{path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    server = Deployment.start(tmp_path_factory.mktemp("server") / "data", workers=1)
+    yield server
+    server.stop()
+
+
+def test_the_wheel_is_the_same_from_the_same_sources_elsewhere(wheel: Path, tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, sources)
+    for name in ("disrupt", "indexer"):
+        shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+    again = build(sources, tmp_path / "again")
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_the_page_leads_to_a_first_lookup(
+    tool: str, wheel: Path, server: Deployment, tmp_path: Path
+) -> None:
+    shutil.copy(wheel, tmp_path)
+    (tmp_path / "requirements").mkdir()
+    for name in ("sdk.txt", "build.txt"):
+        shutil.copy(ROOT / "requirements" / name, tmp_path / "requirements")
+    picture(tmp_path / "photo.png", 5).rename(tmp_path / "photo.jpg")
+    (tmp_path / "platform.key").write_text(server.make_key(tool, "match"))
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    shell(
+        commands("Get the wheel").replace("VERSION", PROJECT["version"]).replace("SHA256", digest),
+        tmp_path,
+    )
+    shell(commands(f"Install with {tool}"), tmp_path)
+    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "lookup.py").write_text(example.replace("127.0.0.1:50051", server.address))
+    printed = shell("venv/bin/python -I lookup.py", tmp_path)
+    assert printed.splitlines() == ["index of 0 items", "0 matches"]
+    (say_version,) = re.findall(r"`(python -c \"import disrupt; .*)`", PAGE)
+    assert shell(f"venv/bin/{say_version}", tmp_path).strip() == PROJECT["version"]
+    assert shell("venv/bin/disrupt --version", tmp_path).strip().endswith(PROJECT["version"])
+    if tool == "uv":  # what is built of a changed file is not installed
+        (tmp_path / wheel.name).write_bytes(wheel.read_bytes() + b"\0")
+        with pytest.raises(AssertionError, match=r"(?i)hash"):
+            shell(commands("Install with uv").replace("uv venv venv", "uv venv other"), tmp_path)
+
+
+def test_names_versions_and_extras_are_those_of_the_project_file() -> None:
+    facts = dict(re.findall(r"^\| (\w+) \| (.*) \|$", PAGE, re.MULTILINE))
+    assert facts["distribution"] == f"`{PROJECT['name']}`"
+    lines = [re.fullmatch(r".*Python :: (3\.\d+)", one) for one in PROJECT["classifiers"]]
+    assert facts["Python"] == ", ".join(match[1] for match in lines if match)
+    documented = {row[0]: row[2] for row in table(PAGE, "What it brings")}
+    assert documented == {
+        name: f'pip install "{requirement}"'
+        for name, (requirement,) in PROJECT["optional-dependencies"].items()
+    }
+    assert documented == {"heic": HEIC_EXTRA, "video": VIDEO_EXTRA}
+    assert f"`{PROJECT['name'].replace('-', '_')}-VERSION-py3-none-any.whl`" in PAGE
