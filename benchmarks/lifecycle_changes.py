@@ -122,7 +122,7 @@ def _age(setting: Setting, kind: str, count: int, chance: np.random.Generator) -
 def _apply(setting: Setting, one: _Aged, page: list[Change]) -> None:
     if not page:
         return
-    cursor = Cursor(setting.snapshot.cursor.epoch, page[-1].sequence)
+    cursor = Cursor(setting.snapshot.cursor.epoch, page[-1].sequence, page[-1].mark)
     if setting.sabotage:
         page = [change for change in page if isinstance(change, Addition) and change.sequence % 10]
     began_s = time.perf_counter()

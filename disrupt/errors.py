@@ -159,11 +159,21 @@ class SnapshotRefusedError(DisruptError):
     reason = "SNAPSHOT_REFUSED"
 
 
+class OtherHistoryError(SnapshotRefusedError):
+    """Registry and index do not share a history: one of them is an older copy, or a foreign one."""
+
+
 class UnavailableError(DisruptError):
     """A part of the service cannot answer now; try again."""
 
     status = "UNAVAILABLE"
     reason = "UNAVAILABLE"
+
+
+class RegistryReplacedError(UnavailableError):
+    """The registry's file was replaced while it was open: what is open is not what is there."""
+
+    reason = "REGISTRY_REPLACED"
 
 
 class DeadlineExceededError(DisruptError):

@@ -70,7 +70,13 @@ def main() -> None:
 
 @main.command(name="rebuild", short_help="Build the index anew from the registry.")
 @_options
-def rebuild_command(data_dir: Path, *, as_json: bool) -> None:
+@click.option(
+    "--accept-registry",
+    is_flag=True,
+    help="Build from this registry though the index was built from another or a newer one: what"
+    " only that one knew is lost.",
+)
+def rebuild_command(data_dir: Path, *, accept_registry: bool, as_json: bool) -> None:
     """Build the index anew from the registry and publish it; running servers take it up.
 
     Example: disrupt-index rebuild --data-dir data
@@ -78,7 +84,8 @@ def rebuild_command(data_dir: Path, *, as_json: bool) -> None:
     from disrupt.feed.rebuild import rebuild
 
     with _registry(data_dir) as reader, _progress() as progress:
-        _show_published(rebuild(reader, data_dir / "index", progress), as_json=as_json)
+        rebuilt = rebuild(reader, data_dir / "index", progress, accept_registry=accept_registry)
+        _show_published(rebuilt, as_json=as_json)
 
 
 @main.command(name="compact", short_help="Fold what came since into a new generation.")

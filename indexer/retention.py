@@ -43,7 +43,7 @@ class Collected:
 def roll_back(reader: RegistryReader, index_dir: Path) -> RolledBack:
     """Serves the newest good generation before the current one; see ``generations.roll_back``."""
     before = current(index_dir)
-    opened = generations.roll_back(index_dir, reader.head())
+    opened = generations.roll_back(index_dir, reader)
     return RolledBack(opened.generation, opened.cursor.sequence, before)
 
 
@@ -53,7 +53,7 @@ def collect(reader: RegistryReader, index_dir: Path, keep_previous: int) -> Coll
     SnapshotRefusedError if the current one is damaged: another may be all there is. Then nothing
     is deleted.
     """
-    served = open_generation(index_dir, current(index_dir), reader.head()).generation
+    served = open_generation(index_dir, current(index_dir), reader).generation
     on_disk = generations.generations(index_dir)
     kept = [one for one in on_disk if one < served][:keep_previous]
     sizes = {one: size_bytes(directory_of(index_dir, one)) for one in on_disk}

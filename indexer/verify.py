@@ -55,7 +55,7 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
     its fingerprints. SnapshotRefusedError if a file is damaged. Works while a server runs.
     """
     head = reader.head()
-    live = LiveIndex(open_generation(index_dir, current(index_dir), head, anew=True))
+    live = LiveIndex(open_generation(index_dir, current(index_dir), reader, anew=True))
     for changes, cursor in pages(reader, live.cursor, head):
         live.apply(changes, cursor)
     lookups = _Lookups(live)

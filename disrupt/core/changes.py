@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from disrupt.errors import InvalidRequestError, Violation
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from disrupt.core.media import StoredItem
 
 EPOCH_BYTES = 16
-_CURSOR_BYTES = EPOCH_BYTES + 8
+MARK_BYTES = 8
+_UNMARKED_BYTES = EPOCH_BYTES + 8
+_SIZES_BYTES = {_UNMARKED_BYTES, _UNMARKED_BYTES + MARK_BYTES}
 PLAIN_CURSOR_CHARACTERS = 32
-"""Length of ``Cursor.to_text``, which no sealed cursor has."""
+"""Length of ``Cursor.to_text`` without a mark, which no sealed cursor has."""
 
 
 @dataclass(frozen=True, slots=True, order=False)
@@ -23,15 +25,31 @@ class Cursor:
     """How far a reader has come: every change up to ``sequence`` of this epoch.
 
     Sequences may skip numbers. A restored registry begins a new epoch; a cursor of an older one is
-    refused (CursorExpiredError).
+    refused (CursorExpiredError). ``mark`` are the random bytes that the registry drew when it
+    committed that change, so that a cursor names a point of one history: an older copy of a
+    registry that has grown to the same sequence has another mark there. It is empty at sequence 0,
+    and at changes from before there were marks.
     """
 
     epoch: bytes
     sequence: int
+    mark: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """Return 24 bytes, or 32 with a mark."""
+        return self.epoch + self.sequence.to_bytes(8) + self.mark
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Cursor:
+        """Inverse of ``to_bytes``; anything else is an InvalidRequestError."""
+        if len(raw) not in _SIZES_BYTES:
+            raise not_a_cursor()
+        sequence = int.from_bytes(raw[EPOCH_BYTES:_UNMARKED_BYTES])
+        return cls(raw[:EPOCH_BYTES], sequence, raw[_UNMARKED_BYTES:])
 
     def to_text(self) -> str:
         """Return it as text for operators; callers get it sealed."""
-        return base64.urlsafe_b64encode(self.epoch + self.sequence.to_bytes(8)).decode()
+        return base64.urlsafe_b64encode(self.to_bytes()).decode()
 
     @classmethod
     def from_text(cls, text: str) -> Cursor:
@@ -40,9 +58,14 @@ class Cursor:
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error):
             raw = b""
-        if len(raw) != _CURSOR_BYTES:
-            raise not_a_cursor()
-        return cls(raw[:EPOCH_BYTES], int.from_bytes(raw[EPOCH_BYTES:]))
+        return cls.from_bytes(raw)
+
+
+class History(Protocol):
+    """The history of one registry."""
+
+    def knows(self, cursor: Cursor) -> bool:
+        """Whether the cursor is a point of this history, in its present epoch."""
 
 
 def not_a_cursor() -> InvalidRequestError:
@@ -61,6 +84,7 @@ class Addition:
 
     sequence: int
     item: StoredItem
+    mark: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +98,7 @@ class Removal:
     number: int
     item_id: bytes
     bank: int
+    mark: bytes = b""
 
 
 Change = Addition | Removal

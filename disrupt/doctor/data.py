@@ -148,8 +148,8 @@ def index(data_dir: Path) -> Iterator[Finding]:
         return
     with SqlRegistry.open_reader(path) as reader:
         head = reader.head()
-    number = generations.current(index_dir)
-    opened = generations.open_generation(index_dir, number, head)
+        number = generations.current(index_dir)
+        opened = generations.open_generation(index_dir, number, reader)
     yield ok(
         "index",
         f"Generation {number} is whole: {opened.manifest.hashes} hashes, at change"

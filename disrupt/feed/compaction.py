@@ -50,7 +50,7 @@ def _content(
     reader: RegistryReader, index_dir: Path, head: Cursor, progress: Progress
 ) -> Iterator[Columns]:
     # Begun once the index is locked: what is erased from it before does not come back.
-    base = open_generation(index_dir, current(index_dir), head)
+    base = open_generation(index_dir, current(index_dir), reader)
     since = walk(reader, base.cursor, reader.head())
     gone = [change.number for change in since if isinstance(change, Removal)]
     yield from remaining(base, gone)

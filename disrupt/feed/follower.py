@@ -7,7 +7,12 @@ from pathlib import Path
 
 import structlog
 
-from disrupt.errors import CursorExpiredError, DisruptError, SnapshotRefusedError
+from disrupt.errors import (
+    CursorExpiredError,
+    DisruptError,
+    RegistryReplacedError,
+    SnapshotRefusedError,
+)
 from disrupt.index.generations import current, open_current, open_generation
 from disrupt.index.live import LiveIndex
 from disrupt.index.snapshot import Snapshot
@@ -40,7 +45,7 @@ class Follower:
 
         Does not raise for what may pass: a registry that cannot be read now, a snapshot that is
         refused. It logs it and the index serves as before. Where serving on would be wrong, it
-        suspends the live index: its files are gone, or the registry was restored from a backup.
+        suspends the live index: its files are gone, or the registry is another one than it follows.
         """
         try:
             self._take_up()
@@ -49,8 +54,11 @@ class Follower:
                 self._advance()
         except CursorExpiredError:
             self._suspend(
-                "The registry was restored since this index was built. Run `disrupt-index rebuild`."
+                "registry.db is not the one that this index follows: it may be an older copy. Stop"
+                " the server, and put the right registry.db back or run `disrupt restore`."
             )
+        except RegistryReplacedError as error:
+            self._suspend(error.message)
         except (DisruptError, OSError) as error:
             self._report(str(error))
         else:
@@ -71,12 +79,11 @@ class Follower:
             named = 0
         if named == self._taken or (named == 0 and self._live.serving):
             return
-        head = self._reader.head()
         try:
             if self._live.serving:
-                snapshot = open_generation(self._index_dir, named, head)
+                snapshot = open_generation(self._index_dir, named, self._reader)
             else:
-                snapshot = open_current(self._index_dir, head)
+                snapshot = open_current(self._index_dir, self._reader)
         except SnapshotRefusedError as error:
             self._taken = named
             if not self._live.serving:

@@ -10,7 +10,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.progress import Progress, quiet
 from disrupt.feed.walk import additions
 from disrupt.index.columns import columns
-from disrupt.index.generations import publish
+from disrupt.index.generations import check_history, publish
 from disrupt.index.snapshot import Snapshot
 from disrupt.registry.contract import RegistryReader
 
@@ -31,12 +31,23 @@ class Rebuilt:
         return cls(snapshot.generation, manifest.sequence, manifest.items, manifest.hashes)
 
 
-def rebuild(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
+def rebuild(
+    reader: RegistryReader,
+    index_dir: Path,
+    progress: Progress = quiet,
+    *,
+    accept_registry: bool = False,
+) -> Rebuilt:
     """Publishes a generation of all items that are alive, as of the registry's head when it began.
+
+    OtherHistoryError if the index that is there was built from another registry, unless
+    ``accept_registry``: what only that one knew is then served no more.
 
     The registry and its servers go on working. Items withdrawn while it is read may be in the new
     generation: their removals come after its cursor, and whoever serves it applies those first.
     """
+    if not accept_registry:
+        check_history(index_dir, reader)
     head = reader.head()
     living = map(columns, additions(reader, Cursor(head.epoch, 0), head, progress))
     return Rebuilt.of(publish(index_dir, living, head, progress))

@@ -21,12 +21,19 @@ from pathlib import Path
 
 import structlog
 
-from disrupt.core.changes import Cursor
+from disrupt.core.changes import Cursor, History
 from disrupt.core.progress import Progress, quiet
-from disrupt.errors import DataDirectoryError, DisruptError, SnapshotRefusedError, StorageFullError
+from disrupt.errors import (
+    DataDirectoryError,
+    DisruptError,
+    OtherHistoryError,
+    SnapshotRefusedError,
+    StorageFullError,
+)
+from disrupt.index import manifest as manifests
 from disrupt.index import verified, writing
 from disrupt.index.columns import Columns
-from disrupt.index.manifest import REMEDY, refused
+from disrupt.index.manifest import REMEDY
 from disrupt.index.snapshot import Snapshot
 
 _CURRENT = "CURRENT"
@@ -76,32 +83,56 @@ def served(index_dir: Path) -> int:
         return 0
 
 
-def open_generation(
-    index_dir: Path, generation: int, head: Cursor, *, anew: bool = False
-) -> Snapshot:
-    """A generation, opened as by Snapshot.open, if it belongs to the registry with this head.
+def check_history(index_dir: Path, registry: History) -> None:
+    """Raise OtherHistoryError if the index shows that it was not built from this registry.
 
-    SnapshotRefusedError if it is damaged, of another epoch or ahead of ``head``.
+    The generation that CURRENT names decides or, where that cannot be read, the newest that can be.
+    An older registry, put in place of the one that the index was built from, would lack what was
+    registered since; and what it lacks cannot be told from what never was.
+    """
+    named = served(index_dir)
+    others = (one for one in generations(index_dir) if one != named)
+    for generation in (named, *others) if named else others:
+        try:
+            cursor = manifests.read(directory_of(index_dir, generation)).cursor
+        except SnapshotRefusedError:
+            continue
+        _check_known(generation, cursor, registry)
+        return
+
+
+def _check_known(generation: int, cursor: Cursor, registry: History) -> None:
+    if not registry.knows(cursor):
+        raise OtherHistoryError(
+            f"registry.db is not the one that index/{generation:08d} was built from: it does not"
+            f" know change {cursor.sequence} of it, and may be an older copy. Nothing is served"
+            " from it, and nothing was changed. Stop the server and put the right registry.db back,"
+            " or run `disrupt restore`. If there is no newer one, `disrupt-index rebuild"
+            " --accept-registry` builds the index from this one."
+        )
+
+
+def open_generation(
+    index_dir: Path, generation: int, registry: History, *, anew: bool = False
+) -> Snapshot:
+    """A generation, opened as by Snapshot.open, if it was built from this registry.
+
+    SnapshotRefusedError if it is damaged, OtherHistoryError if the registry does not know its
+    cursor.
     """
     opened = Snapshot.open(directory_of(index_dir, generation), anew=anew)
-    path = opened.path / "manifest.json"
-    if opened.cursor.epoch != head.epoch:
-        raise refused(path, "it is of another epoch of the registry")
-    if opened.cursor.sequence > head.sequence:
-        raise refused(
-            path,
-            f"it is at change {opened.cursor.sequence}, ahead of the registry at {head.sequence}",
-        )
+    _check_known(generation, opened.cursor, registry)
     return opened
 
 
-def open_current(index_dir: Path, head: Cursor) -> Snapshot:
+def open_current(index_dir: Path, registry: History) -> Snapshot:
     """The generation that CURRENT names or, where that is refused, the newest good one.
 
-    Each refusal is logged by name. SnapshotRefusedError if none is good: there is no lookup until
-    one is published. An older generation answers as well once the changes after its cursor are
-    applied.
+    Each refusal is logged by name. SnapshotRefusedError if none is good, or as ``check_history``
+    says: there is no lookup until one is published. An older generation answers as well once the
+    changes after its cursor are applied.
     """
+    check_history(index_dir, registry)
     candidates = generations(index_dir)
     refusals: list[str] = []
     try:
@@ -113,7 +144,7 @@ def open_current(index_dir: Path, head: Cursor) -> Snapshot:
         candidates = [named, *(one for one in candidates if one != named)]
     for generation in candidates:
         try:
-            return open_generation(index_dir, generation, head)
+            return open_generation(index_dir, generation, registry)
         except SnapshotRefusedError as error:
             refusals.append(error.message)
             _log.warning("snapshot_refused", reason=error.message)
@@ -156,7 +187,7 @@ def publish(
     return opened
 
 
-def roll_back(index_dir: Path, head: Cursor) -> Snapshot:
+def roll_back(index_dir: Path, registry: History) -> Snapshot:
     """Names in CURRENT the newest good generation before the one that it names now.
 
     Running servers take it up, and apply every change after its cursor first: what was withdrawn
@@ -169,7 +200,7 @@ def roll_back(index_dir: Path, head: Cursor) -> Snapshot:
             if generation >= before:
                 continue
             try:
-                opened = open_generation(index_dir, generation, head)
+                opened = open_generation(index_dir, generation, registry)
             except SnapshotRefusedError as error:
                 _log.warning("snapshot_refused", reason=error.message)
                 continue

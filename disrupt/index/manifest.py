@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt.core.changes import Cursor
 from disrupt.errors import SnapshotRefusedError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 2
+"""Version 1 has no mark, and is read too."""
 MANIFEST = "manifest.json"
 CODES = "codes.faiss"
 ENTRIES = "entries.npy"
@@ -82,15 +83,17 @@ Engine = Annotated[FlatParameters | MultiIndexParameters, Field(discriminator="n
 class Manifest(BaseModel):
     """Contents of manifest.json.
 
-    ``epoch`` (hex) and ``sequence`` are the cursor: every change up to it is included.
+    ``epoch`` (hex), ``sequence`` and ``mark`` (hex) are the cursor: every change up to it is
+    included.
     """
 
     model_config = _STRICT
 
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = FORMAT_VERSION
     engine: Engine
     epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     sequence: Count
+    mark: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
     items: Count
     hashes: Count
     files: dict[str, FileSum]
@@ -98,11 +101,11 @@ class Manifest(BaseModel):
     @property
     def cursor(self) -> Cursor:
         """How far the snapshot goes."""
-        return Cursor(bytes.fromhex(self.epoch), self.sequence)
+        return Cursor(bytes.fromhex(self.epoch), self.sequence, bytes.fromhex(self.mark))
 
     def to_bytes(self) -> bytes:
         """The file: one way of writing it only, so that any altered byte shows."""
-        body = self.model_dump(mode="json")
+        body = self.model_dump(mode="json", exclude={"mark"} if self.format_version == 1 else None)
         text = json.dumps(body | {"checksum": _checksum(body)}, indent=2)
         return text.encode() + b"\n"
 
@@ -149,8 +152,8 @@ def refused(path: Path, reason: str) -> SnapshotRefusedError:
 
 def _check_format(path: Path, body: dict[str, Any]) -> None:
     version = body.get("format_version")
-    if version != FORMAT_VERSION:
-        raise refused(path, f"format version {version!r}, this build reads {FORMAT_VERSION}")
+    if version not in range(1, FORMAT_VERSION + 1):
+        raise refused(path, f"format version {version!r}, this build reads 1 to {FORMAT_VERSION}")
     engines = [one.model_dump() for one in (FlatParameters(), NARROW_TABLES, WIDE_TABLES)]
     if body.get("engine") not in engines:
         raise refused(

@@ -122,6 +122,7 @@ def _seal(
         engine=engine,
         epoch=cursor.epoch.hex(),
         sequence=cursor.sequence,
+        mark=cursor.mark.hex(),
         items=items,
         hashes=hashes,
         files={name: found for name, (found, _) in settled.items()},

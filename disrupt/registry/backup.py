@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from disrupt.core.changes import Cursor
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import journal, migrations, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
@@ -53,11 +52,6 @@ class BackupManifest(BaseModel):
     sequence: _Count
     schema_revision: str
     files: dict[str, FileSum]
-
-    @property
-    def cursor(self) -> Cursor:
-        """How far the backup goes."""
-        return Cursor(bytes.fromhex(self.epoch), self.sequence)
 
 
 def back_up(data_dir: Path, target: Path) -> BackupManifest:
@@ -112,7 +106,11 @@ def check(directory: Path) -> BackupManifest:
             raise _refused(directory / name, "missing or unreadable") from error
         if found != expected:
             raise _refused(directory / name, "altered or truncated: its checksum does not fit")
-    if _described(directory / REGISTRY) != (manifest.cursor, manifest.schema_revision):
+    if _described(directory / REGISTRY) != (
+        manifest.epoch,
+        manifest.sequence,
+        manifest.schema_revision,
+    ):
         raise _refused(path, "it does not describe its registry.db")
     return manifest
 
@@ -181,10 +179,10 @@ def _write(data_dir: Path, aside: Path) -> BackupManifest:
         copy_database(data_dir / REGISTRY, aside / REGISTRY)
     _sync(aside / REGISTRY)
     _copy(data_dir / SECRETS, aside / SECRETS)
-    cursor, revision = _described(aside / REGISTRY)
+    epoch, sequence, revision = _described(aside / REGISTRY)
     manifest = BackupManifest(
-        epoch=cursor.epoch.hex(),
-        sequence=cursor.sequence,
+        epoch=epoch,
+        sequence=sequence,
         schema_revision=revision,
         files={name: _sum(aside / name) for name in _FILES},
     )
@@ -196,12 +194,13 @@ def _write(data_dir: Path, aside: Path) -> BackupManifest:
     return manifest
 
 
-def _described(path: Path) -> tuple[Cursor, str]:
-    """Head and schema revision of a copy."""
+def _described(path: Path) -> tuple[str, int, str]:
+    """Epoch (hex), newest sequence and schema revision of a copy."""
     engine = reader_engine(path)
     try:
         with translated_errors(), engine.begin() as connection:
-            return queries.head(connection), migrations.revision(connection)
+            epoch, sequence = queries.position(connection)
+            return epoch.hex(), sequence, migrations.revision(connection)
     finally:
         engine.dispose()
 

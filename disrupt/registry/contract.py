@@ -104,6 +104,13 @@ class RegistryReader(Protocol):
     def head(self) -> Cursor:
         """Cursor of the newest change; sequence 0 in an empty registry."""
 
+    def knows(self, cursor: Cursor) -> bool:
+        """Whether the cursor is a point of this registry's history, in its present epoch.
+
+        A copy of the registry that was made before that change does not know it, also when it has
+        grown since to the same sequence.
+        """
+
     def changes(
         self, after: Cursor, limit: int, banks: Collection[int] | None = None
     ) -> tuple[Sequence[Change], Cursor]:
@@ -113,7 +120,7 @@ class RegistryReader(Protocol):
 
         No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
         their additions. An addition whose item was erased since comes as a removal.
-        CursorExpiredError for a cursor of another epoch or beyond the head.
+        CursorExpiredError for a cursor that this registry does not know.
         """
 
     def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:

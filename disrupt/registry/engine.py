@@ -14,7 +14,13 @@ from sqlalchemy import Engine, QueuePool, create_engine, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
+from disrupt.errors import (
+    DataDirectoryError,
+    DisruptError,
+    RegistryReplacedError,
+    StorageFullError,
+    UnavailableError,
+)
 
 _READER_BUSY_TIMEOUT_S = 5.0
 _WRITER_BUSY_TIMEOUT_S = 1.0
@@ -29,13 +35,17 @@ _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 def reader_engine(path: Path) -> Engine:
     """Engine that only reads; it never creates the file, and reads while another process writes.
 
-    Each transaction sees one state. As many threads at once as want to.
+    Each transaction sees one state, and raises RegistryReplacedError once another file is in the
+    place of the one that was opened. As many threads at once as want to.
     """
     return _engine(path, "ro", "BEGIN", _READER_BUSY_TIMEOUT_S, pool_size=4, max_overflow=-1)
 
 
 def writer_engine(path: Path) -> Engine:
     """Engine of one writing connection, for which threads take turns; the file must exist.
+
+    Each transaction raises RegistryReplacedError once another file is in the place of the one that
+    was opened.
 
     Durable on commit (WAL, synchronous=FULL); deleted content is zeroed. One connection also
     because of SQLite 3.7.0-3.51.2, where several that write or checkpoint at once may corrupt the
@@ -64,6 +74,8 @@ def _engine(
     pool_size: int,
     max_overflow: int,
 ) -> Engine:
+    opened: list[tuple[int, int] | None] = []
+
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -75,6 +87,8 @@ def _engine(
         # no temporary file ever holds a fingerprint
         for pragma in ("temp_store=MEMORY", *pragmas):
             connection.execute(f"PRAGMA {pragma}")
+        if not opened:
+            opened.append(_file(path))
         return connection
 
     engine = create_engine(
@@ -88,9 +102,24 @@ def _engine(
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
+        # A connection keeps a file open that was replaced; the next one would open the new file.
+        if _file(path) not in opened:
+            raise RegistryReplacedError(
+                f"{path.name} was replaced or deleted while it was open; nothing was stored. Stop"
+                " the server, put the right file in place, and start again."
+            )
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def truncate_wal(engine: Engine) -> bool:
@@ -132,6 +161,12 @@ def skip_numbers(connection: Connection, table: str, last: int) -> None:
     raised = text("UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :name")
     if not connection.execute(raised, row).rowcount:  # nothing was ever added
         connection.execute(text("INSERT INTO sqlite_sequence VALUES (:name, :last)"), row)
+
+
+def last_number(connection: Connection, table: str) -> int:
+    """Largest number that an AUTOINCREMENT table has drawn or skipped; 0 where it has not yet."""
+    drawn = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+    return int(connection.execute(drawn, {"name": table}).scalar_one_or_none() or 0)
 
 
 @contextmanager

@@ -21,29 +21,54 @@ from disrupt.registry.journal import Removed
 
 def head(connection: Connection) -> Cursor:
     """Cursor of the newest change."""
+    epoch, sequence = position(connection)
+    return Cursor(epoch, sequence, _mark(connection, sequence))
+
+
+def position(connection: Connection) -> tuple[bytes, int]:
+    """Epoch, and sequence of the newest change; of a registry of any schema revision."""
     newest = select(func.coalesce(func.max(schema.changes.c.sequence), 0)).scalar_subquery()
     epoch, sequence = connection.execute(select(schema.registry.c.epoch, newest)).one()
-    return Cursor(epoch, sequence)
+    return epoch, sequence
+
+
+def knows(connection: Connection, cursor: Cursor) -> bool:
+    """Whether the cursor is a point of this registry's history, in its present epoch."""
+    epoch, newest = position(connection)
+    return (
+        cursor.epoch == epoch
+        and 0 <= cursor.sequence <= newest
+        and cursor.mark == _mark(connection, cursor.sequence)
+    )
+
+
+def _mark(connection: Connection, sequence: int) -> bytes:
+    """Mark of a change; empty where it has none, or there is no change of this sequence."""
+    query = select(schema.changes.c.mark).where(schema.changes.c.sequence == sequence)
+    return connection.execute(query).scalar_one_or_none() or b""
 
 
 def changes(
     connection: Connection, after: Cursor, limit: int, banks: Collection[int] | None
 ) -> tuple[Sequence[Change], Cursor]:
     """A page of changes, and the cursor of its end."""
-    newest = _check_known(connection, after)
-    end = newest.sequence
+    _check_known(connection, after)
+    _, end = position(connection)
+    changes = schema.changes.c
     query = (
-        select(schema.changes.c.sequence, schema.changes.c.kind.label("change"), schema.items)
+        select(changes.sequence, changes.mark, changes.kind.label("change"), schema.items)
         .join_from(schema.changes, schema.items)
-        .where(schema.changes.c.sequence > after.sequence)
-        .order_by(schema.changes.c.sequence)
+        .where(changes.sequence > after.sequence)
+        .order_by(changes.sequence)
         .limit(limit)
     )
     if banks is not None:
         end = min(end, after.sequence + CHANGES_AT_ONCE)
-        query = query.where(schema.items.c.bank.in_(banks), schema.changes.c.sequence <= end)
+        query = query.where(schema.items.c.bank.in_(banks), changes.sequence <= end)
     page = [_change(row) for row in connection.execute(query)]
-    return page, Cursor(newest.epoch, page[-1].sequence if len(page) == limit else end)
+    if len(page) == limit:
+        end = page[-1].sequence
+    return page, Cursor(after.epoch, end, _mark(connection, end))
 
 
 def additions(
@@ -55,7 +80,7 @@ def additions(
     rows = connection.execute(
         select(
             *(schema.changes.c.sequence, items.number, items.item_id, items.bank, items.kind),
-            *(items.assurance, items.fingerprints),
+            *(items.assurance, items.fingerprints, schema.changes.c.mark),
         )
         .join_from(schema.changes, schema.items)
         .where(
@@ -67,15 +92,16 @@ def additions(
         .order_by(schema.changes.c.sequence)
         .limit(limit)
     ).all()
-    sequences, *plain = zip(*rows, strict=True) if rows else [()] * 7
+    sequences, *plain, marks = zip(*rows, strict=True) if rows else [()] * 8
     try:
         found = StoredItems.of(*plain)
     except ValueError:
         for row in rows:
             _unpacked(row.number, row.fingerprints)
         raise
-    reached = sequences[-1] if len(rows) == limit else until.sequence
-    return found, Cursor(after.epoch, reached)
+    if len(rows) < limit:
+        return found, until
+    return found, Cursor(after.epoch, sequences[-1], marks[-1] or b"")
 
 
 def removed_since(connection: Connection, cursor: Cursor) -> int:
@@ -111,20 +137,18 @@ def hashes_since(connection: Connection, cursor: Cursor) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _check_known(connection: Connection, cursor: Cursor) -> Cursor:
-    """The head; CursorExpiredError if the cursor is of another epoch or beyond it."""
-    newest = head(connection)
-    if cursor.epoch != newest.epoch or not 0 <= cursor.sequence <= newest.sequence:
+def _check_known(connection: Connection, cursor: Cursor) -> None:
+    """Raise CursorExpiredError unless the cursor is a point of this registry's history."""
+    if not knows(connection, cursor):
         raise CursorExpiredError(
             "The registry does not know this cursor: it was restored since. Start over from the"
             " beginning."
         )
-    return newest
 
 
 def _change(row: Row[Any]) -> Change:
     if row.change == schema.ChangeKind.REMOVAL or row.fingerprints is None:
-        return Removal(row.sequence, row.number, row.item_id, row.bank)
+        return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark or b"")
     return Addition(
         row.sequence,
         StoredItem(
@@ -135,6 +159,7 @@ def _change(row: Row[Any]) -> Change:
             Assurance(row.assurance),
             _unpacked(row.number, row.fingerprints),
         ),
+        row.mark or b"",
     )
 
 
@@ -210,14 +235,8 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
         items[0].case_number,
         CaseStatus(items[0].status),
         tuple((one.item_id, one.hashes) for one in items),
-        Cursor(request.epoch, request.sequence),
+        Cursor(request.epoch, request.sequence, _mark(connection, request.sequence)),
     )
-
-
-def newest_number(connection: Connection) -> int:
-    """Largest number that an item has; 0 without any."""
-    newest = select(func.coalesce(func.max(schema.items.c.number), 0))
-    return int(connection.execute(newest).scalar_one())
 
 
 def removed(connection: Connection) -> list[Removed]:

@@ -120,11 +120,14 @@ items = Table(
     sqlite_autoincrement=True,
 )
 
+# A cursor names a change by its sequence and its mark: random bytes drawn at each commit, NULL in
+# changes from before there were marks.
 changes = Table(
     "changes",
     metadata,
     Column("sequence", _NUMBER, primary_key=True),
     Column("item", ForeignKey(items.c.number), nullable=False),
     Column("kind", Integer, nullable=False),
+    Column("mark", LargeBinary),
     sqlite_autoincrement=True,
 )

@@ -63,6 +63,11 @@ class SqlRegistry:
         with _transaction(self._reader) as connection:
             return queries.head(connection)
 
+    def knows(self, cursor: Cursor) -> bool:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.knows(connection, cursor)
+
     def changes(
         self, after: Cursor, limit: int, banks: Collection[int] | None = None
     ) -> tuple[Sequence[Change], Cursor]:

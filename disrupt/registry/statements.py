@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus, advance
-from disrupt.core.changes import EPOCH_BYTES
+from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
 from disrupt.core.policy import FIRST_BANKS, ApiKey
 from disrupt.errors import (
     InvalidRequestError,
@@ -133,7 +133,8 @@ def _add_items(connection: Connection, registration: Registration, case: Row[Any
 
 def _add_changes(connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind) -> int:
     """Stores one change per item; the sequence of the last."""
-    rows = [{"item": number, "kind": kind} for number in numbers]
+    mark = secrets.token_bytes(MARK_BYTES)
+    rows = [{"item": number, "kind": kind, "mark": mark} for number in numbers]
     add = insert(schema.changes).returning(schema.changes.c.sequence, sort_by_parameter_order=True)
     return int(connection.scalars(add, rows).all()[-1])
 

@@ -72,7 +72,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
             if full and page.changes:
                 break
             page.changes.append(wire.change(change, bank_names))
-            after = Cursor(end.epoch, change.sequence)
+            after = Cursor(end.epoch, change.sequence, change.mark)
         else:
             after = end
         page.next_cursor = self._cursors.seal(after)

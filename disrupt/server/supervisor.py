@@ -18,7 +18,7 @@ import uvloop
 
 from disrupt.errors import ConfigurationError, DisruptError, SnapshotRefusedError
 from disrupt.hashing import check_known_answers
-from disrupt.index.generations import create_first, open_current
+from disrupt.index.generations import check_history, create_first, open_current
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import forking, housekeeping, logs, worker, writer
@@ -74,12 +74,12 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
 def _load(directory: DataDirectory) -> None:
     """Brings the data directory up to date, and loads what processes then need not."""
     with SqlRegistry.open_writer(directory.registry) as registry:
-        head = registry.head()
-        create_first(directory.index, head.epoch)
+        create_first(directory.index, registry.head().epoch)
+        check_history(directory.index, registry)
         circle_index()
         with contextlib.suppress(SnapshotRefusedError):  # the workers say what to do
             # read whole here, so that they need not
-            if open_current(directory.index, head).has_tables:
+            if open_current(directory.index, registry).has_tables:
                 check_table_search()
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from disrupt.core.changes import EPOCH_BYTES, Cursor, not_a_cursor
+from disrupt.core.changes import Cursor, not_a_cursor
 
 _KEY_BYTES = 64
 _SALT_BYTES = 8
@@ -30,10 +30,10 @@ class SealedCursors:
         self._cipher = AESSIV(key)
 
     def seal(self, cursor: Cursor, *, same: bool = False) -> str:
-        """Return 64 characters; ``same``: those of the last time, as a replayed answer needs."""
+        """Return 64 or 76 characters; ``same``: those of before, as a replayed answer needs."""
         salt = _SAME if same else os.urandom(_SALT_BYTES)
-        body = cursor.epoch + cursor.sequence.to_bytes(8)
-        return base64.urlsafe_b64encode(salt + self._cipher.encrypt(body, [salt])).decode()
+        body = self._cipher.encrypt(cursor.to_bytes(), [salt])
+        return base64.urlsafe_b64encode(salt + body).decode()
 
     def open(self, text: str) -> Cursor:
         """Inverse of ``seal``; InvalidRequestError for what was not sealed here."""
@@ -42,4 +42,4 @@ class SealedCursors:
             body = self._cipher.decrypt(raw[_SALT_BYTES:], [raw[:_SALT_BYTES]])
         except (UnicodeEncodeError, binascii.Error, InvalidTag):
             raise not_a_cursor() from None
-        return Cursor(body[:EPOCH_BYTES], int.from_bytes(body[EPOCH_BYTES:]))
+        return Cursor.from_bytes(body)

@@ -233,7 +233,7 @@ def test_rolled_back_index_replays_later_removals_before_it_serves(
     running = LiveIndex()
     follower = Follower(writer, running, index_dir)
     follower.step()
-    roll_back(index_dir, writer.head())
+    roll_back(index_dir, writer)
     follower.step()
     started = LiveIndex()
     Follower(writer, started, index_dir).step()
@@ -245,4 +245,4 @@ def test_rolled_back_index_replays_later_removals_before_it_serves(
     erase(writer, index_dir)
     assert holding(index_dir, gone) == []
     with pytest.raises(SnapshotRefusedError, match="no good generation before"):
-        roll_back(index_dir, writer.head())
+        roll_back(index_dir, writer)

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from structlog.testing import capture_logs
 
 from disrupt.core.changes import Change, Cursor
-from disrupt.errors import UnavailableError
+from disrupt.errors import OtherHistoryError, UnavailableError
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
@@ -195,9 +195,11 @@ def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path:
         restored.register(registration(site.chance, None, kept), day=DAY)
         site.follower._reader = restored
         site.follower.step()
-        with pytest.raises(UnavailableError, match="restored"):
+        with pytest.raises(UnavailableError, match=r"older copy.*disrupt restore"):
             site.found([kept])
-        rebuild(restored, site.index_dir)
+        with pytest.raises(OtherHistoryError):
+            rebuild(restored, site.index_dir)
+        rebuild(restored, site.index_dir, accept_registry=True)
         site.follower.step()
         assert site.live.cursor.epoch == restored.head().epoch
         assert site.found([kept]) == {kept.item_id}
@@ -213,6 +215,10 @@ class Unsteady:
     def head(self) -> Cursor:
         self._fail()
         return self.registry.head()
+
+    def knows(self, cursor: Cursor) -> bool:
+        self._fail()
+        return self.registry.knows(cursor)
 
     def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
         self._fail()

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from disrupt.errors import OtherHistoryError
+from disrupt.feed.compaction import compact
+from disrupt.feed.erasure import erase
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import multi_index, writing
 from disrupt.index.manifest import FILES, TABLES
@@ -97,12 +100,10 @@ def other_engine(**changed: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (other(format_version=2), "format version 2, this build reads 1"),
+        (other(format_version=3), "format version 3, this build reads 1 to 2"),
         (other_engine(chunks=11), "engine parameters"),
         (other_engine(tables_version=2), "engine parameters"),
         (other_engine(code_bits=128), "engine parameters"),
-        (other(epoch="0" * 32), "another epoch of the registry"),
-        (other(sequence=2**40), "ahead of the registry"),
         (other(items=5), "of length 5"),
         (other(hashes=9), "of length 9"),
     ],
@@ -111,6 +112,31 @@ def test_a_generation_that_does_not_fit_is_refused_and_the_served_one_goes_on(
     site: Site, harm: Callable[[Path], None], reason: str
 ) -> None:
     check_refused(site, harm, reason)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [other(epoch="0" * 32), other(sequence=2**40), other(mark="0" * 16)],
+    ids=["epoch", "sequence", "mark"],
+)
+def test_a_generation_of_another_history_stops_who_starts_until_somebody_decides(
+    site: Site, harm: Callable[[Path], None]
+) -> None:
+    rebuild(site.writer, site.index_dir)
+    harm(site.index_dir / "00000003")
+    with capture_logs() as logs:
+        for _ in range(2):
+            site.follower.step()
+    assert [entry["event"] for entry in logs] == ["snapshot_refused"]
+    assert site.found(list(site.present.values())) == site.present.keys()
+    site.restart()
+    assert not site.live.serving
+    for refused in (rebuild, compact, erase):
+        with pytest.raises(OtherHistoryError, match=r"registry\.db .* index/00000003"):
+            refused(site.writer, site.index_dir)
+    rebuild(site.writer, site.index_dir, accept_registry=True)
+    site.follower.step()
+    assert site.found(list(site.present.values())) == site.present.keys()
 
 
 def check_refused(site: Site, harm: Callable[[Path], None], reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,20 @@ from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
 
 EPOCH = bytes(range(16))
-HEAD = Cursor(EPOCH, 2**40)
+
+
+@dataclass(frozen=True)
+class Unmarked:
+    """A history of changes without marks, up to a sequence of one epoch."""
+
+    epoch: bytes
+    sequence: int
+
+    def knows(self, cursor: Cursor) -> bool:
+        return cursor == Cursor(self.epoch, cursor.sequence) and cursor.sequence <= self.sequence
+
+
+HEAD = Unmarked(EPOCH, 2**40)
 
 Answer = tuple[int, ...]
 """query, distance, number, bank, kind, assurance, profile, plan, ordinal, start_ms, end_ms"""

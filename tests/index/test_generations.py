@@ -12,7 +12,12 @@ from structlog.testing import capture_logs
 
 from disrupt.core.changes import Cursor
 from disrupt.core.media import StoredItem
-from disrupt.errors import DataDirectoryError, SnapshotRefusedError, StorageFullError
+from disrupt.errors import (
+    DataDirectoryError,
+    OtherHistoryError,
+    SnapshotRefusedError,
+    StorageFullError,
+)
 from disrupt.index.generations import (
     create_first,
     current,
@@ -24,7 +29,7 @@ from disrupt.index.generations import (
     publish,
     roll_back,
 )
-from tests.index.examples import EPOCH, HEAD, blocks, published, some_items
+from tests.index.examples import EPOCH, HEAD, Unmarked, blocks, published, some_items
 
 
 def names(index_dir: Path) -> set[str]:
@@ -156,17 +161,40 @@ def test_a_damaged_current_file_is_refused_and_the_newest_good_generation_serves
 
 def test_a_generation_of_another_epoch_is_refused(tmp_path: Path) -> None:
     published(tmp_path, some_items(1), 1)
-    with pytest.raises(SnapshotRefusedError, match="another epoch"):
-        open_generation(tmp_path, 1, Cursor(bytes(16), 5))
-    with pytest.raises(SnapshotRefusedError, match="another epoch"):
-        open_current(tmp_path, Cursor(bytes(16), 5))
+    with pytest.raises(OtherHistoryError, match=r"index/00000001 .*may be an older copy"):
+        open_generation(tmp_path, 1, Unmarked(bytes(16), 5))
+    with pytest.raises(OtherHistoryError, match=r"index/00000001 .*disrupt restore"):
+        open_current(tmp_path, Unmarked(bytes(16), 5))
 
 
 def test_a_generation_ahead_of_the_registry_is_refused(tmp_path: Path) -> None:
     published(tmp_path, some_items(1), 6)
-    assert open_generation(tmp_path, 1, Cursor(EPOCH, 6)).generation == 1
-    with pytest.raises(SnapshotRefusedError, match="ahead of the registry"):
-        open_generation(tmp_path, 1, Cursor(EPOCH, 5))
+    assert open_generation(tmp_path, 1, Unmarked(EPOCH, 6)).generation == 1
+    with pytest.raises(OtherHistoryError, match="does not know change 6"):
+        open_generation(tmp_path, 1, Unmarked(EPOCH, 5))
+
+
+def test_no_older_generation_serves_a_registry_that_the_current_one_is_not_of(
+    tmp_path: Path,
+) -> None:
+    for sequence in (2, 6):
+        published(tmp_path, some_items(1), sequence)
+    older = Unmarked(EPOCH, 5)
+    assert open_generation(tmp_path, 1, older).generation == 1
+    with pytest.raises(OtherHistoryError, match="index/00000002 "):
+        open_current(tmp_path, older)
+    (tmp_path / "CURRENT").unlink()  # then the newest decides
+    with pytest.raises(OtherHistoryError, match="index/00000002 "):
+        open_current(tmp_path, older)
+    os.truncate(directory_of(tmp_path, 2) / "manifest.json", 10)  # it shows nothing any more
+    assert open_current(tmp_path, older).generation == 1
+
+
+def test_a_generation_keeps_the_mark_of_its_change(tmp_path: Path) -> None:
+    cursor = Cursor(EPOCH, 3, b"12345678")
+    assert publish(tmp_path, (), cursor).cursor == cursor
+    with pytest.raises(OtherHistoryError):
+        open_generation(tmp_path, 1, HEAD)
 
 
 @pytest.fixture
@@ -203,7 +231,7 @@ def test_a_full_disk_publishes_nothing_at_whichever_file_it_fills(small_disk: Pa
 
 def test_a_new_data_directory_gets_an_empty_generation(tmp_path: Path) -> None:
     create_first(tmp_path / "index", EPOCH)
-    snapshot = open_current(tmp_path / "index", Cursor(EPOCH, 0))
+    snapshot = open_current(tmp_path / "index", HEAD)
     assert (snapshot.generation, snapshot.cursor, snapshot.manifest.items) == (
         1,
         Cursor(EPOCH, 0),
@@ -248,7 +276,7 @@ def test_rolling_back_never_names_a_damaged_or_foreign_generation(tmp_path: Path
     with pytest.raises(SnapshotRefusedError):
         roll_back(tmp_path, HEAD)
     with pytest.raises(SnapshotRefusedError):
-        roll_back(tmp_path, Cursor(bytes(16), 5))
+        roll_back(tmp_path, Unmarked(bytes(16), 5))
     assert current(tmp_path) == 2
 
 

@@ -18,6 +18,7 @@ from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
 from tests.index.examples import (
     EPOCH,
+    HEAD,
     Codes,
     answers,
     brute_force,
@@ -120,13 +121,13 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(page_size=st.integers(1, 5))
     def swap(self, page_size: int) -> None:
-        prepared = LiveIndex(open_current(self.index_dir, self.head))
+        prepared = LiveIndex(open_current(self.index_dir, HEAD))
         self.catch_up(prepared, page_size)
         self.live.replace(prepared)
 
     @rule()
     def restart(self) -> None:
-        self.live = LiveIndex(open_current(self.index_dir, self.head))
+        self.live = LiveIndex(open_current(self.index_dir, HEAD))
         self.catch_up(self.live, 3)
 
     @precondition(lambda self: self.live.cursor == self.head)

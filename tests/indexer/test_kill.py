@@ -45,7 +45,7 @@ def test_a_rebuild_killed_at_any_point_leaves_a_whole_snapshot(
             killed += 1
         else:  # the machine is quicker than it was
             whole_s *= 0.8
-        after = open_current(index_dir, writer.head())
+        after = open_current(index_dir, writer)
         assert after.generation == current(index_dir)
         assert after.generation in {before, newest + 1}
         assert verify(writer, index_dir).differences == ()
@@ -67,7 +67,7 @@ def test_a_rebuild_killed_at_each_step_of_publishing_leaves_a_whole_snapshot(
         process = context.Process(target=rebuild_and_die, args=(step, data_dir))
         process.start()
         process.join()
-        after = open_current(index_dir, writer.head())
+        after = open_current(index_dir, writer)
         assert after.generation == current(index_dir)
         assert verify(writer, index_dir).differences == ()
         if process.exitcode == 0:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -421,9 +422,29 @@ class RegistryConformance:
             Cursor(chance.randbytes(16), head.sequence),
             Cursor(head.epoch, head.sequence + 1),
             Cursor(head.epoch, 2**64 - 1),
+            replace(head, mark=chance.randbytes(8)),
+            replace(head, mark=b""),
         ):
+            assert not writer.knows(dead)
             with pytest.raises(CursorExpiredError):
                 writer.changes(dead, 10)
+
+    def test_every_cursor_that_was_given_out_is_known(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        given = [reader.head()]
+        for _ in range(3):
+            request = registration(chance, None, new_item(chance), new_item(chance))
+            done = writer.register(request, day=DAY)
+            given.append(done.cursor)
+        stored = reader.registered(request.request_id)
+        assert stored is not None
+        assert stored[1] == done
+        given.append(writer.withdraw(done.case_number, None, day=DAY))
+        given += [cursor for _, cursor in pages(reader, limit=1)]
+        given += [Cursor(given[0].epoch, one.sequence, one.mark) for one in all_changes(reader)]
+        _, cursor = reader.additions(given[0], reader.head(), 1)
+        assert all(map(reader.knows, [*given, cursor]))
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 100])
     def test_additions_are_the_living_items_between_two_cursors(
@@ -436,6 +457,7 @@ class RegistryConformance:
             for sizes in ((1, 2), (3,), (1,), (5, 1), (2,))
         ]
         between = reader.head()
+        _, third = reader.changes(Cursor(between.epoch, 0), 3)
         cases.append(writer.register(registration(chance), day=DAY).case_number)
         until = reader.head()
         writer.register(registration(chance), day=DAY)
@@ -443,7 +465,7 @@ class RegistryConformance:
             writer.withdraw(gone, None, day=DAY)
         for after, before in (
             (Cursor(until.epoch, 0), until),
-            (Cursor(until.epoch, 3), between),
+            (third, between),
             (between, reader.head()),
             (until, until),
         ):

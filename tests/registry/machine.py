@@ -188,8 +188,8 @@ class RegistryMachine(RuleBasedStateMachine):
     def read_on_from_any_cursor(self, limit: int, start: int) -> None:
         whole = [change for page, _ in pages(self.writer) for change in page]
         start = min(start, len(whole))
-        sequence = whole[start - 1].sequence if start else 0
-        cursor = Cursor(self.writer.head().epoch, sequence)
+        sequence, mark = (whole[start - 1].sequence, whole[start - 1].mark) if start else (0, b"")
+        cursor = Cursor(self.writer.head().epoch, sequence, mark)
         rest = [change for page, _ in pages(self.writer, cursor, limit) for change in page]
         assert [plain(change)[1:] for change in rest] == self._expected_feed()[start:]
         for change in rest:

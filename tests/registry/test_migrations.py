@@ -30,7 +30,7 @@ def definitions(path: Path) -> dict[str, list[str]]:
             "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
         ).fetchall()
     return {
-        name: sorted(re.split(r",\s*\n|\n", re.sub(r"[ \t]+", " ", sql)))
+        name: sorted(re.split(r",\s*|\n", re.sub(r"[ \t]+", " ", sql)))
         for name, sql in rows
         if name != "alembic_version"
     }

@@ -182,3 +182,24 @@ def test_an_older_registry_put_in_place_by_hand_brings_nothing_back(
         epoch = writer.head().epoch
     with SqlRegistry.open_writer(path) as writer:
         assert writer.head().epoch == epoch
+
+
+def test_a_registry_that_never_numbered_what_the_journal_lists_begins_an_epoch_once(
+    path: Path, chance: random.Random
+) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(registration(chance), day=DAY)
+    older = path.read_bytes()
+    with SqlRegistry.open_writer(path) as writer:
+        late = writer.register(registration(chance), day=DAY).case_number
+        before = writer.withdraw(late, None, day=DAY)
+        number = plain(all_changes(writer)[-1])[0]
+    path.write_bytes(older)
+    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+        epoch = writer.head().epoch
+        assert epoch != before.epoch
+        writer.register(registration(chance), day=DAY)
+        assert plain(all_changes(writer)[-1])[0] > number  # type: ignore[operator]
+    assert [entry["event"] for entry in logs] == ["registry_older_than_its_journal"]
+    with SqlRegistry.open_writer(path) as writer:
+        assert writer.head().epoch == epoch

@@ -1,0 +1,174 @@
+"""A registry knows the points of its own history, and of no other that has the same numbers."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.errors import (
+    CursorExpiredError,
+    DataDirectoryError,
+    OtherHistoryError,
+    RegistryReplacedError,
+)
+from disrupt.feed.rebuild import rebuild
+from disrupt.index.generations import check_history, open_current
+from disrupt.registry.sql import SqlRegistry
+from tests.registry.examples import DAY, all_changes, new_case, registration
+
+REVISION_0001 = Path(__file__).parent / "files" / "revision_0001"
+"""Registry, journal and index of the release before there were marks: at change 4."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "registry.db"
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(91)
+
+
+def grow(path: Path, chance: random.Random, changes: int) -> Cursor:
+    with SqlRegistry.open_writer(path) as writer:
+        for _ in range(changes):
+            writer.register(registration(chance), day=DAY)
+        return writer.head()
+
+
+@pytest.mark.parametrize("again", [2, 3, 5])
+def test_an_older_copy_that_has_grown_knows_no_change_made_after_it(
+    path: Path, chance: random.Random, again: int
+) -> None:
+    shared = grow(path, chance, 2)
+    older = path.read_bytes()
+    newer = grow(path, chance, 3)
+    path.write_bytes(older)
+    regrown = grow(path, chance, again)
+    assert regrown.epoch == newer.epoch
+    with SqlRegistry.open_reader(path) as reader:
+        assert reader.knows(shared)
+        assert reader.knows(regrown)
+        assert not reader.knows(newer)
+        for read in (
+            lambda: reader.changes(newer, 10),
+            lambda: reader.additions(newer, reader.head(), 10),
+            lambda: reader.removed_since(newer),
+            lambda: reader.hashes_since(newer),
+        ):
+            with pytest.raises(CursorExpiredError):
+                read()
+
+
+def test_an_index_is_refused_by_an_older_copy_that_has_grown_to_its_change(
+    path: Path, chance: random.Random
+) -> None:
+    index_dir = path.with_name("index")
+    grow(path, chance, 1)
+    older = path.read_bytes()
+    grow(path, chance, 2)
+    with SqlRegistry.open_reader(path) as reader:
+        rebuild(reader, index_dir)
+    path.write_bytes(older)
+    for _ in range(4):
+        with SqlRegistry.open_reader(path) as reader:
+            for refused in (check_history, open_current):
+                with pytest.raises(OtherHistoryError, match=r"registry\.db is not the one"):
+                    refused(index_dir, reader)
+            with pytest.raises(OtherHistoryError):
+                rebuild(reader, index_dir)
+        grow(path, chance, 1)
+    with SqlRegistry.open_reader(path) as reader:
+        rebuild(reader, index_dir, accept_registry=True)
+        assert open_current(index_dir, reader).manifest.items == 5
+
+
+def test_withdrawal_leaves_every_point_of_history_known(path: Path, chance: random.Random) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        done = [writer.register(registration(chance), day=DAY) for _ in range(3)]
+        for one in done:
+            writer.withdraw(one.case_number, None, day=DAY)
+        assert all(writer.knows(one.cursor) for one in done)
+
+
+def replaced(path: Path) -> None:
+    other = path.with_name("other.db")
+    shutil.copyfile(path, other)
+    other.replace(path)
+
+
+@pytest.mark.parametrize("exchange", [replaced, Path.unlink])
+def test_an_open_registry_whose_file_is_exchanged_is_neither_read_nor_written(
+    path: Path, chance: random.Random, exchange: Callable[[Path], None]
+) -> None:
+    with SqlRegistry.open_writer(path) as writer, SqlRegistry.open_reader(path) as reader:
+        done = writer.register(registration(chance), day=DAY)
+        writer.checkpoint()
+        assert reader.head() == writer.head()
+        exchange(path)
+        for call in (
+            reader.head,
+            reader.keys,
+            lambda: writer.register(registration(chance, new_case(chance)), day=DAY),
+            lambda: writer.withdraw(done.case_number, None, day=DAY),
+        ):
+            with pytest.raises(RegistryReplacedError, match=r"registry\.db was replaced"):
+                call()
+    if path.exists():
+        for suffix in ("-wal", "-shm"):
+            path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+        with SqlRegistry.open_reader(path) as reader:
+            assert len(all_changes(reader)) == 1
+
+
+@pytest.fixture
+def upgraded(path: Path) -> Path:
+    """The data directory of the release before, once this one has opened it."""
+    shutil.copytree(REVISION_0001, path.parent, dirs_exist_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((path.parent / "registry.sql").read_text())
+    with pytest.raises(DataDirectoryError, match="older version"), SqlRegistry.open_reader(path):
+        pass
+    with SqlRegistry.open_writer(path):
+        pass
+    return path
+
+
+def test_a_registry_of_the_release_before_opens_with_its_cursors_and_its_index(
+    upgraded: Path, chance: random.Random
+) -> None:
+    with SqlRegistry.open_writer(upgraded) as writer:
+        before = writer.head()
+        assert (before.sequence, before.mark) == (4, b"")
+        kinds = [type(change) for change in all_changes(writer)]
+        assert kinds == [Addition, Addition, Removal, Removal]
+        assert open_current(upgraded.parent / "index", writer).cursor == before
+        after = writer.register(registration(chance), day=DAY).cursor
+        assert len(after.mark) == 8
+        assert writer.knows(Cursor.from_text(before.to_text()))
+        (change,) = writer.changes(before, 10)[0]
+        assert (change.sequence, change.mark) == (5, after.mark)
+        assert open_current(upgraded.parent / "index", writer).manifest.items == 2
+
+
+def test_an_index_of_the_release_before_is_refused_by_an_older_copy_that_has_grown(
+    upgraded: Path, chance: random.Random
+) -> None:
+    with closing(sqlite3.connect(upgraded)) as connection:  # as it was at change 2
+        connection.executescript(
+            "DELETE FROM changes WHERE sequence > 2; DELETE FROM items WHERE number > 2;"
+            "UPDATE sqlite_sequence SET seq = 2;"
+        )
+    upgraded.with_name("removals.journal").unlink()
+    for _ in range(4):
+        with SqlRegistry.open_reader(upgraded) as reader, pytest.raises(OtherHistoryError):
+            open_current(upgraded.parent / "index", reader)
+        grow(upgraded, chance, 1)
