@@ -26,6 +26,7 @@ from PIL import (
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
+from disrupt.hashing.heif import with_one_ipma
 from disrupt.hashing.pixels import Picture, grey_of_tiff, key_in_8_bits
 from disrupt.hashing.srgb import to_srgb, transform_to_srgb
 from disrupt.hashing.whole import gif_is_whole, png_frames_are_whole, png_is_whole
@@ -150,6 +151,8 @@ def decode_frames(
     Each is decoded when it is asked for, and is to be used before the next one.
     """
     kind = _checked(data, limits)
+    if kind in {"AVIF", "HEIC"}:
+        data = with_one_ipma(data)
     with _refusing(kind):
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)

@@ -1,0 +1,219 @@
+"""An AVIF or HEIC picture is the same in however many boxes its properties stand."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import struct
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, features
+from PIL.AvifImagePlugin import AvifImageFile
+from skimage.data import data_dir
+
+from disrupt.core.media import LowQuality
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import fingerprint_image, hash_image
+from disrupt.hashing.decode import decode
+from disrupt.hashing.heif import with_one_ipma
+from disrupt.hashing.isolation import IsolatedHashing
+from disrupt.hashing.pixels import oriented
+from tests.hashing.test_decode import COLOURS, encode, with_alpha
+
+pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+
+Entries = list[tuple[int, list[int]]]
+"""Items, and the numbers of their properties, of which 32768 more are essential."""
+
+WHOLE = encode(with_alpha(COLOURS), "AVIF", speed=10)
+NARROW, WIDE, LONG = (0, 0), (0, 1), (1, 0)
+"""Versions and flags of ``ipma`` boxes."""
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def ipma(entries: Entries, version: int = 0, flags: int = 0) -> bytes:
+    content = struct.pack(">BxxBI", version, flags, len(entries))
+    for item, properties in entries:
+        content += struct.pack(">IB" if version else ">HB", item, len(properties))
+        for one in properties:
+            content += struct.pack(">H", one) if flags else bytes([one >> 8 | one & 127])
+    return box(b"ipma", content)
+
+
+def entries_of(data: bytes) -> Entries:
+    """Of a file as Pillow writes it: one box of version 0 and flags 0."""
+    at = data.index(b"ipma") + 4
+    assert data[at : at + 4] == bytes(4)
+    (count,) = struct.unpack_from(">I", data, at + 4)
+    at += 8
+    entries = []
+    for _ in range(count):
+        item, length = struct.unpack_from(">HB", data, at)
+        properties = [(one & 128) << 8 | one & 127 for one in data[at + 3 : at + 3 + length]]
+        entries.append((item, properties))
+        at += 3 + length
+    return entries
+
+
+def with_boxes(data: bytes, *boxes: bytes) -> bytes:
+    """The file with these boxes for its ``ipma``; what comes after is moved, and found there."""
+    at = data.index(b"ipma") - 4
+    old = int.from_bytes(data[at : at + 4])
+    grown = sum(map(len, boxes)) - old
+    made = bytearray(data[:at] + b"".join(boxes) + data[at + old :])
+    for kind in (b"meta", b"iprp"):
+        start = data.index(kind) - 4
+        made[start : start + 4] = (int.from_bytes(data[start : start + 4]) + grown).to_bytes(4)
+    start = data.index(b"iloc") + 4
+    version, sizes, count = struct.unpack_from(">B3x2sH", data, start)
+    assert (version, sizes[0]) == (0, 0x44)
+    base = sizes[1] >> 4  # bytes of an offset that libheif writes as 0
+    for item in range(count):
+        place = start + 8 + (14 + base) * item + 6 + base  # of where its one extent begins
+        assert made[place - 2 : place] == b"\x00\x01"
+        made[place : place + 4] = (int.from_bytes(made[place : place + 4]) + grown).to_bytes(4)
+    return bytes(made)
+
+
+def split(data: bytes, *, version: int = 0, flags: int = 0) -> bytes:
+    """The file with a box for each item."""
+    return with_boxes(data, *(ipma([entry], version, flags) for entry in entries_of(data)))
+
+
+def colours(data: bytes) -> np.ndarray:
+    picture = decode(data)
+    return oriented(picture.rgb(0, picture.height_px), picture.orientation)
+
+
+def test_the_file_of_the_tests_has_alpha_and_moves_well() -> None:
+    assert [item for item, _ in entries_of(WHOLE)] == [1, 2]
+    assert Image.open(io.BytesIO(WHOLE)).mode == "RGBA"
+    again = with_boxes(WHOLE, ipma(entries_of(WHOLE)))
+    assert again == WHOLE
+    assert with_one_ipma(WHOLE) is WHOLE
+    with pytest.raises(SyntaxError, match="BMFF parsing failed"):
+        AvifImageFile(io.BytesIO(split(WHOLE)))
+
+
+def halves(data: bytes) -> list[bytes]:
+    """Boxes of which two tell of each item."""
+    entries = entries_of(data)
+    first = [(item, properties[:2]) for item, properties in entries]
+    return [ipma(first), ipma([(item, properties[2:]) for item, properties in entries])]
+
+
+PARTED: dict[str, Callable[[bytes], bytes]] = {
+    "a box for each item": split,
+    "wider ones": lambda data: split(data, flags=1),
+    "longer ones": lambda data: split(data, version=1),
+    "longer and wider ones": lambda data: split(data, version=1, flags=1),
+    "of several kinds": lambda data: with_boxes(
+        data,
+        *(ipma([one], *kind) for one, kind in zip(entries_of(data), (WIDE, LONG), strict=True)),
+    ),
+    "in the other order": lambda data: with_boxes(
+        data, *(ipma([one]) for one in reversed(entries_of(data)))
+    ),
+    "two for each item": lambda data: with_boxes(data, *halves(data)),
+    "an empty one": lambda data: with_boxes(data, ipma(entries_of(data)), ipma([])),
+    "four": lambda data: with_boxes(data, ipma([]), *halves(data), ipma([])),
+}
+
+
+@pytest.mark.parametrize("name", PARTED)
+def test_properties_in_several_boxes_give_the_same_pixels(name: str) -> None:
+    parted = PARTED[name](WHOLE)
+    joined = with_one_ipma(parted)
+    assert joined.count(b"ipma") == 1
+    assert len(joined) == len(parted)
+    assert (colours(parted) == colours(WHOLE)).all()
+
+
+def test_it_is_registered_and_looked_up_in_isolation_as_the_whole_file_is() -> None:
+    whole = encode(with_alpha(Image.open(f"{data_dir}/astronaut.png")), "AVIF", speed=10)
+
+    async def isolated() -> tuple[object, object]:
+        async with IsolatedHashing(workers=1, queued=0) as hashing:
+            parted = split(whole)
+            return await hashing.hash_image(parted), await hashing.fingerprint_image(parted)
+
+    assert not isinstance(fingerprint_image(whole), LowQuality)
+    assert asyncio.run(isolated()) == (hash_image(whole), fingerprint_image(whole))
+
+
+def test_a_heic_file_in_several_boxes_gives_the_same_pixels() -> None:
+    whole = encode(with_alpha(COLOURS), "HEIF")
+    assert len(entries_of(whole)) == 2
+    for parted in (split(whole), with_boxes(whole, *halves(whole))):
+        assert (colours(parted) == colours(whole)).all()
+
+
+def test_properties_beyond_127_and_items_beyond_65535_are_joined() -> None:
+    first, second = (1, [1 << 15 | 200, 3]), (70_000, [1 << 15 | 5])
+    for boxes, joined in (
+        ([ipma([first], *WIDE), ipma([(2, [4])], *WIDE)], ipma([first, (2, [4])], *WIDE)),
+        ([ipma([second], *LONG), ipma([(2, [4])], *LONG)], ipma([(2, [4]), second], *LONG)),
+        ([ipma([second], 1, 1), ipma([first], 1, 1)], ipma([first, second], 1, 1)),
+    ):
+        parted = with_boxes(WHOLE, *boxes)
+        made = with_one_ipma(parted)
+        at = parted.index(boxes[0])
+        assert made[at : at + len(joined)] == joined
+        assert made[at + len(joined) :].startswith(struct.pack(">I4s", 16, b"free") + bytes(8))
+        assert made[at + len(joined) + 16 :] == parted[at + sum(map(len, boxes)) :]
+
+
+def broken() -> Iterator[tuple[str, bytes]]:
+    whole, parted = entries_of(WHOLE), split(WHOLE)
+    at = parted.index(b"ipma") - 4
+    one, two = (ipma([entry]) for entry in whole)
+    yield "a box that ends after its file", parted[:at] + b"\xff" + parted[at + 1 :]
+    yield "a box of no length", parted[:at] + bytes(4) + parted[at + 4 :]
+    yield "a box shorter than its header", parted[:at] + bytes([0, 0, 0, 7]) + parted[at + 4 :]
+    yield "more items than there are", with_boxes(WHOLE, one, two[:12] + b"\xff" * 4 + two[16:])
+    yield "more properties than there are", with_boxes(WHOLE, one, two[:18] + b"\xff" + two[19:])
+    yield "a version to come", with_boxes(WHOLE, one, two[:8] + b"\x09" + two[9:])
+    yield "properties that are not there", with_boxes(WHOLE, one, ipma([(2, [99])]))
+    yield "too many properties", with_boxes(WHOLE, *[ipma([(1, [1] * 200), whole[1]])] * 2)
+    yield "too many boxes", with_boxes(WHOLE, one, two, *[ipma([])] * 1000)
+    yield "too long boxes", with_boxes(WHOLE, one, two, ipma([(3, [1] * 250)] * 300))
+    yield "only boxes", b"\0\0\0\x0cftypavif" + b"\0\0\0\x08free" * 1_000_000
+    yield "an end after each byte of the metadata", parted[: parted.index(b"mdat") + 9]
+
+
+BROKEN = dict(broken())
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_boxes_are_refused(name: str) -> None:
+    with pytest.raises(InvalidMediaError, match="damaged"):
+        decode(BROKEN[name])
+
+
+@given(
+    st.sampled_from(sorted(PARTED)),
+    st.lists(st.tuples(st.integers(0), st.integers(1, 255)), max_size=6),
+    st.integers(0, 1000),
+)
+@settings(max_examples=300, deadline=None)
+def test_damaged_boxes_are_decoded_or_refused_and_nothing_else(
+    name: str, flips: list[tuple[int, int]], cut: int
+) -> None:
+    parted = bytearray(PARTED[name](WHOLE))
+    first, end = parted.index(b"iprp") - 4, parted.index(b"mdat")
+    for at, flip in flips:
+        parted[first + at % (end - first)] ^= flip
+    if cut < end:
+        del parted[cut:]
+    assert len(with_one_ipma(bytes(parted))) == len(parted)
+    try:
+        colours(bytes(parted))
+    except InvalidMediaError as refused:
+        assert refused.violations[0].field == "image"  # noqa: PT017
