@@ -1,0 +1,295 @@
+"""What hostile callers do, each kind in a process of its own that burns as little as it can.
+
+Each goes at a pace of its own, whatever is answered. An attacker has keys of its own; strangers
+have none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from benchmarks.abuse_attack import (
+    HEALTH,
+    MATCH,
+    REGISTRATION,
+    TICK_S,
+    Attack,
+    Target,
+    at_pace,
+    crowd,
+)
+from benchmarks.h2load import framed
+from disrupt.core.cases import CASE_NUMBERS, PIN_DIGITS, case_number
+from disrupt.v1 import match_pb2, registration_pb2, types_pb2
+
+TOGETHER = "together"
+"""All attacks at once."""
+
+CHECKED = ("CASE_REFUSED", "REQUEST_ID_REUSED")
+"""Answers that tell whether a guessed PIN is right."""
+
+_MAX_ITEMS, _MAX_HASHES_PER_ITEM = 64, 8000
+"""Limits of a registration, as the server has them by default."""
+
+
+async def pin_guessing(attack: Attack) -> None:
+    """Guess PINs: of a known case, of random ones, and by replaying somebody's registration."""
+    known = registration_pb2.RegisterHashesRequest.FromString(attack.target.registration)
+
+    def guess(case: str) -> bytes:
+        opens = _access(attack.chance, case)
+        return registration_pb2.GetCaseRequest(access=opens).SerializeToString()
+
+    def replay() -> bytes:
+        request = registration_pb2.RegisterHashesRequest()
+        request.CopyFrom(known)
+        request.context.access.CopyFrom(_access(attack.chance, known.context.access.case_number))
+        return request.SerializeToString()
+
+    async with AsyncExitStack() as stack:
+        channels = [await stack.enter_async_context(attack.channel()) for _ in range(4)]
+
+        async def call(number: int) -> None:
+            channel = channels[number % len(channels)]
+            if number % 3 == 0:
+                await attack.unary(channel, f"{REGISTRATION}/RegisterHashes", replay())
+            else:
+                known_or_any = attack.target.case if number % 3 == 1 else _any_case(attack.chance)
+                await attack.unary(channel, f"{REGISTRATION}/GetCase", guess(known_or_any))
+
+        await at_pace(attack, call, every_s=1 / 300, most=128)
+
+
+async def large_registrations(attack: Attack) -> None:
+    """Register as much as a message holds, or as may be registered, eight times at once."""
+    item = registration_pb2.RegisterHashesRequest(
+        items=[
+            registration_pb2.MediaItem(
+                kind=types_pb2.MEDIA_KIND_VIDEO,
+                fingerprints=_frames(attack.chance, _MAX_HASHES_PER_ITEM),
+            )
+        ]
+    ).SerializeToString()
+    as_many_as_fit = (attack.target.max_message_bytes - 1024) // len(item)
+
+    async def call(number: int) -> None:
+        items = item * (as_many_as_fit if number % 2 else min(as_many_as_fit, _MAX_ITEMS))
+        context = registration_pb2.RegistrationContext(
+            request_id=attack.chance.randbytes(16),
+            access=registration_pb2.CaseAccess(pin=_pin(attack.chance)),
+        )
+        begins = registration_pb2.RegisterHashesRequest(context=context).SerializeToString()
+        async with attack.channel() as channel:
+            await attack.unary(channel, f"{REGISTRATION}/RegisterHashes", begins + items)
+
+    await at_pace(attack, call, every_s=5.0, at_once=8, most=8)
+
+
+async def large_lookups(attack: Attack) -> None:
+    """Look up as many hashes as a message holds, eight times at once."""
+    hashes = attack.chance.randbytes((attack.target.max_message_bytes - 1024) // 32 * 32)
+    request = match_pb2.MatchHashesRequest(hashes=hashes).SerializeToString()
+
+    async def call(_: int) -> None:
+        async with attack.channel() as channel:
+            await attack.unary(channel, f"{MATCH}/MatchHashes", request)
+
+    await at_pace(attack, call, every_s=5.0, at_once=8, most=8)
+
+
+async def large_video_messages(attack: Attack) -> None:
+    """Look up videos of which one message has all frames, 30 MB of them."""
+    frames = _frames(attack.chance, attack.target.max_message_bytes // 48)
+    requests = [
+        match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()).SerializeToString(),
+        match_pb2.MatchVideoRequest(frames=frames).SerializeToString(),
+    ]
+
+    async def call(_: int) -> None:
+        async with attack.channel() as channel:
+            await attack.stream(channel, f"{MATCH}/MatchVideo", requests)
+
+    await at_pace(attack, call, every_s=3.0, at_once=2, most=4)
+
+
+async def unfinished_calls(attack: Attack) -> None:
+    """Begin three thousand lookups whose messages never end: more than all workers take."""
+    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=3000, connections=20)
+
+
+async def strangers(attack: Attack) -> None:
+    """Without a key, begin health checks that never end, and watches."""
+    await asyncio.gather(
+        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=200, connections=4),
+        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=200, connections=4),
+    )
+
+
+async def slow_videos(attack: Attack) -> None:
+    """Send eight videos a few bytes at a time."""
+    part = framed([match_pb2.MatchVideoRequest(chunk=bytes(16)).SerializeToString()])
+    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+    begins = framed([options.SerializeToString()]) + part
+    await crowd(attack, f"{MATCH}/MatchVideo", begins, calls=8, connections=4, then=part)
+
+
+async def slow_uploads(attack: Attack) -> None:
+    """Send the largest pictures in parts, on 24 calls, and the last bytes never."""
+    size = attack.target.max_message_bytes - 1024
+    begins = b"\0" + size.to_bytes(4) + b"\x0a" + bytes(1023)
+    await crowd(
+        attack,
+        f"{MATCH}/MatchImage",
+        begins,
+        calls=24,
+        connections=6,
+        then=bytes(1 << 20),
+        most_bytes=size - 1,
+    )
+
+
+async def idle_connections(attack: Attack) -> None:
+    """Open 500 connections and leave them: silent, or after the first words of HTTP/2."""
+    host, _, port = attack.target.address.rpartition(":")
+    words = (b"", b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+    open_: list[socket.socket] = []
+    try:
+        while True:
+            open_ = [each for each in open_ if not _is_closed(each)]
+            with suppress(OSError):
+                while len(open_) < 500:
+                    open_.append(socket.create_connection((host, int(port)), timeout=TICK_S))
+                    open_[-1].sendall(words[len(open_) % len(words)])
+                    open_[-1].settimeout(0)
+                    attack.answers["BEGUN"] += 1
+            attack.under_way.set()
+            await asyncio.sleep(TICK_S)
+    finally:
+        for each in open_:
+            each.close()
+
+
+async def degenerate_videos(attack: Attack) -> None:
+    """Register videos of one hash at one time, over and over, and look two such frames up."""
+    value = attack.chance.randbytes(32)
+
+    def fingerprints(frames: int) -> types_pb2.Fingerprints:
+        return types_pb2.Fingerprints(
+            hashes=value * frames,
+            qualities=bytes([100]) * frames,
+            start_ms=[0] * frames,
+            end_ms=[1000] * frames,
+        )
+
+    lookup = [
+        match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()).SerializeToString(),
+        match_pb2.MatchVideoRequest(frames=fingerprints(2)).SerializeToString(),
+    ]
+    async with attack.channel() as channel:
+        for _ in range(8):
+            request = registration_pb2.RegisterHashesRequest(
+                context=registration_pb2.RegistrationContext(
+                    request_id=attack.chance.randbytes(16),
+                    access=registration_pb2.CaseAccess(pin=_pin(attack.chance)),
+                ),
+                items=[
+                    registration_pb2.MediaItem(
+                        kind=types_pb2.MEDIA_KIND_VIDEO,
+                        fingerprints=fingerprints(_MAX_HASHES_PER_ITEM),
+                    )
+                ],
+            )
+            body = request.SerializeToString()
+            await attack.unary(channel, f"{REGISTRATION}/RegisterHashes", body)
+        await asyncio.sleep(TICK_S)  # until it is matched
+
+        async def call(_: int) -> None:
+            await attack.stream(channel, f"{MATCH}/MatchVideo", lookup)
+
+        await at_pace(attack, call, every_s=0.5, most=4)
+
+
+ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (
+        pin_guessing,
+        large_registrations,
+        large_lookups,
+        large_video_messages,
+        unfinished_calls,
+        strangers,
+        slow_videos,
+        slow_uploads,
+        idle_connections,
+        degenerate_videos,
+    )
+}
+
+
+def attack(pipe: Connection, kind: str, target: Target, most_cpu_share: float) -> None:
+    """Attack; say through the pipe when it is under way, and the Toll when something comes back."""
+    asyncio.run(_attack(pipe, kind, Attack(target, most_cpu_share)))
+
+
+async def _attack(pipe: Connection, kind: str, made: Attack) -> None:
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(ATTACKS[kind](made))
+        await made.under_way.wait()
+        made.begin()
+        pipe.send(kind)
+        await over.wait()
+        pipe.send(made.toll())
+        running.cancel()
+
+
+_BEGUN = b"\0" + (1000).to_bytes(4) + bytes(10)
+"""The beginning of a message of 1000 bytes."""
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other side closed a non-blocking connection."""
+    try:
+        while connection.recv(1 << 16):
+            pass
+    except BlockingIOError:  # no more yet
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _frames(chance: random.Random, count: int) -> types_pb2.Fingerprints:
+    """So many frames of a video, with all that a registration may say of them: 46 bytes each."""
+    times_ms = np.arange(count) * 1000
+    return types_pb2.Fingerprints(
+        hashes=chance.randbytes(32 * count),
+        qualities=bytes([100]) * count,
+        profiles=[types_pb2.PROFILE_PDQ_512] * count,
+        start_ms=times_ms.tolist(),
+        end_ms=(times_ms + 1000).tolist(),
+    )
+
+
+def _pin(chance: random.Random) -> str:
+    return f"{chance.randrange(10**PIN_DIGITS):0{PIN_DIGITS}}"
+
+
+def _any_case(chance: random.Random) -> str:
+    return case_number(chance.randrange(CASE_NUMBERS))
+
+
+def _access(chance: random.Random, case: str) -> registration_pb2.CaseAccess:
+    """A guess at the PIN of a case, under an origin of its own."""
+    return registration_pb2.CaseAccess(
+        case_number=case, pin=_pin(chance), origin_token=chance.randbytes(16)
+    )

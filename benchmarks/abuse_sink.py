@@ -1,0 +1,42 @@
+"""A gRPC server that takes whatever callers send and throws it away: what an attack alone costs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from multiprocessing.connection import Connection
+
+import grpc
+from grpc import aio
+
+
+class _Drain(grpc.GenericRpcHandler):
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """See grpc.GenericRpcHandler: one handler for calls of every kind."""
+        stays_open = details.method.endswith("/Watch")
+
+        async def drain(requests: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:
+            async for _request in requests:
+                pass
+            yield b""
+            if stays_open:
+                await asyncio.Event().wait()
+
+        return grpc.stream_stream_rpc_method_handler(drain)
+
+
+def serve(pipe: Connection) -> None:
+    """Send the address through the pipe, and serve until something comes back."""
+    asyncio.run(_serve(pipe))
+
+
+async def _serve(pipe: Connection) -> None:
+    server = aio.server(options=[("grpc.max_receive_message_length", -1)])
+    server.add_generic_rpc_handlers((_Drain(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
+    pipe.send(f"127.0.0.1:{port}")
+    await over.wait()
+    await server.stop(None)

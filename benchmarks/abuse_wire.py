@@ -1,0 +1,119 @@
+"""An HTTP/2 connection whose caller keeps no rules: it begins messages and ends them never."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Self, cast
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, DataReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
+
+
+class Wire(asyncio.Protocol):
+    """One connection, plaintext. Not for several event loops."""
+
+    def __init__(self) -> None:
+        self.calls: set[int] = set()
+        """Calls that the server has not ended."""
+        self._h2 = H2Connection(H2Configuration(header_encoding="utf-8"))
+        self._moved = asyncio.Event()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self._transport: asyncio.Transport | None = None
+
+    @classmethod
+    async def open(cls, address: str) -> Self:
+        """Connect to HOST:PORT."""
+        host, _, port = address.rpartition(":")
+        _, wire = await asyncio.get_running_loop().create_connection(cls, host, int(port))
+        return wire
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server takes calls on this connection."""
+        return self._transport is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._h2.initiate_connection()
+        self._flush()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._transport = None
+        self.calls.clear()
+        self._moved.set()
+        self._may_write.set()
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._may_write.set()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        try:
+            for event in self._h2.receive_data(data):
+                if isinstance(event, DataReceived):
+                    self._h2.acknowledge_received_data(
+                        event.flow_controlled_length or 0, event.stream_id or 0
+                    )
+                elif isinstance(event, StreamEnded | StreamReset):
+                    self._end(event.stream_id or 0)
+                elif isinstance(event, ConnectionTerminated):
+                    self.close()
+        except ProtocolError:
+            self.close()
+        self._flush()
+        self._moved.set()
+
+    def begin(self, method: str, key: str | None) -> int | None:
+        """Begin a call, sending its headers only; None where the server takes no more calls."""
+        headers = [
+            *((":method", "POST"), (":scheme", "http"), (":path", method), (":authority", "abuse")),
+            *(("te", "trailers"), ("content-type", "application/grpc")),
+            *([("authorization", f"Bearer {key}")] if key else []),
+        ]
+        try:
+            call = self._h2.get_next_available_stream_id()
+            self._h2.send_headers(call, headers)
+        except ProtocolError:
+            return None
+        self.calls.add(call)
+        self._flush()
+        return call
+
+    async def send(self, call: int, data: bytes) -> None:
+        """Send bytes of a call as the server makes room for them, until it ends the call."""
+        left = memoryview(data)
+        while left and call in self.calls:
+            room = min(self._h2.local_flow_control_window(call), self._h2.max_outbound_frame_size)
+            if room <= 0:
+                self._moved.clear()
+                await self._moved.wait()
+            else:
+                self._h2.send_data(call, bytes(left[:room]))
+                left = left[room:]
+                self._flush()
+            await self._may_write.wait()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._transport:
+            self._transport.abort()
+
+    def _end(self, call: int) -> None:
+        self.calls.discard(call)
+        with suppress(ProtocolError):  # it is reset already
+            self._h2.reset_stream(call)
+
+    def _flush(self) -> None:
+        if self._transport:
+            self._transport.write(self._h2.data_to_send())
