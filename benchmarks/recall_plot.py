@@ -1,4 +1,6 @@
-"""The tables and plots of docs/recall.md, out of the reports of `bench recall` and `variant_plan`.
+"""Print the table of recall (docs/measurements), and draw the plots of docs/.
+
+Reads the reports of `bench recall` and `bench variant_plan`.
 
 ./scripts/bench recall_plot recall.json --curve curve.json --folder docs
 """

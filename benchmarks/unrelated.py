@@ -169,7 +169,7 @@ def said(report: dict[str, Any]) -> str:
 
 
 def table(report: dict[str, Any]) -> Iterator[str]:
-    """The tables of docs/recall.md."""
+    """Return the tables of a record of false matches (docs/measurements)."""
     bounds = {"by source": "_sources", "by picture": "", "by hash": "_hashes"}
     names = ("looked up", "sources", "pictures", "hashes", "false matches", *bounds)
     yield _line(*names)

@@ -32,7 +32,7 @@ CONCENTRATED_BITS, LEAST_BITS = 28, 12
 concentrated."""
 
 _MOST_BITS = np.array([MAX_DISTANCE_BITS, CONCENTRATED_BITS, 24, 18, LEAST_BITS], np.int16)
-"""Below these, between them and above; chosen in docs/recall.md, False matches."""
+"""Below these, between them and above; docs/match-distance.md says why."""
 
 _BLOCK = 4
 """Samples along a side of a block."""

@@ -51,7 +51,7 @@ def _steps(cut: int) -> tuple[Crop, ...]:
 
 
 _LIKELY = (WHOLE, *_steps(40), _MIDDLE)
-"""Variant plan 1 was chosen for these steps (docs/recall.md)."""
+"""Variant plan 1 was chosen for these steps (docs/variant-plans.md)."""
 
 _ALL = (*_LIKELY, *_QUADRANTS, *_steps(60))
 _CELL: tuple[Crop, ...] = (WHOLE, (40, 40, 40, 40), (40, 0, 40, 0), (0, 40, 0, 40))
