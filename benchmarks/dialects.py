@@ -2,7 +2,7 @@
 
 Rows are what is registered of the original, columns what a copy is looked up by: full size, nearest
 neighbour to 512x512 (the C++ reference and its WASM build), and Disrupt's own lookup. Prints the
-tables of docs/hashing.md.
+tables of a record of dialects (docs/measurements).
 
     python -m benchmarks.dialects
 """

@@ -149,7 +149,7 @@ class MatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> ImageAnswer:
-        """Answer to a picture: the bytes of a picture file (docs/hashing.md), or its path.
+        """Answer to a picture: the bytes of a picture file (docs/hashing-pictures.md), or its path.
 
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
