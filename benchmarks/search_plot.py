@@ -1,4 +1,6 @@
-"""The table and the plot of docs/performance.md, out of the reports of `bench search`.
+"""Print the table of a record of searches (docs/measurements), and draw the plot of docs/.
+
+Reads the reports of `bench search`.
 
 ./scripts/bench search_plot 1m.json 10m.json --plot docs/performance-search.svg
 """

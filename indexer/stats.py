@@ -32,7 +32,7 @@ class Stats:
     """The generation in CURRENT; ``changes_behind``: changes of the registry after its cursor.
 
     ``memory_bytes`` is what all processes that serve it share. ``expected_lookup_us`` is estimated,
-    at the recommended distance, for the machine of docs/performance.md. ``bucket_skew``: how much
+    at the recommended distance, for the machine of docs/measurements. ``bucket_skew``: how much
     longer than those of random hashes the posting list of the median hash is, in the worst of the
     tables; ``longest_bucket``: the longest of all lists; 0 where there are no tables.
     """

@@ -22,7 +22,7 @@ from disrupt.index.nearest import (
 )
 
 CODE_NS = 1.25
-"""Time that comparing a code takes, on the machine of docs/performance.md."""
+"""Time that comparing a code takes, on the machine of docs/measurements/2026-11-26-search.md."""
 
 _THREADS = faiss.omp_get_max_threads()
 _PAIRS_WORTH_THREADS = 2**22

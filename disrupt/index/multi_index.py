@@ -30,7 +30,7 @@ from disrupt.index.flat import CODE_NS, FlatIndex
 from disrupt.index.nearest import NOTHING, ItemColumns, NearestItems, Neighbours
 from disrupt.index.tables import NO_TABLES, TAG_BITS, Cut, Tables, address, cut_array
 
-# Nanoseconds on the machine of docs/performance.md. Only their ratios matter.
+# Nanoseconds on the machine of docs/measurements/2026-11-26-search.md. Only their ratios matter.
 _PROBE_NS = 4.0
 _TAG_NS = 0.5
 _COMPARED_CODE_NS = 60.0
