@@ -12,8 +12,9 @@ from disrupt.errors import (
     DisruptError,
     RegistryReplacedError,
     SnapshotRefusedError,
+    UnavailableError,
 )
-from disrupt.index.generations import current, open_current, open_generation
+from disrupt.index.generations import open_current, open_generation, served
 from disrupt.index.live import LiveIndex
 from disrupt.index.snapshot import Snapshot
 from disrupt.registry.contract import RegistryReader
@@ -28,7 +29,8 @@ class Follower:
 
     For one thread, which calls ``step`` every 0.2 s or so. The first step opens the snapshot and
     applies what came after it: a process answers lookups after that, not before, or a withdrawn
-    item could match.
+    item could match. A step that raises may leave a change half applied: both the follower and its
+    live index are of no use then.
     """
 
     def __init__(self, reader: RegistryReader, live: LiveIndex, index_dir: Path) -> None:
@@ -37,49 +39,56 @@ class Follower:
         self._live = live
         self._index_dir = index_dir
         self._taken = live.snapshot.generation if live.serving else None
-        self._level_s = time.monotonic()
+        self._complete_s = time.monotonic()
         self._fault = ""
 
     def step(self) -> None:
-        """Takes up a newly published snapshot, then every change of the registry.
+        """Take up a newly published snapshot, then the registry's changes.
 
-        Does not raise for what may pass: a registry that cannot be read now, a snapshot that is
-        refused. It logs it and the index serves as before. Where serving on would be wrong, it
-        suspends the live index: its files are gone, or the registry is another one than it follows.
+        Logs what may pass, instead of raising it: a registry or a snapshot that cannot be read now.
+        The index serves as before, and the next step tries again. A snapshot that is refused is not
+        tried again. Where serving on would be wrong, the live index is suspended: its files are
+        gone, or the registry is another one than it follows.
         """
+        fault = ""
         try:
-            self._take_up()
+            fault = self._take_up()
             self._check_files()
             if self._live.serving:
                 self._advance()
         except CursorExpiredError:
-            self._suspend(
+            fault = (
                 "registry.db is not the one that this index follows: it may be an older copy. Stop"
                 " the server, and put the right registry.db back or run `disrupt restore`."
             )
+            self._live.suspend(fault)
         except RegistryReplacedError as error:
-            self._suspend(error.message)
+            fault = error.message
+            self._live.suspend(fault)
         except (DisruptError, OSError) as error:
-            self._report(str(error))
-        else:
-            self._fault = ""
+            fault = str(error)
+        if fault and fault != self._fault:  # when it begins, not at every step
+            _log.error("follower_fault", reason=fault)
+        self._fault = fault
 
-    def lag_s(self, now_s: float) -> float:
-        """Time since the live index last was level with the registry, or since the beginning.
+    def behind_s(self, now_s: float) -> float:
+        """Upper bound on the age of the oldest change that the served index lacks, in seconds.
 
-        ``now_s`` is of time.monotonic.
+        ``now_s`` is of time.monotonic. 0 while nothing is served. A change counts from the last
+        time that the registry was read without it, so that the bound grows while the registry
+        cannot be read, and while a step hangs; any thread may ask.
         """
-        return max(0.0, now_s - self._level_s)
+        return max(0.0, now_s - self._complete_s) if self._live.serving else 0.0
 
-    def _take_up(self) -> None:
-        """Swaps to the generation in CURRENT if that is another one, and was not refused before."""
+    def _take_up(self) -> str:
+        """Swap to the generation in CURRENT if that is another one, and was not refused before.
+
+        Returns why it cannot be opened now, or nothing.
+        """
         try:
-            named = current(self._index_dir)
-        except SnapshotRefusedError:
-            named = 0
-        if named == self._taken or (named == 0 and self._live.serving):
-            return
-        try:
+            named = served(self._index_dir)
+            if named == self._taken or (named == 0 and self._live.serving):
+                return ""
             if self._live.serving:
                 snapshot = open_generation(self._index_dir, named, self._reader)
             else:
@@ -89,34 +98,47 @@ class Follower:
             if not self._live.serving:
                 self._live.suspend(error.message)
             _log.error("snapshot_refused", reason=error.message)
-            return
+            return ""
+        except UnavailableError as error:
+            # changes must not wait for it
+            return error.message
         snapshot.warm()
         before = self._live.snapshot if self._live.serving else None
-        self._live.replace(self._prepare(snapshot))
-        self._taken = named
+        fresh, complete_s = self._prepare(snapshot)
+        self._complete_s = complete_s  # before the swap: from then on it is asked for
+        self._live.replace(fresh)
+        # not ``named``: an older one may serve because that cannot be read now
+        self._taken = snapshot.generation
         if before is not None:
             before.cool()
         _log.info("snapshot_taken_up", generation=snapshot.generation)
+        return ""
 
-    def _prepare(self, snapshot: Snapshot) -> LiveIndex:
-        """Live index over another snapshot, level with the registry.
+    def _prepare(self, snapshot: Snapshot) -> tuple[LiveIndex, float]:
+        """Live index over another snapshot, level with the registry as of a moment, and that.
 
         Changes that come meanwhile reach the served one as well: a withdrawal does not wait for a
         swap. The changes after the snapshot's cursor are read again, rather than kept: so that an
         older snapshot can be taken up too, and there is one way into the index.
         """
         fresh = LiveIndex(snapshot)
-        while self._apply_page(fresh):
-            if self._live.serving:
-                self._advance()
-        return fresh
-
-    def _advance(self) -> None:
         while True:
             read_s = time.monotonic()
-            if not self._apply_page(self._live):
-                self._level_s = read_s
-                return
+            if not self._apply_page(fresh):
+                return fresh, read_s
+            if self._live.serving:
+                self._advance()
+
+    def _advance(self) -> None:
+        """Apply every change that the registry has now; those that come meanwhile are left.
+
+        So that behind a registry that changes all the time it is known, too, how far.
+        """
+        read_s = time.monotonic()
+        head = self._reader.head()
+        while self._apply_page(self._live) and self._live.cursor.sequence < head.sequence:
+            pass
+        self._complete_s = read_s
 
     def _apply_page(self, live: LiveIndex) -> bool:
         """Applies the next page; False when there was nothing more."""
@@ -125,18 +147,9 @@ class Follower:
         return bool(changes)
 
     def _check_files(self) -> None:
+        """Suspend the live index if a file of its snapshot is gone or altered."""
         missing = self._live.snapshot.missing_file() if self._live.serving else None
         if missing:
-            self._suspend(
-                f"The index file {missing} is gone or altered. Run `disrupt-index rebuild`."
-            )
-
-    def _suspend(self, reason: str) -> None:
-        self._live.suspend(reason)
-        self._report(reason)
-
-    def _report(self, fault: str) -> None:
-        """Logs a fault when it begins, not at every step."""
-        if fault != self._fault:
-            self._fault = fault
-            _log.error("follower_fault", reason=fault)
+            reason = f"The index file {missing} is gone or altered. Run `disrupt-index rebuild`."
+            self._live.suspend(reason)
+            raise UnavailableError(reason)

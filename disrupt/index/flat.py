@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES
-from disrupt.index.manifest import refused
+from disrupt.index.manifest import reading, refused, unreadable
 from disrupt.index.nearest import (
     NOTHING,
     ItemColumns,
@@ -23,6 +23,9 @@ from disrupt.index.nearest import (
 
 CODE_NS = 1.25
 """Time that comparing a code takes, on the machine of docs/measurements/2026-11-26-search.md."""
+
+_MAGIC = b"IBxF"
+"""Of a file of FAISS that holds an IndexBinaryFlat."""
 
 _THREADS = faiss.omp_get_max_threads()
 _PAIRS_WORTH_THREADS = 2**22
@@ -64,13 +67,19 @@ class FlatIndex:
     def map(cls, path: Path) -> FlatIndex:
         """From a file, memory-mapped.
 
-        SnapshotRefusedError if it is no FAISS file of 256-bit codes.
+        SnapshotRefusedError if it is no FAISS file of 256-bit codes, UnavailableError if it cannot
+        be mapped now. The caller has checked that it is whole: a failure of FAISS, which raises one
+        class for all of them, then says that descriptors or memory are short.
         IO_FLAG_MMAP would copy an IndexBinaryFlat; IO_FLAG_MMAP_IFC does map it.
         """
+        with reading(path), path.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+        if magic != _MAGIC:
+            raise refused(path, "not an IndexBinaryFlat")
         try:
             index = faiss.read_index_binary(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
-            raise refused(path, "FAISS cannot read it") from error
+            raise unreadable(path, "FAISS cannot map it") from error
         if not isinstance(index, faiss.IndexBinaryFlat) or index.d != HASH_BITS:
             raise refused(path, f"not an IndexBinaryFlat of {HASH_BITS} bits")
         return cls(index)

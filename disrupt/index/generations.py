@@ -29,11 +29,12 @@ from disrupt.errors import (
     OtherHistoryError,
     SnapshotRefusedError,
     StorageFullError,
+    UnavailableError,
 )
 from disrupt.index import manifest as manifests
 from disrupt.index import verified, writing
 from disrupt.index.columns import Columns
-from disrupt.index.manifest import REMEDY
+from disrupt.index.manifest import REMEDY, reading
 from disrupt.index.snapshot import Snapshot
 
 _CURRENT = "CURRENT"
@@ -62,21 +63,22 @@ def directory_of(index_dir: Path, generation: int) -> Path:
 def current(index_dir: Path) -> int:
     """Number of the generation that CURRENT names.
 
-    SnapshotRefusedError if there is no such file, or it names none.
+    SnapshotRefusedError if there is no such file, or it names none; UnavailableError if it cannot
+    be read now.
     """
     path = index_dir / _CURRENT
-    try:
-        with path.open(encoding="ascii") as file:
-            name = file.read(64).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SnapshotRefusedError(f"index/CURRENT is missing or unreadable. {REMEDY}") from error
+    with reading(path), path.open("rb") as file:
+        name = file.read(64).decode("latin-1").strip()
     if not _NAME.fullmatch(name):
         raise SnapshotRefusedError(f"index/CURRENT names no generation. {REMEDY}")
     return int(name)
 
 
 def served(index_dir: Path) -> int:
-    """Number of the generation that CURRENT names; 0 where it names none."""
+    """Number of the generation that CURRENT names; 0 where it names none.
+
+    UnavailableError if it cannot be read now.
+    """
     try:
         return current(index_dir)
     except SnapshotRefusedError:
@@ -95,7 +97,7 @@ def check_history(index_dir: Path, registry: History) -> None:
     for generation in (named, *others) if named else others:
         try:
             cursor = manifests.read(directory_of(index_dir, generation)).cursor
-        except SnapshotRefusedError:
+        except (SnapshotRefusedError, UnavailableError):
             continue
         _check_known(generation, cursor, registry)
         return
@@ -117,8 +119,8 @@ def open_generation(
 ) -> Snapshot:
     """A generation, opened as by Snapshot.open, if it was built from this registry.
 
-    SnapshotRefusedError if it is damaged, OtherHistoryError if the registry does not know its
-    cursor.
+    SnapshotRefusedError if it is damaged, UnavailableError if it cannot be read now,
+    OtherHistoryError if the registry does not know its cursor.
     """
     opened = Snapshot.open(directory_of(index_dir, generation), anew=anew)
     _check_known(generation, opened.cursor, registry)
@@ -126,19 +128,20 @@ def open_generation(
 
 
 def open_current(index_dir: Path, registry: History) -> Snapshot:
-    """The generation that CURRENT names or, where that is refused, the newest good one.
+    """The generation that CURRENT names or, where that cannot be opened, the newest good one.
 
-    Each refusal is logged by name. SnapshotRefusedError if none is good, or as ``check_history``
-    says: there is no lookup until one is published. An older generation answers as well once the
-    changes after its cursor are applied.
+    Each that cannot is logged by name. An older generation answers as well once the changes after
+    its cursor are applied. UnavailableError if none can be opened and one of them may be good: try
+    again. SnapshotRefusedError if all are refused, or as ``check_history`` says: there is no lookup
+    until one is published.
     """
     check_history(index_dir, registry)
     candidates = generations(index_dir)
-    refusals: list[str] = []
+    errors: list[DisruptError] = []
     try:
         named = current(index_dir)
     except SnapshotRefusedError as error:
-        refusals.append(error.message)
+        errors.append(error)
         _log.warning("snapshot_refused", reason=error.message)
     else:
         candidates = [named, *(one for one in candidates if one != named)]
@@ -146,9 +149,12 @@ def open_current(index_dir: Path, registry: History) -> Snapshot:
         try:
             return open_generation(index_dir, generation, registry)
         except SnapshotRefusedError as error:
-            refusals.append(error.message)
+            errors.append(error)
             _log.warning("snapshot_refused", reason=error.message)
-    raise SnapshotRefusedError(refusals[0])
+        except UnavailableError as error:
+            errors.append(error)
+            _log.warning("snapshot_unreadable", reason=error.message)
+    raise next((one for one in errors if isinstance(one, UnavailableError)), errors[0])
 
 
 def publish(

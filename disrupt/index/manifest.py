@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt.core.changes import Cursor
-from disrupt.errors import SnapshotRefusedError
+from disrupt.errors import SnapshotRefusedError, UnavailableError
 
 FORMAT_VERSION: Final = 2
 """Version 1 has no mark, and is read too."""
@@ -113,14 +115,12 @@ class Manifest(BaseModel):
 def read(directory: Path) -> Manifest:
     """Manifest of a snapshot directory.
 
-    SnapshotRefusedError if it is missing, damaged or of another format.
+    SnapshotRefusedError if it is missing, damaged or of another format; UnavailableError as of
+    ``reading``.
     """
     path = directory / MANIFEST
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_MANIFEST_BYTES + 1)
-    except OSError as error:
-        raise refused(path, "missing or unreadable") from error
+    with reading(path), path.open("rb") as file:
+        raw = file.read(_MAX_MANIFEST_BYTES + 1)
     try:
         body = json.loads(raw) if len(raw) <= _MAX_MANIFEST_BYTES else None
     except (ValueError, RecursionError) as error:
@@ -148,6 +148,28 @@ def refused(path: Path, reason: str) -> SnapshotRefusedError:
     return SnapshotRefusedError(
         f"Snapshot file {path.parent.name}/{path.name} refused: {reason}. {REMEDY}"
     )
+
+
+def unreadable(path: Path, reason: str | None) -> UnavailableError:
+    """Error that names a file of a snapshot which cannot be read now, but may be good."""
+    return UnavailableError(
+        f"Snapshot file {path.parent.name}/{path.name} cannot be read now: {reason}."
+    )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Sort the system's errors about a file of a snapshot by what they prove.
+
+    SnapshotRefusedError where it is missing. UnavailableError for everything else, which may pass:
+    no descriptor or memory is free, the call was interrupted, permissions are set wrong.
+    """
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise refused(path, "missing") from error
+    except OSError as error:
+        raise unreadable(path, error.strerror) from error
 
 
 def _check_format(path: Path, body: dict[str, Any]) -> None:

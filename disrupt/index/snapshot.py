@@ -15,7 +15,15 @@ from disrupt.index import memory, verified
 from disrupt.index.columns import ENTRY, ITEM
 from disrupt.index.flat import FlatIndex
 from disrupt.index.known_answers import check_table_search
-from disrupt.index.manifest import CODES, ENTRIES, ITEMS, Manifest, MultiIndexParameters, refused
+from disrupt.index.manifest import (
+    CODES,
+    ENTRIES,
+    ITEMS,
+    Manifest,
+    MultiIndexParameters,
+    reading,
+    refused,
+)
 from disrupt.index.multi_index import MultiIndex
 from disrupt.index.tables import Tables, cut_of
 from disrupt.index.verified import Identity
@@ -59,7 +67,7 @@ class Snapshot:
 
         Reads every byte, unless somebody has, see ``verified``, or ``anew``. SnapshotRefusedError
         names the first file that is missing, truncated, altered, of another format version or
-        engine parameters, or does not fit the others.
+        engine parameters, or does not fit the others; UnavailableError one that cannot be read now.
         """
         manifest = manifests.read(path)
         identities = verified.verify(path, manifest, _check_rows, anew=anew)
@@ -97,8 +105,10 @@ class Snapshot:
         for name, identity in self._identities.items():
             try:
                 status = (self.path / name).stat()
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 return f"{self.path.name}/{name}"
+            except OSError:  # it says nothing of the file, and the mapping is as good as before
+                continue
             # not the time of the status: a backup's hard link changes that, too
             if verified.identity(status)[:-1] != identity[:-1]:
                 return f"{self.path.name}/{name}"
@@ -112,8 +122,9 @@ def _columns(path: Path, manifest: Manifest) -> tuple[NDArray[np.void], NDArray[
 
 def _map(path: Path, dtype: np.dtype[Any], length: int) -> NDArray[Any]:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with reading(path):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
         raise refused(path, "not a NumPy array file") from error
     if array.dtype != dtype or array.shape != (length,):
         raise refused(path, f"{array.dtype} {array.shape}, not {dtype} of length {length}")

@@ -18,7 +18,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from disrupt.core.progress import Progress, quiet
-from disrupt.index.manifest import NARROW_TABLES, WIDE_TABLES, MultiIndexParameters, refused
+from disrupt.index.manifest import (
+    NARROW_TABLES,
+    WIDE_TABLES,
+    MultiIndexParameters,
+    reading,
+    refused,
+)
 
 TAG_BITS = 16
 """Of the following chunk, as many as stand beside a posting."""
@@ -119,15 +125,17 @@ class Tables:
     def map(cls, directory: Path, length: int, cut: Cut) -> Tables:
         """From files that ``write`` made for ``length`` codes, read-only.
 
-        SnapshotRefusedError names a file that is missing or not of this length.
+        SnapshotRefusedError names a file that is missing or not of this length; UnavailableError
+        one that cannot be mapped now.
         """
         arrays = []
         for name, (shape, dtype) in layout(length, cut).items():
             path = directory / file_name(name)
             try:
-                array = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                raise refused(path, "missing, or not a NumPy array file") from error
+                with reading(path):
+                    array = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (ValueError, EOFError) as error:
+                raise refused(path, "not a NumPy array file") from error
             if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
                 raise refused(path, f"{array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}")
             arrays.append(array.view(np.ndarray))

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from disrupt.index.manifest import FileSum, Manifest, refused
+from disrupt.index.manifest import FileSum, Manifest, reading, refused
 
 Identity = tuple[int, ...]
 """What stays the same as long as nobody touches a file."""
@@ -36,7 +36,7 @@ def verify(
     """Identities of the files of a generation, which fit its manifest and pass ``check``.
 
     Reads every byte, unless that was done before, or ``anew``. SnapshotRefusedError names the first
-    file that is missing, truncated or altered.
+    file that is missing, truncated or altered; UnavailableError one that cannot be read now.
     """
     now_ns = time.time_ns()
     noted = None if anew else _noted(directory, manifest)
@@ -120,13 +120,11 @@ def _path(directory: Path) -> Path:
 
 
 def _verify(path: Path, expected: FileSum) -> Identity:
-    try:
+    with reading(path):
         size_bytes = path.stat().st_size
         if size_bytes != expected.size_bytes:
             raise refused(path, f"{size_bytes} bytes, not {expected.size_bytes}: truncated")
         found, read = sum_of(path)
-    except OSError as error:
-        raise refused(path, "missing or unreadable") from error
     if found != expected:
         raise refused(path, "altered: its checksum does not fit")
     return read

@@ -57,8 +57,8 @@ class Following:
             await asyncio.sleep(self._interval_s)
 
     def lag_s(self) -> float:
-        """Time since the index last was level with the registry."""
-        return self._follower.lag_s(time.monotonic())
+        """As ``Follower.behind_s``, now."""
+        return self._follower.behind_s(time.monotonic())
 
     async def authenticate(self, secret: str) -> ApiKey:
         """The key with this secret, or UnauthenticatedError.

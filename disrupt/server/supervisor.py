@@ -16,7 +16,12 @@ from typing import Any
 import structlog
 import uvloop
 
-from disrupt.errors import ConfigurationError, DisruptError, SnapshotRefusedError
+from disrupt.errors import (
+    ConfigurationError,
+    DisruptError,
+    SnapshotRefusedError,
+    UnavailableError,
+)
 from disrupt.hashing import check_known_answers
 from disrupt.index.generations import check_history, create_first, open_current
 from disrupt.index.known_answers import check_table_search
@@ -77,7 +82,9 @@ def _load(directory: DataDirectory) -> None:
         create_first(directory.index, registry.head().epoch)
         check_history(directory.index, registry)
         circle_index()
-        with contextlib.suppress(SnapshotRefusedError):  # the workers say what to do
+        with contextlib.suppress(
+            SnapshotRefusedError, UnavailableError
+        ):  # the workers say what to do
             # read whole here, so that they need not
             if open_current(directory.index, registry).has_tables:
                 check_table_search()
