@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import signal
 from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
@@ -180,6 +181,10 @@ class IsolatedHashing:
         except NotBegunError:
             self._found_dead(slot.process, await slot.process.wait())
             raise
+        except Exception:
+            # what it does with this slot is not known, so that it cannot be used any more
+            self._lost(slot.process, ProcessDiedError(Cause.KILLED, -signal.SIGKILL))
+            raise
         self._free.put_nowait(slot)
         match answer:
             case Refused(reason):
@@ -255,8 +260,8 @@ class IsolatedHashing:
         while True:
             try:
                 return await self._start()
-            except (OSError, ProcessDiedError) as error:
-                _log.error("decoder_does_not_start", problem=str(error))
+            except Exception as error:  # noqa: BLE001 whatever it is, there has to be a successor
+                _log.error("decoder_does_not_start", problem=str(error) or type(error).__name__)
                 await asyncio.sleep(_RESTART_PAUSE_S)
 
     async def _end(self) -> None:

@@ -68,6 +68,8 @@ class Child:
         # room for the longest answer in one message; Linux gives twice what it grants
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MESSAGE_BYTES_MAX)
         memory = _shared_memory(shared_bytes)
+        # inherited for good: a terminal that closes ends no decoder
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             self._shared = mmap.mmap(memory, shared_bytes)
             arguments = (theirs.fileno(), memory, os.getpid(), memory_bytes)
@@ -79,6 +81,7 @@ class Child:
                 pass_fds=(theirs.fileno(), memory),
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             theirs.close()
             os.close(memory)
 

@@ -124,6 +124,8 @@ class IsolatedVideos:
             async with self._turns:
                 process = await self._ready()
                 feeding = asyncio.create_task(self._feed(process, chunks))
+                # where an answer comes first, nobody asks what it failed with
+                feeding.add_done_callback(lambda done: done.cancelled() or done.exception())
                 try:
                     process.allow_cpu_time(self._isolation.cpu_s)
                     await process.send(Begin(interval_ms, versions, self.limits))

@@ -45,7 +45,7 @@ from disrupt.hashing.isolation_messages import (
     pack_answer,
     unpack_answer,
 )
-from disrupt.hashing.isolation_process import IsolationLimits
+from disrupt.hashing.isolation_process import SLOTS, IsolationLimits, Process
 
 _T = TypeVar("_T")
 Run = Callable[[Awaitable[_T]], _T]
@@ -511,3 +511,33 @@ def test_whatever_a_process_says_is_an_answer_or_a_value_error(message: bytes) -
         return
     if isinstance(answer, (Refused, Failed)):
         assert (getattr(answer, "reason", "") + getattr(answer, "kind", "")).isprintable()
+
+
+def test_whatever_keeps_a_picture_from_a_process_pictures_are_hashed_afterwards(
+    run: Run[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lives() -> None:
+        async with IsolatedHashing(workers=1, queued=0) as hashing:
+            starting, starts = Process.start, 0
+
+            async def ask(*_: object) -> None:
+                raise MemoryError
+
+            async def start(*arguments: Any) -> Any:
+                nonlocal starts
+                starts += 1
+                if starts == 1:
+                    raise MemoryError
+                return await starting(*arguments)
+
+            monkeypatch.setattr(Process, "start", start)
+            for _ in range(SLOTS):
+                with monkeypatch.context() as failing:
+                    failing.setattr(Process, "ask", ask)
+                    with pytest.raises(MemoryError):
+                        await hashing.hash_image(GOOD)
+                async with asyncio.timeout(100):
+                    assert await hashing.hash_image(GOOD) == hash_image(GOOD)
+            assert starts == SLOTS + 1
+
+    run(lives())
