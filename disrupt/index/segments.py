@@ -8,7 +8,10 @@ that is done in a thread beside the one that applies changes.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
+
+import structlog
 
 from disrupt.index.part import Part, join
 
@@ -16,7 +19,12 @@ _FANOUT = 8
 _AT_ONCE_HASHES = 50_000
 """Joined at once, in some tens of ms: longer segments are joined beside."""
 
+_REST_S = 60.0
+"""Pause before what could not be joined, mostly for lack of memory, is tried again."""
+
 Delta = tuple[Part, ...]
+
+_log = structlog.get_logger(__name__)
 
 
 class Segments:
@@ -73,7 +81,11 @@ class _Join(threading.Thread):
         self._tables = tables
 
     def run(self) -> None:
-        self.joined = join(self.parts, tables=self._tables)
+        try:
+            self.joined = join(self.parts, tables=self._tables)
+        except Exception as error:  # noqa: BLE001 they are searched as they are
+            _log.error("segments_not_joined", kind=type(error).__name__)
+            time.sleep(_REST_S)
 
 
 def _mostly_dead(delta: Delta) -> bool:

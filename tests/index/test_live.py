@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.media import StoredItem
@@ -197,14 +198,15 @@ def test_a_join_that_fails_is_done_again(
     def fail(_parts: Sequence[Part], *, tables: bool) -> Part:
         raise MemoryError(tables)
 
-    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(segments, "_REST_S", 0)
     monkeypatch.setattr(segments, "_AT_ONCE_HASHES", 0)
-    with monkeypatch.context() as failing:
+    with monkeypatch.context() as failing, capture_logs() as logs:
         failing.setattr(segments, "join", fail)
         for place in range(10, 30):
             apply(live, Addition(place + 1, items[place]))
             joined_beside()
         assert live.status().segments == 20
+    assert {one["event"] for one in logs} == {"segments_not_joined"}
     while live.status().segments > 1:
         live.apply([], live.cursor)
         joined_beside()
