@@ -1,8 +1,9 @@
-"""``disrupt health``: does a server answer? For health checks of containers and load balancers."""
+"""``disrupt health``: does a server serve, all of it? For containers' health checks, and people."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import click
@@ -14,7 +15,8 @@ from disrupt.client.connection import DEFAULT_PORT, connect_without_key
 from disrupt.client.failures import failure
 from disrupt.errors import ConfigurationError, UnavailableError
 
-_HELP = """Ask a server whether it serves, by the standard gRPC health protocol. Needs no key.
+_HELP = """Ask a server whether all of its services serve, by the standard gRPC health protocol.
+Needs no key.
 
 On the server's own machine --tls-cert names the certificate that the server shows: it is trusted
 as it is, under whatever name it bears. From elsewhere, --tls-ca names the authorities to trust.
@@ -26,10 +28,18 @@ Examples:
 
 \b
 Exit codes:
-  0  it serves
-  1  it does not answer, or says that it does not serve
+  0  all of it serves
+  1  it does not answer, or says that a service does not serve
   2  the command is used wrongly
 """
+
+_SERVICES = (
+    "",
+    "disrupt.v1.MatchService",
+    "disrupt.v1.FeedService",
+    "disrupt.v1.RegistrationService",
+)
+"""Names that are asked about; the empty one stands for the server."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -78,7 +88,7 @@ def check_health(
     tls_cert: Path | None = None,
     timeout_s: float = 5.0,
 ) -> None:
-    """Returns if the server serves; raises a class of disrupt.errors otherwise.
+    """Return if every service of the server serves; raise a class of disrupt.errors otherwise.
 
     ``tls_cert`` is the server's own certificate, trusted under whatever name it bears; else
     ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
@@ -94,17 +104,27 @@ def check_health(
         else grpc.insecure_channel(target, options)
     )
     with channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=HealthCheckRequest.SerializeToString,
+            response_deserializer=HealthCheckResponse.FromString,
+        )
+        give_up_s = time.monotonic() + timeout_s
         try:
-            answer = channel.unary_unary(
-                "/grpc.health.v1.Health/Check",
-                request_serializer=HealthCheckRequest.SerializeToString,
-                response_deserializer=HealthCheckResponse.FromString,
-            )(HealthCheckRequest(), timeout=timeout_s)
+            statuses = {
+                service: check(
+                    HealthCheckRequest(service=service), timeout=give_up_s - time.monotonic()
+                ).status
+                for service in _SERVICES
+            }
         except grpc.RpcError as error:
             raise failure(error, connection.server) from None
-    if answer.status != HealthCheckResponse.SERVING:
-        status = HealthCheckResponse.ServingStatus.Name(answer.status)
-        raise UnavailableError(f"The server at {connection.server} answers {status}.")
+    if any(status != HealthCheckResponse.SERVING for status in statuses.values()):
+        states = ", ".join(
+            f"{service or 'the server'}: {HealthCheckResponse.ServingStatus.Name(status)}"
+            for service, status in statuses.items()
+        )
+        raise UnavailableError(f"Not all of the server at {connection.server} serves ({states}).")
 
 
 def _name(tls_cert: Path) -> str:

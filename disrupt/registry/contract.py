@@ -197,6 +197,9 @@ class RegistryWriter(RegistryReader, Protocol):
         that of a withdrawal could not finish. Takes milliseconds, at most about a second.
         """
 
+    def check_storage(self) -> None:
+        """Write durably, as any call that changes something does, and change nothing."""
+
     def add_key(self, key: ApiKey) -> None:
         """Adds a key."""
 

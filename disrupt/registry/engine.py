@@ -131,6 +131,12 @@ def truncate_wal(engine: Engine) -> bool:
     return bool(busy == 0)
 
 
+def rewrite_header(connection: Connection) -> None:
+    """Writes the first page of the database anew, as it is."""
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
+
+
 def copy_database(path: Path, target: Path) -> None:
     """Copies the database, as it is at one moment, over an empty file; sqlite3.Error if it cannot.
 

@@ -16,7 +16,13 @@ from disrupt.core.policy import ApiKey, Bank
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import journal, migrations, queries, reserve, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
-from disrupt.registry.engine import reader_engine, translated_errors, truncate_wal, writer_engine
+from disrupt.registry.engine import (
+    reader_engine,
+    rewrite_header,
+    translated_errors,
+    truncate_wal,
+    writer_engine,
+)
 from disrupt.registry.journal import Journal, Removed
 from disrupt.registry.reconciliation import begin_epoch, reconcile
 from disrupt.registry.reserve import Reserve
@@ -175,6 +181,11 @@ class SqlRegistryWriter(SqlRegistry):
         """See RegistryWriter."""
         with translated_errors():
             return truncate_wal(self._writer)
+
+    def check_storage(self) -> None:
+        """See RegistryWriter."""
+        with self._writing, _transaction(self._writer) as connection:
+            rewrite_header(connection)
 
     def begin_epoch(self, newest_number: int) -> None:
         """For a registry that was restored from a backup: every earlier cursor expires.

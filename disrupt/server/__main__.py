@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def main() -> int:
     """Serve until told to stop; the exit code."""
     if sys.stdout is None:  # closed by whoever started it
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 to the end
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a loop, which logs it
     logs.configure("supervisor")
     try:
         serve(Config.model_validate_json(sys.argv[1]), _announce)

@@ -89,6 +89,12 @@ class Config(BaseModel):
     """Age at which a connection is closed, gently, so that load spreads over the workers."""
     follow_interval_s: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Pause between two looks at the registry: changes, keys, snapshots."""
+    stale_not_ready_s: Annotated[float, Field(ge=1)] = 30.0
+    """Age of the oldest change that a worker has not applied, from which on its health says
+    NOT_SERVING."""
+    stale_closes_s: Annotated[float, Field(gt=1)] = 300.0
+    """Age from which on it closes its connections, and serves again once it has applied all: what
+    was withdrawn, and who had a key, must not count for longer."""
     compact_after_hashes: Annotated[int, Field(ge=1)] = 50_000
     """Hashes registered after which the index is compacted, beside serving; at least a twentieth of
     those it has. A withdrawal counts as one."""
@@ -114,6 +120,11 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         host, _ = self.address
+        if self.stale_closes_s <= self.stale_not_ready_s:
+            raise ValueError(
+                f"stale_closes_s {self.stale_closes_s:g} has to be more than stale_not_ready_s"
+                f" {self.stale_not_ready_s:g}"
+            )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together: give both or none")
         if self.tls_cert is None and not _is_loopback(host):

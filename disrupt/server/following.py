@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
 from disrupt.core.policy import ApiKey
-from disrupt.errors import DisruptError, UnauthenticatedError
+from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
 from disrupt.feed.follower import Follower
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.directory import DataDirectory
+from disrupt.server.supervision import forever
 from disrupt.services.keys import KeyRing
 
 _WAITING_MAX = 32
@@ -23,42 +25,90 @@ _log = structlog.get_logger(__name__)
 
 
 class Following:
-    """Live index and keys of one worker, kept level by one thread beside the event loop."""
+    """Live index and keys of one worker, kept level by threads beside the event loop.
 
-    def __init__(self, reader: RegistryReader, directory: DataDirectory, interval_s: float) -> None:
-        self.live = LiveIndex()
-        self.ring = KeyRing()
+    What is older than ``stale_s`` is not given out, whatever became of the threads: it may hold
+    what was withdrawn, and keys that were revoked.
+    """
+
+    def __init__(
+        self, reader: RegistryReader, directory: DataDirectory, interval_s: float, stale_s: float
+    ) -> None:
+        self._live = LiveIndex()
+        self._ring = KeyRing()
+        self._ring_s = -math.inf
         self._reader = reader
-        self._follower = Follower(reader, self.live, directory.index)
+        self._follower = Follower(reader, self._live, directory.index)
         self._interval_s = interval_s
+        self._stale_s = stale_s
         self._looked = asyncio.Event()
         self._waiting = 0
         self._fault = ""
 
+    @property
+    def live(self) -> LiveIndex:
+        """The live index; UnavailableError where it is stale."""
+        self.check()
+        return self._live
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys and banks that are valid; UnavailableError where that is not known any more."""
+        self.check()
+        return self._ring
+
+    @property
+    def serving(self) -> bool:
+        """Whether there is an index to look up in."""
+        return self._live.serving
+
+    def behind_s(self) -> float:
+        """Upper bound on the age of the oldest change, of index and keys, that is not seen yet."""
+        now_s = time.monotonic()
+        return max(now_s - self._ring_s, self._follower.behind_s(now_s))
+
+    def check(self) -> None:
+        """Raise UnavailableError where index or keys are older than ``stale_s``."""
+        if self.behind_s() > self._stale_s:
+            raise UnavailableError(
+                "This server has not seen what changed for too long. Try again in a moment.",
+                retry_after_s=1.0,
+            )
+
     def look(self) -> None:
-        """One look at the registry: keys and banks, then changes and snapshots."""
+        """Look at the registry once: changes and snapshots, then keys and banks."""
+        self._follower.step()
+        self._look_at_keys()
+
+    def _look_at_keys(self) -> None:
+        read_s = time.monotonic()
         try:
-            self.ring = KeyRing(self._reader.keys(), self._reader.banks())
+            self._ring = KeyRing(self._reader.keys(), self._reader.banks())
         except DisruptError as error:
             if error.message != self._fault:  # at the beginning of a fault, not at every look
                 _log.error("keys_unreadable", reason=error.message)
             self._fault = error.message
         else:
+            self._ring_s = read_s
             self._fault = ""
-        self._follower.step()
 
-    async def run(self, looked: Callable[[], Awaitable[None]]) -> None:
-        """Looks again and again until cancelled; ``looked`` is called after each look."""
-        while True:
-            await asyncio.to_thread(self.look)
-            await looked()
+    async def follow_changes(self) -> None:
+        """Apply changes and take snapshots up, until cancelled."""
+        await forever(lambda: asyncio.to_thread(self._follower.step), self._interval_s)
+
+    async def follow_keys(self, read: Callable[[KeyRing], None]) -> None:
+        """Read keys and banks, until cancelled, and call ``read`` with them.
+
+        Beside ``follow_changes``, so that a revocation does not wait for a snapshot.
+        """
+
+        async def look() -> None:
+            await asyncio.to_thread(self._look_at_keys)
+            read(self._ring)
             waiting, self._looked = self._looked, asyncio.Event()
             waiting.set()
-            await asyncio.sleep(self._interval_s)
 
-    def lag_s(self) -> float:
-        """As ``Follower.behind_s``, now."""
-        return self._follower.behind_s(time.monotonic())
+        await forever(look, self._interval_s)
 
     async def authenticate(self, secret: str) -> ApiKey:
         """The key with this secret, or UnauthenticatedError.

@@ -23,7 +23,7 @@ from disrupt.errors import DisruptError
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PIPE_BYTES = 4096
-_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -144,6 +144,7 @@ def _live(
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor tells when to stop
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a loop, which logs it
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _libc.prctl(_PR_SET_NAME, f"disrupt:{role}".encode(), 0, 0, 0)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -36,6 +36,8 @@ _COUNT_S = 2.0
 _REST_S = 60.0
 """Pause after each process: one that fails is not started again and again."""
 _H = 3600.0
+LONGEST_S = _H
+"""A process that takes longer hangs, and is killed: the next one does what it left."""
 _NICE = 5
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +80,7 @@ async def run(config: Config) -> None:
     done = True
     for failed, task in (("erasure_failed", _erase), ("compaction_failed", _compact)):
         try:
-            task(config)
+            await asyncio.to_thread(task, config)
         except DisruptError as error:
             _log.error(failed, reason=error.message)
             done = False

@@ -173,7 +173,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             hashes=status.hashes,
             delta_hashes=status.delta_hashes,
             tombstones=status.tombstones,
-            lag_ms=round(self._following.lag_s() * 1000),
+            lag_ms=round(self._following.behind_s() * 1000),
             engine=status.engine,
             limits=match_pb2.Limits(
                 message_bytes=config.max_message_bytes,

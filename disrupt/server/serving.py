@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 
 from grpc import aio
 
+from disrupt.server.supervision import vital
+
 READY = "ready"
 """What a process prints on standard output once it serves."""
 
@@ -33,7 +35,15 @@ async def until_told_to_stop(
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     await server.start()
+    accepting = vital("server", _accept(server))
     say(READY)
     await stop.wait()
+    accepting.cancel()
     await draining()
     await server.stop(grace_s)
+
+
+async def _accept(server: aio.Server) -> None:
+    """Raise once the server has stopped, which it does by itself where gRPC's own task fails."""
+    await server.wait_for_termination()
+    raise RuntimeError("The server stopped without being told to.")

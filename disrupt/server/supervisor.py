@@ -26,11 +26,12 @@ from disrupt.hashing import check_known_answers
 from disrupt.index.generations import check_history, create_first, open_current
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry.sql import SqlRegistry
-from disrupt.server import forking, housekeeping, logs, worker, writer
+from disrupt.server import forking, housekeeping, logs, supervision, worker, writer
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.forking import Forked
 from disrupt.server.serving import COMPACT, READY
+from disrupt.server.supervision import vital
 from disrupt.services.nearness import circle_index
 
 _ROLES = {"worker": worker.run, "writer": writer.run, "housekeeping": housekeeping.run}
@@ -118,21 +119,27 @@ class _Supervisor:
         self._failure: DisruptError | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
+        supervision.arrange()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         writer = _Child("writer")
         workers = [_Child("worker") for _ in range(self._config.workers)]
         keeper = _Child("housekeeping")
-        everyone = [writer, *workers]
-        watches = [asyncio.create_task(self._keep(child)) for child in everyone]
+        watches: list[asyncio.Task[None]] = []
         try:
-            await self._unless_stopped(*(child.ready.wait() for child in everyone))
+            # the writer first: the health that workers tell from their start on needs it
+            for children in ([writer], workers):
+                watches += [vital(child.role, self._keep(child)) for child in children]
+                await self._unless_stopped(*(child.ready.wait() for child in children))
             if not self._stop.is_set():
                 upkeep = housekeeping.keep_house(
-                    self._config, lambda: self._run_once(keeper), self._compact, self._stop
+                    self._config,
+                    lambda: self._run_once(keeper, housekeeping.LONGEST_S),
+                    self._compact,
+                    self._stop,
                 )
-                watches.append(asyncio.create_task(upkeep))
+                watches.append(vital("upkeep", upkeep))
                 ready()
                 await self._stop.wait()
         finally:
@@ -175,18 +182,24 @@ class _Supervisor:
                 await asyncio.wait_for(self._stop.wait(), backoff_s)
             backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
-    async def _run_once(self, child: _Child) -> int:
+    async def _run_once(self, child: _Child, longest_s: float | None = None) -> int:
+        """Run a process to its end and return its exit code; kill it after ``longest_s``."""
         try:
             process = forking.fork(child.role, lambda: _run(child.role, self._config))
-        except OSError as error:  # no memory, or too many processes: tried again
-            _log.error("fork_failed", failed=child.role, reason=error.strerror)
+        except (OSError, MemoryError) as error:  # or too many processes: tried again
+            _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
         child.process = process
-        async for line in process.lines():
-            if line == READY:
-                child.ready.set()
-            elif line == COMPACT:
-                self._compact.set()
+        try:
+            async with asyncio.timeout(longest_s):
+                async for line in process.lines():
+                    if line == READY:
+                        child.ready.set()
+                    elif line == COMPACT:
+                        self._compact.set()
+        except TimeoutError:
+            _log.error("process_killed", role_killed=child.role)
+            process.kill(signal.SIGKILL)
         return await process.wait()
 
     async def _end(self, child: _Child) -> None:
@@ -206,8 +219,13 @@ class _Supervisor:
 def _run(role: str, config: Config) -> None:
     """A process of the server."""
     logs.configure(role)
+
+    async def arranged() -> None:
+        supervision.arrange()
+        await _ROLES[role](config)
+
     try:
-        uvloop.run(_ROLES[role](config))
+        uvloop.run(arranged())
     except DisruptError as error:
         _log.error("start_failed", reason=error.message)
         sys.exit(1)

@@ -7,7 +7,7 @@ from functools import partial
 
 import grpc
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from disrupt.errors import ConfigurationError
@@ -24,6 +24,7 @@ from disrupt.server.directory import DataDirectory
 from disrupt.server.feeding import FeedServicer
 from disrupt.server.following import Following
 from disrupt.server.forking import trim
+from disrupt.server.health import WRITER_LOOK_S, Health, look_at_index, look_at_writer
 from disrupt.server.interceptors import Authentication, Errors
 from disrupt.server.limits import FRAMES_MAX, MessageLimits
 from disrupt.server.matching import MatchServicer
@@ -31,15 +32,13 @@ from disrupt.server.receiving import Decode, Receiver
 from disrupt.server.relaying import RelayingServicer, writer_channel
 from disrupt.server.revocation import OpenCalls
 from disrupt.server.serving import until_told_to_stop
+from disrupt.server.supervision import forever, vital
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
 from disrupt.v1.match_pb2_grpc import add_MatchServiceServicer_to_server
 from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_server
 from disrupt.wire import payloads
-
-_MATCH = "disrupt.v1.MatchService"
-_OVERALL = ""
 
 _FRAMES_SHARE = 0.8
 """Of a picture's processor time, what frames of an animation may take: a lookup ends before it."""
@@ -50,9 +49,6 @@ _DECODERS: dict[str, Decode] = {
     "/disrupt.v1.RegistrationService/RegisterImage": payloads.register_image,
     "/disrupt.v1.RegistrationService/RegisterHashes": bytes,  # the writer's to decode
 }
-
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def run(config: Config) -> None:
@@ -94,9 +90,9 @@ async def _serve(
     videos: IsolatedVideos,
 ) -> None:
     rights.check(rights.SERVICES)
-    following = Following(reader, directory, config.follow_interval_s)
+    following = Following(reader, directory, config.follow_interval_s, config.stale_closes_s)
     calls = OpenCalls()
-    states = health.aio.HealthServicer()
+    told = Health()
     server = aio.server(
         interceptors=[
             Authentication(following.authenticate),
@@ -120,28 +116,32 @@ async def _serve(
         RelayingServicer(config, channel, hashing, videos), server
     )
     add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), server)
-    health_pb2_grpc.add_HealthServicer_to_server(states, server)
+    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
     names = [service.full_name for service in rights.SERVICES]
     reflection.enable_server_reflection(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
-    _listen(server, config)
 
-    async def announce() -> None:
-        calls.end_revoked(following.ring)
-        lookups = _NOT_SERVING if not following.live.serving else _SERVING
-        for name in (_OVERALL, *names):
-            await states.set(name, lookups if name in {_OVERALL, _MATCH} else _SERVING)
-
-    # lookups begin once the index is level, so that nothing withdrawn matches
+    # Calls are answered once index and keys are level, so that nothing withdrawn matches.
     await asyncio.to_thread(following.look)
     trim()
-    await announce()
-    follow = asyncio.create_task(following.run(announce))
+    index = partial(look_at_index, told, following, config.stale_not_ready_s)
+    writer = partial(look_at_writer, told, channel)
+    await index()  # raises where the registry could not be read
+    await writer()
+    _listen(server, config)
+    tasks = [
+        vital("changes", following.follow_changes()),
+        vital("keys", following.follow_keys(calls.end_revoked)),
+        vital("freshness", forever(index, config.follow_interval_s)),
+        vital("writer's health", forever(writer, WRITER_LOOK_S)),
+    ]
     try:
-        await until_told_to_stop(server, config.drain_grace_s, states.enter_graceful_shutdown)
+        drain = told.servicer.enter_graceful_shutdown
+        await until_told_to_stop(server, config.drain_grace_s, drain)
     finally:
-        follow.cancel()
+        for task in tasks:
+            task.cancel()
         await channel.close()
 
 

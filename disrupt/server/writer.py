@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from grpc import aio
+from grpc_health.v1 import health_pb2_grpc
 
 from disrupt.admin.v1 import admin_pb2, admin_pb2_grpc
 from disrupt.registry.contract import RegistryWriter
@@ -18,12 +18,14 @@ from disrupt.server import housekeeping
 from disrupt.server.administration import InRegistry, today
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
+from disrupt.server.health import STORAGE_LOOK_S, Health, look_at_storage
 from disrupt.server.interceptors import Errors
 from disrupt.server.limits import MessageLimits
 from disrupt.server.pool import Pool
 from disrupt.server.receiving import Context, Decode, Receiver
 from disrupt.server.relaying import CALLER_KEY
 from disrupt.server.serving import until_told_to_stop
+from disrupt.server.supervision import forever, vital
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
@@ -204,15 +206,19 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(InRegistry(registry), pool), server
     )
+    told = Health()
+    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
     directory.socket.unlink(missing_ok=True)  # what a killed writer left
     mask = os.umask(0o177)  # the socket is for this user alone
     server.add_insecure_port(directory.socket_address)
     os.umask(mask)
-    watch = asyncio.create_task(housekeeping.watch(config, registry))
-    await until_told_to_stop(server, config.drain_grace_s, _nothing)
-    watch.cancel()
+    storage = partial(look_at_storage, told, registry)
+    await storage()
+    tasks = [
+        vital("compaction", housekeeping.watch(config, registry)),
+        vital("storage", forever(storage, STORAGE_LOOK_S)),
+    ]
+    await until_told_to_stop(server, config.drain_grace_s, told.servicer.enter_graceful_shutdown)
+    for task in tasks:
+        task.cancel()
     directory.socket.unlink(missing_ok=True)
-
-
-async def _nothing() -> None:
-    """No health to tell: the supervisor watches the process."""

@@ -676,7 +676,7 @@ class GetIndexStatusResponse(_message.Message):
     tombstones: _builtins.int
     """Items of the snapshot removed since."""
     lag_ms: _builtins.int
-    """Time since the follower last was level with the registry, in ms."""
+    """Upper bound on the age of the oldest change that lookups do not see yet, in ms."""
     engine: _builtins.str
     """The search method in use."""
     includes_cursor: _builtins.bool

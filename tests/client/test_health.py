@@ -23,10 +23,12 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @contextmanager
-def server(status: Any, tls: Pair | None = None) -> Iterator[str]:
+def server(status: Any, tls: Pair | None = None, **others: Any) -> Iterator[str]:
     """A gRPC server with the standard health service; its port."""
     servicer = health.HealthServicer()
     servicer.set("", status)
+    for service in ("MatchService", "FeedService", "RegistrationService"):
+        servicer.set(f"disrupt.v1.{service}", others.get(service, status))
     running = grpc.server(ThreadPoolExecutor(2))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, running)
     if tls:
@@ -68,6 +70,14 @@ def test_a_server_that_does_not_serve_or_answer_is_not_healthy() -> None:
     assert "NOT_SERVING" in done.stderr
     gone = disrupt_health("--server", f"127.0.0.1:{port}", "--timeout", "2")
     assert gone.returncode == 1
+
+
+def test_a_server_of_which_a_service_does_not_serve_is_not_healthy_and_it_is_named() -> None:
+    with server(SERVING, RegistrationService=NOT_SERVING) as port:
+        done = disrupt_health("--server", f"127.0.0.1:{port}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "disrupt.v1.RegistrationService: NOT_SERVING" in done.stderr
+    assert "disrupt.v1.MatchService: SERVING" in done.stderr
 
 
 def test_on_its_own_machine_a_certificate_is_trusted_under_its_name(tmp_path: Path) -> None:

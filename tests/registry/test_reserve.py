@@ -82,3 +82,23 @@ def test_reserve_that_finds_no_room_holds_nothing(disk: Path) -> None:
     short.fill()
     assert short.release()
     assert not short.release()
+
+
+def test_a_check_of_the_storage_fails_while_the_disk_is_full_and_changes_nothing(
+    disk: Path,
+) -> None:
+    chance = random.Random(3)
+    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+        writer.register(registration(chance, None, new_item(chance)), day=DAY)
+        before = writer.head()
+        writer.check_storage()
+        fill(disk)
+        with suppress(StorageFullError):
+            for _ in range(1000):  # the log may have some room left
+                writer.check_storage()
+        with pytest.raises(StorageFullError):
+            writer.check_storage()
+        (disk / "filler").unlink()
+        writer.check_storage()
+        assert writer.head() == before
+        assert len(all_changes(writer)) == 1

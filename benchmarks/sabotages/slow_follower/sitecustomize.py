@@ -10,9 +10,13 @@ _start = Following.__init__
 
 
 def _start_slowly(
-    self: Following, reader: RegistryReader, directory: DataDirectory, interval_s: float
+    self: Following,
+    reader: RegistryReader,
+    directory: DataDirectory,
+    interval_s: float,
+    stale_s: float,
 ) -> None:
-    _start(self, reader, directory, max(interval_s, 3.0))
+    _start(self, reader, directory, max(interval_s, 3.0), stale_s)
 
 
 Following.__init__ = _start_slowly  # type: ignore[method-assign]

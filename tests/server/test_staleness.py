@@ -1,0 +1,281 @@
+"""A worker that does not see what changes says so, then ends, and is right again by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import secrets as random
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+
+from benchmarks.deployment import BIN, Deployment, run
+from disrupt.server.relaying import CALLER_KEY
+from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from tests.server.calls import (
+    access,
+    calling,
+    eventually,
+    items,
+    lookup,
+    outcome,
+    register,
+)
+from tests.server.test_processes import alive, children, health
+
+Start = Callable[..., Deployment]
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+MATCH, FEED, REGISTRATION = (
+    f"disrupt.v1.{name}Service" for name in ("Match", "Feed", "Registration")
+)
+
+
+@contextmanager
+def writer(server: Deployment) -> Iterator[Any]:
+    """The writer itself, past the workers."""
+    address = f"unix:{server.data_dir / 'writer.sock'}"
+    options = [("grpc.default_authority", "writer"), ("grpc.max_send_message_length", -1)]
+    with grpc.insecure_channel(address, options=options) as channel:
+        stub: Any = RegistrationServiceStub(channel)
+
+        def call(method: str, request: Any) -> Any:
+            return getattr(stub, method)(request, timeout=60, metadata=[(CALLER_KEY, "x")])
+
+        yield call
+
+
+def log(server: Deployment) -> list[dict[str, Any]]:
+    lines = server.data_dir.with_name(f"{server.data_dir.name}.log").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def descriptors(pid: int) -> int:
+    """The highest that is open."""
+    return max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def told(server: Deployment, service: str, status: int) -> None:
+    """Wait until the health of a service is this."""
+    eventually(lambda: bool(health(server.address, service) == status))
+
+
+def found(server: Deployment, key: str, value: bytes) -> int:
+    with calling(server.address, key) as caller:
+        return len(items(caller("MatchHashes", lookup(value))))
+
+
+def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_some(
+    start: Start,
+) -> None:
+    server = start(workers=1)
+    match = server.make_key("p", "match")
+    gone, late = random.token_bytes(32), random.token_bytes(32)
+    many = register(*(random.token_bytes(32 * 1000) for _ in range(64)))
+    for item in many.items:
+        item.fingerprints.qualities = bytes([90]) * 1000
+    with writer(server) as call:
+        case = call("RegisterHashes", register(gone)).receipt.case_number
+        eventually(lambda: found(server, match, gone) == 1)
+        (worker,) = children(server.process.pid, "worker")
+        pages = int(Path(f"/proc/{worker}/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + 2**18
+        resource.prlimit(worker, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        call("RegisterHashes", many)
+        call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
+        call("RegisterHashes", register(late))
+        # a part of the worker fails, or gRPC has no memory either and a new one is started
+        met = {"process_died", "follower_fault"}
+        eventually(lambda: any(line["event"] in met for line in log(server)))
+        with suppress(ProcessLookupError):
+            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(worker, resource.RLIMIT_AS, unlimited)
+
+    def right() -> bool:
+        with suppress(grpc.RpcError):
+            return (found(server, match, gone), found(server, match, late)) == (0, 1)
+        return False
+
+    eventually(right)
+    told(server, "", SERVING)
+
+
+def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(start: Start) -> None:
+    server = start(workers=1)
+    match = server.make_key("p", "match")
+
+    def generation() -> int:
+        status = match_pb2.GetIndexStatusRequest()
+        answer: match_pb2.GetIndexStatusResponse = platform("GetIndexStatus", status)
+        return answer.generation
+
+    with calling(server.address, match) as platform:
+        assert generation() == 1
+        (worker,) = children(server.process.pid, "worker")
+        limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+        few = (descriptors(worker) + 1, limits[1])
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, few)
+        taken = len(list(Path(f"/proc/{worker}/fd").iterdir()))
+        assert taken <= few[0]
+        run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
+        eventually(lambda: any(one["event"] == "follower_fault" for one in log(server)))
+        assert generation() == 1
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
+        eventually(lambda: generation() == 2)
+    assert children(server.process.pid, "worker") == [worker]
+
+
+@contextmanager
+def hanging(server: Deployment) -> Iterator[None]:
+    """Whoever opens index/CURRENT hangs."""
+    current = server.data_dir / "index" / "CURRENT"
+    aside, pipe = current.with_name("CURRENT.aside"), current.with_name("CURRENT.pipe")
+    os.mkfifo(pipe)
+    os.link(current, aside)
+    os.link(pipe, current.with_name("CURRENT.hanging"))
+    pipe.replace(current)
+    try:
+        yield
+    finally:
+        aside.replace(current)
+        # those that hang read an end; nobody may
+        with suppress(OSError):
+            os.close(os.open(current.with_name("CURRENT.hanging"), os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on(
+    start: Start, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("stale_not_ready_s = 5.0\n")
+    server = start("--config", str(config), workers=1)
+    helpline = server.make_key("h", "register")
+    (worker,) = children(server.process.pid, "worker")
+    with hanging(server), calling(server.address, helpline) as people:
+        for service in ("", MATCH, FEED):
+            told(server, service, NOT_SERVING)
+        assert health(server.address, REGISTRATION) == SERVING
+        people("RegisterHashes", register(random.token_bytes(32)))
+    for service in ("", MATCH, FEED):
+        told(server, service, SERVING)
+    assert children(server.process.pid, "worker") == [worker]
+
+
+def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(
+    start: Start, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("stale_not_ready_s = 5.0\nstale_closes_s = 10.0\n")
+    server = start("--config", str(config), workers=1)
+    match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
+    value = random.token_bytes(32)
+    with calling(server.address, helpline) as people:
+        case = people("RegisterHashes", register(value)).receipt.case_number
+    eventually(lambda: found(server, match, value) == 1)
+    (worker,) = children(server.process.pid, "worker")
+    with hanging(server), writer(server) as call:
+        call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
+        eventually(lambda: not alive(worker))
+        with calling(server.address, match) as platform:
+            code = outcome(lambda: platform("MatchHashes", lookup(value), timeout=2))
+        assert code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+    with calling(server.address, match) as platform:
+        eventually(
+            lambda: outcome(lambda: platform("MatchHashes", lookup(value))) == grpc.StatusCode.OK,
+        )
+        assert items(platform("MatchHashes", lookup(value))) == []
+    assert [one["part"] for one in log(server) if one["event"] == "part_failed"][:1] == [
+        "freshness"
+    ]
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def killed(server: Deployment, pid: int) -> Iterator[None]:
+    """And not started again, for the supervisor is stopped."""
+    with stopped(server.process.pid):
+        os.kill(pid, signal.SIGKILL)
+        yield
+
+
+@contextmanager
+def no_room(pid: int) -> Iterator[None]:
+    """No file may be written to."""
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed", "no_room"])
+def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
+    start: Start, how: str
+) -> None:
+    server = start(workers=1)
+    match = server.make_key("p", "match")
+    assert health(server.address, REGISTRATION) == SERVING
+    (pid,) = children(server.process.pid, "writer")
+    trouble = {"stopped": stopped(pid), "killed": killed(server, pid), "no_room": no_room(pid)}[how]
+    command: list[str | Path] = [BIN / "disrupt", "health", "--server", server.address]
+    with trouble:
+        told(server, REGISTRATION, NOT_SERVING)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"{REGISTRATION}: NOT_SERVING" in done.stderr
+        for service in ("", MATCH, FEED):
+            assert health(server.address, service) == SERVING
+        assert found(server, match, bytes(32)) == 0
+    told(server, REGISTRATION, SERVING)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "serving\n")
+
+
+def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -> None:
+    server = start(workers=2)
+    match = server.make_key("p", "match")
+
+    def processes() -> set[int]:
+        """All of the server's: its children, and theirs, which decode."""
+        pids = {server.process.pid}
+        for _ in range(2):
+            pids |= {pid for parent in pids for pid in _children(parent)}
+        return pids
+
+    before = processes()
+    assert len(before) > 4
+    os.killpg(server.process.pid, signal.SIGHUP)
+
+    def logged() -> list[str]:
+        return sorted(one["role"] for one in log(server) if one["event"] == "hangup_ignored")
+
+    eventually(lambda: logged() == ["supervisor", "worker", "worker", "writer"])
+    assert processes() == before
+    assert found(server, match, bytes(32)) == 0
+    assert server.stop() == 0
+
+
+def _children(pid: int) -> set[int]:
+    pids = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        pids |= set(map(int, (task / "children").read_text().split()))
+    return pids
