@@ -37,5 +37,6 @@ def configure(role: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
+        # a line is one write, so that those of several processes do not mix
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
     )
