@@ -39,7 +39,7 @@ MAX_LOOKUP_BITS = 8
 MAX_MEAN_LOOKUP_BITS = 2
 
 _FILE_WIDTH = 130
-_PACKAGES = ("disrupt", "numpy", "pdqhash", "pillow", "pillow-heif", "threatexchange")
+_PACKAGES = ("disrupt-hashes", "numpy", "pdqhash", "pillow", "pillow-heif", "threatexchange")
 _STAGES = ("decode", "reduce", "pdq", "total")
 
 

@@ -49,7 +49,7 @@ from disrupt.index.snapshot import Snapshot
 from disrupt.server import logs
 
 _QUERIES = 1000
-_PACKAGES = ("disrupt", "faiss-cpu", "numba", "numpy")
+_PACKAGES = ("disrupt-hashes", "faiss-cpu", "numba", "numpy")
 
 _Result = TypeVar("_Result")
 

@@ -38,7 +38,7 @@ _FILE_WIDTH = 130
 _LEAST_QUERIES = 100
 _MOST_PAIRS = 10**11
 """Comparisons that brute force makes in a minute or two."""
-_PACKAGES = ("disrupt", "faiss-cpu", "numba", "numpy", "pdqhash", "threatexchange")
+_PACKAGES = ("disrupt-hashes", "faiss-cpu", "numba", "numpy", "pdqhash", "threatexchange")
 
 
 @dataclass(frozen=True, slots=True)
