@@ -36,7 +36,7 @@ def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> 
             create_first(directory.index, registry.head().epoch)
         with closing(sqlite3.connect(directory.registry)) as connection, connection:
             connection.execute(
-                "INSERT INTO cases VALUES (?, 'filled', '', ?, 1, ?, '')",
+                "INSERT INTO cases VALUES (?, 'filled', '', ?, ?, '')",
                 (_CASE, CaseStatus.ACTIVE, _DAY),
             )
             _add(connection, codes, hashes_per_item, 0)
