@@ -24,7 +24,11 @@ import click
 
 from benchmarks.abuse_attacks import ATTACKS, TOGETHER
 
-SABOTAGES: tuple[str, ...] = ()
+SABOTAGES = {
+    "unlimited-messages": "large-video-messages",
+    "unbounded-comparisons": "degenerate-videos",
+}
+"""The attack that each shows in."""
 
 
 @click.command(help=__doc__)
@@ -34,7 +38,9 @@ SABOTAGES: tuple[str, ...] = ()
 @click.option("--rounds", default=3, show_default=True, help="Of each attack alone.")
 @click.option("--seconds-together", default=300.0, show_default=True, help="All attacks at once.")
 @click.option("--size", default=100_000, show_default=True, help="Hashes to search in.")
-@click.option("--sabotage", type=click.Choice(SABOTAGES), help="Lift a limit: must be found.")
+@click.option(
+    "--sabotage", type=click.Choice([*SABOTAGES]), help="Lift a limit: the attack must be found."
+)
 def main(
     *,
     json_path: str,
@@ -61,10 +67,13 @@ def main(
             "messages_of_memory": abuse_rows.MOST_MESSAGES,
         },
         "size": size,
+        "seconds": seconds,
+        "rounds": rounds,
+        "seconds_together": seconds_together,
         "commit": commit(),
         "machine": {"cores": os.cpu_count(), "os": platform.platform()},
     }
-    for kind in only or (*ATTACKS, TOGETHER):
+    for kind in only or ((SABOTAGES[sabotage],) if sabotage else (*ATTACKS, TOGETHER)):
         # a server for each, so that no attack finds what another one left
         with (
             tempfile.TemporaryDirectory(prefix="disrupt-abuse-") as work,

@@ -44,6 +44,8 @@ class Target:
     registration: bytes
     """Serialized RegisterHashesRequest that was answered with ``case``."""
     case: str
+    video: bytes
+    """A file that can be decoded as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Attack:
     most_cpu_share: float = math.inf
     answers: Counter[str] = field(default_factory=Counter)
     under_way: asyncio.Event = field(default_factory=asyncio.Event)
-    chance: random.Random = field(default_factory=lambda: random.Random(1))
+    chance: random.Random = field(default_factory=random.Random)
     _began_s: float = 0.0
     _began_cpu_s: float = 0.0
 
@@ -91,10 +93,12 @@ class Attack:
         if self.under_way.is_set():
             await asyncio.sleep(max(0.0, toll.cpu_s / self.most_cpu_share - toll.seconds))
 
-    async def unary(self, channel: aio.Channel, method: str, request: bytes) -> None:
-        """Call, and count the answer."""
+    async def unary(
+        self, channel: aio.Channel, method: str, request: bytes, about: str = ""
+    ) -> None:
+        """Call, and count the answer, under a name that begins with what it is ``about``."""
         call: Any = channel.unary_unary(method)
-        await self._counted(call(request, **self._options(method)))
+        await self._counted(call(request, **self._options(method)), about)
 
     async def stream(self, channel: aio.Channel, method: str, requests: Iterable[bytes]) -> None:
         """Call with a stream of messages, and count the answer."""
@@ -128,12 +132,12 @@ class Attack:
             "timeout": _TIMEOUT_S,
         }
 
-    async def _counted(self, call: Awaitable[object]) -> None:
+    async def _counted(self, call: Awaitable[object], about: str = "") -> None:
         try:
             await call
-            self.answers["OK"] += 1
+            self.answers[f"{about}OK"] += 1
         except grpc.RpcError as error:
-            self.answers[failure(error, self.target.address).reason] += 1
+            self.answers[f"{about}{failure(error, self.target.address).reason}"] += 1
 
 
 async def at_pace(
@@ -167,19 +171,15 @@ async def crowd(
     *,
     calls: int,
     connections: int,
-    then: bytes = b"",
-    most_bytes: int | None = None,
+    then: Callable[[], Iterable[bytes]] = tuple,
 ) -> None:
-    """Keep calls open that begin with ``begins``, and send ``then`` at every tick.
+    """Keep calls open that begin with ``begins``; each sends a part of its own ``then`` each tick.
 
-    Each call sends ``most_bytes`` at most. Calls that the server ends are begun anew, so are
-    connections.
+    None of them ends. Those that the server ends are begun anew, so are connections.
     """
     async with asyncio.TaskGroup() as tasks:
         for _ in range(connections):
-            tasks.create_task(
-                _connection(attack, method, begins, calls // connections, then, most_bytes)
-            )
+            tasks.create_task(_connection(attack, method, begins, calls // connections, then))
 
 
 async def _connection(
@@ -187,20 +187,18 @@ async def _connection(
     method: str,
     begins: bytes,
     calls: int,
-    then: bytes,
-    most_bytes: int | None,
+    then: Callable[[], Iterable[bytes]],
 ) -> None:
     wire: Wire | None = None
 
     async def speak(on: Wire, call: int) -> None:
         await on.send(call, begins)
-        sent = len(begins)
-        while then and call in on.calls and (most_bytes is None or sent < most_bytes):
-            await attack.breathe()
-            part = then[: None if most_bytes is None else most_bytes - sent]
-            await on.send(call, part)
-            sent += len(part)
+        for part in then():
             await asyncio.sleep(TICK_S)
+            await attack.breathe()
+            if call not in on.calls:
+                break
+            await on.send(call, part)
 
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -33,8 +33,9 @@ from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 TOGETHER = "together"
 """All attacks at once."""
 
-CHECKED = ("CASE_REFUSED", "REQUEST_ID_REUSED")
-"""Answers that tell whether a guessed PIN is right."""
+KNOWN_CASE = "known case: "
+CHECKED = (f"{KNOWN_CASE}CASE_REFUSED", f"{KNOWN_CASE}REQUEST_ID_REUSED")
+"""Answers that tell whether a guessed PIN is right. Of a case that is not there, none does."""
 
 _MAX_ITEMS, _MAX_HASHES_PER_ITEM = 64, 8000
 """Limits of a registration, as the server has them by default."""
@@ -60,10 +61,14 @@ async def pin_guessing(attack: Attack) -> None:
         async def call(number: int) -> None:
             channel = channels[number % len(channels)]
             if number % 3 == 0:
-                await attack.unary(channel, f"{REGISTRATION}/RegisterHashes", replay())
+                method, request = f"{REGISTRATION}/RegisterHashes", replay()
+                await attack.unary(channel, method, request, KNOWN_CASE)
+            elif number % 3 == 1:
+                method, request = f"{REGISTRATION}/GetCase", guess(attack.target.case)
+                await attack.unary(channel, method, request, KNOWN_CASE)
             else:
-                known_or_any = attack.target.case if number % 3 == 1 else _any_case(attack.chance)
-                await attack.unary(channel, f"{REGISTRATION}/GetCase", guess(known_or_any))
+                method, request = f"{REGISTRATION}/GetCase", guess(_any_case(attack.chance))
+                await attack.unary(channel, method, request)
 
         await at_pace(attack, call, every_s=1 / 300, most=128)
 
@@ -134,25 +139,35 @@ async def strangers(attack: Attack) -> None:
 
 
 async def slow_videos(attack: Attack) -> None:
-    """Send eight videos a few bytes at a time."""
-    part = framed([match_pb2.MatchVideoRequest(chunk=bytes(16)).SerializeToString()])
+    """Send half of eight videos, and the other half a few bytes at a time."""
     options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
-    begins = framed([options.SerializeToString()]) + part
-    await crowd(attack, f"{MATCH}/MatchVideo", begins, calls=8, connections=4, then=part)
+    video, half = attack.target.video, len(attack.target.video) // 2
+
+    def chunk(begins: int, ends: int) -> bytes:
+        part = match_pb2.MatchVideoRequest(chunk=video[begins:ends])
+        return framed([part.SerializeToString()])
+
+    await crowd(
+        attack,
+        f"{MATCH}/MatchVideo",
+        framed([options.SerializeToString()]) + chunk(0, half),
+        calls=8,
+        connections=4,
+        then=lambda: (chunk(at, at + 16) for at in range(half, len(video) - 16, 16)),
+    )
 
 
 async def slow_uploads(attack: Attack) -> None:
     """Send the largest pictures in parts, on 24 calls, and the last bytes never."""
     size = attack.target.max_message_bytes - 1024
-    begins = b"\0" + size.to_bytes(4) + b"\x0a" + bytes(1023)
+    part = bytes(1 << 20)
     await crowd(
         attack,
         f"{MATCH}/MatchImage",
-        begins,
+        b"\0" + size.to_bytes(4),
         calls=24,
         connections=6,
-        then=bytes(1 << 20),
-        most_bytes=size - 1,
+        then=lambda: (part[: size - 1 - at] for at in range(0, size - 1, len(part))),
     )
 
 
@@ -181,17 +196,17 @@ async def degenerate_videos(attack: Attack) -> None:
     """Register videos of one hash at one time, over and over, and look two such frames up."""
     value = attack.chance.randbytes(32)
 
-    def fingerprints(frames: int) -> types_pb2.Fingerprints:
+    def fingerprints(starts_ms: list[int]) -> types_pb2.Fingerprints:
         return types_pb2.Fingerprints(
-            hashes=value * frames,
-            qualities=bytes([100]) * frames,
-            start_ms=[0] * frames,
-            end_ms=[1000] * frames,
+            hashes=value * len(starts_ms),
+            qualities=bytes([100]) * len(starts_ms),
+            start_ms=starts_ms,
+            end_ms=[start_ms + 1000 for start_ms in starts_ms],
         )
 
     lookup = [
         match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()).SerializeToString(),
-        match_pb2.MatchVideoRequest(frames=fingerprints(2)).SerializeToString(),
+        match_pb2.MatchVideoRequest(frames=fingerprints([0, 1000])).SerializeToString(),
     ]
     async with attack.channel() as channel:
         for _ in range(8):
@@ -203,7 +218,7 @@ async def degenerate_videos(attack: Attack) -> None:
                 items=[
                     registration_pb2.MediaItem(
                         kind=types_pb2.MEDIA_KIND_VIDEO,
-                        fingerprints=fingerprints(_MAX_HASHES_PER_ITEM),
+                        fingerprints=fingerprints([0] * _MAX_HASHES_PER_ITEM),
                     )
                 ],
             )

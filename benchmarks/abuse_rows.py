@@ -152,7 +152,9 @@ def broken(row: Row) -> Iterator[str]:
         "peak_writer_mb": row.peak_writer_mb - row.idle_writer_mb <= most_mb,
         "health_true": row.health_true,
         "processes_ended": not row.processes_ended,
-        "pin_checks_per_s": row.pin_checks_per_s <= MOST_PIN_CHECKS_PER_S,
+        # a second more, since some are answered that were checked before
+        "pin_checks_per_s": row.pin_checks_per_s * row.seconds
+        <= MOST_PIN_CHECKS_PER_S * (row.seconds + 1),
     }
     return (name for name, holds in kept.items() if not holds)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import abuse_callers, abuse_sink
+from benchmarks import abuse_callers, abuse_sink, registries
 from benchmarks.abuse_attack import Keys, Target
 from benchmarks.abuse_attacks import TOGETHER, attack
 from benchmarks.abuse_part import Part, apart
@@ -23,12 +23,13 @@ from benchmarks.abuse_rows import (
     Stretch,
     compare,
 )
-from benchmarks.deployment import WITH_BYTECODE, Deployment
-from benchmarks.prepared import prepare
+from benchmarks.deployment import WITH_BYTECODE, Deployment, run
 from benchmarks.processes import cpu_s, processes, session
 from benchmarks.sabotages import broken_by
+from benchmarks.videos import Codec, encode, footage
 from benchmarks.writes import Desk, Write
 
+_HASHES_PER_ITEM = 10
 _WARM_UP_S = 3.0
 _QUIET_S = 1.0
 _QUIET_SHARE = 0.1
@@ -168,7 +169,8 @@ class Run:
 def running(work: Path, size: int, sabotage: str | None) -> Iterator[Run]:
     """A server over so many random hashes, on a new data directory; its callers, and a sink."""
     codes = np.random.default_rng(1).integers(0, 256, (size, 32), np.uint8)
-    prepare(work / "data", codes)
+    registries.fill(work / "data", codes, _HASHES_PER_ITEM)
+    run("disrupt-index", "rebuild", "--data-dir", work / "data")
     with ExitStack() as stack:
         server = Deployment.start(
             work / "data", wrapper=(*WITH_BYTECODE, *broken_by(sabotage)), workers=2
@@ -187,6 +189,7 @@ def running(work: Path, size: int, sabotage: str | None) -> Iterator[Run]:
             MAX_MESSAGE_BYTES,
             victim.request.SerializeToString(),
             case,
+            encode(footage(1, seconds=4), codec=Codec("matroska")),
         )
         sink = stack.enter_context(apart(abuse_sink.serve))
         address = sink.hear()

@@ -66,12 +66,19 @@ def leak(text: str, *, opened: bool) -> Callable[[Report], bool]:
     )
 
 
+def broken(promise: str) -> Callable[[Report], bool]:
+    return lambda report: promise in report["attacks"][0]["failed"]
+
+
 FEW = "--count 12 --bomb-every 100 --good-every 1"
+ATTACKED = "--seconds 4 --rounds 1 --size 500"
 QUICK = "--within-s 120 --unattended-s 8"
 SMALL = "--size 3000"
 INDEXER = "--target indexer --kills"
 
 SABOTAGES = [
+    Sabotage("abuse", "unlimited-messages", broken("peak_worker_mb"), ATTACKED),
+    Sabotage("abuse", "unbounded-comparisons", broken("peak_worker_mb"), ATTACKED),
     Sabotage("crash", "early-acknowledgement", lambda found: found["lost"] > 0, "--kills 3"),
     Sabotage("crash", "synchronous-off", too_early, "--kills 0", "strace"),
     Sabotage(

@@ -1,0 +1,25 @@
+"""Messages of any size are decoded, on the event loop, before anything in them is counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from disrupt.server import receiving
+from disrupt.wire import payloads
+
+
+async def _decoded(self: receiving.Reading, data: bytes) -> Any:  # noqa: ANN401 any message
+    try:
+        return self._decode(data)
+    except DecodeError:
+        raise payloads.no_message() from None
+
+
+def _count_nothing(_data: memoryview, _most: int) -> int:
+    return 0
+
+
+receiving.Reading._decoded = _decoded  # type: ignore[method-assign]
+payloads._count_fields = _count_nothing  # type: ignore[assignment]
