@@ -124,10 +124,11 @@ class Journal:
             return
         content = b"".join(map(_record, self._pending))
         try:
-            # Over what an earlier call left unfinished; one write, so that a tear is at the end.
-            written = os.pwrite(self._descriptor, content, self._size_bytes)
-            if written != len(content):
-                os.pwrite(self._descriptor, content[written:], self._size_bytes + written)
+            # Over what an earlier call left unfinished, in order, so that a tear is at the end.
+            written = 0
+            while written < len(content):
+                at = self._size_bytes + written
+                written += os.pwrite(self._descriptor, content[written:], at)
             os.fsync(self._descriptor)
         except OSError as error:
             with suppress(OSError):

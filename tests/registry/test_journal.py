@@ -1,5 +1,6 @@
 """The journal of removals: what was acknowledged is in it, torn ends and damage are told apart."""
 
+import errno
 import os
 import resource
 from contextlib import closing
@@ -108,3 +109,44 @@ def test_it_is_the_owners_alone(path: Path) -> None:
     journal.write(path, some(1))
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+class ShortWrites:
+    """``os.pwrite`` of a disk that takes a byte at a time, and none after ``room_bytes``."""
+
+    def __init__(self, room_bytes: int) -> None:
+        self.room_bytes = room_bytes
+
+    def __call__(self, descriptor: int, content: bytes, offset: int) -> int:
+        if not self.room_bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room_bytes -= 1
+        return _PWRITE(descriptor, content[:1], offset)
+
+
+_PWRITE = os.pwrite
+
+
+def test_short_writes_go_on_until_everything_is_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.write(path, some(1))
+    monkeypatch.setattr(os, "pwrite", ShortWrites(3 * RECORD_BYTES))
+    with closing(Journal.open(path)) as opened:
+        opened.add(some(3, 2))
+    assert read(path) == journal.Contents(tuple(some(4)))
+
+
+@pytest.mark.parametrize("room_bytes", [0, 1, 31, 32, 50, 63])
+def test_a_disk_that_fills_between_short_writes_is_an_error_and_leaves_no_part(
+    path: Path, monkeypatch: pytest.MonkeyPatch, room_bytes: int
+) -> None:
+    journal.write(path, some(1))
+    with closing(Journal.open(path)) as opened:
+        monkeypatch.setattr(os, "pwrite", ShortWrites(room_bytes))
+        with pytest.raises(StorageFullError):
+            opened.add(some(2, 2))
+        assert read(path) == journal.Contents(tuple(some(1)))
+        monkeypatch.setattr(os, "pwrite", ShortWrites(2 * RECORD_BYTES))
+        opened.add([])
+    assert read(path) == journal.Contents(tuple(some(3)))

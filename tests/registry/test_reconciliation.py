@@ -20,6 +20,7 @@ from disrupt.registry.journal import Removed
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
+from tests.registry.test_journal import ShortWrites
 from tests.registry.withdraw_under_strace import request_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,3 +204,21 @@ def test_a_registry_that_never_numbered_what_the_journal_lists_begins_an_epoch_o
     assert [entry["event"] for entry in logs] == ["registry_older_than_its_journal"]
     with SqlRegistry.open_writer(path) as writer:
         assert writer.head().epoch == epoch
+
+
+def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
+    path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = registration(chance, None, new_item(chance), new_item(chance))
+    with SqlRegistry.open_writer(path) as writer:
+        number = writer.register(request, day=DAY).case_number
+        monkeypatch.setattr(os, "pwrite", ShortWrites(40))
+        monkeypatch.setattr(os, "ftruncate", lambda *_: None)  # the part stays
+        with pytest.raises(StorageFullError):
+            writer.withdraw(number, None, day=DAY)
+    monkeypatch.undo()
+    found = journal.read(path.with_name(journal.NAME))
+    assert found is not None
+    assert found.torn
+    with SqlRegistry.open_writer(path):
+        assert set(journaled(path)) == {item.item_id for item in request.items}
