@@ -137,7 +137,10 @@ def removals(data_dir: Path) -> Iterator[Finding]:
             "Start the server, which mends the journal from the registry; then check the disk.",
         )
     else:
-        yield ok("removals", f"{journal.NAME} names {len(contents.removed)} items.")
+        yield ok(
+            "removals",
+            f"{journal.NAME} names {len(contents.removed)} items and {len(contents.revoked)} keys.",
+        )
 
 
 def index(data_dir: Path) -> Iterator[Finding]:

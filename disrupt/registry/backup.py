@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,10 +16,11 @@ from typing import Annotated, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from disrupt.core.policy import ApiKey
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import journal, migrations, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
-from disrupt.registry.journal import Removed
+from disrupt.registry.journal import Contents, Record
 from disrupt.registry.sql import SqlRegistry
 
 MANIFEST = "backup.json"
@@ -117,60 +119,86 @@ def check(directory: Path) -> BackupManifest:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a data directory tells of what happened since any backup of it.
+    """What a data directory tells of what was withdrawn and revoked since a backup.
 
-    ``complete``: every acknowledged removal is among ``removed``. ``revoked_keys`` are key ids.
+    ``doubt`` is a clause that says why something may be missing from ``records``; else empty.
     """
 
-    removed: tuple[Removed, ...]
-    revoked_keys: tuple[str, ...]
-    complete: bool
+    records: tuple[Record, ...]
+    doubt: str
 
 
-def known(data_dir: Path) -> Known:
-    """From the journal of removals, and from the registry as far as it can be read."""
-    complete = False
-    removed: dict[bytes, Removed] = {}
-    revoked: tuple[str, ...] = ()
-    try:
-        found = journal.read(data_dir / journal.NAME)
-    except DisruptError as error:
-        _log.warning("removals_journal_unreadable", reason=error.message)
-    else:
-        if found is not None:
-            removed |= {one.item_id: one for one in found.removed}
-            complete = not found.damaged_records
-    try:
-        with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
-            removed |= {one.item_id: one for one in registry.removed()}
-            keys = registry.keys()
-            revoked = tuple(one.key_id for one in keys if one.revoked_on)
-            complete = True
-    except DisruptError as error:
-        _log.warning("old_registry_unreadable", reason=error.message)
-    return Known(tuple(removed.values()), revoked, complete)
+def unpack(directory: Path, into: Path) -> None:
+    """Copies a checked backup into an existing empty directory, and brings its schema up to date.
 
-
-def unpack(directory: Path, into: Path, since: Known, *, day: str) -> None:
-    """Puts a checked backup into an existing empty directory, brought up to date and ready to use.
-
-    What was removed ``since`` is erased from it, and is its journal of removals; keys revoked since
-    are revoked, as of ``day``. A new epoch begins: every cursor given out before is refused.
+    Its journal of removals then lists what the backup itself knows.
     """
     try:
         for name in _FILES:
             _copy(directory / name, into / name)
     except OSError as error:
         raise StorageFullError(f"The backup cannot be copied: {error}") from error
-    journal.write(into / journal.NAME, since.removed)
-    with SqlRegistry.open_writer(into / REGISTRY) as writer:
-        writer.begin_epoch(max((one.number for one in since.removed), default=0))
-        keys = writer.keys()
-        for key_id in {one.key_id for one in keys}.intersection(since.revoked_keys):
-            writer.revoke_key(key_id, day=day)
+    with SqlRegistry.open_writer(into / REGISTRY):
+        pass
+
+
+def known(data_dir: Path, unpacked: Path) -> Known:
+    """What the journal and the registry in a data directory tell, as far as they can be read.
+
+    The registry tells everything if the backup's newest change is in its history. Else the journal
+    does, unless it lacks something that the backup knows: then it is older than the backup. It may
+    still be a copy that is older than the newest withdrawal, which nobody can see.
+    """
+    with SqlRegistry.open_reader(unpacked / REGISTRY) as backup:
+        head = backup.head()
+    records: dict[Record, None] = {}
+    doubt = f"there is neither {journal.NAME} nor a registry that is newer than the backup"
+    try:
+        found = journal.read(data_dir / journal.NAME)
+    except DisruptError as error:
+        _log.warning("removals_journal_unreadable", reason=error.message)
+        doubt = f"{journal.NAME} cannot be read"
+    else:
+        if found is not None:
+            records |= dict.fromkeys(found.records)
+            doubt = _doubt(found, journal.read(unpacked / journal.NAME))
+    try:
+        with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
+            records |= dict.fromkeys(registry.journaled())
+            if registry.knows(head):
+                doubt = ""
+    except DisruptError as error:
+        _log.warning("old_registry_unreadable", reason=error.message)
+    return Known(tuple(records), doubt)
+
+
+def _doubt(found: Contents, in_backup: Contents | None) -> str:
+    """Why a journal may not list everything since a backup; empty where nothing shows that."""
+    if found.damaged_records:
+        return f"{found.damaged_records} records of {journal.NAME} are damaged"
+    if found.version < journal.VERSION:
+        return f"{journal.NAME} is of an earlier version, which listed no revoked keys"
+    if in_backup is not None and not set(in_backup.records) <= set(found.records):
+        return f"{journal.NAME} is older than the backup"
+    return ""
+
+
+def bring_up_to_date(unpacked: Path, records: Iterable[Record]) -> tuple[ApiKey, ...]:
+    """Erases and revokes in an unpacked backup what ``records`` list, beside what it knows itself.
+
+    Its journal then lists all of it. A new epoch begins: every cursor given out before is refused.
+    Returns the keys that are valid.
+    """
+    with SqlRegistry.open_reader(unpacked / REGISTRY) as registry:
+        together = dict.fromkeys([*records, *registry.journaled()])
+    journal.write(unpacked / journal.NAME, together)
+    with SqlRegistry.open_writer(unpacked / REGISTRY) as writer:
+        writer.begin_epoch()
         writer.checkpoint()
-    _sync(into / REGISTRY)
-    _sync(into)
+        keys = writer.keys()
+    _sync(unpacked / REGISTRY)
+    _sync(unpacked)
+    return tuple(key for key in keys if not key.revoked_on)
 
 
 def _write(data_dir: Path, aside: Path) -> BackupManifest:

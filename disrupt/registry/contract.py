@@ -204,4 +204,7 @@ class RegistryWriter(RegistryReader, Protocol):
         """Adds a key."""
 
     def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
-        """Revokes a key; idempotent. NotFoundError if there is none of that id."""
+        """Revokes a key; idempotent. NotFoundError if there is none of that id.
+
+        Kept outside the database too, as a removal is, and completed by calling again.
+        """

@@ -1,10 +1,12 @@
-"""The journal of removals: which items were ever withdrawn, outside the database and its backups.
+"""The journal of removals: items ever withdrawn and keys ever revoked, outside all backups.
 
-A backup brings back what was withdrawn after it was made; the journal says what to erase again. It
-holds item numbers and item ids, nothing made from a hash.
+A backup brings back what was withdrawn or revoked after it was made; the journal says what to take
+away again. It holds item numbers, item ids and key ids, nothing made from a hash or a secret.
 
-The file is a header of 32 bytes, then records of 32 bytes: item number (u64, little-endian), item
-id (16 bytes), and the first 8 bytes of the SHA-256 of both. It only grows.
+The file is a header of 32 bytes, then records of 32 bytes: number (7 bytes, little-endian), kind (1
+byte), id (16 bytes), and the first 8 bytes of the SHA-256 of these 24. Kind 0 is an item: its
+number, its id. Kind 1 is a key: number 0, its id in ASCII, filled up with zeros. It only grows.
+Version 1 had no keys, and is read too.
 """
 
 import errno
@@ -23,7 +25,14 @@ NAME = "removals.journal"
 
 _RECORD_BYTES = 32
 _CHECKED_BYTES = 24
-_HEADER = b"disrupt removals journal 1\n".ljust(_RECORD_BYTES, b"\0")
+_HEADERS = {
+    version: f"disrupt removals journal {version}\n".encode().ljust(_RECORD_BYTES, b"\0")
+    for version in (1, 2)
+}
+VERSION = 2
+_NUMBER_BYTES = 7
+_ID_BYTES = 16
+_ITEM, _KEY = b"\0", b"\1"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -36,6 +45,16 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class Revoked:
+    """A key that was revoked, by its public id of up to 16 ASCII characters."""
+
+    key_id: str
+
+
+Record = Removed | Revoked
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """What a journal says.
 
@@ -43,9 +62,20 @@ class Contents:
     ``damaged_records`` lie between good ones: what they said was acknowledged, and is lost.
     """
 
-    removed: tuple[Removed, ...]
+    records: tuple[Record, ...]
     torn: bool = False
     damaged_records: int = 0
+    version: int = VERSION
+
+    @property
+    def removed(self) -> tuple[Removed, ...]:
+        """The items among the records."""
+        return tuple(one for one in self.records if isinstance(one, Removed))
+
+    @property
+    def revoked(self) -> tuple[Revoked, ...]:
+        """The keys among the records."""
+        return tuple(one for one in self.records if isinstance(one, Revoked))
 
 
 def read(path: Path) -> Contents | None:
@@ -59,31 +89,34 @@ def read(path: Path) -> Contents | None:
         return None
     except OSError as error:
         raise DataDirectoryError(f"The journal of removals cannot be read: {error}") from error
-    if not content.startswith(_HEADER):
+    header = content[:_RECORD_BYTES]
+    version = next((one for one, known in _HEADERS.items() if header == known), None)
+    if version is None:
         raise DataDirectoryError(
             f"{path.name} is no journal of removals, or of a newer version of Disrupt. Bring the"
             " right file back; or move this one away, and one is written from the registry."
         )
-    good: list[Removed] = []
+    good: list[Record] = []
     damaged = since_good = 0
     for at in range(_RECORD_BYTES, len(content), _RECORD_BYTES):
         record = content[at : at + _RECORD_BYTES]
-        if record == _record(removed := _removed(record)):
-            good.append(removed)
+        parsed = _parsed(record)
+        if parsed is not None:
+            good.append(parsed)
             damaged += since_good
             since_good = 0
         else:
             since_good += 1
-    return Contents(tuple(good), torn=since_good > 0, damaged_records=damaged)
+    return Contents(tuple(good), since_good > 0, damaged, version)
 
 
-def write(path: Path, removed: Iterable[Removed]) -> None:
+def write(path: Path, records: Iterable[Record]) -> None:
     """Writes a journal in place of any that is there, at once and durably; mode 0600.
 
     StorageFullError when the disk is full; the journal is then as it was.
     """
     aside = path.with_name(f"{path.name}.new")
-    content = _HEADER + b"".join(map(_record, removed))
+    content = _HEADERS[VERSION] + b"".join(map(_packed, records))
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -102,7 +135,7 @@ class Journal:
     def __init__(self, descriptor: int, size_bytes: int) -> None:
         self._descriptor = descriptor
         self._size_bytes = size_bytes
-        self._pending: list[Removed] = []
+        self._pending: list[Record] = []
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -113,16 +146,16 @@ class Journal:
         except OSError as error:
             raise DataDirectoryError(f"{path.name} cannot be opened: {error}") from error
 
-    def add(self, removed: Iterable[Removed]) -> None:
+    def add(self, records: Iterable[Record]) -> None:
         """Adds records; returns when they are durable.
 
         StorageFullError or UnavailableError where that fails. They are kept then, and the next
         call, also one that adds nothing, writes them or fails in turn.
         """
-        self._pending.extend(removed)
+        self._pending.extend(records)
         if not self._pending:
             return
-        content = b"".join(map(_record, self._pending))
+        content = b"".join(map(_packed, self._pending))
         try:
             # Over what an earlier call left unfinished, in order, so that a tear is at the end.
             written = 0
@@ -142,13 +175,24 @@ class Journal:
         os.close(self._descriptor)
 
 
-def _record(removed: Removed) -> bytes:
-    body = removed.number.to_bytes(8, "little") + removed.item_id
+def _packed(record: Record) -> bytes:
+    if isinstance(record, Removed):
+        body = record.number.to_bytes(_NUMBER_BYTES, "little") + _ITEM + record.item_id
+    else:
+        body = bytes(_NUMBER_BYTES) + _KEY + record.key_id.encode("ascii").ljust(_ID_BYTES, b"\0")
     return body + hashlib.sha256(body).digest()[: _RECORD_BYTES - _CHECKED_BYTES]
 
 
-def _removed(record: bytes) -> Removed:
-    return Removed(int.from_bytes(record[:8], "little"), record[8:_CHECKED_BYTES])
+def _parsed(content: bytes) -> Record | None:
+    """What a record says; None if it is damaged."""
+    number, kind = content[:_NUMBER_BYTES], content[_NUMBER_BYTES : _NUMBER_BYTES + 1]
+    record_id = content[_NUMBER_BYTES + 1 : _CHECKED_BYTES]
+    record: Record
+    if kind == _KEY and record_id.isascii():
+        record = Revoked(record_id.rstrip(b"\0").decode("ascii"))
+    else:
+        record = Removed(int.from_bytes(number, "little"), record_id)
+    return record if _packed(record) == content else None
 
 
 def _sync_directory(path: Path) -> None:

@@ -16,7 +16,7 @@ from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import schema
 from disrupt.registry.contract import CHANGES_AT_ONCE, CaseItem, CaseRecord, Registered
-from disrupt.registry.journal import Removed
+from disrupt.registry.journal import Record, Removed, Revoked
 
 
 def head(connection: Connection) -> Cursor:
@@ -239,14 +239,15 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     )
 
 
-def removed(connection: Connection) -> list[Removed]:
-    """All erased items, by number."""
+def journaled(connection: Connection) -> list[Record]:
+    """All erased items, by number, then all revoked keys, oldest first."""
     rows = connection.execute(
         select(schema.items.c.number, schema.items.c.item_id)
         .where(schema.items.c.case_id.is_(None))
         .order_by(schema.items.c.number)
     )
-    return [Removed(row.number, row.item_id) for row in rows]
+    erased = [Removed(row.number, row.item_id) for row in rows]
+    return [*erased, *(Revoked(key.key_id) for key in keys(connection) if key.revoked_on)]
 
 
 def _items() -> Select[Any]:

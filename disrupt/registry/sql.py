@@ -23,7 +23,7 @@ from disrupt.registry.engine import (
     truncate_wal,
     writer_engine,
 )
-from disrupt.registry.journal import Journal, Removed
+from disrupt.registry.journal import Journal, Record, Revoked
 from disrupt.registry.reconciliation import begin_epoch, reconcile
 from disrupt.registry.reserve import Reserve
 
@@ -96,10 +96,10 @@ class SqlRegistry:
         with _transaction(self._reader) as connection:
             return queries.hashes_since(connection, cursor)
 
-    def removed(self) -> list[Removed]:
-        """All items that were withdrawn, by number."""
+    def journaled(self) -> list[Record]:
+        """All that the journal of removals has to list: items withdrawn, then keys revoked."""
         with _transaction(self._reader) as connection:
-            return queries.removed(connection)
+            return queries.journaled(connection)
 
     def banks(self) -> tuple[Bank, ...]:
         """See RegistryReader."""
@@ -187,13 +187,10 @@ class SqlRegistryWriter(SqlRegistry):
         with self._writing, _transaction(self._writer) as connection:
             rewrite_header(connection)
 
-    def begin_epoch(self, newest_number: int) -> None:
-        """For a registry that was restored from a backup: every earlier cursor expires.
-
-        ``newest_number`` is the largest item number known to have been given out since.
-        """
+    def begin_epoch(self) -> None:
+        """For a registry that was restored from a backup: every earlier cursor expires."""
         with _transaction(self._writer) as connection:
-            begin_epoch(connection, newest_number)
+            begin_epoch(connection)
 
     def add_key(self, key: ApiKey) -> None:
         """See RegistryWriter."""
@@ -202,8 +199,11 @@ class SqlRegistryWriter(SqlRegistry):
 
     def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
         """See RegistryWriter."""
-        with _transaction(self._writer) as connection:
-            return statements.revoke_key(connection, key_id, day)
+        with self._writing:
+            with _transaction(self._writer) as connection:
+                key, was_valid = statements.revoke_key(connection, key_id, day)
+            self._removals.add([Revoked(key_id)] if was_valid else [])
+        return key
 
 
 @contextmanager
@@ -242,9 +242,9 @@ def _journal(writer: Engine, path: Path) -> Iterator[Journal]:
     day = datetime.now(UTC).date().isoformat()
     with translated_errors():
         with writer.begin() as connection:
-            removed = reconcile(connection, path, day)
-        if removed is not None:
-            journal.write(path, removed)
+            records = reconcile(connection, path, day)
+        if records is not None:
+            journal.write(path, records)
     with closing(Journal.open(path)) as opened:
         yield opened
 

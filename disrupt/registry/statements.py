@@ -242,9 +242,9 @@ def add_key(connection: Connection, key: ApiKey) -> None:
     )
 
 
-def revoke_key(connection: Connection, key_id: str, day: str) -> ApiKey:
-    """Revokes a key that is not revoked; the key as it is now."""
-    connection.execute(
+def revoke_key(connection: Connection, key_id: str, day: str) -> tuple[ApiKey, bool]:
+    """Revoke a key; return it as it is now, and whether it was valid before."""
+    revoked = connection.execute(
         update(schema.keys)
         .where(schema.keys.c.key_id == key_id, schema.keys.c.revoked_on == "")
         .values(revoked_on=day)
@@ -252,4 +252,4 @@ def revoke_key(connection: Connection, key_id: str, day: str) -> ApiKey:
     found = queries.keys(connection, key_id)
     if not found:
         raise NotFoundError("There is no key of this id. `disrupt keys list` shows all.")
-    return found[0]
+    return found[0], bool(revoked.rowcount)

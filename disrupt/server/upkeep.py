@@ -11,7 +11,6 @@ import click
 from disrupt.registry.backup import back_up
 from disrupt.server import erasure, logs
 from disrupt.server import restore as restoring
-from disrupt.server.administration import today
 
 _PATH = click.Path(path_type=Path)
 _H = 3600.0
@@ -93,16 +92,17 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
 @click.option(
     "--accept-unknown-removals",
     is_flag=True,
-    help="Restore though it is not known what was withdrawn since: that matches again.",
+    help="Restore though it is not known what was withdrawn and revoked since: that matches again,"
+    " and these keys are valid again.",
 )
 @_json
 def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_json: bool) -> None:
     """Replace what is in the data directory by a backup; while no server runs.
 
-    What was withdrawn since the backup stays withdrawn: the data directory's removals.journal
-    says what that is. Keep that file when a disk is replaced; without it, see
-    --accept-unknown-removals. What was registered since the backup is lost. If it is interrupted,
-    run it again. Mirrors of the feed start over.
+    What was withdrawn since the backup stays withdrawn, and keys revoked since stay revoked: the
+    data directory's removals.journal says what that is. Keep that file when a disk is replaced;
+    without it, see --accept-unknown-removals. What was registered since the backup is lost. If it
+    is interrupted, run it again. Mirrors of the feed start over.
 
     \b
     Exit codes: 0 restored, 1 not restored, 2 wrong usage.
@@ -111,12 +111,15 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
     Example: disrupt restore --from backups/monday --data-dir data
     """  # noqa: D301 \b is click's
     logs.configure("restore", "warning")
-    restored = restoring.restore(
-        source, data_dir, day=today(), accept_unknown_removals=accept_unknown_removals
-    )
+    restored = restoring.restore(source, data_dir, accept_unknown_removals=accept_unknown_removals)
     if as_json:
         click.echo(json.dumps(asdict(restored)))
         return
     click.echo(f"Restored: {restored.items} items, {restored.hashes} hashes.")
     if not restored.removals_known:
-        click.echo("What was withdrawn since the backup matches again: it was not known.")
+        click.echo("What was withdrawn since the backup matches again where it was not known.")
+    if restored.unsure_keys:
+        keys = ", ".join(restored.unsure_keys)
+        click.echo(
+            f"Valid, though they may have been revoked since: {keys}. Revoke those that were."
+        )

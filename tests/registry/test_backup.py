@@ -5,8 +5,9 @@ import os
 import random
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import ApiKey, Right
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import journal
-from disrupt.registry.backup import Known, back_up, check, known, unpack
-from disrupt.registry.journal import Removed
+from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, known, unpack
+from disrupt.registry.journal import Record, Removed, Revoked
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
 
@@ -197,7 +198,8 @@ def test_unpacked_backup_lacks_what_was_removed_and_begins_an_epoch(
     place.mkdir()
     strange = Removed(77, chance.randbytes(16))
     removed = [Removed(2, gone.items[0].item_id), strange]
-    unpack(tmp_path / "backup", place, Known(tuple(removed), (), complete=True), day=DAY)
+    unpack(tmp_path / "backup", place)
+    bring_up_to_date(place, removed)
     with SqlRegistry.open_writer(place / "registry.db") as restored:
         assert restored.head().epoch != before.epoch
         with pytest.raises(CursorExpiredError):
@@ -229,7 +231,8 @@ def test_unpacked_backup_of_an_empty_registry_is_one(
     back_up(data_dir, tmp_path / "backup")
     place = tmp_path / "place"
     place.mkdir()
-    unpack(tmp_path / "backup", place, Known((), (), complete=True), day=DAY)
+    unpack(tmp_path / "backup", place)
+    bring_up_to_date(place, ())
     with SqlRegistry.open_writer(place / "registry.db") as restored:
         restored.register(registration(chance), day=DAY)
         assert len(all_changes(restored)) == 1
@@ -237,57 +240,117 @@ def test_unpacked_backup_of_an_empty_registry_is_one(
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_keys_revoked_since_the_backup_stay_revoked(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path
+def key(key_id: str) -> ApiKey:
+    secret = key_id.encode() * 4
+    return ApiKey(key_id, "somebody", secret, frozenset({Right.MATCH}), frozenset({1}), DAY)
+
+
+def lose_registry(data_dir: Path) -> None:
+    for path in data_dir.glob("registry.db*"):
+        path.unlink()
+
+
+def lose_journal(data_dir: Path) -> None:
+    (data_dir / journal.NAME).unlink()
+
+
+@dataclass(frozen=True)
+class Since:
+    """A data directory with what was withdrawn and revoked before and after its backup."""
+
+    data_dir: Path
+    unpacked: Path
+    before: tuple[Record, ...]
+    after: tuple[Record, ...]
+
+    def known(self) -> Known:
+        return known(self.data_dir, self.unpacked)
+
+
+@pytest.fixture
+def since(data_dir: Path, tmp_path: Path, chance: random.Random) -> Since:
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    records = list[Record]()
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        for key_id in ("11111111", "22222222", "33333333"):
+            writer.add_key(key(key_id))
+        for number in (1, 2):
+            request = registration(chance)
+            writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
+            writer.revoke_key(f"{number}" * 8, day=DAY)
+            records += [Removed(number, request.items[0].item_id), Revoked(f"{number}" * 8)]
+            if number == 1:
+                back_up(data_dir, tmp_path / "backup")
+    unpack(tmp_path / "backup", unpacked)
+    return Since(data_dir, unpacked, tuple(records[:2]), tuple(records[2:]))
+
+
+@pytest.mark.parametrize(
+    "lose", [lose_registry, lose_journal, lambda _: None], ids=["registry", "journal", "nothing"]
+)
+def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_registry(
+    since: Since, lose: Callable[[Path], None]
 ) -> None:
-    def key(key_id: str) -> ApiKey:
-        return ApiKey(
-            key_id, "somebody", key_id.encode() * 4, frozenset({Right.MATCH}), frozenset({1}), DAY
-        )
-
-    writer.add_key(key("00000001"))
-    writer.add_key(key("00000002"))
-    back_up(data_dir, tmp_path / "backup")
-    writer.add_key(key("00000003"))
-    for revoked in ("00000001", "00000003"):
-        writer.revoke_key(revoked, day=DAY)
-    place = tmp_path / "place"
-    place.mkdir()
-    unpack(tmp_path / "backup", place, known(data_dir), day="2026-11-30")
-    with SqlRegistry.open_reader(place / "registry.db") as restored:
-        keys = restored.keys()
-        assert [(one.key_id, one.revoked_on) for one in keys] == [
-            ("00000001", "2026-11-30"),
-            ("00000002", ""),
-        ]
+    lose(since.data_dir)
+    found = since.known()
+    assert found.doubt == ""
+    assert set(found.records) == {*since.before, *since.after}
+    valid = bring_up_to_date(since.unpacked, found.records)
+    assert [one.key_id for one in valid] == ["33333333"]
+    listed = journal.read(since.unpacked / journal.NAME)
+    assert listed is not None
+    assert set(listed.records) == {*since.before, *since.after}
 
 
-@pytest.mark.parametrize("lost", ["journal", "registry", "nothing"])
-def test_removals_are_known_from_the_journal_and_from_the_registry(
-    writer: SqlRegistryWriter, data_dir: Path, chance: random.Random, lost: str
+def test_without_journal_and_registry_nothing_is_known(since: Since) -> None:
+    lose_registry(since.data_dir)
+    lose_journal(since.data_dir)
+    found = since.known()
+    assert found.records == ()
+    assert "neither removals.journal nor a registry" in found.doubt
+
+
+@pytest.mark.parametrize("lacks", [0, 1], ids=["a withdrawal", "a revocation"])
+def test_a_journal_that_lacks_what_the_backup_knows_is_older_and_tells_what_it_has(
+    since: Since, lacks: int
 ) -> None:
-    request = registration(chance, None, new_item(chance), new_item(chance))
-    writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
-    if lost == "journal":
-        (data_dir / journal.NAME).unlink()
-    elif lost == "registry":
-        writer.checkpoint()
-        (data_dir / "registry.db").write_bytes(b"\0" * 8192)
-    found = known(data_dir)
-    assert [one.item_id for one in found.removed] == [item.item_id for item in request.items]
-    assert found.complete
+    lose_registry(since.data_dir)
+    has = [*since.before, *since.after]
+    del has[lacks]
+    journal.write(since.data_dir / journal.NAME, has)
+    found = since.known()
+    assert found.doubt == "removals.journal is older than the backup"
+    assert list(found.records) == has
 
 
-def test_without_journal_and_registry_removals_are_not_known(
-    data_dir: Path, chance: random.Random
+def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_the_journal(
+    since: Since,
 ) -> None:
-    assert known(data_dir) == Known((), (), complete=False)
-    (data_dir / journal.NAME).write_bytes(b"something else")
-    assert not known(data_dir).complete
-    removed = [Removed(number, chance.randbytes(16)) for number in range(3)]
-    journal.write(data_dir / journal.NAME, removed)
-    assert known(data_dir) == Known(tuple(removed), (), complete=True)
-    content = bytearray((data_dir / journal.NAME).read_bytes())
-    content[70] ^= 1
-    (data_dir / journal.NAME).write_bytes(content)
-    assert known(data_dir) == Known((removed[0], removed[2]), (), complete=False)
+    lose_registry(since.data_dir)
+    lose_journal(since.data_dir)
+    with SqlRegistry.open_writer(since.data_dir / "registry.db"):
+        pass
+    assert "older than the backup" in since.known().doubt
+    lose_journal(since.data_dir)
+    assert "neither" in since.known().doubt
+
+
+def test_a_damaged_journal_and_one_of_an_earlier_version_are_completed_by_the_registry_alone(
+    since: Since,
+) -> None:
+    path = since.data_dir / journal.NAME
+    content = path.read_bytes()
+    for spoiled, doubt in (
+        (content[:40] + b"?" + content[41:], "1 records of removals.journal are damaged"),
+        (content.replace(b"journal 2", b"journal 1", 1)[:64], "listed no revoked keys"),
+        (b"something else", "removals.journal cannot be read"),
+    ):
+        path.write_bytes(spoiled)
+        found = since.known()
+        assert found.doubt == ""
+        assert set(found.records) == {*since.before, *since.after}
+        registry = since.data_dir / "registry.db"
+        elsewhere = registry.replace(since.data_dir / "elsewhere")
+        assert doubt in since.known().doubt
+        elsewhere.replace(registry)

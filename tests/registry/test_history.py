@@ -131,7 +131,12 @@ def test_an_open_registry_whose_file_is_exchanged_is_neither_read_nor_written(
 
 @pytest.fixture
 def upgraded(path: Path) -> Path:
-    """The data directory of the release before, once this one has opened it."""
+    upgrade(path)
+    return path
+
+
+def upgrade(path: Path) -> None:
+    """Makes the data directory of the release before, and opens it with this one."""
     shutil.copytree(REVISION_0001, path.parent, dirs_exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript((path.parent / "registry.sql").read_text())
@@ -139,7 +144,6 @@ def upgraded(path: Path) -> Path:
         pass
     with SqlRegistry.open_writer(path):
         pass
-    return path
 
 
 def test_a_registry_of_the_release_before_opens_with_its_cursors_and_its_index(

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from disrupt.errors import DataDirectoryError, StorageFullError
 from disrupt.registry import journal
-from disrupt.registry.journal import Journal, Removed
+from disrupt.registry.journal import Journal, Record, Removed, Revoked
 
 RECORD_BYTES = 32
 
-removals = st.lists(
-    st.builds(Removed, st.integers(0, 2**64 - 1), st.binary(min_size=16, max_size=16)), max_size=8
+records = st.lists(
+    st.builds(Removed, st.integers(0, 2**56 - 1), st.binary(min_size=16, max_size=16))
+    | st.builds(Revoked, st.text("0123456789abcdef", min_size=8, max_size=16)),
+    max_size=8,
 )
 
 
@@ -36,10 +38,10 @@ def read(path: Path) -> journal.Contents:
     return found
 
 
-@given(removals, st.lists(removals, max_size=4))
+@given(records, st.lists(records, max_size=4))
 @settings(max_examples=50)
 def test_what_was_added_is_read_in_order(
-    tmp_path_factory: pytest.TempPathFactory, first: list[Removed], later: list[list[Removed]]
+    tmp_path_factory: pytest.TempPathFactory, first: list[Record], later: list[list[Record]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "removals.journal"
     journal.write(path, first)
@@ -81,7 +83,7 @@ def test_any_altered_bit_of_a_record_before_good_ones_is_damage(path: Path, bit:
     assert read(path) == journal.Contents((first, third), damaged_records=1)
 
 
-@pytest.mark.parametrize("content", [b"", b"disrupt removals journal 2\n", bytes(64), b"\n" * 32])
+@pytest.mark.parametrize("content", [b"", b"disrupt removals journal 3\n", bytes(64), b"\n" * 32])
 def test_another_file_is_refused_and_kept(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DataDirectoryError, match=r"removals\.journal"):

@@ -14,12 +14,14 @@ from structlog.testing import capture_logs
 
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Removal
+from disrupt.core.policy import ApiKey, Right
 from disrupt.errors import CursorExpiredError, RequestIdReusedError, StorageFullError
 from disrupt.registry import journal
-from disrupt.registry.journal import Removed
+from disrupt.registry.journal import Removed, Revoked
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
+from tests.registry.test_history import REVISION_0001, upgrade
 from tests.registry.test_journal import ShortWrites
 from tests.registry.withdraw_under_strace import request_of
 
@@ -222,3 +224,65 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
     assert found.torn
     with SqlRegistry.open_writer(path):
         assert set(journaled(path)) == {item.item_id for item in request.items}
+
+
+def api_key(key_id: str) -> ApiKey:
+    secret = key_id.encode() * 4
+    return ApiKey(key_id, "somebody", secret, frozenset({Right.MATCH}), frozenset({1}), DAY)
+
+
+def revoked(path: Path) -> list[str]:
+    found = journal.read(path.with_name(journal.NAME))
+    assert found is not None
+    return [one.key_id for one in found.revoked]
+
+
+def test_every_revoked_key_is_in_the_journal_once(path: Path) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        for key_id in ("00000001", "00000002"):
+            writer.add_key(api_key(key_id))
+        for _ in range(2):
+            writer.revoke_key("00000001", day=DAY)
+            assert revoked(path) == ["00000001"]
+    path.with_name(journal.NAME).unlink()
+    with SqlRegistry.open_writer(path):
+        assert revoked(path) == ["00000001"]
+
+
+def test_a_revocation_whose_record_cannot_be_written_is_completed_by_repeating_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        writer.add_key(api_key("00000001"))
+        monkeypatch.setattr(os, "pwrite", ShortWrites(5))
+        with pytest.raises(StorageFullError):
+            writer.revoke_key("00000001", day=DAY)
+        assert revoked(path) == []
+        monkeypatch.undo()
+        writer.revoke_key("00000001", day=DAY)
+        assert revoked(path) == ["00000001"]
+
+
+def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> None:
+    with SqlRegistry.open_writer(path) as writer:
+        writer.add_key(api_key("00000001"))
+        writer.add_key(api_key("00000002"))
+    older = path.read_bytes()
+    with SqlRegistry.open_writer(path) as writer:
+        writer.revoke_key("00000001", day=DAY)
+        epoch = writer.head().epoch
+    path.write_bytes(older)
+    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+        keys = writer.keys()
+        assert [bool(one.revoked_on) for one in keys] == [True, False]
+        assert writer.head().epoch != epoch
+    assert [entry["event"] for entry in logs] == ["registry_older_than_its_journal"]
+
+
+def test_a_journal_of_the_release_before_is_read_and_gains_the_revoked_keys(path: Path) -> None:
+    before = journal.read(REVISION_0001 / journal.NAME)
+    assert before is not None
+    assert (before.version, len(before.removed), before.revoked) == (1, 1, ())
+    upgrade(path)
+    after = journal.read(path.with_name(journal.NAME))
+    assert after == journal.Contents((*before.records, Revoked("00000001")))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from disrupt.server.restore import restore
-from tests.registry.examples import DAY
 
 STEPS = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
 """The calls that make what is restored durable, visible or gone."""
@@ -31,4 +30,4 @@ def restore_and_die(step: int, backup: Path, data_dir: Path) -> None:
 
     for name in STEPS:
         setattr(os, name, dying(getattr(os, name)))
-    restore(backup, data_dir, day=DAY, accept_unknown_removals=False)
+    restore(backup, data_dir, accept_unknown_removals=False)

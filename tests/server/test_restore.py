@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 import signal
@@ -60,7 +61,7 @@ class Site:
             self.before = writer.register(self.lost, day=DAY).cursor
 
     def restore(self, *, accept: bool = False) -> Restored:
-        return restore(self.backup, self.data_dir, day=DAY, accept_unknown_removals=accept)
+        return restore(self.backup, self.data_dir, accept_unknown_removals=accept)
 
     def damage(self) -> None:
         (self.data_dir / "registry.db").write_bytes(bytes(50_000))
@@ -150,9 +151,9 @@ def test_where_removals_are_not_known_a_restore_needs_to_be_told_so(
         with SqlRegistry.open_writer(directory.registry):
             pass
     with pytest.raises(DataDirectoryError, match="--accept-unknown-removals"):
-        restore(site.backup, new, day=DAY, accept_unknown_removals=False)
+        restore(site.backup, new, accept_unknown_removals=False)
     assert not (new / "restoring").exists()
-    restored = restore(site.backup, new, day=DAY, accept_unknown_removals=True)
+    restored = restore(site.backup, new, accept_unknown_removals=True)
     assert not restored.removals_known
     assert restored.items == 4
     assert files_with(new, site.gone)
@@ -162,7 +163,7 @@ def test_on_a_new_machine_the_journal_alone_is_enough(site: Site, tmp_path: Path
     new = tmp_path / "new"
     new.mkdir()
     (new / journal.NAME).write_bytes((site.data_dir / journal.NAME).read_bytes())
-    assert restore(site.backup, new, day=DAY, accept_unknown_removals=False).items == 2
+    assert restore(site.backup, new, accept_unknown_removals=False).items == 2
     assert files_with(new, site.gone) == []
 
 
@@ -226,9 +227,6 @@ def test_what_a_killed_restore_left_goes_with_the_next_holder(site: Site) -> Non
 
 
 def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:
-    def disrupt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([DISRUPT, *arguments], capture_output=True, text=True, check=False)
-
     target, data = tmp_path / "by command", ("--data-dir", site.data_dir)
     made = disrupt("backup", "--to", target, *data)
     assert (made.returncode, made.stderr) == (0, "")
@@ -257,3 +255,56 @@ def test_erasing_where_there_is_no_registry_makes_none(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryError, match="There is no registry"):
         erase(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+
+
+def disrupt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([DISRUPT, *arguments], capture_output=True, text=True, check=False)
+
+
+def make_key(data_dir: Path, name: str) -> str:
+    words = ("keys", "create", name, "--right", "match", "--json", "--data-dir", data_dir)
+    key_id: str = json.loads(disrupt(*words).stdout)["key_id"]
+    return key_id
+
+
+def valid_keys(data_dir: Path) -> set[str]:
+    listed = disrupt("keys", "list", "--json", "--data-dir", data_dir)
+    return {row["key_id"] for row in json.loads(listed.stdout)["keys"] if not row["revoked_on"]}
+
+
+def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal_is_refused(
+    site: Site, tmp_path: Path
+) -> None:
+    data_dir, source, new = site.data_dir, tmp_path / "later", tmp_path / "new"
+    kept, gone = make_key(data_dir, "kept"), make_key(data_dir, "gone")
+    older = (data_dir / journal.NAME).read_bytes()
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        before = registration(random.Random(3))
+        writer.withdraw(writer.register(before, day=DAY).case_number, None, day=DAY)
+    assert disrupt("backup", "--to", source, "--data-dir", data_dir).returncode == 0
+    assert disrupt("keys", "revoke", gone, "--data-dir", data_dir).returncode == 0
+    new.mkdir()
+
+    (new / journal.NAME).write_bytes(older)
+    refused = disrupt("restore", "--from", source, "--data-dir", new)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "removals.journal is older than the backup" in refused.stderr
+    assert f"{kept} (kept)" in refused.stderr
+    assert f"{gone} (gone)" in refused.stderr
+    assert {path.name for path in new.iterdir()} <= {"index", "lock", journal.NAME}
+    assert (new / journal.NAME).read_bytes() == older
+
+    (new / journal.NAME).write_bytes((data_dir / journal.NAME).read_bytes())
+    restored = disrupt("restore", "--from", source, "--data-dir", new)
+    assert restored.returncode == 0, restored.stderr
+    assert valid_keys(new) == {kept}
+
+    (new / journal.NAME).write_bytes(older)
+    (new / "registry.db").unlink()
+    accepted = disrupt("restore", "--from", source, "--data-dir", new, "--accept-unknown-removals")
+    assert accepted.returncode == 0, accepted.stderr
+    assert "may have been revoked since" in accepted.stdout
+    assert gone in accepted.stdout
+    found = journal.read(new / journal.NAME)
+    assert found is not None
+    assert ids(before) | ids(site.gone) | ids(site.late) <= {one.item_id for one in found.removed}
