@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from disrupt import ownership
 from disrupt.core.progress import Progress
 from disrupt.errors import DisruptError
 from disrupt.registry.sql import SqlRegistry
@@ -237,6 +238,7 @@ def _print_json(result: Any) -> None:  # noqa: ANN401  (any of the dataclasses)
 
 
 def _registry(data_dir: Path) -> AbstractContextManager[SqlRegistry]:
+    ownership.check(data_dir)
     return SqlRegistry.open_reader(data_dir / "registry.db")
 
 

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from disrupt import ownership
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.index import generations
 from disrupt.registry import journal
@@ -16,6 +17,12 @@ from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integr
 from disrupt.registry.sql import SqlRegistry
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
+_SERVERS = {
+    *("lock", "secrets.json", "registry.db", "registry.db-wal", "registry.db-shm"),
+    *("registry.reserve", "removals.journal", "index", "restoring", "restored"),
+}
+"""What the server must be able to write and delete."""
+
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,32 +52,41 @@ def sqlite() -> Iterator[Finding]:
 
 
 def permissions(data_dir: Path) -> Iterator[Finding]:
-    """Only the server's user may see what is inside."""
+    """Only the server's user owns what is inside, and may see it."""
+    uid = ownership.owner(data_dir)
+    uid = os.geteuid() if uid is None else uid
+    foreign = ownership.foreign(data_dir, uid)
+    # within a closed directory nobody gets at the rest
+    open_to_others = [
+        path
+        for path in (data_dir, data_dir / "secrets.json")
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
     advice = f"chmod -R u+rwX,go= {data_dir}, as the server's own user."
-    open_to_others, foreign = [], []
-    for path in (data_dir, *sorted(data_dir.rglob("*"))):
-        try:
-            status = path.lstat()
-        except FileNotFoundError:  # the server removed it meanwhile
-            continue
-        name = "." if path == data_dir else str(path.relative_to(data_dir))
-        if status.st_uid != os.geteuid():
-            foreign.append(name)
-        # within a closed directory nobody gets at the rest
-        if path in (data_dir, data_dir / "secrets.json") and stat.S_IMODE(status.st_mode) & 0o077:
-            open_to_others.append(name)
-    if "secrets.json" in open_to_others:
+    if foreign:
+        servers = [one for one in foreign if one[0].relative_to(data_dir).parts[0] in _SERVERS]
+        path, other = (servers or foreign)[0]
+        tell = fail if servers else warn
+        yield tell(
+            "permissions",
+            f"The data directory belongs to {ownership.user(uid)}, and {len(foreign)} files in it"
+            f" to others, as {path.relative_to(data_dir)} does to {ownership.user(other)}: the"
+            " server may be unable to read them, and to erase what was withdrawn from them.",
+            f"chown -R {uid} {data_dir}; run commands with `{ownership.as_user(uid)} …`.",
+        )
+    if uid != os.geteuid():
+        yield warn(
+            "permissions",
+            f"This runs as {ownership.user(os.geteuid())}, and the data directory belongs to"
+            f" {ownership.user(uid)}: the other checks tell what this user may do, not what the"
+            " server may.",
+            f"{ownership.as_user(uid)} disrupt doctor …",
+        )
+    if data_dir / "secrets.json" in open_to_others:
         yield fail("permissions", "Other users may read secrets.json.", advice)
     elif open_to_others:
         yield warn("permissions", "Other users may look into the data directory.", advice)
-    elif foreign:
-        yield warn(
-            "permissions",
-            f"{len(foreign)} files belong to another user, as {foreign[0]} does.",
-            "Run this as the server's own user; give it the files with chown where that is not"
-            " the reason.",
-        )
-    else:
+    elif not foreign and uid == os.geteuid():
         yield ok("permissions", "Only this user may look into the data directory.")
 
 

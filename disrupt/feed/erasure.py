@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disrupt.core.progress import Progress, quiet
-from disrupt.errors import CursorExpiredError, DataDirectoryError, SnapshotRefusedError
+from disrupt.errors import (
+    CursorExpiredError,
+    DataDirectoryError,
+    SnapshotRefusedError,
+    UnavailableError,
+)
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import manifest as manifests
 from disrupt.index.generations import delete, directory_of, generations, served
@@ -58,8 +63,11 @@ def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> 
     """Whether a generation holds what was withdrawn; also if that cannot be told."""
     try:
         cursor = manifests.read(directory_of(index_dir, generation)).cursor
+    except (SnapshotRefusedError, UnavailableError):
+        return True
+    try:
         return reader.removed_since(cursor) > 0
-    except (SnapshotRefusedError, CursorExpiredError):
+    except CursorExpiredError:
         return True
 
 

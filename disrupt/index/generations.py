@@ -16,11 +16,12 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import structlog
 
+from disrupt import ownership
 from disrupt.core.changes import Cursor, History
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import (
@@ -220,18 +221,20 @@ def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
     """Deletes generations but for the one in CURRENT, and what a killed writer left.
 
     Gives those deleted, newest first. DataDirectoryError while another process writes here, though
-    not where there is nothing to delete.
+    not where there is nothing to delete; DisruptError names what cannot be deleted, once the rest
+    is.
     """
     if not unwanted and not (index_dir / _BUILDING).exists():
         return ()
     with locked(index_dir), _storage_errors():
         kept = served(index_dir)
         gone = tuple(one for one in generations(index_dir) if one in unwanted and one != kept)
-        for generation in gone:
-            _remove(index_dir, generation)
-        if (index_dir / _BUILDING).exists():
-            shutil.rmtree(index_dir / _BUILDING)
-        writing.sync(index_dir)
+        with ExitStack() as every:  # one that cannot be deleted does not keep the others
+            every.callback(writing.sync, index_dir)
+            if (index_dir / _BUILDING).exists():
+                every.callback(shutil.rmtree, index_dir / _BUILDING)
+            for generation in reversed(gone):
+                every.callback(_remove, index_dir, generation)
     return gone
 
 
@@ -270,6 +273,11 @@ def _storage_errors() -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StorageFullError(
                 "The disk is full: no index was published. Free space and try again."
+            ) from error
+        if isinstance(error, PermissionError):
+            raise DisruptError(
+                f"The index cannot be written, or not all of it deleted: {ownership.denied(error)}"
+                " `disrupt doctor` lists such files; give them to the server's user with chown."
             ) from error
         raise DisruptError(f"The index could not be written: {error}") from error
 

@@ -57,6 +57,8 @@ def note(
     small, and soon read again.
     """
     body = _body(manifest, identities)
+    if directory.stat().st_uid != os.geteuid():
+        return  # the note would be this user's, beside files of the server's
     if body is None or any(one[-1] + _SETTLED_NS > read_ns for one in identities.values()):
         return
     path = _path(directory)

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from disrupt import ownership
 from disrupt.core.policy import ApiKey
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import journal, migrations, queries
@@ -60,8 +61,9 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
     """Makes a backup in a new directory, durable and whole when this returns; modes 0700 and 0600.
 
     The copy is the registry at one moment; registering goes on meanwhile. DataDirectoryError if
-    ``target`` exists or the data directory is incomplete; StorageFullError when the disk is full.
-    What is unfinished has another name, and is removed unless the process is killed.
+    ``target`` exists, or the data directory is incomplete or another user's; StorageFullError when
+    the disk is full. What is unfinished has another name, and is removed unless the process is
+    killed.
     """
     aside = target.with_name(f"{target.name}.unfinished")
     for path in (target, aside):
@@ -69,6 +71,7 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
             raise DataDirectoryError(
                 f"{path} exists already. Choose another name for the backup, or remove it."
             )
+    ownership.check(data_dir)
     with SqlRegistry.open_reader(data_dir / REGISTRY):
         pass  # refuses what is no registry of this version
     try:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from disrupt import ownership
 from disrupt.errors import DataDirectoryError
 
 _SECRET_BYTES = 32
@@ -62,7 +63,11 @@ class DataDirectory:
         return f"unix:{path}"
 
     def make(self) -> None:
-        """Makes the directory, for its owner alone. DataDirectoryError if that fails."""
+        """Makes the directory, for its owner alone, where there is none.
+
+        DataDirectoryError if that fails, or it belongs to another user than this process runs as.
+        """
+        ownership.check(self.path)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -110,9 +115,17 @@ class DataDirectory:
     def complete_restore(self) -> None:
         """Puts in place what is in ``restored``; killed at any point, the next holder goes on.
 
-        What a restore left that was killed before goes.
+        What a restore left that was killed before goes. DataDirectoryError where that fails: it may
+        hold what was withdrawn.
         """
-        shutil.rmtree(self.restoring, ignore_errors=True)
+        try:
+            if self.restoring.exists():
+                shutil.rmtree(self.restoring)
+        except OSError as error:
+            raise DataDirectoryError(
+                f"What an interrupted restore left in {self.restoring} cannot be deleted:"
+                f" {error.strerror}. Delete it by hand."
+            ) from error
         if not self.restored.is_dir():
             return
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from disrupt import ownership
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import UnavailableError
 from disrupt.feed import erasure
@@ -22,9 +23,11 @@ def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0
 
     The database's log is cleared, by the running writer if there is one; then the index is, see
     ``feed.erasure.erase``, also for ``older_than_s``. UnavailableError if the log could not be
-    cleared for half a minute, DataDirectoryError while another process writes the index.
+    cleared for half a minute, DataDirectoryError while another process writes the index, or where
+    another user than this process runs as owns the data directory.
     """
     directory = DataDirectory(data_dir)
+    ownership.check(data_dir)
     with SqlRegistry.open_reader(directory.registry) as reader:
         # The lock is not held for longer: a server may start while the index is rebuilt.
         with administration(data_dir) as admin:

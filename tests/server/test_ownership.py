@@ -1,0 +1,200 @@
+"""Nobody but its owner writes into a data directory, and what cannot be erased is said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import random
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from structlog.testing import capture_logs
+
+from benchmarks.deployment import CommandFailedError, run
+from disrupt import ownership
+from disrupt.cli import main
+from disrupt.doctor import data
+from disrupt.doctor.findings import Verdict, findings
+from disrupt.errors import DataDirectoryError, DisruptError
+from disrupt.feed.rebuild import rebuild
+from disrupt.index.generations import create_first, current, directory_of, generations
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server import housekeeping
+from disrupt.server.config import Config
+from disrupt.server.directory import DataDirectory
+from disrupt.server.erasure import erase
+from indexer.cli import main as indexer
+from tests.registry.examples import DAY, registration
+
+OWNER = 12345
+"""A user that no machine has a name for."""
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+
+
+def chown(directory: Path, uid: int) -> None:
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, uid, -1)
+
+
+@contextmanager
+def acting_as(uid: int) -> Iterator[None]:
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """Of a server that ran as OWNER; not below pytest's directory, which is root's alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    directory = DataDirectory(folder / "data")
+    directory.make()
+    directory.secrets()
+    with SqlRegistry.open_writer(directory.registry) as writer:
+        create_first(directory.index, writer.head().epoch)
+        writer.register(registration(random.Random(1)), day=DAY)
+        rebuild(writer, directory.index)
+    with directory.locked():
+        pass
+    chown(directory.path, OWNER)
+    yield directory.path
+    shutil.rmtree(folder)
+
+
+def state(directory: Path) -> dict[str, tuple[int, int, int]]:
+    """Of all that is there: its user, and when it was written and made."""
+    return {
+        str(path): (path.stat().st_uid, path.stat().st_mtime_ns, path.stat().st_ctime_ns)
+        for path in (directory, *directory.rglob("*"))
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["disrupt-index", one] for one in ("rebuild", "compact", "verify", "stats", "gc")),
+        ["disrupt-index", "rollback"],
+        ["disrupt", "erase"],
+        ["disrupt", "backup", "--to", "backup"],
+        ["disrupt", "restore", "--from", "backup"],
+        ["disrupt", "keys", "list"],
+        ["disrupt", "keys", "create", "platform", "--right", "match"],
+        ["disrupt", "keys", "revoke", "00000000"],
+    ],
+    ids=" ".join,
+)
+def test_root_is_refused_in_the_directory_of_another_user_before_anything_is_written(
+    data_dir: Path, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = state(data_dir)
+    program = main if words[0] == "disrupt" else indexer
+    done = CliRunner().invoke(program, [*words[1:], "--data-dir", str(data_dir)])
+    assert (done.exit_code, done.stdout) == (1, "")
+    for told in ("belongs to uid 12345", "runs as root (uid 0)", "sudo -u '#12345'"):
+        assert told in done.stderr
+    assert state(data_dir) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_server_does_not_start_as_another_user_than_the_owner(data_dir: Path) -> None:
+    before = state(data_dir)
+    daemon = pwd.getpwnam("daemon")
+    with pytest.raises(CommandFailedError, match=r"belongs to uid 12345.*runs as root \(uid 0\)"):
+        run("disrupt", "serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir)
+    assert state(data_dir) == before
+    chown(data_dir, daemon.pw_uid)
+    with pytest.raises(CommandFailedError, match="sudo -u daemon"):
+        run("disrupt-index", "rebuild", "--data-dir", data_dir)
+
+
+def test_a_volume_of_roots_belongs_to_whoever_made_its_lock(data_dir: Path) -> None:
+    os.chown(data_dir, 0, -1)
+    data_dir.chmod(0o777)
+    with acting_as(OWNER):
+        ownership.check(data_dir)
+    with pytest.raises(DataDirectoryError, match="belongs to uid 12345"):
+        ownership.check(data_dir)
+    (data_dir / "lock").unlink()
+    for uid in (0, OWNER):
+        with acting_as(uid):
+            ownership.check(data_dir)
+
+
+@pytest.fixture
+def foreign(data_dir: Path) -> Path:
+    """A generation that root wrote, and that holds what was withdrawn since."""
+    chown(data_dir, 0)
+    index = data_dir / "index"
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        gone = writer.register(registration(random.Random(2)), day=DAY).case_number
+        rebuild(writer, index)
+        foreign = directory_of(index, current(index))
+        writer.withdraw(gone, None, day=DAY)
+        rebuild(writer, index)
+    chown(data_dir, OWNER)
+    chown(foreign, 0)
+    return foreign
+
+
+def test_an_erasure_that_cannot_delete_a_file_says_whose_it_is(
+    data_dir: Path, foreign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = r"uid 12345 may not use .*index/00000003, which belongs to root \(uid 0\)"
+    with acting_as(OWNER):
+        with pytest.raises(DisruptError, match=message):
+            erase(data_dir)
+        done = CliRunner().invoke(main, ["erase", "--data-dir", str(data_dir)])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "which belongs to root (uid 0)" in done.stderr
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    config = Config(data_dir=data_dir, erase_within_h=1e-9)
+    with acting_as(OWNER), capture_logs() as logs, pytest.raises(SystemExit) as ended:
+        asyncio.run(housekeeping.run(config))
+    assert ended.value.code == 1
+    failures = [entry for entry in logs if entry["event"] == "erasure_failed"]
+    assert [re.search(message, entry["reason"]) is not None for entry in failures] == [True]
+    assert foreign.exists()
+    assert generations(data_dir / "index")[1:] == [3]  # whatever else held it is gone
+    chown(foreign, OWNER)
+    with acting_as(OWNER):
+        erase(data_dir)
+    assert not foreign.exists()
+
+
+def test_the_doctor_tells_files_of_other_users_from_running_as_another(
+    data_dir: Path, foreign: Path
+) -> None:
+    def told() -> list[tuple[Verdict, str]]:
+        found = findings(data.checks(data_dir))
+        return [(one.verdict, one.meaning) for one in found if one.name == "permissions"]
+
+    (_, meaning), (warned, run_as) = told()
+    assert warned == Verdict.WARN
+    assert "runs as root (uid 0)" in run_as
+    assert "belongs to uid 12345" in run_as
+    assert f"index/{foreign.name} does to root (uid 0)" in meaning
+    with acting_as(OWNER):
+        ((verdict, meaning),) = told()
+    assert verdict == Verdict.FAIL
+    assert f"index/{foreign.name} does to root (uid 0)" in meaning
+    chown(foreign, OWNER)
+    with acting_as(OWNER):
+        ((verdict, _),) = told()
+    assert verdict == Verdict.OK
+    (data_dir / "notes").touch()  # of root's, and nothing that the server needs
+    with acting_as(OWNER):
+        ((verdict, meaning),) = told()
+    assert verdict == Verdict.WARN
+    assert "notes" in meaning
