@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -105,3 +106,28 @@ del task
 """)
     assert code == 0
     assert [(one["event"], one["kind"]) for one in log] == [("error_unread", "MemoryError")]
+
+
+def test_a_process_that_takes_too_long_is_killed_and_the_next_one_can_be_started() -> None:
+    script = """
+import asyncio, time
+from pathlib import Path
+from disrupt.server import logs, supervisor
+from disrupt.server.config import Config
+
+async def hang(config):
+    time.sleep(600)
+
+async def main():
+    logs.configure("supervisor")
+    supervisor._ROLES["housekeeping"] = hang
+    running = supervisor._Supervisor(Config(data_dir=Path("data")))
+    print(await running._run_once(supervisor._Child("housekeeping"), 0.5))
+
+for _ in range(2):
+    asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout == f"{-signal.SIGKILL}\n" * 2
