@@ -38,6 +38,7 @@ from disrupt.hashing.isolation_messages import (
 )
 from disrupt.hashing.isolation_process import SLOTS, IsolationLimits, NotBegunError, Process
 from disrupt.hashing.queries import ImageQuery
+from disrupt.hashing.turns import Turns
 
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0
@@ -63,8 +64,9 @@ class IsolatedHashing:
     """Hashes pictures in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
 
     An asynchronous context, entered once all processes are ready. For one event loop, on the main
-    thread. A call that is cancelled while it waits leaves the queue; one whose picture a process
-    has in hand keeps its place until that has ended, since that is what it occupies.
+    thread. Those that wait take turns by caller, see ``turns``. A call that is cancelled while it
+    waits leaves the queue; one whose picture a process has in hand keeps its place until that has
+    ended, since that is what it occupies.
 
     Errors of its calls, each with ``cause`` in its metadata where a process was the end of it:
     InvalidMediaError for what is no picture within the limits, and for one that crashes its
@@ -89,6 +91,7 @@ class IsolatedHashing:
         self._isolation = isolation
         self._workers = workers
         self._places = workers + queued
+        self._turns = Turns(workers * SLOTS)
         self._free: asyncio.PriorityQueue[_Slot] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self._processes: set[Process] = set()
@@ -152,11 +155,12 @@ class IsolatedHashing:
         self._places -= 1
         work: asyncio.Task[Answer] | None = None
         try:
-            while True:
-                slot = await self._slot()
-                work = self._spawn(self._work(slot, task, data))
-                with contextlib.suppress(NotBegunError):
-                    return await asyncio.shield(work)
+            async with self._turns.turn():
+                while True:
+                    slot = await self._slot()
+                    work = self._spawn(self._work(slot, task, data))
+                    with contextlib.suppress(NotBegunError):
+                        return await asyncio.shield(work)
         finally:
             if work is None or work.done():
                 self._places += 1

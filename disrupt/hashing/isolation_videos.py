@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -38,9 +39,16 @@ from disrupt.hashing.isolation_video_messages import (
     unpack_video_answer,
 )
 from disrupt.hashing.isolation_video_worker import AHEAD_BYTES
+from disrupt.hashing.turns import Turns
 from disrupt.hashing.video_decode import DEFAULT_LIMITS, VideoLimits, refused
 
 _RETRY_AFTER_S = 5.0
+
+_PATIENCE_S = 5.0
+"""What the sender of a video may keep its process waiting in all while others wait for one."""
+_LEAST_BYTES_PER_S = 256 * 1024
+"""And this much longer with each part: 2 Mbit/s are enough."""
+_LOOK_S = 0.5
 
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +87,7 @@ class IsolatedVideos:
         """Processes that are no more, by cause; not those whose video was given up."""
         self._isolation = isolation
         self._places = workers + queued
-        self._turns = asyncio.Semaphore(workers)
+        self._turns = Turns(workers)
         self._processes: set[_Process] = set()
         self._idle: list[_Process] = []
 
@@ -112,7 +120,8 @@ class IsolatedVideos:
 
         InvalidMediaError for what is no video within the limits, and for one that crashes its
         decoder, takes too much memory or processor time; DeadlineExceededError where no part comes
-        for ``stall_s``; OverloadedError, UnavailableError.
+        for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for it;
+        UnavailableError. Those that wait take turns by caller, see ``turns``.
         """
         if not self._places:
             raise OverloadedError(
@@ -121,7 +130,7 @@ class IsolatedVideos:
             )
         self._places -= 1
         try:
-            async with self._turns:
+            async with self._turns.turn():
                 process = await self._ready()
                 feeding = asyncio.create_task(self._feed(process, chunks))
                 # where an answer comes first, nobody asks what it failed with
@@ -164,15 +173,11 @@ class IsolatedVideos:
         return process
 
     async def _feed(self, process: _Process, chunks: AsyncIterator[bytes]) -> None:
-        size_bytes = 0
+        size_bytes, spare_s = 0, _PATIENCE_S
         while True:
-            try:
-                async with asyncio.timeout(self._isolation.stall_s):
-                    chunk = await anext(chunks, None)
-            except TimeoutError:
-                raise DeadlineExceededError(
-                    f"No part of the video came for {self._isolation.stall_s:g} s."
-                ) from None
+            began_s = time.monotonic()
+            chunk = await self._part(chunks, spare_s)
+            spare_s -= time.monotonic() - began_s
             if chunk is None:
                 break
             if size_bytes + len(chunk) > self.limits.max_bytes:
@@ -182,9 +187,33 @@ class IsolatedVideos:
                 )
             process.put(size_bytes, chunk)
             size_bytes += len(chunk)
+            spare_s += len(chunk) / _LEAST_BYTES_PER_S
             await process.send(Fed(size_bytes, whole=False))
             await process.wants(size_bytes)
         await process.send(Fed(size_bytes, whole=True))
+
+    async def _part(self, chunks: AsyncIterator[bytes], spare_s: float) -> bytes | None:
+        """Wait for the next part: ``stall_s`` at most, or ``spare_s`` where others wait."""
+        coming = asyncio.ensure_future(anext(chunks, None))
+        began_s = time.monotonic()
+        try:
+            while True:
+                await asyncio.wait({coming}, timeout=min(_LOOK_S, self._isolation.stall_s))
+                if coming.done():
+                    return coming.result()
+                waited_s = time.monotonic() - began_s
+                if waited_s >= self._isolation.stall_s:
+                    raise DeadlineExceededError(
+                        f"No part of the video came for {self._isolation.stall_s:g} s."
+                    )
+                if waited_s > spare_s and self._turns.are_wanted():
+                    raise OverloadedError(
+                        "The video comes too slowly while others wait. Try again later, or send a"
+                        " smaller version.",
+                        retry_after_s=_RETRY_AFTER_S,
+                    )
+        finally:
+            coming.cancel()
 
     async def _answers(
         self, process: _Process, feeding: asyncio.Task[None]

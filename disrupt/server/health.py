@@ -10,11 +10,12 @@ from typing import Any
 
 import structlog
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.errors import DisruptError
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.following import Following
+from disrupt.server.watches import HealthServicer
 
 OVERALL = ""
 MATCH = "disrupt.v1.MatchService"
@@ -39,7 +40,7 @@ class Health:
 
     def __init__(self) -> None:
         """Nothing serves yet."""
-        self.servicer = health.aio.HealthServicer()
+        self.servicer = HealthServicer()
         self._serving: dict[str, bool] = {}
 
     async def tell(self, service: str, *, serving: bool, reason: str) -> None:

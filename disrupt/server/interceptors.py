@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from contextvars import ContextVar
@@ -18,11 +17,14 @@ from disrupt.core.policy import ApiKey
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
-    OverloadedError,
     UnauthenticatedError,
 )
+from disrupt.hashing.turns import turn_of
+from disrupt.server.admission import Admission, Cost, Resource, holder
+from disrupt.server.limits import STRANGER_STREAM_S
 from disrupt.server.receiving import Context, Receiver
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
+from disrupt.server.strangers import Strangers, ended
 from disrupt.wire import errors
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -36,23 +38,18 @@ caller: ContextVar[ApiKey] = ContextVar("caller")
 """Key of whoever made the call that is being answered."""
 
 
-STRANGERS_MAX = 64
-"""Calls of one method that may be open at once without a key, in one worker.
-
-A watch of the server's health stays open: strangers must not take all the places that calls have.
-"""
-
-
 class Authentication(aio.ServerInterceptor):
     """Lets a call through if its key is valid and has the right that the call needs.
 
     Decided before the message is read: a stranger cannot make the server take memory for it.
     """
 
-    def __init__(self, authenticate: Callable[[str], Awaitable[ApiKey]]) -> None:
+    def __init__(
+        self, authenticate: Callable[[str], Awaitable[ApiKey]], admission: Admission
+    ) -> None:
         """``authenticate``: from secret to key, or UnauthenticatedError."""
         self._authenticate = authenticate
-        self._strangers: Counter[str] = Counter()
+        self._admission = admission
 
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
@@ -63,29 +60,26 @@ class Authentication(aio.ServerInterceptor):
             try:
                 key = await self._authenticate(_secret(details))
                 key.require(right)
+                self._admit(key)
             except DisruptError as error:
                 return _refusal(error)
             caller.set(key)
-        elif not details.method.startswith(WITHOUT_KEY):
+            turn_of.set(key.key_id)
+        elif details.method.startswith(WITHOUT_KEY):
+            holder.set(self._admission.strangers)
+        else:
             return None  # gRPC answers UNIMPLEMENTED
-        elif not self._admits_stranger(details.method):
-            return _refusal(OverloadedError("Too many such calls are open.", retry_after_s=1.0))
         return await continuation(details)
 
-    def _admits_stranger(self, method: str) -> bool:
-        """Counts a call without key until it ends; False where there are too many."""
+    def _admit(self, key: ApiKey) -> None:
+        """Count the call as its key's until it ends."""
         task = asyncio.current_task()  # of the whole call
-        if task is None or self._strangers[method] >= STRANGERS_MAX:
-            return False
-        self._strangers[method] += 1
-
-        def leave(_: object) -> None:
-            self._strangers[method] -= 1
-            if not self._strangers[method]:
-                del self._strangers[method]  # the caller chose its name
-
-        task.add_done_callback(leave)
-        return True
+        by = self._admission.holder(key.key_id)
+        by.take(Resource.CALLS)
+        by.spend(Cost.CALLS)
+        if task is not None:
+            task.add_done_callback(lambda _: by.give_back(Resource.CALLS))
+        holder.set(by)
 
 
 class Errors(aio.ServerInterceptor):
@@ -118,17 +112,53 @@ class Errors(aio.ServerInterceptor):
     ) -> _Handler | None:
         """See aio.ServerInterceptor."""
         handler = await continuation(details)
-        if handler is None or details.method.startswith(WITHOUT_KEY):
-            return handler
+        if handler is None:
+            return None
         guarded = self._guarded.get(details.method)
         if guarded is None:
             guarded = self._guarded[details.method] = self._guard(handler, details.method)
         return guarded
 
     def _guard(self, handler: _Handler, method: str) -> _Handler:
+        if method.startswith(WITHOUT_KEY):
+            return self._guard_stranger(handler, method)
         if handler.response_streaming:
             return self._guard_stream(handler, method)
         return self._guard_single(handler, method)
+
+    def _guard_stranger(self, handler: _Handler, method: str) -> _Handler:
+        """For calls that need no key: with a bound on how many there are, and for how long."""
+        answer: Any = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
+        reading = self._receiver.of(method, handler.request_deserializer)
+        strangers = Strangers()
+        # a watch of the server's health lasts
+        most_s = STRANGER_STREAM_S if handler.request_streaming else None
+
+        async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
+            try:
+                async with asyncio.timeout(most_s) as call:
+                    with strangers.admitted(context.peer(), call):
+                        if not handler.request_streaming:
+                            return await answer(await reading.single(context), context)
+                        async with aclosing(answer(reading.each(context), context)) as responses:
+                            async for response in responses:
+                                await context.write(response)
+            except TimeoutError:
+                await _abort(ended(), context)
+            except Exception as error:  # noqa: BLE001 the last place that can tell
+                await _tell(error, method, context)
+
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        return make(answered, None, handler.response_serializer)
 
     def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
         """For calls that are answered in a stream."""

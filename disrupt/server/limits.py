@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from disrupt.server.admission import Resource
 from disrupt.server.config import Config
+from disrupt.server.rights import WITHOUT_KEY
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
 
 CHUNK_BYTES_MAX = 1 << 20
@@ -20,6 +22,39 @@ _FINGERPRINT_BYTES = 64
 _ITEM_BYTES = 64
 """What a media item adds to its fingerprints, with room for fields to come."""
 _ITEM_ID_BYTES = 16 + 2
+
+_RECEIPT_S = 5.0
+"""A message is sent with the beginning of its call: this is for a network that loses some."""
+_RECEIPT_BYTES_PER_S = 2 * 2**20
+"""The largest picture has 22 s in all, one of 3 MB needs 1.2 Mbit/s."""
+
+STRANGER_CALLS_MAX = 64
+"""Calls of one method without a key, in one worker; who comes then ends another, see strangers."""
+STRANGER_RECEIPT_S = 1.0
+"""Longest that the message of such a call may take: it is empty, or a name."""
+STRANGER_MESSAGE_BYTES_MAX = 4096
+STRANGER_STREAM_S = 10.0
+"""Longest reflection; a watch of the server's health may last."""
+
+_WRITES = 128
+"""Calls at the writer: the last waits about a second, for four threads with 50 ms for a PIN."""
+_BATCHES = 32
+"""Largest batches of hashes that are searched, or wait for it, in one worker."""
+
+
+def capacities(config: Config) -> dict[Resource, int]:
+    """Derive how much there is of everything that calls hold: in a worker, or of SHARED in all."""
+    return {
+        Resource.CALLS: config.max_concurrent_calls,
+        # gRPC has three copies of a message while it hands it over, and frees what was ended late
+        Resource.BYTES: config.max_message_bytes,
+        Resource.HASHES: config.max_hashes_per_lookup * _BATCHES,
+        Resource.PICTURES: config.hashing_workers + config.hashing_queue,
+        Resource.VIDEOS: config.video_workers + config.video_queue,
+        Resource.WRITES: _WRITES,
+        # the writer holds each about three times while it reads and stores it
+        Resource.WRITTEN_BYTES: config.max_message_bytes,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +90,14 @@ class MessageLimits:
             {name: min(size + ENVELOPE_BYTES_MAX, most) for name, size in payloads.items()},
         )
 
+    def time_s(self, method: str) -> float:
+        """Return the longest that the only message of a call may take to come."""
+        if method.startswith(WITHOUT_KEY):
+            return STRANGER_RECEIPT_S
+        return _RECEIPT_S + self(method) / _RECEIPT_BYTES_PER_S
+
     def __call__(self, method: str) -> int:
         """Return the most bytes of one message of a method."""
+        if method.startswith(WITHOUT_KEY):
+            return STRANGER_MESSAGE_BYTES_MAX
         return self.by_method.get(method, self.default_bytes)

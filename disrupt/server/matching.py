@@ -16,6 +16,7 @@ from disrupt.core.policy import ApiKey, Scope, scope
 from disrupt.errors import CursorExpiredError, UnimplementedError
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_videos import IsolatedVideos
+from disrupt.server.admission import Cost, Resource, holder
 from disrupt.server.config import Config
 from disrupt.server.following import Following
 from disrupt.server.interceptors import caller, remaining_s
@@ -66,7 +67,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self._hashing = hashing
         self._videos = videos
         self._searching = Pool(
-            "search", threads=config.search_threads, queued=config.max_concurrent_calls
+            "search",
+            threads=config.search_threads,
+            queued=config.max_concurrent_calls,
         )
         self._cursors = cursors
         self._cursor_text = _CursorText(cursors)
@@ -115,9 +118,12 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
             )
 
+        by = holder.get()
+        by.spend(Cost.HASHES, len(queries))
         if self._is_short(len(queries), searched):
             return answer(UNBOUNDED)
-        return await self._search(answer, self._allowance(context))
+        with by.holding(Resource.HASHES, len(queries)):
+            return await self._search(answer, self._allowance(context))
 
     async def MatchImage(  # noqa: N802 gRPC's name
         self,
@@ -128,7 +134,10 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         key, options = caller.get(), wire.options(request.message.options)
         searched = self._scope(key, options)
         self._cursor()  # without an index nothing is decoded
-        query = await self._hashing.hash_image(request.image, options.effort)
+        by = holder.get()
+        by.spend(Cost.PICTURES)
+        with by.holding(Resource.PICTURES):
+            query = await self._hashing.hash_image(request.image, options.effort)
         cursor = self._cursor()
         if isinstance(query, LowQuality):
             return wire.low_quality_answer(query, cursor)

@@ -14,6 +14,7 @@ from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
 from disrupt.errors import UnavailableError
 from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.hashing.isolation_videos import IsolatedVideos
+from disrupt.server.admission import Cost, Resource, holder
 from disrupt.server.config import Config
 from disrupt.server.interceptors import caller
 from disrupt.server.matching import allowed_s
@@ -83,9 +84,12 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """For staff: hashes one picture in memory and registers it."""
         asked = request.message.context
         wire.context(asked)  # what is refused anyway is not decoded
-        found = await self._hashing.fingerprint_image(
-            request.image, every_frame=request.message.every_frame
-        )
+        by = holder.get()
+        by.spend(Cost.PICTURES)
+        with by.holding(Resource.PICTURES):
+            found = await self._hashing.fingerprint_image(
+                request.image, every_frame=request.message.every_frame
+            )
         if isinstance(found, LowQuality):
             receipt = await self._rejection(found, asked, context)
             return registration_pb2.RegisterImageResponse(receipt=receipt)
@@ -151,8 +155,11 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> _Response:
         timeout_s = allowed_s(context, self._max_call_s)
         metadata = ((CALLER_KEY, caller.get().key_id),)
+        by = holder.get()
+        size = len(request) if isinstance(request, bytes) else request.ByteSize()
         try:
-            return await call(request, timeout=timeout_s, metadata=metadata)
+            with by.holding(Resource.WRITES), by.holding(Resource.WRITTEN_BYTES, size):
+                return await call(request, timeout=timeout_s, metadata=metadata)
         except aio.AioRpcError as error:
             await _give_back(error, context)
 

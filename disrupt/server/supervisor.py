@@ -11,7 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import structlog
 import uvloop
@@ -26,7 +27,9 @@ from disrupt.hashing import check_known_answers
 from disrupt.index.generations import check_history, create_first, open_current
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry.sql import SqlRegistry
-from disrupt.server import forking, housekeeping, logs, supervision, worker, writer
+from disrupt.server import forking, housekeeping, logs, supervision, worker
+from disrupt.server import writer as _writer
+from disrupt.server.admission import Board
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.forking import Forked
@@ -34,7 +37,7 @@ from disrupt.server.serving import COMPACT, READY
 from disrupt.server.supervision import vital
 from disrupt.services.nearness import circle_index
 
-_ROLES = {"worker": worker.run, "writer": writer.run, "housekeeping": housekeeping.run}
+_Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 LOCK_PATIENCE_S = 2.0
 """Processes of a server that was killed need a moment to die: a restart at once must work."""
@@ -51,9 +54,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Child:
-    """A role that is to be filled by a process at all times."""
+    """A role that is to be filled by a process at all times.
+
+    ``ended`` is called after each process, and before the next.
+    """
 
     role: str
+    run: _Run
+    ended: Callable[[], None] = lambda: None
     process: Forked | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -123,9 +131,15 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        writer = _Child("writer")
-        workers = [_Child("worker") for _ in range(self._config.workers)]
-        keeper = _Child("housekeeping")
+        board = Board(self._config.workers)
+        writer = _Child("writer", partial(_writer.run, self._config))
+        workers = [
+            _Child(
+                "worker", partial(worker.run, self._config, board, row), partial(board.clear, row)
+            )
+            for row in range(self._config.workers)
+        ]
+        keeper = _Child("housekeeping", partial(housekeeping.run, self._config))
         watches: list[asyncio.Task[None]] = []
         try:
             # the writer first: the health that workers tell from their start on needs it
@@ -185,7 +199,7 @@ class _Supervisor:
     async def _run_once(self, child: _Child, longest_s: float | None = None) -> int:
         """Run a process to its end and return its exit code; kill it after ``longest_s``."""
         try:
-            process = forking.fork(child.role, lambda: _run(child.role, self._config))
+            process = forking.fork(child.role, lambda: _run(child.role, child.run))
         except (OSError, MemoryError) as error:  # or too many processes: tried again
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
@@ -200,7 +214,9 @@ class _Supervisor:
         except TimeoutError:
             _log.error("process_killed", role_killed=child.role)
             process.kill(signal.SIGKILL)
-        return await process.wait()
+        code = await process.wait()
+        child.ended()
+        return code
 
     async def _end(self, child: _Child) -> None:
         process = child.process
@@ -216,13 +232,13 @@ class _Supervisor:
             await asyncio.sleep(_LOOK_S)
 
 
-def _run(role: str, config: Config) -> None:
+def _run(role: str, run: _Run) -> None:
     """A process of the server."""
     logs.configure(role)
 
     async def arranged() -> None:
         supervision.arrange()
-        await _ROLES[role](config)
+        await run()
 
     try:
         uvloop.run(arranged())

@@ -17,6 +17,7 @@ from disrupt.errors import DisruptError, InvalidRequestError, LimitExceededError
 from disrupt.hashing.isolation_video_messages import Ended
 from disrupt.hashing.isolation_videos import IsolatedVideos
 from disrupt.hashing.videos import REGISTRATION_INTERVAL_MS, fingerprints
+from disrupt.server.admission import Cost, Holder, Resource, holder
 from disrupt.server.limits import CHUNK_BYTES_MAX, FRAMES_MAX
 from disrupt.server.pool import Pool
 from disrupt.services.video_matching import VideoLookup
@@ -43,15 +44,20 @@ async def fingerprint(
     """What is registered of the video whose chunks ``parts`` are."""
     rows: list[NDArray[np.void]] = []
     ended = Ended(small=False, incomplete=False)
+    by, last_ms = holder.get(), 0
     hashing = videos.hash(
-        _chunks(parts), interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED
+        _chunks(parts),
+        interval_ms=REGISTRATION_INTERVAL_MS,
+        versions=Versions.STORED,
     )
-    async with aclosing(hashing) as answers:
-        async for answer in answers:
-            if isinstance(answer, Ended):
-                ended = answer
-            else:
-                rows.append(answer.rows)
+    with by.holding(Resource.VIDEOS):
+        async with aclosing(hashing) as answers:
+            async for answer in answers:
+                if isinstance(answer, Ended):
+                    ended = answer
+                else:
+                    last_ms = _count_time(by, answer.rows, last_ms)
+                    rows.append(answer.rows)
     if not rows:
         raise DisruptError("The decoder gave no frame, and no reason.")
     return fingerprints(np.concatenate(rows), small=ended.small, incomplete=ended.incomplete)
@@ -81,12 +87,15 @@ class VideoSearch:
     async def _file(self, videos: IsolatedVideos, chunks: AsyncIterator[bytes]) -> None:
         fast = self.options.lookup.effort == Effort.FAST
         versions = Versions.NONE if fast else Versions.SEARCHED
+        by, last_ms = holder.get(), 0
         hashing = videos.hash(chunks, interval_ms=self.options.interval_ms, versions=versions)
-        async with aclosing(hashing) as answers:
-            async for answer in answers:
-                if isinstance(answer, Ended):
-                    self.incomplete = answer.incomplete
-                else:
+        with by.holding(Resource.VIDEOS):
+            async with aclosing(hashing) as answers:
+                async for answer in answers:
+                    if isinstance(answer, Ended):
+                        self.incomplete = answer.incomplete
+                        continue
+                    last_ms = _count_time(by, answer.rows, last_ms)
                     self._waiting.append(answer.rows)
                     if await self._search(_FRAMES_AT_ONCE):
                         return
@@ -123,6 +132,7 @@ class VideoSearch:
         if len(self._waiting) < least:
             return False
         frames, self._waiting = self._waiting, []
+        holder.get().spend(Cost.HASHES, sum(map(len, frames)))
 
         def search() -> bool:
             for start in range(0, len(frames), _FRAMES_AT_ONCE):
@@ -150,6 +160,13 @@ async def _chunks(parts: AsyncIterator[_Part], first: _Part | None = None) -> As
             )
         if part.chunk:
             yield part.chunk
+
+
+def _count_time(by: Holder, frame: NDArray[np.void], last_ms: int) -> int:
+    """Count the time since the frame before as the caller's; return that of this one's end."""
+    end_ms = int(frame["end_ms"][-1])
+    by.spend(Cost.VIDEO_MS, max(0, end_ms - last_ms))
+    return end_ms
 
 
 def _invalid(reason: str) -> InvalidRequestError:

@@ -19,6 +19,7 @@ from disrupt.hashing.video_decode import VideoLimits
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import rights
+from disrupt.server.admission import Admission, Board
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.feeding import FeedServicer
@@ -26,8 +27,9 @@ from disrupt.server.following import Following
 from disrupt.server.forking import trim
 from disrupt.server.health import WRITER_LOOK_S, Health, look_at_index, look_at_writer
 from disrupt.server.interceptors import Authentication, Errors
-from disrupt.server.limits import FRAMES_MAX, MessageLimits
+from disrupt.server.limits import FRAMES_MAX, MessageLimits, capacities
 from disrupt.server.matching import MatchServicer
+from disrupt.server.receipts import Receipts
 from disrupt.server.receiving import Decode, Receiver
 from disrupt.server.relaying import RelayingServicer, writer_channel
 from disrupt.server.revocation import OpenCalls
@@ -50,9 +52,15 @@ _DECODERS: dict[str, Decode] = {
     "/disrupt.v1.RegistrationService/RegisterHashes": bytes,  # the writer's to decode
 }
 
+_HANDSHAKE_MS = 10_000
+"""For TLS and the first words of HTTP/2; gRPC's own limit is two minutes."""
 
-async def run(config: Config) -> None:
-    """Serves until SIGTERM."""
+_MORE_CALLS = 512
+"""Calls beside those that are admitted: those of strangers, and those that are being refused."""
+
+
+async def run(config: Config, board: Board, row: int) -> None:
+    """Serves until SIGTERM; ``row`` of the board is this worker's."""
     directory = DataDirectory(config.data_dir)
     hashing = IsolatedHashing(
         workers=config.hashing_workers,
@@ -79,7 +87,7 @@ async def run(config: Config) -> None:
     with SqlRegistry.open_reader(directory.registry) as reader:
         # started before there is a server, and ready before it serves
         async with hashing, videos:
-            await _serve(config, directory, reader, hashing, videos)
+            await _serve(config, directory, reader, hashing, videos, (board, row))
 
 
 async def _serve(
@@ -88,23 +96,30 @@ async def _serve(
     reader: RegistryReader,
     hashing: IsolatedHashing,
     videos: IsolatedVideos,
+    counted_in: tuple[Board, int],
 ) -> None:
     rights.check(rights.SERVICES)
     following = Following(reader, directory, config.follow_interval_s, config.stale_closes_s)
+    admission = Admission(
+        *counted_in,
+        capacities(config),
+        number_of=lambda key_id: following.ring.number(key_id),  # noqa: PLW0108 rings come and go
+    )
+    receipts = Receipts(admission, config.max_message_bytes)
     calls = OpenCalls()
     told = Health()
     server = aio.server(
         interceptors=[
-            Authentication(following.authenticate),
+            Authentication(following.authenticate, admission),
             Errors(
-                Receiver(MessageLimits.of(config), _DECODERS),
+                Receiver(MessageLimits.of(config), _DECODERS, receipts),
                 config.max_call_s,
                 config.max_video_call_s,
                 calls.while_valid,
             ),
         ],
         options=_options(config),
-        maximum_concurrent_rpcs=config.max_concurrent_calls,
+        maximum_concurrent_rpcs=config.max_concurrent_calls + _MORE_CALLS,
     )
     secret = directory.secrets().match_tokens
     tokens, cursors = MatchTokens(secret), SealedCursors(secret)
@@ -135,6 +150,7 @@ async def _serve(
         vital("keys", following.follow_keys(calls.end_revoked)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_LOOK_S)),
+        vital("receipts", receipts.watch()),
     ]
     try:
         drain = told.servicer.enter_graceful_shutdown
@@ -154,6 +170,9 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_connection_age_ms", age_ms),
         ("grpc.max_connection_age_grace_ms", grace_ms),
+        # what may come before it is asked for is 64 KiB a call, and does not grow
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]
 
 

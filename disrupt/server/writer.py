@@ -12,6 +12,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from disrupt.admin.v1 import admin_pb2, admin_pb2_grpc
+from disrupt.hashing.turns import turn_of
 from disrupt.registry.contract import RegistryWriter
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import housekeeping
@@ -130,9 +131,10 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     def _job(
         use_case: Callable[..., _T], context: Context, *args: object, **kwargs: object
     ) -> Callable[[], _T]:
-        """The use case with its arguments, who calls and when."""
+        """The use case with its arguments, who calls and when; callers take turns at the pools."""
         pairs: Any = context.invocation_metadata() or ()
         caller = next((value for name, value in pairs if name == CALLER_KEY), "")
+        turn_of.set(caller)
         return partial(use_case, *args, caller=caller, now_s=time.monotonic(), **kwargs)
 
 

@@ -68,8 +68,9 @@ def revoke_key(registry: RegistryWriter, key_id: str, *, day: str) -> ApiKey:
 class KeyRing:
     """The keys that are valid now. Immutable, so safe to share between threads."""
 
-    def __init__(self, keys: Iterable[ApiKey] = (), banks: tuple[Bank, ...] = ()) -> None:
+    def __init__(self, keys: Sequence[ApiKey] = (), banks: tuple[Bank, ...] = ()) -> None:
         self._by_digest = {key.secret_sha256: key for key in keys if not key.revoked_on}
+        self._keys = keys
         self.banks = banks
         self.bank_names = {bank.number: bank.name for bank in banks}
 
@@ -83,6 +84,10 @@ class KeyRing:
     def still(self, key: ApiKey) -> ApiKey:
         """The key as it is now; UnauthenticatedError if it was revoked."""
         return self._valid(key.secret_sha256)
+
+    def number(self, key_id: str) -> int:
+        """Return which key of the registry it is, from 0: they are never deleted, only added."""
+        return next(at for at, key in enumerate(self._keys) if key.key_id == key_id)
 
     def _valid(self, digest: bytes) -> ApiKey:
         key = self._by_digest.get(digest)

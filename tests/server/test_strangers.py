@@ -2,57 +2,61 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Callable
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, cast
 
-import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from benchmarks.deployment import Deployment
-from disrupt.server.interceptors import STRANGERS_MAX
+from disrupt.server.limits import STRANGER_CALLS_MAX
+from disrupt.server.strangers import Strangers
 from tests.server.calls import Caller, calling, eventually, lookup, told
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 REQUEST = health_pb2.HealthCheckRequest()
 
 
-def test_watches_of_health_leave_places_for_calls_with_a_key_and_come_back(
+def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_let_in(
     start: Callable[..., Deployment],
 ) -> None:
     server = start("--workers", "1")
     key = server.make_key("match", "match")
     with calling(server.address, None) as stranger, calling(server.address, key) as platform:
-        watches = [_health(stranger).Watch(REQUEST) for _ in range(1200)]
-        open_, refused = _told(watches)
-        assert (open_, refused) == (STRANGERS_MAX, 1200 - STRANGERS_MAX)
+        watches = [_health(stranger).Watch(REQUEST) for _ in range(600)]
+        eventually(lambda: sum(one.is_active() for one in watches) == STRANGER_CALLS_MAX)
+        ended = [told(one) for one in watches if not one.is_active()]
+        assert {(one.reason, one.retry_after_s) for one in ended} == {("OVERLOADED", 1.0)}
         platform("MatchHashes", lookup(bytes(32)))
         assert _health(stranger).Check(REQUEST).status == SERVING
-        for one in watches:
-            one.cancel()
-        eventually(lambda: _watches(stranger))
+        assert next(iter(_health(stranger).Watch(REQUEST))).status == SERVING
 
 
 def _health(caller: Caller) -> Any:
     return HealthStub(caller.channel)
 
 
-def _told(watches: list[Any]) -> tuple[int, int]:
-    """How many said that the server serves, and how many were refused with a time to come back."""
-    open_ = refused = 0
-    for one in watches:
-        try:
-            open_ += next(iter(one)).status == SERVING
-        except grpc.RpcError as error:
-            refused += told(error).reason == "OVERLOADED"
-    return open_, refused
+class Timeout:
+    """As asyncio's, of which only the end is asked for."""
+
+    def __init__(self) -> None:
+        self.is_ended = False
+
+    def reschedule(self, _: float) -> None:
+        self.is_ended = True
 
 
-def _watches(stranger: Caller) -> bool:
-    time.sleep(0.05)
-    try:
-        watch = _health(stranger).Watch(REQUEST)
-        return bool(next(iter(watch)).status == SERVING)
-    except grpc.RpcError:
-        return False
+def test_who_begins_many_calls_ends_none_of_others() -> None:
+    async def run() -> tuple[int, int]:
+        strangers, scopes = Strangers(), ExitStack()
+        with scopes:
+            calls = [(f"ipv4:10.0.0.{at}:1000", Timeout()) for at in range(10)]
+            calls += [(f"ipv4:10.9.9.9:{port}", Timeout()) for port in range(1000)]
+            for peer, call in calls:
+                scopes.enter_context(strangers.admitted(peer, cast("asyncio.Timeout", call)))
+            others = sum(call.is_ended for _, call in calls[:10])
+            return others, sum(call.is_ended for _, call in calls[10:])
+
+    assert asyncio.run(run()) == (0, 1000 - STRANGER_CALLS_MAX + 10)

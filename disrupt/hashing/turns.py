@@ -1,0 +1,109 @@
+"""Places that several callers want: whoever was served least goes first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+_REMEMBERED_MAX = 4096
+
+turn_of: ContextVar[Hashable] = ContextVar("turn_of", default=None)
+"""Who makes the call that is being answered; None where all are one."""
+
+
+class Turns:
+    """``places`` turns at once, of callers as ``turn_of`` names them. For one event loop.
+
+    Of those that wait, the caller that was served for the least time has the next turn: one that
+    asks for a lot delays others by the turns that it already has, and by none that it waits for.
+    A caller that was away begins level with those that are there: it saves nothing up.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._served_s: dict[Hashable, float] = {}
+        self._level_s = 0.0
+        """Time served of whoever had the latest turn, at its beginning."""
+
+    def are_wanted(self) -> bool:
+        """Whether another caller than this one waits."""
+        return any(caller != turn_of.get() for caller in self._waiting)
+
+    async def begin(self) -> Turn:
+        """Wait for a turn. Whoever has it ends it."""
+        caller = turn_of.get()
+        if self._free:
+            self._free -= 1
+        else:
+            await self._queue(caller)
+        level_s = self._level_s = self._level(caller)
+        return Turn(self, caller, level_s, time.monotonic())
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it."""
+        turn = await self.begin()
+        try:
+            yield
+        finally:
+            turn.end()
+
+    def ended(self, turn: Turn) -> None:
+        """Note what a turn took, and give it to whoever waits."""
+        took_s = time.monotonic() - turn.began_s
+        before_s = max(self._served_s.get(turn.caller, 0.0), turn.level_s)
+        self._served_s[turn.caller] = before_s + took_s
+        self._pass_on()
+
+    async def _queue(self, caller: Hashable) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._leave(caller, turn)
+            else:  # it had been given the turn
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        if self._waiting:
+            caller = min(self._waiting, key=self._level)
+            turn = self._waiting[caller][0]
+            self._leave(caller, turn)
+            turn.set_result(None)
+            return
+        self._free += 1
+        if len(self._served_s) > _REMEMBERED_MAX:
+            self._served_s.clear()
+
+    def _leave(self, caller: Hashable, turn: asyncio.Future[None]) -> None:
+        queue = self._waiting[caller]
+        queue.remove(turn)
+        if not queue:
+            del self._waiting[caller]
+
+    def _level(self, caller: Hashable) -> float:
+        return max(self._served_s.get(caller, 0.0), self._level_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn that is had: to be ended once."""
+
+    turns: Turns
+    caller: Hashable
+    level_s: float
+    """Time for which the caller was served before, or was level with others."""
+    began_s: float
+
+    def end(self) -> None:
+        """Give it to whoever waits."""
+        self.turns.ended(self)

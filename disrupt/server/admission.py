@@ -1,0 +1,199 @@
+"""Who may take how much: one admission for all calls, whose figures the workers share.
+
+Each worker has a row in memory that the supervisor made before it forked, and alone writes there,
+so there are no locks. A key has a place in each row: what it holds now, and what it has cost since
+the worker started. Sums over rows are what it holds and costs of the whole server.
+
+The rule is one for everything that can be held: **a caller may hold as much as it leaves free**,
+and one that holds nothing may take what fits. A caller that is alone has half of all there is, two
+have a third each, and whoever comes next finds as much as the greediest has. Nobody's share need be
+configured (Choudhury and Hahne, Dynamic queue length thresholds, 1998).
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import IntEnum, auto
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.errors import OverloadedError
+
+_RETRY_AFTER_S = 1.0
+
+
+class Resource(IntEnum):
+    """What calls hold while they last."""
+
+    CALLS = 0
+    BYTES = auto()
+    """Of messages larger than an envelope, received and not answered yet."""
+    HASHES = auto()
+    """That are searched, or wait for it; not of searches that are made at once."""
+    PICTURES = auto()
+    """That are decoded, or wait for it."""
+    VIDEOS = auto()
+    """Likewise."""
+    WRITES = auto()
+    """Calls that are relayed to the writer, of all workers."""
+    WRITTEN_BYTES = auto()
+    """Of these calls, of all workers."""
+
+
+class Cost(IntEnum):
+    """What calls have cost, in all."""
+
+    CALLS = len(Resource)
+    BYTES = auto()
+    """Received."""
+    HASHES = auto()
+    """Searched."""
+    PICTURES = auto()
+    """Decoded."""
+    VIDEO_MS = auto()
+    """Length of the videos that were decoded."""
+
+
+STRANGER_BYTES_MAX = 1 << 20
+"""All that strangers may make a worker hold, beside what a connection has in any case."""
+
+SHARED = frozenset({Resource.WRITES, Resource.WRITTEN_BYTES})
+"""Resources of which the workers have one supply together."""
+
+_COLUMNS = 16
+_CALLERS = 1024
+"""Places in a row. Keys have them in the order of the registry; of more, some share one."""
+
+Capacities: TypeAlias = dict[Resource, int]
+
+
+def place(number: int) -> int:
+    """Return the place of the ``number``th key, from 0. The first is the strangers'."""
+    return 1 + number % (_CALLERS - 1)
+
+
+class Board:
+    """Rows of figures in memory that processes share once they are forked."""
+
+    def __init__(self, rows: int) -> None:
+        """Make it before forking."""
+        self._memory = mmap.mmap(-1, rows * _CALLERS * _COLUMNS * 8)
+        self.figures: NDArray[np.int64] = np.frombuffer(self._memory, np.int64).reshape(
+            rows, _CALLERS, _COLUMNS
+        )
+
+    def clear(self, row: int) -> None:
+        """Forget what a worker that is no more held and what that cost."""
+        self.figures[row] = 0
+
+    def total(self, place: int, figure: Resource | Cost) -> int:
+        """Return what a caller holds, or has cost, in all workers."""
+        return int(self.figures[:, place, figure].sum())
+
+    def row(self, number: int) -> memoryview:
+        """Figures of one worker, flat; its own alone to write."""
+        size = _CALLERS * _COLUMNS * 8
+        return memoryview(self._memory)[number * size : (number + 1) * size].cast("q")
+
+
+class Holder:
+    """A caller in one worker: what it holds, and what it has cost."""
+
+    __slots__ = ("_admission", "_at", "most", "name", "place")
+
+    def __init__(self, admission: Admission, name: str, place: int, most: Capacities) -> None:
+        """``most`` bounds what it may hold of some resources, whatever is free."""
+        self._admission = admission
+        self.name = name
+        self.place = place
+        self.most = most
+        self._at = place * _COLUMNS
+
+    def held(self, resource: Resource) -> int:
+        """Return how much it holds in this worker."""
+        return self._admission.row[self._at + resource]
+
+    def may_take(self, resource: Resource, amount: int) -> bool:
+        """Whether it leaves as much free as it would hold, or holds nothing and there is room."""
+        if resource in SHARED:
+            board = self._admission.board
+            held = board.total(self.place, resource)
+            taken = int(board.figures[:, :, resource].sum())
+        else:
+            held = self._admission.row[self._at + resource]
+            taken = self._admission.taken[resource]
+        free = self._admission.capacities[resource] - taken - amount
+        if held + amount > self.most.get(resource, held + amount):
+            return False
+        return free >= 0 and (not held or held + amount <= free)
+
+    def take(self, resource: Resource, amount: int = 1) -> None:
+        """Take so much. OverloadedError where that is more than its share."""
+        if not self.may_take(resource, amount):
+            raise OverloadedError(_REFUSALS[resource], retry_after_s=_RETRY_AFTER_S)
+        self._admission.row[self._at + resource] += amount
+        self._admission.taken[resource] += amount
+
+    def give_back(self, resource: Resource, amount: int = 1) -> None:
+        """Give back what was taken."""
+        self._admission.row[self._at + resource] -= amount
+        self._admission.taken[resource] -= amount
+
+    @contextmanager
+    def holding(self, resource: Resource, amount: int = 1) -> Iterator[None]:
+        """Hold so much. OverloadedError where that is more than its share."""
+        self.take(resource, amount)
+        try:
+            yield
+        finally:
+            self.give_back(resource, amount)
+
+    def spend(self, cost: Cost, amount: int = 1) -> None:
+        """Add to what it has cost."""
+        self._admission.row[self._at + cost] += amount
+
+
+class Admission:
+    """The admission of one worker. For its event loop alone."""
+
+    def __init__(
+        self, board: Board, row: int, capacities: Capacities, number_of: Callable[[str], int]
+    ) -> None:
+        """``number_of``: from a key id to its number in the registry."""
+        self.board = board
+        self.row = board.row(row)
+        self.capacities = capacities
+        self.taken = [0] * len(Resource)
+        """Of each resource, in this worker."""
+        self._number_of = number_of
+        self._holders: dict[str, Holder] = {}
+        self.strangers = Holder(self, "", 0, {Resource.BYTES: STRANGER_BYTES_MAX})
+        """Whoever has no key: one caller, with a share that is small whatever is free."""
+
+    def holder(self, name: str) -> Holder:
+        """Return the caller of this name."""
+        holder = self._holders.get(name)
+        if holder is None:
+            holder = self._holders[name] = Holder(self, name, place(self._number_of(name)), {})
+        return holder
+
+
+holder: ContextVar[Holder] = ContextVar("holder")
+"""Who made the call that is being answered; not set in the writer, where nobody is counted."""
+
+
+_BUSY = "The server is busy with {}, many of them of this key. Try again in a moment."
+_REFUSALS = {
+    Resource.CALLS: _BUSY.format("calls"),
+    Resource.BYTES: _BUSY.format("large messages"),
+    Resource.HASHES: _BUSY.format("hashes to look up"),
+    Resource.PICTURES: _BUSY.format("pictures"),
+    Resource.VIDEOS: _BUSY.format("videos"),
+    Resource.WRITES: _BUSY.format("registrations"),
+    Resource.WRITTEN_BYTES: _BUSY.format("registrations"),
+}

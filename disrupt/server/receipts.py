@@ -1,0 +1,184 @@
+"""Messages that are under way to a worker: ended where they take too long, or hold too much.
+
+gRPC takes a message of any permitted size into memory once it is asked for, and tells of it when
+it is whole. So what the calls that wait for one may hold is estimated by what their connections
+have brought, and bounded together with the messages that are whole (Resource.BYTES). A call that
+has its message soon, as nearly all do, is never looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+from disrupt.errors import DeadlineExceededError, DisruptError, OverloadedError
+from disrupt.server.admission import Admission, Holder, Resource
+from disrupt.server.forking import trim
+from disrupt.server.sockets import Sockets
+
+_LOOK_S = 0.02
+"""Pause between two looks: what a connection can bring meanwhile is not noticed."""
+_SOON_S = 0.05
+_TRIM_S = 0.25
+"""Pause between two times that memory of messages which were ended is given back."""
+
+
+_CALL_BYTES = 256
+"""What a call brings beside its message, about."""
+
+
+class Receipt:
+    """One message that is waited for; a context, which raises what ended it."""
+
+    __slots__ = ("_ended_by", "_receipts", "_task", "began_s", "holder", "peer", "until_s")
+
+    def __init__(
+        self, receipts: Receipts, peer: Callable[[], str], holder: Holder, within_s: float
+    ) -> None:
+        """``peer`` gives who sends it: a name that is rarely asked for."""
+        self._receipts = receipts
+        self.peer = peer
+        self._task = asyncio.current_task()
+        self._ended_by: DisruptError | None = None
+        self.holder = holder
+        self.began_s = asyncio.get_running_loop().time()
+        self.until_s = self.began_s + within_s
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it was ended from here."""
+        return self._ended_by is not None
+
+    def end(self, error: DisruptError) -> None:
+        """End the call, which is to fail with ``error``."""
+        if self._ended_by is None and self._task is not None:
+            self._ended_by = error
+            self._task.cancel()
+
+    def __enter__(self) -> Self:
+        self._receipts.under_way[self] = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _: object
+    ) -> None:
+        del self._receipts.under_way[self]
+        if self._ended_by is not None and self._task is not None:
+            if kind is asyncio.CancelledError:
+                self._task.uncancel()
+            raise self._ended_by from None
+
+
+@dataclass(slots=True)
+class _Connection:
+    """A connection with messages that have been under way for long."""
+
+    accounted_bytes: int
+    """Of what it has brought: before these messages, and in others since."""
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+class Receipts:
+    """All messages that are under way to one worker. For its event loop alone."""
+
+    def __init__(self, admission: Admission, most_bytes: int) -> None:
+        """``most_bytes``: the largest message that gRPC takes, of whatever method."""
+        self._admission = admission
+        self._most_bytes = most_bytes
+        self.under_way: dict[Receipt, None] = {}
+        """In the order in which they began."""
+        self._connections: dict[str, _Connection] = {}
+        self._sockets = Sockets()
+        self._freed = False
+
+    def received(self, receipt: Receipt, size_bytes: int) -> None:
+        """Note that a message is whole, and counted elsewhere."""
+        if self._connections:
+            connection = self._connections.get(receipt.peer())
+            if connection is not None:
+                connection.accounted_bytes += size_bytes + _CALL_BYTES
+
+    async def watch(self) -> None:
+        """Look again and again until cancelled."""
+        trimmed_s = 0.0
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            now_s = asyncio.get_running_loop().time()
+            if self.under_way:
+                self.look(now_s)
+            if self._freed and now_s - trimmed_s > _TRIM_S:
+                self._freed, trimmed_s = False, now_s
+                await asyncio.to_thread(trim)
+
+    def look(self, now_s: float) -> None:
+        """End what takes too long, or holds too much."""
+        for connection in self._connections.values():
+            connection.receipts.clear()
+        for receipt in self.under_way:
+            if now_s - receipt.began_s < _SOON_S:
+                break  # and all that began later
+            if now_s > receipt.until_s:
+                receipt.end(_too_slow(receipt))
+            elif not receipt.is_ended:
+                self._of(receipt).receipts.append(receipt)
+        self._connections = {
+            peer: connection
+            for peer, connection in self._connections.items()
+            if connection.receipts
+        }
+        self._bound()
+
+    def _of(self, receipt: Receipt) -> _Connection:
+        peer = receipt.peer()
+        connection = self._connections.get(peer)
+        if connection is None:
+            before = self._sockets.received_bytes(peer) or 0
+            connection = self._connections[peer] = _Connection(before)
+        return connection
+
+    def _bound(self) -> None:
+        """End messages of whoever holds more than it leaves free, the youngest first."""
+        by_holder: dict[Holder, list[tuple[Receipt, int]]] = defaultdict(list)
+        for peer, connection in self._connections.items():
+            brought = (self._sockets.received_bytes(peer) or 0) - connection.accounted_bytes
+            each = min(max(brought, 0) // len(connection.receipts), self._most_bytes)
+            for receipt in connection.receipts:
+                by_holder[receipt.holder].append((receipt, each))
+        taken = self._admission.taken[Resource.BYTES]
+        taken += sum(map(_size, by_holder.values()))
+        capacity = self._admission.capacities[Resource.BYTES]
+        for holder, parts in sorted(by_holder.items(), key=lambda each: -_size(each[1])):
+            held = holder.held(Resource.BYTES) + _size(parts)
+            parts.sort(key=lambda part: part[0].began_s)
+            most = holder.most.get(Resource.BYTES, capacity)
+            while parts and (
+                held > most or taken > capacity or (held > capacity - taken and len(parts) > 1)
+            ):
+                receipt, size = parts.pop()
+                receipt.end(_too_much())
+                self._freed = True
+                self._connections[receipt.peer()].accounted_bytes += size
+                held -= size
+                taken -= size
+
+
+def _size(parts: list[tuple[Receipt, int]]) -> int:
+    return sum(size for _, size in parts)
+
+
+def _too_slow(receipt: Receipt) -> DisruptError:
+    limit_s = receipt.until_s - receipt.began_s
+    return DeadlineExceededError(
+        f"The message was not received within {limit_s:.0f} s; nothing was done."
+    )
+
+
+def _too_much() -> DisruptError:
+    return OverloadedError(
+        "The server receives too many large messages, many of them of this key; nothing was done."
+        " Try again in a moment.",
+        retry_after_s=1.0,
+    )

@@ -1,0 +1,185 @@
+"""Calls that never end their message keep nobody out, and hold little."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from benchmarks.deployment import Deployment
+from benchmarks.mutations_videos import repeated
+from benchmarks.processes import processes
+from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from tests.server.calls import Caller, access, calling, eventually, lookup, outcome, register
+from tests.server.test_large_messages import MESSAGE_BYTES, peak_bytes
+from tests.server.wire import begun, wires
+
+HASHES = "/disrupt.v1.MatchService/MatchHashes"
+IMAGE = "/disrupt.v1.MatchService/MatchImage"
+VIDEO = "/disrupt.v1.MatchService/MatchVideo"
+CHECK = "/grpc.health.v1.Health/Check"
+WATCH = "/grpc.health.v1.Health/Watch"
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.fixture
+def one(start: Callable[..., Deployment]) -> Deployment:
+    """One worker."""
+    return start(workers=1)
+
+
+@contextmanager
+def other(server: Deployment) -> Iterator[Caller]:
+    """Somebody else, with a key."""
+    with calling(server.address, server.make_key("other", "match")) as caller:
+        caller("MatchHashes", lookup(bytes(32)))
+        yield caller
+
+
+def is_healthy(caller: Caller) -> bool:
+    stub: Any = HealthStub(caller.channel)
+    status: int = stub.Check(health_pb2.HealthCheckRequest(), timeout=60).status
+    return status == SERVING
+
+
+def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
+    one: Deployment,
+) -> None:
+    attacker = one.make_key("attacker", "match")
+    with other(one) as caller, wires(one.address, 10) as connections:
+        for wire in connections:
+            for _ in range(120):
+                wire.begin(HASHES, attacker, begun(1000, bytes(10)))
+        # those beyond the attacker's share are refused at once
+        eventually(lambda: _read(connections) >= 700)
+        caller("MatchHashes", lookup(bytes(32)))
+        assert is_healthy(caller)
+        eventually(lambda: _read(connections) == 1200)
+
+
+def _read(connections: list[Any]) -> int:
+    """How many calls the server has ended."""
+    for wire in connections:
+        wire.read()
+    return sum(len(wire.ended) for wire in connections)
+
+
+@pytest.mark.parametrize("method", [CHECK, WATCH])
+def test_strangers_that_never_end_their_message_do_not_keep_a_check_out(
+    one: Deployment, method: str
+) -> None:
+    with other(one) as caller, wires(one.address, 2) as connections:
+        for wire in connections:
+            for _ in range(150):
+                wire.begin(method, None, begun(1000, bytes(10)))
+        assert is_healthy(caller)
+        eventually(lambda: _read(connections) == 300)
+
+
+def test_a_watch_that_reads_nothing_holds_no_status_up(one: Deployment) -> None:
+    with other(one) as caller, wires(one.address, 1, window=0) as (wire,):
+        for _ in range(8):
+            wire.begin(WATCH, None, begun(0))
+        wire.read(1.0)
+        stub: Any = HealthStub(caller.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=120)
+        assert next(watch).status == SERVING
+        # statuses are said again and again, which waits for none of these
+        key = one.make_key("helpline", "register")
+        with calling(one.address, key) as helpline:
+            value = bytes(range(32))
+            receipt = helpline("RegisterHashes", register(value)).receipt
+            eventually(lambda: bool(caller("MatchHashes", lookup(value)).matches.queries))
+            withdrawn = registration_pb2.WithdrawCaseRequest(access=access(receipt.case_number))
+            helpline("WithdrawCase", withdrawn)
+            eventually(lambda: not caller("MatchHashes", lookup(value)).matches.queries)
+
+
+def test_large_messages_that_never_end_hold_four_of_them_at_most(one: Deployment) -> None:
+    attacker = one.make_key("attacker", "match")
+    (worker,) = processes(one.process.pid, "worker")
+    size = MESSAGE_BYTES - 1024
+    part = bytes(1 << 16)
+    with other(one) as caller, wires(one.address, 4) as connections:
+        before = peak_bytes(worker)
+        open_ = [
+            (wire, wire.begin(IMAGE, attacker, begun(size, bytes(100))))
+            for wire in connections
+            for _ in range(16)
+        ]
+        sent = dict.fromkeys(open_, 0)
+        for _ in range(500):
+            for wire, call in open_:
+                sent[wire, call] += wire.send(call, part[: size - 200 - sent[wire, call]])
+            _read(connections)
+        assert sum(len(wire.ended) for wire in connections) >= 48
+        assert peak_bytes(worker) - before < 4 * MESSAGE_BYTES
+        caller("MatchHashes", lookup(bytes(32)))
+
+
+def chunk(data: bytes) -> bytes:
+    message = match_pb2.MatchVideoRequest(chunk=data).SerializeToString()
+    return begun(len(message), message)
+
+
+def test_slow_videos_of_one_key_do_not_keep_out_a_video_of_another(one: Deployment) -> None:
+    attacker = one.make_key("attacker", "match")
+    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+    message = options.SerializeToString()
+    video = repeated(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8), 20)
+    parts = [options, match_pb2.MatchVideoRequest(chunk=video)]
+    with other(one) as caller, wires(one.address, 1) as (wire,):
+        slow = [
+            wire.begin(VIDEO, attacker, begun(len(message), message) + chunk(bytes(16)))
+            for _ in range(8)
+        ]
+
+        def dribble() -> bool:
+            wire.read(0.2)
+            for call in slow:
+                wire.send(call, chunk(bytes(1)))
+            return bool(call_of_other.done())
+
+        wire.until(lambda: len(wire.ended) >= 5)  # beyond the attacker's share
+        call_of_other = _send(caller, parts)
+        eventually(dribble)
+        assert outcome(call_of_other.result) == grpc.StatusCode.OK
+
+
+def _send(caller: Caller, parts: list[match_pb2.MatchVideoRequest]) -> Any:
+    return MatchServiceStub(caller.channel).MatchVideo.future(
+        iter(parts), metadata=(("authorization", f"Bearer {caller.key}"),), timeout=100
+    )
+
+
+def test_the_supervisor_forgets_what_a_worker_held_that_died(
+    start: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("max_concurrent_calls = 4\n")
+    server = start("--config", str(config), workers=1)
+    attacker = server.make_key("attacker", "match")
+    (worker,) = processes(server.process.pid, "worker")
+    with other(server) as caller:
+        with wires(server.address, 1) as (wire,):
+            for _ in range(4):
+                wire.begin(HASHES, attacker, begun(1000))
+            wire.until(lambda: len(wire.ended) == 2)
+            os.kill(worker, signal.SIGKILL)
+            eventually(lambda: processes(server.process.pid, "worker") not in ([], [worker]))
+        eventually(lambda: outcome(lambda: caller("MatchHashes", lookup(bytes(32)))).name == "OK")
+        with wires(server.address, 1) as (wire,):
+            for _ in range(2):
+                wire.begin(HASHES, attacker, begun(1000))
+            wire.read(1.0)
+            assert not wire.ended

@@ -1,0 +1,140 @@
+"""HTTP/2 without manners: calls that begin a message and do not end it, over a plain socket."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _WINDOW = 0, 1, 3, 4, 6, 8
+_INITIAL_WINDOW = 4
+_ACK = _END_STREAM = 1
+_END_HEADERS = 4
+_FRAME_BYTES_MAX = 16384
+
+
+class Wire:
+    """One connection. It obeys flow control, and reads when it is asked to."""
+
+    def __init__(self, address: str, *, window: int = 2**31 - 1) -> None:
+        """``window``: bytes that it takes of each answer."""
+        host, _, port = address.rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=60)
+        settings = struct.pack(">HI", _INITIAL_WINDOW, window)
+        self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
+        self._unread = b""
+        self._room = self._first_room = 65535
+        self._rooms: dict[int, int] = {}
+        self.ended: set[int] = set()
+        """Calls that the server has ended."""
+
+    def begin(self, method: str, key: str | None, data: bytes = b"") -> int:
+        """Begin a call, and send bytes of it."""
+        call = 2 * len(self._rooms) + 1
+        headers = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": method,
+            ":authority": "test",
+            "te": "trailers",
+            "content-type": "application/grpc",
+        }
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
+        block = b"".join(b"\0" + _text(name) + _text(value) for name, value in headers.items())
+        self._rooms[call] = self._first_room
+        self._socket.sendall(_frame(_HEADERS, _END_HEADERS, call, block))
+        self.send(call, data)
+        return call
+
+    def send(self, call: int, data: bytes) -> int:
+        """Send as much as there is room for; how much that was."""
+        sent = 0
+        while call not in self.ended:
+            size = min(len(data) - sent, _FRAME_BYTES_MAX, self._room, self._rooms[call])
+            if size <= 0:
+                break
+            self._socket.sendall(_frame(_DATA, 0, call, data[sent : sent + size]))
+            sent += size
+            self._room -= size
+            self._rooms[call] -= size
+        return sent
+
+    def read(self, seconds: float = 0.0) -> None:
+        """Read what the server says within so long."""
+        until_s = time.monotonic() + seconds
+        while select.select([self._socket], [], [], max(0.0, until_s - time.monotonic()))[0]:
+            data = self._socket.recv(1 << 20)
+            if not data:
+                self.ended.update(self._rooms)
+                return
+            self._unread += data
+            while len(self._unread) >= 9 + (size := int.from_bytes(self._unread[:3])):
+                kind, flags = self._unread[3:5]
+                call = int.from_bytes(self._unread[5:9]) & 0x7FFFFFFF
+                body, self._unread = self._unread[9 : 9 + size], self._unread[9 + size :]
+                self._hear(kind, flags, call, body)
+
+    def until(self, holds: Callable[[], bool], within_s: float = 60.0) -> None:
+        """Read until something holds."""
+        give_up_s = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < give_up_s
+            self.read(0.05)
+
+    def _hear(self, kind: int, flags: int, call: int, body: bytes) -> None:
+        if kind == _WINDOW:
+            more = int.from_bytes(body)
+            if call:
+                self._rooms[call] += more
+            else:
+                self._room += more
+        elif kind == _SETTINGS and not flags & _ACK:
+            for at in range(0, len(body), 6):
+                name, value = struct.unpack_from(">HI", body, at)
+                if name == _INITIAL_WINDOW:
+                    for each in self._rooms:
+                        self._rooms[each] += value - self._first_room
+                    self._first_room = value
+            self._socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
+        elif kind == _PING and not flags & _ACK:
+            self._socket.sendall(_frame(_PING, _ACK, 0, body))
+        elif kind == _RESET or (kind in {_DATA, _HEADERS} and flags & _END_STREAM):
+            self.ended.add(call)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._socket.close()
+
+
+@contextmanager
+def wires(address: str, count: int, *, window: int = 2**31 - 1) -> Iterator[list[Wire]]:
+    """Several connections, once the server has said how much it takes."""
+    opened = [Wire(address, window=window) for _ in range(count)]
+    try:
+        for each in opened:
+            each.read(0.2)
+        yield opened
+    finally:
+        for each in opened:
+            each.close()
+
+
+def begun(size_bytes: int, data: bytes = b"") -> bytes:
+    """The beginning of a message of so many bytes."""
+    return b"\0" + size_bytes.to_bytes(4) + data
+
+
+def _frame(kind: int, flags: int, call: int, body: bytes) -> bytes:
+    return len(body).to_bytes(3) + bytes([kind, flags]) + call.to_bytes(4) + body
+
+
+def _text(value: str) -> bytes:
+    """A string of HPACK, of less than 254 bytes."""
+    encoded = value.encode()
+    size = len(encoded)
+    return (bytes([size]) if size < 0x7F else bytes([0x7F, size - 0x7F])) + encoded
