@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
+import sys
+import unicodedata
 from typing import Any
 
 import click
@@ -44,8 +48,45 @@ Completion of commands and options, in the shell's start-up file:
 """
 
 
+_PLAIN = str.maketrans(
+    {
+        "·": "-",
+        "«": '"',
+        "»": '"',
+        "“": '"',
+        "”": '"',
+        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+        "œ": "oe",
+        "Œ": "OE",
+        "→": "->",
+    }
+)
+
+
+def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """Write what an encoding lacks as text without accents, or as question marks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    letters = unicodedata.normalize("NFKD", lacking.translate(_PLAIN))
+    return letters.encode("ascii", "ignore").decode() or "?" * len(lacking), error.end
+
+
+def _make_readable() -> None:
+    """Keep a terminal or pipe that knows ASCII only from ending a command in the middle."""
+    codecs.register_error("disrupt.plain", _in_plain_letters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # neither closed nor replaced
+            stream.reconfigure(errors="disrupt.plain")
+
+
 class _Commands(click.Group):
     """Commands, imported when asked for, so that none waits for another's room."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 click's
+        """Run the command so that whatever it prints can be printed."""
+        _make_readable()
+        return super().main(*arguments, **options)
 
     def list_commands(self, _: click.Context, /) -> list[str]:
         return list(_COMMANDS)

@@ -224,7 +224,7 @@ def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: L
     with platform.client() as client:
         run(
             "disrupt",
-            *("withdraw", case.number, "--server", server),
+            *("withdraw", "--yes", case.number, "--server", server),
             DISRUPT_KEY=key,
             DISRUPT_PIN=case.pin,
         )

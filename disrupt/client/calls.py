@@ -14,7 +14,7 @@ from disrupt.client.arguments import configuring, invalid, seconds, whole_number
 from disrupt.client.connection import Connection
 from disrupt.client.failures import failure
 from disrupt.client.retries import Attempts, RetryPolicy
-from disrupt.errors import ClientUnusableError
+from disrupt.errors import ClientUnusableError, DisruptError
 
 TIMEOUT_S = 10.0
 CONNECTIONS = 4
@@ -56,10 +56,12 @@ def call(
     connection: Connection,
     timeout_s: float,
     retries: RetryPolicy,
+    pause: Callable[[DisruptError, float], None] = lambda _failure, pause_s: time.sleep(pause_s),
 ) -> _Response:
     """Answer to ``request`` within ``timeout_s``; a class of disrupt.errors when there is none.
 
-    ``method`` gives the method for each attempt anew: the next connection's.
+    ``method`` gives the method for each attempt anew: the next connection's. ``pause`` waits so
+    many seconds between two attempts, of which the first failed.
     """
     attempts = Attempts(retries, timeout_s)
     while True:
@@ -70,7 +72,7 @@ def call(
                 )
         except grpc.RpcError as error:
             failed = failure(error, connection.server)
-        time.sleep(attempts.pause_s(failed))
+        pause(failed, attempts.pause_s(failed))
 
 
 async def call_async(

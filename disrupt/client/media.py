@@ -52,7 +52,8 @@ def read_whole(file: BinaryIO) -> bytes:
     data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         why = f"it has more than {MAX_FILE_BYTES} bytes; such files are not read"
-        raise InvalidMediaError(f"Not a picture: {why}.", violations=(Violation("image", why),))
+        violations = (Violation("image", why),)
+        raise InvalidMediaError(f"Not a picture: {why}.", violations=violations, cause="TOO_LARGE")
     return data
 
 

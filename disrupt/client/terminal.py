@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
@@ -23,6 +25,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_SOME_REJECTED = 3
+EXIT_NOT_KNOWN = 4
 
 _Item = TypeVar("_Item")
 
@@ -82,9 +85,17 @@ def exit_code(error: DisruptError) -> int:
     return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED
 
 
+class _Console(Console):
+    """Raises BrokenPipeError where nobody reads on, instead of ending the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what the base class would swallow."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def output() -> Console:
     """Standard output. Lines are not broken when no terminal reads them."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+    return _Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
 
 def print_json(value: object) -> None:
@@ -125,6 +136,16 @@ class Progress:
         self._show()
         share = min(time_ms / duration_ms, 1) if duration_ms else 0
         self._bar.update(self._task, completed=self._done + share)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar from the terminal while something else is shown there."""
+        was_shown = self._bar.live.is_started
+        if was_shown:
+            self._bar.stop()
+        yield
+        if was_shown:
+            self._bar.start()
 
     def _show(self) -> None:
         if self._bar.console.is_terminal:

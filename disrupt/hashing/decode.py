@@ -181,7 +181,8 @@ def _checked(data: bytes, limits: ImageLimits) -> str:
     if not data:
         raise refused("the file is empty")
     if len(data) > limits.max_bytes:
-        raise refused(f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted")
+        reason = f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted"
+        raise refused(reason, cause="TOO_LARGE")
     kind = _sniff(data)
     if kind == "WebP":
         _check_size(*_webp_size(data), limits)  # opening it already takes memory for its pixels
@@ -274,9 +275,10 @@ def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
 def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
     size = f"the picture has {width_px} x {height_px} pixels"
     if width_px * height_px > limits.max_pixels:
-        raise refused(f"{size}; at most {limits.max_pixels / 1e6:g} megapixels are accepted")
+        most = f"at most {limits.max_pixels / 1e6:g} megapixels are accepted"
+        raise refused(f"{size}; {most}", cause="TOO_LARGE")
     if max(width_px, height_px) > MAX_SIDE_PX:
-        raise refused(f"{size}; a side may have at most {MAX_SIDE_PX}")
+        raise refused(f"{size}; a side may have at most {MAX_SIDE_PX}", cause="TOO_LARGE")
 
 
 def _orientation(exif: object) -> Dihedral:
@@ -291,7 +293,8 @@ def _orientation(exif: object) -> Dihedral:
 
 def _damaged(kind: str) -> InvalidMediaError:
     return refused(
-        f"this {kind} file is damaged, ends early, or is of a rare kind that is not supported"
+        f"this {kind} file is damaged, ends early, or is of a rare kind that is not supported",
+        cause="DAMAGED",
     )
 
 

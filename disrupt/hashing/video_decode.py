@@ -209,7 +209,10 @@ class Video:
                 last_ms = sample.time_ms
                 yield replace(sample, between=True)
         if last_ms < 0:
-            raise refused("no frame of this video can be decoded: it is damaged, or ends early")
+            raise refused(
+                "no frame of this video can be decoded: it is damaged, or ends early",
+                cause="DAMAGED",
+            )
         missing_ms = self.declared_ms - self.end_ms
         if missing_ms > max(_MISSING_MS, _MISSING_SHARE * self.declared_ms):
             self.incomplete = True
@@ -298,12 +301,15 @@ class Video:
             raise refused(
                 f"its frames have {width_px} x {height_px} pixels; at most"
                 f" {self._limits.max_pixels / 1e6:.3g} megapixels are accepted: send a smaller"
-                " version"
+                " version",
+                cause="TOO_LARGE",
             )
 
     def _too_long(self) -> InvalidMediaError:
         minutes = self._limits.max_duration_s / 60
-        return refused(f"it lasts longer than {minutes:g} minutes; send it in parts")
+        return refused(
+            f"it lasts longer than {minutes:g} minutes; send it in parts", cause="TOO_LARGE"
+        )
 
 
 def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
@@ -360,10 +366,14 @@ def _refusing() -> Iterator[None]:
         ) from error
     except (av.error.FFmpegError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise refused(
-            "this video is damaged, ends early, or is of a rare kind that is not supported"
+            "this video is damaged, ends early, or is of a rare kind that is not supported",
+            cause="DAMAGED",
         ) from error
 
 
-def refused(reason: str) -> InvalidMediaError:
-    """Error about the video of a request."""
-    return InvalidMediaError(f"{_FIELD}: {reason}", violations=(Violation(_FIELD, reason),))
+def refused(reason: str, cause: str = "") -> InvalidMediaError:
+    """Error about the video of a request; ``cause`` for programs."""
+    error = InvalidMediaError(f"{_FIELD}: {reason}", violations=(Violation(_FIELD, reason),))
+    if cause:
+        error.metadata["cause"] = cause
+    return error

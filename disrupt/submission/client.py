@@ -10,25 +10,60 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from disrupt.client.calls import call
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.retries import RetryPolicy
-from disrupt.core.cases import PIN_DIGITS, AgeBand
-from disrupt.core.registrations import MediaItem
-from disrupt.errors import DeadlineExceededError, DisruptError
+from disrupt.core.cases import PIN_DIGITS, AgeBand, new_case_number
+from disrupt.core.registrations import REQUEST_ID_BYTES
+from disrupt.errors import (
+    CaseClosedError,
+    DeadlineExceededError,
+    DisruptError,
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    RequestIdReusedError,
+    StorageFullError,
+    TooManyAttemptsError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
 from disrupt.hashing import fingerprint_frames, fingerprint_image
 from disrupt.submission import requests, results
-from disrupt.submission.files import Hashing, too_plain
-from disrupt.submission.results import Case, Registered, Rejected, Submission
+from disrupt.submission.files import Hashed, Hashing, too_plain
+from disrupt.submission.results import NOT_SENT, Case, Registered, Rejected, Submission
+from disrupt.submission.waiting import Waiting
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 TIMEOUT_S = 30.0
-REQUEST_ID_BYTES = 16
+
+RETRIES = RetryPolicy(attempts=None)
+"""As often as time allows: a server that restarts is soon back, and then has the answer."""
 
 ITEMS_PER_REQUEST = 8
 """More files are registered in several requests, into the same case."""
+
+_AFTER_ITS_TURN_S = 0.5
+"""Waited beyond what a throttled call was told, so that it does not come too early."""
+
+_REFUSALS = (
+    CaseClosedError,
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    RequestIdReusedError,
+    UnauthenticatedError,
+    UnimplementedError,
+)
+"""What a server says of a call of which it did nothing."""
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -39,11 +74,18 @@ def new_pin() -> str:
     return f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}}"
 
 
+def may_have_taken_effect(failure: BaseException) -> bool:
+    """Whether a withdrawal that ended so may be done all the same."""
+    return not isinstance(failure, _REFUSALS)
+
+
 class SubmissionClient:
     """Registers a person's pictures. Not for several threads at once; to be closed, or a context.
 
-    ``server``, ``key`` and ``tls_ca`` as for MatchClient. Every method raises classes of
-    disrupt.errors only, and is safe to repeat after an UnavailableError.
+    ``server``, ``key`` and ``tls_ca`` as for MatchClient. ``waiting`` shows that a call lasts.
+    ``has_sent`` says whether anything was sent to be registered, be it answered or not. Every
+    method raises classes of disrupt.errors only, and is safe to repeat after an
+    UnavailableError.
     """
 
     def __init__(
@@ -53,11 +95,14 @@ class SubmissionClient:
         key: str,
         tls_ca: bytes | str | Path | None = None,
         timeout_s: float = TIMEOUT_S,
-        retries: RetryPolicy | None = None,
+        retries: RetryPolicy = RETRIES,
+        waiting: Waiting | None = None,
     ) -> None:
         self._connection = connect(server, key, tls_ca)
         self._timeout_s = timeout_s
-        self._retries = retries or RetryPolicy()
+        self._retries = retries
+        self._waiting = waiting or Waiting()
+        self.has_sent = False
         self._channel = self._connection.open()
         self._stub = RegistrationServiceStub(self._channel)
 
@@ -71,6 +116,24 @@ class SubmissionClient:
         """Close the connection."""
         self._channel.close()
 
+    def reach(self) -> None:
+        """Raise UnavailableError or DeadlineExceededError unless the server answers.
+
+        Asks nothing of it. A call that fails later may have taken effect; one that is not made
+        because this failed has not.
+        """
+        check = self._channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=HealthCheckRequest.SerializeToString,
+            response_deserializer=HealthCheckResponse.FromString,
+        )
+        try:
+            self._call(check, HealthCheckRequest(), retries=RetryPolicy())
+        except (UnavailableError, DeadlineExceededError):
+            raise
+        except DisruptError:
+            return  # also an answer
+
     def submit(
         self,
         files: Sequence[str | os.PathLike[str]],
@@ -79,31 +142,45 @@ class SubmissionClient:
         case_number: str = "",
         pin: str = "",
         every_frame: bool = False,
+        announce: Callable[[str, str], None] = lambda _case_number, _pin: None,
         watched: Callable[[Sequence[str]], Iterable[str]] = iter,
         within: Callable[[int, int], None] = lambda _time_ms, _duration_ms: None,
     ) -> Submission:
         """Register pictures and videos, as a new case or into ``case_number``, which ``pin`` opens.
 
-        ``pin`` empty: a random one, for a new case. Of an animation the first frame is registered,
-        or ``every_frame`` that differs from those before. ``watched`` passes the files on and may
-        show progress; ``within`` is told where the hashing of a video is, and how long it says that
-        it lasts, in ms. A file that cannot be registered is rejected, and the others go through.
-        Once something is registered, a failure or an interrupt rejects the files that were not sent
-        yet, so that case number and PIN are never lost; before that, it is raised.
+        ``pin`` empty: a random one, for a new case. ``announce`` is given number and PIN of a new
+        case before anything is sent; if it raises, nothing is sent. Of an animation the first frame
+        is registered, or ``every_frame`` that differs from those before. ``watched`` passes the
+        files on and may show progress; ``within`` is told where the hashing of a video is, and how
+        long it says that it lasts, in ms. A file that cannot be registered is rejected, and the
+        others go through. A failure or an interrupt is raised if it is certain that nothing was
+        registered; else the files that were not sent yet are rejected, and those of which no answer
+        came are ``unknown``.
         """
         sources = [os.fspath(file) for file in files]
         pin = pin or new_pin()
         opens = requests.access(case_number, pin)
+        request_id = secrets.token_bytes(REQUEST_ID_BYTES)
+        number = opens.case_number or new_case_number(request_id)
+        announced = bool(opens.case_number)
         registered: list[Registered] = []
         rejected: list[Rejected] = []
+        unknown: list[Rejected] = []
+        sending: list[Hashed] = []
+        failures: list[BaseException] = []
         hashing = Hashing(
             fingerprint_frames if every_frame else fingerprint_image, within, rejected
         )
         hashed = hashing.each(watched(sources))
         try:
             while batch := list(itertools.islice(hashed, ITEMS_PER_REQUEST)):
-                receipt = self._register([one.item for one in batch], opens, age)
-                opens.case_number = receipt.case_number or opens.case_number
+                if not announced:
+                    announce(number, pin)
+                    announced = True
+                sending, self.has_sent = batch, True
+                items = [one.item for one in batch]
+                request = requests.register(items, request_id=request_id, opens=opens, age=age)
+                receipt = self._register(request, failures)
                 for item in receipt.items:
                     one = batch[item.index]
                     registered.append(
@@ -112,13 +189,25 @@ class SubmissionClient:
                 for refused in receipt.rejected:
                     source = batch[refused.index].source
                     rejected.append(too_plain(source, refused.low_quality.quality))
+                if receipt.items:  # a request that registered nothing has not used its id up
+                    opens.case_number = receipt.case_number
+                    request_id = secrets.token_bytes(REQUEST_ID_BYTES)
+                sending, failures = [], []
         except (DisruptError, KeyboardInterrupt) as failure:
-            if not registered:
+            failures.append(failure)
+            lost = bool(sending) and any(map(_may_have_registered, failures))
+            if not (registered or lost):
                 raise
-            known = {one.source for one in registered} | {one.source for one in rejected}
-            rejected += [_not_sent(one, failure) for one in sources if one not in known]
-        opened = opens.case_number
-        return Submission(opened, pin if opened else "", tuple(registered), tuple(rejected))
+            done = {one.source for one in registered} | {one.source for one in rejected}
+            unanswered = {one.source for one in sending if lost}
+            for source in sources:
+                if source not in done:
+                    into = unknown if source in unanswered else rejected
+                    into.append(_not_sent(source, failure))
+        opened = opens.case_number or (number if unknown else "")
+        return Submission(
+            opened, pin if opened else "", tuple(registered), tuple(rejected), tuple(unknown)
+        )
 
     def case(self, case_number: str, pin: str) -> Case:
         """The case. CaseRefusedError for an unknown number and for a wrong PIN alike."""
@@ -141,33 +230,53 @@ class SubmissionClient:
         return results.case(self._call(self._stub.WithdrawItems, some).case)
 
     def _register(
-        self,
-        items: Sequence[MediaItem],
-        opens: registration_pb2.CaseAccess,
-        age: AgeBand,
+        self, request: registration_pb2.RegisterHashesRequest, failures: list[BaseException]
     ) -> registration_pb2.Receipt:
-        # one id for all attempts: where only the answer was lost, it is given again
-        request_id = secrets.token_bytes(REQUEST_ID_BYTES)
-        request = requests.register(items, request_id=request_id, opens=opens, age=age)
+        """Send a registration until it is answered; failed attempts are added to ``failures``.
+
+        All attempts have one request id: where only the answer was lost, it is given again.
+        """
         try:
-            return self._call(self._stub.RegisterHashes, request).receipt
-        except DeadlineExceededError:
-            # it may be registered, and only its number lost: nobody could withdraw it then
-            return self._call(self._stub.RegisterHashes, request).receipt
+            return self._call(self._stub.RegisterHashes, request, failures).receipt
+        except DeadlineExceededError as late:
+            failures.append(late)
+            return self._call(self._stub.RegisterHashes, request, failures).receipt
 
     def _call(
-        self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        failures: list[BaseException] | None = None,
+        retries: RetryPolicy | None = None,
     ) -> _Response:
-        return call(
-            lambda: method,
-            request,
-            connection=self._connection,
-            timeout_s=self._timeout_s,
-            retries=self._retries,
-        )
+        def pause(failure: DisruptError, pause_s: float) -> None:
+            if failures is not None:
+                failures.append(failure)
+            self._waiting.pause(failure, pause_s)
+
+        with self._waiting.calling():
+            while True:
+                try:
+                    return call(
+                        lambda: method,
+                        request,
+                        connection=self._connection,
+                        timeout_s=self._timeout_s,
+                        retries=retries or self._retries,
+                        pause=pause,
+                    )
+                except TooManyAttemptsError as early:
+                    if early.retry_after_s is None or not self._waiting.is_patient:
+                        raise
+                    pause(early, early.retry_after_s + _AFTER_ITS_TURN_S)
+
+
+def _may_have_registered(failure: BaseException) -> bool:
+    return may_have_taken_effect(failure) and not isinstance(failure, StorageFullError)
 
 
 def _not_sent(source: str, failure: DisruptError | KeyboardInterrupt) -> Rejected:
     if isinstance(failure, DisruptError):
-        return Rejected(source, failure.reason, failure.message)
-    return Rejected(source, "INTERRUPTED", "Interrupted before this file was registered.")
+        return Rejected(source, failure.reason, failure.message, cause=NOT_SENT)
+    message = "Interrupted before it was known that this file is registered."
+    return Rejected(source, "INTERRUPTED", message, cause=NOT_SENT)

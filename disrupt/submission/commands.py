@@ -4,42 +4,49 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from disrupt.client import terminal
-from disrupt.core.cases import AgeBand, CaseStatus, parse_case_number, parse_pin
+from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.errors import DisruptError, InvalidRequestError
-from disrupt.submission import requests, texts
-from disrupt.submission.client import SubmissionClient
-from disrupt.submission.results import Case, Submission
+from disrupt.submission import requests, showing, texts
+from disrupt.submission.client import SubmissionClient, may_have_taken_effect
+from disrupt.submission.results import Case
+from disrupt.submission.showing import NotShownError, Receipt, say
 from disrupt.submission.texts import Phrase
+from disrupt.submission.waiting import ShownWaiting
 
 _EXIT_CODES = """
 \b
 Codes de sortie · Exit codes:
   0  tout est fait · all done
-  1  échec : service injoignable, refus · failed: server unreachable, refused
+  1  échec : service injoignable, refus, affichage impossible, interruption
+     failed: server unreachable, refused, nothing can be shown, interrupted
   2  commande mal écrite · the command is used wrongly
 """
 
 _SOME_REJECTED = """  3  fichiers non enregistrés · some files were not registered
 """
 
+_NOT_KNOWN = """  4  on ne sait pas si c'est fait · it is not known whether it is done
+"""
+
 _SUBMIT = """Enregistrer des images et des vidéos pour les faire bloquer.
 
-Elles restent sur cet appareil : seules leurs empreintes sont envoyées. Vous recevez un
-numéro de dossier et un code PIN. Gardez les deux : nous ne pouvons pas retrouver le code PIN.
+Elles restent sur cet appareil : seules leurs empreintes sont envoyées. Le numéro de dossier et
+le code PIN s'affichent avant l'envoi : s'ils ne peuvent pas l'être, rien n'est envoyé. Gardez les
+deux : nous ne pouvons pas retrouver le code PIN.
 Sans --age, les images sont traitées comme celles d'une personne mineure.
 
 Register pictures and videos so that platforms block them. They stay on this device: only their
-fingerprints are sent. You get a case number and a PIN. Keep both: we cannot recover the PIN.
+fingerprints are sent. Case number and PIN are shown before anything is sent: if they cannot be,
+nothing is sent. Keep both: we cannot recover the PIN.
 Without --age, the pictures are treated as those of a minor.
 
 \b
@@ -47,9 +54,16 @@ Exemples · Examples:
   disrupt submit --age adult photo.jpg
   disrupt submit --case ABCD-EFGH-JKM autre.png video.mp4
 
-Avec --json · With --json: {"case", "pin", "items": [{"input", "item", "hashes"}],
-"rejected": [{"input", "reason", "message", "quality"}]}; case et pin sont null si rien n'a été
-enregistré · are null when nothing was registered.
+\b
+Avec --json · With --json:
+  {"case", "pin", "items": [{"input", "item", "hashes"}],
+   "rejected": [{"input", "reason", "message", "quality"}],
+   "unknown": ["input"]}
+"case" et "pin" sont écrits avant l'envoi, le reste après ; null si rien n'a
+été envoyé. Sans "items" ni "unknown", le numéro n'ouvre aucun dossier.
+"case" and "pin" are written before anything is sent, the rest afterwards;
+null when nothing was sent. Without "items" and "unknown" the number opens
+no case.
 """
 
 _STATUS = """Voir où en est un dossier.
@@ -63,10 +77,11 @@ Exemple · Example:
 
 _WITHDRAW = """Retirer un dossier, ou certaines de ses images avec --item.
 
-Les empreintes sont effacées : ces images ne seront plus bloquées.
+Les empreintes sont effacées : ces images ne seront plus bloquées. Tout un dossier n'est retiré
+qu'après une question, ou avec --yes.
 
 Withdraw a case, or some of its items with --item. The fingerprints are erased: these pictures
-will no longer be blocked.
+will no longer be blocked. A whole case is withdrawn after a question, or with --yes.
 
 \b
 Exemples · Examples:
@@ -84,13 +99,29 @@ class _Mistyped(click.UsageError):
         """Print what is wrong, and where help is."""
         fr, _, en = self.message.partition("\n")
         phrase = Phrase(f"{texts.ERROR}: {fr}", terminal.clean(en))
-        _say(Console(stderr=True, highlight=False), phrase, style="bold")
+        _complain(phrase)
         if self.ctx is not None:
             click.echo(f"{texts.HELP_OPTION}: {self.ctx.command_path} --help", err=True)
 
 
+class _EndedError(Exception):
+    """Ends a command with a phrase and an exit code."""
+
+    def __init__(self, phrase: Phrase, code: int) -> None:
+        super().__init__(phrase.en)
+        self.phrase = phrase
+        self.code = code
+
+
 class _Bilingual(click.Command):
-    """A command whose errors are French first."""
+    """A command whose errors are French first.
+
+    ``unchanged`` is said of an error or an interrupt that the command raises: nothing was done.
+    """
+
+    def __init__(self, *args: Any, unchanged: Phrase | None = None, **kwargs: Any) -> None:  # noqa: ANN401 click's
+        super().__init__(*args, **kwargs)
+        self._unchanged = [unchanged] if unchanged else []
 
     def parse_args(self, context: click.Context, args: list[str], /) -> list[str]:
         """Say in French that the command is mistyped, before click says in English how."""
@@ -109,9 +140,18 @@ class _Bilingual(click.Command):
         except DisruptError as error:
             code = terminal.exit_code(error)
             explained = texts.explain(error) if code == terminal.EXIT_FAILED else texts.BAD_SERVER
-            _say(Console(stderr=True), explained, style="bold")
+            _complain(explained, *self._unchanged)
             click.echo(f"({error.reason}: {terminal.clean(error.message)})", err=True)
             context.exit(code)
+        except NotShownError as error:
+            _complain(error.phrase)
+            context.exit(terminal.EXIT_FAILED)
+        except _EndedError as error:
+            _complain(error.phrase)
+            context.exit(error.code)
+        except (KeyboardInterrupt, click.Abort):
+            _complain(texts.INTERRUPTED, *self._unchanged)
+            context.exit(terminal.EXIT_FAILED)
 
 
 _connection = terminal.connection_options(
@@ -131,7 +171,12 @@ _json = click.option("--json", "as_json", is_flag=True, help="Pour les programme
 _case = click.argument("case_number", metavar="NUMÉRO")
 
 
-@click.command("submit", cls=_Bilingual, help=_SUBMIT + _EXIT_CODES + _SOME_REJECTED)
+@click.command(
+    "submit",
+    cls=_Bilingual,
+    help=_SUBMIT + _EXIT_CODES + _SOME_REJECTED + _NOT_KNOWN,
+    unchanged=texts.NOTHING_WAS_REGISTERED,
+)
 @click.argument("files", metavar="FICHIER...", nargs=-1, required=True)
 @click.option(
     "--age",
@@ -170,23 +215,37 @@ def submit(
     """Register, print, and end with the exit code."""
     number = _case_number(case_number) if case_number is not None else ""
     pin = _pin(pin_file) if number else ""
+    progress = terminal.Progress(len(files), str(texts.WORKING))
     with (
-        _client(target) as client,
-        terminal.Progress(len(files), str(texts.WORKING)) as progress,
+        _client(target, progress.aside) as client,
+        Receipt(as_json=as_json, unsure=_AGES[age] == AgeBand.UNSURE) as receipt,
     ):
-        submission = client.submit(
-            files,
-            age=_AGES[age],
-            case_number=number,
-            pin=pin,
-            every_frame=every_frame,
-            watched=progress.files,
-            within=progress.within,
-        )
-    if as_json:
-        terminal.print_json(_submission_json(submission))
-    else:
-        _show_submission(submission, new=not number, unsure=_AGES[age] == AgeBand.UNSURE)
+        client.reach()
+
+        def announce(case_number: str, pin: str) -> None:
+            with progress.aside():
+                receipt.announce(case_number, pin)
+
+        try:
+            with progress:
+                submission = client.submit(
+                    files,
+                    age=_AGES[age],
+                    case_number=number,
+                    pin=pin,
+                    every_frame=every_frame,
+                    announce=announce,
+                    watched=progress.files,
+                    within=progress.within,
+                )
+            receipt.finish(submission)
+        except KeyboardInterrupt:
+            if not client.has_sent:
+                raise
+            submission = receipt.interrupted(number, files)
+            receipt.finish(submission)
+    if submission.unknown:
+        click.get_current_context().exit(terminal.EXIT_NOT_KNOWN)
     if submission.rejected:
         click.get_current_context().exit(terminal.EXIT_SOME_REJECTED)
 
@@ -203,14 +262,21 @@ def status(
     number, pin = _case_number(case_number), _pin(pin_file)
     with _client(target) as client:
         case = client.case(number, pin)
-    if as_json:
-        terminal.print_json(_case_json(case))
-    else:
-        _show_case(terminal.output(), case)
-        _say(terminal.output(), texts.HELP)
+    with showing.shown(texts.CASE_NOT_SHOWN):
+        if as_json:
+            terminal.print_json(showing.case_json(case))
+            return
+        console = terminal.output()
+        showing.show_case(console, case)
+        say(console, texts.HELP)
 
 
-@click.command("withdraw", cls=_Bilingual, help=_WITHDRAW + _EXIT_CODES)
+@click.command(
+    "withdraw",
+    cls=_Bilingual,
+    help=_WITHDRAW + _EXIT_CODES + _NOT_KNOWN,
+    unchanged=texts.NOTHING_WAS_WITHDRAWN,
+)
 @_case
 @click.option(
     "--item",
@@ -220,6 +286,11 @@ def status(
     help="Seulement cette image, que montre « disrupt status » ; peut être répété · Only this "
     "item, which `disrupt status` shows; may be repeated.",
 )
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Retirer tout le dossier sans question · Withdraw the whole case without a question.",
+)
 @_pin_file
 @_json
 @_connection
@@ -227,6 +298,7 @@ def withdraw(
     *,
     case_number: str,
     items: tuple[str, ...],
+    yes: bool,
     pin_file: str | None,
     as_json: bool,
     target: terminal.Target,
@@ -238,22 +310,59 @@ def withdraw(
             requests.item_id(item)
     except InvalidRequestError:
         _usage(texts.BAD_ITEM)
+    asks = not (items or yes)
+    if asks and not sys.stdin.isatty():
+        _usage(texts.SAY_YES)
     pin = _pin(pin_file)
     with _client(target) as client:
-        case = client.withdraw(number, pin, items or None)
-    if as_json:
-        terminal.print_json(_case_json(case))
-        return
-    console = terminal.output()
-    done = texts.ITEMS_WITHDRAWN.format(count=len(set(items))) if items else texts.WITHDRAWN
-    _say(console, done, style="bold green")
-    _show_case(console, case)
-    _say(console, texts.COME_BACK)
-    _say(console, texts.HELP)
+        client.reach()
+        if asks:
+            _ask_whether_to_withdraw(number)
+        try:
+            case = client.withdraw(number, pin, items or None)
+            done = texts.ITEMS_WITHDRAWN.format(count=len(set(items))) if items else texts.WITHDRAWN
+            _show_withdrawn(case, done, as_json=as_json)
+        except (DisruptError, KeyboardInterrupt) as failure:
+            if not may_have_taken_effect(failure):
+                raise
+            unknown = texts.WITHDRAWAL_NOT_KNOWN.format(number=number)
+            raise _EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
 
 
-def _client(target: terminal.Target) -> SubmissionClient:
-    return SubmissionClient(target.server, key=target.key, tls_ca=target.tls_ca)
+def _show_withdrawn(case: Case, done: Phrase, *, as_json: bool) -> None:
+    with showing.shown(texts.WITHDRAWN_NOT_SHOWN):
+        if as_json:
+            terminal.print_json(showing.case_json(case))
+            return
+        console = terminal.output()
+        say(console, done, style="bold green")
+        showing.show_case(console, case)
+        say(console, texts.COME_BACK)
+        say(console, texts.HELP)
+
+
+def _ask_whether_to_withdraw(number: str) -> None:
+    """End the command unless the person says yes."""
+    _complain(texts.REALLY_WITHDRAW.format(number=number))
+    if click.prompt(str(texts.TYPE_YES), err=True).strip().lower() not in texts.YES:
+        raise _EndedError(texts.NOTHING_WAS_WITHDRAWN, terminal.EXIT_FAILED)
+
+
+def _client(
+    target: terminal.Target, aside: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> SubmissionClient:
+    console = Console(stderr=True, highlight=False)
+    return SubmissionClient(
+        target.server,
+        key=target.key,
+        tls_ca=target.tls_ca,
+        waiting=ShownWaiting(console, aside) if console.is_terminal else None,
+    )
+
+
+def _complain(*phrases: Phrase) -> None:
+    for phrase in phrases:
+        say(Console(stderr=True, highlight=False), phrase, style="bold")
 
 
 def _usage(phrase: Phrase) -> NoReturn:
@@ -284,113 +393,3 @@ def _pin(file: str | None) -> str:
         return parse_pin(text.strip())
     except InvalidRequestError:
         _usage(texts.BAD_PIN)
-
-
-def _submission_json(submission: Submission) -> dict[str, Any]:
-    return {
-        "case": submission.case_number or None,
-        "pin": submission.pin or None,
-        "items": [
-            {"input": one.source, "item": one.item_id, "hashes": one.hashes}
-            | ({"incomplete": True} if one.incomplete else {})
-            for one in submission.registered
-        ],
-        "rejected": [
-            {
-                "input": one.source,
-                "reason": one.reason,
-                "message": one.message,
-                "quality": one.quality,
-            }
-            for one in submission.rejected
-        ],
-    }
-
-
-def _case_json(case: Case) -> dict[str, Any]:
-    return {
-        "case": case.number,
-        "status": case.status.name if case.status else None,
-        "opened_on": case.opened_on,
-        "closed_on": case.closed_on or None,
-        "items": [
-            {
-                "item": one.item_id,
-                "kind": one.kind.name if one.kind else None,
-                "hashes": one.hashes,
-                "age": one.age.name.lower() if one.age else None,
-            }
-            for one in case.items
-        ],
-    }
-
-
-def _show_submission(submission: Submission, *, new: bool, unsure: bool) -> None:
-    console = terminal.output()
-    if submission.registered:
-        done = texts.REGISTERED.format(count=len(submission.registered))
-        _say(console, done, style="bold green")
-    else:
-        _say(console, texts.NOTHING_REGISTERED, style="bold")
-    if submission.case_number:
-        _line(console, texts.CASE_NUMBER, submission.case_number)
-    if submission.case_number and new:
-        _line(console, texts.PIN, f"{submission.pin[:4]} {submission.pin[4:]}")
-        _say(console, texts.KEEP_BOTH, style="bold")
-    if submission.registered:
-        table = Table(str(texts.FILE), str(texts.ITEM))
-        for registered in submission.registered:
-            source = _untrusted(registered.source)
-            if registered.incomplete:
-                source.append(f"\n{texts.ONLY_BEGINNING}")
-            table.add_row(source, Text(registered.item_id, no_wrap=True))
-        console.print(table)
-    _say(console, texts.NEVER_LEFT if submission.registered else texts.STAYED)
-    if submission.registered and unsure:
-        _say(console, texts.TREATED_AS_MINOR)
-    if submission.rejected:
-        _show_rejected(console, submission)
-    _say(console, texts.HELP)
-
-
-def _show_rejected(console: Console, submission: Submission) -> None:
-    table = Table(str(texts.FILE), str(texts.WHY))
-    for one in submission.rejected:
-        why = texts.REJECTIONS.get(one.reason, texts.NOT_SENT)
-        detail = terminal.clean(one.message)
-        table.add_row(_untrusted(one.source), Text(f"{why.fr}\n{why.en}\n({detail})"))
-    console.print(table)
-
-
-def _show_case(console: Console, case: Case) -> None:
-    known = texts.STATUSES.get(case.status) if case.status else None
-    _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
-    _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
-    if case.status == CaseStatus.ACTIVE:
-        _say(console, texts.ACTIVE_MEANS)
-    _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
-    if case.closed_on:
-        _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
-    if case.items:
-        table = Table(str(texts.ITEM), str(texts.AGE))
-        for one in case.items:
-            age = texts.AGES.get(one.age) if one.age else None
-            table.add_row(Text(one.item_id, no_wrap=True), str(age or texts.UNKNOWN_VALUE))
-        console.print(table)
-
-
-def _line(console: Console, name: Phrase, value: str) -> None:
-    console.print(Text.assemble(f"{name}: ", (value, "bold")), soft_wrap=True)
-
-
-def _say(console: Console, phrase: Phrase, style: str = "") -> None:
-    for text, styled in zip(phrase.typeset(), (style, "italic"), strict=True):
-        # rich breaks lines at a no-break space, too
-        for line in textwrap.wrap(
-            text, console.width, break_long_words=False, break_on_hyphens=False
-        ):
-            console.print(Text(line, styled), soft_wrap=True)
-
-
-def _untrusted(text: str) -> Text:
-    return Text(terminal.clean(text), overflow="fold")

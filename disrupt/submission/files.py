@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from disrupt.client.media import open_media, read_whole, shows_video
 from disrupt.core.media import LowQuality, MediaKind, columns
 from disrupt.core.registrations import MediaItem
-from disrupt.errors import DisruptError, InvalidMediaError
+from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError
 from disrupt.hashing import ImageFingerprints
 from disrupt.hashing.videos import fingerprint_video
 from disrupt.submission.results import Rejected
+
+_REASONS = {"TOO_MANY_FRAMES", "NO_VIDEO_DECODER"}
+"""Causes that are said as reasons, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Hashing:
             try:
                 found = self._hashed(source)
             except DisruptError as error:
-                self.rejected.append(Rejected(source, _reason(error), error.message))
+                self.rejected.append(_rejected(source, error))
                 continue
             if isinstance(found, LowQuality):
                 self.rejected.append(too_plain(source, found.quality))
@@ -58,11 +64,31 @@ class Hashing:
         return Hashed(source, MediaItem(found.kind, columns(found.fingerprints)))
 
 
-def _reason(error: DisruptError) -> str:
-    """What a file is rejected for; pictures and videos have different advice."""
+def _rejected(source: str, error: DisruptError) -> Rejected:
+    """A file that could not be hashed; pictures and videos have different advice."""
+    cause = error.metadata.get("cause", "")
+    reason = cause if cause in _REASONS else error.reason
     if isinstance(error, InvalidMediaError) and error.violations[0].field == "video":
-        return "INVALID_VIDEO"
-    return error.metadata.get("cause", error.reason)
+        reason = "INVALID_VIDEO"
+        cause = cause and f"VIDEO_{cause}"
+    if isinstance(error, OverloadedError):
+        cause = "NO_MEMORY"
+    return Rejected(source, reason, error.message, cause=_obstacle(source) or cause)
+
+
+def _obstacle(source: str) -> str:
+    """Name what keeps a path from being read as a file; empty if nothing does."""
+    try:
+        status = Path(source).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "MISSING"
+    except (OSError, ValueError):
+        return "UNREADABLE"
+    if stat.S_ISDIR(status.st_mode):
+        return "FOLDER"
+    if not stat.S_ISREG(status.st_mode) or not os.access(source, os.R_OK):
+        return "UNREADABLE"
+    return "" if status.st_size else "EMPTY"
 
 
 def too_plain(source: str, quality: int) -> Rejected:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
 from disrupt.core.registrations import MediaItem
 from disrupt.errors import InvalidRequestError, Violation
 from disrupt.v1 import registration_pb2
@@ -32,6 +32,7 @@ def register(
         context=registration_pb2.RegistrationContext(
             request_id=request_id,
             access=opens,
+            new_case_number="" if opens.case_number else new_case_number(request_id),
             age_band=age.value,  # type: ignore[arg-type]  # the numbers are the same
         ),
         items=[

@@ -8,6 +8,9 @@ from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.media import MediaKind
 from disrupt.v1 import registration_pb2
 
+NOT_SENT = "NOT_SENT"
+"""Cause of files whose registration no answer says to be durable: whatever failed before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Registered:
@@ -24,22 +27,31 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One file that was not. ``quality`` is its PDQ quality where that was the reason."""
+    """One file that was not. ``quality`` is its PDQ quality where that was the reason.
+
+    ``cause`` says what is wrong more closely than ``reason``, if not empty.
+    """
 
     source: str
     reason: str
     message: str
     quality: int | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What became of files. ``case_number`` is empty when all were rejected and no case opened."""
+    """What became of files. ``case_number`` is empty when all were rejected and no case opened.
+
+    Of those that are ``unknown`` no answer came: they are registered, all that were sent together,
+    or none.
+    """
 
     case_number: str
     pin: str
     registered: tuple[Registered, ...]
     rejected: tuple[Rejected, ...]
+    unknown: tuple[Rejected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

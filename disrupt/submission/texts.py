@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import DisruptError
+from disrupt.submission.results import NOT_SENT, Rejected
 
 
 class Phrase(NamedTuple):
@@ -41,19 +42,28 @@ NOTHING_REGISTERED = Phrase(
     "Aucun fichier n'a pu être enregistré.",
     "No file could be registered.",
 )
+VOID_NUMBER = Phrase(
+    "Le numéro affiché plus haut n'ouvre aucun dossier : oubliez-le.",
+    "The number shown above opens no case: forget it.",
+)
+BEFORE_SENDING = Phrase(
+    "Notez ce numéro et ce code dès maintenant : ils s'affichent avant tout envoi.",
+    "Write down this number and this PIN now: they are shown before anything is sent.",
+)
 CASE_NUMBER = Phrase("Numéro de dossier", "Case number")
 PIN = Phrase("Code PIN", "PIN")
 KEEP_BOTH = Phrase(
-    "Notez ces deux numéros et gardez-les en lieu sûr : il faut les deux pour suivre ou retirer "
-    "votre dossier. Nous ne pouvons pas retrouver le code PIN.",
-    "Write both down and keep them safe: you need both to follow or withdraw your case. "
-    "We cannot recover the PIN.",
+    "Gardez les deux en lieu sûr : il les faut pour suivre ou retirer votre dossier. Nous ne "
+    "pouvons pas retrouver le code PIN.",
+    "Keep both safe: you need them to follow or withdraw your case. We cannot recover the PIN.",
 )
 NEVER_LEFT = Phrase(
-    "Vos fichiers n'ont pas quitté cet appareil : seules leurs empreintes, dont on ne peut pas "
-    "reconstituer l'image, ont été envoyées.",
-    "Your files have not left this device: only their fingerprints were sent, from which "
-    "nobody can make the picture again.",
+    "Vos fichiers n'ont pas quitté cet appareil : seules leurs empreintes ont été envoyées. Une "
+    "empreinte ne contient pas l'image ; on pourrait au plus en tirer une ébauche grossière. Seul "
+    "ce service détient les empreintes : les plateformes n'en reçoivent aucune.",
+    "Your files have not left this device: only their fingerprints were sent. A fingerprint does "
+    "not contain the picture; at most a crude likeness could be drawn from it. Only this hotline "
+    "holds the fingerprints: platforms get none.",
 )
 STAYED = Phrase(
     "Vos fichiers n'ont pas quitté cet appareil.", "Your files have not left this device."
@@ -66,6 +76,14 @@ WITHDRAWN = Phrase(
     "Le dossier est retiré : ses empreintes sont effacées et ne servent plus à rien bloquer.",
     "The case is withdrawn: its fingerprints are erased and no longer block anything.",
 )
+REALLY_WITHDRAW = Phrase(
+    "Retirer le dossier {number} et toutes ses images ? Leurs empreintes seront effacées pour de "
+    "bon et ne bloqueront plus rien. Vous pourrez enregistrer vos images à nouveau.",
+    "Withdraw case {number} and all its pictures? Their fingerprints will be erased for good and "
+    "will no longer block anything. You can register your pictures again.",
+)
+TYPE_YES = Phrase("Tapez « oui » pour retirer le dossier", "Type yes to withdraw the case")
+YES = {"oui", "o", "yes", "y"}
 ITEMS_WITHDRAWN = Phrase(
     "Images retirées : {count}. Leurs empreintes sont effacées.",
     "Pictures withdrawn: {count}. Their fingerprints are erased.",
@@ -86,15 +104,21 @@ ONLY_BEGINNING = Phrase(
     "its beginning only: this file ends early, or is damaged",
 )
 
-# Parts of tables
-FILE = Phrase("Fichier", "File")
-ITEM = Phrase("Image", "Item")
-WHY = Phrase("Non enregistrée, parce que", "Not registered, because")
+# Lists
+ITEMS = Phrase("Ces images, avec leur identifiant", "These pictures, with their item ids")
+REJECTED = Phrase("Non enregistrés", "Not registered")
+UNKNOWN = Phrase("Enregistrés ou non : on ne le sait pas", "Registered or not: that is not known")
 STATUS = Phrase("État", "Status")
-AGE = Phrase("Traitée comme celle d'une personne", "Treated as that of")
 AGES = {
-    AgeBand.ADULT: Phrase("majeure", "an adult"),
-    AgeBand.MINOR: Phrase("mineure", "a minor"),
+    AgeBand.ADULT: Phrase(
+        "Images traitées comme celles d'une personne majeure",
+        "Pictures treated as those of an adult",
+    ),
+    AgeBand.MINOR: Phrase(
+        "Images traitées comme celles d'une personne mineure",
+        "Pictures treated as those of a minor",
+    ),
+    None: Phrase("Images", "Pictures"),
 }
 OPENED_ON = Phrase("Ouvert le", "Opened on")
 CLOSED_ON = Phrase("Clos le", "Closed on")
@@ -112,7 +136,27 @@ UNKNOWN_VALUE = Phrase("inconnu de cette version", "not known to this version")
 
 # What is asked
 ASK_PIN = Phrase("Code PIN (il ne s'affiche pas)", "PIN (it is not shown)")
-WORKING = Phrase("Calcul des empreintes", "Making fingerprints")
+WORKING = Phrase("Empreintes", "Fingerprints")
+
+# What is waited for
+NO_ANSWER_YET = Phrase(
+    "Le service n'a pas encore répondu ({wait_s} s). Patientez.",
+    "The service has not answered yet ({wait_s} s). Please wait.",
+)
+TRYING_AGAIN = Phrase(
+    "Le service ne répond pas. Nouvel essai dans {wait_s} s.",
+    "The service does not answer. Trying again in {wait_s} s.",
+)
+WAITING_WHILE_BUSY = Phrase(
+    "Le service est très demandé. Nouvel essai dans {wait_s} s.",
+    "The service is very busy. Trying again in {wait_s} s.",
+)
+WAITING_FOR_ATTEMPTS = Phrase(
+    "Il y a eu trop d'essais avec un numéro ou un code PIN erroné, de vous ou de quelqu'un "
+    "d'autre. Le dossier n'est pas bloqué. Nouvel essai dans {wait_s} s.",
+    "There were too many attempts with a wrong number or PIN, by you or by somebody else. The case "
+    "is not locked. Trying again in {wait_s} s.",
+)
 
 # Why one file was not registered
 REJECTIONS = {
@@ -121,6 +165,58 @@ REJECTIONS = {
         "recadré. Si c'est l'original, signalez-la directement à la plateforme ou au 3018.",
         "Picture too plain or blurred to be recognised for certain. Try the original, not "
         "cropped. If it is the original, report it to the platform or to 3018.",
+    ),
+    "MISSING": Phrase(
+        "Ce fichier est introuvable. Vérifiez son nom et son dossier, puis recommencez.",
+        "This file is not there. Check its name and its folder, then try again.",
+    ),
+    "FOLDER": Phrase(
+        "C'est un dossier, pas une image. Indiquez les fichiers qu'il contient, un par un.",
+        "This is a folder, not a picture. Name the files in it, each of them.",
+    ),
+    "EMPTY": Phrase(
+        "Ce fichier est vide : sa copie ou son téléchargement n'a pas abouti. Reprenez l'original.",
+        "This file is empty: it was not copied or downloaded to its end. Take the original.",
+    ),
+    "UNREADABLE": Phrase(
+        "Ce fichier existe, mais cet appareil ne nous laisse pas le lire. Copiez-le dans un autre "
+        "dossier, ou demandez à qui il appartient, puis recommencez.",
+        "This file is there, but this device does not let us read it. Copy it to another folder, "
+        "or ask whoever owns it, then try again.",
+    ),
+    "DAMAGED": Phrase(
+        "Cette image est incomplète ou abîmée : sa copie ou son téléchargement n'a peut-être pas "
+        "abouti. Reprenez l'original, ou faites-en une capture d'écran.",
+        "This picture is cut short or damaged: perhaps it was not copied or downloaded to its end. "
+        "Take the original, or a screenshot of it.",
+    ),
+    "TOO_LARGE": Phrase(
+        "Cette image est trop grande (50 mégapixels au plus). Enregistrez-en une copie plus "
+        "petite : elle suffit pour reconnaître l'original.",
+        "This picture is too large (at most 50 megapixels). Register a smaller copy: that is "
+        "enough to recognise the original.",
+    ),
+    "VIDEO_DAMAGED": Phrase(
+        "Cette vidéo est incomplète ou abîmée. Reprenez l'original, ou enregistrez des captures "
+        "d'écran des moments où l'on vous voit.",
+        "This video is cut short or damaged. Take the original, or register screenshots of the "
+        "moments that show you.",
+    ),
+    "VIDEO_TOO_LARGE": Phrase(
+        "Cette vidéo est trop longue ou trop grande (3 heures et 4K au plus). Enregistrez les "
+        "passages où l'on vous voit, ou une copie plus petite.",
+        "This video is too long or too large (at most 3 hours and 4K). Register the parts that "
+        "show you, or a smaller copy.",
+    ),
+    "NO_MEMORY": Phrase(
+        "Cet appareil n'a pas assez de mémoire pour ce fichier. Fermez d'autres programmes, puis "
+        "recommencez, ou enregistrez une copie plus petite.",
+        "This device has not enough memory for this file. Close other programs, then try again, or "
+        "register a smaller copy.",
+    ),
+    NOT_SENT: Phrase(
+        "L'envoi s'est arrêté avant ce fichier. Ajoutez-le plus tard avec --case.",
+        "Sending stopped before this file. Add it later with --case.",
     ),
     "INVALID_MEDIA": Phrase(
         "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG, WebP, AVIF, GIF, TIFF ou "
@@ -152,13 +248,63 @@ REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
     "This installation does not read videos. The helpline can add its module “video”, or register "
     "the video with you.",
 )
-REJECTIONS["UNREADABLE_MEDIA"] = Phrase(
-    "Ce fichier est introuvable ou ne peut pas être ouvert. Vérifiez son nom, puis recommencez.",
-    "This file is not there or cannot be opened. Check its name, then try again.",
+REJECTIONS["UNREADABLE_MEDIA"] = REJECTIONS["UNREADABLE"]
+
+# What is not known, and what is
+NOT_KNOWN = Phrase(
+    "On ne sait pas si ces fichiers sont enregistrés : le service n'a pas répondu. Dans une "
+    "minute, regardez votre dossier : disrupt status {number}",
+    "It is not known whether these files are registered: the service did not answer. In a minute, "
+    "look at your case: disrupt status {number}",
 )
-NOT_SENT = Phrase(
-    "L'envoi s'est arrêté avant ce fichier. Ajoutez-le plus tard avec --case.",
-    "Sending stopped before this file. Add it later with --case.",
+NOT_KNOWN_OF_NEW = Phrase(
+    "Si le service ne connaît pas ce numéro avec ce code PIN, rien n'est enregistré : recommencez. "
+    "S'il le connaît, ces fichiers sont enregistrés.",
+    "If the service does not know this number with this PIN, nothing is registered: start again. "
+    "If it knows it, these files are registered.",
+)
+NOT_KNOWN_OF_ADDED = Phrase(
+    "Si le dossier n'a pas plus d'images qu'avant, ajoutez-les à nouveau.",
+    "If the case has no more pictures than before, add them again.",
+)
+WITHDRAWAL_NOT_KNOWN = Phrase(
+    "On ne sait pas si le retrait a eu lieu : le service n'a pas répondu. Recommencez, c'est sans "
+    "danger ; ou regardez votre dossier : disrupt status {number}",
+    "It is not known whether the withdrawal took effect: the service did not answer. Try again, "
+    "that is safe; or look at your case: disrupt status {number}",
+)
+NOTHING_WAS_REGISTERED = Phrase(
+    "Rien n'a été enregistré. Si un nouveau numéro de dossier s'est affiché, il n'ouvre aucun "
+    "dossier : oubliez-le.",
+    "Nothing was registered. If a new case number was shown, it opens no case: forget it.",
+)
+NOTHING_WAS_WITHDRAWN = Phrase("Rien n'a été retiré.", "Nothing was withdrawn.")
+INTERRUPTED = Phrase("Interrompu.", "Interrupted.")
+NOT_SHOWN = Phrase(
+    "Le numéro de dossier et le code PIN n'ont pas pu être affichés : rien n'a donc été envoyé. "
+    "Recommencez dans un terminal, ou vers un fichier où l'on peut écrire.",
+    "Case number and PIN could not be shown: so nothing was sent. Try again in a terminal, or to a "
+    "file that can be written.",
+)
+DONE_NOT_SHOWN = Phrase(
+    "Des fichiers ont été envoyés, mais la suite n'a pas pu être affichée. Regardez votre "
+    "dossier : disrupt status {number}",
+    "Files were sent, but what became of them could not be shown. Look at your case: disrupt "
+    "status {number}",
+)
+OTHER_NUMBER = Phrase(
+    "Le service a donné un autre numéro de dossier : {number}. Notez celui-ci, et oubliez celui "
+    "affiché plus haut.",
+    "The service gave another case number: {number}. Write this down, and forget the one shown "
+    "above.",
+)
+CASE_NOT_SHOWN = Phrase(
+    "Le dossier n'a pas pu être affiché. Recommencez dans un terminal.",
+    "The case could not be shown. Try again in a terminal.",
+)
+WITHDRAWN_NOT_SHOWN = Phrase(
+    "Le retrait est fait, mais n'a pas pu être affiché.",
+    "The withdrawal is done, but could not be shown.",
 )
 
 # Why nothing was done
@@ -182,8 +328,13 @@ ERRORS = {
         "No case with this number and PIN. Check both and try again.",
     ),
     "NOT_FOUND": Phrase(
-        "Une de ces images n'est pas dans ce dossier. Rien n'a été retiré.",
-        "One of these items is not in this case. Nothing was withdrawn.",
+        "Une de ces images n'est pas dans ce dossier. Vérifiez les identifiants que montre "
+        "« disrupt status ».",
+        "One of these items is not in this case. Check the ids that `disrupt status` shows.",
+    ),
+    "REQUEST_ID_REUSED": Phrase(
+        "Ce numéro de dossier est déjà pris. Recommencez : vous en recevrez un autre.",
+        "This case number is taken. Try again: you will get another one.",
     ),
     "CASE_CLOSED": Phrase(
         "Ce dossier est clos. Ouvrez-en un nouveau, sans --case.",
@@ -217,6 +368,12 @@ ANY_ERROR = Phrase(
 )
 
 # How the command was used
+SAY_YES = Phrase(
+    "Sans terminal, nous ne pouvons pas demander si tout le dossier est vraiment à retirer. "
+    "Ajoutez --yes pour le retirer sans question, ou --item pour n'en retirer que des images.",
+    "Without a terminal we cannot ask whether the whole case is really to be withdrawn. Add --yes "
+    "to withdraw it without a question, or --item to withdraw some pictures only.",
+)
 ERROR = Phrase("Erreur", "Error")
 HELP_OPTION = Phrase("Aide", "Help")
 USAGE = Phrase("Commande incomplète ou mal écrite.", "The command is incomplete or mistyped.")
@@ -251,6 +408,11 @@ BAD_SERVER = Phrase(
     "--tls-ca.",
     "The address of the service or its certificates cannot be used. Check --server and --tls-ca.",
 )
+
+
+def rejection(rejected: Rejected) -> Phrase:
+    """Why a file was not registered, and what can be done."""
+    return REJECTIONS.get(rejected.cause) or REJECTIONS.get(rejected.reason) or ANY_ERROR
 
 
 def explain(error: DisruptError) -> Phrase:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
+from PIL import Image
+
+from disrupt.client.media import MAX_FILE_BYTES
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
-from tests.cli.shell import Shell
+from tests.cli.shell import BIN, Shell
 from tests.submission.examples import animation, no_picture, picture, plain
 
 
@@ -48,7 +53,7 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
     assert shown.json["closed_on"] is None
     assert [one["item"] for one in shown.json["items"]] == [item["item"]]
 
-    gone = disrupt("withdraw", receipt["case"], pin=receipt["pin"])
+    gone = disrupt("withdraw", "--yes", receipt["case"], pin=receipt["pin"])
     assert gone.code == 0, gone.err
     (found,) = disrupt.match(file, until=0)
     assert (found["matches"], found["error"]) == ([], None)
@@ -88,7 +93,8 @@ def test_a_minors_picture_in_an_adults_case_is_found_among_those_of_minors(
     ages_shown = [one["age"] for one in shown.json["items"]]
     assert ages_shown == ["adult", "minor", "minor", "adult"]
     said = disrupt("status", opened.case_number, pin=opened.pin).out
-    assert (said.count("majeure · an adult"), said.count("mineure · a minor")) == (2, 2)
+    assert "Images traitées comme celles d'une personne mineure\N{NO-BREAK SPACE}: 2" in said
+    assert "Pictures treated as those of an adult: 2" in said
 
 
 def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_path: Path) -> None:
@@ -125,14 +131,53 @@ def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(
     assert rejected[str(flat)]["quality"] < 50
     assert all(one["message"] for one in rejected.values())
 
-    said = disrupt("submit", bad, tmp_path / "missing.png").out
-    assert "n'est pas une image" in said
-    assert "Ce fichier est introuvable" in said
+    said = disrupt("submit", bad).out
     assert "ont été envoyées" not in said, "nothing was sent"
+    assert "Numéro de dossier" not in said, "nothing was to be sent"
 
     nothing = disrupt("submit", "--json", bad)
     assert nothing.code == 3
     assert (nothing.json["case"], nothing.json["pin"], nothing.json["items"]) == (None, None, [])
+
+
+def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: Path) -> None:
+    whole = picture(tmp_path / "whole.png", 131).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "folder").mkdir()
+    Image.new("L", (9000, 6000)).save(tmp_path / "large.png")
+    with (tmp_path / "huge.png").open("wb") as huge:
+        huge.write(whole)
+        huge.truncate(MAX_FILE_BYTES + 1)
+    picture(tmp_path / "locked.png", 132).chmod(0)
+    no_picture(tmp_path / "note.txt")
+    expected = {
+        "cut.png": ("Cette image est incomplète ou abîmée", "cut short or damaged"),
+        "empty.png": ("Ce fichier est vide", "This file is empty"),
+        "folder": ("C'est un dossier, pas une image", "This is a folder"),
+        "huge.png": ("Cette image est trop grande", "This picture is too large"),
+        "large.png": ("Cette image est trop grande", "This picture is too large"),
+        "locked.png": ("ne nous laisse pas le lire", "does not let us read it"),
+        "missing.png": ("Ce fichier est introuvable", "This file is not there"),
+        "note.txt": ("Ce fichier n'est pas une image", "This file is not a picture"),
+    }
+    # root reads every file: not without this capability
+    dropping = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    files = [tmp_path / name for name in expected]
+    done = subprocess.run(
+        [*(dropping if os.geteuid() == 0 else []), str(BIN / "disrupt"), "submit", *files],
+        env=os.environ | {"DISRUPT_SERVER": disrupt.address, "DISRUPT_KEY": disrupt.register_key},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    flat = " ".join(done.stdout.replace(str(tmp_path), "").split())
+    for name, (french, english) in expected.items():
+        said = flat.partition(f"/{name} ")[2].partition(" /")[0]
+        assert french in said, name
+        assert english in said, name
+        assert said.index(french) < said.index(english)
 
 
 def test_every_frame_of_an_animation_is_registered_when_asked(
@@ -193,6 +238,6 @@ def test_what_a_victim_reads_is_french_first_with_english_beside_it(
     shown = disrupt("status", case[1], pin=pin[1].strip())
     assert shown.code == 0
     assert shown.out.startswith("Numéro de dossier · Case number: ")
-    gone = disrupt("withdraw", case[1], pin=pin[1].strip())
+    gone = disrupt("withdraw", "--yes", case[1], pin=pin[1].strip())
     assert gone.out.startswith("Le dossier est retiré")
     assert "The case is withdrawn" in gone.out

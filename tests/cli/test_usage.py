@@ -64,7 +64,7 @@ def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path
     done = disrupt("match", "--json", *files, server=NOBODY)
     assert done.code == 1
     assert NOBODY in done.err
-    assert "is it running" in done.err
+    assert "Is it running" in done.err
     assert [one["error"]["reason"] for one in done.lines] == ["UNAVAILABLE"] * 3
     done = disrupt("submit", files[0], server=NOBODY)
     assert (done.code, done.out) == (1, "")

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_status import rpc_status
 
 from disrupt.errors import DisruptError
@@ -32,7 +33,10 @@ class Seen:
 
 @dataclass
 class ScriptedServer(grpc.GenericRpcHandler):
-    """Gives the answers of ``script`` in turn, the last one for ever; keeps what it saw."""
+    """Gives the answers of ``script`` in turn, the last one for ever; keeps what it saw.
+
+    Health checks are answered beside the script, and not kept.
+    """
 
     script: list[Answer]
     address: str = ""
@@ -42,6 +46,10 @@ class ScriptedServer(grpc.GenericRpcHandler):
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         method = details.method.rpartition("/")[2]
         metadata = {key: value for key, value in details.invocation_metadata}  # noqa: C416 pairs
+
+        if details.method == "/grpc.health.v1.Health/Check":
+            serving = HealthCheckResponse(status=HealthCheckResponse.SERVING)
+            return grpc.unary_unary_rpc_method_handler(lambda _, __: serving.SerializeToString())
 
         def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
             with self.lock:

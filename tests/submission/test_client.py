@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 
 from disrupt.client.retries import RetryPolicy
-from disrupt.core.cases import case_number
+from disrupt.core.cases import case_number, new_case_number
 from disrupt.errors import (
     DeadlineExceededError,
+    DisruptError,
     OverloadedError,
     StorageFullError,
     UnavailableError,
 )
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
-from disrupt.v1 import registration_pb2
-from tests.client.scripted import scripted, status_of
+from disrupt.v1 import registration_pb2, types_pb2
+from tests.client.scripted import ScriptedServer, scripted, status_of
 from tests.submission.examples import no_picture, picture, plain
 
 QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
-CASE = case_number(1)
 OTHER_CASE = case_number(2)
 
 
@@ -35,7 +35,7 @@ def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
     asked = registration_pb2.RegisterHashesRequest.FromString(request)
     return registration_pb2.RegisterHashesResponse(
         receipt=registration_pb2.Receipt(
-            case_number=asked.context.access.case_number or CASE,
+            case_number=asked.context.access.case_number or asked.context.new_case_number,
             items=[
                 registration_pb2.RegisteredItem(
                     index=at, item_id=item.fingerprints.hashes[:16], hashes=1
@@ -44,6 +44,11 @@ def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
             ],
         )
     )
+
+
+def derived(server: ScriptedServer) -> str:
+    """The number of the case that the first request opens."""
+    return new_case_number(asked(server.seen[0].request).request_id)
 
 
 def asked(request: bytes) -> registration_pb2.RegistrationContext:
@@ -57,7 +62,7 @@ def test_an_answer_that_came_too_late_is_asked_for_once_more(tmp_path: Path) -> 
         SubmissionClient(server.address, key="key", retries=QUICK) as client,
     ):
         done = client.submit([picture(tmp_path / "a.png", 1)])
-    assert done.case_number == CASE
+    assert done.case_number == derived(server)
     first, second = server.seen
     assert first.request == second.request
 
@@ -74,7 +79,7 @@ def test_a_registration_is_tried_again_under_the_same_request_id_and_pin(
         SubmissionClient(server.address, key="key", retries=QUICK) as client,
     ):
         done = client.submit([picture(tmp_path / "a.png", 1)])
-    assert done.case_number == CASE
+    assert done.case_number == derived(server)
     assert len(server.seen) == 3
     assert len({one.request for one in server.seen}) == 1
     context = asked(server.seen[0].request)
@@ -97,8 +102,9 @@ def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
     files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
     with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
         done = client.submit(files)
-    contexts = [asked(one.request) for one in server.seen]
-    assert [one.access.case_number for one in contexts] == ["", CASE, CASE]
+    contexts, case = [asked(one.request) for one in server.seen], derived(server)
+    assert [one.access.case_number for one in contexts] == ["", case, case]
+    assert [one.new_case_number for one in contexts] == [case, "", ""]
     assert {one.access.pin for one in contexts} == {done.pin}
     assert len({one.request_id for one in contexts}) == 3
     assert [one.source for one in done.registered] == [str(file) for file in files]
@@ -114,7 +120,7 @@ def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pi
         SubmissionClient(server.address, key="key") as client,
     ):
         done = client.submit(files)
-    assert done.case_number == CASE
+    assert done.case_number == derived(server)
     assert done.pin == asked(server.seen[0].request).access.pin
     assert [one.source for one in done.registered] == [
         str(file) for file in files[:ITEMS_PER_REQUEST]
@@ -148,19 +154,111 @@ def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its
         out, _ = process.communicate()
         over.set()
     said = json.loads(out)
-    assert process.returncode == 3
-    assert (said["case"], len(said["items"])) == (CASE, ITEMS_PER_REQUEST)
+    assert process.returncode == 4
+    assert (said["case"], len(said["items"])) == (derived(server), ITEMS_PER_REQUEST)
     assert said["pin"] == asked(server.seen[0].request).access.pin
-    assert [(one["input"], one["reason"]) for one in said["rejected"]] == [
-        (str(files[-1]), "INTERRUPTED")
+    assert (said["rejected"], said["unknown"]) == ([], [str(files[-1])])
+
+
+def reject(request: bytes) -> registration_pb2.RegisterHashesResponse:
+    """All items are too featureless for this server."""
+    items = registration_pb2.RegisterHashesRequest.FromString(request).items
+    low = types_pb2.LowQuality(quality=40)
+    rejected = [
+        registration_pb2.RejectedItem(index=at, low_quality=low) for at in range(len(items))
     ]
+    return registration_pb2.RegisterHashesResponse(
+        receipt=registration_pb2.Receipt(rejected=rejected)
+    )
 
 
-def test_a_failure_before_anything_was_registered_is_raised(tmp_path: Path) -> None:
+def test_the_case_that_was_shown_is_opened_by_the_first_request_that_registers_something(
+    tmp_path: Path,
+) -> None:
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    shown: list[tuple[str, str]] = []
     with (
-        scripted(status_of(StorageFullError("Full."))) as server,
+        scripted(reject, register) as server,
         SubmissionClient(server.address, key="key") as client,
-        pytest.raises(StorageFullError),
+    ):
+        done = client.submit(files, announce=lambda *numbers: shown.append(numbers))
+    assert shown == [(done.case_number, done.pin)]
+    contexts = [asked(one.request) for one in server.seen]
+    case = done.case_number
+    assert [one.new_case_number for one in contexts] == [case, case, ""]
+    assert [one.access.case_number for one in contexts] == ["", "", case]
+    assert (len(done.rejected), len(done.registered)) == (ITEMS_PER_REQUEST, ITEMS_PER_REQUEST + 1)
+    with scripted(reject) as server, SubmissionClient(server.address, key="key") as client:
+        assert client.submit(files[:1]).case_number == ""
+
+
+def test_number_and_pin_are_announced_before_anything_is_sent(tmp_path: Path) -> None:
+    files = [plain(tmp_path / "plain.png"), picture(tmp_path / "a.png", 1)]
+    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
+
+        def announce(case: str, pin: str) -> None:
+            shown.append((case, pin, len(server.seen)))
+
+        shown: list[tuple[str, str, int]] = []
+        done = client.submit(files, announce=announce)
+        assert shown == [(done.case_number, done.pin, 0)]
+        client.submit(files, announce=announce, case_number=OTHER_CASE, pin="87654321")
+        client.submit(files[:1], announce=announce)
+        assert len(shown) == 1, "known already, or nothing to send"
+
+
+@pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
+def test_nothing_is_sent_if_number_and_pin_cannot_be_announced(
+    tmp_path: Path, failure: type[BaseException]
+) -> None:
+    def announce(_case: str, _pin: str) -> None:
+        raise failure
+
+    with (
+        scripted(register) as server,
+        SubmissionClient(server.address, key="key") as client,
+        pytest.raises(failure),
+    ):
+        client.submit([picture(tmp_path / "a.png", 1)], announce=announce)
+    assert server.seen == []
+    assert not client.has_sent
+
+
+@pytest.mark.parametrize(
+    ("lost", "last"),
+    [
+        (UnavailableError("Away."), None),
+        (UnavailableError("Away."), OverloadedError("Busy.", retry_after_s=60)),
+        (DeadlineExceededError("Late."), None),
+        (UnavailableError("Away."), StorageFullError("Full.")),
+    ],
+)
+def test_where_no_attempt_was_answered_it_is_not_known_what_took_effect(
+    tmp_path: Path, lost: DisruptError, last: DisruptError | None
+) -> None:
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(ITEMS_PER_REQUEST + 1)]
+    script = [status_of(one) for one in (lost, last) if one]
+    with (
+        scripted(*script) as server,
+        SubmissionClient(server.address, key="key", retries=QUICK) as client,
+    ):
+        done = client.submit(files)
+    assert done.case_number == derived(server)
+    assert done.pin == asked(server.seen[0].request).access.pin
+    assert [one.source for one in done.unknown] == [str(one) for one in files[:ITEMS_PER_REQUEST]]
+    assert [one.source for one in done.rejected] == [str(files[-1])]
+
+
+@pytest.mark.parametrize(
+    "error", [StorageFullError("Full."), OverloadedError("Busy.", retry_after_s=60)]
+)
+def test_a_refusal_before_anything_was_registered_is_raised(
+    tmp_path: Path, error: DisruptError
+) -> None:
+    with (
+        scripted(status_of(error)) as server,
+        SubmissionClient(server.address, key="key") as client,
+        pytest.raises(type(error)),
     ):
         client.submit([picture(tmp_path / "a.png", 1)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,17 @@ def test_no_french_line_can_begin_with_punctuation_nor_a_number_leave_its_unit()
     phrase = Phrase("Attendez 7 s : c'est « sûr » ?", "Wait 7 s: is it safe?").typeset()
     assert phrase.fr.replace("\N{NO-BREAK SPACE}", "_") == "Attendez 7_s_: c'est «_sûr_»_?"
     assert phrase.en == "Wait 7 s: is it safe?"
+
+
+def test_what_is_said_of_fingerprints_is_the_same_everywhere() -> None:
+    root = Path(__file__).parents[2]
+    pages = [(root / name).read_text("utf-8") for name in ("README.md", "SECURITY.md")]
+    for said in (texts.NEVER_LEFT.en, *pages):
+        flat = " ".join(said.split())
+        assert "a crude likeness could be drawn from" in flat
+        assert "platforms get none" in flat
+    assert "une ébauche grossière" in texts.NEVER_LEFT.fr
+    assert "les plateformes n'en reçoivent aucune" in texts.NEVER_LEFT.fr
 
 
 def test_every_status_has_words() -> None:

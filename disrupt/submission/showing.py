@@ -1,0 +1,274 @@
+"""What the commands print for a person, or for a program: a submission, a case, and its items."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from typing import Any, Self
+
+from rich.console import Console
+from rich.text import Text
+
+from disrupt.client import terminal
+from disrupt.core.cases import CaseStatus
+from disrupt.submission import texts
+from disrupt.submission.results import Case, CaseItem, Registered, Rejected, Submission
+from disrupt.submission.texts import Phrase
+
+_PIN_GROUP = 4
+
+
+class NotShownError(Exception):
+    """Standard output takes nothing: ``phrase`` says what that means."""
+
+    def __init__(self, phrase: Phrase) -> None:
+        super().__init__(phrase.en)
+        self.phrase = phrase
+
+
+@contextmanager
+def shown(otherwise: Phrase) -> Iterator[None]:
+    """Make sure that what is printed within has left this process: NotShownError if it has not.
+
+    Also where an interrupt kept it from being printed.
+    """
+    if sys.stdout is None:  # closed when the process began
+        raise NotShownError(otherwise)
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, ValueError, KeyboardInterrupt) as error:
+        # what is left in the buffer would fail again when the process ends
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise NotShownError(otherwise) from error
+
+
+class Receipt:
+    """What ``submit`` prints: number and PIN before anything is sent, and what became of it.
+
+    As JSON it is one object in two parts, of which the first has number and PIN: a program that
+    reads all of it reads one object, and what a killed command leaves becomes one with a brace. A
+    context, which completes the object if the submission fails.
+    """
+
+    def __init__(self, *, as_json: bool, unsure: bool) -> None:
+        self._as_json = as_json
+        self._unsure = unsure
+        self._number = self._pin = ""
+        self._is_open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_open:
+            with suppress(NotShownError), shown(texts.NOT_SHOWN):
+                self._print_rest(Submission("", "", (), ()))
+
+    def announce(self, case_number: str, pin: str) -> None:
+        """Print number and PIN of a new case; NotShownError if that fails."""
+        with shown(texts.NOT_SHOWN):
+            if self._as_json:
+                print(_opening(case_number, pin), end="", flush=True)  # noqa: T201
+                self._is_open = True
+            else:
+                console = terminal.output()
+                say(console, texts.BEFORE_SENDING, style="bold")
+                _number_and_pin(console, case_number, pin)
+                console.print()
+        self._number, self._pin = case_number, pin
+
+    def interrupted(self, case_number: str, files: Iterable[str]) -> Submission:
+        """A submission of which nothing is known but that it began."""
+        message = "Interrupted before it was known that this file is registered."
+        unknown = tuple(Rejected(file, "INTERRUPTED", message) for file in files)
+        return Submission(case_number or self._number, self._pin, (), (), unknown)
+
+    def finish(self, submission: Submission) -> None:
+        """Print what became of the files; NotShownError if that fails."""
+        number = submission.case_number
+        if self._number and number and number != self._number:
+            other = texts.OTHER_NUMBER.format(number=terminal.clean(number))
+            say(Console(stderr=True, highlight=False), other, style="bold")
+        with shown(texts.DONE_NOT_SHOWN.format(number=number or self._number)):
+            if not self._as_json:
+                self._show(submission)
+                return
+            if not self._is_open:
+                print(_opening(number or None, submission.pin or None), end="")  # noqa: T201
+            self._print_rest(submission)
+
+    def _print_rest(self, submission: Submission) -> None:
+        self._is_open = False
+        print(", " + json.dumps(_rest(submission)).removeprefix("{"))  # noqa: T201
+
+    def _show(self, submission: Submission) -> None:
+        console = terminal.output()
+        if submission.registered:
+            done = texts.REGISTERED.format(count=len(submission.registered))
+            say(console, done, style="bold green")
+            _show_registered(console, submission.registered)
+        if submission.unknown:
+            is_new = bool(self._number) and not submission.registered
+            _show_unknown(console, submission, is_new=is_new)
+        if submission.rejected:
+            _show_rejected(console, submission.rejected)
+        if not (submission.registered or submission.unknown):
+            say(console, texts.NOTHING_REGISTERED, style="bold")
+            if self._number:
+                say(console, texts.VOID_NUMBER, style="bold")
+            say(console, texts.STAYED)
+        elif self._number:
+            _number_and_pin(console, submission.case_number, submission.pin)
+            say(console, texts.KEEP_BOTH, style="bold")
+            console.print()
+        else:
+            _line(console, texts.CASE_NUMBER, terminal.clean(submission.case_number))
+        if submission.registered and self._unsure:
+            say(console, texts.TREATED_AS_MINOR)
+        if submission.registered or submission.unknown:
+            say(console, texts.NEVER_LEFT)
+        console.print()
+        say(console, texts.HELP)
+
+
+def show_case(console: Console, case: Case) -> None:
+    """Print a case and its items, by the age as which they are treated."""
+    known = texts.STATUSES.get(case.status) if case.status else None
+    _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
+    _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
+    if case.status == CaseStatus.ACTIVE:
+        say(console, texts.ACTIVE_MEANS)
+    _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
+    if case.closed_on:
+        _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
+
+    def age(item: CaseItem) -> int:
+        return item.age or 0
+
+    for _, group in groupby(sorted(case.items, key=age), age):
+        items = list(group)
+        say(console, _heading(texts.AGES[items[0].age], len(items)))
+        for item in items:
+            _whole(console, f"  {item.item_id}")
+
+
+def case_json(case: Case) -> dict[str, Any]:
+    """A case for programs."""
+    return {
+        "case": case.number,
+        "status": case.status.name if case.status else None,
+        "opened_on": case.opened_on,
+        "closed_on": case.closed_on or None,
+        "items": [
+            {
+                "item": one.item_id,
+                "kind": one.kind.name if one.kind else None,
+                "hashes": one.hashes,
+                "age": one.age.name.lower() if one.age else None,
+            }
+            for one in case.items
+        ],
+    }
+
+
+def say(console: Console, phrase: Phrase, style: str = "", indent: str = "") -> None:
+    """Print a phrase, French first, in lines that are never broken within a word."""
+    for text, styled in zip(phrase.typeset(), (style, "italic"), strict=True):
+        # rich breaks lines at a no-break space, too
+        for line in textwrap.wrap(
+            text,
+            console.width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ):
+            console.print(Text(line, styled), soft_wrap=True)
+
+
+def _opening(case_number: str | None, pin: str | None) -> str:
+    """The first part of the object that ``submit --json`` prints, without its closing brace."""
+    return json.dumps({"case": case_number, "pin": pin}).removesuffix("}")
+
+
+def _rest(submission: Submission) -> dict[str, Any]:
+    rest: dict[str, Any] = {
+        "items": [
+            {"input": one.source, "item": one.item_id, "hashes": one.hashes}
+            | ({"incomplete": True} if one.incomplete else {})
+            for one in submission.registered
+        ],
+        "rejected": [
+            {
+                "input": one.source,
+                "reason": one.reason,
+                "message": one.message,
+                "quality": one.quality,
+            }
+            for one in submission.rejected
+        ],
+    }
+    if submission.unknown:
+        rest["unknown"] = [one.source for one in submission.unknown]
+    return rest
+
+
+def _number_and_pin(console: Console, case_number: str, pin: str) -> None:
+    _line(console, texts.CASE_NUMBER, terminal.clean(case_number))
+    _line(console, texts.PIN, " ".join(textwrap.wrap(pin, _PIN_GROUP)))
+
+
+def _show_registered(console: Console, registered: Iterable[Registered]) -> None:
+    say(console, texts.ITEMS)
+    for one in registered:
+        _whole(console, f"  {terminal.clean(one.source)}")
+        if one.incomplete:
+            say(console, texts.ONLY_BEGINNING, indent="    ")
+        _whole(console, f"    {one.item_id}")
+    console.print()
+
+
+def _show_unknown(console: Console, submission: Submission, *, is_new: bool) -> None:
+    number = terminal.clean(submission.case_number)
+    say(console, texts.NOT_KNOWN.format(number=number), style="bold")
+    say(console, texts.NOT_KNOWN_OF_NEW if is_new else texts.NOT_KNOWN_OF_ADDED, style="bold")
+    for one in submission.unknown:
+        _whole(console, f"  {terminal.clean(one.source)}")
+        _detail(console, one.message)
+    console.print()
+
+
+def _show_rejected(console: Console, rejected: tuple[Rejected, ...]) -> None:
+    say(console, _heading(texts.REJECTED, len(rejected)), style="bold")
+    for one in rejected:
+        _whole(console, f"  {terminal.clean(one.source)}")
+        say(console, texts.rejection(one), indent="    ")
+        _detail(console, one.message)
+    console.print()
+
+
+def _heading(phrase: Phrase, count: int) -> Phrase:
+    return Phrase(f"{phrase.fr} : {count}", f"{phrase.en}: {count}")
+
+
+def _line(console: Console, name: Phrase, value: str) -> None:
+    """Print a name and a value; the value on a line of its own where both are too long for one."""
+    between = ": " if len(f"{name}: {value}") <= console.width else ":\n  "
+    _whole(console, Text.assemble(f"{name}{between}", (value, "bold")))
+
+
+def _detail(console: Console, message: str) -> None:
+    """Print the words of a program, for who helps the person."""
+    say(console, Phrase(f"({terminal.clean(message)})", ""), style="dim", indent="    ")
+
+
+def _whole(console: Console, text: Text | str, style: str = "") -> None:
+    """Print a line as it is, however narrow the terminal: it is copied, not read."""
+    console.print(text if isinstance(text, Text) else Text(text, style), soft_wrap=True)

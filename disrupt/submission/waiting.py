@@ -1,0 +1,90 @@
+"""What a person sees while the service keeps them waiting: that it does, why, and how long yet."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
+from disrupt.submission import texts
+from disrupt.submission.texts import Phrase
+
+_SHOWN_AFTER_S = 1.0
+"""Calls are answered sooner than that as a rule: nothing flickers."""
+
+
+class Waiting:
+    """Waits without a word. ``is_patient``: also as long as a throttled call has to."""
+
+    is_patient = False
+
+    def calling(self) -> AbstractContextManager[None]:
+        """Show, while the context lasts, that a call does."""
+        return nullcontext()
+
+    def pause(self, _failure: DisruptError, pause_s: float) -> None:
+        """Wait for the next attempt; within ``calling``."""
+        time.sleep(pause_s)
+
+
+class ShownWaiting(Waiting):
+    """Says so on a terminal. ``aside`` clears it of whatever else is shown there meanwhile."""
+
+    is_patient = True
+
+    def __init__(
+        self,
+        console: Console,
+        aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._console = console
+        self._aside = aside
+        self._said = texts.NO_ANSWER_YET
+        self._since_s = self._until_s = 0.0
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Say after a second how long there has been no answer."""
+        self._no_answer_yet()
+        with (
+            self._aside(),
+            Live(
+                console=self._console,
+                get_renderable=self._render,
+                transient=True,
+                refresh_per_second=4,
+            ),
+        ):
+            yield
+
+    def pause(self, failure: DisruptError, pause_s: float) -> None:
+        """Count the seconds down, and say what is waited for."""
+        self._said = _reason(failure)
+        self._until_s = time.monotonic() + pause_s
+        time.sleep(pause_s)
+        self._no_answer_yet()
+
+    def _no_answer_yet(self) -> None:
+        self._said = texts.NO_ANSWER_YET
+        self._since_s, self._until_s = time.monotonic(), 0.0
+
+    def _render(self) -> Text:
+        now_s = time.monotonic()
+        left_s, waited_s = self._until_s - now_s, now_s - self._since_s
+        if left_s <= 0 and waited_s < _SHOWN_AFTER_S:
+            return Text()
+        seconds = math.ceil(left_s) if left_s > 0 else int(waited_s)
+        said = self._said.format(wait_s=seconds).typeset()
+        return Text(f"{said.fr}\n{said.en}")
+
+
+def _reason(failure: DisruptError) -> Phrase:
+    if isinstance(failure, TooManyAttemptsError):
+        return texts.WAITING_FOR_ATTEMPTS
+    return texts.WAITING_WHILE_BUSY if isinstance(failure, OverloadedError) else texts.TRYING_AGAIN

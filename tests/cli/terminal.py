@@ -1,0 +1,89 @@
+"""A command at a terminal, as a person runs it: what it shows, and what they type."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cli.shell import BIN
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class Terminal:
+    """A running command; ``shown`` is all that it wrote so far, without control sequences."""
+
+    process: subprocess.Popen[bytes]
+    descriptor: int
+    raw: bytes = b""
+
+    @property
+    def shown(self) -> str:
+        text = self.raw.decode("utf-8", "replace").replace("\r\n", "\n")
+        return _CONTROL.sub("", text)
+
+    @property
+    def flat(self) -> str:
+        """What is shown, as if no line were broken."""
+        return " ".join(self.shown.replace("\N{NO-BREAK SPACE}", " ").split())
+
+    def until(self, text: str) -> None:
+        """Wait until it has shown a text."""
+        while text not in self.flat:
+            assert self._read(), f"it ended without {text!r}:\n{self.shown}"
+
+    def type(self, line: str) -> None:
+        os.write(self.descriptor, f"{line}\n".encode())
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        os.write(self.descriptor, b"\x03")
+
+    def end(self) -> int:
+        """Exit code, once it has shown all."""
+        while self._read():
+            pass
+        return self.process.wait()
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self.descriptor, 65536)
+        except OSError:  # the other side is closed
+            return False
+        self.raw += data
+        return bool(data)
+
+
+@contextmanager
+def at_terminal(
+    *arguments: str | Path, columns: int = 80, env: Mapping[str, str]
+) -> Iterator[Terminal]:
+    """``disrupt`` at a terminal so wide, with these variables beside the usual ones."""
+    descriptor, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    usual = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
+    usual |= {"TERM": "xterm", "COLUMNS": str(columns)}
+    process = subprocess.Popen(
+        ["setsid", "--ctty", BIN / "disrupt", *arguments],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=usual | dict(env),
+    )
+    os.close(terminal)
+    try:
+        yield Terminal(process, descriptor)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(descriptor)

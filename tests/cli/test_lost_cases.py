@@ -1,0 +1,386 @@
+"""A person cannot lose a case: its number and PIN are shown before anything is sent."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import termios
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from benchmarks.deployment import Deployment
+from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.errors import CaseRefusedError, OverloadedError, UnavailableError
+from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
+from tests.cli.losing import losing_answers
+from tests.cli.shell import BIN, Done, Shell
+from tests.cli.terminal import at_terminal
+from tests.client.scripted import scripted, status_of
+from tests.server.calls import eventually
+from tests.submission.examples import picture
+from tests.submission.test_client import asked, register
+
+NUMBER = r"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}"
+
+
+def variables(server: str, key: str = "key", **others: str) -> dict[str, str]:
+    return {"DISRUPT_SERVER": server, "DISRUPT_KEY": key, **others}
+
+
+def started(
+    *arguments: str | Path, env: dict[str, str], stdout: int | IO[Any] = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [BIN / "disrupt", *arguments],
+        env=os.environ | env,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> Done:
+    out, err = process.communicate()
+    assert "Traceback" not in err, err
+    assert "Exception ignored" not in err, err
+    return Done(process.returncode, out or "", err)
+
+
+def exists(shell: Shell, case: str, pin: str) -> bool:
+    with SubmissionClient(shell.address, key=shell.register_key) as client:
+        try:
+            client.case(case, pin)
+        except CaseRefusedError:
+            return False
+    return True
+
+
+def announced(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Case number and PIN, as soon as the command shows them."""
+    shown = ""
+    while not (found := re.search(rf"({NUMBER})\n.*PIN: ([0-9 ]+)\n", shown)):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, "it ended without showing number and PIN"
+        shown += line
+    return found[1], found[2].replace(" ", "")
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_twice(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 300)
+    with losing_answers(disrupt.address) as proxy:
+        process = started("submit", file, env=variables(proxy.address, disrupt.register_key))
+        case, pin = announced(process)
+        eventually(lambda: exists(disrupt, case, pin))
+        proxy.heal()
+        done = ended(process)
+    assert done.code == 0, done.err
+    assert case in done.out
+    shown = disrupt("status", "--json", case, pin=pin).json
+    assert [one["item"] in done.out for one in shown["items"]] == [True]
+
+
+def test_a_command_that_is_killed_before_the_answer_leaves_number_and_pin_of_the_case(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 301)
+    with losing_answers(disrupt.address) as proxy:
+        env = variables(proxy.address, disrupt.register_key)
+        process = started("submit", "--json", file, env=env)
+        assert proxy.asked.wait(300)
+        process.kill()
+        left = json.loads(f"{ended(process).out}}}")
+    eventually(lambda: exists(disrupt, left["case"], left["pin"]))
+    assert disrupt("withdraw", "--yes", left["case"], pin=left["pin"]).code == 0
+
+
+def test_ctrl_c_before_the_answer_says_that_it_is_not_known_and_how_to_know(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 302)
+    with losing_answers(disrupt.address) as proxy:
+        env = variables(proxy.address, disrupt.register_key)
+        process = started("submit", "--json", file, env=env)
+        assert proxy.asked.wait(300)
+        process.send_signal(signal.SIGINT)
+        done = ended(process)
+        assert done.code == 4
+        assert (done.json["items"], done.json["unknown"]) == ([], [str(file)])
+        eventually(lambda: exists(disrupt, done.json["case"], done.json["pin"]))
+
+        proxy.asked.clear()
+        with at_terminal("submit", file, env=env) as terminal:
+            terminal.until("Code PIN")
+            assert proxy.asked.wait(300)
+            terminal.interrupt()
+            assert terminal.end() == 4
+    case, pin = re.findall(rf"{NUMBER}|(?<=PIN: )[0-9 ]+", terminal.shown)[:2]
+    assert "On ne sait pas si ces fichiers sont enregistrés" in terminal.flat
+    assert f"disrupt status {case}" in terminal.flat
+    assert "rien n'est enregistré : recommencez" in terminal.flat
+    eventually(lambda: exists(disrupt, case, pin.replace(" ", "")))
+
+
+def test_a_server_killed_between_commit_and_answer_has_the_case_that_was_shown(
+    tmp_path: Path,
+) -> None:
+    server = Deployment.start(tmp_path / "data", workers=1)
+    key = server.make_key("helpline", "register")
+    shown: list[tuple[str, str]] = []
+    try:
+        with (
+            losing_answers(server.address) as proxy,
+            SubmissionClient(proxy.address, key=key, timeout_s=600) as client,
+        ):
+            here = Shell(server.address, key, "")
+
+            def kill_and_restart() -> None:
+                nonlocal server
+                assert proxy.asked.wait(300)
+                eventually(lambda: exists(here, *shown[0]))
+                server.kill()
+                proxy.heal()
+                server = Deployment.start(server.data_dir, listen=server.address, workers=1)
+
+            killing = threading.Thread(target=kill_and_restart)
+            killing.start()
+            done = client.submit(
+                [picture(tmp_path / "a.png", 303)],
+                announce=lambda *numbers: shown.append(numbers),
+            )
+            killing.join()
+            assert shown == [(done.case_number, done.pin)]
+            case = client.case(*shown[0])
+            assert [one.item_id for one in case.items] == [done.registered[0].item_id]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("form", ["people", "programs"])
+@pytest.mark.parametrize("stdout", ["full", "closed", "without a reader"])
+def test_nothing_is_sent_where_number_and_pin_cannot_be_shown(
+    tmp_path: Path, stdout: str, form: str
+) -> None:
+    options = ["--json"] if form == "programs" else []
+    command: list[str | Path] = [
+        BIN / "disrupt",
+        "submit",
+        *options,
+        picture(tmp_path / "a.png", 304),
+    ]
+    with scripted(register) as server:
+        env = os.environ | variables(server.address)
+        if stdout == "closed":
+            shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+            done = subprocess.run(shell, env=env, stderr=subprocess.PIPE, text=True, check=False)
+        else:
+            end = os.open("/dev/full", os.O_WRONLY) if stdout == "full" else unread_pipe()
+            done = subprocess.run(
+                command, env=env, stdout=end, stderr=subprocess.PIPE, text=True, check=False
+            )
+            os.close(end)
+        assert server.seen == []
+    assert done.returncode == 1
+    flat = " ".join(done.stderr.split())
+    assert flat.startswith("Le numéro de dossier et le code PIN n'ont pas pu être affichés")
+    assert "rien n'a donc été envoyé" in flat
+    assert "so nothing was sent" in flat
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def unread_pipe() -> int:
+    """The writing end of a pipe that nobody reads, as of ``| head -0``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+def test_where_output_ends_after_the_answer_the_case_is_named_once_more(tmp_path: Path) -> None:
+    """The pipe is full when the answer comes, and its reader goes."""
+    long = "x" * 200
+    files = [picture(tmp_path / f"{long}{at}.png", 310 + at) for at in range(ITEMS_PER_REQUEST)]
+    for ends_by in ("a reader that goes", "Ctrl-C"):
+        reading, writing = os.pipe()
+        room = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        with scripted(register) as server:
+            env = variables(server.address)
+            process = started("submit", *files, *files, env=env, stdout=writing)
+            os.close(writing)
+            eventually(lambda: _waiting_bytes(reading) > room - 1024)  # noqa: B023 called here
+            case = re.search(NUMBER, os.read(reading, 300).decode())
+            assert case
+            if ends_by == "Ctrl-C":
+                process.send_signal(signal.SIGINT)
+                done = ended(process)
+                os.close(reading)
+            else:
+                os.close(reading)
+                done = ended(process)
+        assert done.code == 1, done.err
+        flat = " ".join(done.err.split())
+        assert "Des fichiers ont été envoyés, mais la suite n'a pas pu être affichée" in flat
+        assert f"disrupt status {case[0]}" in flat
+
+
+def _waiting_bytes(pipe: int) -> int:
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+def test_ctrl_c_before_anything_is_sent_says_so(tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 305)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        process = started("submit", "--json", file, env=variables(address))
+        with mute.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            done = ended(process)
+    assert (done.code, done.out) == (1, "")
+    flat = " ".join(done.err.split())
+    assert flat.startswith("Interrompu. Interrupted. Rien n'a été enregistré.")
+
+
+def test_an_output_that_knows_ascii_only_is_readable(disrupt: Shell, tmp_path: Path) -> None:
+    file = picture(tmp_path / "été.png", 306)
+    done = disrupt("submit", file, PYTHONIOENCODING="ascii")
+    assert done.code == 0, done.err
+    assert done.out.isascii()
+    case = re.search(rf"Numero de dossier - Case number: ({NUMBER})", done.out)
+    pin = re.search(r"Code PIN - PIN: ([0-9 ]+)", done.out)
+    assert case
+    assert pin
+    assert "/ete.png\n" in done.out
+    shown = disrupt("status", case[1], pin=pin[1].strip(), PYTHONIOENCODING="ascii")
+    assert shown.code == 0
+    assert "Etat - Status: actif - active" in shown.out
+    refused = disrupt("status", case[1], pin="00000000", PYTHONIOENCODING="ascii")
+    assert "numero" in refused.err
+
+
+def test_without_any_answer_the_command_says_what_is_not_known(tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 307)
+    away = status_of(UnavailableError("Away.", retry_after_s=3600))
+    with scripted(away) as server:
+        env = variables(server.address)
+        for_people = ended(started("submit", file, env=env))
+        for_programs = ended(started("submit", "--json", file, env=env))
+        added = ended(
+            started("submit", "--case", "2222-2222-223", file, env=env | {"DISRUPT_PIN": "0" * 8})
+        )
+    assert for_people.code == for_programs.code == added.code == 4
+    for said in ("On ne sait pas si ces fichiers", "It is not known", "disrupt status"):
+        assert said in for_people.out
+        assert said in added.out
+    assert "Aucun fichier" not in for_people.out
+    assert "pas plus d'images qu'avant" in added.out
+    assert for_programs.json["unknown"] == [str(file)]
+    assert for_programs.json["pin"] == asked(server.seen[1].request).access.pin
+
+
+def test_a_refused_submission_leaves_whole_json_and_says_that_the_number_is_void(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 308)
+    done = disrupt("submit", "--json", file, key=disrupt.match_key)
+    assert done.code == 1
+    assert (done.json["items"], done.json["rejected"]) == ([], [])
+    assert "il n'ouvre aucun dossier" in " ".join(done.err.split())
+    assert not exists(disrupt, done.json["case"], done.json["pin"])
+
+
+def test_a_wait_is_shown_while_it_lasts(tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 309)
+    busy = status_of(OverloadedError("Busy.", retry_after_s=3))
+    away = status_of(UnavailableError("Away.", retry_after_s=2))
+    over = threading.Event()
+
+    def late(request: bytes) -> Any:
+        over.wait(300)
+        return register(request)
+
+    with (
+        scripted(busy, away, late) as server,
+        at_terminal("submit", file, env=variables(server.address)) as terminal,
+    ):
+        terminal.until("Le service est très demandé. Nouvel essai dans 2 s.")
+        terminal.until("Le service ne répond pas. Nouvel essai dans 1 s.")
+        terminal.until("The service has not answered yet (2 s). Please wait.")
+        over.set()
+        assert terminal.end() == 0
+
+
+def test_a_whole_case_is_withdrawn_only_after_a_yes(disrupt: Shell, tmp_path: Path) -> None:
+    opened = disrupt.registered(picture(tmp_path / "a.png", 330))
+    case, pin = opened.case_number, opened.pin
+    refused = disrupt("withdraw", case, pin=pin)
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    env = variables(disrupt.address, disrupt.register_key, DISRUPT_PIN=pin)
+    for answer, code in (("", 1), ("non", 1), ("Oui", 0)):
+        with SubmissionClient(disrupt.address, key=disrupt.register_key) as client:
+            assert client.case(case, pin).status == CaseStatus.ACTIVE
+        with at_terminal("withdraw", case, env=env) as terminal:
+            terminal.until("Type yes to withdraw the case")
+            assert f"Retirer le dossier {case} et toutes ses images ?" in terminal.flat
+            if answer:
+                terminal.type(answer)
+            else:
+                terminal.interrupt()
+            assert terminal.end() == code
+        assert ("Rien n'a été retiré" in terminal.flat) == (code == 1)
+        assert ("Le dossier est retiré" in terminal.flat) == (code == 0)
+
+
+def test_a_withdrawal_without_an_answer_is_not_known_and_can_be_repeated(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    opened = disrupt.registered(picture(tmp_path / "a.png", 331))
+    case, pin = opened.case_number, opened.pin
+    env = variables("", disrupt.register_key, DISRUPT_PIN=pin)
+    with losing_answers(disrupt.address) as proxy:
+        process = started(
+            "withdraw", "--yes", case, env=env | variables(proxy.address, env["DISRUPT_KEY"])
+        )
+        assert proxy.asked.wait(300)
+        process.send_signal(signal.SIGINT)
+        done = ended(process)
+    assert (done.code, done.out) == (4, "")
+    flat = " ".join(done.err.split())
+    assert flat.startswith("On ne sait pas si le retrait a eu lieu")
+    assert f"disrupt status {case}" in flat
+    assert disrupt("withdraw", "--yes", case, pin=pin).code == 0
+
+
+def test_ids_are_whole_on_a_narrow_terminal(disrupt: Shell, tmp_path: Path) -> None:
+    files = [picture(tmp_path / f"{at}.png", 332 + at) for at in range(2)]
+    env = variables(disrupt.address, disrupt.register_key)
+    with at_terminal("submit", "--age", "adult", *files, columns=40, env=env) as terminal:
+        assert terminal.end() == 0
+    ids = re.findall(r"^ +([0-9a-f]{32})$", terminal.shown, re.MULTILINE)
+    assert len(ids) == 2
+    (case, *_), (pin, *_) = (
+        re.findall(NUMBER, terminal.shown),
+        re.findall(r"PIN: ([0-9 ]+)", terminal.shown),
+    )
+    young = disrupt.registered(picture(tmp_path / "young.png", 334), age=AgeBand.MINOR)
+    for number, secret, expected in ((case, pin, ids), (young.case_number, young.pin, None)):
+        with at_terminal("status", number, columns=40, env=env) as terminal:
+            terminal.until("Code PIN")
+            terminal.type(secret)
+            assert terminal.end() == 0
+        shown = re.findall(r"^ +([0-9a-f]{32})$", terminal.shown, re.MULTILINE)
+        assert shown == (expected or [young.registered[0].item_id])
+        assert max(map(len, terminal.shown.splitlines())) <= 56  # the prompt is the terminal's
