@@ -13,10 +13,12 @@ from typing import Self, TypeVar
 import grpc
 
 from disrupt.client.connection import connect
+from disrupt.client.failures import failure
 from disrupt.core.cases import PIN_DIGITS, AgeBand
 from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, MediaKind, Profile, columns, pack
 from disrupt.core.registrations import MediaItem
+from disrupt.errors import TooManyAttemptsError
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
@@ -125,9 +127,17 @@ class Desk:
         call = _Call(time.monotonic())
         with self._lock:
             self.calls.append(call)
-        answer = method(request, timeout=TIMEOUT_S, metadata=self._metadata)
-        call.answered = True
-        return answer
+        while True:
+            try:
+                answer = method(request, timeout=TIMEOUT_S, metadata=self._metadata)
+            except grpc.RpcError as error:
+                failed = failure(error, self.server)
+                if not isinstance(failed, TooManyAttemptsError):
+                    raise
+                time.sleep(failed.retry_after_s or 1.0)
+            else:
+                call.answered = True
+                return answer
 
 
 def patiently(call: Callable[[], _Answer], within_s: float = 20.0) -> _Answer:

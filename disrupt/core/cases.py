@@ -17,7 +17,10 @@ CASE_NUMBERS: int = _RADIX**_RANDOM_CHARACTERS
 
 _DERIVATION = b"disrupt case number 1\0"
 
-PIN_DIGITS = 8
+PIN_DIGITS = 12
+"""Of a new PIN. At three guesses a second, a year finds one of 10 000 such PINs."""
+_PIN_DIGITS_MIN = 8
+"""Of the PINs of earlier versions."""
 _PIN_DIGITS_MAX = 16
 
 
@@ -117,9 +120,9 @@ def parse_case_number(text: str) -> str:
 def parse_pin(text: str) -> str:
     """PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
     pin = text.replace(" ", "")
-    if not (pin.isascii() and pin.isdigit() and PIN_DIGITS <= len(pin) <= _PIN_DIGITS_MAX):
+    if not (pin.isascii() and pin.isdigit() and _PIN_DIGITS_MIN <= len(pin) <= _PIN_DIGITS_MAX):
         raise InvalidRequestError.of(
-            Violation("pin", f"a PIN is {PIN_DIGITS} to {_PIN_DIGITS_MAX} digits")
+            Violation("pin", f"a PIN is {_PIN_DIGITS_MIN} to {_PIN_DIGITS_MAX} digits")
         )
     return pin
 

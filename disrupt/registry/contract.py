@@ -152,6 +152,9 @@ class RegistryReader(Protocol):
     def case(self, number: str) -> CaseRecord | None:
         """The case, or None."""
 
+    def pin_hash(self, number: str) -> str | None:
+        """Return the PIN hash of a case, or None, in a time that does not depend on its items."""
+
     def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
         """Digest and result of an earlier registration by its request id, or None.
 

@@ -215,6 +215,13 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
     )
 
 
+def pin_hash(connection: Connection, number: str) -> str | None:
+    """Return the PIN hash of a case, or None."""
+    query = select(schema.cases.c.pin_hash).where(schema.cases.c.number == number)
+    found: str | None = connection.execute(query).scalar()
+    return found
+
+
 def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Registered] | None:
     """Digest and result of a request of which nothing was withdrawn."""
     request = connection.execute(

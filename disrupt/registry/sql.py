@@ -116,6 +116,11 @@ class SqlRegistry:
         with _transaction(self._reader) as connection:
             return queries.case(connection, number)
 
+    def pin_hash(self, number: str) -> str | None:
+        """See RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.pin_hash(connection, number)
+
     def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
         """See RegistryReader."""
         with _transaction(self._reader) as connection:

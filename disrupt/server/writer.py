@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from disrupt.server.receiving import Context, Decode, Receiver
 from disrupt.server.relaying import CALLER_KEY
 from disrupt.server.serving import until_told_to_stop
 from disrupt.server.supervision import forever, vital
+from disrupt.server.turns import Turns
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
@@ -42,6 +43,9 @@ _QUEUED = 256
 
 _REGISTERING = 2
 """Threads that read and store registrations: one hashes a PIN while the other stores."""
+
+_CHECKING = 2
+"""Threads that check PINs: on a busy machine a check takes most of a second."""
 
 _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
 
@@ -65,6 +69,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         self._pool = pool
         self._registering = registering
         self._cursors = cursors
+        self._turns = Turns()
 
     async def RegisterHashes(  # noqa: N802 gRPC's name
         self,
@@ -73,7 +78,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.RegisterHashesResponse:
         """Registers media items."""
         job = self._job(self._register, context, request, day=today())
-        return await self._registering.run(job)
+        return await self._turns.run(self._registering, job)
 
     def _register(
         self, data: bytes, *, caller: str, now_s: float, day: str
@@ -125,17 +130,20 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def _run(
         self, use_case: Callable[..., Any], context: Context, *args: object, **kwargs: object
     ) -> Any:  # noqa: ANN401 what the use case returns
-        return await self._pool.run(self._job(use_case, context, *args, **kwargs))
+        return await self._turns.run(self._pool, self._job(use_case, context, *args, **kwargs))
 
     @staticmethod
     def _job(
         use_case: Callable[..., _T], context: Context, *args: object, **kwargs: object
-    ) -> Callable[[], _T]:
-        """The use case with its arguments, who calls and when; callers take turns at the pools."""
+    ) -> Callable[..., _T]:
+        """Return the use case with its arguments and who calls; it still needs ``now_s``.
+
+        Callers take turns at the pools.
+        """
         pairs: Any = context.invocation_metadata() or ()
         caller = next((value for name, value in pairs if name == CALLER_KEY), "")
         turn_of.set(caller)
-        return partial(use_case, *args, caller=caller, now_s=time.monotonic(), **kwargs)
+        return partial(use_case, *args, caller=caller, **kwargs)
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
@@ -186,7 +194,11 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         items_per_case=config.max_items_per_case,
         hashes_per_registration=config.max_hashes_per_registration,
     )
-    registrar = Registrar(registry, Pins(pepper), Throttle(), pepper, limits)
+    pins = Pins(pepper)
+    throttle = Throttle(pins.verify)
+    for _ in range(_CHECKING):
+        threading.Thread(target=throttle.run, name="pins", daemon=True).start()
+    registrar = Registrar(registry, pins, throttle, pepper, limits)
     decode = partial(
         payloads.register_hashes,
         items_max=config.max_items_per_registration,

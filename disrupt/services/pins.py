@@ -24,21 +24,20 @@ class Pins:
         self._pepper = pepper
         self._hasher = PasswordHasher.from_parameters(_PARAMETERS)
         self._slots = threading.BoundedSemaphore(concurrency)
-        self._nobodys = self.hash("")
 
     def hash(self, pin: str) -> str:
         """Encoded hash of a PIN, with a salt of its own."""
         with self._slots:
-            return self._hasher.hash(self._peppered(pin))
+            return self._hasher.hash(self.proof(pin))
 
-    def verify(self, encoded: str | None, pin: str) -> bool:
-        """Whether the PIN is right; the same work where there is no case (``encoded`` None)."""
+    def verify(self, encoded: str, proof: bytes) -> bool:
+        """Tell whether an encoded hash is of the PIN of which ``proof`` is."""
         with self._slots:
             try:
-                self._hasher.verify(encoded or self._nobodys, self._peppered(pin))
+                return self._hasher.verify(encoded, proof)
             except VerifyMismatchError:
                 return False
-        return encoded is not None
 
-    def _peppered(self, pin: str) -> bytes:
+    def proof(self, pin: str) -> bytes:
+        """Return the MAC of a PIN under the pepper, of 32 bytes, which is what is hashed."""
         return hmac.digest(self._pepper, b"disrupt pin\0" + pin.encode(), hashlib.sha256)

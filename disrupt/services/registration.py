@@ -7,7 +7,9 @@ import hmac
 import secrets
 import struct
 import threading
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from disrupt.core.cases import CaseStatus, new_case_number
 from disrupt.core.changes import Cursor
@@ -46,7 +48,10 @@ from disrupt.registry.contract import (
     RegistryWriter,
 )
 from disrupt.services.pins import Pins
-from disrupt.services.throttle import Throttle
+from disrupt.services.throttle import Asked, Throttle
+
+_MOST_CONTESTED = 10_000
+"""Request ids that are remembered because a replay of them had another PIN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,8 @@ class Registrar:
 
     ``pepper`` are 32 random bytes. ``caller`` in the methods is the id of the caller's key,
     ``now_s`` of one monotonic clock, ``day`` today's ISO date (UTC). An unknown case and a wrong
-    PIN are one and the same CaseRefusedError after the same work; too many of them
-    TooManyAttemptsError.
+    PIN are one and the same CaseRefusedError after the same time. Whatever needs a PIN raises
+    NotYetError until that is checked, and is then to be repeated.
     """
 
     registry: RegistryWriter
@@ -78,6 +83,7 @@ class Registrar:
     pepper: bytes
     limits: RegistrationLimits = RegistrationLimits()
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _contested: OrderedDict[bytes, None] = field(default_factory=OrderedDict, init=False)
 
     def register(
         self, request: RegistrationRequest, *, caller: str, now_s: float, day: str
@@ -104,7 +110,10 @@ class Registrar:
         digest = self._digest(request)
         earlier = self.registry.registered(request.request_id)
         if earlier is not None:
-            if not hmac.compare_digest(earlier[0], digest):
+            same = hmac.compare_digest(earlier[0], digest)
+            if not self._is_prompt(request.request_id, same=same):
+                self._attempt(request, earlier[1].case_number, caller, now_s)
+            if not same:
                 raise _reused()
             return _receipt(earlier[1], accepted, rejected)
 
@@ -163,14 +172,35 @@ class Registrar:
         return _shown(record), cursor
 
     def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
-        who = _origin(caller, access)
-        self.throttle.attempt(who, access.case_number, now_s)
-        record = self.registry.case(access.case_number)
-        if not self.pins.verify(record.pin_hash if record else None, access.pin) or record is None:
-            self.throttle.wrong(now_s)
+        number, proof = access.case_number, self.pins.proof(access.pin)
+        asked = Asked(caller, access.origin_token, number, proof)
+        right = self.throttle.ask(asked, self.registry.pin_hash(number), now_s)
+        record = self.registry.case(number) if right else None
+        if record is None:
             raise CaseRefusedError
-        self.throttle.right(who, access.case_number)
         return record
+
+    def _is_prompt(self, request_id: bytes, *, same: bool) -> bool:
+        """Whether a replay is answered at once, which tells that its PIN is right.
+
+        That is, until another PIN or other content comes under the same request id: whoever sends
+        that may be guessing, and has this one guess.
+        """
+        with self._storing:
+            if same:
+                return request_id not in self._contested
+            self._contested[request_id] = None
+            if len(self._contested) > _MOST_CONTESTED:
+                self._contested.popitem(last=False)
+            return False
+
+    def _attempt(
+        self, request: RegistrationRequest, number: str, caller: str, now_s: float
+    ) -> None:
+        """Take a turn with the PIN of ``request`` on a case, right or wrong."""
+        access = replace(request.access, case_number=number)
+        with suppress(CaseRefusedError):
+            self._open(access, caller, now_s)
 
     def _check_free(
         self, number: str, request: RegistrationRequest, caller: str, now_s: float
@@ -185,8 +215,7 @@ class Registrar:
             self.registry.registered(request.request_id) is None
             and self.registry.case(number) is not None
         ):
-            self.throttle.attempt(_origin(caller, request.access), number, now_s)
-            self.throttle.wrong(now_s)
+            self._attempt(request, number, caller, now_s)
             raise _reused()
 
     def _check_size(self, request: RegistrationRequest) -> None:
@@ -219,10 +248,6 @@ class Registrar:
         parts = [*texts, *(bytes([item.kind]) + pack(item.fingerprints) for item in request.items)]
         message = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
         return hmac.digest(self.pepper, b"disrupt registration\0" + message, hashlib.sha256)
-
-
-def _origin(caller: str, access: CaseAccess) -> str:
-    return f"{caller}/{access.origin_token.hex()}"
 
 
 def _reused() -> RequestIdReusedError:

@@ -1,94 +1,283 @@
-"""Wrong PINs are answered ever more slowly, up to a limit: guessing is hopeless, no lock-out."""
+"""PIN checks take turns: at most three a second, and nobody is locked out (docs/throttle.md)."""
 
 from __future__ import annotations
 
+import heapq
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, NoReturn, TypeAlias
 
-from disrupt.errors import TooManyAttemptsError
+import structlog
 
-FREE_ATTEMPTS = 5
-MAX_DELAY_S = 60.0
-FORGOTTEN_AFTER_S = 3600.0
+CHECKS_PER_S = 3
+"""Most PIN checks that begin within any second, of all callers together."""
 
-GLOBAL_FREE_ATTEMPTS = 100
-"""Wrong attempts of all callers together before the rate below holds for everybody."""
-GLOBAL_ATTEMPTS_PER_S = 1.0
+REFUSED_AFTER_S = 1.0
+"""Least time from an attempt to its refusal, which so does not show whether a PIN was checked."""
 
-_FULL = GLOBAL_FREE_ATTEMPTS + MAX_DELAY_S * GLOBAL_ATTEMPTS_PER_S
-_MOST_PAIRS = 100_000
+FREE_CHECKS = 3
+REST_S = 30.0
+"""A case has priority for ``FREE_CHECKS`` checks, and for one more every ``REST_S``."""
+
+KEPT_S = 90.0
+"""An attempt that nobody has asked about for so long loses its place."""
+
+RETRY_MAX_S = 30.0
+"""Longest that a caller is told to wait before asking again."""
+
+REPORTED_EVERY = 1000
+"""Wrong PINs of a key after which the log names it: some six minutes of guessing."""
+
+_LATENESS_SHARE = 8
+_MOST_ATTEMPTS = 100_000
+_MOST_CASES = 20_000
+"""Case numbers of a key that are remembered beside those that wait."""
+_TIDIED_AT_ONCE = 2
+
+_log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Attempts:
-    count: int = 0
-    last_s: float = 0.0
-    open_at_s: float = 0.0
-    has_place: bool = False
+class Asked(NamedTuple):
+    """Who opens which case with what: the id of the key, the origin's token, a MAC of the PIN."""
+
+    key: str
+    origin: bytes
+    case_number: str
+    proof: bytes
 
 
-class Throttle:
-    """Counts attempts by (caller, case), whether the case exists or not, then over all callers.
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One attempt, from when it is first asked about until its answer is given.
 
-    An attempt counts when it begins, so that many at once do not pass together; the right PIN
-    forgets those of its pair. After five, the next must wait 1 s, then 2 s, 4 s, up to 60 s. All
-    wrong attempts together drain from a bucket of 100 at one a second. While it is full, whoever
-    comes gets a place in the queue, up to 60 s away, and may not be refused when that time has
-    come: guesses under ever new origin tokens wait longest, and lock nobody out. Thread-safe;
-    memory is bounded. Times are of one monotonic clock, in s.
+    ``pin_hash`` None: there is no such case. ``right``: whether the PIN is, once that is known.
+    ``due_s`` is when a refusal may be given.
+    """
+
+    asked: Asked
+    pin_hash: str | None
+    due_s: float
+    seen_s: float
+    right: bool | None = None
+
+
+class NotYetError(Exception):
+    """An attempt has no answer yet; ask again in ``wait_s``."""
+
+    def __init__(self, attempt: Attempt, wait_s: float) -> None:
+        super().__init__()
+        self.attempt = attempt
+        self.wait_s = wait_s
+
+
+_Queue: TypeAlias = "OrderedDict[Asked, Attempt]"
+
+
+@dataclass(slots=True, eq=False)
+class _Case:
+    """A case number that was tried, whether it exists or not, with its attempts that wait.
+
+    ``refusal_s`` is when the last of its refusals is due; ``paid_s`` is until when its checks are
+    paid for, at one every ``REST_S``.
+    """
+
+    waiting: _Queue = field(default_factory=OrderedDict)
+    refusal_s: float = 0.0
+    paid_s: float = 0.0
+
+    @property
+    def rested_s(self) -> float:
+        """When it has priority again."""
+        return self.paid_s - (FREE_CHECKS - 1) * REST_S
+
+
+class _Line:
+    """The attempts of one key that wait.
+
+    Cases that have priority come first, and take turns; then origins take turns. So attempts on
+    other cases delay a case by one turn each, and attempts on one case delay another origin by one
+    turn each, however many attempts an origin makes.
     """
 
     def __init__(self) -> None:
+        self._cases: OrderedDict[str, _Case] = OrderedDict()
+        self._origins: OrderedDict[bytes, _Queue] = OrderedDict()
+        self._rested: OrderedDict[str, None] = OrderedDict()
+        self._resting: list[tuple[float, str]] = []
+
+    def __bool__(self) -> bool:
+        """Whether an attempt waits."""
+        return bool(self._origins)
+
+    def refusal_s(self, number: str, now_s: float) -> float:
+        """Return when a new attempt on a case may be refused: they are refused one by one."""
+        self._tidy(now_s)
+        case = self._cases.setdefault(number, _Case())
+        self._cases.move_to_end(number)
+        case.refusal_s = max(now_s + REFUSED_AFTER_S, case.refusal_s + 1 / CHECKS_PER_S)
+        return case.refusal_s
+
+    def add(self, attempt: Attempt) -> None:
+        """Queue an attempt."""
+        number = attempt.asked.case_number
+        case = self._cases[number]
+        if not case.waiting:
+            heapq.heappush(self._resting, (case.rested_s, number))
+        case.waiting[attempt.asked] = attempt
+        self._origins.setdefault(attempt.asked.origin, OrderedDict())[attempt.asked] = attempt
+
+    def remove(self, attempt: Attempt) -> None:
+        """Take an attempt out, if it waits."""
+        number, origin = attempt.asked.case_number, attempt.asked.origin
+        case, of_origin = self._cases.get(number), self._origins.get(origin)
+        if case is None or of_origin is None or attempt.asked not in case.waiting:
+            return
+        del case.waiting[attempt.asked], of_origin[attempt.asked]
+        if not case.waiting:
+            self._rested.pop(number, None)
+        if not of_origin:
+            del self._origins[origin]
+
+    def next(self, now_s: float) -> Attempt:
+        """Take the attempt out whose turn it is."""
+        while self._resting and self._resting[0][0] <= now_s:
+            _, number = heapq.heappop(self._resting)
+            case = self._cases.get(number)
+            if case is not None and case.waiting and case.rested_s <= now_s:
+                self._rested.setdefault(number)
+        if self._rested:
+            queue = self._cases[next(iter(self._rested))].waiting
+        else:
+            queue = next(iter(self._origins.values()))
+        attempt = next(iter(queue.values()))
+        self.remove(attempt)
+        if attempt.asked.origin in self._origins:
+            self._origins.move_to_end(attempt.asked.origin)
+        return attempt
+
+    def count(self, number: str, now_s: float) -> None:
+        """Count a check of a case, which goes behind the others."""
+        case = self._cases[number]
+        case.paid_s = max(case.paid_s, now_s) + REST_S
+        self._rested.pop(number, None)
+        if case.waiting:
+            heapq.heappush(self._resting, (case.rested_s, number))
+
+    def _tidy(self, now_s: float) -> None:
+        """Forget some cases of which nothing matters any more, faster than new ones come."""
+        for _ in range(min(_TIDIED_AT_ONCE, len(self._cases))):
+            number, case = next(iter(self._cases.items()))
+            matters = max(case.refusal_s, case.paid_s) > now_s
+            if case.waiting or (matters and len(self._cases) < _MOST_CASES):
+                self._cases.move_to_end(number)
+            else:
+                del self._cases[number]
+
+
+class Throttle:
+    """Has PINs checked in turns. Thread-safe; memory is bounded.
+
+    An attempt waits for its turn also while nobody asks about it. Attempts on cases that do not
+    exist wait like others, but cost no check. Times are of one monotonic clock, in s.
+    """
+
+    def __init__(self, verify: Callable[[str, bytes], bool]) -> None:
+        """``verify`` tells whether an encoded PIN hash is of the PIN with this MAC."""
+        self._verify = verify
         self._lock = threading.Lock()
-        self._pairs: OrderedDict[tuple[str, str], _Attempts] = OrderedDict()
-        self._wrong = 0.0
-        self._drained_s = 0.0
+        self._news = threading.Event()
+        self._attempts: _Queue = OrderedDict()
+        self._lines: OrderedDict[str, _Line] = OrderedDict()
+        self._begun_s: deque[float] = deque(maxlen=CHECKS_PER_S)
+        self._wrong: Counter[str] = Counter()
 
-    def attempt(self, caller: str, case_number: str, now_s: float) -> None:
-        """Before a PIN is checked; TooManyAttemptsError when it is too early for that."""
+    def ask(self, asked: Asked, pin_hash: str | None, now_s: float) -> bool:
+        """Tell whether the PIN is right. NotYetError until that is known and may be told.
+
+        ``pin_hash`` is the case's, None if there is none. Whoever comes back within ``KEPT_S``
+        keeps the place.
+        """
         with self._lock:
-            self._drain(now_s)
-            attempts = self._pairs.pop((caller, case_number), None)
-            if attempts is None or now_s - attempts.last_s > FORGOTTEN_AFTER_S:
-                attempts = _Attempts(last_s=now_s)
-            self._pairs[caller, case_number] = attempts
-            if len(self._pairs) > _MOST_PAIRS:
-                self._pairs.popitem(last=False)
-            if now_s < attempts.open_at_s:
-                _refuse(attempts.open_at_s - now_s)
-            if self._wrong >= GLOBAL_FREE_ATTEMPTS and not attempts.has_place:
-                self._wrong = min(self._wrong + 1, _FULL)
-                attempts.has_place = True
-                wait_s = (self._wrong - GLOBAL_FREE_ATTEMPTS) / GLOBAL_ATTEMPTS_PER_S
-                attempts.open_at_s = now_s + wait_s
-                _refuse(wait_s)
-            attempts.has_place = False
-            attempts.count += 1
-            attempts.last_s = now_s
-            if attempts.count >= FREE_ATTEMPTS:
-                doublings = min(attempts.count - FREE_ATTEMPTS, 10)
-                attempts.open_at_s = now_s + min(MAX_DELAY_S, 2.0**doublings)
+            attempt = self._attempt(asked, pin_hash, now_s)
+            attempt.seen_s = now_s
+            self._attempts.move_to_end(asked)
+            if attempt.right or (attempt.right is False and now_s >= attempt.due_s):
+                del self._attempts[asked]
+                return attempt.right
+        late_s = now_s - attempt.due_s
+        wait_s = -late_s if late_s < 0 else 1 + late_s / _LATENESS_SHARE
+        raise NotYetError(attempt, min(wait_s, RETRY_MAX_S))
 
-    def wrong(self, now_s: float) -> None:
-        """After a wrong PIN, or an unknown case."""
+    def work(self, now_s: float) -> float | None:
+        """Check what is due; return the time until more may be, None if nothing waits."""
+        while (attempt := self._next(now_s)) is not None:
+            attempt.right = self._verify(attempt.pin_hash or "", attempt.asked.proof)
+            self._report(attempt)
         with self._lock:
-            self._drain(now_s)
-            self._wrong = min(self._wrong + 1, _FULL)
+            return self._closed_s(now_s) if any(self._lines.values()) else None
 
-    def right(self, caller: str, case_number: str) -> None:
-        """After the right PIN."""
+    def run(self) -> NoReturn:
+        """Check what is due, for ever. For threads of its own."""
+        while True:
+            self._news.clear()
+            self._news.wait(self.work(time.monotonic()))
+
+    def _report(self, attempt: Attempt) -> None:
+        """Log that a key guesses, so that an operator can revoke it."""
+        if not attempt.right:
+            key = attempt.asked.key
+            with self._lock:
+                self._wrong[key] += 1
+                wrong = self._wrong[key]
+            if wrong % REPORTED_EVERY == 0:
+                _log.warning("pins_guessed", key_id=key, wrong=wrong)
+
+    def _attempt(self, asked: Asked, pin_hash: str | None, now_s: float) -> Attempt:
+        attempt = self._attempts.get(asked)
+        if attempt is not None and now_s - attempt.seen_s <= KEPT_S:
+            return attempt
+        if attempt is not None:
+            self._drop(attempt)
+        line = self._lines.setdefault(asked.key, _Line())
+        attempt = Attempt(asked, pin_hash, line.refusal_s(asked.case_number, now_s), now_s)
+        line.add(attempt)
+        self._attempts[asked] = attempt
+        if len(self._attempts) > _MOST_ATTEMPTS:
+            self._drop(next(iter(self._attempts.values())))
+        self._news.set()
+        return attempt
+
+    def _drop(self, attempt: Attempt) -> None:
+        """Forget an attempt; one that is being checked goes on without notice."""
+        del self._attempts[attempt.asked]
+        self._lines[attempt.asked.key].remove(attempt)
+
+    def _next(self, now_s: float) -> Attempt | None:
+        """Take the attempt out that is to be checked now."""
         with self._lock:
-            self._pairs.pop((caller, case_number), None)
+            while self._closed_s(now_s) <= 0:
+                key = next((key for key, line in self._lines.items() if line), None)
+                if key is None:
+                    return None
+                line = self._lines[key]
+                self._lines.move_to_end(key)
+                attempt = line.next(now_s)
+                if now_s - attempt.seen_s > KEPT_S:
+                    self._attempts.pop(attempt.asked, None)
+                    continue
+                line.count(attempt.asked.case_number, now_s)
+                if attempt.pin_hash is None:
+                    attempt.right = False
+                    continue
+                self._begun_s.append(now_s)
+                return attempt
+            return None
 
-    def _drain(self, now_s: float) -> None:
-        elapsed_s = max(0.0, now_s - self._drained_s)
-        self._wrong = max(0.0, self._wrong - elapsed_s * GLOBAL_ATTEMPTS_PER_S)
-        self._drained_s = max(self._drained_s, now_s)  # threads come with times in any order
-
-
-def _refuse(retry_after_s: float) -> None:
-    raise TooManyAttemptsError(
-        "Too many attempts with a wrong case number or PIN. Wait a little, then try again.",
-        retry_after_s=retry_after_s,
-    )
+    def _closed_s(self, now_s: float) -> float:
+        """Time until a check may begin."""
+        if len(self._begun_s) < CHECKS_PER_S:
+            return 0.0
+        return self._begun_s[0] + 1 - now_s

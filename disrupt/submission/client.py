@@ -70,7 +70,7 @@ _Response = TypeVar("_Response")
 
 
 def new_pin() -> str:
-    """PIN of a new case: 8 random digits."""
+    """Draw the PIN of a new case: 12 random digits."""
     return f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}}"
 
 

@@ -518,6 +518,16 @@ class RegistryConformance:
         assert len(everything) == 120
         assert [follower.result() for follower in followers] == [everything] * 3
 
+    def test_the_pin_hash_of_a_case_is_that_it_was_opened_with(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        case = new_case(chance)
+        writer.register(registration(chance, case), day=DAY)
+        for _ in range(2):
+            assert writer.pin_hash(case.number) == case.pin_hash
+            writer.withdraw(case.number, None, day=DAY)
+        assert writer.pin_hash(new_case(chance).number) is None
+
     def test_changes_of_some_banks_are_all_changes_of_these(
         self, writer: RegistryWriter, chance: random.Random, monkeypatch: pytest.MonkeyPatch
     ) -> None:

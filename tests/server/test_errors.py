@@ -196,14 +196,6 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer(helpline: C
     check(answer, grpc.StatusCode.NOT_FOUND, "CASE_REFUSED")
 
 
-def test_guessing_is_slowed_down_and_says_for_how_long(helpline: Caller) -> None:
-    request = registration_pb2.GetCaseRequest(access=access(case_number(6), "00000000"))
-    reasons = [refusal(lambda: helpline("GetCase", request)) for _ in range(6)]
-    check(reasons[-1], grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_ATTEMPTS")
-    assert reasons[-1].retry_after_s is not None
-    assert {one.reason for one in reasons[:5]} == {"CASE_REFUSED"}
-
-
 def test_a_wrong_registration_is_refused_by_field(helpline: Caller) -> None:
     for request, field in (
         (registration_pb2.RegisterHashesRequest(), "context.request_id"),

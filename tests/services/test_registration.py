@@ -33,7 +33,6 @@ from disrupt.errors import (
     LimitExceededError,
     NotFoundError,
     RequestIdReusedError,
-    TooManyAttemptsError,
     UnauthenticatedError,
 )
 from disrupt.registry.contract import Registered
@@ -41,7 +40,8 @@ from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys, revoke_key
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
-from disrupt.services.throttle import FREE_ATTEMPTS, Throttle
+from disrupt.services.throttle import Asked, NotYetError, Throttle
+from tests.services.turns import Patient
 
 DAY = "2026-11-25"
 PIN = "12345678"
@@ -57,7 +57,7 @@ def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
 
 @pytest.fixture
 def registrar(registry: SqlRegistryWriter) -> Registrar:
-    return Registrar(registry, PINS, Throttle(), PEPPER, RegistrationLimits(4, 10, 6))
+    return Registrar(registry, PINS, Patient(PINS.verify), PEPPER, RegistrationLimits(4, 10, 6))
 
 
 def item(*qualities: int) -> MediaItem:
@@ -133,17 +133,14 @@ def test_a_request_id_ground_to_lead_to_a_known_case_opens_nothing_and_counts_as
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
     before = registry.head(), registry.case(case)
     monkeypatch.setattr("disrupt.services.registration.new_case_number", lambda _request_id: case)
+    checks = count_checks(registrar, monkeypatch)
     answers = []
-    for _ in range(FREE_ATTEMPTS):
+    for pin in ("87654321", PIN):
         with pytest.raises(RequestIdReusedError) as refused:
-            registrar.register(request(pin="87654321"), caller="other", now_s=0, day=DAY)
+            registrar.register(request(pin=pin), caller="other", now_s=0, day=DAY)
         answers.append(refused.value.message)
-    with pytest.raises(TooManyAttemptsError):
-        registrar.register(request(pin="87654321"), caller="other", now_s=0, day=DAY)
-    with pytest.raises(TooManyAttemptsError):
-        registrar.show(CaseAccess(case, PIN), caller="other", now_s=0)
+    assert len(checks) == 2
     assert (registry.head(), registry.case(case)) == before
-    assert registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).number == case
     used = request()
     monkeypatch.undo()
     registrar.register(used, caller="k", now_s=0, day=DAY)
@@ -151,7 +148,7 @@ def test_a_request_id_ground_to_lead_to_a_known_case_opens_nothing_and_counts_as
         registrar.register(
             replace(request(), request_id=used.request_id), caller="k", now_s=0, day=DAY
         )
-    assert answers == [refused.value.message] * FREE_ATTEMPTS
+    assert answers == [refused.value.message] * 2
 
 
 def test_attempts_of_one_registration_at_one_time_get_one_answer(
@@ -219,22 +216,73 @@ def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar)
         registrar.register(request(case=case), caller="k", now_s=0, day=DAY)
 
 
-def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_and_are_throttled_alike(
-    registrar: Registrar,
+def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_after_the_same_time(
+    registry: SqlRegistryWriter,
 ) -> None:
+    registrar = Registrar(registry, PINS, Throttle(PINS.verify), PEPPER)
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
     answers = []
     for number in (case, case_number(12345)):
         access = CaseAccess(number, "00000000")
-        for _ in range(FREE_ATTEMPTS):
-            with pytest.raises(CaseRefusedError) as refused:
-                registrar.show(access, caller="k", now_s=0)
-            answers.append((refused.value.message, refused.value.metadata))
-        with pytest.raises(TooManyAttemptsError):
-            registrar.show(replace(access, pin=PIN), caller="k", now_s=0)
-    assert answers.count(answers[0]) == len(answers)
-    assert registrar.show(CaseAccess(case, PIN), caller="k", now_s=2).number == case
-    assert registrar.show(CaseAccess(case, PIN, b"token"), caller="k", now_s=0).number == case
+        with pytest.raises(NotYetError) as early:
+            registrar.show(access, caller="k", now_s=0)
+        registrar.throttle.work(0)
+        with pytest.raises(NotYetError) as later:
+            registrar.show(access, caller="k", now_s=0.9)
+        with pytest.raises(CaseRefusedError) as refused:
+            registrar.show(access, caller="k", now_s=1)
+        waits = (early.value.wait_s, round(later.value.wait_s, 3))
+        answers.append((waits, refused.value.message, refused.value.metadata))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == (1.0, 0.1)
+
+
+def count_checks(registrar: Registrar, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which the case number of every PIN check is added."""
+    checks: list[str] = []
+    ask = registrar.throttle.ask
+
+    def ask_counting(asked: Asked, pin_hash: str | None, now_s: float) -> bool:
+        checks.append(asked.case_number)
+        return ask(asked, pin_hash, now_s)
+
+    monkeypatch.setattr(registrar.throttle, "ask", ask_counting)
+    return checks
+
+
+def test_a_replay_with_another_pin_is_an_attempt_like_others_and_the_first_is_never_slowed(
+    registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registrar = Registrar(registry, PINS, Throttle(PINS.verify), PEPPER)
+    first = request()
+    receipt = registrar.register(first, caller="k", now_s=0, day=DAY)
+    checks = count_checks(registrar, monkeypatch)
+    for _ in range(100):
+        assert registrar.register(first, caller="k", now_s=0, day=DAY) == receipt
+    assert not checks
+
+    # all guesses are sent before anything is checked, the right one among them
+    guesses = ["87654321", *(f"{pin:08}" for pin in range(20)), PIN]
+    for pin in guesses:
+        with pytest.raises(NotYetError):
+            registrar.register(
+                replace(first, access=replace(first.access, pin=pin)), caller="g", now_s=0, day=DAY
+            )
+    assert checks == [receipt.case_number] * len(guesses)
+    registrar.throttle.work(0)
+    with pytest.raises(RequestIdReusedError):
+        registrar.register(
+            replace(first, access=replace(first.access, pin=guesses[0])),
+            caller="g",
+            now_s=1,
+            day=DAY,
+        )
+    registrar.throttle.work(1)
+    # whose id was guessed on gets the answer in turn
+    with pytest.raises(NotYetError):
+        registrar.register(first, caller="k", now_s=1, day=DAY)
+    registrar.throttle.work(2)
+    assert registrar.register(first, caller="k", now_s=2, day=DAY) == receipt
 
 
 @pytest.mark.parametrize(
@@ -273,7 +321,11 @@ def test_equal_hashes_of_one_moment_are_stored_once(
 
 def test_a_moment_has_so_many_hashes_at_most(registry: SqlRegistryWriter) -> None:
     registrar = Registrar(
-        registry, PINS, Throttle(), PEPPER, RegistrationLimits(4, 10, 6, hashes_at_once=3)
+        registry,
+        PINS,
+        Patient(PINS.verify),
+        PEPPER,
+        RegistrationLimits(4, 10, 6, hashes_at_once=3),
     )
     later = [(at, at + 999) for at in range(0, 10_000, 1000)]
     for allowed in (item(90, 90, 90), item(90, 90, 90, 10), shown(*later), shown(*[(5, 5)] * 3)):
@@ -335,10 +387,9 @@ def test_a_withdrawal_names_no_more_items_than_a_case_has(registrar: Registrar) 
 def test_a_pin_is_only_right_under_its_pepper() -> None:
     encoded = PINS.hash(PIN)
     assert encoded.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-    assert PINS.verify(encoded, PIN)
-    assert not PINS.verify(encoded, "12345679")
-    assert not PINS.verify(None, "")
-    assert not Pins(b"q" * 32).verify(encoded, PIN)
+    assert PINS.verify(encoded, PINS.proof(PIN))
+    assert not PINS.verify(encoded, PINS.proof("12345679"))
+    assert not PINS.verify(encoded, Pins(b"q" * 32).proof(PIN))
 
 
 def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:

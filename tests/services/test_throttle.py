@@ -1,105 +1,179 @@
+"""PINs are checked slowly, and whoever has the right one gets in all the same."""
+
 from __future__ import annotations
 
 import itertools
+import math
+import random
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disrupt.errors import TooManyAttemptsError
 from disrupt.services import throttle as limits
-from disrupt.services.throttle import Throttle
+from disrupt.services.throttle import CHECKS_PER_S, KEPT_S, Asked, NotYetError, Throttle
+from tests.services.guessing import World
+
+TOKENS = 5000
+OWN, ME = "own", 10**6
+"""The owner's case and origin."""
 
 
-def _guess(throttle: Throttle, now_s: float, case: str = "a", caller: str = "k") -> None:
-    throttle.attempt(caller, case, now_s)
-    throttle.wrong(now_s)
+def unknown() -> Iterator[str]:
+    """Numbers of no case, each another one."""
+    return (f"unknown {count}" for count in itertools.count())
 
 
-def test_five_guesses_are_free_and_then_each_waits_twice_as_long_up_to_a_minute() -> None:
-    throttle, now_s, waits = Throttle(), 1000.0, []
-    for _ in range(limits.FREE_ATTEMPTS):
-        _guess(throttle, now_s)
-    for _ in range(9):
-        with pytest.raises(TooManyAttemptsError) as refused:
-            _guess(throttle, now_s)
-        assert refused.value.retry_after_s is not None
-        waits.append(refused.value.retry_after_s)
-        now_s += refused.value.retry_after_s
-        _guess(throttle, now_s)
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+def flood(world: World, origins: int, cases: Iterator[str], key: str = "key") -> None:
+    """Have so many origins come within a second, who each guess on one case after the other."""
+    chance = random.Random(1)
+    for origin in range(origins):
+        world.send(world.guess(key, origin, cases), chance.random())
 
 
-def test_one_caller_and_case_do_not_slow_another_down() -> None:
-    throttle = Throttle()
-    for _ in range(limits.FREE_ATTEMPTS):
-        _guess(throttle, 0.0)
-    _guess(throttle, 0.0, caller="other")
-    _guess(throttle, 0.0, case="b")
-    with pytest.raises(TooManyAttemptsError):
-        _guess(throttle, 0.0)
+@pytest.mark.parametrize("known", [0, 1, 89])
+def test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most(known: int) -> None:
+    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(known)})
+    cases = itertools.cycle([f"known {at}" for at in range(known)]) if known else unknown()
+    flood(world, TOKENS // 2, cases)
+    flood(world, TOKENS // 2, unknown())
+    waited_s: list[float] = []
+    # more often than a case has priority
+    world.send(world.open_case("key", ME, OWN, waited_s, times=5), 3.0)
+    world.run(lambda: len(waited_s) == (5 if known == 1 else 2), 600.0)
+    assert waited_s
+    assert max(waited_s) <= 60
+    assert world.most_checks_in_a_second() <= CHECKS_PER_S
 
 
-def test_the_right_pin_forgets_the_wrong_ones() -> None:
-    throttle = Throttle()
-    for _ in range(50):
-        for _ in range(limits.FREE_ATTEMPTS - 1):
-            throttle.attempt("k", "a", 0.0)
-        throttle.attempt("k", "a", 0.0)
-        throttle.right("k", "a")
+@pytest.mark.parametrize("others", [0, 6])
+def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(others: int) -> None:
+    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(others)})
+    flood(world, TOKENS - others, itertools.repeat(OWN))
+    for at in range(others):
+        world.send(world.guess("key", TOKENS + at, itertools.repeat(f"known {at}")), 0.0)
+    waited_s: list[float] = []
+    world.send(world.open_case("key", ME, OWN, waited_s), 2.0)
+    world.run(lambda: bool(waited_s), 3600.0)
+    assert waited_s[0] <= 1800
+    assert world.most_checks_in_a_second() <= CHECKS_PER_S
 
 
-def test_attempts_under_way_count_so_that_many_at_once_do_not_pass_together() -> None:
-    throttle = Throttle()
-    for _ in range(limits.FREE_ATTEMPTS):
-        throttle.attempt("k", "a", 0.0)
-    with pytest.raises(TooManyAttemptsError):
-        throttle.attempt("k", "a", 0.0)
+def test_one_key_does_not_slow_another_down() -> None:
+    world = World(**{OWN: "right"})
+    flood(world, 500, itertools.repeat(OWN))
+    waited_s: list[float] = []
+    world.send(world.open_case("other key", ME, OWN, waited_s, times=5), 3.0)
+    world.run(lambda: len(waited_s) == 5, 600.0)
+    assert max(waited_s) <= 2
 
 
-@given(st.lists(st.floats(0, 3), min_size=300, max_size=400))
-@settings(max_examples=20)
-def test_guesses_under_ever_new_callers_are_bounded_over_all(pauses_s: list[float]) -> None:
-    throttle, now_s, passed = Throttle(), 0.0, 0
-    for at, pause_s in enumerate(pauses_s):
-        now_s += pause_s
-        with suppress(TooManyAttemptsError):
-            _guess(throttle, now_s, caller=str(at))
-            passed += 1
-    rate = limits.GLOBAL_ATTEMPTS_PER_S
-    assert passed <= limits.GLOBAL_FREE_ATTEMPTS + 1 + now_s * rate
+def test_many_pins_of_one_origin_are_one_place() -> None:
+    world = World(**{OWN: "right"})
+    for count in range(300):
+        pins = iter([str(count)])
+        world.send(world.guess("key", 0, [OWN], pins=pins), 0.0)
+    waited_s: list[float] = []
+    world.send(world.open_case("key", ME, OWN, waited_s), 2.0)
+    world.run(lambda: bool(waited_s), 600.0)
+    assert waited_s[0] <= limits.RETRY_MAX_S
 
 
-@given(st.integers(1, 500), st.integers(1, 20))
-@settings(max_examples=20)
-def test_who_waits_as_told_gets_in_however_many_others_guess_meanwhile(
-    before: int, per_s: int
+def test_who_does_not_come_back_loses_the_place() -> None:
+    world = World(**{OWN: "right"})
+    for origin in range(TOKENS):
+        world.send(world.guess("key", origin, [OWN], patience=lambda _: math.inf), 0.0)
+    waited_s: list[float] = []
+    world.send(world.open_case("key", ME, OWN, waited_s), 2.0)
+    world.run(lambda: bool(waited_s), 600.0)
+    assert waited_s[0] <= KEPT_S + limits.RETRY_MAX_S
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1),  # pause
+            st.integers(0, 5),  # origin
+            st.sampled_from(["a", "b", "c", "unknown"]),
+            st.integers(0, 3),  # PIN
+        ),
+        min_size=50,
+        max_size=200,
+    )
+)
+@settings(max_examples=30, deadline=None)
+def test_checks_are_bounded_however_attempts_come(
+    attempts: list[tuple[float, int, str, int]],
 ) -> None:
-    throttle, others = Throttle(), itertools.count()
+    begun_s, now_s = list[float](), 0.0
 
-    def flood(guesses: int, now_s: float) -> None:
-        for _ in range(guesses):
-            with suppress(TooManyAttemptsError):
-                _guess(throttle, now_s, caller=str(next(others)))
+    def verify(_pin_hash: str, _proof: bytes) -> bool:
+        begun_s.append(now_s)
+        return False
 
-    flood(before, 0.0)
-    wait_s = 0.0
-    try:
-        throttle.attempt("somebody else", "b", 0.0)
-    except TooManyAttemptsError as error:
-        wait_s = error.retry_after_s or 0.0
-    else:
-        return
-    assert 0 < wait_s <= limits.MAX_DELAY_S
-    for second in range(int(wait_s) + 1):
-        flood(per_s, float(second))
-    throttle.attempt("somebody else", "b", wait_s)
+    throttle = Throttle(verify)
+    for pause_s, origin, case, pin in attempts:
+        now_s += pause_s
+        asked = Asked("key", bytes([origin]), case, bytes([pin]))
+        with suppress(NotYetError):
+            throttle.ask(asked, None if case == "unknown" else "hash", now_s)
+        throttle.work(now_s)
+    for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
+        assert at_s - begun_s[place] >= 1
 
 
-def test_memory_for_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_MOST_PAIRS", 10)
-    throttle = Throttle()
-    for at in range(50):
-        throttle.attempt(str(at), "a", 0.0)
-    assert len(throttle._pairs) == 10
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=30), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_attempts_on_a_case_are_answered_as_those_on_none(
+    pauses_s: list[float], origins: int
+) -> None:
+    answers = []
+    for world in (World(case="right"), World()):
+        answered: list[tuple[int, float]] = []
+
+        def guess(at: int, world: World = world, answered: list[tuple[int, float]] = answered):  # type: ignore[no-untyped-def]
+            assert not (yield from world.ask("key", at % origins, "case", str(at)))
+            answered.append((at, round(world.now_s, 3)))
+
+        at_s = 0.0
+        for at, pause_s in enumerate(pauses_s):
+            world.send(guess(at), at_s := at_s + pause_s)
+        world.run(lambda: len(answered) == len(pauses_s), 600.0)  # noqa: B023 called at once
+        answers.append(sorted(answered))
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == len(pauses_s)
+
+
+def test_a_right_pin_counts_for_its_caller_and_for_one_call() -> None:
+    throttle = Throttle(lambda pin_hash, proof: pin_hash == proof.decode())
+    asked = Asked("key", b"me", "case", b"right")
+    with suppress(NotYetError):
+        throttle.ask(asked, "right", 0.0)
+    throttle.work(0.0)
+    for other in (
+        asked._replace(origin=b"other"),
+        asked._replace(key="other"),
+        asked._replace(proof=b"wrong"),
+    ):
+        with pytest.raises(NotYetError):
+            throttle.ask(other, "right", 0.0)
+    assert throttle.ask(asked, "right", 0.0)
+    with pytest.raises(NotYetError):
+        throttle.ask(asked, "right", 0.0)
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MOST_ATTEMPTS", 10)
+    monkeypatch.setattr(limits, "_MOST_CASES", 10)
+    throttle = Throttle(lambda _pin_hash, _proof: False)
+    for at in range(200):
+        asked = Asked("key", str(at).encode(), str(at), b"pin")
+        with pytest.raises(NotYetError):
+            throttle.ask(asked, "hash" if at % 2 else None, 0.0)
+        throttle.work(0.0)
+    line = throttle._lines["key"]
+    assert len(throttle._attempts) == 10
+    assert len(line._cases) <= 10 + len(throttle._attempts) + 2
+    assert len(line._origins) <= 10

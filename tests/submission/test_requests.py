@@ -60,10 +60,10 @@ def test_every_fingerprint_arrives_in_its_columns(
         assert rows == expected
 
 
-def test_pins_are_eight_digits_and_differ() -> None:
+def test_pins_are_twelve_digits_and_differ() -> None:
     pins = {new_pin() for _ in range(200)}
     assert len(pins) > 190
-    assert all(len(pin) == 8 and pin.isascii() and pin.isdigit() for pin in pins)
+    assert all(len(pin) == 12 and pin.isascii() and pin.isdigit() for pin in pins)
 
 
 @pytest.mark.parametrize("text", ["", "0" * 31, "0" * 33, "zz" * 16, "00 " * 10 + "00"])
