@@ -34,10 +34,6 @@ _PAIRS_AT_ONCE = 1 << 17
 _FRAMES_AT_ONCE = 512
 """Frames aligned between two looks at the allowance."""
 
-_SOME = 200
-_SOME_HASHES = 1024
-"""Hashes of these moments that are compared: moments of an ordinary video have up to four."""
-
 _NOT_NEAR = 257
 """For a distance in bits: more than there are."""
 
@@ -92,18 +88,24 @@ def weigh(
     apart: NDArray[np.bool_],
     most_bits: int,
     allowance: Allowance,
+    common: NDArray[np.bool_] | None = None,
 ) -> Evidence | None:
     """What speaks for an item; None where it is not enough.
 
     Frames around those that ``proposed_by`` (n,) names are compared, but for those that ``apart``
-    (n,) names. A video needs MIN_FRAMES that agree on when they are, or one, where either side has
-    no more than that; a picture needs one. DeadlineExceededError once the allowance is over.
+    (n,) names, with all moments of a video but those that ``common`` names, or with a picture. A
+    video needs MIN_FRAMES that agree on when they are, or one, where either side has no more than
+    that; a picture needs one. DeadlineExceededError once the allowance is over.
     """
     if kind == MediaKind.IMAGE:
         timeline, moment_of = _PICTURE, np.zeros(len(stored.codes), np.intp)
     else:
-        firsts, moment_of = _moments(stored)
+        firsts, moment_of = moments_of(stored)
         timeline = _timeline(stored.entries[firsts])
+    if common is not None:
+        kept = ~common[moment_of]
+        moment_of = moment_of[kept]
+        stored = replace(stored, codes=stored.codes[kept], entries=stored.entries[kept])
     compared = _around(proposed_by) & ~apart
     comparison = _Comparison(query, FlatIndex.of(stored.codes), moment_of, most_bits, allowance)
     is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
@@ -137,19 +139,7 @@ _PICTURE = Timeline(np.zeros(1, np.int64), np.full(1, 2**32, np.int64))
 """A picture is the same at any time."""
 
 
-def share_of_near(one: Columns, other: Columns, most_bits: int) -> float:
-    """Share of one item's moments that are near to one of the other's, 0-1, by some 200 of them.
-
-    A moment is as near as the nearest of its versions: others may have other borders.
-    """
-    firsts, moment_of = _moments(one)
-    some = np.flatnonzero(moment_of % (len(firsts) // _SOME + 1) == 0)
-    some = some[:: len(some) // _SOME_HASHES + 1]
-    near = FlatIndex.of(other.codes).nearest_bits(one.codes[some]) <= most_bits
-    return len(np.unique(moment_of[some[near]])) / len(np.unique(moment_of[some]))
-
-
-def _moments(stored: Columns) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def moments_of(stored: Columns) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The first hash of each moment of an item, ascending in time, and which moment each is of."""
     starts_ms, ends_ms = (stored.entries[name].astype(np.uint64) for name in ("start_ms", "end_ms"))
     _, firsts, moment_of = np.unique(

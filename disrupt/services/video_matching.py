@@ -6,10 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
-from itertools import combinations
 from operator import itemgetter
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +16,28 @@ from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.core.videos import transform_of_frame
 from disrupt.errors import LimitExceededError
-from disrupt.index.columns import Hits
+from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import BLOCK_QUERIES, Allowance, search_near
-from disrupt.services.video_evidence import Evidence, Query, share_of_near, weigh
+from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of, search_near
+from disrupt.services.video_evidence import Evidence, Query, moments_of, weigh
 
 CERTAIN_FRAMES = 4
 """Frames that must agree for a match to be certain before the query has ended."""
 
 COMMON_VIDEOS = 8
-"""A frame in so many stored videos may be an intro or a test card, and no evidence for any."""
+"""A frame in so many stored videos may be an intro or a test card, and no evidence."""
 
-_COMMON_SHARE = 0.5
-"""It is, if less than this share of what those videos show is the same: else they are copies."""
+_COMMON_RATIO = 2
+"""It is none for a video that it does not belong to: half of that is in fewer than 1/2 as many."""
+
+_MOST_COUNTED = 4 * COMMON_VIDEOS
+"""Items near one stored hash that are counted: 16 copies are told from the intro of 32 videos."""
+
+_MOST_JUDGED = 1024
+"""Stored hashes that a lookup searches to see what is common, of all videos: some 20 ms."""
+
+_LEAST_JUDGED = 8
+"""Of each video at least: then an intro and an outro make 2 of 7 parts look common, not half."""
 
 _MOST_CANDIDATES = 1000
 """Media items that are compared in one lookup.
@@ -188,7 +194,7 @@ class VideoLookup:
             return []
         query = Query.of(self._frames)
         like = np.array(self._like)
-        common = np.isin(like, sorted(self._common(numbers)))
+        crowded = self._crowded(numbers)
         searched = like == np.arange(len(like))
         searched[sorted(self._cut_off)] = False
         weighed = []
@@ -200,12 +206,15 @@ class VideoLookup:
             candidate = self._candidates[number]
             limit = self._scope.limits[candidate.bank]
             proposed_by = np.isin(like, candidate.frames)
-            apart = np.zeros_like(common)
+            apart = np.zeros_like(searched)
             if candidate.kind == MediaKind.VIDEO:
                 # what was searched and has not proposed it is near to none of its hashes
-                apart = common | (searched & ~proposed_by)
+                apart = searched & ~proposed_by
+            common = None
+            if number in crowded:
+                common = self._common(columns, max(_LEAST_JUDGED, _MOST_JUDGED // len(crowded)))
             evidence = weigh(
-                query, candidate.kind, columns, proposed_by, apart, limit, self._allowance
+                query, candidate.kind, columns, proposed_by, apart, limit, self._allowance, common
             )
             if evidence is not None and self._suffices(evidence):
                 weighed.append((candidate, evidence))
@@ -228,37 +237,48 @@ class VideoLookup:
             and evidence.stored_share_permille >= self._options.min_stored_share_permille
         )
 
-    def _common(self, numbers: list[int]) -> set[int]:
-        """Searched frames that many of these videos have in common which are no copies."""
-        videos: dict[int, list[int]] = {}
-        for number in sorted(numbers):
-            if self._candidates[number].kind == MediaKind.VIDEO:
-                self._allowance.check()
-                for frame in self._candidates[number].frames:
-                    some = videos.setdefault(frame, [])
-                    if len(some) < COMMON_VIDEOS:
-                        some.append(number)
-        # not all at once: those of the longest videos take 400 KB each
-        find = lru_cache(2 * COMMON_VIDEOS)(self._index.find)
-
-        @cache
-        def share(one: int, other: int) -> float:
-            self._allowance.check()
-            columns, others = find(one), find(other)
-            if columns is None or others is None:  # withdrawn since: no evidence of anything
-                return 1.0
-            return share_of_near(columns, others, self._scope.radius_bits)
-
-        @cache
-        def differ(numbers: tuple[int, ...]) -> bool:
-            """Whether these show other things for the most part."""
-            return median(share(*pair) for pair in combinations(numbers, 2)) < _COMMON_SHARE
-
-        return {
-            frame
-            for frame, numbers in videos.items()
-            if len(numbers) == COMMON_VIDEOS and differ(tuple(numbers))
+    def _crowded(self, numbers: list[int]) -> set[int]:
+        """Return the videos among these that share a frame of the query with many others."""
+        frames = {
+            number: np.asarray(self._candidates[number].frames)
+            for number in numbers
+            if self._candidates[number].kind == MediaKind.VIDEO
         }
+        videos = np.zeros(len(self._frames), np.intp)
+        for shown in frames.values():
+            videos[shown] += 1
+        return {number for number, shown in frames.items() if videos[shown].max() >= COMMON_VIDEOS}
+
+    def _common(self, stored: Columns, most_hashes: int) -> NDArray[np.bool_]:
+        """Return which moments of a video, shape (n,), are in far more items than the rest of it.
+
+        They are always less than half of its moments, whatever anybody registers. Where the video
+        has more than ``most_hashes``, so many evenly spaced ones are searched, the first and the
+        last included; each hash between two is taken to be as common as the more common of them.
+        """
+        scope, limits_bits = self._scope, limits_bits_of(self._scope)
+        firsts, moment_of = moments_of(stored)
+        in_time = np.argsort(moment_of, kind="stable")
+        places = np.arange(len(in_time))
+        judged = places
+        if len(places) > most_hashes:
+            judged = np.linspace(0, len(places) - 1, most_hashes).astype(np.intp)
+        queries = stored.codes[in_time[judged]]
+        items = np.zeros(len(queries), np.intp)
+        for start in range(0, len(queries), BLOCK_QUERIES):
+            self._allowance.check()
+            block = queries[start : start + BLOCK_QUERIES]
+            # Pictures count: they could take the places of videos in the answer.
+            near = self._index.search_items(block, scope.radius_bits, limits_bits, _MOST_COUNTED)
+            items[start : start + len(block)] = np.bincount(near.hits.query, minlength=len(block))
+        before = np.searchsorted(judged, places, side="right") - 1
+        after = np.searchsorted(judged, places)
+        of_moment = np.zeros(len(firsts), np.intp)
+        np.maximum.at(of_moment, moment_of[in_time], np.maximum(items[before], items[after]))
+        common: NDArray[np.bool_] = of_moment >= max(
+            COMMON_VIDEOS, _COMMON_RATIO * np.median(of_moment)
+        )
+        return common
 
 
 def _match(candidate: _Candidate, evidence: Evidence) -> VideoMatch:

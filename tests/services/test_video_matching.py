@@ -289,6 +289,155 @@ def test_a_video_that_many_people_registered_with_other_bars_is_found(
     assert len(find(sampled(codes), *stored).matches) == len(stored)
 
 
+OTHERS = 1000
+"""Seeds from here on are of what nobody but their one item shows."""
+
+
+def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[StoredItem]:
+    """So many videos that show this, nearly, and then something of their own."""
+    return [
+        video(number, np.concatenate([noisy(codes, 3, number), shown(OTHERS + number, seconds)]))
+        for number in range(first, first + count)
+    ]
+
+
+def numbers_of(found: VideoMatches) -> list[int]:
+    return sorted(one.item_id[-1] for one in found.matches)
+
+
+ALL = VideoOptions(LookupOptions(max_matches=50))
+
+
+@pytest.mark.parametrize("first", [1, 90], ids=["original first", "original last"])
+@pytest.mark.parametrize("seconds", [60, 90])
+def test_videos_that_show_a_video_and_more_do_not_hide_it(
+    first: int, seconds: int, find: Find
+) -> None:
+    codes = shown(1, 30)
+    stored = [video(first, codes), *among(codes, COMMON_VIDEOS, seconds)]
+    for query in (codes, codes[:40], codes[40:60], codes[-20:]):
+        assert numbers_of(find(noisy(sampled(query), 5), *stored, options=ALL)) == [first]
+
+
+@pytest.mark.parametrize("parts", [2, 3, 10])
+def test_videos_that_show_parts_of_a_video_do_not_hide_it(parts: int, find: Find) -> None:
+    codes = shown(1, 30)
+    stored = [video(1, codes)]
+    for part in np.split(codes, parts):
+        stored += among(part, COMMON_VIDEOS, 60, first=1 + len(stored))
+    for query in (codes, *np.split(codes, parts)):
+        assert numbers_of(find(noisy(sampled(query), 5), *stored, options=ALL)) == [1]
+
+
+@pytest.mark.parametrize("bits", [18, 25])
+def test_videos_that_are_near_to_an_edited_copy_only_do_not_hide_the_original(
+    bits: int, find: Find
+) -> None:
+    codes = shown(1, 30)
+    copy = noisy(codes, 20, 1)
+    around = [noisy(copy, bits, 100 + number) for number in range(COMMON_VIDEOS)]
+    stored = [
+        video(number, np.concatenate([other, shown(OTHERS + number, 60)]))
+        for number, other in enumerate(around, 2)
+    ]
+    assert 1 in numbers_of(find(sampled(copy), video(1, codes), *stored, options=ALL))
+
+
+def test_pictures_do_not_make_a_video_that_others_show_look_rare(find: Find) -> None:
+    codes = shown(1, 20)
+    pictures = [
+        picture(100 + at, noisy(codes[place : place + 1], 1, at)[0])
+        for place in range(0, len(codes), 2)
+        for at in range(2 * place, 2 * place + 4)
+    ]
+    stored = [video(1, codes), *among(codes, COMMON_VIDEOS, 60), *pictures]
+    options = VideoOptions(LookupOptions(max_matches=500))
+    found = find(sampled(codes)[5:15], *stored, options=options)
+    assert [m.item_id[-1] for m in found.matches if m.kind == MediaKind.VIDEO] == [1]
+
+
+@pytest.mark.parametrize("shown_s", [6, 12])
+def test_of_a_video_less_than_half_can_be_hidden(shown_s: int, find: Find) -> None:
+    codes = shown(1, 30)
+    part, rest = codes[: 4 * shown_s], codes[4 * shown_s :]
+    stored = [video(1, codes), *among(part, COMMON_VIDEOS, 60)]
+    assert not find(sampled(part), *stored).matches  # as of an intro
+    assert numbers_of(find(sampled(rest), *stored)) == [1]
+    assert numbers_of(find(sampled(codes), *stored)) == [1]
+
+
+def test_of_a_long_video_less_than_half_can_be_hidden_by_what_is_not_looked_up(
+    monkeypatch: pytest.MonkeyPatch, find: Find
+) -> None:
+    monkeypatch.setattr(video_matching, "_MOST_JUDGED", 9 * 10)  # ten of each
+    codes = shown(1, 60)
+    for hidden in (np.arange(len(codes)) % 24 != 0, np.arange(len(codes)) % 24 < 6):
+        other = np.where(hidden[:, None], codes, shown(2, 60))
+        stored = [video(1, codes), *among(other, COMMON_VIDEOS, 200)]
+        clips = [sampled(clip) for clip in np.split(codes, 6)]
+        assert sum(1 in numbers_of(find(clip, *stored)) for clip in clips) >= 3
+
+
+def test_copies_that_one_key_registers_hide_no_video(find: Find) -> None:
+    codes = shown(1, 30)
+    stored = [video(number, codes) for number in range(1, 40)]
+    for query in (codes, codes[40:60]):
+        assert len(find(sampled(query), *stored, options=ALL).matches) == len(stored)
+
+
+def test_a_video_that_is_an_intro_is_found_by_it(find: Find) -> None:
+    intro = shown(1, 5)
+    stored = [video(1, intro), *among(intro, COMMON_VIDEOS + 2, 30)]
+    query = np.concatenate([intro, shown(99, 30)])
+    assert numbers_of(find(sampled(query), *stored, options=ALL)) == [1]
+
+
+@pytest.mark.parametrize("copies", [1, 4, COMMON_VIDEOS, 16])
+def test_an_outro_that_many_share_is_no_evidence_for_what_many_registered(
+    copies: int, find: Find
+) -> None:
+    outro = shown(1, 3)
+    stored = [
+        video(number, np.concatenate([shown(OTHERS + number, 30), noisy(outro, 3, number)]))
+        for number in range(100, 140)
+    ]
+    codes = np.concatenate([shown(2, 30), outro])
+    stored += [video(number, noisy(codes, 3, number)) for number in range(1, 1 + copies)]
+    unrelated = np.concatenate([shown(99, 30), outro])
+    assert not find(sampled(unrelated), *stored).matches
+    found = find(sampled(codes), *stored, options=ALL)
+    assert numbers_of(found) == list(range(1, 1 + copies))
+
+
+@pytest.mark.parametrize("judged", [1, 4096])
+def test_intros_and_outros_of_very_many_videos_are_evidence_of_none(
+    judged: int, monkeypatch: pytest.MonkeyPatch, find: Find
+) -> None:
+    monkeypatch.setattr(video_matching, "_MOST_JUDGED", judged)
+    intro, outro = shown(1, 5), shown(2, 3)
+    stored = [
+        video(number, np.concatenate([intro, shown(OTHERS + number, 60), outro]))
+        for number in range(1, 13)
+    ]
+    query = np.concatenate([intro, shown(99, 30), outro])
+    assert not find(noisy(sampled(query), 4), *stored).matches
+    own = np.concatenate([intro, shown(OTHERS + 3, 60), outro])
+    assert numbers_of(find(sampled(own), *stored)) == [3]
+
+
+def test_a_compilation_of_what_others_registered_is_found_by_each_part(find: Find) -> None:
+    clips = [shown(number, 10) for number in range(1, 6)]
+    stored = [video(100, np.concatenate(clips))]
+    for clip in clips:
+        stored += [
+            video(number, noisy(clip, 3, number))
+            for number in range(len(stored), len(stored) + COMMON_VIDEOS)
+        ]
+    for at, clip in enumerate(clips):
+        own = list(range(1 + at * COMMON_VIDEOS, 1 + (at + 1) * COMMON_VIDEOS))
+        assert numbers_of(find(sampled(clip), *stored, options=ALL)) == [*own, 100]
+
+
 def test_shares_narrow_what_matches(find: Find) -> None:
     clip = shown(1, 10)
     query = sampled(np.concatenate([clip, shown(2, 30)]))
@@ -474,8 +623,8 @@ def test_crowded_videos_that_are_stored_are_found_in_little_memory(
 
 
 def test_candidates_are_not_all_held_at_once(tmp_path: Path) -> None:
-    stored = [crowded(at, MediaKind.VIDEO, 2000, "apart", 20) for at in range(1, 401)]
-    lookup = looking(indexed(tmp_path, *stored))  # of 39 MB
+    stored = [crowded(at, MediaKind.VIDEO, 2000, "apart", 20) for at in range(1, 201)]
+    lookup = looking(indexed(tmp_path, *stored))  # of 20 MB
     lookup.add([frames(shown(1, 1)[:1], 1000)])
     assert peak_bytes(lookup.matches) < 12 << 20
     assert len(lookup.matches().matches) == LookupOptions().max_matches
