@@ -82,7 +82,7 @@ class OverloadedError(DisruptError):
 
 
 class TooManyAttemptsError(OverloadedError):
-    """Too many wrong PINs; nobody is locked out: try again after ``retry_after_s``."""
+    """A PIN waits for its turn, and keeps its place: try again after ``retry_after_s``."""
 
     reason = "TOO_MANY_ATTEMPTS"
 

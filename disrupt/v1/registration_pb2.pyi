@@ -88,10 +88,12 @@ class CaseAccess(_message.Message):
     case_number: _builtins.str
     """Case number; spaces, hyphens and letter case do not matter."""
     pin: _builtins.str
-    """PIN, 8-16 digits, chosen at random by the person's device."""
+    """PIN, 8-16 digits, chosen at random by the person's device: 12 in new cases. While it waits for its turn to be checked
+    the call fails with RESOURCE_EXHAUSTED, reason TOO_MANY_ATTEMPTS and a RetryInfo, and has changed nothing.
+    """
     origin_token: _builtins.bytes
-    """Says who asks, for throttling: opaque, at most 64 bytes, made by a gateway and short-lived. Empty: the key
-    stands for all its callers.
+    """Says who asks, for throttling: opaque, at most 64 bytes, made by a gateway, the same for a person as long as a call
+    is tried again. Empty: the key stands for all its callers.
     """
     def __init__(
         self,
