@@ -152,10 +152,10 @@ WAITING_WHILE_BUSY = Phrase(
     "The service is very busy. Trying again in {wait_s} s.",
 )
 WAITING_FOR_ATTEMPTS = Phrase(
-    "Il y a eu trop d'essais avec un numéro ou un code PIN erroné, de vous ou de quelqu'un "
-    "d'autre. Le dossier n'est pas bloqué. Nouvel essai dans {wait_s} s.",
-    "There were too many attempts with a wrong number or PIN, by you or by somebody else. The case "
-    "is not locked. Trying again in {wait_s} s.",
+    "Beaucoup de codes PIN sont essayés en ce moment. Votre place est gardée, et le dossier n'est "
+    "pas bloqué. Nouvel essai dans {wait_s} s.",
+    "Many PINs are being tried just now. Your place is kept, and the case is not locked. Trying "
+    "again in {wait_s} s.",
 )
 
 # Why one file was not registered
@@ -318,10 +318,10 @@ ERRORS = {
         "Too many requests at the moment. Wait {wait_s} s, then try again.",
     ),
     "TOO_MANY_ATTEMPTS": Phrase(
-        "Trop d'essais avec un numéro ou un code PIN erroné. Attendez {wait_s} s, vérifiez les "
-        "deux, puis recommencez : le dossier n'est pas bloqué.",
-        "Too many attempts with a wrong number or PIN. Wait {wait_s} s, check both, then try "
-        "again: the case is not locked.",
+        "Beaucoup de codes PIN sont essayés en ce moment. Attendez {wait_s} s, puis recommencez "
+        "aussitôt : votre place est gardée une minute, et le dossier n'est pas bloqué.",
+        "Many PINs are being tried just now. Wait {wait_s} s, then try again at once: your place "
+        "is kept for a minute, and the case is not locked.",
     ),
     "CASE_REFUSED": Phrase(
         "Aucun dossier avec ce numéro et ce code PIN. Vérifiez les deux et recommencez.",

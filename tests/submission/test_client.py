@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,11 @@ from disrupt.errors import (
     DisruptError,
     OverloadedError,
     StorageFullError,
+    TooManyAttemptsError,
     UnavailableError,
 )
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
+from disrupt.submission.waiting import Waiting
 from disrupt.v1 import registration_pb2, types_pb2
 from tests.client.scripted import ScriptedServer, scripted, status_of
 from tests.submission.examples import no_picture, picture, plain
@@ -85,6 +88,33 @@ def test_a_registration_is_tried_again_under_the_same_request_id_and_pin(
     context = asked(server.seen[0].request)
     assert len(context.request_id) == 16
     assert context.access.pin == done.pin
+
+
+def test_a_person_at_a_terminal_waits_for_their_turn_however_long_and_a_program_is_told(
+    tmp_path: Path,
+) -> None:
+    file = picture(tmp_path / "a.png", 1)
+    throttled = status_of(TooManyAttemptsError("Come back.", retry_after_s=3600))
+    waited_s: list[float] = []
+
+    class Patient(Waiting):
+        is_patient = True
+
+        def pause(self, _failure: DisruptError, pause_s: float) -> None:
+            waited_s.append(pause_s)
+
+    added: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "87654321"}
+    with scripted(throttled, throttled, register) as server:
+        with SubmissionClient(server.address, key="key", waiting=Patient()) as client:
+            assert client.submit([file], **added).registered
+        assert len({one.request for one in server.seen}) == 1
+    assert [pause_s > 3600 for pause_s in waited_s] == [True, True]
+    with (
+        scripted(throttled) as server,
+        SubmissionClient(server.address, key="key") as client,
+        pytest.raises(TooManyAttemptsError),
+    ):
+        client.submit([file], **added)
 
 
 def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> None:
