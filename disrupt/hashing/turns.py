@@ -74,21 +74,24 @@ class Turns:
             raise
 
     def _pass_on(self) -> None:
-        if self._waiting:
+        while self._waiting:
             caller = min(self._waiting, key=self._level)
             turn = self._waiting[caller][0]
             self._leave(caller, turn)
-            turn.set_result(None)
-            return
+            # A call that was cancelled is in the queue until its task runs next.
+            if not turn.done():
+                turn.set_result(None)
+                return
         self._free += 1
         if len(self._served_s) > _REMEMBERED_MAX:
             self._served_s.clear()
 
     def _leave(self, caller: Hashable, turn: asyncio.Future[None]) -> None:
-        queue = self._waiting[caller]
-        queue.remove(turn)
-        if not queue:
-            del self._waiting[caller]
+        queue = self._waiting.get(caller, deque())
+        if turn in queue:
+            queue.remove(turn)
+            if not queue:
+                del self._waiting[caller]
 
     def _level(self, caller: Hashable) -> float:
         return max(self._served_s.get(caller, 0.0), self._level_s)

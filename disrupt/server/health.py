@@ -6,15 +6,17 @@ docs/operations.md says what each name means. Every function here is one look; s
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from disrupt.errors import DisruptError
+from disrupt.errors import DisruptError, OverloadedError
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.following import Following
+from disrupt.server.pool import Pool
 from disrupt.server.watches import HealthServicer
 
 OVERALL = ""
@@ -85,8 +87,11 @@ async def look_at_writer(told: Health, channel: aio.Channel) -> None:
         await told.tell(REGISTRATION, serving=serving, reason="The writer cannot write.")
 
 
-async def look_at_storage(told: Health, registry: RegistryWriter) -> None:
-    """In the writer: registrations need storage that takes them."""
+async def look_at_storage(told: Health, registry: RegistryWriter, pools: Sequence[Pool]) -> None:
+    """In the writer: registrations need storage that takes them, and threads that work.
+
+    The look goes through every one of ``pools``, as calls do, so that it sees what they see.
+    """
 
     def refusal() -> str:
         try:
@@ -95,7 +100,13 @@ async def look_at_storage(told: Health, registry: RegistryWriter) -> None:
             return error.message
         return ""
 
-    writing = asyncio.create_task(asyncio.to_thread(refusal))
+    async def through_pools() -> str:
+        try:
+            return next(filter(None, [await pool.run(refusal) for pool in pools]), "")
+        except OverloadedError as error:  # more than admission lets in: nothing is worked off
+            return error.message
+
+    writing = asyncio.create_task(through_pools())
     if not (await asyncio.wait({writing}, timeout=_WRITE_WITHIN_S))[0]:
         reason = f"The registry was not written to for {_WRITE_WITHIN_S:g} s."
         await told.tell(REGISTRATION, serving=False, reason=reason)

@@ -41,8 +41,8 @@ class Pool:
         loop = asyncio.get_running_loop()
 
         def ended() -> None:
-            turn.end()
             self._places += 1
+            turn.end()
 
         def done(_: Any) -> None:  # noqa: ANN401 any future
             with suppress(RuntimeError):  # a loop that is closed has no turns to give

@@ -226,7 +226,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     mask = os.umask(0o177)  # the socket is for this user alone
     server.add_insecure_port(directory.socket_address)
     os.umask(mask)
-    storage = partial(look_at_storage, told, registry)
+    storage = partial(look_at_storage, told, registry, (pool, registering))
     await storage()
     tasks = [
         vital("compaction", housekeeping.watch(config, registry)),

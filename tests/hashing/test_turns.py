@@ -89,6 +89,24 @@ def test_a_turn_of_a_call_that_is_cancelled_goes_to_the_next(cancelled_when: str
     assert asyncio.run(run()) == ["a", "c", "d"]
 
 
+def test_a_turn_that_ends_while_others_hang_up_is_not_lost() -> None:
+    async def run() -> list[str]:
+        turns, log, going_on = Turns(1), list[str](), asyncio.Event()
+        first = await turns.begin()
+        tasks = [asyncio.create_task(have(turns, name, log, going_on)) for name in "abacb"]
+        await step()
+        for task in tasks[:4]:
+            task.cancel()
+        first.end()  # before a task that was cancelled has run
+        going_on.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await have(turns, "d", log, going_on)
+        return log
+
+    assert asyncio.run(run()) == ["b", "d"]
+
+
 def test_turns_are_wanted_by_others_alone() -> None:
     async def run() -> None:
         turns, going_on = Turns(1), asyncio.Event()
