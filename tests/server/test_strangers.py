@@ -13,7 +13,8 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from benchmarks.deployment import Deployment
 from disrupt.server.limits import STRANGER_CALLS_MAX
 from disrupt.server.strangers import Strangers
-from tests.server.calls import Caller, calling, eventually, lookup, told
+from tests.server.calls import Caller, calling, eventually, lookup
+from tests.server.wire import Wire, begun, wires
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 REQUEST = health_pb2.HealthCheckRequest()
@@ -24,14 +25,27 @@ def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_
 ) -> None:
     server = start("--workers", "1")
     key = server.make_key("match", "match")
-    with calling(server.address, None) as stranger, calling(server.address, key) as platform:
-        watches = [_health(stranger).Watch(REQUEST) for _ in range(600)]
-        eventually(lambda: sum(one.is_active() for one in watches) == STRANGER_CALLS_MAX)
-        ended = [told(one) for one in watches if not one.is_active()]
-        assert {(one.reason, one.retry_after_s) for one in ended} == {("OVERLOADED", 1.0)}
+    with (
+        calling(server.address, None) as stranger,
+        calling(server.address, key) as platform,
+        wires(server.address, 2) as connections,
+    ):
+        for wire in connections:
+            for _ in range(300):
+                wire.begin("/grpc.health.v1.Health/Watch", None, begun(0))
+        ended = 600 - STRANGER_CALLS_MAX
+        eventually(lambda: _ended(connections) == ended)
         platform("MatchHashes", lookup(bytes(32)))
         assert _health(stranger).Check(REQUEST).status == SERVING
         assert next(iter(_health(stranger).Watch(REQUEST))).status == SERVING
+        eventually(lambda: _ended(connections) == ended + 1)
+
+
+def _ended(connections: list[Wire]) -> int:
+    """How many calls the server has ended."""
+    for wire in connections:
+        wire.read()
+    return sum(len(wire.ended) for wire in connections)
 
 
 def _health(caller: Caller) -> Any:
