@@ -115,14 +115,13 @@ from pathlib import Path
 from disrupt.server import logs, supervisor
 from disrupt.server.config import Config
 
-async def hang(config):
+async def hang():
     time.sleep(600)
 
 async def main():
     logs.configure("supervisor")
-    supervisor._ROLES["housekeeping"] = hang
     running = supervisor._Supervisor(Config(data_dir=Path("data")))
-    print(await running._run_once(supervisor._Child("housekeeping"), 0.5))
+    print(await running._run_once(supervisor._Child("housekeeping", hang), 0.5))
 
 for _ in range(2):
     asyncio.run(main())
