@@ -554,8 +554,8 @@ class MatchVideoRequest(_message.Message):
     @_builtins.property
     def frames(self) -> _types_pb2.Fingerprints:
         """Frames hashed by the caller, ascending; `start_ms` and `end_ms` are needed. Hashes of the same times that follow
-        each other are versions of one frame, at most 64, see `transforms`. At most 100 000 frames, and 1 200 000 hashes,
-        in one lookup.
+        each other are versions of one frame, at most 64, see `transforms`. At most 100 000 hashes in one message, and
+        100 000 frames and 1 200 000 hashes in one lookup.
         """
 
     def __init__(

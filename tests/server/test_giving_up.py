@@ -126,9 +126,9 @@ def test_the_search_of_a_cancelled_flow_stops(server: Deployment) -> None:
             flow.cancel()
 
 
-def frames(count: int, versions: int) -> match_pb2.MatchVideoRequest:
-    """So many frames of a video, as the caller has hashed them."""
-    starts_ms = np.repeat(np.arange(count) * 1000, versions)
+def frames(first: int, count: int, versions: int) -> match_pb2.MatchVideoRequest:
+    """So many frames of a video from the ``first`` one on, as the caller has hashed them."""
+    starts_ms = np.repeat(np.arange(first, first + count) * 1000, versions)
     return match_pb2.MatchVideoRequest(
         frames=types_pb2.Fingerprints(
             hashes=secrets.token_bytes(32 * count * versions),
@@ -142,10 +142,10 @@ def frames(count: int, versions: int) -> match_pb2.MatchVideoRequest:
 def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment) -> None:
     key = server.make_key("platform", "match")
     (worker,) = processes(server.process.pid, "worker")
-    part = frames(MANY // 32, 64)
+    parts = [frames(first, 1000, 64) for first in range(0, MANY // 64, 1000)]
     with stopping(worker), calling(server.address, key, large=True) as caller:
-        call = send(caller, part)
-        # for longer than taking the message in
+        call = send(caller, *parts)
+        # for longer than taking the messages in
         eventually(lambda: all(busy(worker) for _ in range(6)))
         assert not call.done()
 
