@@ -83,7 +83,8 @@ class Flow(Generic[_Batch]):
                     changed.notify_all()
                 time.sleep(pause_s)
         except Exception as error:  # noqa: BLE001 raised where answers are taken
-            window.fail(error)
+            with changed:
+                window.fail(error)
         with changed:
             window.over = True
             changed.notify_all()

@@ -59,7 +59,7 @@ class AsyncFlow(Generic[_Batch]):
 
     async def _feed(self) -> None:
         window, changed = self._window, self._changed
-        failed = None
+        failed: BaseException | None = None
         try:
             async for batch in _each(self._batches):
                 made = await self._parts(batch)
@@ -69,6 +69,11 @@ class AsyncFlow(Generic[_Batch]):
                         return
                     window.add(made)
                     changed.notify_all()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            failed = error  # of what the batches themselves waited for
         except Exception as error:  # noqa: BLE001 raised where answers are taken
             failed = error
         async with changed:

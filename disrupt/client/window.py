@@ -93,7 +93,9 @@ class Window:
     def finish(self, failure: BaseException | None) -> None:
         """No more batches come. A failure is raised when those before it are answered."""
         self.given = True
-        self._failure = failure
+        # The flow may have failed before: what ended it first is raised.
+        if self._failure is None:
+            self._failure = failure
 
     def fail(self, failure: BaseException) -> None:
         """No more answers come."""

@@ -143,7 +143,9 @@ class VideoLookup:
         places = answered_places([candidate.bank for candidate, *_ in found], most)
         return VideoMatches(
             tuple(_match(*found[place]) for place in places),
-            truncated=len(found) > most or len(self._candidates) > _MOST_CANDIDATES,
+            truncated=len(found) > most
+            or len(self._candidates) > _MOST_CANDIDATES
+            or bool(self._cut_off),
         )
 
     def _known(self, row: np.void, frame: int) -> int:

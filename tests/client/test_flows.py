@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from disrupt.client import AsyncMatchClient, Batch, HashAnswer, MatchClient, RetryPolicy
-from disrupt.client.window import IN_FLIGHT
+from disrupt.client.window import IN_FLIGHT, Window
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
     DeadlineExceededError,
@@ -177,6 +177,30 @@ def test_what_cannot_pass_is_raised_after_the_answers_before_it(flow: Flow) -> N
         assert numbers(islice(answers, 3)) == [0, 1, 2]
         with pytest.raises(UnauthenticatedError, match="Revoked"):
             next(answers)
+
+
+def test_what_ended_a_flow_is_raised_though_the_batches_end_after_it() -> None:
+    window = Window()
+    window.add([match_pb2.MatchHashesRequest()])
+    window.fail(UnauthenticatedError("Revoked."))
+    window.finish(None)
+    with pytest.raises(UnauthenticatedError, match="Revoked"):
+        window.take()
+
+
+def test_batches_that_wait_for_what_is_cancelled_end_the_flow() -> None:
+    async def batches() -> AsyncIterator[bytes]:
+        yield hash_of(0)
+        raise asyncio.CancelledError
+
+    async def run(address: str) -> None:
+        async with AsyncMatchClient(address, key="key", retries=QUICK) as client:
+            with pytest.raises(asyncio.CancelledError):
+                async for _ in client.stream_hashes(batches()):
+                    pass
+
+    with flowing() as server:
+        asyncio.run(asyncio.wait_for(run(server.address), 60))
 
 
 def test_a_server_that_stays_away_is_given_up(flow: Flow) -> None:
