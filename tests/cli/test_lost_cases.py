@@ -12,14 +12,17 @@ import socket
 import subprocess
 import termios
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from benchmarks.deployment import Deployment
+from disrupt.client import Effort, MatchClient
 from disrupt.core.cases import AgeBand, CaseStatus
-from disrupt.errors import CaseRefusedError, OverloadedError, UnavailableError
+from disrupt.errors import OverloadedError, UnavailableError
+from disrupt.registry.sql import SqlRegistry
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
 from tests.cli.losing import losing_answers
 from tests.cli.shell import BIN, Done, Shell
@@ -55,13 +58,10 @@ def ended(process: subprocess.Popen[str]) -> Done:
     return Done(process.returncode, out or "", err)
 
 
-def exists(shell: Shell, case: str, pin: str) -> bool:
-    with SubmissionClient(shell.address, key=shell.register_key) as client:
-        try:
-            client.case(case, pin)
-        except CaseRefusedError:
-            return False
-    return True
+def registered(disrupt: Shell, file: Path) -> None:
+    """Wait until a picture is registered."""
+    with MatchClient(disrupt.address, key=disrupt.match_key) as client:
+        eventually(lambda: bool(client.match_image(file, effort=Effort.FAST).matches))
 
 
 def announced(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -82,7 +82,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_tw
     with losing_answers(disrupt.address) as proxy:
         process = started("submit", file, env=variables(proxy.address, disrupt.register_key))
         case, pin = announced(process)
-        eventually(lambda: exists(disrupt, case, pin))
+        registered(disrupt, file)
         proxy.heal()
         done = ended(process)
     assert done.code == 0, done.err
@@ -101,7 +101,7 @@ def test_a_command_that_is_killed_before_the_answer_leaves_number_and_pin_of_the
         assert proxy.asked.wait(300)
         process.kill()
         left = json.loads(f"{ended(process).out}}}")
-    eventually(lambda: exists(disrupt, left["case"], left["pin"]))
+    registered(disrupt, file)
     assert disrupt("withdraw", "--yes", left["case"], pin=left["pin"]).code == 0
 
 
@@ -117,7 +117,9 @@ def test_ctrl_c_before_the_answer_says_that_it_is_not_known_and_how_to_know(
         done = ended(process)
         assert done.code == 4
         assert (done.json["items"], done.json["unknown"]) == ([], [str(file)])
-        eventually(lambda: exists(disrupt, done.json["case"], done.json["pin"]))
+        registered(disrupt, file)
+        shown = disrupt("status", "--json", done.json["case"], pin=done.json["pin"])
+        assert len(shown.json["items"]) == 1
 
         proxy.asked.clear()
         with at_terminal("submit", file, env=env) as terminal:
@@ -129,7 +131,8 @@ def test_ctrl_c_before_the_answer_says_that_it_is_not_known_and_how_to_know(
     assert "On ne sait pas si ces fichiers sont enregistrés" in terminal.flat
     assert f"disrupt status {case}" in terminal.flat
     assert "rien n'est enregistré : recommencez" in terminal.flat
-    eventually(lambda: exists(disrupt, case, pin.replace(" ", "")))
+    disrupt.match(file, until=2)
+    assert disrupt("status", case, pin=pin.strip()).code == 0
 
 
 def test_a_server_killed_between_commit_and_answer_has_the_case_that_was_shown(
@@ -143,23 +146,24 @@ def test_a_server_killed_between_commit_and_answer_has_the_case_that_was_shown(
             losing_answers(server.address) as proxy,
             SubmissionClient(proxy.address, key=key, timeout_s=600) as client,
         ):
-            here = Shell(server.address, key, "")
 
-            def kill_and_restart() -> None:
-                nonlocal server
-                assert proxy.asked.wait(300)
-                eventually(lambda: exists(here, *shown[0]))
-                server.kill()
-                proxy.heal()
-                server = Deployment.start(server.data_dir, listen=server.address, workers=1)
+            def kill_and_restart() -> Deployment:
+                try:
+                    assert proxy.asked.wait(300)
+                    with SqlRegistry.open_reader(server.data_dir / "registry.db") as registry:
+                        eventually(lambda: registry.case(shown[0][0]) is not None)
+                    server.kill()
+                finally:
+                    proxy.heal()
+                return Deployment.start(server.data_dir, listen=server.address, workers=1)
 
-            killing = threading.Thread(target=kill_and_restart)
-            killing.start()
-            done = client.submit(
-                [picture(tmp_path / "a.png", 303)],
-                announce=lambda *numbers: shown.append(numbers),
-            )
-            killing.join()
+            with ThreadPoolExecutor(1) as thread:
+                killing = thread.submit(kill_and_restart)
+                done = client.submit(
+                    [picture(tmp_path / "a.png", 303)],
+                    announce=lambda *numbers: shown.append(numbers),
+                )
+            server = killing.result()
             assert shown == [(done.case_number, done.pin)]
             case = client.case(*shown[0])
             assert [one.item_id for one in case.items] == [done.registered[0].item_id]
@@ -298,7 +302,8 @@ def test_a_refused_submission_leaves_whole_json_and_says_that_the_number_is_void
     assert done.code == 1
     assert (done.json["items"], done.json["rejected"]) == ([], [])
     assert "il n'ouvre aucun dossier" in " ".join(done.err.split())
-    assert not exists(disrupt, done.json["case"], done.json["pin"])
+    shown = disrupt("status", done.json["case"], pin=done.json["pin"])
+    assert (shown.code, "Aucun dossier" in shown.err) == (1, True)
 
 
 def test_a_wait_is_shown_while_it_lasts(tmp_path: Path) -> None:
