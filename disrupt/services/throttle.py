@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
 from collections import Counter, OrderedDict, deque
@@ -15,12 +14,15 @@ import structlog
 CHECKS_PER_S = 3
 """Most PIN checks that begin within any second, of all callers together."""
 
-REFUSED_AFTER_S = 1.0
-"""Least time from an attempt to its refusal, which so does not show whether a PIN was checked."""
+REFUSED_AFTER_S = 3.0
+"""Time from an attempt's turn to its refusal: more than a check takes, so none shows in it."""
+
+REFUSALS_AHEAD_S = 60.0
+"""The refusals of a key are spaced like checks, as far ahead as this."""
 
 FREE_CHECKS = 3
 REST_S = 30.0
-"""A case has priority for ``FREE_CHECKS`` checks, and for one more every ``REST_S``."""
+"""A case has priority for ``FREE_CHECKS`` checks, and then not for ``REST_S`` after each."""
 
 KEPT_S = 90.0
 """An attempt that nobody has asked about for so long loses its place."""
@@ -31,7 +33,7 @@ RETRY_MAX_S = 30.0
 REPORTED_EVERY = 1000
 """Wrong PINs of a key after which the log names it: some six minutes of guessing."""
 
-_LATENESS_SHARE = 8
+_AGE_SHARE = 8
 _MOST_ATTEMPTS = 100_000
 _MOST_CASES = 20_000
 """Case numbers of a key that are remembered beside those that wait."""
@@ -54,12 +56,14 @@ class Attempt:
     """One attempt, from when it is first asked about until its answer is given.
 
     ``pin_hash`` None: there is no such case. ``right``: whether the PIN is, once that is known.
-    ``due_s`` is when a refusal may be given.
+    ``due_s`` is when a refusal may be given; ``since_s`` and ``seen_s`` are when it was first and
+    last asked about.
     """
 
     asked: Asked
     pin_hash: str | None
     due_s: float
+    since_s: float
     seen_s: float
     right: bool | None = None
 
@@ -80,12 +84,10 @@ _Queue: TypeAlias = "OrderedDict[Asked, Attempt]"
 class _Case:
     """A case number that was tried, whether it exists or not, with its attempts that wait.
 
-    ``refusal_s`` is when the last of its refusals is due; ``paid_s`` is until when its checks are
-    paid for, at one every ``REST_S``.
+    ``paid_s`` is until when its checks are paid for, at one every ``REST_S``.
     """
 
     waiting: _Queue = field(default_factory=OrderedDict)
-    refusal_s: float = 0.0
     paid_s: float = 0.0
 
     @property
@@ -97,37 +99,42 @@ class _Case:
 class _Line:
     """The attempts of one key that wait.
 
-    Cases that have priority come first, and take turns; then origins take turns. So attempts on
-    other cases delay a case by one turn each, and attempts on one case delay another origin by one
-    turn each, however many attempts an origin makes.
+    Every second check goes to the cases that have priority, in turns, the others to origins, in
+    turns. So attempts on other cases delay a case by one turn each, and attempts on one case delay
+    another origin by one turn each, however many attempts an origin makes.
     """
 
     def __init__(self) -> None:
         self._cases: OrderedDict[str, _Case] = OrderedDict()
         self._origins: OrderedDict[bytes, _Queue] = OrderedDict()
         self._rested: OrderedDict[str, None] = OrderedDict()
-        self._resting: list[tuple[float, str]] = []
+        self._resting: OrderedDict[str, None] = OrderedDict()
+        self._refusal_s = 0.0
+        self._by_origin = False
 
     def __bool__(self) -> bool:
         """Whether an attempt waits."""
         return bool(self._origins)
 
-    def refusal_s(self, number: str, now_s: float) -> float:
-        """Return when a new attempt on a case may be refused: they are refused one by one."""
-        self._tidy(now_s)
-        case = self._cases.setdefault(number, _Case())
-        self._cases.move_to_end(number)
-        case.refusal_s = max(now_s + REFUSED_AFTER_S, case.refusal_s + 1 / CHECKS_PER_S)
-        return case.refusal_s
+    def refusal_s(self, now_s: float) -> float:
+        """Return when a new attempt may be refused: one by one, whether their cases exist or not.
+
+        Bounded, so that a flood of guesses does not keep a mistyped PIN waiting.
+        """
+        spaced_s = min(self._refusal_s + 1 / CHECKS_PER_S, now_s + REFUSALS_AHEAD_S)
+        self._refusal_s = max(now_s + REFUSED_AFTER_S, spaced_s)
+        return self._refusal_s
 
     def add(self, attempt: Attempt) -> None:
         """Queue an attempt."""
-        number = attempt.asked.case_number
-        case = self._cases[number]
-        if not case.waiting:
-            heapq.heappush(self._resting, (case.rested_s, number))
+        number, origin = attempt.asked.case_number, attempt.asked.origin
+        self._tidy(attempt.seen_s)
+        case = self._cases.setdefault(number, _Case())
+        self._cases.move_to_end(number)
         case.waiting[attempt.asked] = attempt
-        self._origins.setdefault(attempt.asked.origin, OrderedDict())[attempt.asked] = attempt
+        if number not in self._resting:
+            self._rested.setdefault(number)
+        self._origins.setdefault(origin, OrderedDict())[attempt.asked] = attempt
 
     def remove(self, attempt: Attempt) -> None:
         """Take an attempt out, if it waits."""
@@ -143,12 +150,11 @@ class _Line:
 
     def next(self, now_s: float) -> Attempt:
         """Take the attempt out whose turn it is."""
-        while self._resting and self._resting[0][0] <= now_s:
-            _, number = heapq.heappop(self._resting)
-            case = self._cases.get(number)
-            if case is not None and case.waiting and case.rested_s <= now_s:
-                self._rested.setdefault(number)
-        if self._rested:
+        while self._resting and self._cases[next(iter(self._resting))].rested_s <= now_s:
+            number, _ = self._resting.popitem(last=False)
+            if self._cases[number].waiting:
+                self._rested[number] = None
+        if self._rested and not self._by_origin:
             queue = self._cases[next(iter(self._rested))].waiting
         else:
             queue = next(iter(self._origins.values()))
@@ -158,23 +164,30 @@ class _Line:
             self._origins.move_to_end(attempt.asked.origin)
         return attempt
 
-    def count(self, number: str, now_s: float) -> None:
-        """Count a check of a case, which goes behind the others."""
+    def count(self, attempt: Attempt, now_s: float) -> None:
+        """Count a turn of a case, which goes behind the others."""
+        number = attempt.asked.case_number
         case = self._cases[number]
         case.paid_s = max(case.paid_s, now_s) + REST_S
         self._rested.pop(number, None)
-        if case.waiting:
-            heapq.heappush(self._resting, (case.rested_s, number))
+        if case.rested_s > now_s:
+            case.paid_s = now_s + FREE_CHECKS * REST_S  # as long for all, so that they rest in turn
+            self._resting[number] = None
+            self._resting.move_to_end(number)
+        elif case.waiting:
+            self._rested[number] = None
+        if attempt.pin_hash is not None:
+            self._by_origin = not self._by_origin
 
     def _tidy(self, now_s: float) -> None:
         """Forget some cases of which nothing matters any more, faster than new ones come."""
         for _ in range(min(_TIDIED_AT_ONCE, len(self._cases))):
             number, case = next(iter(self._cases.items()))
-            matters = max(case.refusal_s, case.paid_s) > now_s
-            if case.waiting or (matters and len(self._cases) < _MOST_CASES):
+            if case.waiting or (case.paid_s > now_s and len(self._cases) < _MOST_CASES):
                 self._cases.move_to_end(number)
             else:
                 del self._cases[number]
+                self._resting.pop(number, None)
 
 
 class Throttle:
@@ -207,23 +220,25 @@ class Throttle:
             if attempt.right or (attempt.right is False and now_s >= attempt.due_s):
                 del self._attempts[asked]
                 return attempt.right
-        late_s = now_s - attempt.due_s
-        wait_s = -late_s if late_s < 0 else 1 + late_s / _LATENESS_SHARE
+            due_s = attempt.due_s
+        wait_s = 1 + (now_s - attempt.since_s) / _AGE_SHARE
+        if due_s > now_s:
+            wait_s = min(wait_s, due_s - now_s)
         raise NotYetError(attempt, min(wait_s, RETRY_MAX_S))
 
-    def work(self, now_s: float) -> float | None:
+    def work(self, clock: Callable[[], float]) -> float | None:
         """Check what is due; return the time until more may be, None if nothing waits."""
-        while (attempt := self._next(now_s)) is not None:
+        while (attempt := self._next(clock)) is not None:
             attempt.right = self._verify(attempt.pin_hash or "", attempt.asked.proof)
             self._report(attempt)
         with self._lock:
-            return self._closed_s(now_s) if any(self._lines.values()) else None
+            return self._closed_s(clock()) if any(self._lines.values()) else None
 
     def run(self) -> NoReturn:
         """Check what is due, for ever. For threads of its own."""
         while True:
             self._news.clear()
-            self._news.wait(self.work(time.monotonic()))
+            self._news.wait(self.work(time.monotonic))
 
     def _report(self, attempt: Attempt) -> None:
         """Log that a key guesses, so that an operator can revoke it."""
@@ -242,7 +257,7 @@ class Throttle:
         if attempt is not None:
             self._drop(attempt)
         line = self._lines.setdefault(asked.key, _Line())
-        attempt = Attempt(asked, pin_hash, line.refusal_s(asked.case_number, now_s), now_s)
+        attempt = Attempt(asked, pin_hash, line.refusal_s(now_s), now_s, now_s)
         line.add(attempt)
         self._attempts[asked] = attempt
         if len(self._attempts) > _MOST_ATTEMPTS:
@@ -255,9 +270,10 @@ class Throttle:
         del self._attempts[attempt.asked]
         self._lines[attempt.asked.key].remove(attempt)
 
-    def _next(self, now_s: float) -> Attempt | None:
+    def _next(self, clock: Callable[[], float]) -> Attempt | None:
         """Take the attempt out that is to be checked now."""
         with self._lock:
+            now_s = clock()
             while self._closed_s(now_s) <= 0:
                 key = next((key for key, line in self._lines.items() if line), None)
                 if key is None:
@@ -268,7 +284,8 @@ class Throttle:
                 if now_s - attempt.seen_s > KEPT_S:
                     self._attempts.pop(attempt.asked, None)
                     continue
-                line.count(attempt.asked.case_number, now_s)
+                line.count(attempt, now_s)
+                attempt.due_s = max(attempt.due_s, now_s + REFUSED_AFTER_S)
                 if attempt.pin_hash is None:
                     attempt.right = False
                     continue

@@ -23,8 +23,10 @@ def as_told(wait_s: float) -> float:
 class World:
     """A throttle, the cases that exist, each with its PIN, and people who wait for their turn.
 
-    ``checks_s`` are the times of all PIN checks.
+    ``checks_s`` are the times of all PIN checks; each takes ``check_s``.
     """
+
+    check_s = 0.0
 
     def __init__(self, **pins: str) -> None:
         self.now_s = 0.0
@@ -37,6 +39,7 @@ class World:
 
     def _verify(self, pin_hash: str, proof: bytes) -> bool:
         self.checks_s.append(self.now_s)
+        self.now_s += self.check_s
         return pin_hash == proof.decode()
 
     def send(self, person: Waits, at_s: float) -> None:
@@ -50,7 +53,8 @@ class World:
             if self._works_at_s is not None and self._works_at_s <= at_s:
                 self._work(self._works_at_s)
                 continue
-            self.now_s, _, person = heapq.heappop(self._people)
+            _, _, person = heapq.heappop(self._people)
+            self.now_s = max(self.now_s, at_s)
             pause_s = next(person, None)
             if self._works_at_s is None:
                 self._work(self.now_s)
@@ -58,9 +62,9 @@ class World:
                 self.send(person, self.now_s + pause_s)
 
     def _work(self, now_s: float) -> None:
-        self.now_s = now_s
-        wait_s = self.throttle.work(now_s)
-        self._works_at_s = None if wait_s is None else now_s + max(wait_s, 1e-3)
+        self.now_s = max(self.now_s, now_s)
+        wait_s = self.throttle.work(lambda: self.now_s)
+        self._works_at_s = None if wait_s is None else self.now_s + max(wait_s, 1e-3)
 
     def ask(
         self, key: str, origin: int, case: str, pin: str, patience: Patience = as_told

@@ -40,7 +40,7 @@ from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys, revoke_key
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
-from disrupt.services.throttle import Asked, NotYetError, Throttle
+from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
 from tests.services.turns import Patient
 
 DAY = "2026-11-25"
@@ -222,15 +222,15 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_after_the_s
     registrar = Registrar(registry, PINS, Throttle(PINS.verify), PEPPER)
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
     answers = []
-    for number in (case, case_number(12345)):
+    for caller, number in (("k", case), ("l", case_number(12345))):
         access = CaseAccess(number, "00000000")
         with pytest.raises(NotYetError) as early:
-            registrar.show(access, caller="k", now_s=0)
-        registrar.throttle.work(0)
+            registrar.show(access, caller=caller, now_s=0)
+        registrar.throttle.work(lambda: 0)
         with pytest.raises(NotYetError) as later:
-            registrar.show(access, caller="k", now_s=0.9)
+            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S - 0.1)
         with pytest.raises(CaseRefusedError) as refused:
-            registrar.show(access, caller="k", now_s=1)
+            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S)
         waits = (early.value.wait_s, round(later.value.wait_s, 3))
         answers.append((waits, refused.value.message, refused.value.metadata))
     assert answers[0] == answers[1]
@@ -269,20 +269,20 @@ def test_a_replay_with_another_pin_is_an_attempt_like_others_and_the_first_is_ne
                 replace(first, access=replace(first.access, pin=pin)), caller="g", now_s=0, day=DAY
             )
     assert checks == [receipt.case_number] * len(guesses)
-    registrar.throttle.work(0)
+    registrar.throttle.work(lambda: 0)
     with pytest.raises(RequestIdReusedError):
         registrar.register(
             replace(first, access=replace(first.access, pin=guesses[0])),
             caller="g",
-            now_s=1,
+            now_s=3,
             day=DAY,
         )
-    registrar.throttle.work(1)
+    registrar.throttle.work(lambda: 3)
     # whose id was guessed on gets the answer in turn
     with pytest.raises(NotYetError):
-        registrar.register(first, caller="k", now_s=1, day=DAY)
-    registrar.throttle.work(2)
-    assert registrar.register(first, caller="k", now_s=2, day=DAY) == receipt
+        registrar.register(first, caller="k", now_s=3, day=DAY)
+    registrar.throttle.work(lambda: 4)
+    assert registrar.register(first, caller="k", now_s=4, day=DAY) == receipt
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,25 @@ def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(ot
     assert world.most_checks_in_a_second() <= CHECKS_PER_S
 
 
+@pytest.mark.parametrize(("number_known", "most_s"), [(True, 1800), (False, 60)])
+def test_an_owner_gets_in_beside_more_cases_than_there_are_turns(
+    *, number_known: bool, most_s: float
+) -> None:
+    others = 120
+    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(others)})
+    waited_s: list[float] = []
+    if number_known:
+        flood(world, 500, itertools.repeat(OWN))
+        world.run(lambda: False, 60.0)
+    for origin in range(2 * others):
+        cases = itertools.repeat(f"known {origin % others}")
+        world.send(world.guess("key", TOKENS + origin, cases), world.now_s)
+    world.send(world.open_case("key", ME, OWN, waited_s), world.now_s + 2)
+    world.run(lambda: bool(waited_s), 3600.0)
+    assert waited_s
+    assert waited_s[0] <= most_s
+
+
 def test_one_key_does_not_slow_another_down() -> None:
     world = World(**{OWN: "right"})
     flood(world, 500, itertools.repeat(OWN))
@@ -119,7 +138,7 @@ def test_checks_are_bounded_however_attempts_come(
         asked = Asked("key", bytes([origin]), case, bytes([pin]))
         with suppress(NotYetError):
             throttle.ask(asked, None if case == "unknown" else "hash", now_s)
-        throttle.work(now_s)
+        throttle.work(lambda: now_s)  # noqa: B023 called at once
     for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
         assert at_s - begun_s[place] >= 1
 
@@ -146,12 +165,77 @@ def test_attempts_on_a_case_are_answered_as_those_on_none(
     assert len(answers[0]) == len(pauses_s)
 
 
+@pytest.mark.parametrize("numbers", [1, 30])
+def test_slow_checks_do_not_show_in_refusals(numbers: int) -> None:
+    """A check on a loaded machine, and many on numbers that all exist."""
+    answers = []
+    for pin_hash in ("hash", None):
+        now_s, refused_s = 0.0, dict[int, float]()
+
+        def verify(_pin_hash: str, _proof: bytes) -> bool:
+            nonlocal now_s
+            now_s += 2.0 if numbers == 1 else 0.0
+            return False
+
+        throttle = Throttle(verify)
+        for tick in range(200):
+            if tick / 8 < now_s:  # a check is going on
+                continue
+            now_s = tick / 8
+            for at in set(range(numbers)) - refused_s.keys():
+                asked = Asked("key", bytes([at]), str(at), b"pin")
+                with suppress(NotYetError):
+                    assert not throttle.ask(asked, pin_hash, tick / 8)
+                    refused_s[at] = tick / 8
+            throttle.work(lambda: now_s)  # noqa: B023 called at once
+        assert len(refused_s) == numbers
+        answers.append(refused_s)
+    assert answers[0] == answers[1]
+
+
+def test_a_mistyped_pin_is_refused_soon_after_a_flood() -> None:
+    throttle = Throttle(lambda _pin_hash, _proof: False)
+    for at in range(TOKENS):
+        with pytest.raises(NotYetError) as caught:
+            throttle.ask(Asked("key", b"", OWN, at.to_bytes(2)), "hash", 1.0)
+    assert caught.value.attempt.due_s <= 1 + 60
+
+
+def test_the_time_is_taken_anew_for_each_check() -> None:
+    now_s, begun_s, takes_s = 0.0, list[float](), [0.875, 0.875]
+
+    def verify(_pin_hash: str, _proof: bytes) -> bool:
+        nonlocal now_s
+        begun_s.append(now_s)
+        now_s += takes_s.pop() if takes_s else 0.0
+        return False
+
+    throttle = Throttle(verify)
+    for at in range(9):
+        with suppress(NotYetError):
+            throttle.ask(Asked("key", b"", OWN, bytes([at])), "hash", 0.0)
+    while throttle.work(lambda: now_s) is not None:  # noqa: B023 called at once
+        now_s += 0.125
+    assert len(begun_s) == 9
+    for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
+        assert at_s - begun_s[place] >= 1
+
+
+def test_attempts_on_a_case_are_remembered_once() -> None:
+    throttle = Throttle(lambda _pin_hash, _proof: False)
+    for at in range(100):
+        with pytest.raises(NotYetError):
+            throttle.ask(Asked("key", b"", OWN, bytes([at])), None, at / 100)
+        throttle.work(lambda: at / 100)  # noqa: B023 called at once
+    assert len(throttle._lines["key"]._resting) <= 1
+
+
 def test_a_right_pin_counts_for_its_caller_and_for_one_call() -> None:
     throttle = Throttle(lambda pin_hash, proof: pin_hash == proof.decode())
     asked = Asked("key", b"me", "case", b"right")
     with suppress(NotYetError):
         throttle.ask(asked, "right", 0.0)
-    throttle.work(0.0)
+    throttle.work(lambda: 0.0)
     for other in (
         asked._replace(origin=b"other"),
         asked._replace(key="other"),
@@ -172,8 +256,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         asked = Asked("key", str(at).encode(), str(at), b"pin")
         with pytest.raises(NotYetError):
             throttle.ask(asked, "hash" if at % 2 else None, 0.0)
-        throttle.work(0.0)
+        throttle.work(lambda: 0.0)
     line = throttle._lines["key"]
     assert len(throttle._attempts) == 10
     assert len(line._cases) <= 10 + len(throttle._attempts) + 2
     assert len(line._origins) <= 10
+    assert line._resting.keys() <= line._cases.keys()

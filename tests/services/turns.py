@@ -16,5 +16,5 @@ class Patient(Throttle):
             try:
                 return super().ask(asked, pin_hash, self.clock_s)
             except NotYetError as error:
-                self.work(self.clock_s)
+                self.work(lambda: self.clock_s)
                 self.clock_s += error.wait_s
