@@ -176,6 +176,8 @@ def main(  # noqa: PLR0913, PLR0917 one for each option
         kind = KINDS[kind_name]
         config.write_text(
             f"{kind.settings}\nmax_call_s = {deadline_s}\nmax_video_call_s = {deadline_s}\n"
+            # all connections are of one key, which may hold as much as it leaves free
+            f"video_queue = {2 * _CONNECTIONS}\n"
         )
         server = Deployment.start(
             work / "data", "--config", str(config), wrapper=broken_by(sabotage)
