@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from disrupt.index.nearest import (
 CODE_NS = 1.25
 """Time that comparing a code takes, on the machine of docs/measurements/2026-11-26-search.md."""
 
-_MAGIC = b"IBxF"
-"""Of a file of FAISS that holds an IndexBinaryFlat."""
+_HEADER = struct.pack("<4sii", b"IBxF", HASH_BITS, HASH_BYTES)
+"""What a file of FAISS begins with that holds an IndexBinaryFlat of such codes."""
 
 _THREADS = faiss.omp_get_max_threads()
 _PAIRS_WORTH_THREADS = 2**22
@@ -73,15 +74,13 @@ class FlatIndex:
         IO_FLAG_MMAP would copy an IndexBinaryFlat; IO_FLAG_MMAP_IFC does map it.
         """
         with reading(path), path.open("rb") as file:
-            magic = file.read(len(_MAGIC))
-        if magic != _MAGIC:
-            raise refused(path, "not an IndexBinaryFlat")
+            header = file.read(len(_HEADER))
+        if header != _HEADER:
+            raise refused(path, f"not an IndexBinaryFlat of {HASH_BITS} bits")
         try:
             index = faiss.read_index_binary(str(path), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise unreadable(path, "FAISS cannot map it") from error
-        if not isinstance(index, faiss.IndexBinaryFlat) or index.d != HASH_BITS:
-            raise refused(path, f"not an IndexBinaryFlat of {HASH_BITS} bits")
         return cls(index)
 
     def __len__(self) -> int:
