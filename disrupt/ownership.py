@@ -18,14 +18,14 @@ def user(uid: int) -> str:
 
 
 def owner(data_dir: Path) -> int | None:
-    """User that a data directory belongs to; None where that is not decided yet.
+    """User that a data directory belongs to; None where that is not decided yet, or not to be seen.
 
     A directory of root's may be a volume that others may write to, by their group: it belongs to
     whoever made the lock file.
     """
     try:
         uid = data_dir.stat().st_uid
-    except FileNotFoundError:
+    except OSError:  # there is none, or whoever uses it says what is wrong
         return None
     if uid != _ROOT:
         return uid

@@ -274,7 +274,7 @@ def _storage_errors() -> Iterator[None]:
             raise StorageFullError(
                 "The disk is full: no index was published. Free space and try again."
             ) from error
-        if isinstance(error, PermissionError):
+        if isinstance(error, PermissionError) and error.filename is not None:
             raise DisruptError(
                 f"The index cannot be written, or not all of it deleted: {ownership.denied(error)}"
                 " `disrupt doctor` lists such files; give them to the server's user with chown."

@@ -132,6 +132,12 @@ def test_a_volume_of_roots_belongs_to_whoever_made_its_lock(data_dir: Path) -> N
             ownership.check(data_dir)
 
 
+def test_a_directory_that_this_user_may_not_see_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with acting_as(OWNER), pytest.raises(DataDirectoryError, match="cannot be made"):
+        DataDirectory(tmp_path / "closed" / "data").make()
+
+
 @pytest.fixture
 def foreign(data_dir: Path) -> Path:
     """A generation that root wrote, and that holds what was withdrawn since."""
