@@ -162,6 +162,8 @@ class SnapshotRefusedError(DisruptError):
 class OtherHistoryError(SnapshotRefusedError):
     """Registry and index do not share a history: one of them is an older copy, or a foreign one."""
 
+    reason = "OTHER_HISTORY"
+
 
 class UnavailableError(DisruptError):
     """A part of the service cannot answer now; try again."""
