@@ -59,7 +59,7 @@ class Config(BaseModel):
     hashing_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
     """Processes that decode and hash pictures for one worker; by default a core each."""
     hashing_queue: Annotated[int, Field(ge=0)] = 16
-    """Pictures that wait for it; more are RESOURCE_EXHAUSTED, with a time to try again."""
+    """Pictures of one key that wait for it; more are RESOURCE_EXHAUSTED."""
     hashing_memory_mib: Annotated[int, Field(ge=640)] = 1536
     """Address space of one such process: libraries take 400 MiB, the largest pictures 900 more."""
     hashing_cpu_s: Annotated[int, Field(ge=1)] = 5
@@ -71,7 +71,7 @@ class Config(BaseModel):
     video_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
     """Processes that decode and hash videos for one worker, beside those for pictures."""
     video_queue: Annotated[int, Field(ge=0)] = 4
-    """Videos that wait for it; more are RESOURCE_EXHAUSTED, with a time to try again."""
+    """Videos of one key that wait for it; more are RESOURCE_EXHAUSTED."""
     video_memory_mib: Annotated[int, Field(ge=640)] = 1536
     """Address space of one such process beside the file: frames of 9 megapixels take 600 MiB."""
     video_cpu_s: Annotated[int, Field(ge=1)] = 300

@@ -49,8 +49,9 @@ def capacities(config: Config) -> dict[Resource, int]:
         # gRPC has three copies of a message while it hands it over, and frees what was ended late
         Resource.BYTES: config.max_message_bytes,
         Resource.HASHES: config.max_hashes_per_lookup * _BATCHES,
-        Resource.PICTURES: config.hashing_workers + config.hashing_queue,
-        Resource.VIDEOS: config.video_workers + config.video_queue,
+        # twice what the settings name, so that a caller alone has that
+        Resource.PICTURES: 2 * (config.hashing_workers + config.hashing_queue),
+        Resource.VIDEOS: 2 * (config.video_workers + config.video_queue),
         Resource.WRITES: _WRITES,
         # the writer holds each about three times while it reads and stores it
         Resource.WRITTEN_BYTES: config.max_message_bytes,

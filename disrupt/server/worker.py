@@ -19,7 +19,7 @@ from disrupt.hashing.video_decode import VideoLimits
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import rights
-from disrupt.server.admission import Admission, Board
+from disrupt.server.admission import Admission, Board, Resource
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.feeding import FeedServicer
@@ -62,9 +62,10 @@ _MORE_CALLS = 512
 async def run(config: Config, board: Board, row: int) -> None:
     """Serves until SIGTERM; ``row`` of the board is this worker's."""
     directory = DataDirectory(config.data_dir)
+    room = capacities(config)
     hashing = IsolatedHashing(
         workers=config.hashing_workers,
-        queued=config.hashing_queue,
+        queued=room[Resource.PICTURES] - config.hashing_workers,
         limits=ImageLimits(frames_cpu_s=_FRAMES_SHARE * config.hashing_cpu_s),
         isolation=IsolationLimits(
             memory_bytes=config.hashing_memory_mib * 2**20,
@@ -74,7 +75,7 @@ async def run(config: Config, board: Board, row: int) -> None:
     )
     videos = IsolatedVideos(
         workers=config.video_workers,
-        queued=config.video_queue,
+        queued=room[Resource.VIDEOS] - config.video_workers,
         limits=VideoLimits(
             max_bytes=config.max_video_mib * 2**20, max_duration_s=config.max_video_minutes * 60
         ),

@@ -141,7 +141,7 @@ def test_slow_videos_of_one_key_do_not_keep_out_a_video_of_another(one: Deployme
     with other(one) as caller, wires(one.address, 1) as (wire,):
         slow = [
             wire.begin(VIDEO, attacker, begun(len(message), message) + chunk(bytes(16)))
-            for _ in range(8)
+            for _ in range(24)
         ]
 
         def dribble() -> bool:
@@ -150,7 +150,7 @@ def test_slow_videos_of_one_key_do_not_keep_out_a_video_of_another(one: Deployme
                 wire.send(call, chunk(bytes(1)))
             return bool(call_of_other.done())
 
-        wire.until(lambda: len(wire.ended) >= 5)  # beyond the attacker's share
+        wire.until(lambda: len(wire.ended) >= 12)  # beyond the attacker's share
         call_of_other = _send(caller, parts)
         eventually(dribble)
         assert outcome(call_of_other.result) == grpc.StatusCode.OK
