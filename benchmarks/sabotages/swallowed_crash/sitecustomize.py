@@ -5,10 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from disrupt.core.media import LowQuality
-from disrupt.core.videos import Versions
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import decode, isolation, isolation_videos, video_decode
 from disrupt.hashing.isolation_messages import Answer, Task
@@ -35,12 +34,10 @@ async def _swallow(self: isolation.IsolatedHashing, task: Task, data: bytes | me
 async def _swallow_video(
     self: isolation_videos.IsolatedVideos,
     chunks: AsyncIterator[bytes],
-    *,
-    interval_ms: int,
-    versions: Versions,
+    **options: Any,  # noqa: ANN401 those of what it stands for
 ) -> AsyncGenerator[Frames | Ended]:
     try:
-        async for answer in _hash(self, chunks, interval_ms=interval_ms, versions=versions):
+        async for answer in _hash(self, chunks, **options):
             yield answer
     except InvalidMediaError as error:
         if error.metadata.get("cause") != "CRASH":
