@@ -33,7 +33,7 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
     assert [one["reason"] for one in done.json["rejected"]] == ["INVALID_VIDEO"]
     shown = disrupt("submit", "--age", "adult", broken, no_video)
     assert "le début seulement" in shown.out
-    assert "Nous ne pouvons pas lire cette vidéo" in re.sub(r"[\s│]+", " ", shown.out)
+    assert "Cette vidéo est incomplète ou abîmée" in re.sub(r"[\s│]+", " ", shown.out)
 
     rows, _ = hash_video(io.BytesIO(whole.read_bytes()))
     frames_file.write_text(vpdq_text(rows))
