@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,6 +124,10 @@ class Hits:
         """Number of hits."""
         return len(self.query)
 
+    def take(self, rows: NDArray[Any]) -> Hits:
+        """Return some of the hits, by their places or by a mask."""
+        return Hits(*(getattr(self, field.name)[rows] for field in fields(self)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestHits:
@@ -179,8 +184,7 @@ def merge(answers: Sequence[Hits]) -> Hits:
         np.concatenate([getattr(hits, field.name) for hits in found]) for field in fields(Hits)
     ]
     query, distance, number = joined[:3]
-    order = np.lexsort((number, distance, query))
-    return Hits(*(column[order] for column in joined))
+    return Hits(*joined).take(np.lexsort((number, distance, query)))
 
 
 def merge_nearest(answers: Sequence[NearestHits], most_items: int) -> NearestHits:
@@ -197,6 +201,5 @@ def merge_nearest(answers: Sequence[NearestHits], most_items: int) -> NearestHit
         return NearestHits(hits, truncated)
     rank = np.arange(len(hits)) - np.repeat(np.cumsum(found) - found, found)
     kept = rank < most_items
-    cut = Hits(*(getattr(hits, field.name)[kept] for field in fields(Hits)))
     more = np.flatnonzero(found > most_items).astype(np.uint32)
-    return NearestHits(cut, np.union1d(truncated, more))
+    return NearestHits(hits.take(kept), np.union1d(truncated, more))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.changes import Addition, Change, Cursor
-from disrupt.core.media import StoredItem
+from disrupt.core.media import MediaKind, StoredItem
 from disrupt.errors import UnavailableError
 from disrupt.index.columns import (
     NOTHING_NEAR,
@@ -107,17 +107,21 @@ class LiveIndex:
         limits_bits: NDArray[np.int16],
         most_items: int,
         threads: int = 1,
+        kind: MediaKind | None = None,
     ) -> NearestHits:
         """As ``search``, but of each item its nearest hash only, and the nearest ``most_items``.
 
         ``limits_bits`` i16 (65536,): largest distance that is answered from each bank, -1 for
         nothing. What is beyond it takes no place. Equally near items go by number, equally near
         hashes of one as they are stored. Time and memory stay small where very many items are near.
-        A batch is spread over ``threads``.
+        A batch is spread over ``threads``. Only items of ``kind`` are searched, if that is given:
+        this takes a look at every item first, some 5 ms for a million.
         """
         found = []
         for part in self._serving().parts:
-            near = part.search_items(queries, max_distance_bits, limits_bits, most_items, threads)
+            near = part.search_items(
+                queries, max_distance_bits, limits_bits, most_items, threads, kind
+            )
             if near is not NOTHING_NEAR:
                 found.append(near)
         return merge_nearest(found, most_items) if found else NOTHING_NEAR

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.media import StoredItem
+from disrupt.core.media import MediaKind, StoredItem
 from disrupt.index.columns import (
     NO_HITS,
     NOTHING_NEAR,
@@ -123,10 +123,14 @@ class Part:
         limits_bits: NDArray[np.int16],
         most_items: int,
         threads: int = 1,
+        kind: MediaKind | None = None,
     ) -> NearestHits:
         """See ``LiveIndex.search_items``."""
+        items = self._item_columns
+        if kind is not None:
+            items = replace(items, dead=self._dead | (self.items["kind"] != kind))
         near = self.index.search_items(
-            queries, max_distance_bits, self._item_columns, limits_bits, most_items, threads
+            queries, max_distance_bits, items, limits_bits, most_items, threads
         )
         if near is NOTHING:
             return NOTHING_NEAR

@@ -14,7 +14,7 @@ from disrupt.core.lookups import Matches, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
-from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits, merge
+from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
 from disrupt.services.nearness import near_enough
 
@@ -132,22 +132,52 @@ def search_near(
 ) -> NearestHits:
     """Search for the ``most_items`` nearest items of each query, and the nearest of each bank.
 
-    ``queries`` uint8 (n, 32); hits are as near as ``near_enough`` asks.
+    ``queries`` uint8 (n, 32); hits are as near as ``near_enough`` asks, and what is not takes no
+    place among them.
     """
-    near = index.search_items(queries, scope.radius_bits, limits_bits_of(scope), most_items)
+    near = _search_kept(index, queries, scope, scope, most_items, spared)
     if near is NOTHING_NEAR:
         return near
-    near = near_enough(near, queries, scope, spared)
     parts = [near.hits]
     for bank, limit_bits in scope.limits.items():
         # Only where items were cut off can a bank be missing that has some.
         without = np.setdiff1d(near.truncated, near.hits.query[near.hits.bank == bank])
         if len(without):
-            limits_bits = limits_bits_of(Scope({bank: limit_bits}))
-            best = index.search_items(queries[without], limit_bits, limits_bits, 1)
-            hits = near_enough(best, queries[without], scope, spared).hits
+            only = Scope({bank: limit_bits})
+            hits = _search_kept(index, queries[without], only, scope, 1, spared).hits
             parts.append(replace(hits, query=without[hits.query]))
     return near if len(parts) == 1 else NearestHits(merge(parts), near.truncated)
+
+
+def _search_kept(
+    index: LiveIndex,
+    queries: NDArray[np.uint8],
+    searched: Scope,
+    scope: Scope,
+    most_items: int,
+    spared: MediaKind | None,
+) -> NearestHits:
+    """Search ``searched`` for the ``most_items`` nearest items that ``near_enough`` keeps.
+
+    ``scope`` is that of the whole lookup, which decides what is kept.
+    """
+    wanted = (searched.radius_bits, limits_bits_of(searched), most_items)
+    near = index.search_items(queries, *wanted)
+    if near is NOTHING_NEAR:
+        return near
+    kept = near_enough(near, queries, scope, spared)
+    # Items that are dropped have taken the places of spared ones.
+    again = np.setdiff1d(near.truncated, kept.truncated)
+    if spared is None or not len(again):
+        return kept
+    others = ~np.isin(kept.hits.query, again) | (kept.hits.kind != spared)
+    more = index.search_items(queries[again], *wanted, kind=spared)
+    hits = replace(more.hits, query=again[more.hits.query])
+    parts = [
+        NearestHits(kept.hits.take(others), kept.truncated),
+        NearestHits(hits, again[more.truncated]),
+    ]
+    return merge_nearest(parts, most_items)
 
 
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cache
 
 import numpy as np
@@ -13,7 +12,7 @@ from disrupt.core.concentration import LEAST_BITS, draw_outlines, most_bits
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits
+from disrupt.index.columns import NOTHING_NEAR, NearestHits
 from disrupt.index.flat import FlatIndex
 
 _CIRCLE_BITS = 60
@@ -27,7 +26,8 @@ def near_enough(
     """What is as near to each of ``queries``, uint8 (n, 32), as it has to be to match.
 
     That is, within ``most_bits``, or 12 bits where the query is a circle. All where an operator
-    looks beyond 31 bits in any bank, and all items of the kind that is ``spared``.
+    looks beyond 31 bits in any bank, and all items of the kind that is ``spared``. ``truncated``
+    loses the queries of which something was too far: of these only spared items were cut off.
     """
     if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
         return near
@@ -44,11 +44,8 @@ def near_enough(
     kept &= spare | ~np.isin(place, outlines)
     if kept.all():
         return near
-    hits = Hits(*(getattr(near.hits, one.name)[kept] for one in fields(Hits)))
-    if spared is not None:
-        return NearestHits(hits, near.truncated)
-    # the nearest of each query come first: where some are too far, so is what was cut off
-    return NearestHits(hits, np.setdiff1d(near.truncated, query[~kept]))
+    # The nearest of each query come first: where some are too far, so is all that was cut off.
+    return NearestHits(near.hits.take(kept), np.setdiff1d(near.truncated, query[~kept]))
 
 
 def are_circles(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from disrupt.core.changes import Addition, Change, Cursor, Removal
-from disrupt.core.media import StoredItem
+from disrupt.core.media import MediaKind, StoredItem
 from disrupt.index import multi_index, part, segments, tables, writing
 from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
@@ -137,12 +137,20 @@ class LiveMachine(RuleBasedStateMachine):
         assert answers(self.live.search(queries, max_distance_bits)) == expected
 
     @precondition(lambda self: self.live.cursor == self.head)
-    @rule(queries=near_codes(4), max_distance_bits=thresholds, most_items=st.integers(1, 3))
-    def search_items(self, queries: Codes, max_distance_bits: int, most_items: int) -> None:
+    @rule(
+        queries=near_codes(4),
+        max_distance_bits=thresholds,
+        most_items=st.integers(1, 3),
+        kind=st.sampled_from([None, *MediaKind]),
+    )
+    def search_items(
+        self, queries: Codes, max_distance_bits: int, most_items: int, kind: MediaKind | None
+    ) -> None:
         limits_bits = np.full(2**16, -1, np.int16)
         limits_bits[1:3] = max_distance_bits, max_distance_bits // 2
         nearest: dict[tuple[int, int], tuple[int, ...]] = {}
-        for answer in brute_force(self.alive.values(), queries, max_distance_bits):
+        searched = [one for one in self.alive.values() if kind in (None, one.kind)]
+        for answer in brute_force(searched, queries, max_distance_bits):
             query, distance, number, bank = answer[:4]
             if distance <= limits_bits[bank]:
                 one = (query, distance, number, answer[8])
@@ -153,7 +161,9 @@ class LiveMachine(RuleBasedStateMachine):
             expected += found[:most_items]
             if len(found) > most_items:
                 truncated.append(query)
-        near = self.live.search_items(queries, max_distance_bits, limits_bits, most_items)
+        near = self.live.search_items(
+            queries, max_distance_bits, limits_bits, most_items, kind=kind
+        )
         hits = near.hits
         columns = (hits.query, hits.distance, hits.number, hits.ordinal)
         assert list(zip(*(one.tolist() for one in columns), strict=True)) == expected

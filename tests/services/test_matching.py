@@ -26,7 +26,13 @@ from disrupt.index.columns import NearestHits
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.index.snapshot import Snapshot
-from disrupt.services.matching import BLOCK_QUERIES, Allowance, match_hashes, match_picture
+from disrupt.services.matching import (
+    BLOCK_QUERIES,
+    Allowance,
+    match_hashes,
+    match_picture,
+    search_near,
+)
 
 _HIT = st.tuples(
     st.integers(0, 3),  # query
@@ -133,11 +139,11 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
     assert got.truncated.tolist() == truncated
 
 
-def _addition(number: int, bank: int, fingerprints: NDArray[np.void]) -> Addition:
+def _addition(
+    number: int, bank: int, fingerprints: NDArray[np.void], kind: MediaKind = MediaKind.IMAGE
+) -> Addition:
     item_id = number.to_bytes(16)
-    stored = StoredItem(
-        number, item_id, bank, MediaKind.IMAGE, Assurance.SELF_REPORTED, fingerprints
-    )
+    stored = StoredItem(number, item_id, bank, kind, Assurance.SELF_REPORTED, fingerprints)
     return Addition(number, stored)
 
 
@@ -277,3 +283,57 @@ def test_the_item_of_another_bank_has_to_be_near_enough_too(
     found = match_hashes(live, _ALIKE[None], scope, 2, **asked)  # type: ignore[arg-type]
     assert found.distance_bits.tolist() == [1, 1, 12][: 15 - distance_bits]
     assert found.truncated.tolist() == [0]
+
+
+_LITTLE = np.stack([_VERSIONS[0], _ALIKE, _VERSIONS[1], ~_ALIKE])
+"""Queries, of which the second and the fourth match within 12 bits only."""
+
+_STORED = st.tuples(
+    st.integers(0, 3),  # query that it is near to
+    st.sampled_from([0, 11, 12, 13, 20, 31, 32]) | st.integers(0, 40),  # distance
+    st.integers(1, 3),  # bank
+    st.sampled_from(MediaKind),
+)
+
+
+@given(
+    st.lists(_STORED, max_size=40) | st.lists(_STORED, min_size=20, max_size=40),
+    st.dictionaries(st.integers(1, 3), st.integers(0, 40)) | st.just({1: 31, 2: 28, 3: 31}),
+    st.integers(1, 6),
+    st.sampled_from([None, *MediaKind]),
+)
+@settings(max_examples=200)
+def test_what_is_too_far_hides_nothing_that_is_near_enough(
+    empty: Snapshot,
+    stored: list[tuple[int, int, int, MediaKind]],
+    limits: dict[int, int],
+    most_items: int,
+    spared: MediaKind | None,
+) -> None:
+    live = LiveIndex(empty)
+    additions = []
+    for number, (query, distance, bank, kind) in enumerate(stored, 1):
+        near = _one_away(_LITTLE[query], distance, number).item
+        additions.append(_addition(number, bank, near.fingerprints, kind))
+    live.apply(additions, Cursor(bytes(16), len(stored)))
+    got = search_near(live, _LITTLE, Scope(limits), most_items, spared)
+
+    hits, more, perhaps_more = [], set(), set()
+    for query in range(4):
+        most_bits = 40 if max(limits.values(), default=0) > 31 else (31, 12)[query % 2]
+        within = sorted(
+            (distance, number, bank, kind)
+            for number, (near, distance, bank, kind) in enumerate(stored, 1)
+            if near == query and distance <= limits.get(bank, -1)
+        )
+        kept = [one for one in within if one[0] <= most_bits or one[3] == spared]
+        for place, (distance, number, bank, _) in enumerate(kept):
+            if place < most_items or bank not in {one[2] for one in kept[:place]}:
+                hits.append((query, distance, number))
+        if len(kept) > most_items:
+            more.add(query)
+        if len(within) > most_items:
+            perhaps_more.add(query)
+    columns = (got.hits.query, got.hits.distance, got.hits.number)
+    assert list(zip(*(one.tolist() for one in columns), strict=True)) == hits
+    assert more <= set(got.truncated.tolist()) <= perhaps_more

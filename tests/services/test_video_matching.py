@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import LookupOptions, VideoMatch, VideoMatches, VideoOptions
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
-from disrupt.core.policy import ADULTS, MINORS, Scope
+from disrupt.core.policy import ADULTS, MINORS, Bank, Scope
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of, frames_of
 from disrupt.errors import DeadlineExceededError, LimitExceededError
@@ -519,6 +519,22 @@ def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
     ]  # of the last 8 s two others are nearer than the first
     edges_of = {one.item_id[-1]: edges(one) for one in [*find(codes, *stored).matches][:2]}
     assert edges_of[1] == [pytest.approx((0, 20, 0, 20), abs=1)]
+
+
+@pytest.mark.parametrize("bank", [ADULTS, MINORS])
+def test_a_thousand_pictures_near_frames_that_say_little_do_not_hide_a_video(
+    find: Find, bank: Bank
+) -> None:
+    point = np.zeros((2, 32), np.uint8)  # draw single points: pictures match within 12 bits only
+    point[1] = 255
+    spread = [
+        picture(number, noisy(point[number % 2][None], 13, number)[0]) for number in range(2, 2100)
+    ]
+    registered = video(1, noisy(np.repeat(point, 4, axis=0), 25), bank.number)
+    scope = Scope({ADULTS.number: 31, MINORS.number: 31})
+    found = find(point, registered, *spread, scope=scope)
+    assert only(found).item_id == registered.item_id
+    assert not found.truncated
 
 
 def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
