@@ -14,31 +14,48 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-from disrupt.errors import DeadlineExceededError, DisruptError, OverloadedError
+from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError, OverloadedError
 from disrupt.server.admission import Admission, Holder, Resource
 from disrupt.server.forking import trim
 from disrupt.server.sockets import Sockets
 
-_LOOK_S = 0.02
-"""Pause between two looks: what a connection can bring meanwhile is not noticed."""
-_SOON_S = 0.05
+_LOOK_S = 0.01
+"""Pause between two looks: what a connection brings before the first of them is not noticed."""
 _TRIM_S = 0.25
 """Pause between two times that memory of messages which were ended is given back."""
 
 
 _CALL_BYTES = 256
 """What a call brings beside its message, about."""
+_FRAMING = 256
+"""Part of a message that TLS and HTTP/2 add to it, at most."""
 
 
 class Receipt:
     """One message that is waited for; a context, which raises what ended it."""
 
-    __slots__ = ("_ended_by", "_receipts", "_task", "began_s", "holder", "peer", "until_s")
+    __slots__ = (
+        "_ended_by",
+        "_receipts",
+        "_task",
+        "began_s",
+        "holder",
+        "most_bytes",
+        "peer",
+        "until_s",
+    )
 
     def __init__(
-        self, receipts: Receipts, peer: Callable[[], str], holder: Holder, within_s: float
+        self,
+        receipts: Receipts,
+        peer: Callable[[], str],
+        holder: Holder,
+        *,
+        most_bytes: int,
+        within_s: float,
     ) -> None:
         """``peer`` gives who sends it: a name that is rarely asked for."""
+        self.most_bytes = most_bytes
         self._receipts = receipts
         self.peer = peer
         self._task = asyncio.current_task()
@@ -84,10 +101,8 @@ class _Connection:
 class Receipts:
     """All messages that are under way to one worker. For its event loop alone."""
 
-    def __init__(self, admission: Admission, most_bytes: int) -> None:
-        """``most_bytes``: the largest message that gRPC takes, of whatever method."""
+    def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._most_bytes = most_bytes
         self.under_way: dict[Receipt, None] = {}
         """In the order in which they began."""
         self._connections: dict[str, _Connection] = {}
@@ -99,7 +114,7 @@ class Receipts:
         if self._connections:
             connection = self._connections.get(receipt.peer())
             if connection is not None:
-                connection.accounted_bytes += size_bytes + _CALL_BYTES
+                connection.accounted_bytes += size_bytes + size_bytes // _FRAMING + _CALL_BYTES
 
     async def watch(self) -> None:
         """Look again and again until cancelled."""
@@ -118,8 +133,6 @@ class Receipts:
         for connection in self._connections.values():
             connection.receipts.clear()
         for receipt in self.under_way:
-            if now_s - receipt.began_s < _SOON_S:
-                break  # and all that began later
             if now_s > receipt.until_s:
                 receipt.end(_too_slow(receipt))
             elif not receipt.is_ended:
@@ -140,11 +153,19 @@ class Receipts:
         return connection
 
     def _bound(self) -> None:
-        """End messages of whoever holds more than it leaves free, the youngest first."""
+        """End messages that are larger than their calls take, and those of whoever holds too much.
+
+        That is, more than it leaves free; of these the youngest first.
+        """
         by_holder: dict[Holder, list[tuple[Receipt, int]]] = defaultdict(list)
         for peer, connection in self._connections.items():
             brought = (self._sockets.received_bytes(peer) or 0) - connection.accounted_bytes
-            each = min(max(brought, 0) // len(connection.receipts), self._most_bytes)
+            if brought > sum(receipt.most_bytes for receipt in connection.receipts):
+                for receipt in connection.receipts:
+                    receipt.end(_too_large(receipt))
+                self._freed = True
+                continue
+            each = max(brought, 0) // len(connection.receipts)
             for receipt in connection.receipts:
                 by_holder[receipt.holder].append((receipt, each))
         taken = self._admission.taken[Resource.BYTES]
@@ -173,6 +194,14 @@ def _too_slow(receipt: Receipt) -> DisruptError:
     limit_s = receipt.until_s - receipt.began_s
     return DeadlineExceededError(
         f"The message was not received within {limit_s:.0f} s; nothing was done."
+    )
+
+
+def _too_large(receipt: Receipt) -> DisruptError:
+    return LimitExceededError(
+        f"This call takes messages of at most {receipt.most_bytes} bytes; nothing was done. Send"
+        " less at a time.",
+        limit=str(receipt.most_bytes),
     )
 
 

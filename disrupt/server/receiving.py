@@ -110,7 +110,13 @@ class Reading:
         holder = current_holder.get(None)
         if self._receipts is None or holder is None:
             return await context.read()
-        with Receipt(self._receipts, context.peer, holder, within_s) as receipt:
+        with Receipt(
+            self._receipts,
+            context.peer,
+            holder,
+            most_bytes=self._most_bytes,
+            within_s=within_s,
+        ) as receipt:
             data = await context.read()
         if data is not aio.EOF:
             self._receipts.received(receipt, len(data))

@@ -24,7 +24,7 @@ from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.feeding import FeedServicer
 from disrupt.server.following import Following
-from disrupt.server.forking import trim
+from disrupt.server.forking import keep_little, trim
 from disrupt.server.health import WRITER_LOOK_S, Health, look_at_index, look_at_writer
 from disrupt.server.interceptors import Authentication, Errors
 from disrupt.server.limits import FRAMES_MAX, MessageLimits, capacities
@@ -61,6 +61,7 @@ _MORE_CALLS = 512
 
 async def run(config: Config, board: Board, row: int) -> None:
     """Serves until SIGTERM; ``row`` of the board is this worker's."""
+    keep_little()
     directory = DataDirectory(config.data_dir)
     room = capacities(config)
     hashing = IsolatedHashing(
@@ -106,7 +107,7 @@ async def _serve(
         capacities(config),
         number_of=lambda key_id: following.ring.number(key_id),  # noqa: PLW0108 rings come and go
     )
-    receipts = Receipts(admission, config.max_message_bytes)
+    receipts = Receipts(admission)
     calls = OpenCalls()
     told = Health()
     server = aio.server(

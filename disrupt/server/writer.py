@@ -19,6 +19,7 @@ from disrupt.server import housekeeping
 from disrupt.server.administration import InRegistry, today
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
+from disrupt.server.forking import keep_little
 from disrupt.server.health import STORAGE_LOOK_S, Health, look_at_storage
 from disrupt.server.interceptors import Errors
 from disrupt.server.limits import MessageLimits
@@ -180,6 +181,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
 
 async def run(config: Config) -> None:
     """Serves until SIGTERM."""
+    keep_little()
     directory = DataDirectory(config.data_dir)
     with SqlRegistry.open_writer(directory.registry) as registry:
         await _serve(config, directory, registry)

@@ -127,6 +127,19 @@ def test_large_messages_that_never_end_hold_four_of_them_at_most(one: Deployment
         caller("MatchHashes", lookup(bytes(32)))
 
 
+def test_a_message_beyond_the_limit_of_its_call_is_ended_while_it_comes(one: Deployment) -> None:
+    attacker = one.make_key("attacker", "match")
+    with other(one) as caller, wires(one.address, 1) as (wire,):
+        size = MESSAGE_BYTES - 1024
+        call = wire.begin(HASHES, attacker, begun(size))
+        sent = 0
+        while call not in wire.ended and sent < size // 4:
+            sent += wire.send(call, bytes(1 << 16))
+            wire.read(0.02)
+        assert call in wire.ended
+        caller("MatchHashes", lookup(bytes(32)))
+
+
 def chunk(data: bytes) -> bytes:
     message = match_pb2.MatchVideoRequest(chunk=data).SerializeToString()
     return begun(len(message), message)
