@@ -25,7 +25,12 @@ import click
 from benchmarks.abuse_attacks import ATTACKS, TOGETHER
 
 SABOTAGES = {
+    "unthrottled-pins": "pin-guessing",
     "unlimited-messages": "large-video-messages",
+    "greedy-callers": "unfinished-calls",
+    "unreserved-health": "strangers",
+    "patient-videos": "slow-videos",
+    "endless-messages": "slow-uploads",
     "unbounded-comparisons": "degenerate-videos",
 }
 """The attack that each shows in."""

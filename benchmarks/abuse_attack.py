@@ -23,6 +23,8 @@ MATCH, REGISTRATION = "/disrupt.v1.MatchService", "/disrupt.v1.RegistrationServi
 HEALTH = "/grpc.health.v1.Health"
 
 TICK_S = 0.5
+_AGAIN_PER_TICK = 2
+"""Calls that a connection begins anew: no flood of calls, but so many that never end."""
 _TIMEOUT_S = 60.0
 
 
@@ -175,7 +177,7 @@ async def crowd(
 ) -> None:
     """Keep calls open that begin with ``begins``; each sends a part of its own ``then`` each tick.
 
-    None of them ends. Those that the server ends are begun anew, so are connections.
+    None of them ends. Those that the server ends are begun anew, slowly, so are connections.
     """
     async with asyncio.TaskGroup() as tasks:
         for _ in range(connections):
@@ -190,6 +192,7 @@ async def _connection(
     then: Callable[[], Iterable[bytes]],
 ) -> None:
     wire: Wire | None = None
+    left = calls
 
     async def speak(on: Wire, call: int) -> None:
         await on.send(call, begins)
@@ -206,7 +209,8 @@ async def _connection(
                 if wire is None or not wire.is_open:
                     with suppress(OSError):
                         wire = await Wire.open(attack.target.address)
-                while wire is not None and len(wire.calls) < calls:
+                while wire is not None and len(wire.calls) < calls and left:
+                    left -= 1
                     call = wire.begin(method, attack.key(method))
                     if call is None:
                         break
@@ -214,6 +218,7 @@ async def _connection(
                     tasks.create_task(speak(wire, call))
                 attack.under_way.set()
                 await asyncio.sleep(TICK_S)
+                left = _AGAIN_PER_TICK
     finally:
         if wire is not None:
             wire.close()

@@ -37,6 +37,8 @@ KNOWN_CASE = "known case: "
 CHECKED = (f"{KNOWN_CASE}CASE_REFUSED", f"{KNOWN_CASE}REQUEST_ID_REUSED")
 """Answers that tell whether a guessed PIN is right. Of a case that is not there, none does."""
 
+_FRAMES_TAG = bytes([match_pb2.MatchVideoRequest.FRAMES_FIELD_NUMBER << 3 | 2])
+
 _MAX_ITEMS, _MAX_HASHES_PER_ITEM = 64, 8000
 """Limits of a registration, as the server has them by default."""
 
@@ -74,7 +76,7 @@ async def pin_guessing(attack: Attack) -> None:
 
 
 async def large_registrations(attack: Attack) -> None:
-    """Register as much as a message holds, or as may be registered, eight times at once."""
+    """Register as much as may be, as a message holds, and nothing in as many items, all at once."""
     item = registration_pb2.RegisterHashesRequest(
         items=[
             registration_pb2.MediaItem(
@@ -83,17 +85,28 @@ async def large_registrations(attack: Attack) -> None:
             )
         ]
     ).SerializeToString()
-    as_many_as_fit = (attack.target.max_message_bytes - 1024) // len(item)
+    nothing = registration_pb2.RegisterHashesRequest(
+        items=[registration_pb2.MediaItem()]
+    ).SerializeToString()
+    room = attack.target.max_message_bytes - 1024
+    all_items = (
+        item * min(_MAX_ITEMS, room // len(item)),
+        item * (room // len(item)),
+        nothing * (room // len(nothing)),  # which decodes to forty times its size
+    )
 
     async def call(number: int) -> None:
-        items = item * (as_many_as_fit if number % 2 else min(as_many_as_fit, _MAX_ITEMS))
         context = registration_pb2.RegistrationContext(
             request_id=attack.chance.randbytes(16),
             access=registration_pb2.CaseAccess(pin=_pin(attack.chance)),
         )
         begins = registration_pb2.RegisterHashesRequest(context=context).SerializeToString()
         async with attack.channel() as channel:
-            await attack.unary(channel, f"{REGISTRATION}/RegisterHashes", begins + items)
+            await attack.unary(
+                channel,
+                f"{REGISTRATION}/RegisterHashes",
+                begins + all_items[number % len(all_items)],
+            )
 
     await at_pace(attack, call, every_s=5.0, at_once=8, most=8)
 
@@ -111,30 +124,35 @@ async def large_lookups(attack: Attack) -> None:
 
 
 async def large_video_messages(attack: Attack) -> None:
-    """Look up videos of which one message has all frames, 30 MB of them."""
-    frames = _frames(attack.chance, attack.target.max_message_bytes // 48)
+    """Look up videos of which one message has 30 MB of frames, or of transforms of none."""
+    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+    nothing = types_pb2.Fingerprints(transforms=[types_pb2.Transform()]).SerializeToString()
+    room = attack.target.max_message_bytes - 1024
+    frames = (
+        _frames(attack.chance, room // 48).SerializeToString(),
+        nothing * (room // len(nothing)),  # which decodes to forty times its size
+    )
     requests = [
-        match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()).SerializeToString(),
-        match_pb2.MatchVideoRequest(frames=frames).SerializeToString(),
+        [options.SerializeToString(), _FRAMES_TAG + _varint(len(part)) + part] for part in frames
     ]
 
-    async def call(_: int) -> None:
+    async def call(number: int) -> None:
         async with attack.channel() as channel:
-            await attack.stream(channel, f"{MATCH}/MatchVideo", requests)
+            await attack.stream(channel, f"{MATCH}/MatchVideo", requests[number % len(requests)])
 
     await at_pace(attack, call, every_s=3.0, at_once=2, most=4)
 
 
 async def unfinished_calls(attack: Attack) -> None:
-    """Begin three thousand lookups whose messages never end: more than all workers take."""
-    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=3000, connections=20)
+    """Begin four thousand lookups whose messages never end: more than all workers take."""
+    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=4000, connections=20)
 
 
 async def strangers(attack: Attack) -> None:
-    """Without a key, begin health checks that never end, and watches."""
+    """Without a key, begin three hundred health checks that never end, and as many watches."""
     await asyncio.gather(
-        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=200, connections=4),
-        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=200, connections=4),
+        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=300, connections=6),
+        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=300, connections=6),
     )
 
 
@@ -160,7 +178,7 @@ async def slow_videos(attack: Attack) -> None:
 async def slow_uploads(attack: Attack) -> None:
     """Send the largest pictures in parts, on 24 calls, and the last bytes never."""
     size = attack.target.max_message_bytes - 1024
-    part = bytes(1 << 20)
+    part = bytes(2 << 20)
     await crowd(
         attack,
         f"{MATCH}/MatchImage",
@@ -293,6 +311,15 @@ def _frames(chance: random.Random, count: int) -> types_pb2.Fingerprints:
         start_ms=times_ms.tolist(),
         end_ms=(times_ms + 1000).tolist(),
     )
+
+
+def _varint(value: int) -> bytes:
+    """Encode a number as protobuf has it, to lead fields that would take long to build."""
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*encoded, value])
 
 
 def _pin(chance: random.Random) -> str:

@@ -31,6 +31,8 @@ from benchmarks.writes import Desk, Write
 
 _HASHES_PER_ITEM = 10
 _WARM_UP_S = 3.0
+_BEGINNING_S = 5.0
+"""For what attackers begin with all at once, which is of no length that is compared."""
 _QUIET_S = 1.0
 _QUIET_SHARE = 0.1
 _QUIET_WITHIN_S = 90.0
@@ -131,12 +133,13 @@ class Run:
             self._callers.ask("go")
             for attacker in attackers:
                 attacker.hear()
+            time.sleep(min(_BEGINNING_S, seconds / 4))
             self._callers.ask("take")
             began_s = time.monotonic()
             time.sleep(seconds)
             ended_s = time.monotonic()
+            self._callers.ask("pause")  # calls in flight are attacked to their end
             tolls = [attacker.ask("end") for attacker in attackers]
-        self._callers.ask("pause")
         stretch = Stretch(began_s, ended_s, self._callers.ask("take"), tolls)
         self._quiet()
         return stretch

@@ -77,8 +77,18 @@ SMALL = "--size 3000"
 INDEXER = "--target indexer --kills"
 
 SABOTAGES = [
-    Sabotage("abuse", "unlimited-messages", broken("peak_worker_mb"), ATTACKED),
-    Sabotage("abuse", "unbounded-comparisons", broken("peak_worker_mb"), ATTACKED),
+    *(
+        Sabotage("abuse", name, broken(promise), ATTACKED)
+        for name, promise in (
+            ("unthrottled-pins", "pin_checks_per_s"),
+            ("unlimited-messages", "peak_worker_mb"),
+            ("greedy-callers", "others_throughput_share"),
+            ("unreserved-health", "health_true"),
+            ("patient-videos", "videos_answered_share"),
+            ("endless-messages", "peak_worker_mb"),
+            ("unbounded-comparisons", "peak_worker_mb"),
+        )
+    ),
     Sabotage("crash", "early-acknowledgement", lambda found: found["lost"] > 0, "--kills 3"),
     Sabotage("crash", "synchronous-off", too_early, "--kills 0", "strace"),
     Sabotage(
