@@ -20,13 +20,18 @@ from disrupt.server.forking import trim
 from disrupt.server.sockets import Sockets
 
 _LOOK_S = 0.01
-"""Pause between two looks: what a connection brings before the first of them is not noticed."""
+"""Pause between two looks, and age from which a message is looked at.
+
+What a connection brings before is not noticed; nearly all messages are whole by then, for nothing.
+"""
 _TRIM_S = 0.25
 """Pause between two times that memory of messages which were ended is given back."""
 
 
-_CALL_BYTES = 256
-"""What a call brings beside its message, about."""
+_CALL_BYTES = 1024
+"""What a call brings beside its message, at most: nearly all bring less."""
+_SLACK_BYTES = 1 << 18
+"""That a connection may bring beyond all that its calls take: what calls bring is not exact."""
 _FRAMING = 256
 """Part of a message that TLS and HTTP/2 add to it, at most."""
 
@@ -38,6 +43,7 @@ class Receipt:
         "_ended_by",
         "_receipts",
         "_task",
+        "base_bytes",
         "began_s",
         "holder",
         "most_bytes",
@@ -63,6 +69,8 @@ class Receipt:
         self.holder = holder
         self.began_s = asyncio.get_running_loop().time()
         self.until_s = self.began_s + within_s
+        self.base_bytes: int | None = None
+        """What its connection had brought beyond whole messages when it was first looked at."""
 
     @property
     def is_ended(self) -> bool:
@@ -91,11 +99,24 @@ class Receipt:
 
 @dataclass(slots=True)
 class _Connection:
-    """A connection with messages that have been under way for long."""
+    """A connection with messages that are under way."""
 
-    accounted_bytes: int
-    """Of what it has brought: before these messages, and in others since."""
+    accounted_bytes: int = 0
+    """In messages that became whole, or were ended, since there were such."""
     receipts: list[Receipt] = field(default_factory=list)
+
+    def brought_bytes(self, received_bytes: int) -> int:
+        """Return how much of what it has brought is of the messages that are under way.
+
+        Counted from when the first of them was seen, so that what calls bring beside their
+        messages does not add up over the life of a connection, in either direction.
+        """
+        beyond = received_bytes - self.accounted_bytes
+        for receipt in self.receipts:
+            base = receipt.base_bytes
+            receipt.base_bytes = beyond if base is None else min(base, beyond)
+        first = self.receipts[0].base_bytes
+        return beyond - first if first is not None else 0
 
 
 class Receipts:
@@ -133,24 +154,19 @@ class Receipts:
         for connection in self._connections.values():
             connection.receipts.clear()
         for receipt in self.under_way:
+            if now_s - receipt.began_s < _LOOK_S:
+                break  # and all that began later
             if now_s > receipt.until_s:
                 receipt.end(_too_slow(receipt))
             elif not receipt.is_ended:
-                self._of(receipt).receipts.append(receipt)
+                connection = self._connections.setdefault(receipt.peer(), _Connection())
+                connection.receipts.append(receipt)
         self._connections = {
             peer: connection
             for peer, connection in self._connections.items()
             if connection.receipts
         }
         self._bound()
-
-    def _of(self, receipt: Receipt) -> _Connection:
-        peer = receipt.peer()
-        connection = self._connections.get(peer)
-        if connection is None:
-            before = self._sockets.received_bytes(peer) or 0
-            connection = self._connections[peer] = _Connection(before)
-        return connection
 
     def _bound(self) -> None:
         """End messages that are larger than their calls take, and those of whoever holds too much.
@@ -159,13 +175,14 @@ class Receipts:
         """
         by_holder: dict[Holder, list[tuple[Receipt, int]]] = defaultdict(list)
         for peer, connection in self._connections.items():
-            brought = (self._sockets.received_bytes(peer) or 0) - connection.accounted_bytes
-            if brought > sum(receipt.most_bytes for receipt in connection.receipts):
+            brought = connection.brought_bytes(self._sockets.received_bytes(peer) or 0)
+            most_bytes = sum(receipt.most_bytes for receipt in connection.receipts)
+            if brought > most_bytes + _SLACK_BYTES:
                 for receipt in connection.receipts:
                     receipt.end(_too_large(receipt))
                 self._freed = True
                 continue
-            each = max(brought, 0) // len(connection.receipts)
+            each = brought // len(connection.receipts)
             for receipt in connection.receipts:
                 by_holder[receipt.holder].append((receipt, each))
         taken = self._admission.taken[Resource.BYTES]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,16 @@ from benchmarks.mutations_videos import repeated
 from benchmarks.processes import processes
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.server.calls import Caller, access, calling, eventually, lookup, outcome, register
+from tests.server.calls import (
+    TIMEOUT_S,
+    Caller,
+    access,
+    calling,
+    eventually,
+    lookup,
+    outcome,
+    register,
+)
 from tests.server.test_large_messages import MESSAGE_BYTES, peak_bytes
 from tests.server.wire import begun, wires
 
@@ -138,6 +149,31 @@ def test_a_message_beyond_the_limit_of_its_call_is_ended_while_it_comes(one: Dep
             wire.read(0.02)
         assert call in wire.ended
         caller("MatchHashes", lookup(bytes(32)))
+
+
+def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(
+    start: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("max_hashes_per_lookup = 64\n")
+    server = start("--config", str(config), workers=1)
+    secret = server.make_key("platform", "match")
+    authorization = ("authorization", f"Bearer {secret}")
+    waits = threading.Event()
+
+    def requests() -> Iterator[match_pb2.StreamMatchHashesRequest]:
+        yield match_pb2.StreamMatchHashesRequest(batch=lookup(bytes(32)))
+        waits.wait()
+
+    with calling(server.address, secret) as caller:
+        stub: Any = MatchServiceStub(caller.channel)
+        answers = stub.StreamMatchHashes(requests(), metadata=[authorization], timeout=TIMEOUT_S)
+        next(answers)
+        for _ in range(600):  # half a megabyte, where a flow takes 66 kB
+            trace = ("trace", secrets.token_hex(450))
+            stub.MatchHashes(lookup(bytes(32)), metadata=[authorization, trace])
+        waits.set()
+        assert [*answers] == []  # ends as it should: RpcError otherwise
 
 
 def chunk(data: bytes) -> bytes:
