@@ -66,8 +66,8 @@ def leak(text: str, *, opened: bool) -> Callable[[Report], bool]:
     )
 
 
-def broken(promise: str) -> Callable[[Report], bool]:
-    return lambda report: promise in report["attacks"][0]["failed"]
+def broken(*promises: str) -> Callable[[Report], bool]:
+    return lambda report: bool({*promises} & {*report["attacks"][0]["failed"]})
 
 
 FEW = "--count 12 --bomb-every 100 --good-every 1"
@@ -78,15 +78,15 @@ INDEXER = "--target indexer --kills"
 
 SABOTAGES = [
     *(
-        Sabotage("abuse", name, broken(promise), ATTACKED)
-        for name, promise in (
+        Sabotage("abuse", name, broken(*promises), ATTACKED)
+        for name, *promises in (
             ("unthrottled-pins", "pin_checks_per_s"),
             ("unlimited-messages", "peak_worker_mb"),
             ("greedy-callers", "others_throughput_share"),
             ("unreserved-health", "health_true"),
             ("patient-videos", "videos_answered_share"),
             ("endless-messages", "peak_worker_mb"),
-            ("unbounded-comparisons", "peak_worker_mb"),
+            ("unbounded-comparisons", "peak_worker_mb", "others_throughput_share"),
         )
     ),
     Sabotage("crash", "early-acknowledgement", lambda found: found["lost"] > 0, "--kills 3"),

@@ -26,6 +26,6 @@ def _any_size(_limits: MessageLimits, _method: str) -> int:
     return 1 << 30
 
 
-MessageLimits.__call__ = _any_size  # type: ignore[method-assign]
+MessageLimits.__call__ = _any_size  # type: ignore[assignment,method-assign]
 receiving.Reading._decoded = _decoded  # type: ignore[method-assign]
 payloads._count_fields = _count_nothing  # type: ignore[assignment]
