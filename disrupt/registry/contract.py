@@ -18,6 +18,9 @@ from disrupt.core.policy import ApiKey, Bank
 CHANGES_AT_ONCE = 50_000
 """Changes that one read of some banks' changes passes over: a tenth of a second or two."""
 
+BYTES_AT_ONCE = 2 * 2**20
+"""Bytes of fingerprints that one read brings at most, or one item: less than six of the largest."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewCase:
@@ -116,7 +119,8 @@ class RegistryReader(Protocol):
     ) -> tuple[Sequence[Change], Cursor]:
         """Up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the cursor to go on from.
 
-        With ``banks``, those of items in these banks, of the next ``CHANGES_AT_ONCE`` changes.
+        Fewer where they have more than ``BYTES_AT_ONCE``. With ``banks``, those of items in these
+        banks, of the next ``CHANGES_AT_ONCE`` changes.
 
         No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
         their additions. An addition whose item was erased since comes as a removal.
@@ -127,7 +131,7 @@ class RegistryReader(Protocol):
         """Up to ``limit`` (≥ 1) living items of those added after one cursor, up to another.
 
         In the order of their additions, and with the cursor to go on from, which is ``until`` after
-        the last. CursorExpiredError as for ``changes``.
+        the last. Bounded by ``BYTES_AT_ONCE``, and CursorExpiredError, as for ``changes``.
         """
 
     def removed_since(self, cursor: Cursor) -> int:

@@ -1,6 +1,7 @@
 """What is read from the registry: each function within one transaction of its caller."""
 
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,13 @@ from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import schema
-from disrupt.registry.contract import CHANGES_AT_ONCE, CaseItem, CaseRecord, Registered
+from disrupt.registry.contract import (
+    BYTES_AT_ONCE,
+    CHANGES_AT_ONCE,
+    CaseItem,
+    CaseRecord,
+    Registered,
+)
 from disrupt.registry.journal import Record, Removed, Revoked
 
 
@@ -60,13 +67,13 @@ def changes(
         .join_from(schema.changes, schema.items)
         .where(changes.sequence > after.sequence)
         .order_by(changes.sequence)
-        .limit(limit)
     )
     if banks is not None:
         end = min(end, after.sequence + CHANGES_AT_ONCE)
         query = query.where(schema.items.c.bank.in_(banks), changes.sequence <= end)
-    page = [_change(row) for row in connection.execute(query)]
-    if len(page) == limit:
+    rows, cut_off = _read(connection, query, limit)
+    page = list(map(_change, rows))
+    if cut_off:
         end = page[-1].sequence
     return page, Cursor(after.epoch, end, _mark(connection, end))
 
@@ -77,7 +84,7 @@ def additions(
     """A page of living items, and the cursor of its end."""
     _check_known(connection, after)
     items = schema.items.c
-    rows = connection.execute(
+    query = (
         select(
             *(schema.changes.c.sequence, items.number, items.item_id, items.bank, items.kind),
             *(items.assurance, items.fingerprints, schema.changes.c.mark),
@@ -90,8 +97,8 @@ def additions(
             items.fingerprints.is_not(None),
         )
         .order_by(schema.changes.c.sequence)
-        .limit(limit)
-    ).all()
+    )
+    rows, cut_off = _read(connection, query, limit)
     sequences, *plain, marks = zip(*rows, strict=True) if rows else [()] * 8
     try:
         found = StoredItems.of(*plain)
@@ -99,7 +106,7 @@ def additions(
         for row in rows:
             _unpacked(row.number, row.fingerprints)
         raise
-    if len(rows) < limit:
+    if not cut_off:
         return found, until
     return found, Cursor(after.epoch, sequences[-1], marks[-1] or b"")
 
@@ -135,6 +142,19 @@ def hashes_since(connection: Connection, cursor: Cursor) -> int:
         .where(changes.sequence > cursor.sequence)
     )
     return int(connection.execute(query).scalar_one())
+
+
+def _read(connection: Connection, query: Select[Any], limit: int) -> tuple[list[Row[Any]], bool]:
+    """Rows with fingerprints, as many as one read may bring, and whether more may follow."""
+    rows = list[Row[Any]]()
+    read_bytes = 0
+    with closing(connection.execute(query.limit(limit))) as result:
+        for row in result:  # SQLite reads a row when it is asked for
+            read_bytes += len(row.fingerprints or b"")
+            if rows and read_bytes > BYTES_AT_ONCE:
+                return rows, True
+            rows.append(row)
+    return rows, len(rows) == limit
 
 
 def _check_known(connection: Connection, cursor: Cursor) -> None:

@@ -57,11 +57,13 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         bank_names = self._following.ring.bank_names
         banks = key.banks & bank_names.keys()
         changes, end, give_up_s = list[Change](), after, time.monotonic() + _PASSING_S
+        read_bytes = 0
         while True:
             # one more than is wanted tells whether there is more
             some, end = self._reader.changes(end, size + 1 - len(changes), banks)
             changes += some
-            if len(changes) > size or end.sequence >= head.sequence:
+            read_bytes += sum(map(_size_bytes, some))
+            if len(changes) > size or read_bytes > _PAGE_BYTES or end.sequence >= head.sequence:
                 break
             if time.monotonic() > give_up_s:
                 break

@@ -482,6 +482,44 @@ class RegistryConformance:
                 found += plain_items(page)
             assert (found, cursor) == (expected, before)
 
+    def test_a_read_brings_few_items_of_the_greatest_size(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        largest = [new_item(chance, 8000) for _ in range(12)]
+        last = registration(chance, None, *largest, new_item(chance))
+        head = writer.register(last, day=DAY).cursor
+        beginning = Cursor(head.epoch, 0)
+        read = [
+            [one.item.fingerprints.nbytes for one in page if isinstance(one, Addition)]
+            for page, _ in pages(writer, limit=1000)
+        ]
+        cursor, additions = beginning, []
+        while cursor.sequence < head.sequence:
+            page, cursor = writer.additions(cursor, head, 1000)
+            additions.append([46 * length for length in page.lengths.tolist()])
+        assert additions == read == [[368_000] * 5, [368_000] * 5, [368_000] * 2 + [2 * 46]]
+
+    @pytest.mark.parametrize("most_bytes", [0, 46, 100])
+    def test_what_a_read_may_bring_changes_nothing_of_the_feed(
+        self,
+        writer: RegistryWriter,
+        chance: random.Random,
+        monkeypatch: pytest.MonkeyPatch,
+        most_bytes: int,
+    ) -> None:
+        for bank in (1, 2, 1, 2):
+            items = [new_item(chance, hashes) for hashes in (1, 3, 1)]
+            done = writer.register(registration(chance, None, *items, bank=bank), day=DAY)
+        writer.withdraw(done.case_number, None, day=DAY)
+        whole = list(map(plain, all_changes(writer)))
+        monkeypatch.setattr("disrupt.registry.queries.BYTES_AT_ONCE", most_bytes)
+        assert [plain(change) for page, _ in pages(writer) for change in page] == whole
+        cursor, seen = Cursor(writer.head().epoch, 0), list[tuple[object, ...]]()
+        while cursor != writer.head():
+            page, cursor = writer.changes(cursor, 100, [2])
+            seen += map(plain, page)
+        assert seen == [one for one in whole if one[2] == 2]
+
     def test_additions_after_a_strange_cursor_are_refused(
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:

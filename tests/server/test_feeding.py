@@ -1,0 +1,52 @@
+"""Pages of changes: how much memory they take."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from disrupt.core.policy import ADULTS, ApiKey, Right
+from disrupt.registry.sql import SqlRegistry
+from disrupt.server.feeding import FeedServicer
+from disrupt.server.interceptors import caller
+from disrupt.services.cursors import SealedCursors
+from disrupt.v1 import feed_pb2
+from tests.registry.examples import DAY, new_item, registration
+
+_CONTEXT: Any = None
+_MIB = 2**20
+_KEY = ApiKey("k", "mirror", bytes(32), frozenset([Right.FEED]), frozenset([ADULTS.number]), DAY)
+_FOLLOWING: Any = SimpleNamespace(ring=SimpleNamespace(bank_names={ADULTS.number: ADULTS.name}))
+
+
+def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    path = tmp_path / "registry.db"
+    with SqlRegistry.open_writer(path) as writer:
+        for _ in range(5):
+            largest = [new_item(chance, 8000) for _ in range(8)]
+            writer.register(registration(chance, None, *largest), day=DAY)
+    with SqlRegistry.open_reader(path) as reader:
+        servicer = FeedServicer(reader, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
+        caller.set(_KEY)
+        items, pages, cursor = set[bytes](), 0, ""
+        tracemalloc.start()
+        try:
+            while True:
+                request = feed_pb2.ListChangesRequest(cursor=cursor, page_size=1000)
+                page = asyncio.run(servicer.ListChanges(request, _CONTEXT))
+                items |= {change.added.item_id for change in page.changes}
+                pages += 1
+                cursor = page.next_cursor
+                if page.caught_up:
+                    break
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert (len(items), pages) == (40, 8)
+    assert peak_bytes < 8 * _MIB  # of 14 in all
