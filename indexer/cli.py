@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from disrupt.feed.rebuild import Rebuilt
 
 _SHOWN_DIFFERENCES = 50
+_NOT_SHOWN = 3
+"""Exit code of a command that did what it was asked, but could not print it."""
 
 
 class _Group(click.Group):
@@ -61,7 +64,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 def main() -> None:
     """Build, check, count and tidy the index. Safe while a server runs.
 
-    Exit codes: 0 fine, 1 failed or differences found, 2 wrong usage.
+    Exit codes: 0 fine, 1 failed or differences found, 2 wrong usage, 3 done, but standard output
+    took no report of it.
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("warning"),
@@ -86,7 +90,7 @@ def rebuild_command(data_dir: Path, *, accept_registry: bool, as_json: bool) -> 
 
     with _registry(data_dir) as reader, _progress() as progress:
         rebuilt = rebuild(reader, data_dir / "index", progress, accept_registry=accept_registry)
-        _show_published(rebuilt, as_json=as_json)
+        _report_published(rebuilt, as_json=as_json)
 
 
 @main.command(name="compact", short_help="Fold what came since into a new generation.")
@@ -102,7 +106,7 @@ def compact_command(data_dir: Path, *, as_json: bool) -> None:
     from disrupt.feed.compaction import compact
 
     with _registry(data_dir) as reader, _progress() as progress:
-        _show_published(compact(reader, data_dir / "index", progress), as_json=as_json)
+        _report_published(compact(reader, data_dir / "index", progress), as_json=as_json)
 
 
 @main.command(name="verify")
@@ -184,13 +188,11 @@ def rollback_command(data_dir: Path, *, as_json: bool) -> None:
 
     with _registry(data_dir) as reader:
         done = roll_back(reader, data_dir / "index")
-    if as_json:
-        _print_json(done)
-        return
-    click.echo(
+    text = (
         f"Generation {done.generation} is served again, instead of {done.before}: as of change"
         f" {done.sequence}, and the changes since."
     )
+    _report(done, text, as_json=as_json)
 
 
 @main.command(name="gc", short_help="Delete the generations that are not served.")
@@ -211,22 +213,33 @@ def gc_command(data_dir: Path, *, keep: int, as_json: bool) -> None:
 
     with _registry(data_dir) as reader:
         freed = collect(reader, data_dir / "index", keep)
-    if as_json:
-        _print_json(freed)
-        return
-    for one in freed.deleted:
-        click.echo(f"Deleted generation {one.generation}, {one.size_bytes} bytes.")
-    click.echo(f"Freed {freed.freed_bytes} bytes. Generation {freed.generation} is served.")
+    lines = [
+        f"Deleted generation {one.generation}, {one.size_bytes} bytes." for one in freed.deleted
+    ]
+    lines.append(f"Freed {freed.freed_bytes} bytes. Generation {freed.generation} is served.")
+    _report(freed, "\n".join(lines), as_json=as_json)
 
 
-def _show_published(published: Rebuilt, *, as_json: bool) -> None:
-    if as_json:
-        _print_json(published)
-        return
-    click.echo(
+def _report_published(published: Rebuilt, *, as_json: bool) -> None:
+    text = (
         f"Published generation {published.generation}: {published.items} items,"
         f" {published.hashes} hashes, as of change {published.sequence}."
     )
+    _report(published, text, as_json=as_json)
+
+
+def _report(result: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401  (any dataclass)
+    """Print what was done; where that fails, say on standard error that it was, and exit with 3."""
+    try:
+        if as_json:
+            _print_json(result)
+        else:
+            click.echo(text)
+    except OSError as error:
+        # what is left in the buffer would fail again when the process ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"{text} But standard output cannot be written: {error}", err=True)
+        sys.exit(_NOT_SHOWN)
 
 
 def _listed(counts: dict[str, Any]) -> str:

@@ -167,7 +167,8 @@ def publish(
     killed, CURRENT names a whole generation. The one that was served before stays, so that there
     is another should the new one be damaged; older ones go, as they hold hashes that were
     withdrawn since. A server that still maps one of them keeps its pages. DataDirectoryError while
-    another process writes here, StorageFullError when the disk is full.
+    another process writes here, StorageFullError when the disk is full: any error means that
+    nothing was published. What fails after that is logged as ``snapshot_published_but``.
     """
     with locked(index_dir), _storage_errors():
         aside = index_dir / _BUILDING
@@ -189,7 +190,8 @@ def publish(
         _point_to(index_dir, generation)
         for old in existing:
             if old != before:
-                _remove(index_dir, old)
+                with _published_but(generation, f"generation {old:08d} could not be deleted"):
+                    _remove(index_dir, old)
     _log.info("snapshot_published", generation=generation, hashes=opened.manifest.hashes)
     return opened
 
@@ -293,4 +295,15 @@ def _point_to(index_dir: Path, generation: int) -> None:
     aside.write_text(directory_of(index_dir, generation).name + "\n", encoding="ascii")
     writing.sync(aside)
     aside.rename(index_dir / _CURRENT)
-    writing.sync(index_dir)
+    with _published_but(generation, "a crash of the machine may undo that"):
+        writing.sync(index_dir)
+
+
+@contextmanager
+def _published_but(generation: int, trouble: str) -> Iterator[None]:
+    """Log what fails once CURRENT names a generation, as servers take that up all the same."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"Generation {generation:08d} is published and served, but {trouble}: {error}"
+        _log.warning("snapshot_published_but", reason=reason)

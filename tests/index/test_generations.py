@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -18,6 +19,7 @@ from disrupt.errors import (
     SnapshotRefusedError,
     StorageFullError,
 )
+from disrupt.index import writing
 from disrupt.index.generations import (
     create_first,
     current,
@@ -195,6 +197,38 @@ def test_a_generation_keeps_the_mark_of_its_change(tmp_path: Path) -> None:
     assert publish(tmp_path, (), cursor).cursor == cursor
     with pytest.raises(OtherHistoryError):
         open_generation(tmp_path, 1, HEAD)
+
+
+def test_what_fails_after_publishing_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for count in (1, 2):
+        published(tmp_path, some_items(count), count)
+    sync, rmtree = writing.sync, shutil.rmtree
+
+    def sync_unless_published(path: Path) -> None:
+        sync(path)
+        if path == tmp_path and current(tmp_path) == 3:
+            raise OSError(errno.EIO, "broken")
+
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        if path.name == "00000001":
+            raise PermissionError(errno.EACCES, "denied", str(path))
+        rmtree(path, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(writing, "sync", sync_unless_published)
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with capture_logs() as logs:
+        snapshot = published(tmp_path, some_items(3), 3)
+    assert snapshot.generation == current(tmp_path) == 3
+    reasons = [one["reason"] for one in logs if one["event"] == "snapshot_published_but"]
+    assert [one.split(":")[0] for one in reasons] == [
+        "Generation 00000003 is published and served, but a crash of the machine may undo that",
+        "Generation 00000003 is published and served, but generation 00000001 could not be deleted",
+    ]
+    monkeypatch.undo()
+    published(tmp_path, some_items(4), 4)
+    assert generations(tmp_path) == [4, 3], "the next one deletes what is left"
 
 
 @pytest.fixture

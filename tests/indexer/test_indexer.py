@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -292,3 +294,24 @@ def test_a_second_indexer_is_refused_and_changes_nothing(data_dir: Path, command
     assert result.stderr.startswith("Error: Another process is writing an index here")
     assert result.stderr.count("\n") == 1
     assert current(data_dir / "index") == 1
+
+
+@pytest.mark.usefixtures("writer")
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_what_cannot_be_printed_was_done_all_the_same(
+    data_dir: Path, form: tuple[str, ...]
+) -> None:
+    start = "from indexer.cli import main; main()"
+    for command, generation in (("rebuild", 2), ("compact", 3), ("rollback", 2)):
+        with Path("/dev/full").open("w") as full:
+            result = subprocess.run(
+                [sys.executable, "-c", start, command, "--data-dir", data_dir, *form],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert result.returncode == 3
+        assert f"eneration {generation}" in result.stderr
+        assert "But standard output cannot be written" in result.stderr
+        assert current(data_dir / "index") == generation
