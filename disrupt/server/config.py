@@ -95,6 +95,9 @@ class Config(BaseModel):
     stale_closes_s: Annotated[float, Field(gt=1)] = 300.0
     """Age from which on it closes its connections, and serves again once it has applied all: what
     was withdrawn, and who had a key, must not count for longer."""
+    hung_after_s: Annotated[float, Field(ge=2)] = 30.0
+    """Time without a heartbeat from the event loop of the writer or of a worker, one a second,
+    after which it is killed and started anew."""
     compact_after_hashes: Annotated[int, Field(ge=1)] = 50_000
     """Hashes registered after which the index is compacted, beside serving; at least a twentieth of
     those it has. A withdrawal counts as one."""

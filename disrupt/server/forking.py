@@ -166,6 +166,7 @@ def _live(
             os.dup2(output, 1)
             if output != 1:
                 os.close(output)
+            os.set_blocking(1, False)  # a parent that does not read holds nobody up
             run()
             code = 0
     except SystemExit as end:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from grpc import aio
 
-from disrupt.server.supervision import vital
+from disrupt.server.supervision import forever, vital
 
 READY = "ready"
 """What a process prints on standard output once it serves."""
@@ -17,11 +19,17 @@ READY = "ready"
 COMPACT = "compact"
 """What the writer prints when the index is to be compacted."""
 
+BEAT = "beat"
+"""What a process that serves prints again and again: its event loop does not hang."""
+
+BEAT_S = 1.0
+"""Pause between two beats."""
+
 
 def say(word: str) -> None:
-    """Tells the supervisor."""
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
+    """Tell the supervisor. A word is dropped where it has not read for hours: it may be stopped."""
+    with suppress(BlockingIOError):
+        os.write(sys.stdout.fileno(), f"{word}\n".encode())
 
 
 async def until_told_to_stop(
@@ -37,10 +45,16 @@ async def until_told_to_stop(
     await server.start()
     accepting = vital("server", _accept(server))
     say(READY)
+    beating = vital("heartbeat", forever(_beat, BEAT_S))
     await stop.wait()
     accepting.cancel()
     await draining()
     await server.stop(grace_s)
+    beating.cancel()
+
+
+async def _beat() -> None:
+    say(BEAT)
 
 
 async def _accept(server: aio.Server) -> None:

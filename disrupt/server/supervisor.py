@@ -33,7 +33,7 @@ from disrupt.server.admission import Board
 from disrupt.server.config import Config
 from disrupt.server.directory import DataDirectory
 from disrupt.server.forking import Forked
-from disrupt.server.serving import COMPACT, READY
+from disrupt.server.serving import BEAT, BEAT_S, COMPACT, READY
 from disrupt.server.supervision import vital
 from disrupt.services.nearness import circle_index
 
@@ -46,6 +46,9 @@ _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 10.0
 _STEADY_AFTER_S = 30.0
 """A process that ran this long is restarted as if it had never failed."""
+_START_S = 600.0
+"""Time for a process to say that it is ready. The longest is that of a worker which reads a large
+index from a slow disk: 60 GB at 100 MB/s."""
 _KILL_MARGIN_S = 5.0
 _LOOK_S = 0.02
 
@@ -56,12 +59,14 @@ _log = structlog.get_logger(__name__)
 class _Child:
     """A role that is to be filled by a process at all times.
 
-    ``ended`` is called after each process, and before the next.
+    ``ended`` is called after each process, and before the next. A process is killed that has
+    neither ended nor said that it is ready for ``start_s``.
     """
 
     role: str
     run: _Run
     ended: Callable[[], None] = lambda: None
+    start_s: float = _START_S
     process: Forked | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -139,7 +144,10 @@ class _Supervisor:
             )
             for row in range(self._config.workers)
         ]
-        keeper = _Child("housekeeping", partial(housekeeping.run, self._config))
+        # it never says that it is ready: that is the time for all of it
+        keeper = _Child(
+            "housekeeping", partial(housekeeping.run, self._config), start_s=housekeeping.LONGEST_S
+        )
         watches: list[asyncio.Task[None]] = []
         try:
             # the writer first: the health that workers tell from their start on needs it
@@ -149,7 +157,7 @@ class _Supervisor:
             if not self._stop.is_set():
                 upkeep = housekeeping.keep_house(
                     self._config,
-                    lambda: self._run_once(keeper, housekeeping.LONGEST_S),
+                    lambda: self._run_once(keeper),
                     self._compact,
                     self._stop,
                 )
@@ -196,25 +204,27 @@ class _Supervisor:
                 await asyncio.wait_for(self._stop.wait(), backoff_s)
             backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
-    async def _run_once(self, child: _Child, longest_s: float | None = None) -> int:
-        """Run a process to its end and return its exit code; kill it after ``longest_s``."""
+    async def _run_once(self, child: _Child) -> int:
+        """Run a process to its end and return its exit code; kill it where it hangs."""
         try:
             process = forking.fork(child.role, lambda: _run(child.role, child.run))
         except (OSError, MemoryError) as error:  # or too many processes: tried again
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
         child.process = process
+        patience = _Patience(child.start_s)
+        watch = vital(f"watch over {child.role}", _kill_if_hung(child.role, process, patience))
         try:
-            async with asyncio.timeout(longest_s):
-                async for line in process.lines():
-                    if line == READY:
-                        child.ready.set()
-                    elif line == COMPACT:
-                        self._compact.set()
-        except TimeoutError:
-            _log.error("process_killed", role_killed=child.role)
-            process.kill(signal.SIGKILL)
-        code = await process.wait()
+            async for line in process.lines():
+                if line in {READY, BEAT}:
+                    patience.left_s = self._config.hung_after_s
+                if line == READY:
+                    child.ready.set()
+                elif line == COMPACT:
+                    self._compact.set()
+            code = await process.wait()
+        finally:
+            watch.cancel()
         child.ended()
         return code
 
@@ -226,10 +236,33 @@ class _Supervisor:
         until_s = time.monotonic() + self._config.drain_grace_s + _KILL_MARGIN_S
         while process.code is None:
             if time.monotonic() > until_s:
-                _log.error("process_killed", role_killed=child.role)
+                _log.error("process_killed", role_killed=child.role, reason="It did not stop.")
                 process.kill(signal.SIGKILL)
                 until_s = math.inf
             await asyncio.sleep(_LOOK_S)
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Time that a process has left to say something.
+
+    Counted down by the supervisor's event loop rather than compared with a clock, so that no
+    process is taken to hang after all of them, or the machine, were suspended.
+    """
+
+    left_s: float
+
+    async def run_out(self) -> None:
+        """Return when no time is left."""
+        while self.left_s > 0:
+            await asyncio.sleep(BEAT_S)
+            self.left_s -= BEAT_S
+
+
+async def _kill_if_hung(role: str, process: Forked, patience: _Patience) -> None:
+    await patience.run_out()
+    _log.error("process_killed", role_killed=role, reason="It gave no sign of life.")
+    process.kill(signal.SIGKILL)
 
 
 def _run(role: str, run: _Run) -> None:

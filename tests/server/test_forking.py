@@ -60,6 +60,19 @@ asyncio.run(main())
     assert found.splitlines() == ["['ready', 'compact'] 7", f"[] {-signal.SIGTERM}"]
 
 
+def test_a_parent_that_does_not_read_holds_nobody_up() -> None:
+    found = run("""
+from disrupt.server.serving import BEAT, say
+def speak():
+    for _ in range(100_000):
+        say(BEAT)
+async def main():
+    print(await forking.fork("worker", speak).wait())
+asyncio.run(main())
+""")
+    assert found == "0\n"
+
+
 def test_a_signal_to_a_forked_process_is_not_its_parents() -> None:
     found = run("""
 async def main():

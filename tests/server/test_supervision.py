@@ -83,7 +83,7 @@ calling = start(call())
 await serving.until_told_to_stop(server, 1.0, forever_)
 """)
     assert code == 70
-    assert output == "ready\n"
+    assert output.startswith("ready\n")
     assert [one["part"] for one in log if one["event"] == "part_failed"] == ["server"]
 
 
@@ -108,25 +108,71 @@ del task
     assert [(one["event"], one["kind"]) for one in log] == [("error_unread", "MemoryError")]
 
 
-def test_a_process_that_takes_too_long_is_killed_and_the_next_one_can_be_started() -> None:
-    script = """
-import asyncio, time
+_SUPERVISED = """
+import asyncio, signal, time
 from pathlib import Path
-from disrupt.server import logs, supervisor
+from disrupt.server import logs, serving, supervisor
 from disrupt.server.config import Config
 
 async def hang():
     time.sleep(600)
 
-async def main():
-    logs.configure("supervisor")
-    running = supervisor._Supervisor(Config(data_dir=Path("data")))
-    print(await running._run_once(supervisor._Child("housekeeping", hang), 0.5))
+async def wait():
+    await asyncio.sleep(600)
 
-for _ in range(2):
-    asyncio.run(main())
+async def serve_and_hang():
+    serving.say(serving.READY)
+    time.sleep(600)
+
+logs.configure("supervisor")
+config = Config(data_dir=Path("data"), hung_after_s=2.0)
+
+async def main():
+    running = supervisor._Supervisor(config)
+    {body}
+
+asyncio.run(main())
 """
+
+
+def supervised(body: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Lines and log of a supervisor that does ``body``."""
+    script = _SUPERVISED.replace("{body}", body.strip().replace("\n", "\n    "))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
     )
-    assert done.stdout == f"{-signal.SIGKILL}\n" * 2
+    assert "Traceback" not in done.stderr
+    return done.stdout.splitlines(), [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_a_process_that_is_never_ready_is_killed_and_the_next_can_be_started() -> None:
+    output, log = supervised("""
+for never_ready in (hang, wait):
+    print(await running._run_once(supervisor._Child("worker", never_ready, start_s=0.5)))
+""")
+    assert output == [str(-signal.SIGKILL)] * 2
+    assert [line["role_killed"] for line in log if line["event"] == "process_killed"] == [
+        "worker"
+    ] * 2
+
+
+def test_a_first_process_that_is_never_ready_ends_the_server_with_a_reason() -> None:
+    output, _ = supervised("""
+await running._keep(supervisor._Child("writer", hang, start_s=0.5))
+print(running._stop.is_set(), running._failure.message)
+""")
+    assert output == ["True The writer did not start (exit code -9); the log says why."]
+
+
+def test_a_process_whose_event_loop_hangs_is_killed_and_replaced() -> None:
+    output, _ = supervised("""
+ended = []
+def count():
+    ended.append(None)
+    if len(ended) == 2:
+        running._stop.set()
+child = supervisor._Child("worker", serve_and_hang, count)
+await running._keep(child)
+print(child.process.code, running._failure)
+""")
+    assert output == [f"{-signal.SIGKILL} None"]

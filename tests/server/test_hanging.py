@@ -1,0 +1,89 @@
+"""A worker or writer that hangs is replaced; one that was suspended with all others is not."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.deployment import Deployment
+from benchmarks.processes import client_of_each_worker, processes
+from tests.server.calls import calling, eventually, lookup, outcome, register
+
+_HUNG_AFTER_S = 6.0
+
+
+@pytest.fixture
+def server(start: Callable[..., Deployment], tmp_path: Path) -> Deployment:
+    """Two workers, which are soon taken to hang."""
+    config = tmp_path / "config.toml"
+    config.write_text(f"hung_after_s = {_HUNG_AFTER_S}\n")
+    return start("--config", str(config))
+
+
+def family(server: Deployment) -> list[int]:
+    return [
+        process for role in ("writer", "worker") for process in processes(server.process.pid, role)
+    ]
+
+
+def answering(server: Deployment, key: str) -> int:
+    """How many workers answer lookups: one that is being started does not."""
+    try:
+        with client_of_each_worker(server, key) as clients:
+            return len(clients)
+    except RuntimeError:
+        return 0
+
+
+def test_a_worker_that_hangs_is_replaced_and_the_other_serves_meanwhile(
+    server: Deployment,
+) -> None:
+    key = server.make_key("platform", "match")
+    with client_of_each_worker(server, key) as clients:
+        hanging, other = clients
+        os.kill(hanging, signal.SIGSTOP)
+        clients[other].match_hashes(bytes(32))
+        eventually(lambda: len(set(processes(server.process.pid, "worker")) - {hanging}) == 2)
+        clients[other].match_hashes(bytes(32))
+    assert hanging not in processes(server.process.pid, "worker")
+    assert other in processes(server.process.pid, "worker")
+    eventually(lambda: answering(server, key) == 2)
+
+
+def test_a_writer_that_hangs_is_replaced_and_lookups_go_on_meanwhile(server: Deployment) -> None:
+    platform, helpline = (
+        server.make_key("platform", "match"),
+        server.make_key("helpline", "register"),
+    )
+    (writer,) = processes(server.process.pid, "writer")
+    with calling(server.address, platform) as match, calling(server.address, helpline) as caller:
+        os.kill(writer, signal.SIGSTOP)
+        match("MatchHashes", lookup(bytes(32)))
+        eventually(lambda: processes(server.process.pid, "writer") not in ([], [writer]))
+        request = register(secrets.token_bytes(32))
+
+        def is_registered() -> bool:
+            return outcome(lambda: caller("RegisterHashes", request)).name == "OK"
+
+        eventually(is_registered)
+
+
+def test_processes_that_were_suspended_together_go_on(server: Deployment) -> None:
+    key = server.make_key("platform", "match")
+    before = family(server)
+    with client_of_each_worker(server, key) as clients:
+        os.killpg(server.process.pid, signal.SIGSTOP)
+        time.sleep(2 * _HUNG_AFTER_S)
+        server.process.send_signal(signal.SIGCONT)  # as it happens, before the others
+        time.sleep(1.0)
+        os.killpg(server.process.pid, signal.SIGCONT)
+        for client in clients.values():
+            client.match_hashes(bytes(32))
+        time.sleep(2.0)  # the supervisor has looked at them by now
+    assert family(server) == before
