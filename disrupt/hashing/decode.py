@@ -98,6 +98,9 @@ _SIGNATURES = (
     (0, b"\0\0\1\0", "icon"),
 )
 
+_TOO_SHORT_MS, _UNSAID_MS = 10, 100
+"""A frame of an animation that says so much time or less, or none, is shown as long as that."""
+
 _OF_ANY_CODING = {b"ftypmif1", b"ftypmsf1"}
 """Brands that HEIC and AVIF share; the compatible ones after them tell."""
 
@@ -217,9 +220,15 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
         shown = grey_of_tiff(file)
     if transform:  # a copy of frames: the next one is painted on this one
         shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, transform)
-    picture = Picture(shown, orientation, round(file.info.get("duration", 0)))
+    picture = Picture(shown, orientation, _shown_ms(file))
     picture.luma(0, 1)  # whether a mode or a palette can be shown is told by any row
     return picture
+
+
+def _shown_ms(file: ImageFile.ImageFile) -> int:
+    """Return how long browsers show the present frame, and what converts it to a video does."""
+    said_ms = round(file.info.get("duration", 0))
+    return said_ms if said_ms > _TOO_SHORT_MS else _UNSAID_MS
 
 
 def _sniff(data: bytes) -> str:

@@ -84,8 +84,6 @@ _MISSING_SHARE = 0.05
 """A file that ends by more than both before the time that it declares is incomplete."""
 _ERRORS_MAX = 200
 """Packets that cannot be decoded before the rest of the file is given up."""
-_DURATION_MS = 100
-"""Time of a frame of an animation that says nothing of it, as browsers have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +292,7 @@ class Video:
         """Frames of an animation, as a lookup by picture sees them."""
         for picture in decode_frames(self._file.read(IMAGE_LIMITS.max_bytes + 1)):
             yield Sample(self.end_ms, picture)
-            self.end_ms += picture.duration_ms or _DURATION_MS
+            self.end_ms += picture.duration_ms
 
     def _check_size(self, width_px: int, height_px: int) -> None:
         if width_px * height_px > self._limits.max_pixels:

@@ -38,6 +38,7 @@ from disrupt.hashing.images import MAX_UNDECIDED_BITS, single, usable
 from disrupt.hashing.luma import canonical_luma
 from disrupt.hashing.pdq import Hashed, hash_luma, hash_rgb
 from disrupt.hashing.pixels import oriented
+from disrupt.hashing.videos import hash_video
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "pdq"
 
@@ -250,6 +251,18 @@ def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: s
     assert isinstance(query, ImageQuery)
     for one, (looked_up, _) in zip(canonical, query.hashes, strict=True):
         assert one.hash.distance_bits(looked_up) <= 8
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize(("said_ms", "shown_ms"), [(0, 100), (10, 100), (20, 20), (150, 150)])
+def test_frames_last_as_long_as_browsers_show_them(kind: str, said_ms: int, shown_ms: int) -> None:
+    data = animation([pattern(seed, 200) for seed in range(3)], kind, duration=said_ms)
+    found = fingerprint_frames(data)
+    assert isinstance(found, ImageFingerprints)
+    expected = [(at * shown_ms, (at + 1) * shown_ms) for at in range(3)]
+    assert sorted({(one.start_ms, one.end_ms) for one in found.fingerprints}) == expected
+    looked_up, _ = hash_video(io.BytesIO(data), interval_ms=40)
+    assert looked_up["end_ms"].max() == 3 * shown_ms
 
 
 def test_a_file_of_one_frame_is_the_same_picture_whether_every_frame_is_asked_for_or_not() -> None:

@@ -537,6 +537,27 @@ def test_a_thousand_pictures_near_frames_that_say_little_do_not_hide_a_video(
     assert not found.truncated
 
 
+@pytest.mark.parametrize("stored_step_ms", [0, 1, 10])
+@pytest.mark.parametrize("count", [2, 5, 12, 60])
+def test_an_animation_without_times_is_found_as_earlier_clients_registered_it(
+    find: Find, count: int, stored_step_ms: int
+) -> None:
+    codes = np.random.default_rng(count).integers(0, 256, (count, 32), np.uint8)
+    stored = np.zeros(count, FINGERPRINT)
+    stored["hash"] = codes
+    stored["start_ms"] = stored_step_ms * np.arange(count)
+    stored["end_ms"] = stored["start_ms"] + stored_step_ms
+    # of frames of 100 ms each, a lookup searches one each second, and of short videos four
+    step = 10 if count > 20 else 2.5
+    searched = np.ceil(np.arange(0, count, step)).astype(int)
+    searched = searched[searched < count]
+    rows = frames(codes[searched])
+    rows["start_ms"] = 100 * searched
+    rows["end_ms"] = np.append(rows["start_ms"][1:], 100 * count)
+    match = only(find(rows, item(1, stored, MediaKind.VIDEO)))
+    assert (match.query_share_permille, match.stored_share_permille) == (1000, 1000)
+
+
 def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
     codes, other = shown(1, 10), shown(2, 10)
     rows = np.repeat(frames(sampled(other), 1000), 2)
