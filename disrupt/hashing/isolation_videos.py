@@ -135,17 +135,20 @@ class IsolatedVideos:
                 feeding = asyncio.create_task(self._feed(process, chunks))
                 # where an answer comes first, nobody asks what it failed with
                 feeding.add_done_callback(lambda done: done.cancelled() or done.exception())
+                finished = False
                 try:
                     process.allow_cpu_time(self._isolation.cpu_s)
                     await process.send(Begin(interval_ms, versions, self.limits))
                     async for answer in self._answers(process, feeding):
-                        if isinstance(answer, Ended):
-                            self._idle.append(process)
+                        finished = not isinstance(answer, Frames)
+                        if isinstance(answer, Refused):
+                            raise refused(answer.reason)
                         yield answer
                 finally:
                     feeding.cancel()
-                    if process in self._idle:
+                    if finished:
                         process.forget()
+                        self._idle.append(process)
                     else:
                         process.kill()
         finally:
@@ -217,17 +220,14 @@ class IsolatedVideos:
 
     async def _answers(
         self, process: _Process, feeding: asyncio.Task[None]
-    ) -> AsyncIterator[Frames | Ended]:
+    ) -> AsyncIterator[Frames | Ended | Refused]:
         while True:
             match await self._next(process, feeding):
                 case Frames() as frames:
                     yield frames
-                case Ended() as ended:
-                    yield ended
+                case (Ended() | Refused()) as last:
+                    yield last
                     return
-                case Refused(reason):
-                    self._idle.append(process)
-                    raise refused(reason)
                 case OutOfMemory():
                     memory_mib = self._isolation.memory_bytes // 2**20
                     raise _refused(

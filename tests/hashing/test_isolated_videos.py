@@ -237,6 +237,38 @@ def test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named(
     assert len(run(hashed(videos, parts(GOOD)))[0])
 
 
+def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) -> None:
+    async def two_readers() -> tuple[np.ndarray, Ended]:
+        async with IsolatedVideos(workers=2, queued=0, limits=LIMITS) as videos:
+            looking = {"interval_ms": 1000, "versions": Versions.SEARCHED}
+            first = videos.hash(parts(GOOD), **looking)  # type: ignore[arg-type]
+            async for answer in first:
+                if isinstance(answer, Ended):
+                    break  # and stays
+            pids = videos.pids
+            left = asyncio.Event()
+
+            async def with_a_pause() -> AsyncIterator[bytes]:
+                yield GOOD[: len(GOOD) // 2]
+                await left.wait()
+                yield GOOD[len(GOOD) // 2 :]
+
+            second = asyncio.create_task(hashed(videos, with_a_pause()))
+            while videos.pids == pids:  # noqa: ASYNC110 nothing tells
+                assert not second.done()
+                await asyncio.sleep(0.01)
+            await first.aclose()
+            left.set()
+            found = await second
+            assert (await hashed(videos, parts(GOOD)))[1] == found[1]
+            assert len(videos.pids) == 2, "both are used again"
+            return found
+
+    there, _ = hash_video(io.BytesIO(GOOD))
+    rows, _ = run(two_readers())
+    assert (rows == there).all()
+
+
 def test_a_decoder_that_is_killed_fails_one_call(videos: IsolatedVideos, run: Run[Any]) -> None:
     async def kill() -> None:
         async with aclosing(
