@@ -44,7 +44,10 @@ def with_one_ipma(data: bytes) -> bytes:
         parts = [data[box.content : box.end] for box in boxes if box.kind == b"ipma"]
         if len(parts) <= 1 or sum(map(len, parts)) > _MOST_BYTES:
             return data
-        others = [data[box.start : box.end] for box in boxes if box.kind != b"ipma"]
+        # Headers are made anew: what went "to the end" as the last box is no longer the last.
+        others = [
+            _box(box.kind, data[box.content : box.end]) for box in boxes if box.kind != b"ipma"
+        ]
         joined = _box(b"iprp", b"".join(others) + _box(b"ipma", _joined(parts)))
         left_bytes = iprp.end - iprp.start - len(joined) - _HEADER_BYTES
         free = _box(b"free", bytes(left_bytes))

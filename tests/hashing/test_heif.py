@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
+import tracemalloc
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -170,6 +171,31 @@ def test_properties_beyond_127_and_items_beyond_65535_are_joined() -> None:
         assert made[at + len(joined) + 16 :] == parted[at + sum(map(len, boxes)) :]
 
 
+@pytest.mark.parametrize("kind", ["ipco", "ipma"])
+def test_the_last_box_may_go_to_the_end_of_the_one_around_it(kind: str) -> None:
+    parted = split(WHOLE)
+    around, start = parted.index(b"iprp") - 4, parted.index(b"ipco") - 4
+    end = around + int.from_bytes(parted[around : around + 4])
+    properties, *associations = (
+        (4 + len(content)).to_bytes(4) + content for content in split_boxes(parted[start:end])
+    )
+    ordered = [*associations, properties] if kind == "ipco" else [properties, *associations]
+    ordered[-1] = bytes(4) + ordered[-1][4:]
+    made = parted[:start] + b"".join(ordered) + parted[end:]
+    assert len(made) == len(parted)
+    assert (colours(made) == colours(WHOLE)).all()
+
+
+def split_boxes(data: bytes) -> list[bytes]:
+    """Kind and content of each box."""
+    boxes = []
+    while data:
+        size = int.from_bytes(data[:4])
+        boxes.append(data[4:size])
+        data = data[size:]
+    return boxes
+
+
 def broken() -> Iterator[tuple[str, bytes]]:
     whole, parted = entries_of(WHOLE), split(WHOLE)
     at = parted.index(b"ipma") - 4
@@ -217,3 +243,60 @@ def test_damaged_boxes_are_decoded_or_refused_and_nothing_else(
         colours(bytes(parted))
     except InvalidMediaError as refused:
         assert refused.violations[0].field == "image"  # noqa: PT017
+
+
+@st.composite
+def box_trees(draw: st.DrawFn, depth: int = 3) -> bytes:
+    """Boxes in boxes, of any lengths said."""
+    made = b""
+    for _ in range(draw(st.integers(0, 4))):
+        content = draw(st.binary(max_size=30)) if draw(st.booleans()) else b""
+        if depth:
+            content += draw(box_trees(depth - 1))
+        kind = draw(st.sampled_from([b"meta", b"iprp", b"ipma", b"ipma", b"ipco", b"free"]))
+        sizes = st.sampled_from([0, 1, 7, 8, 2**31, 2**32 - 1]) | st.integers(0, 60)
+        size = draw(sizes) if draw(st.integers(0, 4)) == 0 else 8 + len(content)
+        made += struct.pack(">I4s", size, kind) + content
+    return made
+
+
+def metadata(content: bytes) -> bytes:
+    return box(b"ftyp", b"avif") + box(b"meta", bytes(4) + box(b"iprp", content))
+
+
+@given(
+    st.binary(max_size=200)
+    | box_trees()
+    | box_trees().map(metadata)
+    | st.lists(st.binary(max_size=30).map(lambda content: box(b"ipma", content))).map(
+        lambda boxes: metadata(b"".join(boxes))
+    )
+)
+@settings(max_examples=500, deadline=None)
+def test_any_bytes_are_returned_or_made_as_long_with_one_box(data: bytes) -> None:
+    made = with_one_ipma(data)
+    assert len(made) == len(data)
+    assert with_one_ipma(made) == made
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        metadata(box(b"ipma", b"\0\0\0\0\0\0\0\x0a" + bytes(30)) * 1800),
+        metadata(ipma([(item, []) for item in range(10_000)]) * 2),
+        metadata(ipma([(1, [1] * 255)] * 120) * 2),
+        metadata(ipma([]) * 2 + struct.pack(">I4s", 0, b"free") + bytes(1 << 20)),
+        metadata(ipma([]) * 2 + struct.pack(">I4sQ", 1, b"free", 1 << 62)),
+        metadata(box(b"ipma", b"\0\0\0\0\xff\xff\xff\xff" + bytes(30_000)) * 2),
+    ],
+    ids=["many boxes", "many items", "many properties", "a long rest", "too long", "endless"],
+)
+def test_joining_takes_memory_for_a_few_files_of_that_length(data: bytes) -> None:
+    with_one_ipma(data)
+    tracemalloc.start()
+    try:
+        with_one_ipma(data)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 * len(data) + (8 << 20)
