@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -264,18 +265,47 @@ def metadata(content: bytes) -> bytes:
     return box(b"ftyp", b"avif") + box(b"meta", bytes(4) + box(b"iprp", content))
 
 
+@given(st.binary(max_size=200) | box_trees() | box_trees().map(metadata))
+@settings(max_examples=500, deadline=None)
+def test_any_bytes_are_returned_or_made_as_long(data: bytes) -> None:
+    assert len(with_one_ipma(data)) == len(data)
+
+
+_PROPERTIES = st.lists(st.integers(0, 127) | st.integers(1 << 15, (1 << 15) + 127), max_size=9)
+_ENTRIES = st.lists(st.tuples(st.integers(0, 65535), _PROPERTIES), max_size=5)
+_ASSOCIATIONS = st.builds(ipma, _ENTRIES, st.integers(0, 1), st.integers(0, 1))
+_OTHERS = st.sampled_from([b"ipco", b"free", b"uuid"])
+
+
 @given(
-    st.binary(max_size=200)
-    | box_trees()
-    | box_trees().map(metadata)
-    | st.lists(st.binary(max_size=30).map(lambda content: box(b"ipma", content))).map(
-        lambda boxes: metadata(b"".join(boxes))
-    )
+    st.lists(_ASSOCIATIONS, min_size=2, max_size=6),
+    st.lists(st.builds(box, _OTHERS, st.binary(max_size=40)), max_size=4),
+    st.randoms(use_true_random=False),
+    st.booleans(),
 )
 @settings(max_examples=500, deadline=None)
-def test_any_bytes_are_returned_or_made_as_long_with_one_box(data: bytes) -> None:
+def test_valid_boxes_are_joined_in_any_order(
+    associations: list[bytes],
+    others: list[bytes],
+    chance: random.Random,
+    endless: bool,  # noqa: FBT001 drawn
+) -> None:
+    boxes = [*associations, *others]
+    chance.shuffle(boxes)
+    said = [one for one in split_boxes(b"".join(boxes)) if one[:4] != b"ipma"]
+    if endless:
+        boxes[-1] = bytes(4) + boxes[-1][4:]
+    data = metadata(b"".join(boxes))
     made = with_one_ipma(data)
     assert len(made) == len(data)
+    if made == data:  # items with so many properties in wide boxes that there is no room
+        assert any(one[11] for one in associations)
+        return
+    meta = split_boxes(made)[1]
+    (properties, *rest) = split_boxes(meta[8:])
+    assert [one[:4] for one in rest] == [b"free"]
+    *kept, joined = split_boxes(properties[4:])
+    assert (kept, joined[:4]) == (said, b"ipma")
     assert with_one_ipma(made) == made
 
 

@@ -254,7 +254,7 @@ def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) 
                 yield GOOD[len(GOOD) // 2 :]
 
             second = asyncio.create_task(hashed(videos, with_a_pause()))
-            while videos.pids == pids:  # noqa: ASYNC110 nothing tells
+            while videos.pids == pids:
                 assert not second.done()
                 await asyncio.sleep(0.01)
             await first.aclose()
