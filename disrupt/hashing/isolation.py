@@ -27,6 +27,7 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, refused
+from disrupt.hashing.fair_queue import FairQueue
 from disrupt.hashing.images import ImageFingerprints
 from disrupt.hashing.isolation_child import Cause, ProcessDiedError
 from disrupt.hashing.isolation_messages import (
@@ -38,7 +39,6 @@ from disrupt.hashing.isolation_messages import (
 )
 from disrupt.hashing.isolation_process import SLOTS, IsolationLimits, NotBegunError, Process
 from disrupt.hashing.queries import ImageQuery
-from disrupt.hashing.turns import Turns
 
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0
@@ -64,8 +64,8 @@ class IsolatedHashing:
     """Hashes pictures in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
 
     An asynchronous context, entered once all processes are ready. For one event loop, on the main
-    thread. Those that wait take turns by caller, see ``turns``. A call that is cancelled while it
-    waits leaves the queue; one whose picture a process has in hand keeps its place until that has
+    thread. Those that wait take turns, see ``fair_queue``. A call that is cancelled while it waits
+    leaves the queue; one whose picture a process has in hand keeps its place until that has
     ended, since that is what it occupies.
 
     Errors of its calls, each with ``cause`` in its metadata where a process was the end of it:
@@ -91,7 +91,7 @@ class IsolatedHashing:
         self._isolation = isolation
         self._workers = workers
         self._places = workers + queued
-        self._turns = Turns(workers * SLOTS)
+        self._queue = FairQueue(workers * SLOTS)
         self._free: asyncio.PriorityQueue[_Slot] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self._processes: set[Process] = set()
@@ -155,7 +155,7 @@ class IsolatedHashing:
         self._places -= 1
         work: asyncio.Task[Answer] | None = None
         try:
-            async with self._turns.turn():
+            async with self._queue.turn():
                 while True:
                     slot = await self._slot()
                     work = self._spawn(self._work(slot, task, data))

@@ -23,6 +23,7 @@ from disrupt.errors import (
     UnavailableError,
     Violation,
 )
+from disrupt.hashing.fair_queue import FairQueue
 from disrupt.hashing.isolation_child import Cause, Child, ProcessDiedError
 from disrupt.hashing.isolation_messages import Failed, OutOfMemory, Ready, Refused
 from disrupt.hashing.isolation_process import START_TIMEOUT_S
@@ -39,7 +40,6 @@ from disrupt.hashing.isolation_video_messages import (
     unpack_video_answer,
 )
 from disrupt.hashing.isolation_video_worker import AHEAD_BYTES
-from disrupt.hashing.turns import Turns
 from disrupt.hashing.video_decode import DEFAULT_LIMITS, VideoLimits, refused
 
 _RETRY_AFTER_S = 5.0
@@ -87,7 +87,7 @@ class IsolatedVideos:
         """Processes that are no more, by cause; not those whose video was given up."""
         self._isolation = isolation
         self._places = workers + queued
-        self._turns = Turns(workers)
+        self._queue = FairQueue(workers)
         self._processes: set[_Process] = set()
         self._idle: list[_Process] = []
 
@@ -121,7 +121,7 @@ class IsolatedVideos:
         InvalidMediaError for what is no video within the limits, and for one that crashes its
         decoder, takes too much memory or processor time; DeadlineExceededError where no part comes
         for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for it;
-        UnavailableError. Those that wait take turns by caller, see ``turns``.
+        UnavailableError. Those that wait take turns by caller, see ``fair_queue``.
         """
         if not self._places:
             raise OverloadedError(
@@ -130,7 +130,7 @@ class IsolatedVideos:
             )
         self._places -= 1
         try:
-            async with self._turns.turn():
+            async with self._queue.turn():
                 process = await self._ready()
                 feeding = asyncio.create_task(self._feed(process, chunks))
                 # where an answer comes first, nobody asks what it failed with
@@ -209,7 +209,7 @@ class IsolatedVideos:
                     raise DeadlineExceededError(
                         f"No part of the video came for {self._isolation.stall_s:g} s."
                     )
-                if waited_s > spare_s and self._turns.are_wanted():
+                if waited_s > spare_s and self._queue.are_wanted():
                     raise OverloadedError(
                         "The video comes too slowly while others wait. Try again later, or send a"
                         " smaller version.",

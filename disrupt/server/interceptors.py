@@ -19,7 +19,7 @@ from disrupt.errors import (
     DisruptError,
     UnauthenticatedError,
 )
-from disrupt.hashing.turns import turn_of
+from disrupt.hashing.fair_queue import turn_of
 from disrupt.server.admission import Admission, Cost, Resource, holder
 from disrupt.server.limits import STRANGER_STREAM_S
 from disrupt.server.receiving import Context, Receiver

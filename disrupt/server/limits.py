@@ -37,7 +37,7 @@ STRANGER_STREAM_S = 10.0
 """Longest reflection; a watch of the server's health may last."""
 
 _WRITES = 128
-"""Calls at the writer: the last waits about a second, for four threads with 50 ms for a PIN."""
+"""Calls at the writer. If all of them open cases the last waits 9 s, for 70 ms a PIN."""
 _BATCHES = 32
 """Largest batches of hashes that are searched, or wait for it, in one worker."""
 

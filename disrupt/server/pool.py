@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from disrupt.errors import OverloadedError
-from disrupt.hashing.turns import Turns
+from disrupt.hashing.fair_queue import FairQueue
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -25,7 +25,7 @@ class Pool:
 
     def __init__(self, name: str, *, threads: int, queued: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._turns = Turns(threads)
+        self._queue = FairQueue(threads)
         self._places = threads + queued
 
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -34,7 +34,7 @@ class Pool:
             raise OverloadedError("The server is busy. Try again in a moment.", retry_after_s=1.0)
         self._places -= 1
         try:
-            turn = await self._turns.begin()
+            turn = await self._queue.begin()
         except BaseException:
             self._places += 1
             raise

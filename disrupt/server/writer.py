@@ -12,7 +12,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from disrupt.admin.v1 import admin_pb2, admin_pb2_grpc
-from disrupt.hashing.turns import turn_of
+from disrupt.hashing.fair_queue import turn_of
 from disrupt.registry.contract import RegistryWriter
 from disrupt.registry.sql import SqlRegistry
 from disrupt.server import housekeeping
@@ -23,12 +23,12 @@ from disrupt.server.forking import keep_little
 from disrupt.server.health import STORAGE_LOOK_S, Health, look_at_storage
 from disrupt.server.interceptors import Errors
 from disrupt.server.limits import MessageLimits
+from disrupt.server.pin_waits import PinWaits
 from disrupt.server.pool import Pool
 from disrupt.server.receiving import Context, Decode, Receiver
 from disrupt.server.relaying import CALLER_KEY
 from disrupt.server.serving import until_told_to_stop
 from disrupt.server.supervision import forever, vital
-from disrupt.server.turns import Turns
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
@@ -44,9 +44,6 @@ _QUEUED = 256
 
 _REGISTERING = 2
 """Threads that read and store registrations: one hashes a PIN while the other stores."""
-
-_CHECKING = 2
-"""Threads that check PINs: on a busy machine a check takes most of a second."""
 
 _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
 
@@ -70,7 +67,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         self._pool = pool
         self._registering = registering
         self._cursors = cursors
-        self._turns = Turns()
+        self._pin_waits = PinWaits()
 
     async def RegisterHashes(  # noqa: N802 gRPC's name
         self,
@@ -79,7 +76,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.RegisterHashesResponse:
         """Registers media items."""
         job = self._job(self._register, context, request, day=today())
-        return await self._turns.run(self._registering, job)
+        return await self._pin_waits.run(self._registering, job)
 
     def _register(
         self, data: bytes, *, caller: str, now_s: float, day: str
@@ -131,7 +128,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def _run(
         self, use_case: Callable[..., Any], context: Context, *args: object, **kwargs: object
     ) -> Any:  # noqa: ANN401 what the use case returns
-        return await self._turns.run(self._pool, self._job(use_case, context, *args, **kwargs))
+        return await self._pin_waits.run(self._pool, self._job(use_case, context, *args, **kwargs))
 
     @staticmethod
     def _job(
@@ -198,8 +195,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     )
     pins = Pins(pepper)
     throttle = Throttle(pins.verify)
-    for _ in range(_CHECKING):
-        threading.Thread(target=throttle.run, name="pins", daemon=True).start()
+    threading.Thread(target=throttle.run, name="pins", daemon=True).start()
     registrar = Registrar(registry, pins, throttle, pepper, limits)
     decode = partial(
         payloads.register_hashes,

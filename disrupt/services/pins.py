@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from argon2 import PasswordHasher, profiles
 from argon2.exceptions import VerifyMismatchError
@@ -17,26 +19,47 @@ The first one's 2 GiB for each attempt would let a few callers exhaust the machi
 
 
 class Pins:
-    """Hashes and verifies PINs. Thread-safe; at most ``concurrency`` at once take their 64 MiB."""
+    """Hashes and verifies PINs. Thread-safe; one at a time takes its 64 MiB.
 
-    def __init__(self, pepper: bytes, *, concurrency: int = 2) -> None:
+    Checks go first: they are few, by the throttle, and withdrawals wait for them.
+    """
+
+    def __init__(self, pepper: bytes) -> None:
         """``pepper``: 32 random bytes."""
         self._pepper = pepper
         self._hasher = PasswordHasher.from_parameters(_PARAMETERS)
-        self._slots = threading.BoundedSemaphore(concurrency)
+        self._free = threading.Condition()
+        self._busy = False
+        self._checks = 0
+        """Checks that wait."""
 
     def hash(self, pin: str) -> str:
         """Encoded hash of a PIN, with a salt of its own."""
-        with self._slots:
+        with self._memory(is_check=False):
             return self._hasher.hash(self.proof(pin))
 
     def verify(self, encoded: str, proof: bytes) -> bool:
         """Tell whether an encoded hash is of the PIN of which ``proof`` is."""
-        with self._slots:
+        with self._memory(is_check=True):
             try:
                 return self._hasher.verify(encoded, proof)
             except VerifyMismatchError:
                 return False
+
+    @contextmanager
+    def _memory(self, *, is_check: bool) -> Iterator[None]:
+        """Wait until no other thread hashes, nor wants to check if this one does not."""
+        with self._free:
+            self._checks += is_check
+            self._free.wait_for(lambda: not self._busy and (is_check or not self._checks))
+            self._checks -= is_check
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._free:
+                self._busy = False
+                self._free.notify_all()
 
     def proof(self, pin: str) -> bytes:
         """Return the MAC of a PIN under the pepper, of 32 bytes, which is what is hashed."""

@@ -17,7 +17,7 @@ def test_calls_that_are_hung_up_together_leave_every_thread_and_place() -> None:
         waiting = [asyncio.create_task(pool.run(int)) for _ in range(10)]
         await asyncio.sleep(0)
         going_on.set()
-        while pool._turns._free < THREADS:
+        while pool._queue._free < THREADS:
             for task in waiting:
                 task.cancel()
             await asyncio.sleep(0)

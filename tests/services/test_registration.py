@@ -41,7 +41,7 @@ from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys,
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
-from tests.services.turns import Patient
+from tests.services.patient import Patient
 
 DAY = "2026-11-25"
 PIN = "12345678"

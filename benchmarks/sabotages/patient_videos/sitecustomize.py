@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from disrupt.hashing.turns import Turns
+from disrupt.hashing.fair_queue import FairQueue
 
 
-def _are_wanted(_turns: Turns) -> bool:
+def _are_wanted(_queue: FairQueue) -> bool:
     return False
 
 
-Turns.are_wanted = _are_wanted  # type: ignore[assignment,method-assign]
+FairQueue.are_wanted = _are_wanted  # type: ignore[assignment,method-assign]

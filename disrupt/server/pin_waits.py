@@ -23,7 +23,7 @@ _HELD_MAX = 32
 _LOOKED_AT_EVERY_S = 0.02
 
 
-class Turns:
+class PinWaits:
     """Runs use cases again when the PINs that they need are checked. For one event loop."""
 
     def __init__(self) -> None:

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from disrupt.hashing.turns import Turns, turn_of
+from disrupt.hashing.fair_queue import FairQueue, turn_of
 
 
-async def have(turns: Turns, name: str, log: list[str], going_on: asyncio.Event) -> None:
+async def have(queue: FairQueue, name: str, log: list[str], going_on: asyncio.Event) -> None:
     """Have a turn, as ``name``, until told to go on."""
     turn_of.set(name)
-    async with turns.turn():
+    async with queue.turn():
         log.append(name)
         await going_on.wait()
 
@@ -24,10 +24,10 @@ async def step() -> None:
 
 def test_who_asks_for_a_lot_delays_others_by_the_turns_that_it_has() -> None:
     async def run() -> list[str]:
-        turns, log, going_on = Turns(1), list[str](), asyncio.Event()
-        greedy = [asyncio.create_task(have(turns, "greedy", log, going_on)) for _ in range(10)]
+        queue, log, going_on = FairQueue(1), list[str](), asyncio.Event()
+        greedy = [asyncio.create_task(have(queue, "greedy", log, going_on)) for _ in range(10)]
         await step()
-        other = asyncio.create_task(have(turns, "other", log, going_on))
+        other = asyncio.create_task(have(queue, "other", log, going_on))
         await step()
         going_on.set()
         await asyncio.gather(*greedy, other)
@@ -38,22 +38,22 @@ def test_who_asks_for_a_lot_delays_others_by_the_turns_that_it_has() -> None:
 
 def test_a_caller_that_was_away_saves_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr("disrupt.hashing.turns.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("disrupt.hashing.fair_queue.time.monotonic", lambda: now_s)
     log = list[str]()
 
-    async def take(turns: Turns, name: str) -> None:
+    async def take(queue: FairQueue, name: str) -> None:
         nonlocal now_s
         turn_of.set(name)
-        async with turns.turn():
+        async with queue.turn():
             log.append(name)
             await step()
             now_s += 1
 
     async def run() -> None:
-        turns = Turns(1)
+        queue = FairQueue(1)
         for _ in range(100):
-            await asyncio.create_task(take(turns, "old"))
-        waiting = [asyncio.create_task(take(turns, name)) for name in ["old"] * 6 + ["new"] * 6]
+            await asyncio.create_task(take(queue, "old"))
+        waiting = [asyncio.create_task(take(queue, name)) for name in ["old"] * 6 + ["new"] * 6]
         log.clear()
         await asyncio.gather(*waiting)
 
@@ -65,16 +65,16 @@ def test_a_caller_that_was_away_saves_nothing_up(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("cancelled_when", ["waiting", "given"])
 def test_a_turn_of_a_call_that_is_cancelled_goes_to_the_next(cancelled_when: str) -> None:
     async def run() -> list[str]:
-        turns, log, going_on = Turns(1), list[str](), asyncio.Event()
+        queue, log, going_on = FairQueue(1), list[str](), asyncio.Event()
 
         async def first() -> None:
-            await have(turns, "a", log, going_on)
+            await have(queue, "a", log, going_on)
             if cancelled_when == "given":  # and not yet begun
                 tasks[1].cancel()
 
         tasks = [
             asyncio.create_task(work)
-            for work in (first(), *(have(turns, name, log, going_on) for name in "bc"))
+            for work in (first(), *(have(queue, name, log, going_on) for name in "bc"))
         ]
         await step()
         if cancelled_when == "waiting":
@@ -82,7 +82,7 @@ def test_a_turn_of_a_call_that_is_cancelled_goes_to_the_next(cancelled_when: str
         going_on.set()
         async with asyncio.timeout(10):
             await asyncio.gather(*tasks, return_exceptions=True)
-            await have(turns, "d", log, going_on)
+            await have(queue, "d", log, going_on)
         assert tasks[1].cancelled()
         return log
 
@@ -91,9 +91,9 @@ def test_a_turn_of_a_call_that_is_cancelled_goes_to_the_next(cancelled_when: str
 
 def test_a_turn_that_ends_while_others_hang_up_is_not_lost() -> None:
     async def run() -> list[str]:
-        turns, log, going_on = Turns(1), list[str](), asyncio.Event()
-        first = await turns.begin()
-        tasks = [asyncio.create_task(have(turns, name, log, going_on)) for name in "abacb"]
+        queue, log, going_on = FairQueue(1), list[str](), asyncio.Event()
+        first = await queue.begin()
+        tasks = [asyncio.create_task(have(queue, name, log, going_on)) for name in "abacb"]
         await step()
         for task in tasks[:4]:
             task.cancel()
@@ -101,7 +101,7 @@ def test_a_turn_that_ends_while_others_hang_up_is_not_lost() -> None:
         going_on.set()
         async with asyncio.timeout(10):
             await asyncio.gather(*tasks, return_exceptions=True)
-            await have(turns, "d", log, going_on)
+            await have(queue, "d", log, going_on)
         return log
 
     assert asyncio.run(run()) == ["b", "d"]
@@ -109,15 +109,15 @@ def test_a_turn_that_ends_while_others_hang_up_is_not_lost() -> None:
 
 def test_turns_are_wanted_by_others_alone() -> None:
     async def run() -> None:
-        turns, going_on = Turns(1), asyncio.Event()
-        tasks = [asyncio.create_task(have(turns, name, [], going_on)) for name in "aab"]
+        queue, going_on = FairQueue(1), asyncio.Event()
+        tasks = [asyncio.create_task(have(queue, name, [], going_on)) for name in "aab"]
         turn_of.set("a")
-        assert not turns.are_wanted()
+        assert not queue.are_wanted()
         await step()
-        assert turns.are_wanted()
+        assert queue.are_wanted()
         tasks[2].cancel()
         await step()
-        assert not turns.are_wanted()
+        assert not queue.are_wanted()
         going_on.set()
         await asyncio.gather(*tasks, return_exceptions=True)
 

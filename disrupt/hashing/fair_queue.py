@@ -16,7 +16,7 @@ turn_of: ContextVar[Hashable] = ContextVar("turn_of", default=None)
 """Who makes the call that is being answered; None where all are one."""
 
 
-class Turns:
+class FairQueue:
     """``places`` turns at once, of callers as ``turn_of`` names them. For one event loop.
 
     Of those that wait, the caller that was served for the least time has the next turn: one that
@@ -101,7 +101,7 @@ class Turns:
 class Turn:
     """A turn that is had: to be ended once."""
 
-    turns: Turns
+    queue: FairQueue
     caller: Hashable
     level_s: float
     """Time for which the caller was served before, or was level with others."""
@@ -109,4 +109,4 @@ class Turn:
 
     def end(self) -> None:
         """Give it to whoever waits."""
-        self.turns.ended(self)
+        self.queue.ended(self)

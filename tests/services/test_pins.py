@@ -1,0 +1,63 @@
+"""PINs are hashed one at a time, and checked before others are hashed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from disrupt.services.pins import Pins
+
+
+class Hasher:
+    """As argon2's, but it takes as long as the test likes."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.at_once: list[int] = []
+        self.go_on = threading.Event()
+        self._running = 0
+
+    def hash(self, _: bytes) -> str:
+        return str(self._work("hash"))
+
+    def verify(self, _encoded: str, _: bytes) -> bool:
+        return self._work("check")
+
+    def _work(self, what: str) -> bool:
+        self._running += 1
+        self.log.append(what)
+        self.at_once.append(self._running)
+        self.go_on.wait()
+        self._running -= 1
+        return True
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    give_up_s = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.01)
+
+
+def test_pins_are_hashed_one_at_a_time_and_checks_pass_those_that_wait() -> None:
+    pins, hasher = Pins(bytes(32)), Hasher()
+    stub: Any = hasher
+    pins._hasher = stub
+
+    def start(work: Callable[[], object]) -> threading.Thread:
+        thread = threading.Thread(target=work)
+        thread.start()
+        return thread
+
+    threads = [start(lambda: pins.hash("1")) for _ in range(5)]
+    eventually(lambda: hasher.log == ["hash"])
+    time.sleep(0.2)  # the other hashes wait by now: where they do not, the test proves less
+    threads += [start(lambda: pins.verify("", b"")) for _ in range(2)]
+    eventually(lambda: pins._checks == 2)
+    hasher.go_on.set()
+    for thread in threads:
+        thread.join()
+    assert hasher.log == ["hash", "check", "check", *["hash"] * 4]
+    assert max(hasher.at_once) == 1
