@@ -89,16 +89,17 @@ def served(index_dir: Path) -> int:
 def check_history(index_dir: Path, registry: History) -> None:
     """Raise OtherHistoryError if the index shows that it was not built from this registry.
 
-    The generation that CURRENT names decides or, where that cannot be read, the newest that can be.
-    An older registry, put in place of the one that the index was built from, would lack what was
-    registered since; and what it lacks cannot be told from what never was.
+    The generation that CURRENT names decides or, where that is damaged, the newest that is not. An
+    older registry, put in place of the one that the index was built from, would lack what was
+    registered since; and what it lacks cannot be told from what never was. UnavailableError where
+    the manifest that decides cannot be read now: one before it might fit an older registry.
     """
     named = served(index_dir)
     others = (one for one in generations(index_dir) if one != named)
     for generation in (named, *others) if named else others:
         try:
             cursor = manifests.read(directory_of(index_dir, generation)).cursor
-        except (SnapshotRefusedError, UnavailableError):
+        except SnapshotRefusedError:
             continue
         _check_known(generation, cursor, registry)
         return
@@ -132,9 +133,9 @@ def open_current(index_dir: Path, registry: History) -> Snapshot:
     """The generation that CURRENT names or, where that cannot be opened, the newest good one.
 
     Each that cannot is logged by name. An older generation answers as well once the changes after
-    its cursor are applied. UnavailableError if none can be opened and one of them may be good: try
-    again. SnapshotRefusedError if all are refused, or as ``check_history`` says: there is no lookup
-    until one is published.
+    its cursor are applied. UnavailableError if none can be opened and one of them may be good, or
+    as of ``check_history``: try again. SnapshotRefusedError if all are refused, OtherHistoryError
+    as of ``check_history``: there is no lookup until one is published.
     """
     check_history(index_dir, registry)
     candidates = generations(index_dir)

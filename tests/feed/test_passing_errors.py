@@ -123,18 +123,35 @@ def test_a_process_that_cannot_read_the_newest_generation_serves_the_one_before_
 ) -> None:
     items = site.register(2)
     rebuild(site.writer, site.index_dir)
-    manifest = site.index_dir / "00000002" / "manifest.json"
-    opening = Path.open
-
-    def opened(path: Path, *arguments: Any, **options: Any) -> Any:
-        if path == manifest:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return opening(path, *arguments, **options)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", opened)
+        refuse_to_open(site.index_dir / "00000002" / "codes.faiss", patch)
         site.restart()
         assert site.live.status().generation == 1
         assert site.found(items) == {one.item_id for one in items}
     site.follower.step()
     assert site.live.status().generation == 2
+
+
+def test_a_process_that_cannot_read_which_history_the_index_is_of_serves_nothing_until_it_can(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = site.register(2)
+    rebuild(site.writer, site.index_dir)
+    with monkeypatch.context() as patch:
+        refuse_to_open(site.index_dir / "00000002" / "manifest.json", patch)
+        site.restart()
+        assert not site.live.serving
+    site.follower.step()
+    assert site.live.status().generation == 2
+    assert site.found(items) == {one.item_id for one in items}
+
+
+def refuse_to_open(file: Path, patch: pytest.MonkeyPatch) -> None:
+    opening = Path.open
+
+    def opened(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == file:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opening(path, *arguments, **options)
+
+    patch.setattr(Path, "open", opened)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,9 +19,11 @@ from disrupt.errors import (
     OtherHistoryError,
     SnapshotRefusedError,
     StorageFullError,
+    UnavailableError,
 )
 from disrupt.index import writing
 from disrupt.index.generations import (
+    check_history,
     create_first,
     current,
     delete,
@@ -190,6 +193,30 @@ def test_no_older_generation_serves_a_registry_that_the_current_one_is_not_of(
         open_current(tmp_path, older)
     os.truncate(directory_of(tmp_path, 2) / "manifest.json", 10)  # it shows nothing any more
     assert open_current(tmp_path, older).generation == 1
+
+
+def test_a_manifest_that_cannot_be_read_now_does_not_leave_an_older_one_to_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sequence in (2, 6):
+        published(tmp_path, some_items(1), sequence)
+    opened = Path.open
+
+    def short_of_descriptors(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path == tmp_path / "00000002" / "manifest.json":
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, *arguments, **options)
+
+    older = Unmarked(EPOCH, 5)
+    with monkeypatch.context() as patches:
+        patches.setattr(Path, "open", short_of_descriptors)
+        for refused in (check_history, open_current):
+            with pytest.raises(
+                UnavailableError, match=r"00000002/manifest\.json cannot be read now"
+            ):
+                refused(tmp_path, older)
+    with pytest.raises(OtherHistoryError, match="index/00000002 "):
+        open_current(tmp_path, older)
 
 
 def test_a_generation_keeps_the_mark_of_its_change(tmp_path: Path) -> None:
