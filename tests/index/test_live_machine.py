@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.media import MediaKind, StoredItem
-from disrupt.index import multi_index, part, segments, tables, writing
+from disrupt.index import multi_index, nearest, part, segments, tables, writing
 from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
 from tests.index.examples import (
@@ -44,6 +44,7 @@ class LiveMachine(RuleBasedStateMachine):
         # a stand-in for tables of wide chunks, which take 100 MB
         self.patches.setattr(tables, "WIDE_FROM_HASHES", 3 * _MANY)
         self.patches.setattr(tables, "WIDE", tables.Cut(21, 12, 32))
+        self.patches.setattr(nearest, "_CACHED_PAIRS", 3)
         # longer segments are joined beside, whenever that is done
         self.patches.setattr(segments, "_AT_ONCE_HASHES", 10)
         # so many codes are compared with all where the distance is large, few of them always
