@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -61,6 +62,7 @@ class AsyncMatchClient:
         self._channels = [self._connection.open_async() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
         self._hashes_per_lookup = 0
+        self._limit_until_s = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -196,8 +198,11 @@ class AsyncMatchClient:
         return next(self._stubs)
 
     async def _most_hashes(self, packed_bytes: int) -> int:
-        if not self._hashes_per_lookup and packed_bytes > requests.SMALL_BATCH_BYTES:
+        if packed_bytes <= requests.SMALL_BATCH_BYTES:
+            return requests.SMALL_BATCH
+        if time.monotonic() >= self._limit_until_s:
             self._hashes_per_lookup = (await self.index_status()).limits.hashes_per_lookup
+            self._limit_until_s = time.monotonic() + requests.LIMIT_HOLDS_S
         return self._hashes_per_lookup or requests.SMALL_BATCH
 
     async def _all(self, parts: Sequence[match_pb2.MatchHashesRequest]) -> tuple[HashAnswer, ...]:

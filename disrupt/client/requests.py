@@ -36,6 +36,9 @@ SMALL_BATCH = 64
 SMALL_BATCH_BYTES = SMALL_BATCH * HASH_BYTES
 """Batches up to here are sent without asking the server for its limit first."""
 
+LIMIT_HOLDS_S = 60.0
+"""How long the server's limit is taken as known: it may be another once the server restarts."""
+
 _MAX_QUALITY = 100
 _BATCH = "PdqHash values (PdqHash.from_hex makes them of hex), an array, or packed bytes"
 

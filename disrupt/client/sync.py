@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,6 +62,7 @@ class MatchClient:
         self._channels = [self._connection.open() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
         self._hashes_per_lookup = 0
+        self._limit_until_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -227,8 +229,11 @@ class MatchClient:
         return results.index_status(self._call(lambda stub: stub.GetIndexStatus, request))
 
     def _most_hashes(self, packed_bytes: int) -> int:
-        if not self._hashes_per_lookup and packed_bytes > requests.SMALL_BATCH_BYTES:
+        if packed_bytes <= requests.SMALL_BATCH_BYTES:
+            return requests.SMALL_BATCH
+        if time.monotonic() >= self._limit_until_s:
             self._hashes_per_lookup = self.index_status().limits.hashes_per_lookup
+            self._limit_until_s = time.monotonic() + requests.LIMIT_HOLDS_S
         return self._hashes_per_lookup or requests.SMALL_BATCH
 
     def _part(self, request: match_pb2.MatchHashesRequest) -> tuple[HashAnswer, ...]:

@@ -12,7 +12,7 @@ from google.rpc import status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, RetryPolicy
+from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, RetryPolicy, requests
 from disrupt.client.retries import Attempts
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
@@ -265,6 +265,44 @@ def test_a_large_batch_is_split_to_the_servers_limit_over_several_connections(
     sizes = [len(match_pb2.MatchHashesRequest.FromString(one.request).hashes) for one in asked]
     assert sorted(sizes) == [10 * HASH_BYTES, *[90 * HASH_BYTES] * 11]
     assert len({one.peer for one in asked}) == 4
+
+
+def twice_in_thread(address: str, batch: bytes) -> None:
+    with MatchClient(address, key="key") as client:
+        for _ in range(2):
+            client.match_hashes(batch)
+
+
+def twice_in_loop(address: str, batch: bytes) -> None:
+    async def twice() -> None:
+        async with AsyncMatchClient(address, key="key") as client:
+            for _ in range(2):
+                await client.match_hashes(batch)
+
+    asyncio.run(twice())
+
+
+@pytest.mark.parametrize("look_up_twice", [twice_in_thread, twice_in_loop])
+@pytest.mark.parametrize(
+    ("holds_s", "script", "expected"),
+    [
+        (1e6, [limits(90), echo], [10, 10, 90, 90]),
+        (0.0, [limits(90), echo, echo, limits(70), echo], [10, 30, 70, 90]),
+    ],
+)
+def test_a_limit_that_was_lowered_is_asked_for_again(
+    look_up_twice: Callable[[str, bytes], None],
+    holds_s: float,
+    script: list[Answer],
+    expected: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(requests, "LIMIT_HOLDS_S", holds_s)
+    with scripted(*script) as server:
+        look_up_twice(server.address, b"".join(at.to_bytes(32) for at in range(100)))
+    asked = [one.request for one in server.seen if one.method == "MatchHashes"]
+    sizes = [len(match_pb2.MatchHashesRequest.FromString(one).hashes) // 32 for one in asked]
+    assert sorted(sizes) == expected
 
 
 def test_an_empty_batch_asks_nothing(look_up: LookUp) -> None:

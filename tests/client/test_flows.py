@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import threading
 import time
@@ -141,7 +142,7 @@ def test_batches_are_answered_in_order(flow: Flow) -> None:
 def test_a_batch_over_the_limit_is_one_answer() -> None:
     large = b"".join(map(hash_of, range(150)))
     with flowing() as server, MatchClient(server.address, key="key") as client:
-        client._hashes_per_lookup = 64
+        client._hashes_per_lookup, client._limit_until_s = 64, math.inf
         small, answers = client.stream_hashes([hash_of(7), large])
     assert len(small) == 1
     assert [int(answer.index_cursor) for answer in answers] == [0] * 64 + [64] * 64 + [128] * 22
