@@ -14,7 +14,7 @@ from disrupt.core.lookups import Matches, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
-from disrupt.index.columns import NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
+from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
 from disrupt.services.nearness import near_enough
 
@@ -91,22 +91,20 @@ def match_picture(
     says which version was nearest, the first of those that are equally near.
     DeadlineExceededError once the allowance is over.
     """
-    found, more = [], False
+    hits, more = NO_HITS, False
     for start, near in _blocks(index, versions, scope, max_matches, allowance):
-        found.append(replace(near.hits, query=near.hits.query + np.uint32(start)))
-        more = more or bool(len(near.truncated))
-    hits = merge(found)
+        if near is NOTHING_NEAR:
+            continue
+        # The nearest items of the picture are among the nearest of each version.
+        hits = merge([hits, replace(near.hits, query=near.hits.query + np.uint32(start))])
+        nearest_first = np.lexsort((hits.query, hits.number, hits.distance))
+        _, first = np.unique(hits.number[nearest_first], return_index=True)
+        best = nearest_first[np.sort(first)]
+        more = more or len(best) > max_matches or bool(len(near.truncated))
+        hits = hits.take(best[answered_places(hits.bank[best], max_matches)])
     if not len(hits):
         return NO_MATCHES
-    # the nearest items of the picture are among the nearest of each version
-    nearest_first = np.lexsort((hits.query, hits.number, hits.distance))
-    _, first = np.unique(hits.number[nearest_first], return_index=True)
-    best = nearest_first[np.sort(first)]
-    more = more or len(best) > max_matches
-    best = best[answered_places(hits.bank[best], max_matches)]
-    return _matches(
-        hits, best, np.zeros(len(best), np.uint32), hits.query[best], np.zeros(int(more), np.uint32)
-    )
+    return _of_hits(hits, np.zeros(len(hits), np.uint32), np.zeros(int(more), np.uint32))
 
 
 def _blocks(
@@ -195,28 +193,21 @@ def _limits_bits(limits: tuple[tuple[int, int], ...]) -> NDArray[np.int16]:
 
 
 def _of_hashes(near: NearestHits, start: int) -> Matches:
-    query = near.hits.query + np.uint32(start)
-    truncated = near.truncated + np.uint32(start)
-    return _matches(near.hits, slice(None), query, query, truncated)
+    hits = replace(near.hits, query=near.hits.query + np.uint32(start))
+    return _of_hits(hits, hits.query, near.truncated + np.uint32(start))
 
 
-def _matches(
-    hits: Hits,
-    chosen: slice | NDArray[np.intp],
-    query: NDArray[np.uint32],
-    version: NDArray[np.uint32],
-    truncated: NDArray[np.uint32],
-) -> Matches:
+def _of_hits(hits: Hits, query: NDArray[np.uint32], truncated: NDArray[np.uint32]) -> Matches:
     return Matches(
         query=query,
-        version=version,
-        distance_bits=hits.distance[chosen],
-        item_ids=hits.item_id[chosen],
-        bank=hits.bank[chosen],
-        kind=hits.kind[chosen],
-        assurance=hits.assurance[chosen],
-        plan=hits.plan[chosen],
-        ordinal=hits.ordinal[chosen],
+        version=hits.query,
+        distance_bits=hits.distance,
+        item_ids=hits.item_id,
+        bank=hits.bank,
+        kind=hits.kind,
+        assurance=hits.assurance,
+        plan=hits.plan,
+        ordinal=hits.ordinal,
         truncated=truncated,
     )
 

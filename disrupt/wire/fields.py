@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,23 +39,20 @@ def fingerprints(
         raise invalid(f"{path}.hashes", "no hashes; an item has at least one")
     array = np.zeros(count, FINGERPRINT)
     array["hash"] = np.frombuffer(message.hashes, np.uint8).reshape(count, HASH_BYTES)
-    qualities = np.frombuffer(message.qualities, np.uint8)
-    array["quality"] = _column(qualities, count, f"{path}.qualities", MAX_QUALITY)
+    array["quality"] = _column(message.qualities, count, f"{path}.qualities", MAX_QUALITY)
     if message.profiles:
-        profiles = np.fromiter(message.profiles, np.int64, len(message.profiles))
+        profiles = _column(message.profiles, count, f"{path}.profiles")
         # enumerations grow: a profile that this version does not know is stored as unknown
         profiles[~np.isin(profiles, list(Profile))] = Profile.UNKNOWN
-        array["profile"] = _column(profiles, count, f"{path}.profiles", max(Profile))
+        array["profile"] = profiles
     else:
         array["profile"] = Profile.PDQ_512
     for name, values in (("plan", message.plans), ("ordinal", message.ordinals)):
         if values:
-            column = np.fromiter(values, np.int64, len(values))
-            array[name] = _column(column, count, f"{path}.{name}s", _PLACE_MAX)
+            array[name] = _column(values, count, f"{path}.{name}s", _PLACE_MAX)
     if kind == MediaKind.VIDEO:
         for name, values in (("start_ms", message.start_ms), ("end_ms", message.end_ms)):
-            column = np.fromiter(values, np.int64, len(values))
-            array[name] = _column(column, count, f"{path}.{name}", 2**32 - 1)
+            array[name] = _column(values, count, f"{path}.{name}")
         if (array["end_ms"] < array["start_ms"]).any():
             at = int(np.argmax(array["end_ms"] < array["start_ms"]))
             raise invalid(f"{path}.end_ms[{at}]", "an interval ends before it starts")
@@ -84,10 +83,18 @@ def invalid(field: str, description: str) -> InvalidRequestError:
     return InvalidRequestError.of(Violation(field, description))
 
 
-def _column(values: NDArray[np.integer], count: int, path: str, most: int) -> NDArray[np.integer]:
+def _column(
+    values: Sequence[int], count: int, path: str, most: int | None = None
+) -> NDArray[np.integer]:
+    """Return values as an array, once there is one for each hash."""
     if len(values) != count:
         raise invalid(path, f"{len(values)} entries for {count} hashes; send one a hash")
-    if values.max() > most:
-        at = int(values.argmax())
-        raise invalid(f"{path}[{at}]", f"{values[at]} is outside 0-{most}")
-    return values
+    column: NDArray[np.integer]
+    if isinstance(values, bytes):
+        column = np.frombuffer(values, np.uint8)
+    else:
+        column = np.fromiter(values, np.int64, count)
+    if most is not None and column.max() > most:
+        at = int(column.argmax())
+        raise invalid(f"{path}[{at}]", f"{column[at]} is outside 0-{most}")
+    return column

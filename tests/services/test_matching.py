@@ -187,6 +187,22 @@ def test_a_batch_near_a_cluster_takes_the_memory_of_a_block_of_its_queries() -> 
     assert peak_bytes(10 * BLOCK_QUERIES) < 2 * peak_bytes(BLOCK_QUERIES)
 
 
+def test_a_picture_near_a_cluster_takes_the_memory_of_a_block_of_its_versions() -> None:
+    live = _clustered(1000)
+    scope = Scope({ADULTS.number: 31})
+
+    def peak_bytes(blocks: int) -> int:
+        versions = np.zeros((blocks * BLOCK_QUERIES, 32), np.uint8)
+        tracemalloc.start()
+        try:
+            assert len(match_picture(live, versions, scope, 1000, Allowance(math.inf))) == 1000
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak_bytes(12) < 1.5 * peak_bytes(2)
+
+
 def test_a_batch_ends_at_its_first_block_over_the_limit_and_at_its_time() -> None:
     live = _clustered(5)
     assert len(_match(live, 10, most_matches=30)) == 30
