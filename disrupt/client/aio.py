@@ -176,7 +176,7 @@ class AsyncMatchClient:
         )
         with sent.reading():
             response: match_pb2.MatchVideoResponse = await call_async(
-                lambda: videos.streaming(self._stub().MatchVideo),
+                lambda: videos.streaming_async(self._stub().MatchVideo),
                 sent,
                 connection=self._connection,
                 timeout_s=timeout_s,

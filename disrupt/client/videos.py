@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, TypeAlias
 
@@ -50,14 +51,25 @@ class Sent:
             # gRPC would make a cancelled call of it, and lose what happened
             self._failure = error
 
+    async def messages(self) -> AsyncIterator[match_pb2.MatchVideoRequest]:
+        """Yield the same for asyncio: each message is read and made in a thread."""
+        messages = self()
+        while (message := await asyncio.to_thread(next, messages, None)) is not None:
+            yield message
+
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Raise what reading the file failed with, whatever the call made of the part before."""
+        """Raise what reading the file failed with, whatever the call made of the part before.
+
+        An interrupt or a cancellation passes.
+        """
         try:
             yield
-        finally:
-            if self._failure is not None:
-                raise self._failure
+        except Exception:
+            if self._failure is None:
+                raise
+        if self._failure is not None:
+            raise self._failure
 
 
 def first_message(
@@ -107,9 +119,14 @@ def prepare(
     return Sent(lambda: _frames(first, rows), incomplete=incomplete)
 
 
-def streaming(method: Any) -> Any:  # noqa: ANN401 of either API
+def streaming(method: Any) -> Any:  # noqa: ANN401 a method of the generated stub
     """A method to call with what makes its messages, so that it can be tried again."""
     return lambda sent, **options: method(sent(), **options)
+
+
+def streaming_async(method: Any) -> Any:  # noqa: ANN401 likewise
+    """The same for asyncio."""
+    return lambda sent, **options: method(sent.messages(), **options)
 
 
 def _frames(

@@ -22,6 +22,7 @@ from google.rpc import status_pb2
 
 from benchmarks.videos import encode, footage
 from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media
+from disrupt.client.videos import CHUNK_BYTES, Sent
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.videos import FRAME
 from disrupt.errors import (
@@ -306,6 +307,43 @@ def test_an_error_of_the_disk_in_the_middle_of_a_video_is_no_end_of_it(
     monkeypatch.setattr(media, "_RegularFile", Failing)
     with pytest.raises(UnreadableMediaError, match="Input/output error"):
         in_thread("match_video", file)
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, KeyboardInterrupt])
+def test_what_ends_a_call_from_outside_is_not_taken_for_an_unreadable_file(
+    end: type[BaseException],
+) -> None:
+    def unreadable() -> Iterator[match_pb2.MatchVideoRequest]:
+        yield match_pb2.MatchVideoRequest()
+        raise UnreadableMediaError("Gone.")
+
+    sent = Sent(unreadable, incomplete=False)
+    assert len(list(sent())) == 1
+    with pytest.raises(end), sent.reading():
+        raise end
+    with pytest.raises(UnreadableMediaError), sent.reading():
+        raise UnavailableError("Away.")
+    with pytest.raises(UnreadableMediaError), sent.reading():
+        pass
+
+
+def test_a_video_to_send_is_read_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "video.mp4"
+    file.write_bytes(bytes(3 * CHUNK_BYTES))
+    threads = []
+
+    class Watched(media._RegularFile):
+        def readinto(self, buffer: Any, /) -> int | None:
+            threads.append(threading.current_thread())
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(media, "_RegularFile", Watched)
+    with scripted(match_pb2.MatchVideoResponse(frames_hashed=1)) as server:
+        in_loop("match_video", file, address=server.address, hash_locally=False)
+    assert len(threads) >= 1
+    assert threading.main_thread() not in threads
 
 
 class TestConstructor:
