@@ -15,6 +15,10 @@ from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2, types_pb2
 
 _ID_BYTES = 16
+_MISFIT = (
+    "The server's answer does not fit the request: its columns differ in length, or name hashes or "
+    "banks that are not there. Nothing is known of these hashes; tell the operator."
+)
 _Enum = TypeVar("_Enum", bound=IntEnum)
 
 
@@ -133,8 +137,24 @@ class IndexStatus:
 
 
 def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[HashAnswer, ...]:
-    """Answers to the ``count`` hashes of a request, in their order."""
+    """Answers to the ``count`` hashes of a request, in their order.
+
+    DisruptError for an answer whose columns differ in length, or that names what is not there.
+    """
     columns = response.matches
+    truncated, low = set(response.truncated_queries), set(response.low_quality_queries)
+    lengths = {
+        len(columns.queries),
+        len(columns.item_ids) / _ID_BYTES,
+        len(columns.distances_bits),
+        len(columns.banks),
+        len(columns.assurances),
+        len(columns.kinds),
+        len(columns.variants),
+        len(columns.match_ids),
+    }
+    if len(lengths) > 1 or any(place >= count for place in truncated | low):
+        raise DisruptError(_MISFIT)
     by_query: list[list[Match]] = [[] for _ in range(count)]
     try:
         for at, query in enumerate(columns.queries):
@@ -153,8 +173,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
             )
             by_query[query].append(match)
     except IndexError as error:
-        raise DisruptError("The server's answer has columns that do not fit together.") from error
-    truncated, low = set(response.truncated_queries), set(response.low_quality_queries)
+        raise DisruptError(_MISFIT) from error
     return tuple(
         HashAnswer(tuple(matches), at in truncated, at in low, response.index_cursor)
         for at, matches in enumerate(by_query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -166,6 +168,44 @@ def test_columns_that_do_not_fit_together_are_an_error_of_ours(column: str) -> N
     response = to_response([HashAnswer((one,), False, False, "cursor")])  # noqa: FBT003
     response.matches.ClearField(column)  # type: ignore[arg-type]
     with pytest.raises(DisruptError):
+        results.hash_answers(response, 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("item_ids", b""),
+        ("item_ids", bytes(15)),
+        ("item_ids", bytes(32)),
+        ("distances_bits", [1, 2]),
+        ("banks", [0, 0]),
+        ("assurances", [1, 1]),
+        ("kinds", [1, 1]),
+        ("variants", [types_pb2.Variant()] * 2),
+        ("match_ids", [b"", b""]),
+    ],
+)
+def test_a_column_with_more_or_fewer_matches_than_the_others_is_an_error_of_ours(
+    column: str, value: Any
+) -> None:
+    match = Match(
+        bytes(16).hex(), "adults", Assurance.REVIEWED, 1, MediaKind.IMAGE, IDENTITY, None, 0, 0, b""
+    )
+    answer = HashAnswer((match,), truncated=False, low_quality=False, index_cursor="cursor")
+    response = to_response([answer])
+    assert results.hash_answers(response, 1) == (answer,)
+    response.matches.ClearField(column)  # type: ignore[arg-type]
+    response.matches.MergeFrom(match_pb2.MatchColumns(**{column: value}))
+    with pytest.raises(DisruptError, match="does not fit the request"):
+        results.hash_answers(response, 1)
+
+
+@pytest.mark.parametrize("places", ["truncated_queries", "low_quality_queries"])
+def test_a_note_on_a_hash_that_was_not_asked_is_an_error_of_ours(places: str) -> None:
+    fields: dict[str, Any] = {places: [1]}
+    response = match_pb2.MatchHashesResponse(**fields)
+    assert len(results.hash_answers(response, 2)) == 2
+    with pytest.raises(DisruptError, match="does not fit the request"):
         results.hash_answers(response, 1)
 
 
