@@ -7,7 +7,6 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 import click
-from rich.table import Column, Table
 from rich.text import Text
 
 from disrupt.client import terminal
@@ -198,7 +197,7 @@ def match(  # noqa: PLR0913 one for each option
                 found = _shown(looked, as_json=as_json)
     failure = next((one.error for one in found if one.error and _is_general(one.error)), None)
     if not as_json:
-        _print_table([one for one in found if not (one.error and _is_general(one.error))])
+        _print_answers([one for one in found if not (one.error and _is_general(one.error))])
     if failure:
         raise failure
     if any(one.problem()[0] for one in found):
@@ -309,34 +308,26 @@ def _label(one: _Looked) -> str:
     return label
 
 
-def _rows(label: Text, row: dict[str, Any]) -> Iterator[tuple[str | Text, ...]]:
-    """Lines of the table for one input."""
-    quality = "" if row["quality"] is None else str(row["quality"])
-    if not row["error"] and not row["matches"]:
-        yield label, quality, Text("no match", "dim")
-    for match in row["matches"]:
-        bank = Text(terminal.clean(match["bank"]))
-        versions = " / ".join(dict.fromkeys((match["query_transform"], match["stored_transform"])))
-        yield label, quality, Text(match["item"]), bank, str(match["distance"]), Text(versions)
-        label, quality = Text(), ""
-        for start_ms, end_ms, *_ in match.get("segments", ()):
-            yield "", "", Text(f"at {_clock(start_ms)}-{_clock(end_ms)}", "dim")
-
-
-def _print_table(looked: Sequence[_Looked]) -> None:
-    if not looked:
-        return
-    item = Column("item", min_width=16, overflow="fold")  # whole at any width: two lines of 16
-    bits = Column("bits", justify="right")
-    table = Table("input", Column("quality", justify="right"), item, "bank", bits, "transform")
-    rejected = Table("input", "why it was not looked up")
+def _print_answers(looked: Sequence[_Looked]) -> None:
+    """Print an input on a line, each match below it: an item id is whole at any width."""
     for one in looked:
         row = one.json()
-        label = Text(_label(one), overflow="fold")
+        quality = "" if row["quality"] is None else f", quality {row['quality']}"
         if row["error"]:
-            rejected.add_row(label, Text(terminal.clean(row["error"]["message"])))
-        for cells in _rows(label, row):
-            table.add_row(*cells)
-    for shown in (table, rejected):
-        if shown.rows:
-            terminal.output().print(shown)
+            result = f"not looked up: {terminal.clean(row['error']['message'])}"
+        else:
+            count = len(row["matches"])
+            result = f"{count or 'no'} match{'es' if count > 1 else ''}"
+        _print_line(f"{_label(one)}: {result}{quality}")
+        for match in row["matches"]:
+            versions = " / ".join(
+                dict.fromkeys((match["query_transform"], match["stored_transform"]))
+            )
+            bank = terminal.clean(match["bank"])
+            _print_line(f"  {match['item']}  {bank}, {match['distance']} bits, {versions}")
+            for start_ms, end_ms, *_ in match.get("segments", ()):
+                _print_line(f"    at {_clock(start_ms)}-{_clock(end_ms)}")
+
+
+def _print_line(line: str) -> None:
+    terminal.output().print(Text(line), soft_wrap=True)

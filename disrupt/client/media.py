@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from disrupt.client.arguments import invalid
 from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
+from disrupt.hashing.decode import DEFAULT_LIMITS
 from disrupt.hashing.video_decode import SNIFFED_BYTES, is_video
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def read_whole(file: BinaryIO) -> bytes:
     """All bytes of a picture file; InvalidMediaError for one that is too large for a picture."""
     data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        why = f"it has more than {MAX_FILE_BYTES} bytes; such files are not read"
+        limits = DEFAULT_LIMITS
+        most = f"{limits.max_pixels / 1e6:g} megapixels and {limits.max_bytes >> 20} MiB"
+        why = f"it has more than {MAX_FILE_BYTES} bytes; at most {most} are accepted"
         violations = (Violation("image", why),)
         raise InvalidMediaError(f"Not a picture: {why}.", violations=violations, cause="TOO_LARGE")
     return data

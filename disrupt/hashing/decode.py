@@ -284,8 +284,8 @@ def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
 def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
     size = f"the picture has {width_px} x {height_px} pixels"
     if width_px * height_px > limits.max_pixels:
-        most = f"at most {limits.max_pixels / 1e6:g} megapixels are accepted"
-        raise refused(f"{size}; {most}", cause="TOO_LARGE")
+        most = f"{limits.max_pixels / 1e6:g} megapixels and {limits.max_bytes / 2**20:.3g} MiB"
+        raise refused(f"{size}; at most {most} are accepted", cause="TOO_LARGE")
     if max(width_px, height_px) > MAX_SIDE_PX:
         raise refused(f"{size}; a side may have at most {MAX_SIDE_PX}", cause="TOO_LARGE")
 

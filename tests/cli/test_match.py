@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from disrupt.hashing import ImageQuery, hash_image
 from tests.cli.shell import Shell
+from tests.cli.terminal import at_terminal
 from tests.submission.examples import no_picture, picture, plain
 
 
@@ -69,6 +70,16 @@ def test_hashes_that_are_none_are_named_and_the_others_looked_up(disrupt: Shell)
     ]
 
 
+def test_item_ids_are_whole_on_a_narrow_terminal(disrupt: Shell, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 151)
+    item = disrupt.registered(file).registered[0].item_id
+    disrupt.match(file, until=1)
+    env = {"DISRUPT_SERVER": disrupt.address, "DISRUPT_KEY": disrupt.match_key}
+    with at_terminal("match", file, columns=40, env=env) as terminal:
+        assert terminal.end() == 0
+    assert f"\n  {item}  adults, 0 bits" in terminal.shown
+
+
 def test_nothing_found_is_no_failure(disrupt: Shell, tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png", 150)
     done = disrupt("match", file)
@@ -89,4 +100,4 @@ def test_a_large_picture_is_refused_with_its_limit(disrupt: Shell, tmp_path: Pat
     Image.new("1", (8000, 7000)).save(large)
     (found,) = disrupt("match", "--json", large).lines
     assert found["error"]["reason"] == "INVALID_MEDIA"
-    assert "50" in found["error"]["message"]
+    assert "50 megapixels and 32 MiB" in found["error"]["message"]
