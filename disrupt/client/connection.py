@@ -71,12 +71,14 @@ def connect(server: object, key: object, tls_ca: object = None) -> Connection:
 
     Plaintext on loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
     names the authorities to trust instead of the system's, and switches TLS on for loopback too.
-    ConfigurationError for what cannot work.
+    ConfigurationError for what cannot work; its metadata name the ``setting``: ``server``, ``key``
+    or ``tls_ca``.
     """
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ConfigurationError(
             "The key is empty, no text, or has characters that no key has; copy it again, without"
-            " spaces and line breaks."
+            " spaces and line breaks.",
+            setting="key",
         )
     metadata = (("authorization", f"Bearer {key}"),)
     return replace(connect_without_key(server, tls_ca), metadata=metadata)
@@ -88,7 +90,8 @@ def connect_without_key(server: object, tls_ca: object = None) -> Connection:
     port = int((address and address["port"]) or DEFAULT_PORT)
     if not address or not 0 < port <= _MAX_PORT:
         raise ConfigurationError(
-            f"{server!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}."
+            f"{server!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}.",
+            setting="server",
         )
     host = address["v6"] or address["name"]
     loopback = _is_loopback(host)
@@ -116,20 +119,22 @@ def _certificates(tls_ca: object) -> bytes | None:
     if not isinstance(tls_ca, bytes | str | Path):
         raise ConfigurationError(
             "Give the certificates to trust as PEM bytes, or as the path of a PEM file, "
-            f"not as {type(tls_ca).__name__}."
+            f"not as {type(tls_ca).__name__}.",
+            setting="tls_ca",
         )
     try:
         certificates = tls_ca if isinstance(tls_ca, bytes) else Path(tls_ca).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path that no file can have
         why = getattr(error, "strerror", None) or error
         raise ConfigurationError(
-            f"Cannot read the file of certificates to trust (tls_ca): {why}."
+            f"Cannot read the file of certificates to trust (tls_ca): {why}.", setting="tls_ca"
         ) from error
     try:
         x509.load_pem_x509_certificates(certificates)
     except ValueError as error:
         raise ConfigurationError(
             "The certificates to trust (tls_ca) must be a PEM file (-----BEGIN CERTIFICATE-----)"
-            f" that is whole: {error}"
+            f" that is whole: {error}",
+            setting="tls_ca",
         ) from error
     return certificates

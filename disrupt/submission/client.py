@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
@@ -15,10 +16,12 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from disrupt.client.calls import call
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.retries import RetryPolicy
-from disrupt.core.cases import PIN_DIGITS, AgeBand, new_case_number
+from disrupt.core.cases import PIN_DIGITS, AgeBand, new_case_number, parse_case_number
+from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.registrations import REQUEST_ID_BYTES
 from disrupt.errors import (
     CaseClosedError,
+    ClientUnusableError,
     DeadlineExceededError,
     DisruptError,
     InvalidRequestError,
@@ -54,6 +57,7 @@ _AFTER_ITS_TURN_S = 0.5
 
 _REFUSALS = (
     CaseClosedError,
+    ClientUnusableError,
     InvalidRequestError,
     LimitExceededError,
     NotFoundError,
@@ -63,7 +67,7 @@ _REFUSALS = (
     UnauthenticatedError,
     UnimplementedError,
 )
-"""What a server says of a call of which it did nothing."""
+"""Failures of calls that changed nothing: refused by the server, or never sent."""
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -74,18 +78,13 @@ def new_pin() -> str:
     return f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}}"
 
 
-def may_have_taken_effect(failure: BaseException) -> bool:
-    """Whether a withdrawal that ended so may be done all the same."""
-    return not isinstance(failure, _REFUSALS)
-
-
 class SubmissionClient:
     """Registers a person's pictures. Not for several threads at once; to be closed, or a context.
 
     ``server``, ``key`` and ``tls_ca`` as for MatchClient. ``waiting`` shows that a call lasts.
-    ``has_sent`` says whether anything was sent to be registered, be it answered or not. Every
-    method raises classes of disrupt.errors only, and is safe to repeat after an
-    UnavailableError.
+    ``may_have_changed`` says whether anything that was sent has changed a case, or may have though
+    no answer says so. Every method raises classes of disrupt.errors only, and is safe to repeat
+    after an UnavailableError.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class SubmissionClient:
         self._timeout_s = timeout_s
         self._retries = retries
         self._waiting = waiting or Waiting()
-        self.has_sent = False
+        self.may_have_changed = False
         self._channel = self._connection.open()
         self._stub = RegistrationServiceStub(self._channel)
 
@@ -153,9 +152,9 @@ class SubmissionClient:
         is registered, or ``every_frame`` that differs from those before. ``watched`` passes the
         files on and may show progress; ``within`` is told where the hashing of a video is, and how
         long it says that it lasts, in ms. A file that cannot be registered is rejected, and the
-        others go through. A failure or an interrupt is raised if it is certain that nothing was
-        registered; else the files that were not sent yet are rejected, and those of which no answer
-        came are ``unknown``.
+        others go through. Any exception and an interrupt are raised if it is certain that nothing
+        was registered; else the files that were not sent yet are rejected, and those of which no
+        answer came are ``unknown``.
         """
         sources = [os.fspath(file) for file in files]
         pin = pin or new_pin()
@@ -167,46 +166,52 @@ class SubmissionClient:
         rejected: list[Rejected] = []
         unknown: list[Rejected] = []
         sending: list[Hashed] = []
-        failures: list[BaseException] = []
         hashing = Hashing(
             fingerprint_frames if every_frame else fingerprint_image, within, rejected
         )
         hashed = hashing.each(watched(sources))
+        self.may_have_changed = False
         try:
             while batch := list(itertools.islice(hashed, ITEMS_PER_REQUEST)):
                 if not announced:
                     announce(number, pin)
                     announced = True
-                sending, self.has_sent = batch, True
-                items = [one.item for one in batch]
+                items = [file.item for file in batch]
                 request = requests.register(items, request_id=request_id, opens=opens, age=age)
-                receipt = self._register(request, failures)
+                self.may_have_changed, sending = False, batch
+                receipt = self._register(request)
+                _check_receipt(receipt, len(batch), opens.case_number)
                 for item in receipt.items:
-                    one = batch[item.index]
+                    file = batch[item.index]
                     registered.append(
-                        Registered(one.source, item.item_id.hex(), item.hashes, one.incomplete)
+                        Registered(file.source, item.item_id.hex(), item.hashes, file.incomplete)
                     )
                 for refused in receipt.rejected:
                     source = batch[refused.index].source
                     rejected.append(too_plain(source, refused.low_quality.quality))
+                sending = []
                 if receipt.items:  # a request that registered nothing has not used its id up
                     opens.case_number = receipt.case_number
                     request_id = secrets.token_bytes(REQUEST_ID_BYTES)
-                sending, failures = [], []
-        except (DisruptError, KeyboardInterrupt) as failure:
-            failures.append(failure)
-            lost = bool(sending) and any(map(_may_have_registered, failures))
-            if not (registered or lost):
+        except (Exception, KeyboardInterrupt) as error:
+            lost = sending if self.may_have_changed else []
+            self.may_have_changed = bool(registered or lost)
+            if not self.may_have_changed:
                 raise
-            done = {one.source for one in registered} | {one.source for one in rejected}
-            unanswered = {one.source for one in sending if lost}
+            done = {file.source for file in registered} | {file.source for file in rejected}
+            unanswered = {file.source for file in lost}
             for source in sources:
                 if source not in done:
                     into = unknown if source in unanswered else rejected
-                    into.append(_not_sent(source, failure))
+                    into.append(_not_sent(source, error))
+        self.may_have_changed = bool(registered or unknown)
         opened = opens.case_number or (number if unknown else "")
         return Submission(
-            opened, pin if opened else "", tuple(registered), tuple(rejected), tuple(unknown)
+            opened,
+            pin if registered or (unknown and not case_number) else "",
+            tuple(registered),
+            tuple(rejected),
+            tuple(unknown),
         )
 
     def case(self, case_number: str, pin: str) -> Case:
@@ -221,44 +226,62 @@ class SubmissionClient:
         is withdrawn.
         """
         opens = requests.access(case_number, pin)
+        self.may_have_changed = False
         if item_ids is None:
             whole = registration_pb2.WithdrawCaseRequest(access=opens)
-            return results.case(self._call(self._stub.WithdrawCase, whole).case)
+            return results.case(self._call(self._stub.WithdrawCase, whole, refusals=_REFUSALS).case)
         some = registration_pb2.WithdrawItemsRequest(
             access=opens, item_ids=[requests.item_id(one) for one in item_ids]
         )
-        return results.case(self._call(self._stub.WithdrawItems, some).case)
+        return results.case(self._call(self._stub.WithdrawItems, some, refusals=_REFUSALS).case)
 
     def _register(
-        self, request: registration_pb2.RegisterHashesRequest, failures: list[BaseException]
+        self, request: registration_pb2.RegisterHashesRequest
     ) -> registration_pb2.Receipt:
-        """Send a registration until it is answered; failed attempts are added to ``failures``.
+        """Send a registration until it is answered.
 
         All attempts have one request id: where only the answer was lost, it is given again.
         """
+        refusals = (*_REFUSALS, StorageFullError)
         try:
-            return self._call(self._stub.RegisterHashes, request, failures).receipt
-        except DeadlineExceededError as late:
-            failures.append(late)
-            return self._call(self._stub.RegisterHashes, request, failures).receipt
+            return self._call(self._stub.RegisterHashes, request, refusals=refusals).receipt
+        except DeadlineExceededError:
+            return self._call(self._stub.RegisterHashes, request, refusals=refusals).receipt
 
     def _call(
         self,
         method: grpc.UnaryUnaryMultiCallable[_Request, _Response],
         request: _Request,
-        failures: list[BaseException] | None = None,
+        *,
+        refusals: tuple[type[DisruptError], ...] | None = None,
         retries: RetryPolicy | None = None,
     ) -> _Response:
+        """Call until there is an answer, or patience ends.
+
+        ``refusals`` are the errors that say of a call which changes a case that it did not: of
+        such a call ``may_have_changed`` is kept, through all its attempts. None: it changes none.
+        """
+        unclear = self.may_have_changed
+        ends_at_s = time.monotonic() + self._waiting.patience_s
+
+        def attempt() -> grpc.UnaryUnaryMultiCallable[_Request, _Response]:
+            self.may_have_changed = unclear or refusals is not None
+            return method
+
+        def settle(failure: DisruptError) -> None:
+            nonlocal unclear
+            unclear = unclear or not (refusals is None or isinstance(failure, refusals))
+            self.may_have_changed = unclear
+
         def pause(failure: DisruptError, pause_s: float) -> None:
-            if failures is not None:
-                failures.append(failure)
+            settle(failure)
             self._waiting.pause(failure, pause_s)
 
         with self._waiting.calling():
             while True:
                 try:
                     return call(
-                        lambda: method,
+                        attempt,
                         request,
                         connection=self._connection,
                         timeout_s=self._timeout_s,
@@ -266,17 +289,43 @@ class SubmissionClient:
                         pause=pause,
                     )
                 except TooManyAttemptsError as early:
-                    if early.retry_after_s is None or not self._waiting.is_patient:
+                    pause_s = (early.retry_after_s or 0) + _AFTER_ITS_TURN_S
+                    if time.monotonic() + pause_s >= ends_at_s:
+                        settle(early)
                         raise
-                    pause(early, early.retry_after_s + _AFTER_ITS_TURN_S)
+                    pause(early, pause_s)
+                except DisruptError as failure:
+                    settle(failure)
+                    raise
 
 
-def _may_have_registered(failure: BaseException) -> bool:
-    return may_have_taken_effect(failure) and not isinstance(failure, StorageFullError)
+def _check_receipt(receipt: registration_pb2.Receipt, files: int, case_number: str) -> None:
+    """Refuse a receipt that does not fit its request; ``case_number`` is the one that it named.
+
+    DisruptError unless the receipt says of each of so many files once what became of it, and names
+    items and case as later calls can.
+    """
+    places = [item.index for item in receipt.items] + [item.index for item in receipt.rejected]
+    if sorted(places) != list(range(files)):
+        raise DisruptError("The service's answer does not name each file that was sent, once.")
+    if any(len(item.item_id) != ITEM_ID_BYTES for item in receipt.items):
+        raise DisruptError("The service's answer has an item id that is none.")
+    if receipt.items and not _names_case(receipt.case_number, case_number):
+        raise DisruptError("The service's answer names no case, or another one.")
 
 
-def _not_sent(source: str, failure: DisruptError | KeyboardInterrupt) -> Rejected:
+def _names_case(answered: str, asked: str) -> bool:
+    """Whether an answer's case number is the one that was asked for, or any where that is empty."""
+    try:
+        return parse_case_number(answered) == (asked or answered)
+    except InvalidRequestError:
+        return False
+
+
+def _not_sent(source: str, failure: BaseException) -> Rejected:
     if isinstance(failure, DisruptError):
         return Rejected(source, failure.reason, failure.message, cause=NOT_SENT)
-    message = "Interrupted before it was known that this file is registered."
-    return Rejected(source, "INTERRUPTED", message, cause=NOT_SENT)
+    if isinstance(failure, KeyboardInterrupt):
+        message = "Interrupted before it was known that this file is registered."
+        return Rejected(source, "INTERRUPTED", message, cause=NOT_SENT)
+    return Rejected(source, "INTERNAL", f"{type(failure).__name__}: {failure}", cause=NOT_SENT)

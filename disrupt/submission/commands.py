@@ -16,11 +16,11 @@ from disrupt.client import terminal
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.errors import DisruptError, InvalidRequestError
 from disrupt.submission import requests, showing, texts
-from disrupt.submission.client import SubmissionClient, may_have_taken_effect
+from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case
 from disrupt.submission.showing import NotShownError, Receipt, say
 from disrupt.submission.texts import Phrase
-from disrupt.submission.waiting import ShownWaiting
+from disrupt.submission.waiting import ShownWaiting, ToldWaiting
 
 _EXIT_CODES = """
 \b
@@ -59,11 +59,14 @@ Avec --json · With --json:
   {"case", "pin", "items": [{"input", "item", "hashes"}],
    "rejected": [{"input", "reason", "message", "quality"}],
    "unknown": ["input"]}
-"case" et "pin" sont écrits avant l'envoi, le reste après ; null si rien n'a
-été envoyé. Sans "items" ni "unknown", le numéro n'ouvre aucun dossier.
-"case" and "pin" are written before anything is sent, the rest afterwards;
-null when nothing was sent. Without "items" and "unknown" the number opens
-no case.
+"case" et "pin" d'un nouveau dossier sont écrits avant l'envoi, le reste après ;
+null si rien n'a été envoyé. Sans "items" ni "unknown", ce numéro n'ouvre aucun
+dossier. Avec --case, le dossier reste tel quel sans "items" ni "unknown", et
+"pin" est null tant que rien n'y est ajouté.
+"case" and "pin" of a new case are written before anything is sent, the rest
+afterwards; null when nothing was sent. Without "items" and "unknown" this
+number opens no case. With --case, the case is as it was without "items" and
+"unknown", and "pin" is null unless something was added.
 """
 
 _STATUS = """Voir où en est un dossier.
@@ -138,11 +141,9 @@ class _Bilingual(click.Command):
         except click.UsageError as error:
             raise _Mistyped(error.message, context) from error
         except DisruptError as error:
-            code = terminal.exit_code(error)
-            explained = texts.explain(error) if code == terminal.EXIT_FAILED else texts.BAD_SERVER
-            _complain(explained, *self._unchanged)
+            _complain(texts.explain(error), *self._unchanged)
             click.echo(f"({error.reason}: {terminal.clean(error.message)})", err=True)
-            context.exit(code)
+            context.exit(terminal.exit_code(error))
         except NotShownError as error:
             _complain(error.phrase)
             context.exit(terminal.EXIT_FAILED)
@@ -240,7 +241,7 @@ def submit(
                 )
             receipt.finish(submission)
         except KeyboardInterrupt:
-            if not client.has_sent:
+            if not client.may_have_changed:
                 raise
             submission = receipt.interrupted(number, files)
             receipt.finish(submission)
@@ -323,7 +324,7 @@ def withdraw(
             done = texts.ITEMS_WITHDRAWN.format(count=len(set(items))) if items else texts.WITHDRAWN
             _show_withdrawn(case, done, as_json=as_json)
         except (DisruptError, KeyboardInterrupt) as failure:
-            if not may_have_taken_effect(failure):
+            if not client.may_have_changed:
                 raise
             unknown = texts.WITHDRAWAL_NOT_KNOWN.format(number=number)
             raise _EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
@@ -356,7 +357,7 @@ def _client(
         target.server,
         key=target.key,
         tls_ca=target.tls_ca,
-        waiting=ShownWaiting(console, aside) if console.is_terminal else None,
+        waiting=ShownWaiting(console, aside) if console.is_terminal else ToldWaiting(console),
     )
 
 

@@ -43,8 +43,9 @@ class Rejected:
 class Submission:
     """What became of files. ``case_number`` is empty when all were rejected and no case opened.
 
-    Of those that are ``unknown`` no answer came: they are registered, all that were sent together,
-    or none.
+    ``pin`` is empty where the service has not shown that it is the one of the case: of an existing
+    case to which nothing was added. Of files that are ``unknown`` no answer came: they are
+    registered, all that were sent together, or none.
     """
 
     case_number: str

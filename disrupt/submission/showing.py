@@ -54,7 +54,7 @@ class Receipt:
 
     As JSON it is one object in two parts, of which the first has number and PIN: a program that
     reads all of it reads one object, and what a killed command leaves becomes one with a brace. A
-    context, which completes the object if the submission fails.
+    context, which completes the object if the submission fails or showing it does.
     """
 
     def __init__(self, *, as_json: bool, unsure: bool) -> None:
@@ -62,6 +62,7 @@ class Receipt:
         self._unsure = unsure
         self._number = self._pin = ""
         self._is_open = False
+        self._outcome = Submission("", "", (), ())
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +70,7 @@ class Receipt:
     def __exit__(self, *_: object) -> None:
         if self._is_open:
             with suppress(NotShownError), shown(texts.NOT_SHOWN):
-                self._print_rest(Submission("", "", (), ()))
+                self._print_rest(self._outcome)
 
     def announce(self, case_number: str, pin: str) -> None:
         """Print number and PIN of a new case; NotShownError if that fails."""
@@ -92,6 +93,7 @@ class Receipt:
 
     def finish(self, submission: Submission) -> None:
         """Print what became of the files; NotShownError if that fails."""
+        self._outcome = submission
         number = submission.case_number
         if self._number and number and number != self._number:
             other = texts.OTHER_NUMBER.format(number=terminal.clean(number))

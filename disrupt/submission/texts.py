@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from disrupt.core.cases import AgeBand, CaseStatus
-from disrupt.errors import DisruptError
+from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.submission.results import NOT_SENT, Rejected
 
 
@@ -157,6 +157,12 @@ WAITING_FOR_ATTEMPTS = Phrase(
     "Many PINs are being tried just now. Your place is kept, and the case is not locked. Trying "
     "again in {wait_s} s.",
 )
+WAITING_FOR_TURN = Phrase(
+    "Beaucoup de codes PIN sont essayés en ce moment. Votre place est gardée, et le dossier n'est "
+    "pas bloqué : la commande attend son tour, {minutes} minutes au plus.",
+    "Many PINs are being tried just now. Your place is kept, and the case is not locked: the "
+    "command waits for its turn, at most {minutes} minutes.",
+)
 
 # Why one file was not registered
 REJECTIONS = {
@@ -191,10 +197,10 @@ REJECTIONS = {
         "Take the original, or a screenshot of it.",
     ),
     "TOO_LARGE": Phrase(
-        "Cette image est trop grande (50 mégapixels au plus). Enregistrez-en une copie plus "
-        "petite : elle suffit pour reconnaître l'original.",
-        "This picture is too large (at most 50 megapixels). Register a smaller copy: that is "
-        "enough to recognise the original.",
+        "Cette image est trop grande (50 mégapixels et 32 Mo au plus). Enregistrez-en une copie "
+        "plus petite : elle suffit pour reconnaître l'original.",
+        "This picture is too large (at most 50 megapixels and 32 MB). Register a smaller copy: "
+        "that is enough to recognise the original.",
     ),
     "VIDEO_DAMAGED": Phrase(
         "Cette vidéo est incomplète ou abîmée. Reprenez l'original, ou enregistrez des captures "
@@ -214,17 +220,13 @@ REJECTIONS = {
         "This device has not enough memory for this file. Close other programs, then try again, or "
         "register a smaller copy.",
     ),
-    NOT_SENT: Phrase(
-        "L'envoi s'est arrêté avant ce fichier. Ajoutez-le plus tard avec --case.",
-        "Sending stopped before this file. Add it later with --case.",
-    ),
     "INVALID_MEDIA": Phrase(
         "Ce fichier n'est pas une image que nous pouvons lire (JPEG, PNG, WebP, AVIF, GIF, TIFF ou "
-        "BMP, 50 mégapixels au plus). Une photo HEIC (iPhone) : exportez-la en JPEG à sa taille "
-        "d'origine, puis recommencez.",
+        "BMP, 50 mégapixels et 32 Mo au plus). Une photo HEIC (iPhone) : exportez-la en JPEG à sa "
+        "taille d'origine, puis recommencez.",
         "This file is not a picture that we can read (JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP, at "
-        "most 50 megapixels). A HEIC photo (iPhone): export it as a JPEG at its original size, "
-        "then try again.",
+        "most 50 megapixels and 32 MB). A HEIC photo (iPhone): export it as a JPEG at its original "
+        "size, then try again.",
     ),
     "TOO_MANY_FRAMES": Phrase(
         "Cette animation a trop d'images différentes pour les enregistrer toutes. Recommencez sans "
@@ -250,12 +252,58 @@ REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
 )
 REJECTIONS["UNREADABLE_MEDIA"] = REJECTIONS["UNREADABLE"]
 
+# Why sending stopped before a file
+STOPPED = {
+    "CASE_CLOSED": Phrase(
+        "Le dossier est clos : ce fichier n'est pas enregistré. Enregistrez-le dans un nouveau "
+        "dossier, sans --case.",
+        "The case is closed: this file is not registered. Register it in a new case, without "
+        "--case.",
+    ),
+    "LIMIT_EXCEEDED": Phrase(
+        "Le dossier est plein, ou c'est plus que ce que le service accepte en une fois : ce "
+        "fichier n'est pas enregistré. Enregistrez-le dans un nouveau dossier, sans --case.",
+        "The case is full, or this is more than the service takes at once: this file is not "
+        "registered. Register it in a new case, without --case.",
+    ),
+    "CASE_REFUSED": Phrase(
+        "Le service n'ouvre plus ce dossier avec ce code PIN : ce fichier n'est pas enregistré. "
+        "Enregistrez-le dans un nouveau dossier, sans --case.",
+        "The service no longer opens this case with this PIN: this file is not registered. "
+        "Register it in a new case, without --case.",
+    ),
+    "KEY_REFUSED": Phrase(
+        "Le service ne reconnaît plus la clé d'accès : ce fichier n'est pas enregistré. Demandez "
+        "une nouvelle clé à l'association qui vous accompagne, puis ajoutez-le avec --case.",
+        "The service no longer accepts the access key: this file is not registered. Ask the "
+        "helpline for a new key, then add it with --case.",
+    ),
+    "STORAGE_FULL": Phrase(
+        "Le service ne peut plus rien enregistrer pour le moment : ce fichier n'est pas "
+        "enregistré. Ajoutez-le plus tard avec --case.",
+        "The service cannot store anything more at the moment: this file is not registered. Add "
+        "it later with --case.",
+    ),
+    "INTERRUPTED": Phrase(
+        "Vous avez interrompu l'envoi avant ce fichier : il n'est pas enregistré. Ajoutez-le "
+        "quand vous voudrez avec --case.",
+        "You interrupted sending before this file: it is not registered. Add it whenever you want "
+        "with --case.",
+    ),
+}
+STOPPED["RIGHT_MISSING"] = STOPPED["KEY_REFUSED"]
+STOPPED_EARLY = Phrase(
+    "L'envoi s'est arrêté avant ce fichier : il n'est pas enregistré. Ajoutez-le plus tard avec "
+    "--case.",
+    "Sending stopped before this file: it is not registered. Add it later with --case.",
+)
+
 # What is not known, and what is
 NOT_KNOWN = Phrase(
-    "On ne sait pas si ces fichiers sont enregistrés : le service n'a pas répondu. Dans une "
-    "minute, regardez votre dossier : disrupt status {number}",
-    "It is not known whether these files are registered: the service did not answer. In a minute, "
-    "look at your case: disrupt status {number}",
+    "On ne sait pas si ces fichiers sont enregistrés : aucune réponse claire du service n'est "
+    "arrivée. Dans une minute, regardez votre dossier : disrupt status {number}",
+    "It is not known whether these files are registered: no clear answer came from the service. In "
+    "a minute, look at your case: disrupt status {number}",
 )
 NOT_KNOWN_OF_NEW = Phrase(
     "Si le service ne connaît pas ce numéro avec ce code PIN, rien n'est enregistré : recommencez. "
@@ -268,10 +316,10 @@ NOT_KNOWN_OF_ADDED = Phrase(
     "If the case has no more pictures than before, add them again.",
 )
 WITHDRAWAL_NOT_KNOWN = Phrase(
-    "On ne sait pas si le retrait a eu lieu : le service n'a pas répondu. Recommencez, c'est sans "
-    "danger ; ou regardez votre dossier : disrupt status {number}",
-    "It is not known whether the withdrawal took effect: the service did not answer. Try again, "
-    "that is safe; or look at your case: disrupt status {number}",
+    "On ne sait pas si le retrait a eu lieu : aucune réponse claire du service n'est arrivée. "
+    "Recommencez, c'est sans danger ; ou regardez votre dossier : disrupt status {number}",
+    "It is not known whether the withdrawal took effect: no clear answer came from the service. "
+    "Try again, that is safe; or look at your case: disrupt status {number}",
 )
 NOTHING_WAS_REGISTERED = Phrase(
     "Rien n'a été enregistré. Si un nouveau numéro de dossier s'est affiché, il n'ouvre aucun "
@@ -403,19 +451,34 @@ BAD_ITEM = Phrase(
     "Une image se désigne par 32 chiffres hexadécimaux, que montre « disrupt status ».",
     "An item is named by 32 hex digits, which `disrupt status` shows.",
 )
-BAD_SERVER = Phrase(
-    "L'adresse du service ou ses certificats ne sont pas utilisables. Vérifiez --server et "
-    "--tls-ca.",
-    "The address of the service or its certificates cannot be used. Check --server and --tls-ca.",
-)
+BAD_SETTINGS = {
+    "key": Phrase(
+        "La clé d'accès est mal copiée : une clé n'a ni espace, ni saut de ligne, ni accent. "
+        "Copiez-la à nouveau telle que l'association vous l'a donnée.",
+        "The access key is malformed: a key has no space, line break or accent. Copy it again "
+        "as the helpline gave it to you.",
+    ),
+    "server": Phrase(
+        "L'adresse du service est mal écrite. Vérifiez --server ou la variable DISRUPT_SERVER.",
+        "The address of the service is mistyped. Check --server or the variable DISRUPT_SERVER.",
+    ),
+    "tls_ca": Phrase(
+        "Le fichier des autorités de certification n'est pas utilisable. Vérifiez --tls-ca.",
+        "The file of the authorities to trust cannot be used. Check --tls-ca.",
+    ),
+}
 
 
 def rejection(rejected: Rejected) -> Phrase:
     """Why a file was not registered, and what can be done."""
+    if rejected.cause == NOT_SENT:
+        return STOPPED.get(rejected.reason, STOPPED_EARLY)
     return REJECTIONS.get(rejected.cause) or REJECTIONS.get(rejected.reason) or ANY_ERROR
 
 
 def explain(error: DisruptError) -> Phrase:
     """What an error means for the person."""
+    if isinstance(error, ConfigurationError):
+        return BAD_SETTINGS.get(error.metadata.get("setting", ""), ANY_ERROR)
     wait_s = max(1, round(error.retry_after_s or 0))
     return ERRORS.get(error.reason, ANY_ERROR).format(wait_s=wait_s)

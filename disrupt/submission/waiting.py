@@ -13,6 +13,7 @@ from rich.text import Text
 
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import texts
+from disrupt.submission.showing import say
 from disrupt.submission.texts import Phrase
 
 _SHOWN_AFTER_S = 1.0
@@ -20,9 +21,12 @@ _SHOWN_AFTER_S = 1.0
 
 
 class Waiting:
-    """Waits without a word. ``is_patient``: also as long as a throttled call has to."""
+    """Waits without a word.
 
-    is_patient = False
+    ``patience_s`` is how long a throttled call may go on to wait for its turn, beyond its timeout.
+    """
+
+    patience_s = 0.0
 
     def calling(self) -> AbstractContextManager[None]:
         """Show, while the context lasts, that a call does."""
@@ -33,10 +37,30 @@ class Waiting:
         time.sleep(pause_s)
 
 
+class ToldWaiting(Waiting):
+    """Says in a log or pipe, once, that a throttled call waits for its turn."""
+
+    patience_s = 1800.0
+    """Whoever has the right PIN has had a turn by then; see docs/throttle.md."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._is_told = False
+
+    def pause(self, failure: DisruptError, pause_s: float) -> None:
+        """Say what is waited for, then wait."""
+        if isinstance(failure, TooManyAttemptsError) and not self._is_told:
+            self._is_told = True
+            minutes = round(self.patience_s / 60)
+            say(self._console, texts.WAITING_FOR_TURN.format(minutes=minutes))
+        super().pause(failure, pause_s)
+
+
 class ShownWaiting(Waiting):
     """Says so on a terminal. ``aside`` clears it of whatever else is shown there meanwhile."""
 
-    is_patient = True
+    patience_s = math.inf
+    """Whoever sees the wait can end it."""
 
     def __init__(
         self,

@@ -23,13 +23,15 @@ from disrupt.client import Effort, MatchClient
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import OverloadedError, UnavailableError
 from disrupt.registry.sql import SqlRegistry
+from disrupt.submission import showing
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
+from disrupt.submission.results import Registered, Submission
 from tests.cli.losing import losing_answers
 from tests.cli.shell import BIN, Done, Shell
 from tests.cli.terminal import at_terminal
 from tests.client.scripted import scripted, status_of
 from tests.server.calls import eventually
-from tests.submission.examples import picture
+from tests.submission.examples import no_picture, picture
 from tests.submission.test_client import asked, register
 
 NUMBER = r"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}"
@@ -367,6 +369,68 @@ def test_a_withdrawal_without_an_answer_is_not_known_and_can_be_repeated(
     assert flat.startswith("On ne sait pas si le retrait a eu lieu")
     assert f"disrupt status {case}" in flat
     assert disrupt("withdraw", "--yes", case, pin=pin).code == 0
+
+
+def test_a_withdrawal_whose_first_answer_was_lost_is_not_known_whatever_came_later() -> None:
+    lost = status_of(UnavailableError("Away."))
+    refused = status_of(OverloadedError("Busy.", retry_after_s=3600))
+    with scripted(lost, refused) as server:
+        env = variables(server.address, DISRUPT_PIN="0" * 8)
+        done = ended(started("withdraw", "--yes", "2222-2222-223", env=env))
+        assert len(server.seen) == 2
+    flat = " ".join(done.err.split())
+    assert (done.code, done.out) == (4, "")
+    assert "On ne sait pas si le retrait a eu lieu" in flat
+    assert "Rien n'a été retiré" not in flat
+
+
+@pytest.mark.parametrize("command", ["submit", "withdraw"])
+def test_ctrl_c_while_a_refused_call_waits_says_that_nothing_changed(
+    tmp_path: Path, command: str
+) -> None:
+    busy = status_of(OverloadedError("Busy.", retry_after_s=20))
+    words: dict[str, list[str | Path]] = {
+        "submit": [picture(tmp_path / "a.png", 335)],
+        "withdraw": ["--yes", "2222-2222-223"],
+    }
+    with (
+        scripted(busy) as server,
+        at_terminal(
+            command, *words[command], env=variables(server.address, DISRUPT_PIN="0" * 8)
+        ) as terminal,
+    ):
+        terminal.until("Le service est très demandé.")
+        terminal.interrupt()
+        assert terminal.end() == 1
+    assert re.search("Interrompu. Interrupted. Rien n'a été (enregistré|retiré)", terminal.flat)
+    assert "On ne sait pas" not in terminal.flat
+
+
+def test_where_nothing_is_added_to_a_case_its_number_is_given_and_no_pin(tmp_path: Path) -> None:
+    with scripted(register) as server:
+        env = variables(server.address, DISRUPT_PIN="0" * 8)
+        file = no_picture(tmp_path / "note.txt")
+        done = ended(started("submit", "--json", "--case", "2222-2222-223", file, env=env))
+        assert server.seen == []
+    assert done.code == 3
+    assert (done.json["case"], done.json["pin"]) == ("2222-2222-223", None)
+    assert (done.json["items"], len(done.json["rejected"])) == ([], 1)
+
+
+def test_what_was_acknowledged_is_printed_even_if_a_remark_cannot_be(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(showing, "say", fail)
+    done = Submission("2222-2222-234", "12345678", (Registered("a.png", "00" * 16, 1),), ())
+    with showing.Receipt(as_json=True, unsure=False) as receipt:
+        receipt.announce("2222-2222-223", "12345678")
+        with pytest.raises(ZeroDivisionError):
+            receipt.finish(done)
+    (item,) = json.loads(capsys.readouterr().out)["items"]
+    assert item["item"] == "00" * 16
 
 
 def test_ids_are_whole_on_a_narrow_terminal(disrupt: Shell, tmp_path: Path) -> None:

@@ -72,6 +72,29 @@ def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path
     assert NOBODY in done.err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "french"),
+    [
+        ("--key-file", "ma clé secrète", "La clé d'accès est mal copiée"),
+        ("--key-file", "key one\nkey two", "La clé d'accès est mal copiée"),
+        ("--tls-ca", "no certificate", "Le fichier des autorités de certification"),
+        ("--server", "", "L'adresse du service est mal écrite"),
+    ],
+)
+def test_the_setting_that_is_wrong_is_named_and_no_other(
+    disrupt: Shell, tmp_path: Path, option: str, value: str, french: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text(value, "utf-8")
+    given = file if value else "http://service:1"
+    done = disrupt("submit", option, given, picture(tmp_path / "a.png", 184))
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(french)
+    assert not value or value not in done.err
+    others = {"La clé d'accès", "autorités de certification", "L'adresse du service"}
+    assert sum(other in done.err for other in others) == 1
+
+
 @pytest.mark.parametrize("command", ["match", "submit"])
 def test_an_address_that_is_none_is_usage(disrupt: Shell, tmp_path: Path, command: str) -> None:
     file = picture(tmp_path / "a.png", 182)

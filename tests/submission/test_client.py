@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import case_number, new_case_number
@@ -23,8 +29,10 @@ from disrupt.errors import (
     TooManyAttemptsError,
     UnavailableError,
 )
+from disrupt.submission import client as submission_client
+from disrupt.submission import waiting
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
-from disrupt.submission.waiting import Waiting
+from disrupt.submission.waiting import ToldWaiting, Waiting
 from disrupt.v1 import registration_pb2, types_pb2
 from tests.client.scripted import ScriptedServer, scripted, status_of
 from tests.submission.examples import no_picture, picture, plain
@@ -98,7 +106,7 @@ def test_a_person_at_a_terminal_waits_for_their_turn_however_long_and_a_program_
     waited_s: list[float] = []
 
     class Patient(Waiting):
-        is_patient = True
+        patience_s = math.inf
 
         def pause(self, _failure: DisruptError, pause_s: float) -> None:
             waited_s.append(pause_s)
@@ -251,7 +259,7 @@ def test_nothing_is_sent_if_number_and_pin_cannot_be_announced(
     ):
         client.submit([picture(tmp_path / "a.png", 1)], announce=announce)
     assert server.seen == []
-    assert not client.has_sent
+    assert not client.may_have_changed
 
 
 @pytest.mark.parametrize(
@@ -332,3 +340,170 @@ def test_adding_goes_into_the_named_case_with_its_pin(tmp_path: Path) -> None:
     context = asked(server.seen[0].request)
     assert (context.access.case_number, context.access.pin) == (OTHER_CASE, "87654321")
     assert (done.case_number, done.pin) == (OTHER_CASE, "87654321")
+
+
+def receipt(**fields: Any) -> registration_pb2.RegisterHashesResponse:
+    return registration_pb2.RegisterHashesResponse(receipt=registration_pb2.Receipt(**fields))
+
+
+def item(index: int, item_id: bytes = bytes(16)) -> registration_pb2.RegisteredItem:
+    return registration_pb2.RegisteredItem(index=index, item_id=item_id, hashes=1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"items": [item(1)]},
+        {"items": [item(0), item(0)]},
+        {"items": [item(0)], "rejected": [registration_pb2.RejectedItem(index=0)]},
+        {"items": [item(0, b"short")]},
+        {"items": [item(0)], "case_number": ""},
+        {"items": [item(0)], "case_number": "ABCD-EFGH-JKL"},
+    ],
+)
+def test_an_answer_that_does_not_fit_its_request_loses_neither_files_nor_case(
+    tmp_path: Path, answer: dict[str, Any]
+) -> None:
+    file = picture(tmp_path / "a.png", 1)
+    with (
+        scripted(receipt(**{"case_number": OTHER_CASE} | answer)) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
+        done = client.submit([file])
+    assert [(one.source, one.reason) for one in done.unknown] == [(str(file), "INTERNAL")]
+    assert (done.registered, done.rejected) == ((), ())
+    assert "answer" in done.unknown[0].message
+    (seen,) = server.seen
+    assert (done.case_number, done.pin) == (derived(server), asked(seen.request).access.pin)
+
+
+def test_an_answer_of_another_case_than_the_named_one_is_not_believed(tmp_path: Path) -> None:
+    other = receipt(case_number=case_number(3), items=[item(0)])
+    with scripted(other) as server, SubmissionClient(server.address, key="key") as client:
+        done = client.submit(
+            [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321"
+        )
+    assert (done.case_number, len(done.unknown)) == (OTHER_CASE, 1)
+
+
+def test_whatever_fails_after_a_registration_what_was_acknowledged_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 1)
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2)]
+
+    def watched(sources: Sequence[str]) -> Iterator[str]:
+        yield sources[0]
+        raise ZeroDivisionError
+
+    with scripted(register) as server, SubmissionClient(server.address, key="key") as opened:
+        done = opened.submit(files, watched=watched)
+        assert opened.may_have_changed
+    assert (done.case_number, len(done.registered)) == (derived(server), 1)
+    assert [(file.source, file.reason) for file in done.rejected] == [(str(files[1]), "INTERNAL")]
+    assert done.rejected[0].message.startswith("ZeroDivisionError")
+
+
+def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
+    tmp_path: Path,
+) -> None:
+    named: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "87654321"}
+    file = picture(tmp_path / "a.png", 1)
+    script = (reject, status_of(UnavailableError("Away.", retry_after_s=3600)), register)
+    with scripted(*script) as server, SubmissionClient(server.address, key="key") as client:
+        kept = client.submit([no_picture(tmp_path / "note.txt")], **named)
+        assert (kept.case_number, kept.pin, len(kept.rejected)) == (OTHER_CASE, "", 1)
+        assert not client.may_have_changed
+        done = [client.submit([file], **named) for _ in script]
+    assert [(one.case_number, one.pin) for one in done] == [
+        (OTHER_CASE, ""),
+        (OTHER_CASE, ""),
+        (OTHER_CASE, "87654321"),
+    ]
+
+
+class Interrupted(Waiting):
+    """Somebody presses Ctrl-C in the first pause."""
+
+    def pause(self, _failure: DisruptError, _pause_s: float) -> None:
+        raise KeyboardInterrupt
+
+
+LOST = [
+    UnavailableError("Away."),
+    DeadlineExceededError("Late."),
+    DisruptError("The server failed."),
+]
+
+
+@pytest.mark.parametrize("lost", [*LOST, StorageFullError("Full.")], ids=str)
+def test_a_withdrawal_of_which_any_attempt_may_have_taken_effect_is_not_known(
+    lost: DisruptError,
+) -> None:
+    refused = status_of(OverloadedError("Busy.", retry_after_s=3600))
+    for item_ids in (None, ["00" * 16]):
+        with (
+            scripted(status_of(lost), refused) as server,
+            SubmissionClient(server.address, key="key", retries=QUICK) as client,
+        ):
+            with pytest.raises(DisruptError):
+                client.withdraw(OTHER_CASE, "87654321", item_ids)
+            assert client.may_have_changed
+
+
+@pytest.mark.parametrize(
+    ("first", "may_have_changed"),
+    [(UnavailableError("Away."), True), (OverloadedError("Busy.", retry_after_s=1), False)],
+)
+def test_ctrl_c_between_attempts_is_judged_by_what_came_of_them(
+    tmp_path: Path, first: DisruptError, *, may_have_changed: bool
+) -> None:
+    file = picture(tmp_path / "a.png", 1)
+    with (
+        scripted(status_of(first)) as server,
+        SubmissionClient(server.address, key="key", waiting=Interrupted()) as client,
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            client.withdraw(OTHER_CASE, "87654321")
+        assert client.may_have_changed == may_have_changed
+        if may_have_changed:
+            assert len(client.submit([file]).unknown) == 1
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                client.submit([file])
+        assert client.may_have_changed == may_have_changed
+    assert len(server.seen) == 2
+
+
+def test_what_only_asks_changes_nothing() -> None:
+    with (
+        scripted(status_of(UnavailableError("Away.", retry_after_s=3600))) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
+        client.reach()
+        with pytest.raises(UnavailableError):
+            client.case(OTHER_CASE, "87654321")
+        assert not client.may_have_changed
+
+
+def test_a_command_without_a_terminal_waits_for_its_turn_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited_s: list[float] = []
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(sleep=waited_s.append))
+    throttled = status_of(TooManyAttemptsError("Come back.", retry_after_s=600))
+    for_ever = status_of(TooManyAttemptsError("Come back.", retry_after_s=3600))
+    for script, ends in (((throttled, throttled, register), True), ((for_ever,), False)):
+        err = StringIO()
+        console = Console(file=err, width=1000)
+        with (
+            scripted(*script) as server,
+            SubmissionClient(server.address, key="key", waiting=ToldWaiting(console)) as client,
+            nullcontext() if ends else pytest.raises(TooManyAttemptsError),
+        ):
+            client.submit([picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321")
+        said = err.getvalue().replace("\N{NO-BREAK SPACE}", " ")
+        assert said.count("la commande attend son tour, 30 minutes au plus") == ends
+        assert said.count("at most 30 minutes") == ends
+    assert [pause_s > 600 for pause_s in waited_s] == [True, True]

@@ -11,6 +11,7 @@ import pytest
 from disrupt.core.cases import CaseStatus
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import texts
+from disrupt.submission.results import NOT_SENT, Rejected
 from disrupt.submission.texts import Phrase
 
 
@@ -49,6 +50,33 @@ def test_what_is_said_of_fingerprints_is_the_same_everywhere() -> None:
         assert "platforms get none" in flat
     assert "une ébauche grossière" in texts.NEVER_LEFT.fr
     assert "les plateformes n'en reçoivent aucune" in texts.NEVER_LEFT.fr
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("CASE_CLOSED", "dans un nouveau dossier, sans --case"),
+        ("LIMIT_EXCEEDED", "dans un nouveau dossier, sans --case"),
+        ("CASE_REFUSED", "dans un nouveau dossier, sans --case"),
+        ("KEY_REFUSED", "Demandez une nouvelle clé"),
+        ("RIGHT_MISSING", "Demandez une nouvelle clé"),
+        ("STORAGE_FULL", "plus tard avec --case"),
+        ("UNAVAILABLE", "plus tard avec --case"),
+        ("INTERRUPTED", "avec --case"),
+    ],
+)
+def test_what_stopped_sending_decides_what_is_advised(reason: str, advice: str) -> None:
+    left = texts.rejection(Rejected("a.png", reason, "", cause=NOT_SENT))
+    assert advice in left.fr
+    assert "n'est pas enregistré" in left.fr
+    assert "is not registered" in left.en
+
+
+def test_a_picture_that_is_too_large_is_told_both_limits() -> None:
+    for reason in ("TOO_LARGE", "INVALID_MEDIA"):
+        for said in texts.REJECTIONS[reason]:
+            assert "50" in said
+            assert "32 M" in said
 
 
 def test_every_status_has_words() -> None:
