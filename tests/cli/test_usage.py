@@ -95,6 +95,14 @@ def test_the_setting_that_is_wrong_is_named_and_no_other(
     assert sum(other in done.err for other in others) == 1
 
 
+def test_a_pin_with_dashes_is_told_what_a_pin_may_have(disrupt: Shell) -> None:
+    for command in ("status", "withdraw"):
+        options = ["--yes"] if command == "withdraw" else []
+        done = disrupt(command, *options, case_number(7), pin="1234-5678-9012")
+        assert done.code == 2
+        assert "rien d'autre que des espaces" in " ".join(done.err.split())
+
+
 @pytest.mark.parametrize("command", ["match", "submit"])
 def test_an_address_that_is_none_is_usage(disrupt: Shell, tmp_path: Path, command: str) -> None:
     file = picture(tmp_path / "a.png", 182)
