@@ -18,6 +18,7 @@ from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
     UnauthenticatedError,
+    UnimplementedError,
 )
 from disrupt.hashing.fair_queue import turn_of
 from disrupt.server.admission import Admission, Cost, Resource, holder
@@ -25,6 +26,7 @@ from disrupt.server.limits import STRANGER_STREAM_S
 from disrupt.server.receiving import Context, Receiver
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
 from disrupt.server.strangers import Strangers, ended
+from disrupt.server.unadmitted import Unadmitted
 from disrupt.wire import errors
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -45,11 +47,15 @@ class Authentication(aio.ServerInterceptor):
     """
 
     def __init__(
-        self, authenticate: Callable[[str], Awaitable[ApiKey]], admission: Admission
+        self,
+        authenticate: Callable[[str], Awaitable[ApiKey]],
+        admission: Admission,
+        unadmitted: Unadmitted,
     ) -> None:
         """``authenticate``: from secret to key, or UnauthenticatedError."""
         self._authenticate = authenticate
         self._admission = admission
+        self._unadmitted = unadmitted
 
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
@@ -62,13 +68,13 @@ class Authentication(aio.ServerInterceptor):
                 key.require(right)
                 self._admit(key)
             except DisruptError as error:
-                return _refusal(error)
+                return self._refusal(error)
             caller.set(key)
             turn_of.set(key.key_id)
         elif details.method.startswith(WITHOUT_KEY):
             holder.set(self._admission.strangers)
         else:
-            return None  # gRPC answers UNIMPLEMENTED
+            return self._refusal(UnimplementedError("This server has no such call."))
         return await continuation(details)
 
     def _admit(self, key: ApiKey) -> None:
@@ -80,6 +86,16 @@ class Authentication(aio.ServerInterceptor):
         if task is not None:
             task.add_done_callback(lambda _: by.give_back(Resource.CALLS))
         holder.set(by)
+
+    def _refusal(self, error: DisruptError) -> _Handler:
+        """Make a handler of the error. As a streaming one it is not given the message to read."""
+
+        async def refuse(_request: object, context: Context) -> AsyncIterator[Any]:
+            self._unadmitted.add(context.peer())
+            await _abort(error, context)
+            yield  # makes it a generator
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 class Errors(aio.ServerInterceptor):
@@ -100,11 +116,13 @@ class Errors(aio.ServerInterceptor):
         max_call_s: float,
         max_upload_s: float,
         while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
+        unadmitted: Unadmitted | None = None,
     ) -> None:
         self._receiver = receiver
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
         self._while_valid = while_valid
+        self._unadmitted = unadmitted
         self._guarded: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -140,6 +158,8 @@ class Errors(aio.ServerInterceptor):
         most_s = STRANGER_STREAM_S if handler.request_streaming else None
 
         async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
+            if self._unadmitted is not None:
+                self._unadmitted.add(context.peer())
             try:
                 async with asyncio.timeout(most_s) as call:
                     with strangers.admitted(context.peer(), call):
@@ -237,16 +257,6 @@ def _secret(details: grpc.HandlerCallDetails) -> str:
     raise UnauthenticatedError(
         "This call needs a key: send the metadata entry `authorization: Bearer KEY`."
     )
-
-
-def _refusal(error: DisruptError) -> _Handler:
-    """A handler that answers the error. As a streaming one it is not given the message to read."""
-
-    async def refuse(_request: object, context: Context) -> AsyncIterator[Any]:
-        await _abort(error, context)
-        yield  # makes it a generator
-
-    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 async def _tell(error: Exception, method: str, context: Context) -> NoReturn:

@@ -36,6 +36,20 @@ STRANGER_MESSAGE_BYTES_MAX = 4096
 STRANGER_STREAM_S = 10.0
 """Longest reflection; a watch of the server's health may last."""
 
+UNADMITTED_CALLS_MAX = 512
+"""Calls without a key, and refused ones, that are open in one worker: twice what STRANGER_CALLS_MAX
+lets strangers keep open of four methods. More end connections, see unadmitted."""
+CONNECTION_CALLS_MAX = 128
+"""Calls at once on one connection; gRPC's clients hold more back. Four connections have as many as
+one key may have alone."""
+PENDING_CALLS_MAX = 4096
+"""Calls that have come to a worker, and that its event loop has not looked at; of more, gRPC drops
+some, whoever makes them. They take some 30 MB."""
+CONNECTIONS_MAX = 4096
+"""Connections of one worker, or half of the files that it may open if that is less."""
+CONNECTION_IDLE_S = 60.0
+"""Longest that a connection stays without a call."""
+
 _WRITES = 128
 """Calls at the writer. If all of them open cases the last waits 9 s, for 70 ms a PIN."""
 _BATCHES = 32

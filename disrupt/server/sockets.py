@@ -1,17 +1,25 @@
-"""How much a connection has brought: gRPC says nothing of a message before it is whole."""
+"""Connections as the kernel knows them: what they brought, how long they are silent; their end.
+
+gRPC says nothing of a message before it is whole, and ends no connection that it is asked to end.
+"""
 
 from __future__ import annotations
 
+import heapq
 import os
+import resource
 import socket
 import stat
 import struct
+from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 _BYTES_RECEIVED_AT = 128
 """Offset of tcpi_bytes_received in struct tcp_info, in Linux since 4.1."""
+_SILENT_MS_AT = 52
+"""Offset of tcpi_last_data_recv."""
 _TCP_INFO_BYTES = _BYTES_RECEIVED_AT + 8
 
 
@@ -34,6 +42,42 @@ class Sockets:
         self._descriptors = _connected()
         descriptor = self._descriptors.get(address)
         return None if descriptor is None else _look(descriptor)[1]
+
+    def shut(self, peer: str) -> None:
+        """Shut the connection of a peer down, so that gRPC ends its calls."""
+        address = _address(peer)
+        if address is None or _shut(self._descriptors.get(address), address):
+            return
+        self._descriptors = _connected()
+        _shut(self._descriptors.get(address), address)
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many connections a process may have: at most half of its open files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if files == resource.RLIM_INFINITY else min(wanted, files // 2)
+
+
+def bound(most: int) -> None:
+    """Shut connections down where there are more than ``most``.
+
+    Each time that is the one that was silent for longest, of the address that has most of them.
+    """
+    if sum(1 for _ in Path("/proc/self/fd").iterdir()) <= most:
+        return
+    connected = _connected()
+    by_host: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for (host, port), descriptor in connected.items():
+        by_host[host].append((_silent_ms(descriptor), port, descriptor))
+    largest = [(-len(ports), host) for host, ports in by_host.items()]
+    heapq.heapify(largest)
+    for ports in by_host.values():
+        ports.sort()
+    for _ in range(len(connected) - most):
+        size, host = heapq.heappop(largest)
+        _, port, descriptor = by_host[host].pop()
+        _shut(descriptor, (host, port))
+        heapq.heappush(largest, (size + 1, host))
 
 
 def _address(peer: str) -> tuple[str, int] | None:
@@ -75,3 +119,32 @@ def _look(descriptor: int) -> tuple[tuple[str, int] | None, int | None]:
     if len(info) == _TCP_INFO_BYTES:
         (received,) = struct.unpack_from("=Q", info, _BYTES_RECEIVED_AT)
     return (_plain(host), port), received
+
+
+def _shut(descriptor: int | None, address: tuple[str, int]) -> bool:
+    """Shut a socket down if it still is the one of this peer; whether it was."""
+    if descriptor is None:
+        return False
+    try:
+        # the copy is of one socket, whatever becomes of the descriptor
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            host, port = copy.getpeername()[:2]
+            if (_plain(host), port) != address:
+                return False
+            copy.shutdown(socket.SHUT_RDWR)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _silent_ms(descriptor: int) -> int:
+    """Time since a peer last sent something; 0 where that cannot be known."""
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return 0
+    if len(info) < _TCP_INFO_BYTES:
+        return 0
+    (silent_ms,) = struct.unpack_from("=I", info, _SILENT_MS_AT)
+    return int(silent_ms)

@@ -27,14 +27,25 @@ from disrupt.server.following import Following
 from disrupt.server.forking import keep_little, trim
 from disrupt.server.health import WRITER_LOOK_S, Health, look_at_index, look_at_writer
 from disrupt.server.interceptors import Authentication, Errors
-from disrupt.server.limits import FRAMES_MAX, MessageLimits, capacities
+from disrupt.server.limits import (
+    CONNECTION_CALLS_MAX,
+    CONNECTION_IDLE_S,
+    CONNECTIONS_MAX,
+    FRAMES_MAX,
+    PENDING_CALLS_MAX,
+    UNADMITTED_CALLS_MAX,
+    MessageLimits,
+    capacities,
+)
 from disrupt.server.matching import MatchServicer
 from disrupt.server.receipts import Receipts
 from disrupt.server.receiving import Decode, Receiver
 from disrupt.server.relaying import RelayingServicer, writer_channel
 from disrupt.server.revocation import OpenCalls
 from disrupt.server.serving import until_told_to_stop
+from disrupt.server.sockets import Sockets, bound, most_connections
 from disrupt.server.supervision import forever, vital
+from disrupt.server.unadmitted import Unadmitted
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
@@ -55,8 +66,11 @@ _DECODERS: dict[str, Decode] = {
 _HANDSHAKE_MS = 10_000
 """For TLS and the first words of HTTP/2; gRPC's own limit is two minutes."""
 
-_MORE_CALLS = 512
-"""Calls beside those that are admitted: those of strangers, and those that are being refused."""
+_MORE_CALLS = 2 * UNADMITTED_CALLS_MAX
+"""Places beside those of admitted calls. Half of them are for calls whose connection was shut down
+a moment ago."""
+
+_CONNECTIONS_LOOK_S = 1.0
 
 
 async def run(config: Config, board: Board, row: int) -> None:
@@ -109,15 +123,17 @@ async def _serve(
     )
     receipts = Receipts(admission)
     calls = OpenCalls()
+    unadmitted = Unadmitted(Sockets().shut)
     told = Health()
     server = aio.server(
         interceptors=[
-            Authentication(following.authenticate, admission),
+            Authentication(following.authenticate, admission, unadmitted),
             Errors(
                 Receiver(MessageLimits.of(config), _DECODERS, receipts),
                 config.max_call_s,
                 config.max_video_call_s,
                 calls.while_valid,
+                unadmitted,
             ),
         ],
         options=_options(config),
@@ -147,12 +163,14 @@ async def _serve(
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
+    connections = partial(asyncio.to_thread, bound, most_connections(CONNECTIONS_MAX))
     tasks = [
         vital("changes", following.follow_changes()),
         vital("keys", following.follow_keys(calls.end_revoked)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_LOOK_S)),
         vital("receipts", receipts.watch()),
+        vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
     ]
     try:
         drain = told.servicer.enter_graceful_shutdown
@@ -171,6 +189,10 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_connection_age_ms", age_ms),
+        ("grpc.max_connection_idle_ms", round(CONNECTION_IDLE_S * 1000)),
+        ("grpc.max_concurrent_streams", CONNECTION_CALLS_MAX),
+        ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
         ("grpc.max_connection_age_grace_ms", grace_ms),
         # what may come before it is asked for is 64 KiB a call, and does not grow
         ("grpc.http2.bdp_probe", 0),

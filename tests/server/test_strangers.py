@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, cast
 
+import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from benchmarks.deployment import Deployment
-from disrupt.server.limits import STRANGER_CALLS_MAX
+from disrupt.server.limits import STRANGER_CALLS_MAX, UNADMITTED_CALLS_MAX
 from disrupt.server.strangers import Strangers
+from disrupt.server.unadmitted import Unadmitted
 from tests.server.calls import Caller, calling, eventually, lookup
 from tests.server.wire import Wire, begun, wires
 
@@ -28,10 +31,10 @@ def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_
     with (
         calling(server.address, None) as stranger,
         calling(server.address, key) as platform,
-        wires(server.address, 2) as connections,
+        wires(server.address, 6) as connections,
     ):
         for wire in connections:
-            for _ in range(300):
+            for _ in range(100):
                 wire.begin("/grpc.health.v1.Health/Watch", None, begun(0))
         ended = 600 - STRANGER_CALLS_MAX
         eventually(lambda: _ended(connections) == ended)
@@ -39,6 +42,79 @@ def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_
         assert _health(stranger).Check(REQUEST).status == SERVING
         assert next(iter(_health(stranger).Watch(REQUEST))).status == SERVING
         eventually(lambda: _ended(connections) == ended + 1)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["/grpc.health.v1.Health/Check", "/disrupt.v1.MatchService/MatchHashes", "/no.such/Call"],
+)
+def test_answers_that_strangers_do_not_take_keep_nobody_out(
+    start: Callable[..., Deployment], method: str
+) -> None:
+    server = start("--workers", "1")
+    key = server.make_key("match", "match")
+    with (
+        calling(server.address, None) as stranger,
+        calling(server.address, key) as platform,
+        wires(server.address, 20, window=0) as connections,
+        idle(server.address, 300),
+    ):
+        platform("MatchHashes", lookup(bytes(32)))
+        for wire in connections:
+            with suppress(OSError):  # the server has shut it down
+                for _ in range(100):
+                    wire.begin(method, None, begun(0))
+        for _ in range(20):
+            platform("MatchHashes", lookup(bytes(32)))
+            assert _health(stranger).Check(REQUEST).status == SERVING
+
+
+def test_idle_connections_end_before_files_run_out_and_busy_ones_go_on(
+    start: Callable[..., Deployment],
+) -> None:
+    server = start(workers=1, wrapper=("sh", "-c", 'ulimit -n 1024; exec "$@"', "sh"))
+    key = server.make_key("match", "match")
+    with calling(server.address, key) as platform, idle(server.address, 700) as connections:
+
+        def is_bounded() -> bool:
+            platform("MatchHashes", lookup(bytes(32)))
+            return sum(map(is_open, connections)) <= 512
+
+        eventually(is_bounded)
+        with calling(server.address, key) as newcomer:
+            newcomer("MatchHashes", lookup(bytes(32)))
+
+
+_SETTINGS, _SETTINGS_ACK = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]), bytes([0, 0, 0, 4, 1, 0, 0, 0, 0])
+
+
+@contextmanager
+def idle(address: str, count: int) -> Iterator[list[socket.socket]]:
+    """Connections that say the first words of HTTP/2, and no more."""
+    host, _, port = address.rpartition(":")
+    with ExitStack() as stack:
+        connections = []
+        for _ in range(count):
+            connection = stack.enter_context(socket.create_connection((host, int(port)), 60))
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+            connections.append(connection)
+        for connection in connections:
+            with suppress(OSError):  # the server may have ended it
+                connection.recv(1 << 16)
+                connection.sendall(_SETTINGS_ACK)
+            connection.settimeout(0)
+        yield connections
+
+
+def is_open(connection: socket.socket) -> bool:
+    try:
+        while connection.recv(1 << 16):
+            pass
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _ended(connections: list[Wire]) -> int:
@@ -74,3 +150,30 @@ def test_who_begins_many_calls_ends_none_of_others() -> None:
             return others, sum(call.is_ended for _, call in calls[10:])
 
     assert asyncio.run(run()) == (0, 1000 - STRANGER_CALLS_MAX + 10)
+
+
+def test_the_connections_of_whoever_has_most_untaken_answers_end() -> None:
+    async def run() -> list[str]:
+        shut: list[str] = []
+        unadmitted, end = Unadmitted(shut.append), asyncio.Event()
+
+        async def call(peer: str) -> None:
+            unadmitted.add(peer)
+            await end.wait()
+
+        async with asyncio.TaskGroup() as group:
+            for at in range(10):
+                group.create_task(call(f"ipv4:10.0.0.{at}:1000"))
+            for at in range(UNADMITTED_CALLS_MAX):
+                group.create_task(call(f"ipv4:10.9.9.9:{at % 8}"))
+            await asyncio.sleep(0)
+            end.set()
+        for _ in range(2):  # calls that end leave room for as many
+            async with asyncio.TaskGroup() as group:
+                for at in range(UNADMITTED_CALLS_MAX):
+                    group.create_task(call(f"ipv4:10.8.8.8:{at}"))
+        return shut
+
+    shut = asyncio.run(run())
+    assert shut
+    assert all(peer.startswith("ipv4:10.9.9.9:") for peer in shut)

@@ -89,9 +89,9 @@ def _read(connections: list[Any]) -> int:
 def test_strangers_that_never_end_their_message_do_not_keep_a_check_out(
     one: Deployment, method: str
 ) -> None:
-    with other(one) as caller, wires(one.address, 2) as connections:
+    with other(one) as caller, wires(one.address, 3) as connections:
         for wire in connections:
-            for _ in range(150):
+            for _ in range(100):
                 wire.begin(method, None, begun(1000, bytes(10)))
         assert is_healthy(caller)
         eventually(lambda: _read(connections) == 300)
