@@ -51,7 +51,7 @@ CONNECTION_IDLE_S = 60.0
 """Longest that a connection stays without a call."""
 
 _WRITES = 128
-"""Calls at the writer. If all of them open cases the last waits 9 s, for 70 ms a PIN."""
+"""Calls at the writer. If all of them open cases the last waits 4 s, for 30 ms a PIN."""
 _BATCHES = 32
 """Largest batches of hashes that are searched, or wait for it, in one worker."""
 

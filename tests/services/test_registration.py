@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from argon2 import PasswordHasher, profiles
 
 from disrupt.core.cases import (
     AgeBand,
@@ -386,10 +387,17 @@ def test_a_withdrawal_names_no_more_items_than_a_case_has(registrar: Registrar) 
 
 def test_a_pin_is_only_right_under_its_pepper() -> None:
     encoded = PINS.hash(PIN)
-    assert encoded.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert PINS.verify(encoded, PINS.proof(PIN))
     assert not PINS.verify(encoded, PINS.proof("12345679"))
     assert not PINS.verify(encoded, Pins(b"q" * 32).proof(PIN))
+
+
+def test_pins_that_earlier_versions_hashed_are_still_right() -> None:
+    earlier = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
+    encoded = earlier.hash(PINS.proof(PIN))
+    assert PINS.verify(encoded, PINS.proof(PIN))
+    assert not PINS.verify(encoded, PINS.proof("12345679"))
 
 
 def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:
