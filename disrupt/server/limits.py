@@ -47,8 +47,6 @@ PENDING_CALLS_MAX = 4096
 some, whoever makes them. They take some 30 MB."""
 CONNECTIONS_MAX = 4096
 """Connections of one worker, or half of the files that it may open if that is less."""
-CONNECTION_IDLE_S = 60.0
-"""Longest that a connection stays without a call."""
 
 _WRITES = 128
 """Calls at the writer. If all of them open cases the last waits 4 s, for 30 ms a PIN."""

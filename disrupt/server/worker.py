@@ -29,7 +29,6 @@ from disrupt.server.health import WRITER_LOOK_S, Health, look_at_index, look_at_
 from disrupt.server.interceptors import Authentication, Errors
 from disrupt.server.limits import (
     CONNECTION_CALLS_MAX,
-    CONNECTION_IDLE_S,
     CONNECTIONS_MAX,
     FRAMES_MAX,
     PENDING_CALLS_MAX,
@@ -189,7 +188,6 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_connection_age_ms", age_ms),
-        ("grpc.max_connection_idle_ms", round(CONNECTION_IDLE_S * 1000)),
         ("grpc.max_concurrent_streams", CONNECTION_CALLS_MAX),
         ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
         ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),

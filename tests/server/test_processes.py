@@ -103,6 +103,13 @@ def test_the_supervisor_has_one_thread_and_its_processes_share_what_it_loaded(
             assert int(pages["Shared_Dirty:"]) > 2 * int(pages["Private_Dirty:"])
 
 
+def test_the_writer_lets_workers_go_first(start: Start) -> None:
+    server = start(workers=2)
+    (writer,) = children(server.process.pid, "writer")
+    for worker in children(server.process.pid, "worker"):
+        assert os.getpriority(os.PRIO_PROCESS, writer) > os.getpriority(os.PRIO_PROCESS, worker)
+
+
 def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
     start: Start, tmp_path: Path
 ) -> None:

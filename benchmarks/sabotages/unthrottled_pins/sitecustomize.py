@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from disrupt.services import pins
 from disrupt.services.throttle import Asked, Throttle
 
@@ -13,4 +11,4 @@ def _ask(self: Throttle, asked: Asked, pin_hash: str | None, _now_s: float) -> b
 
 
 Throttle.ask = _ask  # type: ignore[assignment,method-assign]
-pins._PARAMETERS = replace(pins._PARAMETERS, memory_cost=1024)
+pins._MEMORY_KIB = 1024
