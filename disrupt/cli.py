@@ -19,14 +19,14 @@ _COMMANDS = {
     "submit": "disrupt.submission.commands:submit",
     "status": "disrupt.submission.commands:status",
     "withdraw": "disrupt.submission.commands:withdraw",
-    "match": "disrupt.client.command:match",
-    "serve": "disrupt.server.cli:serve",
-    "keys": "disrupt.server.cli:keys",
-    "erase": "disrupt.server.upkeep:erase",
-    "backup": "disrupt.server.upkeep:backup",
-    "restore": "disrupt.server.upkeep:restore",
+    "match": "disrupt.client.commands:match",
+    "serve": "disrupt.server.commands.serve:serve",
+    "keys": "disrupt.server.commands.serve:keys",
+    "erase": "disrupt.server.commands.data:erase",
+    "backup": "disrupt.server.commands.data:backup",
+    "restore": "disrupt.server.commands.data:restore",
     "health": "disrupt.client.health:health",
-    "doctor": "disrupt.doctor.command:doctor",
+    "doctor": "disrupt.doctor.commands:doctor",
 }
 
 _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.

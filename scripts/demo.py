@@ -25,10 +25,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
-from benchmarks.layouts import screenshot
-from benchmarks.photographs import photographs
-from benchmarks.videos import encode, footage
+from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
+from benchmarks.harness.photographs import photographs
+from benchmarks.harness.videos import encode, footage
+from benchmarks.recall.layouts import screenshot
 from disrupt.client import Effort, MatchClient
 
 SKIMAGE = Path(skimage.__file__).parent / "data"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from disrupt.client.arguments import invalid
 from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
-from disrupt.hashing.decode import DEFAULT_LIMITS
-from disrupt.hashing.video_decode import SNIFFED_BYTES, is_video
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
+from disrupt.hashing.decoding.videos import SNIFFED_BYTES, is_video
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -15,7 +15,7 @@ from disrupt.client.media import Media, open_media
 from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, Effort
 from disrupt.core.videos import FRAME
 from disrupt.errors import DisruptError
-from disrupt.hashing.videos import hash_video
+from disrupt.hashing.videos.frames import hash_video
 from disrupt.v1 import match_pb2
 from disrupt.wire.videos import frames_message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from disrupt.core.plan_1 import VARIANTS
+from disrupt.core.variant_plan_1 import VARIANTS
 
 
 class Dihedral(IntEnum):

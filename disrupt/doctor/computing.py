@@ -10,9 +10,9 @@ import pdqhash
 
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.hashing import check_known_answers
-from disrupt.hashing.isolation import IsolatedHashing
-from disrupt.hashing.pdq import hash_luma
+from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.index import known_answers
+from disrupt.isolation.pictures import IsolatedHashing
 
 _INSTALL = "Install the locked versions: requirements/runtime.txt."
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from disrupt import ownership
+from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.index import generations
-from disrupt.registry import journal
+from disrupt.registry import journal, opening
 from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integrity_problems
-from disrupt.registry.sql import SqlRegistry
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _SERVERS = {
@@ -59,7 +59,7 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
     # within a closed directory nobody gets at the rest
     open_to_others = [
         path
-        for path in (data_dir, data_dir / "secrets.json")
+        for path in (data_dir, DataDirectory(data_dir).secrets_file)
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
     advice = f"chmod -R u+rwX,go= {data_dir}, as the server's own user."
@@ -82,7 +82,7 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
             " server may.",
             f"{ownership.as_user(uid)} disrupt doctor …",
         )
-    if data_dir / "secrets.json" in open_to_others:
+    if DataDirectory(data_dir).secrets_file in open_to_others:
         yield fail("permissions", "Other users may read secrets.json.", advice)
     elif open_to_others:
         yield warn("permissions", "Other users may look into the data directory.", advice)
@@ -92,7 +92,7 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
 
 def secrets(data_dir: Path) -> Iterator[Finding]:
     """The pepper and the key of the match ids are there, and whole."""
-    path = data_dir / "secrets.json"
+    path = DataDirectory(data_dir).secrets_file
     if not path.exists():
         if _has_cases(data_dir):
             yield fail(
@@ -118,13 +118,13 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
 
 def registry(data_dir: Path) -> Iterator[Finding]:
     """The registry opens, and SQLite finds nothing wrong with it."""
-    path = data_dir / "registry.db"
-    if not path.exists():
+    directory = DataDirectory(data_dir)
+    if not directory.registry.exists():
         yield ok("registry", "There is none yet; the first start makes it.")
         return
-    with SqlRegistry.open_reader(path) as reader:
+    with opening.reading(directory) as reader:
         head = reader.head()
-    problems = integrity_problems(path)
+    problems = integrity_problems(directory.registry)
     if problems:
         yield fail("registry", f"SQLite finds damage in registry.db: {problems[0]}", _RESTORE)
     else:
@@ -133,13 +133,12 @@ def registry(data_dir: Path) -> Iterator[Finding]:
 
 def removals(data_dir: Path) -> Iterator[Finding]:
     """The journal says of every item withdrawn that it was, should an older registry come back."""
-    contents = journal.read(data_dir / journal.NAME)
+    contents = journal.read(DataDirectory(data_dir).journal)
     if contents is None:
         if _has_cases(data_dir):
             yield warn(
                 "removals",
-                f"{journal.NAME} is missing: a backup restored now would bring back what was"
-                " withdrawn.",
+                f"{JOURNAL} is missing: a backup restored now would bring back what was withdrawn.",
                 "Start the server before anything is restored: it writes the journal from the"
                 " registry.",
             )
@@ -148,27 +147,27 @@ def removals(data_dir: Path) -> Iterator[Finding]:
     elif contents.damaged_records:
         yield fail(
             "removals",
-            f"{contents.damaged_records} records of {journal.NAME} are damaged: a restored backup"
+            f"{contents.damaged_records} records of {JOURNAL} are damaged: a restored backup"
             " could bring back what they named.",
             "Start the server, which mends the journal from the registry; then check the disk.",
         )
     else:
         yield ok(
             "removals",
-            f"{journal.NAME} names {len(contents.removed)} items and {len(contents.revoked)} keys.",
+            f"{JOURNAL} names {len(contents.removed)} items and {len(contents.revoked)} keys.",
         )
 
 
 def index(data_dir: Path) -> Iterator[Finding]:
     """The served generation of the index is whole and belongs to this registry."""
-    index_dir, path = data_dir / "index", data_dir / "registry.db"
-    if not path.exists() or not index_dir.exists():
+    directory = DataDirectory(data_dir)
+    if not directory.registry.exists() or not directory.index.exists():
         yield ok("index", "There is none yet; the first start makes it.")
         return
-    with SqlRegistry.open_reader(path) as reader:
+    with opening.reading(directory) as reader:
         head = reader.head()
-        number = generations.current(index_dir)
-        opened = generations.open_generation(index_dir, number, reader)
+        number = generations.current(directory.index)
+        opened = generations.open_generation(directory.index, number, reader)
     yield ok(
         "index",
         f"Generation {number} is whole: {opened.manifest.hashes} hashes, at change"
@@ -177,8 +176,8 @@ def index(data_dir: Path) -> Iterator[Finding]:
 
 
 def _has_cases(data_dir: Path) -> bool:
-    path = data_dir / "registry.db"
-    if not path.exists():
+    directory = DataDirectory(data_dir)
+    if not directory.registry.exists():
         return False
-    with SqlRegistry.open_reader(path) as reader:
+    with opening.reading(directory) as reader:
         return reader.head().sequence > 0

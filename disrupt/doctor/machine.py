@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from disrupt.data_directory import DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 
 _FIRST_YEAR = 2026
@@ -117,7 +118,7 @@ def _size_bytes(data_dir: Path | None) -> int:
     """Of the largest generation of the index."""
     if data_dir is None:
         return 0
-    generations = (data_dir / "index").glob("[0-9]*")
+    generations = DataDirectory(data_dir).index.glob("[0-9]*")
     return max(
         (sum(file.stat().st_size for file in one.iterdir()) for one in generations if one.is_dir()),
         default=0,

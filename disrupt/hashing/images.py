@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash
 from disrupt.core.media import Fingerprint, LowQuality, MediaKind, Profile
 from disrupt.core.transforms import ENLARGED, PLANS
-from disrupt.hashing.decode import (
+from disrupt.hashing.decoding.pictures import (
     DEFAULT_LIMITS,
     ImageLimits,
     decode,
     decode_frames,
     refused,
 )
-from disrupt.hashing.luma import SIDE_PX, canonical_luma
-from disrupt.hashing.pdq import Hashed, hash_luma, hash_reduced, hash_rgb
-from disrupt.hashing.pixels import Picture
+from disrupt.hashing.decoding.pixels import Picture
+from disrupt.hashing.pdq.linear import Hashed, hash_luma, hash_reduced, hash_rgb
+from disrupt.hashing.pdq.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.variants import variants
 
 MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1

@@ -22,20 +22,20 @@ from disrupt.core.transforms import (
     Transform,
     turned_crop,
 )
-from disrupt.hashing.crops import hash_crops_dihedral
-from disrupt.hashing.decode import DEFAULT_LIMITS, ImageLimits, decode_frames
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, decode_frames
+from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.images import MAX_FRAMES, first_usable, place_near, single, usable
-from disrupt.hashing.luma import SIDE_PX, canonical_luma
-from disrupt.hashing.pdq import (
+from disrupt.hashing.pdq.linear import (
     Hashed,
     hash_dihedral,
     hash_luma,
     hash_reduced,
     hash_reduced_dihedral,
 )
-from disrupt.hashing.pixels import Picture
-from disrupt.hashing.regions import WHOLE as WHOLE_REGION
-from disrupt.hashing.regions import Region, find_regions, reduction
+from disrupt.hashing.pdq.luma import SIDE_PX, canonical_luma
+from disrupt.hashing.regions.crops import hash_crops_dihedral
+from disrupt.hashing.regions.detection import WHOLE as WHOLE_REGION
+from disrupt.hashing.regions.detection import Region, find_regions, reduction
 
 MAX_PARTS = 2200
 """Most crops and regions that are looked up of a file, in all versions, whatever its frames."""

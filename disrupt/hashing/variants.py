@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import MIN_QUALITY, PdqHash, distances_bits, stack
 from disrupt.core.media import Fingerprint, Profile
 from disrupt.core.transforms import variants_of
-from disrupt.hashing.crops import MAX_PLAIN_SHARE, plain_shares, sample_crops
-from disrupt.hashing.luma import SIDE_PX
-from disrupt.hashing.pdq import hash_samples
-from disrupt.hashing.turning import turned
+from disrupt.hashing.pdq.linear import hash_samples
+from disrupt.hashing.pdq.luma import SIDE_PX
+from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares, sample_crops
+from disrupt.hashing.regions.rotation import turned
 
 PLAN = 1
 

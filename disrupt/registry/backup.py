@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
+from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import journal, migrations, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
@@ -25,8 +26,6 @@ from disrupt.registry.journal import Contents, Record
 from disrupt.registry.sql import SqlRegistry
 
 MANIFEST = "backup.json"
-REGISTRY = "registry.db"
-SECRETS = "secrets.json"
 _FILES = (REGISTRY, SECRETS)
 
 _log = structlog.get_logger(__name__)
@@ -155,16 +154,16 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     with SqlRegistry.open_reader(unpacked / REGISTRY) as backup:
         head = backup.head()
     records: dict[Record, None] = {}
-    doubt = f"there is neither {journal.NAME} nor a registry that is newer than the backup"
+    doubt = f"there is neither {JOURNAL} nor a registry that is newer than the backup"
     try:
-        found = journal.read(data_dir / journal.NAME)
+        found = journal.read(data_dir / JOURNAL)
     except DisruptError as error:
         _log.warning("removals_journal_unreadable", reason=error.message)
-        doubt = f"{journal.NAME} cannot be read"
+        doubt = f"{JOURNAL} cannot be read"
     else:
         if found is not None:
             records |= dict.fromkeys(found.records)
-            doubt = _doubt(found, journal.read(unpacked / journal.NAME))
+            doubt = _doubt(found, journal.read(unpacked / JOURNAL))
     try:
         with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
             records |= dict.fromkeys(registry.journaled())
@@ -178,11 +177,11 @@ def known(data_dir: Path, unpacked: Path) -> Known:
 def _doubt(found: Contents, in_backup: Contents | None) -> str:
     """Why a journal may not list everything since a backup; empty where nothing shows that."""
     if found.damaged_records:
-        return f"{found.damaged_records} records of {journal.NAME} are damaged"
+        return f"{found.damaged_records} records of {JOURNAL} are damaged"
     if found.version < journal.VERSION:
-        return f"{journal.NAME} is of an earlier version, which listed no revoked keys"
+        return f"{JOURNAL} is of an earlier version, which listed no revoked keys"
     if in_backup is not None and not set(in_backup.records) <= set(found.records):
-        return f"{journal.NAME} is older than the backup"
+        return f"{JOURNAL} is older than the backup"
     return ""
 
 
@@ -194,7 +193,7 @@ def bring_up_to_date(unpacked: Path, records: Iterable[Record]) -> tuple[ApiKey,
     """
     with SqlRegistry.open_reader(unpacked / REGISTRY) as registry:
         together = dict.fromkeys([*records, *registry.journaled()])
-    journal.write(unpacked / journal.NAME, together)
+    journal.write(unpacked / JOURNAL, together)
     with SqlRegistry.open_writer(unpacked / REGISTRY) as writer:
         writer.begin_epoch()
         writer.checkpoint()

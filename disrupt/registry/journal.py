@@ -20,7 +20,6 @@ from typing import Self
 
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 
-NAME = "removals.journal"
 """Beside the registry's file."""
 
 _RECORD_BYTES = 32

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import structlog
 
-NAME = "registry.reserve"
 """Beside the registry's file."""
 
 SIZE_BYTES = 8 * 2**20

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import StoredItems
 from disrupt.core.policy import ApiKey, Bank
+from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-from disrupt.registry import journal, migrations, queries, reserve, statements
+from disrupt.registry import journal, migrations, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import (
     reader_engine,
@@ -59,10 +60,10 @@ class SqlRegistry:
         """
         with (
             _writer(path) as writer,
-            _journal(writer, path.with_name(journal.NAME)) as removals,
+            _journal(writer, path.with_name(JOURNAL)) as removals,
             _reader(path) as reader,
         ):
-            yield SqlRegistryWriter(reader, writer, removals, Reserve(path.with_name(reserve.NAME)))
+            yield SqlRegistryWriter(reader, writer, removals, Reserve(path.with_name(RESERVE)))
 
     def head(self) -> Cursor:
         """See RegistryReader."""

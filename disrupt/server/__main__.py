@@ -10,7 +10,7 @@ from pathlib import Path
 from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.server import logs
 from disrupt.server.config import Config
-from disrupt.server.supervisor import serve
+from disrupt.server.processes.supervisor import serve
 
 
 def main() -> int:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 import structlog
 
 from disrupt.core.policy import ApiKey
+from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
 from disrupt.feed.follower import Follower
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.directory import DataDirectory
 from disrupt.server.supervision import forever
 from disrupt.services.keys import KeyRing
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Matches, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
+from disrupt.distinctiveness.nearness import near_enough
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
-from disrupt.services.nearness import near_enough
 
 BLOCK_QUERIES = 64
 """Queries searched at once: between blocks it is seen whether the call still waits."""

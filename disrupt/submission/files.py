@@ -13,7 +13,7 @@ from disrupt.core.media import LowQuality, MediaKind, columns
 from disrupt.core.registrations import MediaItem
 from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError
 from disrupt.hashing import ImageFingerprints
-from disrupt.hashing.videos import fingerprint_video
+from disrupt.hashing.videos.frames import fingerprint_video
 from disrupt.submission.results import Rejected
 
 _REASONS = {"TOO_MANY_FRAMES", "NO_VIDEO_DECODER"}

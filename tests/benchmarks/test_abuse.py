@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.abuse_attack import Toll
-from benchmarks.abuse_attacks import CHECKED
-from benchmarks.abuse_rows import (
+from benchmarks.abuse.attack import Toll
+from benchmarks.abuse.attacks import CHECKED
+from benchmarks.abuse.rows import (
     HASHES,
     HEALTH,
     MAX_MESSAGE_BYTES,
@@ -110,7 +110,7 @@ def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -
     words = ["--only", "together", "--seconds-together", "4", "--size", "500"]
     with tempfile.TemporaryDirectory() as short:  # a server's socket is in it
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.abuse", *words, "--json", report],
+            [sys.executable, "-m", "benchmarks.abuse.abuse", *words, "--json", report],
             cwd=ROOT,
             env={"PATH": "/usr/bin:/bin", "TMPDIR": short},
             capture_output=True,

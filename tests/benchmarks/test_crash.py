@@ -7,8 +7,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from benchmarks.crash import main
-from benchmarks.crash_server import crash
+from benchmarks.proofs.crash import main
+from benchmarks.proofs.crash_server import crash
 
 
 def test_server_that_is_killed_loses_nothing_acknowledged(tmp_path: Path) -> None:

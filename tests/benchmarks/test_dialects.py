@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.dialects import EDITS
+from benchmarks.proofs.dialects import EDITS
 
 
 def test_copies_are_nearest_where_both_sides_are_hashed_by_disrupt() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.dialects", "--photographs", "1"],
+        [sys.executable, "-m", "benchmarks.proofs.dialects", "--photographs", "1"],
         capture_output=True,
         text=True,
         check=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.traces import traces
+from benchmarks.harness.traces import traces
 
 ROOT = Path(__file__).resolve().parents[2]
 HASH = random.Random(7).randbytes(32)
@@ -62,7 +62,7 @@ def test_the_check_passes(tmp_path: Path) -> None:
     report = tmp_path / "out.json"
     options = ["--within-s", "120", "--unattended-s", "8", "--json", str(report)]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.erasure", *options],
+        [sys.executable, "-m", "benchmarks.proofs.erasure", *options],
         cwd=ROOT,
         capture_output=True,
         text=True,

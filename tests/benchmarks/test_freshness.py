@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.freshness import Event, _row, freshness
-from benchmarks.writes import Write
+from benchmarks.harness.writes import Write
+from benchmarks.proofs.freshness import Event, _row, freshness
 
 
 def test_every_worker_is_measured_for_both_events(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.deployment import Deployment
-from benchmarks.guessing import play
+from benchmarks.abuse.guessing import play
+from benchmarks.harness.deployment import Deployment
 from disrupt.core.cases import case_number
 from disrupt.services.throttle import CHECKS_PER_S, REFUSED_AFTER_S
 from disrupt.v1 import registration_pb2

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.hashing_pipelines import PIPELINES
+from benchmarks.speed.hashing_pipelines import PIPELINES
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     words = ["--photographs", "1", "--seconds", "0", "--input", "jpeg_720", *arguments]
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.hashing", *words],
+        [sys.executable, "-m", "benchmarks.speed.hashing", *words],
         capture_output=True,
         text=True,
         check=False,

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.isolation import INPUTS, SERVED
+from benchmarks.speed.isolation import INPUTS, SERVED
 
 
 def test_both_ways_and_all_numbers_of_workers_are_measured(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     options = ["--rounds", "1", "--round-s", "0.05", "--json", str(file)]
-    subprocess.run([sys.executable, "-m", "benchmarks.isolation", *options], check=True)
+    subprocess.run([sys.executable, "-m", "benchmarks.speed.isolation", *options], check=True)
     report = json.loads(file.read_text())
     assert tuple(row["input"] for row in report["rows"]) == INPUTS
     for row in report["rows"]:

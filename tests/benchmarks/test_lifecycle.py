@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import lifecycle_changes, lifecycle_swaps
+from benchmarks.lifecycle import changes as lifecycle_changes
+from benchmarks.lifecycle import swaps as lifecycle_swaps
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ def test_every_part_of_the_life_of_an_index_is_measured(tmp_path: Path) -> None:
     words = ["--size", "24000", "--hashes-per-item", "8", "--most-changes", "1000"]
     quick = ["--rounds", "2", "--repeats", "2", "--seconds", "1", "--openings", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.lifecycle", *words, *quick, "--json", report],
+        [sys.executable, "-m", "benchmarks.lifecycle.lifecycle", *words, *quick, "--json", report],
         capture_output=True,
         text=True,
         check=False,

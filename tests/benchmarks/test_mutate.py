@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.mutate import KINDS, broken_file
+from benchmarks.proofs.mutate import KINDS, broken_file
 
 
 def mutate(tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]:
     file = tmp_path / "report.json"
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.mutate", "--json", file, *options],
+        [sys.executable, "-m", "benchmarks.proofs.mutate", "--json", file, *options],
         check=False,
     )
     report: dict[str, Any] = json.loads(file.read_text())

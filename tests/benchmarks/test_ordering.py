@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import strace
-from benchmarks.ordering import ordering
-from benchmarks.strace import TraceError
+from benchmarks.harness import strace
+from benchmarks.harness.strace import TraceError
+from benchmarks.proofs.ordering import ordering
 
 needs_strace = pytest.mark.skipif(
     not strace.is_there() and not os.environ.get("CI"),

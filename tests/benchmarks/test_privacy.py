@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import strace
-from benchmarks.privacy import privacy
-from benchmarks.windows import WINDOW_BYTES, Searched, Secret, in_all_forms
+from benchmarks.harness import strace
+from benchmarks.harness.windows import WINDOW_BYTES, Searched, Secret, in_all_forms
+from benchmarks.proofs.privacy import privacy
 
 needs_strace = pytest.mark.skipif(
     not strace.is_there() and not os.environ.get("CI"),

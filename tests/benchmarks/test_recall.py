@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.edits import EDITS
-from benchmarks.recall import interval
+from benchmarks.recall.edits import EDITS
+from benchmarks.recall.recall import interval
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def program(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
+        [sys.executable, "-m", f"benchmarks.recall.{name}", *arguments],
         capture_output=True,
         text=True,
         check=False,

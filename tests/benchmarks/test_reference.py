@@ -13,7 +13,7 @@ def compare(tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]:
         [
             sys.executable,
             "-m",
-            "benchmarks.reference",
+            "benchmarks.proofs.reference",
             "--json",
             file,
             "--photographs",

@@ -17,7 +17,7 @@ from typing import Any
 import click
 import pytest
 
-from benchmarks import strace
+from benchmarks.harness import strace
 
 ROOT = Path(__file__).parents[2]
 TOOLS: dict[str, Callable[[], bool]] = {
@@ -42,6 +42,12 @@ class Sabotage:
     @property
     def id(self) -> str:
         return " ".join(filter(None, (self.benchmark, self.name, *self.options.split()[:2])))
+
+
+def module(benchmark: str) -> str:
+    """Name of the module that ``scripts/bench`` starts by this name."""
+    (path,) = (ROOT / "benchmarks").glob(f"*/{benchmark}.py")
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def too_early(report: Report) -> bool:
@@ -233,7 +239,7 @@ def test_a_sabotage_is_reported_as_a_failure(
     report = tmp_path / "report.json"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", f"benchmarks.{sabotage.benchmark}", "--json", report),
+            *(sys.executable, "-m", module(sabotage.benchmark), "--json", report),
             *sabotage.options.split(),
             *filter(None, ("--sabotage", sabotage.name)),
         ],
@@ -252,7 +258,7 @@ def test_a_sabotage_is_reported_as_a_failure(
 def test_no_sabotage_is_left_out() -> None:
     offered = {
         (path.stem, name)
-        for path in (ROOT / "benchmarks").glob("*.py")
+        for path in (ROOT / "benchmarks").glob("*/*.py")
         if '"--sabotage"' in path.read_text() and path.stem not in MEASURED
         for name in offered_by(path.stem)
     }
@@ -260,6 +266,6 @@ def test_no_sabotage_is_left_out() -> None:
 
 
 def offered_by(benchmark: str) -> list[str]:
-    command: Any = importlib.import_module(f"benchmarks.{benchmark}").main
+    command: Any = importlib.import_module(module(benchmark)).main
     (kind,) = (option.type for option in command.params if option.name == "sabotage")
     return [*kind.choices] if isinstance(kind, click.Choice) else [""]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import hash_sets
-from benchmarks.brute_force import brute_force
-from benchmarks.search_engines import SETTINGS
+from benchmarks.harness import hash_sets
+from benchmarks.harness.brute_force import brute_force
+from benchmarks.speed.search_engines import SETTINGS
 
 FIELDS = {"engine", "size", "distribution", "lookups_per_s", "p50_us", "p99_us", "recall"}
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     words = ["--size", "3000", "--queries", "300", *arguments]
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.search", *words],
+        [sys.executable, "-m", "benchmarks.speed.search", *words],
         capture_output=True,
         text=True,
         check=False,
@@ -68,7 +68,7 @@ def test_the_page_gets_a_table_and_a_plot_of_several_runs(tmp_path: Path) -> Non
     words: list[str | Path] = [
         sys.executable,
         "-m",
-        "benchmarks.search_plot",
+        "benchmarks.speed.search_plot",
         report,
         report,
         "--plot",

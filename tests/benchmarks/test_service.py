@@ -18,7 +18,15 @@ pytestmark = pytest.mark.skipif(
 def bench(report: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     words = ["--size", "3000", "--seconds", "1", "--rounds", "1", "--checked", "100"]
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks.service", *words, "--json", str(report), *arguments],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.speed.service",
+            *words,
+            "--json",
+            str(report),
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         check=False,

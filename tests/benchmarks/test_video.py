@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.video_edits import EDITS
+from benchmarks.videos.edits import EDITS
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ def bench(tmp_path: Path) -> Any:
         report = tmp_path / "video.json"
         words = ["--sources", "1", "--trials", "1", "--seconds", "4", "--json", str(report)]
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.video", *words, *arguments],
+            [sys.executable, "-m", "benchmarks.videos.video", *words, *arguments],
             capture_output=True,
             text=True,
             check=False,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.deployment import Deployment
+from benchmarks.harness.deployment import Deployment
 from tests.cli.shell import Shell
 
 

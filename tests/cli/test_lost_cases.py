@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pytest
 
-from benchmarks.deployment import Deployment
+from benchmarks.harness.deployment import Deployment
 from disrupt.client import Effort, MatchClient
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import OverloadedError, UnavailableError

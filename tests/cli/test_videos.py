@@ -6,11 +6,11 @@ import io
 import re
 from pathlib import Path
 
-from benchmarks.videos import Codec, encode, footage
+from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.client import MatchClient
 from disrupt.core.videos import VideoFingerprints
 from disrupt.core.vpdq import vpdq_text
-from disrupt.hashing.videos import fingerprint_video, hash_video
+from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.cli.shell import Shell
 from tests.server.calls import eventually
 

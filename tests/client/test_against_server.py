@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import disrupt.client
-from benchmarks.deployment import Deployment
-from benchmarks.videos import Codec, encode, footage
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
@@ -27,7 +27,7 @@ from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
 from disrupt.errors import InvalidMediaError, InvalidRequestError, UnauthenticatedError
 from disrupt.hashing import ImageQuery, hash_image
-from disrupt.hashing.videos import hash_video
+from disrupt.hashing.videos.frames import hash_video
 from disrupt.submission.client import SubmissionClient
 from tests.server.calls import eventually
 from tests.submission.examples import no_picture, picture, plain

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from google.rpc import status_pb2
 
-from benchmarks.videos import encode, footage
+from benchmarks.harness.videos import encode, footage
 from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media
 from disrupt.client.videos import CHUNK_BYTES, Sent
 from disrupt.core.hashes import HASH_BYTES

@@ -15,7 +15,7 @@ import google.rpc
 import pytest
 from PIL import Image
 
-from benchmarks.deployment import Deployment
+from benchmarks.harness.deployment import Deployment
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from tests.submission.examples import picture
 

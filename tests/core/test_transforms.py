@@ -16,7 +16,7 @@ from disrupt.core.transforms import (
     turned_crop,
     variants_of,
 )
-from disrupt.hashing.pixels import oriented
+from disrupt.hashing.decoding.pixels import oriented
 
 
 def test_published_plans_are_unchanged() -> None:

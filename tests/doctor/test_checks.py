@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.changes import Cursor
+from disrupt.data_directory import JOURNAL
 from disrupt.doctor import computing, data, disk, machine, network
 from disrupt.doctor.findings import Finding, Verdict, findings
-from disrupt.hashing.pdq import hash_luma
+from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.index import generations
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
@@ -153,12 +154,12 @@ def test_a_snapshot_of_another_registry_fails(data_dir: Path) -> None:
 
 
 def test_a_missing_journal_of_removals_warns_and_a_damaged_one_fails(data_dir: Path) -> None:
-    (data_dir / journal.NAME).unlink()
+    (data_dir / JOURNAL).unlink()
     assert verdicts(data_dir)["removals"] == Verdict.WARN
     removed = [journal.Removed(number, bytes([number]) * 16) for number in (1, 2)]
-    journal.write(data_dir / journal.NAME, removed)
+    journal.write(data_dir / JOURNAL, removed)
     assert verdicts(data_dir)["removals"] == Verdict.OK
-    with (data_dir / journal.NAME).open("r+b") as file:
+    with (data_dir / JOURNAL).open("r+b") as file:
         file.seek(40)
         file.write(b"\xff")
     assert verdicts(data_dir)["removals"] == Verdict.FAIL

@@ -9,15 +9,15 @@ from PIL import Image, ImageFilter
 from skimage.data import data_dir
 
 from disrupt.core.transforms import Crop, Dihedral
-from disrupt.hashing.crops import (
+from disrupt.hashing.pdq.linear import hash_dihedral, hash_luma
+from disrupt.hashing.pdq.luma import area_average
+from disrupt.hashing.regions.crops import (
     MAX_PLAIN_SHARE,
     hash_crops,
     hash_crops_dihedral,
     plain_shares,
     sample_crops,
 )
-from disrupt.hashing.luma import area_average
-from disrupt.hashing.pdq import hash_dihedral, hash_luma
 
 PHOTOS = [
     Image.open(f"{data_dir}/{name}").convert("L")

@@ -17,8 +17,14 @@ from skimage.data import data_dir
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decode import FORMATS, HEIC_EXTRA, ImageLimits, decode, decode_frames
-from disrupt.hashing.pixels import oriented
+from disrupt.hashing.decoding.pictures import (
+    FORMATS,
+    HEIC_EXTRA,
+    ImageLimits,
+    decode,
+    decode_frames,
+)
+from disrupt.hashing.decoding.pixels import oriented
 
 register_heif_opener()  # to write them; the room itself uses the class
 
@@ -173,7 +179,7 @@ def test_damaged_exif_does_not_make_a_picture_unreadable(exif: bytes) -> None:
 def test_no_warning_of_pillow_leaks_even_where_warnings_are_errors() -> None:
     script = """
 import struct, sys
-from disrupt.hashing.decode import decode
+from disrupt.hashing.decoding.pictures import decode
 plain = sys.stdin.buffer.read()
 entry = struct.pack("<HHII", 0x0112, 2, 5000, 5000)
 for exif in (b"II*\\0\\x08\\0\\0\\0\\x01\\0" + entry, b"II*\\0\\x08\\0\\0\\0\\xff\\0" + entry):
@@ -348,7 +354,7 @@ def test_a_decompression_bomb_is_refused_before_memory_is_taken(kind: str) -> No
     script = """
 import resource, sys
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decode import decode
+from disrupt.hashing.decoding.pictures import decode
 with open("/proc/self/statm") as file:
     taken = int(file.read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 2**26, taken + 2**26))
@@ -406,7 +412,7 @@ def test_without_the_extra_heic_files_are_refused_by_name_and_all_else_works() -
 import sys
 sys.modules["pillow_heif"] = None
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decode import FORMATS, decode
+from disrupt.hashing.decoding.pictures import FORMATS, decode
 assert "HEIC" not in FORMATS
 try:
     decode(sys.stdin.buffer.read())

@@ -17,7 +17,7 @@ from skimage.data import data_dir
 from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image
-from disrupt.hashing.decode import decode
+from disrupt.hashing.decoding.pictures import decode
 
 register_heif_opener()  # to write them; the room itself uses the class
 

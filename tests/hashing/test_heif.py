@@ -20,10 +20,10 @@ from skimage.data import data_dir
 from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image
-from disrupt.hashing.decode import decode
-from disrupt.hashing.heif import with_one_ipma
-from disrupt.hashing.isolation import IsolatedHashing
-from disrupt.hashing.pixels import oriented
+from disrupt.hashing.decoding.heif import with_one_ipma
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.decoding.pixels import oriented
+from disrupt.isolation.pictures import IsolatedHashing
 from tests.hashing.test_decode import COLOURS, encode, with_alpha
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")

@@ -33,12 +33,12 @@ from disrupt.hashing import (
     known_answers,
     queries,
 )
-from disrupt.hashing.decode import decode
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.images import MAX_UNDECIDED_BITS, single, usable
-from disrupt.hashing.luma import canonical_luma
-from disrupt.hashing.pdq import Hashed, hash_luma, hash_rgb
-from disrupt.hashing.pixels import oriented
-from disrupt.hashing.videos import hash_video
+from disrupt.hashing.pdq.linear import Hashed, hash_luma, hash_rgb
+from disrupt.hashing.pdq.luma import canonical_luma
+from disrupt.hashing.videos.frames import hash_video
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "pdq"
 

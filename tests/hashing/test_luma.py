@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from disrupt.core.transforms import Dihedral
-from disrupt.hashing.decode import decode
-from disrupt.hashing.luma import area_average, canonical_luma
-from disrupt.hashing.pixels import Picture, oriented
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.decoding.pixels import Picture, oriented
+from disrupt.hashing.pdq.luma import area_average, canonical_luma
 
 
 def units(values: NDArray[np.int64]) -> NDArray[np.int64]:

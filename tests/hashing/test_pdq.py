@@ -10,8 +10,8 @@ from PIL import Image
 from skimage.data import data_dir
 
 from disrupt.core.transforms import Dihedral
-from disrupt.hashing.pdq import Hashed, hash_dihedral, hash_luma, hash_rgb
-from disrupt.hashing.pixels import oriented
+from disrupt.hashing.decoding.pixels import oriented
+from disrupt.hashing.pdq.linear import Hashed, hash_dihedral, hash_luma, hash_rgb
 
 PHOTOS = [
     Image.open(f"{data_dir}/{name}").convert("RGB")

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from skimage.data import data_dir
 
-from benchmarks.edits import EDITS, GROUPS, Scene, upload
-from benchmarks.layouts import BLACK, WHITE, Pixels, text_bar
+from benchmarks.recall.edits import EDITS, GROUPS, Scene, upload
+from benchmarks.recall.layouts import BLACK, WHITE, Pixels, text_bar
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import LOOKUP_CROPS, WHOLE, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral, Transform
 from disrupt.hashing import ImageQuery, hash_image, queries
-from disrupt.hashing.decode import decode
-from disrupt.hashing.luma import area_average
-from disrupt.hashing.pdq import hash_luma
-from disrupt.hashing.pixels import oriented
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.decoding.pixels import oriented
+from disrupt.hashing.pdq.linear import hash_luma
+from disrupt.hashing.pdq.luma import area_average
 from disrupt.hashing.queries import MAX_PARTS
-from disrupt.hashing.regions import Region, find_regions, reduction
+from disrupt.hashing.regions.detection import Region, find_regions, reduction
 
 PHOTOS = [
     np.asarray(ImageOps.contain(Image.open(f"{data_dir}/{name}").convert("RGB"), (900, 900)))

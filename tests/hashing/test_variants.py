@@ -14,8 +14,8 @@ from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import Fingerprint
 from disrupt.core.transforms import PLANS, variants_of
 from disrupt.hashing import ImageFingerprints, fingerprint_image
-from disrupt.hashing.pdq import hash_luma
-from disrupt.hashing.turning import turned
+from disrupt.hashing.pdq.linear import hash_luma
+from disrupt.hashing.regions.rotation import turned
 from disrupt.hashing.variants import NEAR_BITS, PLAN
 
 PHOTOS = {

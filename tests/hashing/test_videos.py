@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.layouts import screenshot
-from benchmarks.videos import H264, Codec, Frame, decode, encode, footage
+from benchmarks.harness.videos import H264, Codec, Frame, decode, encode, footage
+from benchmarks.recall.layouts import screenshot
 from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image
-from disrupt.hashing.video_decode import SNIFFED_BYTES, Video, VideoLimits, is_video
-from disrupt.hashing.videos import fingerprint_video, hash_video
+from disrupt.hashing.decoding.videos import SNIFFED_BYTES, Video, VideoLimits, is_video
+from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 
 CODECS = {
     "MP4 H.264": H264,

@@ -26,7 +26,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.tables import Tables
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistryWriter
-from indexer.cli import main
+from indexer.commands import main
 from indexer.stats import stats
 from indexer.verify import verify
 from tests.index.examples import Codes, blocks
@@ -301,7 +301,7 @@ def test_a_second_indexer_is_refused_and_changes_nothing(data_dir: Path, command
 def test_what_cannot_be_printed_was_done_all_the_same(
     data_dir: Path, form: tuple[str, ...]
 ) -> None:
-    start = "from indexer.cli import main; main()"
+    start = "from indexer.commands import main; main()"
     for command, generation in (("rebuild", 2), ("compact", 3), ("rollback", 2)):
         with Path("/dev/full").open("w") as full:
             result = subprocess.run(

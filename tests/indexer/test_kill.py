@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import strace
+from benchmarks.harness import strace
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, generations, open_current
 from disrupt.registry.sql import SqlRegistryWriter
@@ -96,7 +96,7 @@ def test_a_write_that_fails_publishes_nothing_and_says_so(
 
 
 _TABLED = "from disrupt.index import writing; writing.TABLES_FROM_HASHES = 1; "
-_REBUILD = "from indexer.cli import main; main()"
+_REBUILD = "from indexer.commands import main; main()"
 
 
 @pytest.mark.skipif(not strace.is_there(), reason="needs strace")

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, generations
 from disrupt.registry.sql import SqlRegistryWriter
-from indexer.cli import main
+from indexer.commands import main
 from indexer.verify import verify
 from tests.registry.examples import DAY, registration
 

@@ -69,7 +69,7 @@ def test_the_image_runs_the_server_as_a_fixed_user_that_is_not_root() -> None:
 
 
 def test_the_context_holds_the_sources_and_nothing_private() -> None:
-    for kept in ("disrupt/cli.py", "requirements/runtime.txt", "LICENSE", "indexer/cli.py"):
+    for kept in ("disrupt/cli.py", "requirements/runtime.txt", "LICENSE", "indexer/commands.py"):
         assert in_context(PurePosixPath(kept), IGNORE)
     for left in (".git/config", ".venv/bin/python", "data/secrets.json", "platform.key", "tests/x"):
         assert not in_context(PurePosixPath(left), IGNORE)
@@ -215,7 +215,7 @@ def test_the_server_serves_from_a_read_only_root_and_stops_when_told_to(
 def test_the_server_of_the_image_decodes_heic_and_videos(image: Image) -> None:
     script = """
 import av
-from disrupt.hashing.decode import FORMATS
+from disrupt.hashing.decoding.pictures import FORMATS
 assert "HEIC" in FORMATS
 """
     python = ["/opt/disrupt/bin/python", "-c", script]

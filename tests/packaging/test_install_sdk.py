@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.deployment import Deployment
-from disrupt.hashing.decode import HEIC_EXTRA
-from disrupt.hashing.video_decode import VIDEO_EXTRA
+from benchmarks.harness.deployment import Deployment
+from disrupt.hashing.decoding.pictures import HEIC_EXTRA
+from disrupt.hashing.decoding.videos import VIDEO_EXTRA
 from tests.document import table
 from tests.submission.examples import picture
 

@@ -14,6 +14,7 @@ import pytest
 
 from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import ApiKey, Right
+from disrupt.data_directory import JOURNAL
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import journal
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, known, unpack
@@ -216,7 +217,7 @@ def test_unpacked_backup_lacks_what_was_removed_and_begins_an_epoch(
         newest = all_changes(restored)[-1]
         assert isinstance(newest, Addition)
         assert newest.item.number > 2**32
-    found = journal.read(place / journal.NAME)
+    found = journal.read(place / JOURNAL)
     assert found is not None
     assert found.removed == tuple(removed)
     content = (place / "registry.db").read_bytes()
@@ -251,7 +252,7 @@ def lose_registry(data_dir: Path) -> None:
 
 
 def lose_journal(data_dir: Path) -> None:
-    (data_dir / journal.NAME).unlink()
+    (data_dir / JOURNAL).unlink()
 
 
 @dataclass(frozen=True)
@@ -298,7 +299,7 @@ def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_reg
     assert set(found.records) == {*since.before, *since.after}
     valid = bring_up_to_date(since.unpacked, found.records)
     assert [one.key_id for one in valid] == ["33333333"]
-    listed = journal.read(since.unpacked / journal.NAME)
+    listed = journal.read(since.unpacked / JOURNAL)
     assert listed is not None
     assert set(listed.records) == {*since.before, *since.after}
 
@@ -318,7 +319,7 @@ def test_a_journal_that_lacks_what_the_backup_knows_is_older_and_tells_what_it_h
     lose_registry(since.data_dir)
     has = [*since.before, *since.after]
     del has[lacks]
-    journal.write(since.data_dir / journal.NAME, has)
+    journal.write(since.data_dir / JOURNAL, has)
     found = since.known()
     assert found.doubt == "removals.journal is older than the backup"
     assert list(found.records) == has
@@ -339,7 +340,7 @@ def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_t
 def test_a_damaged_journal_and_one_of_an_earlier_version_are_completed_by_the_registry_alone(
     since: Since,
 ) -> None:
-    path = since.data_dir / journal.NAME
+    path = since.data_dir / JOURNAL
     content = path.read_bytes()
     for spoiled, doubt in (
         (content[:40] + b"?" + content[41:], "1 records of removals.journal are damaged"),

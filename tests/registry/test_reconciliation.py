@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Removal
 from disrupt.core.policy import ApiKey, Right
+from disrupt.data_directory import JOURNAL
 from disrupt.errors import CursorExpiredError, RequestIdReusedError, StorageFullError
 from disrupt.registry import journal
 from disrupt.registry.journal import Removed, Revoked
@@ -39,7 +40,7 @@ def chance() -> random.Random:
 
 
 def journaled(path: Path) -> list[bytes]:
-    found = journal.read(path.with_name(journal.NAME))
+    found = journal.read(path.with_name(JOURNAL))
     assert found is not None
     assert not found.torn
     assert not found.damaged_records
@@ -77,7 +78,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
     with SqlRegistry.open_writer(path):
         pass  # makes the journal
     command = [sys.executable, "-m", withdraw_under_strace.__name__, str(path), "5"]
-    file = str(path.with_name(journal.NAME))
+    file = str(path.with_name(JOURNAL))
     strace = ["strace", "-f", "-qq", "-P", file, "-e", f"inject={fault}", "-o", os.devnull]
     done = subprocess.run(
         [*strace, *command], cwd=ROOT, capture_output=True, text=True, check=False
@@ -94,7 +95,7 @@ def test_a_torn_journal_is_completed_from_the_registry(path: Path, chance: rando
     with SqlRegistry.open_writer(path) as writer:
         writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
     whole = journaled(path)
-    file = path.with_name(journal.NAME)
+    file = path.with_name(JOURNAL)
     for size in (32, 32 + 7, 3 * 32, 4 * 32 + 31):
         os.truncate(file, size)
         with SqlRegistry.open_writer(path):
@@ -108,7 +109,7 @@ def test_damage_is_logged_and_mended_from_the_registry(path: Path, chance: rando
     request = registration(chance, None, *(new_item(chance) for _ in range(3)))
     with SqlRegistry.open_writer(path) as writer:
         writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
-    file = path.with_name(journal.NAME)
+    file = path.with_name(JOURNAL)
     content = bytearray(file.read_bytes())
     content[40] ^= 1
     file.write_bytes(content)
@@ -121,7 +122,7 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
     path: Path, chance: random.Random
 ) -> None:
     request = registration(chance, None, new_item(chance), new_item(chance))
-    file = path.with_name(journal.NAME)
+    file = path.with_name(JOURNAL)
     # So long that a limit on the size of files stops the journal, and not the database.
     journal.write(file, [Removed(number, chance.randbytes(16)) for number in range(30_000)])
     with SqlRegistry.open_writer(path) as writer:
@@ -219,7 +220,7 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
         with pytest.raises(StorageFullError):
             writer.withdraw(number, None, day=DAY)
     monkeypatch.undo()
-    found = journal.read(path.with_name(journal.NAME))
+    found = journal.read(path.with_name(JOURNAL))
     assert found is not None
     assert found.torn
     with SqlRegistry.open_writer(path):
@@ -232,7 +233,7 @@ def api_key(key_id: str) -> ApiKey:
 
 
 def revoked(path: Path) -> list[str]:
-    found = journal.read(path.with_name(journal.NAME))
+    found = journal.read(path.with_name(JOURNAL))
     assert found is not None
     return [one.key_id for one in found.revoked]
 
@@ -244,7 +245,7 @@ def test_every_revoked_key_is_in_the_journal_once(path: Path) -> None:
         for _ in range(2):
             writer.revoke_key("00000001", day=DAY)
             assert revoked(path) == ["00000001"]
-    path.with_name(journal.NAME).unlink()
+    path.with_name(JOURNAL).unlink()
     with SqlRegistry.open_writer(path):
         assert revoked(path) == ["00000001"]
 
@@ -280,9 +281,9 @@ def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> No
 
 
 def test_a_journal_of_the_release_before_is_read_and_gains_the_revoked_keys(path: Path) -> None:
-    before = journal.read(REVISION_0001 / journal.NAME)
+    before = journal.read(REVISION_0001 / JOURNAL)
     assert before is not None
     assert (before.version, len(before.removed), before.revoked) == (1, 1, ())
     upgrade(path)
-    after = journal.read(path.with_name(journal.NAME))
+    after = journal.read(path.with_name(JOURNAL))
     assert after == journal.Contents((*before.records, Revoked("00000001")))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from disrupt.data_directory import RESERVE
 from disrupt.errors import StorageFullError
 from disrupt.registry import reserve
 from disrupt.registry.reserve import Reserve
@@ -37,7 +38,7 @@ def fill(disk: Path) -> None:
 
 
 def held_bytes(disk: Path) -> int:
-    return (disk / reserve.NAME).stat().st_blocks * 512
+    return (disk / RESERVE).stat().st_blocks * 512
 
 
 def register(writer: SqlRegistryWriter, chance: random.Random) -> str:
@@ -63,7 +64,7 @@ def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case
     chance = random.Random(2)
     with SqlRegistry.open_writer(disk / "registry.db") as writer:
         number = register(writer, chance)
-        (disk / reserve.NAME).unlink()
+        (disk / RESERVE).unlink()
         fill(disk)
         with pytest.raises(StorageFullError):
             writer.withdraw(number, None, day=DAY)

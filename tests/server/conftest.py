@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.deployment import Deployment
+from benchmarks.harness.deployment import Deployment
 from tests.server.calls import Caller, calling
 
 RIGHTS = ("match", "register", "staff", "feed", "operator")

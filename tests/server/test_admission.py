@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from disrupt.errors import OverloadedError
-from disrupt.server.admission import SHARED, Admission, Board, Cost, Holder, Resource, place
+from disrupt.server.admission.limits import capacities
+from disrupt.server.admission.shares import SHARED, Admission, Board, Cost, Holder, Resource, place
 from disrupt.server.config import Config
-from disrupt.server.limits import capacities
 
 CAPACITY = 12
 ROWS = 2

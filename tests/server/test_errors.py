@@ -18,7 +18,7 @@ import grpc
 import pytest
 from PIL import Image
 
-from benchmarks.deployment import Deployment, run
+from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import case_number
 from disrupt.server.rights import RIGHTS, SERVICES
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2

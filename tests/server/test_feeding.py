@@ -12,8 +12,8 @@ from typing import Any
 
 from disrupt.core.policy import ADULTS, ApiKey, Right
 from disrupt.registry.sql import SqlRegistry
-from disrupt.server.feeding import FeedServicer
-from disrupt.server.interceptors import caller
+from disrupt.server.calls.feed import FeedServicer
+from disrupt.server.calls.interceptors import caller
 from disrupt.services.cursors import SealedCursors
 from disrupt.v1 import feed_pb2
 from tests.registry.examples import DAY, new_item, registration

@@ -17,8 +17,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image, ImageOps
 from skimage.data import data_dir
 
-from benchmarks.deployment import Deployment
-from benchmarks.layouts import screenshot
+from benchmarks.harness.deployment import Deployment
+from benchmarks.recall.layouts import screenshot
 from disrupt.core.cases import new_case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.media import MediaKind

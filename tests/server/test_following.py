@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.policy import ApiKey, Bank, Right
+from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
 from disrupt.index.generations import create_first
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from disrupt.server.directory import DataDirectory
 from disrupt.server.following import Following
 from disrupt.services.keys import create_key
 

@@ -62,7 +62,7 @@ asyncio.run(main())
 
 def test_a_parent_that_does_not_read_holds_nobody_up() -> None:
     found = run("""
-from disrupt.server.serving import BEAT, say
+from disrupt.server.processes.serving import BEAT, say
 def speak():
     for _ in range(100_000):
         say(BEAT)

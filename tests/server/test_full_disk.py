@@ -12,8 +12,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from benchmarks.deployment import Deployment
-from benchmarks.writes import Desk, Write
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.writes import Desk, Write
 from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError

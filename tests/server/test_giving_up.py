@@ -13,10 +13,10 @@ import grpc
 import numpy as np
 import pytest
 
-from benchmarks.deployment import Deployment
-from benchmarks.mutations_videos import repeated
-from benchmarks.prepared import prepare
-from benchmarks.processes import cpu_s, processes
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.prepared import prepare
+from benchmarks.harness.processes import cpu_s, processes
+from benchmarks.proofs.mutations_videos import repeated
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.calls import Caller, calling, eventually, lookup, outcome
@@ -24,7 +24,7 @@ from tests.server.calls import Caller, calling, eventually, lookup, outcome
 HASHES = 19_000
 """All of which are compared: an index this small has no tables."""
 
-DECODER = "disrupt.hashing.isolation_video_worker"
+DECODER = "disrupt.isolation.video_worker"
 
 MANY = 1_000_000
 """Queries that take half a minute of processor time."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.deployment import Deployment
-from benchmarks.processes import client_of_each_worker, processes
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.processes import client_of_each_worker, processes
 from tests.server.calls import calling, eventually, lookup, outcome, register
 
 _HUNG_AFTER_S = 6.0

@@ -9,9 +9,9 @@ from random import Random
 import grpc
 import pytest
 
-from benchmarks.deployment import CommandFailedError, Deployment, run
+from benchmarks.harness.deployment import CommandFailedError, Deployment, run
+from disrupt.data_directory import DataDirectory
 from disrupt.registry.sql import SqlRegistry
-from disrupt.server.directory import DataDirectory
 from tests.registry.examples import DAY, registration
 from tests.server.calls import calling, eventually, lookup, outcome, refusal, register
 from tests.server.test_processes import Start, matches

@@ -6,7 +6,7 @@ import secrets as random
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.deployment import Deployment
+from benchmarks.harness.deployment import Deployment
 from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.calls import access, calling, eventually, items, lookup, near, register
 

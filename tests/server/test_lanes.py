@@ -11,8 +11,8 @@ import pytest
 from disrupt.core.cases import CaseStatus, case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.registrations import Receipt, ShownCase
-from disrupt.server import writer
-from disrupt.server.pool import Pool
+from disrupt.server.admission.pool import Pool
+from disrupt.server.calls.registration import RegistrationServicer
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2
@@ -43,7 +43,7 @@ class Context:
 
 
 async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
-    servicer = writer.RegistrationServicer(
+    servicer = RegistrationServicer(
         cast("Registrar", registrar),
         registration_pb2.RegisterHashesRequest.FromString,
         Pool("writer", threads=4, queued=100),

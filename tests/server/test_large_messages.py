@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.deployment import Deployment
-from benchmarks.processes import processes
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.processes import processes
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from tests.server.calls import PIN, TIMEOUT_S, calling, refusal
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from benchmarks.deployment import Deployment
-from benchmarks.hash_sets import flipped
-from benchmarks.prepared import prepare
-from disrupt.core.concentration import draw_outlines
-from disrupt.hashing.pdq import hash_luma
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.hash_sets import flipped
+from benchmarks.harness.prepared import prepare
+from disrupt.distinctiveness.concentration import draw_outlines
+from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.calls import calling, lookup

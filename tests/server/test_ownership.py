@@ -17,20 +17,20 @@ import pytest
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
-from benchmarks.deployment import CommandFailedError, run
+from benchmarks.harness.deployment import CommandFailedError, run
 from disrupt import ownership
 from disrupt.cli import main
+from disrupt.data_directory import DataDirectory
 from disrupt.doctor import data
 from disrupt.doctor.findings import Verdict, findings
 from disrupt.errors import DataDirectoryError, DisruptError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, directory_of, generations
 from disrupt.registry.sql import SqlRegistry
-from disrupt.server import housekeeping
 from disrupt.server.config import Config
-from disrupt.server.directory import DataDirectory
-from disrupt.server.erasure import erase
-from indexer.cli import main as indexer
+from disrupt.server.processes import housekeeping
+from disrupt.server.upkeep.erasure import erase
+from indexer.commands import main as indexer
 from tests.registry.examples import DAY, registration
 
 OWNER = 12345

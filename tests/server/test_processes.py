@@ -16,7 +16,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
-from benchmarks.deployment import BIN, CommandFailedError, Deployment, run
+from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
 from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.calls import (
     TIMEOUT_S,

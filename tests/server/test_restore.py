@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from disrupt.cli import main
 from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
@@ -24,9 +25,8 @@ from disrupt.registry import journal
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import Registration
 from disrupt.registry.sql import SqlRegistry
-from disrupt.server.directory import DataDirectory
-from disrupt.server.erasure import erase
-from disrupt.server.restore import Restored, restore
+from disrupt.server.upkeep.erasure import erase
+from disrupt.server.upkeep.restore import Restored, restore
 from indexer.verify import verify
 from tests.registry.examples import DAY, all_changes, new_item, registration
 from tests.server.dying import restore_and_die
@@ -101,7 +101,7 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
     if lost == "registry":
         site.damage()
     elif lost == "journal":
-        (site.data_dir / journal.NAME).unlink()
+        (site.data_dir / JOURNAL).unlink()
     restored = site.restore()
     assert restored.removals_known
     assert (restored.items, restored.hashes) == (2, 4)
@@ -118,7 +118,7 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
             writer.changes(site.before, 1)
         assert restored.cursor == writer.head().to_text()
         # what was withdrawn after the backup is known still, for the next restore
-        found = journal.read(site.data_dir / journal.NAME)
+        found = journal.read(site.data_dir / JOURNAL)
         assert found is not None
         expected = ids(site.gone) if lost == "journal" else ids(site.gone) | ids(site.late)
         assert expected <= {one.item_id for one in found.removed}
@@ -162,7 +162,7 @@ def test_where_removals_are_not_known_a_restore_needs_to_be_told_so(
 def test_on_a_new_machine_the_journal_alone_is_enough(site: Site, tmp_path: Path) -> None:
     new = tmp_path / "new"
     new.mkdir()
-    (new / journal.NAME).write_bytes((site.data_dir / journal.NAME).read_bytes())
+    (new / JOURNAL).write_bytes((site.data_dir / JOURNAL).read_bytes())
     assert restore(site.backup, new, accept_unknown_removals=False).items == 2
     assert files_with(new, site.gone) == []
 
@@ -277,7 +277,7 @@ def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal
 ) -> None:
     data_dir, source, new = site.data_dir, tmp_path / "later", tmp_path / "new"
     kept, gone = make_key(data_dir, "kept"), make_key(data_dir, "gone")
-    older = (data_dir / journal.NAME).read_bytes()
+    older = (data_dir / JOURNAL).read_bytes()
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
         before = registration(random.Random(3))
         writer.withdraw(writer.register(before, day=DAY).case_number, None, day=DAY)
@@ -285,26 +285,26 @@ def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal
     assert disrupt("keys", "revoke", gone, "--data-dir", data_dir).returncode == 0
     new.mkdir()
 
-    (new / journal.NAME).write_bytes(older)
+    (new / JOURNAL).write_bytes(older)
     refused = disrupt("restore", "--from", source, "--data-dir", new)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "removals.journal is older than the backup" in refused.stderr
     assert f"{kept} (kept)" in refused.stderr
     assert f"{gone} (gone)" in refused.stderr
-    assert {path.name for path in new.iterdir()} <= {"index", "lock", journal.NAME}
-    assert (new / journal.NAME).read_bytes() == older
+    assert {path.name for path in new.iterdir()} <= {"index", "lock", JOURNAL}
+    assert (new / JOURNAL).read_bytes() == older
 
-    (new / journal.NAME).write_bytes((data_dir / journal.NAME).read_bytes())
+    (new / JOURNAL).write_bytes((data_dir / JOURNAL).read_bytes())
     restored = disrupt("restore", "--from", source, "--data-dir", new)
     assert restored.returncode == 0, restored.stderr
     assert valid_keys(new) == {kept}
 
-    (new / journal.NAME).write_bytes(older)
+    (new / JOURNAL).write_bytes(older)
     (new / "registry.db").unlink()
     accepted = disrupt("restore", "--from", source, "--data-dir", new, "--accept-unknown-removals")
     assert accepted.returncode == 0, accepted.stderr
     assert "may have been revoked since" in accepted.stdout
     assert gone in accepted.stdout
-    found = journal.read(new / journal.NAME)
+    found = journal.read(new / JOURNAL)
     assert found is not None
     assert ids(before) | ids(site.gone) | ids(site.late) <= {one.item_id for one in found.removed}

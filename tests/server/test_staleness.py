@@ -17,8 +17,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from benchmarks.deployment import BIN, Deployment, run
-from disrupt.server.relaying import CALLER_KEY
+from benchmarks.harness.deployment import BIN, Deployment, run
+from disrupt.server.calls.relay import CALLER_KEY
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from tests.server.calls import (

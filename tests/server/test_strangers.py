@@ -12,10 +12,10 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from benchmarks.deployment import Deployment
-from disrupt.server.limits import STRANGER_CALLS_MAX, UNADMITTED_CALLS_MAX
-from disrupt.server.strangers import Strangers
-from disrupt.server.unadmitted import Unadmitted
+from benchmarks.harness.deployment import Deployment
+from disrupt.server.admission.limits import STRANGER_CALLS_MAX, UNADMITTED_CALLS_MAX
+from disrupt.server.admission.strangers import Strangers
+from disrupt.server.admission.unadmitted import Unadmitted
 from tests.server.calls import Caller, calling, eventually, lookup
 from tests.server.wire import Wire, begun, wires
 

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.deployment import Deployment
+from benchmarks.harness.deployment import Deployment
 from disrupt.client import Batch, MatchClient
 from disrupt.v1 import match_pb2
 from tests.server.calls import Caller, calling, eventually, lookup, outcome, refusal

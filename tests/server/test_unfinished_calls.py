@@ -17,9 +17,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from benchmarks.deployment import Deployment
-from benchmarks.mutations_videos import repeated
-from benchmarks.processes import processes
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.processes import processes
+from benchmarks.proofs.mutations_videos import repeated
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.calls import (

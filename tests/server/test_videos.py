@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.deployment import Deployment
-from benchmarks.processes import processes
-from benchmarks.videos import Codec, encode, footage
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.processes import processes
+from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.core.videos import FRAME
-from disrupt.hashing.videos import hash_video
+from disrupt.hashing.videos.frames import hash_video
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire.videos import VERSIONS_MAX, frames_message
 from tests.server.calls import PIN, Caller, access, calling, eventually, outcome, refusal, register
 
-DECODER = "disrupt.hashing.isolation_video_worker"
+DECODER = "disrupt.isolation.video_worker"
 MKV = Codec("matroska")
 SECRET = list(footage(11, seconds=6, size=(320, 240)))
 OTHERS = list(footage(12, seconds=20, size=(320, 240)))

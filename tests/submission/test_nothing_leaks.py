@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.deployment import Deployment
+from benchmarks.harness.deployment import Deployment
 from disrupt.core.cases import AgeBand
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.submission.client import SubmissionClient

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from disrupt.server.matching import MatchServicer
-from disrupt.server.receiving import Context
+from disrupt.server.admission.receiving import Context
+from disrupt.server.calls.matching import MatchServicer
 from disrupt.v1 import match_pb2
 
 

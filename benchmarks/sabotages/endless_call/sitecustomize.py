@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from disrupt.core.videos import Versions
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import isolation, isolation_videos
-from disrupt.hashing.isolation_messages import Answer, Task
-from disrupt.hashing.isolation_video_messages import Ended, Frames
+from disrupt.isolation import pictures as isolation
+from disrupt.isolation import videos as isolation_videos
+from disrupt.isolation.messages import Answer, Task
+from disrupt.isolation.video_messages import Ended, Frames
 
 _run = isolation.IsolatedHashing._run
 _hash = isolation_videos.IsolatedVideos.hash

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from disrupt.server.receipts import Receipts
+from disrupt.server.admission.receipts import Receipts
 
 
 def _look(_receipts: Receipts, _now_s: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from disrupt.server.admission import Holder, Resource
+from disrupt.server.admission.shares import Holder, Resource
 
 
 def _may_take(_holder: Holder, _resource: Resource, _amount: int) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from disrupt.hashing import isolation_process, isolation_videos
-from disrupt.hashing import isolation_video_messages as messages
-from disrupt.hashing.isolation_messages import Answer, Refused, Task
+from disrupt.isolation import picture_process as isolation_process
+from disrupt.isolation import video_messages as messages
+from disrupt.isolation import videos as isolation_videos
+from disrupt.isolation.messages import Answer, Refused, Task
 
 _ask = isolation_process.Process.ask
 _kept: dict[int, Answer] = {}

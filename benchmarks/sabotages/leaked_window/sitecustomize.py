@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from disrupt.server.matching import MatchServicer
-from disrupt.server.receiving import Context
+from disrupt.server.admission.receiving import Context
+from disrupt.server.calls.matching import MatchServicer
 from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
 from disrupt.wire.payloads import WithImage
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import sys
 
-from disrupt.server.matching import MatchServicer
-from disrupt.server.receiving import Context
+from disrupt.server.admission.receiving import Context
+from disrupt.server.calls.matching import MatchServicer
 from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
 from disrupt.wire.payloads import WithImage
 

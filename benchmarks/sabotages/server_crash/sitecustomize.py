@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import NoReturn
 
-from disrupt.hashing import isolation, isolation_videos
+from disrupt.isolation import pictures as isolation
+from disrupt.isolation import videos as isolation_videos
 
 
 def _die(_reason: str, _cause: str | None = None) -> NoReturn:

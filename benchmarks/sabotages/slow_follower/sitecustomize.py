@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from disrupt.data_directory import DataDirectory
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.directory import DataDirectory
 from disrupt.server.following import Following
 
 _start = Following.__init__

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from disrupt.core.videos import Versions
-from disrupt.hashing.isolation_video_messages import Ended, Frames
-from disrupt.hashing.isolation_videos import IsolatedVideos
+from disrupt.isolation.video_messages import Ended, Frames
+from disrupt.isolation.videos import IsolatedVideos
 
 _hash = IsolatedVideos.hash
 

@@ -9,9 +9,12 @@ from typing import Any, NoReturn
 
 from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import decode, isolation, isolation_videos, video_decode
-from disrupt.hashing.isolation_messages import Answer, Task
-from disrupt.hashing.isolation_video_messages import Ended, Frames
+from disrupt.hashing.decoding import pictures as decode
+from disrupt.hashing.decoding import videos as video_decode
+from disrupt.isolation import pictures as isolation
+from disrupt.isolation import videos as isolation_videos
+from disrupt.isolation.messages import Answer, Task
+from disrupt.isolation.video_messages import Ended, Frames
 
 _run = isolation.IsolatedHashing._run
 _hash = isolation_videos.IsolatedVideos.hash
@@ -45,9 +48,9 @@ async def _swallow_video(
         yield Ended(small=True, incomplete=False)
 
 
-if "disrupt.hashing.isolation_worker" in sys.orig_argv:
+if "disrupt.isolation.picture_worker" in sys.orig_argv:
     vars(decode)["refused"] = _crash
-if "disrupt.hashing.isolation_video_worker" in sys.orig_argv:
+if "disrupt.isolation.video_worker" in sys.orig_argv:
     vars(video_decode)["refused"] = _crash
 isolation_videos.IsolatedVideos.hash = _swallow_video  # type: ignore[method-assign]
 isolation.IsolatedHashing._run = _swallow  # type: ignore[method-assign]

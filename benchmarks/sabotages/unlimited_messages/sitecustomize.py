@@ -6,8 +6,8 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from disrupt.server import receiving
-from disrupt.server.limits import MessageLimits
+from disrupt.server.admission import receiving
+from disrupt.server.admission.limits import MessageLimits
 from disrupt.wire import payloads
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from disrupt.hashing import isolation, isolation_videos
+from disrupt.isolation import pictures as isolation
+from disrupt.isolation import videos as isolation_videos
 
 
 def _fail(_reason: str, _cause: str | None = None) -> NoReturn:

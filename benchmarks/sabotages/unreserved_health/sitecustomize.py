@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from disrupt.server import limits
-from disrupt.server.strangers import Strangers, ended
+from disrupt.server.admission import limits
+from disrupt.server.admission.strangers import Strangers, ended
 
 _open: dict[Strangers, int] = {}
 

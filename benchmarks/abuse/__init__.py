@@ -1,0 +1,1 @@
+"""Hostile callers beside ordinary ones."""

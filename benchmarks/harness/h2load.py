@@ -1,0 +1,152 @@
+"""Load by h2load of Debian's nghttp2-client, which is no bottleneck: it sends prepared bodies.
+
+It looks at HTTP's status only, and that is 200 for failed gRPC calls, too. So the bytes of answers
+are counted: a failed call has none.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness.deployment import CommandFailedError
+
+_WARM_UP_S = 1
+_TICK_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The messages of one call, and what each is answered with; sent by one client over and over.
+
+    ``answer_bytes`` are those of all answers, in gRPC's framing.
+    """
+
+    messages: tuple[bytes, ...]
+    answer_bytes: int
+
+    @property
+    def framed(self) -> bytes:
+        """As gRPC has them: each after a byte for its compression and four for its length."""
+        return framed(self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to send calls, and as whom; ``cores`` are those that the load may take."""
+
+    address: str
+    key: str
+    method: str
+    cores: str
+
+    @property
+    def url(self) -> str:
+        """The method, without TLS."""
+        return f"http://{self.address}/disrupt.v1.MatchService/{self.method}"
+
+    def run(self, body: Path, *options: str) -> subprocess.Popen[str]:
+        """One client, one connection."""
+        return subprocess.Popen(
+            [
+                *("taskset", "-c", self.cores, "h2load", "-c", "1", "-t", "1", "-d", body),
+                *("-H", "content-type: application/grpc", "-H", "te: trailers"),
+                *("-H", f"authorization: Bearer {self.key}", *options),
+                self.url,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def framed(messages: Sequence[bytes]) -> bytes:
+    """Messages as gRPC sends them."""
+    return b"".join(b"\0" + len(one).to_bytes(4) + one for one in messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Calls answered in a second on the clock, and in a second of the server's processor time."""
+
+    per_s: float
+    per_cpu_s: float
+
+
+def calls(
+    target: Target,
+    bodies: Sequence[Body],
+    cpu_s: Callable[[], float],
+    *,
+    seconds: float,
+    open_calls: int,
+) -> Rate:
+    """Of as many clients as bodies, each of which has ``open_calls`` open.
+
+    ``cpu_s`` tells the processor time that the server has taken so far.
+    """
+
+    def measured(each: int) -> Rate:
+        began_s = cpu_s()
+        with tempfile.TemporaryDirectory() as work:
+            options = ("-m", str(open_calls), "-n", str(each))
+            running = [target.run(_file(work, at, one), *options) for at, one in enumerate(bodies)]
+            took_s = [_answered(one, each, of) for one, of in zip(bodies, running, strict=True)]
+        answered = each * len(bodies)
+        return Rate(answered / max(took_s), answered / max(cpu_s() - began_s, _TICK_S))
+
+    first = measured(5 * open_calls).per_s
+    return measured(max(5 * open_calls, int(first * seconds / len(bodies))))
+
+
+def latencies_us(
+    target: Target, bodies: Sequence[Body], *, seconds: int, rate: float, seed: int
+) -> NDArray[np.float64]:
+    """Times of calls that come at random moments, ``rate`` in a second, whatever is answered."""
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as work:
+        running = []
+        for at, body in enumerate(bodies):
+            arrivals = rng.exponential(1000 * len(bodies) / rate, int(2 * rate * seconds))
+            times_ms = np.cumsum(arrivals)
+            times_ms = times_ms[times_ms < 1000 * (seconds + _WARM_UP_S)]
+            script, log = Path(work, f"{at}.script"), Path(work, f"{at}.log")
+            script.write_text("".join(f"{one:.3f}\t{target.url}\n" for one in times_ms))
+            options = ("-m", "10000", f"--timing-script-file={script}", f"--log-file={log}")
+            running.append((log, target.run(_file(work, at, body), *options)))
+        for _, process in running:
+            _output(process)
+        logs = [np.loadtxt(log, ndmin=2) for log, _ in running]
+    return np.concatenate([log[log[:, 0] > log[0, 0] + 1e6 * _WARM_UP_S, 2] for log in logs])
+
+
+def _file(work: str, at: int, body: Body) -> Path:
+    path = Path(work, f"{at}.body")
+    path.write_bytes(body.framed)
+    return path
+
+
+def _answered(body: Body, calls: int, process: subprocess.Popen[str]) -> float:
+    """Time that the calls took, all of which must be answered as they should be."""
+    said = _output(process)
+    took = re.search(r"finished in ([\d.]+)(us|ms|s|m)", said)
+    data = re.search(r"\((\d+)\) data", said)
+    if f"{calls} succeeded" not in said or not took or not data:
+        raise CommandFailedError(f"Calls failed:\n{said}")
+    if int(data[1]) != calls * body.answer_bytes:
+        raise CommandFailedError(f"Not {body.answer_bytes} bytes for each call:\n{said}")
+    return float(took[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}[took[2]]
+
+
+def _output(process: subprocess.Popen[str]) -> str:
+    said, _ = process.communicate()
+    if process.returncode:
+        raise CommandFailedError(f"h2load failed:\n{said}")
+    return said

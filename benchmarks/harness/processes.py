@@ -1,0 +1,112 @@
+"""The processes of a running server, and which of them a connection reaches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.harness.deployment import Deployment
+from disrupt.client import MatchClient
+
+_PROC = Path("/proc")
+_CONNECTIONS_MAX = 64
+_ESTABLISHED = "01"
+
+
+def processes(parent: int, role: str) -> list[int]:
+    """Ids of the processes that fill a role, under their parent.
+
+    ``writer`` or ``worker`` under a supervisor, which forks them and names them so; a module under
+    a worker, which starts that anew.
+    """
+    found = []
+    for process in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            its_parent = re.search(r"\nPPid:\s+(\d+)", (process / "status").read_text())
+            if its_parent is None or int(its_parent[1]) != parent:
+                continue
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            name = (process / "comm").read_text().strip()
+            if role.encode() in words or name == f"disrupt:{role}":
+                found.append(int(process.name))
+    return sorted(found)
+
+
+def cpu_s(process: int) -> float:
+    """Processor time that a process has taken, in steps of 10 ms."""
+    fields = (_PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
+    user, system = map(int, fields[11:13])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
+
+
+def session(leader: int) -> list[int]:
+    """Ids of the processes of a session: a server, and all that it started."""
+    found = []
+    for process in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # after the name, which may hold anything: state, parent, group, session
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                found.append(int(process.name))
+    return sorted(found)
+
+
+def memory_mb(process: int) -> tuple[float, float]:
+    """Pages of a process: its own, and those of files that it maps; in units of 10⁶ bytes."""
+    found = {"RssAnon": 0.0, "RssFile": 0.0}
+    with contextlib.suppress(OSError):
+        for line in (_PROC / str(process) / "status").read_text("ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name in found:
+                found[name] = int(value.split()[0]) * 1024 / 1e6
+    return found["RssAnon"], found["RssFile"]
+
+
+def pss_mb(process: int | str = "self") -> float:
+    """Proportional set size of a process, in units of 10⁶ bytes; 0 if it is gone."""
+    with contextlib.suppress(OSError):
+        for line in (_PROC / str(process) / "smaps_rollup").read_text("ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+@contextlib.contextmanager
+def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, MatchClient]]:
+    """A client of one connection to each of the workers, by process id.
+
+    The kernel gives new connections to the workers as it likes: as many are opened as it takes.
+    """
+    with contextlib.ExitStack() as stack:
+        clients: dict[int, MatchClient] = {}
+        workers = processes(server.process.pid, "worker")
+        seen = {worker: _connections(worker) for worker in workers}
+        for _ in range(_CONNECTIONS_MAX):
+            client = MatchClient(server.address, key=key, connections=1)
+            stack.enter_context(client)
+            client.index_status()
+            now = {worker: _connections(worker) for worker in workers}
+            for worker in workers:
+                if now[worker] - seen[worker]:
+                    clients.setdefault(worker, client)
+            seen = now
+            if workers and len(clients) == len(workers):
+                yield clients
+                return
+        raise RuntimeError(f"{_CONNECTIONS_MAX} connections did not reach every worker")
+
+
+def _connections(process: int) -> set[str]:
+    """Inodes of the established TCP connections of a process."""
+    place = _PROC / str(process)
+    tables = "".join((place / "net" / name).read_text() for name in ("tcp", "tcp6"))
+    rows = map(str.split, tables.splitlines())
+    established = {row[9] for row in rows if row[3] == _ESTABLISHED}
+    links = set()
+    for descriptor in (place / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.add(str(descriptor.readlink()))
+    return {inode for inode in established if f"socket:[{inode}]" in links}

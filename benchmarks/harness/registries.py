@@ -1,0 +1,102 @@
+"""A data directory whose registry holds given hashes, without having registered them one by one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.cases import CaseStatus
+from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, Profile, pack
+from disrupt.data_directory import DataDirectory
+from disrupt.index.generations import create_first
+from disrupt.registry.sql import SqlRegistry
+
+_BLOCK_ITEMS = 20_000
+_CASE = 1
+_DAY = "2026-01-01"
+_IMAGE, _SELF_REPORTED = int(MediaKind.IMAGE), int(Assurance.SELF_REPORTED)
+
+
+def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> int:
+    """Makes the directory with ``codes``, uint8 (n, 32), in items of so many; gives their number.
+
+    The k-th item has number k, counted from 1, and that number for an id. All are of one case,
+    which nobody can withdraw. The index is empty.
+    """
+    directory = DataDirectory(data_dir)
+    directory.make()
+    with directory.locked():
+        directory.secrets()
+        with SqlRegistry.open_writer(directory.registry) as registry:
+            create_first(directory.index, registry.head().epoch)
+        with closing(sqlite3.connect(directory.registry)) as connection, connection:
+            connection.execute(
+                "INSERT INTO cases VALUES (?, 'filled', '', ?, ?, '')",
+                (_CASE, CaseStatus.ACTIVE, _DAY),
+            )
+            _add(connection, codes, hashes_per_item, 0)
+    return -(-len(codes) // hashes_per_item)
+
+
+def change(
+    data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int, gone: Iterable[int]
+) -> None:
+    """Adds items with ``codes`` and erases those with the numbers ``gone``.
+
+    To a registry made by ``fill``, to which nobody else writes.
+    """
+    registry = DataDirectory(data_dir).registry
+    with closing(sqlite3.connect(registry)) as connection, connection:
+        (last,) = connection.execute("SELECT max(number) FROM items").fetchone()
+        _add(connection, codes, hashes_per_item, last)
+        erased = [(number,) for number in gone]
+        connection.executemany(
+            "UPDATE items SET case_id = NULL, kind = NULL, assurance = NULL, hashes = NULL,"
+            " fingerprints = NULL WHERE number = ?",
+            erased,
+        )
+        connection.executemany("INSERT INTO changes (item, kind) VALUES (?, 2)", erased)
+
+
+def item_id(number: int) -> bytes:
+    """Id of the item with this number."""
+    return number.to_bytes(16)
+
+
+def _add(
+    connection: sqlite3.Connection, codes: NDArray[np.uint8], hashes_per_item: int, last: int
+) -> None:
+    connection.executemany(
+        "INSERT INTO items VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
+        _items(codes, hashes_per_item, last),
+    )
+    connection.execute(
+        "INSERT INTO changes (item, kind) SELECT number, 1 FROM items WHERE number > ?"
+        " ORDER BY number",
+        (last,),
+    )
+
+
+def _items(
+    codes: NDArray[np.uint8], hashes_per_item: int, last: int
+) -> Iterator[tuple[object, ...]]:
+    step = _BLOCK_ITEMS * hashes_per_item
+    for first in range(0, len(codes), step):
+        fingerprints = np.zeros(len(codes[first : first + step]), FINGERPRINT)
+        fingerprints["hash"] = codes[first : first + step]
+        fingerprints["quality"] = 100
+        fingerprints["profile"] = Profile.PDQ_512
+        version, rows = pack(fingerprints)[:1], fingerprints.tobytes()
+        size = hashes_per_item * FINGERPRINT.itemsize
+        for at in range(0, len(rows), size):
+            number = last + 1 + first // hashes_per_item + at // size
+            blob = version + rows[at : at + size]
+            yield (
+                *(number, item_id(number), 1 + number % 2, _CASE),
+                *(_IMAGE, _SELF_REPORTED, len(blob) // FINGERPRINT.itemsize, blob),
+            )

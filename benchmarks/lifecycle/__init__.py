@@ -1,0 +1,1 @@
+"""What changes, swaps and openings of the index cost."""

@@ -1,0 +1,1 @@
+"""Proofs of what is promised never to happen: each has a ``--sabotage``."""

@@ -1,0 +1,245 @@
+"""How soon a registration is matched, and a withdrawal is matched no more, in every worker.
+
+A real server, with clients that register, withdraw and look up all the time. Each worker is asked
+again and again for what is new, until it answers rightly: that time is an upper bound. Exit code 1
+if the 99th percentile, from the acknowledgement on, is over the limit.
+
+    ./scripts/bench freshness --json out.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import random
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import click
+import numpy as np
+
+from benchmarks.harness.deployment import WITH_BYTECODE, Deployment
+from benchmarks.harness.processes import client_of_each_worker
+from benchmarks.harness.writes import Desk, Write
+from benchmarks.sabotages import broken_by
+from disrupt.client import MatchClient
+
+SABOTAGES = ("slow-follower",)
+LIMIT_S = 1.0
+
+_POLL_S = 0.005
+_LOOKUP_BATCH = 64
+_GIVE_UP_S = 30.0
+
+
+@dataclass(eq=False, slots=True)
+class Event:
+    """A registration or a withdrawal: when it was sent and acknowledged, when each worker knew."""
+
+    write: Write
+    matches: bool
+    sent_s: float
+    acknowledged_s: float = 0.0
+    seen_s: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Times in ms; one sample is one event in one worker."""
+
+    event: str
+    samples: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    from_sending_p50_ms: float
+    from_sending_p99_ms: float
+    from_sending_max_ms: float
+
+
+class _Load:
+    """What goes on beside: threads that look up, one connection each."""
+
+    def __init__(self, server: Deployment, key: str, threads: int) -> None:
+        self.lookups = 0
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._look_up, args=(server.address, key))
+            for _ in range(threads)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _look_up(self, address: str, key: str) -> None:
+        with MatchClient(address, key=key, connections=1) as client:
+            while not self._stop.is_set():
+                client.match_hashes(secrets.token_bytes(32 * _LOOKUP_BATCH))
+                with self._lock:
+                    self.lookups += _LOOKUP_BATCH
+
+
+class _Watch:
+    """Asks one worker for what it should know by now, until it does."""
+
+    def __init__(self, worker: int, client: MatchClient) -> None:
+        self.pending: list[Event] = []
+        self._worker = worker
+        self._client = client
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Waits until nothing is pending, or it takes too long."""
+        give_up_s = time.monotonic() + _GIVE_UP_S
+        while self.pending and time.monotonic() < give_up_s:
+            time.sleep(_POLL_S)
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            asked = self.pending.copy()
+            if asked:
+                answers = self._client.match_hashes(
+                    [event.write.hashes[0] for event in asked], max_distance_bits=0
+                )
+                now_s = time.monotonic()
+                for event, answer in zip(asked, answers, strict=True):
+                    if bool(answer.matches) == event.matches:
+                        event.seen_s[self._worker] = now_s
+                        self.pending.remove(event)
+            time.sleep(_POLL_S)
+
+
+def freshness(
+    work: Path, seconds: float, *, seed: int, sabotage: str | None, lookup_threads: int
+) -> dict[str, Any]:
+    """Registers and withdraws for so long, with a server of its own; the report."""
+    server = Deployment.start(work / "data", wrapper=(*WITH_BYTECODE, *broken_by(sabotage)))
+    try:
+        report = measure(server, seconds, seed=seed, lookup_threads=lookup_threads)
+    finally:
+        with suppress(ProcessLookupError):
+            server.kill()
+    return report | {
+        "sabotage": sabotage,
+        "machine": {"cores": os.cpu_count(), "os": platform.platform()},
+    }
+
+
+def measure(
+    server: Deployment, seconds: float, *, seed: int, lookup_threads: int
+) -> dict[str, Any]:
+    """The same with a server that runs."""
+    with ExitStack() as stack:
+        register, match = (server.make_key(right, right) for right in ("register", "match"))
+        clients = stack.enter_context(client_of_each_worker(server, match))
+        desk = stack.enter_context(Desk(server.address, register).open())
+        load = stack.enter_context(_Load(server, match, lookup_threads))
+        watches = [_Watch(*one) for one in clients.items()]
+        began_s = time.monotonic()
+        events = _write(desk, watches, seed, until_s=began_s + seconds)
+        took_s = time.monotonic() - began_s
+        for watch in watches:
+            watch.end()
+    rows = [
+        _row(name, [event for event in events if event.matches == matches], len(clients))
+        for name, matches in (("registration", True), ("withdrawal", False))
+    ]
+    return {
+        "rows": [asdict(row) for row in rows],
+        "limit_ms": LIMIT_S * 1000,
+        "workers": len(clients),
+        "registrations_and_withdrawals_per_s": round(len(events) / took_s, 1),
+        "lookups_per_s": round(load.lookups / took_s),
+    }
+
+
+def _write(desk: Desk, watches: list[_Watch], seed: int, *, until_s: float) -> list[Event]:
+    """Two threads that register a case, and withdraw it when every worker has it."""
+    events: list[Event] = []
+
+    def one(write: Write, call: Callable[[Write], object], *, matches: bool) -> Event:
+        event = Event(write, matches, time.monotonic())
+        for watch in watches:
+            watch.pending.append(event)
+        call(write)
+        event.acknowledged_s = time.monotonic()
+        events.append(event)
+        return event
+
+    def person(chance: random.Random) -> None:
+        while time.monotonic() < until_s:
+            write = Write.new(chance, items=1, hashes=2)
+            event = one(write, desk.register, matches=True)
+            give_up_s = time.monotonic() + _GIVE_UP_S
+            while len(event.seen_s) < len(watches) and time.monotonic() < give_up_s:
+                time.sleep(_POLL_S)
+            one(write, desk.withdraw, matches=False)
+
+    people = [threading.Thread(target=person, args=(random.Random(seed + at),)) for at in range(2)]
+    for thread in people:
+        thread.start()
+    for thread in people:
+        thread.join()
+    return events
+
+
+def _row(name: str, events: list[Event], workers: int) -> Row:
+    """A worker that never knew counts as the longest time waited."""
+    after, since_sent = [], []
+    for event in events:
+        seen = [*event.seen_s.values()]
+        seen += [event.acknowledged_s + _GIVE_UP_S] * (workers - len(seen))
+        after += [max(0.0, one - event.acknowledged_s) for one in seen]
+        since_sent += [one - event.sent_s for one in seen]
+    return Row(name, len(after), *_percentiles_ms(after), *_percentiles_ms(since_sent))
+
+
+def _percentiles_ms(times_s: list[float]) -> tuple[float, float, float]:
+    p50, p99, most = np.percentile(times_s, (50, 99, 100)) * 1000
+    return round(p50, 1), round(p99, 1), round(most, 1)
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--json", "json_path", required=True, help="File for the report, - for standard output."
+)
+@click.option("--seconds", default=60.0, show_default=True, help="How long to measure.")
+@click.option("--lookup-threads", default=2, show_default=True, help="Clients that look up beside.")
+@click.option("--sabotage", type=click.Choice(SABOTAGES), help="Slow it down: must be found.")
+@click.option("--seed", default=1, show_default=True)
+def main(
+    json_path: str, seconds: float, lookup_threads: int, sabotage: str | None, seed: int
+) -> None:
+    """Measure, write the report; exit with 1 where it takes too long."""
+    with tempfile.TemporaryDirectory(prefix="disrupt-freshness-") as work:
+        report = freshness(
+            Path(work), seconds, seed=seed, sabotage=sabotage, lookup_threads=lookup_threads
+        )
+    with click.open_file(json_path, "w") as file:
+        file.write(json.dumps(report, indent=2) + "\n")
+    sys.exit(any(row["p99_ms"] > report["limit_ms"] for row in report["rows"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What is found of edited pictures, and what is matched that should not be."""

@@ -1,0 +1,154 @@
+"""Photographs that recall is measured with: found, made distinct, split in halves, framed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.harness.hash_sets import cache_dir
+from benchmarks.harness.photographs import Picture, photographs
+from benchmarks.recall.layouts import Pixels
+
+Half = Literal["development", "held-out"]
+
+SIDE_PX = 1600
+"""Longest side that an original is taken from."""
+
+ORIGINALS = 3
+"""Pictures made of each photograph: all of it, and two as another camera would have framed it."""
+
+_ASPECTS = (3 / 4, 2 / 3, 9 / 16, 1, 4 / 3, 3 / 2)
+_THUMBNAIL_PX = 96
+_SAME = 0.75
+"""Correlation from which two pictures are taken to show the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """A photograph on disk, and the half it belongs to."""
+
+    name: str
+    path: Path
+    half: Half
+
+    @property
+    def pixels(self) -> Pixels:
+        """Decoded, at most SIDE_PX long; the last few are kept."""
+        return _read(self.path)
+
+    def original(self, number: int) -> Pixels:
+        """Original 0, 1 or 2: the same one every time."""
+        pixels = self.pixels
+        if number == 0:
+            return pixels
+        rng = np.random.default_rng([number, *self.name.encode()])
+        height, width = pixels.shape[:2]
+        aspect, share = rng.choice(_ASPECTS), rng.uniform(0.75, 1)
+        wide = round(share * min(width, height * aspect))
+        tall = round(wide / aspect)
+        top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
+        return pixels[top : top + tall, left : left + wide]
+
+
+def collection(folder: Path | None = None) -> list[Photograph]:
+    """Distinct photographs of a folder, or of the packages on this machine, by name."""
+    found = _in_folder(folder) if folder else photographs()
+    kept = cache_dir() / f"photographs-{SIDE_PX}{'-' + _digest(str(folder)) if folder else ''}"
+    kept.mkdir(exist_ok=True)
+    listed = kept / "distinct.json"
+    paths = {name: _kept(name, load, kept) for name, load in found}
+    known = json.loads(listed.read_text()) if listed.exists() else {}
+    if known.get("of") != sorted(paths):
+        known = {"of": sorted(paths), "distinct": _distinct(paths)}
+        listed.write_text(json.dumps(known))
+    return [Photograph(name, paths[name], half_of(name)) for name in sorted(known["distinct"])]
+
+
+def half_of(name: str) -> Half:
+    """Half of a photograph: by its name, so that others do not move it when they are added."""
+    return "development" if int(_digest(name), 16) % 2 else "held-out"
+
+
+def encoded(pixels: Pixels, quality: int = 92) -> bytes:
+    """JPEG file."""
+    _, file = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return file.tobytes()
+
+
+def _in_folder(folder: Path) -> Iterable[Picture]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"}:
+            yield path.name, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+
+
+def _kept(name: str, load: object, folder: Path) -> Path:
+    path = folder / f"{_digest(name)}.jpg"
+    if not path.exists():
+        picture = load()  # type: ignore[operator]
+        picture.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=95)
+        path.write_bytes(file.getvalue())
+    return path
+
+
+def _distinct(paths: dict[str, Path]) -> list[str]:
+    """Names of photographs none of which shows what another one shows, larger ones first."""
+    large = sorted(paths, key=lambda name: -_read(paths[name]).size)
+    thumbnails = {name: _thumbnail(_read(paths[name])) for name in large}
+    distinct: list[str] = []
+    for name in large:
+        if not any(_contains(thumbnails[other], thumbnails[name]) for other in distinct):
+            distinct.append(name)
+    return distinct
+
+
+def _contains(whole: NDArray[np.float32], part: NDArray[np.float32]) -> bool:
+    """Whether ``part``, or the middle of it, is found in ``whole`` at some scale."""
+    height, width = part.shape
+    middle = part[height // 8 : height - height // 8, width // 8 : width - width // 8]
+    for scale in np.geomspace(0.4, 1.3, 14):
+        size = [max(round(one * scale), 8) for one in middle.shape[::-1]]
+        if size[0] <= whole.shape[1] and size[1] <= whole.shape[0]:
+            small = cv2.resize(middle, size, interpolation=cv2.INTER_AREA)
+            if (
+                small.std() > 1
+                and cv2.matchTemplate(whole, small, cv2.TM_CCOEFF_NORMED).max() > _SAME
+            ):
+                return True
+    return False
+
+
+def _thumbnail(pixels: Pixels) -> NDArray[np.float32]:
+    """Small luma without its coarse parts: sky over land is not yet the same picture."""
+    luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    scale = _THUMBNAIL_PX / min(luma.shape)
+    small = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) - cv2.GaussianBlur(small, (0, 0), 4)
+
+
+def chosen(
+    photographs: Sequence[Photograph], half: Half | Literal["all"], most: int | None
+) -> list[Photograph]:
+    """Photographs of a half, or all, at most so many."""
+    return [one for one in photographs if half in {one.half, "all"}][:most]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path) -> Pixels:
+    return np.asarray(Image.open(path).convert("RGB"))

@@ -1,0 +1,301 @@
+"""Recall of edited copies, with parameters off any grid, beside python-threatexchange.
+
+Photographs of Debian's wallpaper packages, scikit-image and scikit-learn, or of --folder, made
+distinct and split in two halves: what is chosen by measurement is chosen on the development half,
+and reported on the other. Prints a table and, with --json, writes it. Trials that are done are kept
+beside the report, so that a run can be interrupted, or split by --edit. After that, pictures that
+have nothing to do with what is stored are looked up, and whatever is found is counted.
+
+    ./scripts/bench recall --json recall.json
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.recall.edits import EDITS, GROUPS
+from benchmarks.recall.originals import Half, Photograph, chosen, collection
+from benchmarks.recall.recall_trials import (
+    EFFORTS,
+    Registered,
+    Sabotage,
+    Task,
+    Trial,
+    begin,
+    code_version,
+    register,
+    run,
+)
+from benchmarks.recall.sources import sources
+from benchmarks.recall.unrelated import false_matches, said
+
+TARGETS = {
+    "photometric": 0.99,
+    "turned": 0.99,
+    "crop_sides": 0.90,
+    "crop_shape": 0.95,
+    "border": 0.97,
+    "screen": 0.90,
+    "rotation": 0.80,
+    "sticker": 0.60,
+    "two_edits": 0.75,
+}
+"""Least recall that is promised at effort STANDARD, by group."""
+
+_FILE_WIDTH = 130
+_TRIALS_A_TASK = 8
+_TIMES = {"two_edits": 6, "crop_sides": 4, "rotation": 3}
+"""More trials of edits that stand for many: all pairs of the others, four sides at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Recall of an edit or group of edits at an effort, with its 95 % interval."""
+
+    edit: str
+    effort: str
+    recall: float
+    low: float
+    high: float
+    threatexchange: float
+    trials: int
+    photographs: int
+    target: float | None
+
+
+@click.command(help=__doc__)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
+@click.option("--edit", "edits", multiple=True, type=click.Choice(list(EDITS)), help="Only these.")
+@click.option("--trials", default=6, show_default=True, help="For each edit and photograph.")
+@click.option(
+    "--half",
+    type=click.Choice(["held-out", "development", "all"]),
+    default="held-out",
+    show_default=True,
+)
+@click.option("--photographs", "n_photographs", type=int, help="At most.  [default: all]")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Pictures to use instead of the packages'.",
+)
+@click.option(
+    "--sabotage", type=click.Choice(get_args(Sabotage)), help="Leave this out: recall must fall."
+)
+@click.option("--unrelated", default=100_000, show_default=True, help="Unrelated lookups.")
+@click.option("--stored", default=1_000_000, show_default=True, help="Hashes they search in.")
+@click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")
+@click.option("--processes", default=os.cpu_count() or 1, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+def main(  # noqa: PLR0913 one for each option
+    *,
+    json_path: Path | None,
+    edits: tuple[str, ...],
+    trials: int,
+    half: Half,
+    n_photographs: int | None,
+    folder: Path | None,
+    sabotage: Sabotage | None,
+    unrelated: int,
+    stored: int,
+    minutes: float,
+    processes: int,
+    seed: int,
+) -> None:
+    """Measure, print, write."""
+    console = Console() if sys.stdout.isatty() else Console(width=_FILE_WIDTH)
+    photographs = chosen(collection(folder), half, n_photographs)
+    if len(photographs) < 2:
+        sys.exit(
+            "Fewer than two photographs here: scripts/system-packages --photographs, or --folder."
+        )
+    kept = json_path.with_suffix(".trials.jsonl") if json_path else None
+    settings: dict[str, object] = {
+        "half": half,
+        "seed": seed,
+        "sabotage": sabotage,
+        "photographs": [one.name for one in photographs],
+        "version": code_version(),
+    }
+    done = _kept_trials(kept, settings)
+    tasks = list(_tasks(edits or tuple(EDITS), photographs, trials, seed, sabotage, done))
+    started = time.monotonic()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        registered = [
+            one
+            for each in pool.map(partial(register, sabotage=sabotage), photographs)
+            for one in each
+        ]
+    with ProcessPoolExecutor(
+        processes, mp_context=spawn, initializer=begin, initargs=(registered, photographs)
+    ) as pool:
+        for found in pool.map(run, tasks):
+            done.extend(found)
+            _keep(kept, found)
+    rows = rows_of(done)
+    console.print(_table(rows))
+    report: dict[str, object] = {
+        "rows": [asdict(row) for row in rows],
+        "false_matches": None,
+        "cost": cost_of(registered, done),
+        "settings": settings,
+        "machine": {"cores": os.cpu_count(), "os": platform.platform(), "processes": processes},
+        "took_s": round(time.monotonic() - started, 1),
+    }
+    if json_path:  # now, so that it is there if the rest is interrupted
+        json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    if unrelated:
+        for made in false_matches(sources(folder), stored, unrelated, minutes, seed):
+            report["false_matches"] = made
+            if json_path:
+                json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        console.print(said(made))
+
+
+def rows_of(trials: Sequence[Trial]) -> list[Row]:
+    """Rows of each group of edits, then of each edit, at each effort."""
+    rows = []
+    by_edit: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_edit.setdefault(trial.edit, []).append(trial)
+    groups = {group: [one for one in names if one in by_edit] for group, names in GROUPS.items()}
+    if "two_edits" in by_edit:
+        groups["two_edits"] = ["two_edits"]
+    for group, names in groups.items():
+        for name, of in [(group, names), *((one, [one]) for one in names if len(names) > 1)]:
+            some = [trial for edit in of for trial in by_edit[edit]]
+            for effort in EFFORTS if some else ():
+                low, recall, high = interval(
+                    [(one.photograph, one.distances[effort.name] is not None) for one in some]
+                )
+                peer = float(np.mean([one.threatexchange for one in some]))
+                rows.append(
+                    Row(
+                        name,
+                        effort.name,
+                        recall,
+                        low,
+                        high,
+                        peer,
+                        len(some),
+                        len({one.photograph for one in some}),
+                        TARGETS.get(group) if name == group else None,
+                    )
+                )
+    return rows
+
+
+def interval(found: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
+    """Share found, between the ends of its 95 % interval; trials of a photograph hang together.
+
+    Wilson's interval over as many independent trials as these are worth: n divided by the design
+    effect of the clusters, and no more than there are photographs where all or none were found.
+    """
+    clusters: dict[str, list[bool]] = {}
+    for photograph, one in found:
+        clusters.setdefault(photograph, []).append(one)
+    n = sum(map(len, clusters.values()))
+    share = sum(map(sum, clusters.values())) / n
+    worth = float(len(clusters))
+    if 0 < share < 1 and len(clusters) > 1:
+        errors = [sum(each) - share * len(each) for each in clusters.values()]
+        variance = sum(one**2 for one in errors) * len(errors) / (len(errors) - 1) / n**2
+        worth = max(min(share * (1 - share) / variance, n), len(clusters)) if variance else n
+    z = 1.96
+    centre = (share + z**2 / (2 * worth)) / (1 + z**2 / worth)
+    half = z / (1 + z**2 / worth) * (share * (1 - share) / worth + z**2 / (4 * worth**2)) ** 0.5
+    return max(centre - half, 0.0), share, min(centre + half, 1.0)
+
+
+def cost_of(registered: Sequence[Registered], trials: Sequence[Trial]) -> dict[str, object]:
+    """Hashes stored and looked up for a picture, and the processor time to make them."""
+    stored = [len(one.fingerprints) for one in registered]
+    return {
+        "stored_hashes": {
+            "mean": float(np.mean(stored)),
+            "most": max(stored),
+            "pictures": len(stored),
+        },
+        "registration_ms": float(np.mean([one.registration_ms for one in registered])),
+        "lookups": {
+            effort.name: {
+                "mean": float(np.mean([one.lookups[effort.name] for one in trials])),
+                "most": max(one.lookups[effort.name] for one in trials),
+                "hashing_ms": float(np.mean([one.hashing_ms[effort.name] for one in trials])),
+            }
+            for effort in EFFORTS
+        },
+    }
+
+
+def _tasks(
+    edits: Sequence[str],
+    photographs: Sequence[Photograph],
+    trials: int,
+    seed: int,
+    sabotage: Sabotage | None,
+    done: Sequence[Trial],
+) -> Iterable[Task]:
+    known = {(one.edit, one.photograph, one.number) for one in done}
+    for photograph in photographs:
+        for edit in edits:
+            wanted = trials * _TIMES.get(edit, 1)
+            left = [at for at in range(wanted) if (edit, photograph.name, at) not in known]
+            for first in range(0, len(left), _TRIALS_A_TASK):
+                numbers = tuple(left[first : first + _TRIALS_A_TASK])
+                yield Task(edit, photograph.name, numbers, seed, sabotage)
+
+
+def _kept_trials(path: Path | None, settings: dict[str, object]) -> list[Trial]:
+    """Trials of an earlier run with the same settings; the file begins anew for others."""
+    if path is None:
+        return []
+    if path.exists():
+        first, *lines = path.read_text("utf-8").splitlines()
+        if json.loads(first) == settings:
+            return [Trial(**json.loads(line)) for line in lines]
+    path.write_text(json.dumps(settings) + "\n", "utf-8")
+    return []
+
+
+def _keep(path: Path | None, trials: Sequence[Trial]) -> None:
+    if path:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(asdict(one)) + "\n" for one in trials)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table("edit", "effort", "recall", "95 %", "threatexchange", "at least", "trials")
+    for row in rows:
+        if row.effort == "STANDARD" or row.target is not None:
+            table.add_row(
+                row.edit,
+                row.effort,
+                f"{row.recall:.1%}",
+                f"{row.low:.1%}-{row.high:.1%}",
+                f"{row.threatexchange:.1%}",
+                "" if row.target is None or row.effort != "STANDARD" else f"{row.target:.0%}",
+                str(row.trials),
+            )
+    return table
+
+
+if __name__ == "__main__":
+    main()

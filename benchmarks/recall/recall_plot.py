@@ -1,0 +1,174 @@
+"""Print the table of recall (docs/measurements), and draw the plots of docs/.
+
+Reads the reports of `bench recall` and `bench variant_plan`.
+
+./scripts/bench recall_plot recall.json --curve curve.json --folder docs
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import matplotlib as mpl
+import numpy as np
+
+mpl.use("svg")
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from benchmarks.recall.edits import GROUPS
+from benchmarks.recall.recall import TARGETS, interval
+
+_STRENGTHS = {
+    "jpeg": "JPEG quality",
+    "resize": "longest side, px",
+    "crop_sides": "largest cut of a side, %",
+    "crop_centre": "cut off width and height, %",
+    "crop_anywhere": "cut off an axis, %",
+    "letterbox": "bars, % of height",
+    "story": "inset, % of width",
+    "meme_header": "header, % of height",
+    "rotation": "degrees",
+    "opaque_sticker": "sticker, % of area",
+    "blurred_part": "blurred part, % of area",
+}
+"""Edits that are plotted, and what their strength is."""
+
+_BINS = 5
+_SIZES_PX = (200, 500, 1000, 2000)
+_COLUMNS = 4
+
+
+@click.command(help=__doc__)
+@click.argument("report_path", type=click.Path(exists=True, path_type=Path))
+@click.option("--curve", "curve_path", type=click.Path(exists=True, path_type=Path))
+@click.option("--folder", required=True, type=click.Path(path_type=Path), help="For the SVGs.")
+def main(*, report_path: Path, curve_path: Path | None, folder: Path) -> None:
+    """Print the table, write the plots."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report = json.loads(report_path.read_text("utf-8"))
+    click.echo(_table(report["rows"]))
+    trials = report_path.with_suffix(".trials.jsonl").read_text("utf-8").splitlines()[1:]
+    _strengths([json.loads(line) for line in trials], folder / "recall-strength.svg")
+    if curve_path:
+        points = json.loads(curve_path.read_text("utf-8"))["points"]
+        _curve(points, folder / "recall-tradeoff.svg")
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows of STANDARD, with what the other efforts find beside them."""
+    by_effort: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        by_effort.setdefault(row["edit"], {})[row["effort"]] = row
+    lines = [
+        "| edit | STANDARD | 95% | at least | FAST | THOROUGH | threatexchange | trials |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for edit, efforts in by_effort.items():
+        row = efforts["STANDARD"]
+        name = f"**{edit}**" if edit in TARGETS or edit in GROUPS else edit
+        least = f"{row['target']:.0%}" if row["target"] else ""
+        found = [f"{row[key]:.1%}" for key in ("recall", "low", "high", "threatexchange")]
+        others = [f"{efforts[one]['recall']:.1%}" for one in ("FAST", "THOROUGH")]
+        cells = [name, found[0], f"{found[1]}-{found[2]}", least, *others, found[3]]
+        lines.append(f"| {' | '.join(cells)} | {row['trials']} |")
+    return "\n".join(lines).replace("%", " %")
+
+
+def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
+    """Recall by strength, in bins of equally many trials, with 95 % intervals."""
+    edits = {
+        name: label
+        for name, label in _STRENGTHS.items()
+        if any(one["edit"] == name for one in trials)
+    }
+    n_rows = -(-len(edits) // _COLUMNS)
+    figure, axes = plt.subplots(
+        n_rows,
+        _COLUMNS,
+        figsize=(11, 2.4 * n_rows),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat[len(edits) :]:
+        axis.axis("off")
+    for axis, (name, label) in zip(axes.flat, edits.items(), strict=False):
+        mine = sorted(
+            (one for one in trials if one["edit"] == name), key=lambda one: one["strength"]
+        )
+        for some, marker, colour in (("STANDARD", "o", "C0"), ("threatexchange", "s", "C1")):
+            points = []
+            for chunk in np.array_split(np.array(mine, object), min(_BINS, len(mine))):
+                found = [(one["photograph"], _found(one, some)) for one in chunk]
+                low, share, high = interval(found)
+                middle = float(np.median([one["strength"] for one in chunk]))
+                points.append((middle, share, max(share - low, 0), max(high - share, 0)))
+            x, y, below, above = zip(*points, strict=True)
+            axis.errorbar(
+                x,
+                y,
+                (below, above),
+                marker=marker,
+                color=colour,
+                capsize=2,
+                label=some,
+                markersize=4,
+            )
+        axis.set_title(name, fontsize="medium")
+        axis.set_xlabel(label, fontsize="small")
+        axis.set_ylim(-0.03, 1.03)
+        axis.grid(visible=True, alpha=0.2)
+        if name == "resize":
+            axis.set_xscale("log")
+            axis.set_xticks(_SIZES_PX, map(str, _SIZES_PX))
+            axis.minorticks_off()
+    for row in axes:
+        row[0].set_ylabel("found")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    _save(figure, path)
+
+
+def _found(trial: dict[str, Any], by: str) -> bool:
+    if by == "threatexchange":
+        return bool(trial["threatexchange"])
+    return trial["distances"][by] is not None
+
+
+def _curve(points: list[dict[str, Any]], path: Path) -> None:
+    """Recall against stored hashes, a line for each number of lookups."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for axis, key, title in (
+        (axes[0], "crop_sides", "crop up to 15 % on any sides"),
+        (axes[1], None, "all edits of the choice, weighed"),
+    ):
+        for lookups in sorted({one["lookups"] for one in points}):
+            line = sorted(
+                (one["stored"], one["recall"][key] if key else one["weighed"])
+                for one in points
+                if one["lookups"] == lookups
+            )
+            axis.plot(
+                *zip(*line, strict=True), marker="o", markersize=3, label=f"{lookups} crops x 8"
+            )
+        axis.set_title(title, fontsize="medium")
+        axis.set_xlabel("variants stored for a picture")
+        axis.grid(visible=True, alpha=0.2)
+    axes[0].set_ylabel("found, of photographs not chosen on")
+    lines = axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside right center", title="looked up")
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # without a date, so that the same figures give the same file
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""One lookup of an edited picture against everything registered, in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes
+
+from benchmarks.recall.edits import EDITS, Scene, upload
+from benchmarks.recall.layouts import Pixels
+from benchmarks.recall.originals import ORIGINALS, Photograph, encoded
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash, stack
+from disrupt.core.lookups import Effort
+from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, StoredItem, columns
+from disrupt.core.policy import ADULTS, Scope
+from disrupt.core.transforms import Dihedral, Transform
+from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
+from disrupt.index.columns import columns_of
+from disrupt.index.generations import publish
+from disrupt.index.live import LiveIndex
+from disrupt.services.matching import Allowance, match_picture
+
+Sabotage = Literal["no_turns", "no_variants"]
+"""What is left out: turned and mirrored versions at lookup, or variants at registration."""
+
+EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
+
+SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
+_EPOCH = bytes(16)
+_SOURCES = (
+    *("disrupt/hashing/*.py", "disrupt/core/*.py"),
+    *(f"benchmarks/{name}.py" for name in ("edits", "layouts", "originals", "sources")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An original as it is registered; ``peer`` is what python-threatexchange makes of it.
+
+    ``registration_ms``: processor time from the file to its fingerprints.
+    """
+
+    photograph: str
+    number: int
+    fingerprints: tuple[Fingerprint, ...]
+    peer: int | None
+    registration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of one edited picture; ``distances`` by effort, None where it was not found."""
+
+    edit: str
+    photograph: str
+    number: int
+    strength: float
+    distances: dict[str, int | None]
+    lookups: dict[str, int]
+    hashing_ms: dict[str, float]
+    transforms: tuple[str, str] | None
+    threatexchange: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Trials of one edit of one photograph, by their numbers."""
+
+    edit: str
+    photograph: str
+    numbers: tuple[int, ...]
+    seed: int
+    sabotage: Sabotage | None = None
+
+
+def register(photograph: Photograph, sabotage: Sabotage | None = None) -> list[Registered]:
+    """All originals of a photograph; those that PDQ finds too featureless are left out."""
+    registered = []
+    for number in range(ORIGINALS):
+        data = encoded(photograph.original(number))
+        before_s = time.thread_time()
+        found = fingerprint_image(data)
+        took_ms = 1000 * (time.thread_time() - before_s)
+        if isinstance(found, ImageFingerprints):
+            kept = tuple(
+                one for one in found.fingerprints if sabotage != "no_variants" or one.plan == 0
+            )
+            registered.append(Registered(photograph.name, number, kept, _peer_hash(data), took_ms))
+    return registered
+
+
+class Searched:
+    """Everything registered, searched as the server searches it."""
+
+    def __init__(self, registered: Sequence[Registered], photographs: Sequence[Photograph]) -> None:
+        self._photographs = {one.name: one for one in photographs}
+        self._originals: dict[str, list[Registered]] = {}
+        for one in registered:
+            self._originals.setdefault(one.photograph, []).append(one)
+        self._item_ids = {
+            (one.photograph, one.number): item_id_of(at) for at, one in enumerate(registered)
+        }
+        self._index = index_of([columns(one.fingerprints) for one in registered])
+
+    def run(self, task: Task) -> list[Trial]:
+        """Trials of a task; none where nothing is registered of the photograph."""
+        return [
+            self._trial(task, at) for at in task.numbers if self._originals.get(task.photograph)
+        ]
+
+    def _trial(self, task: Task, at: int) -> Trial:
+        rng = np.random.default_rng([task.seed, at, *f"{task.edit} {task.photograph}".encode()])
+        originals = self._originals[task.photograph]
+        original = originals[rng.integers(len(originals))]
+        pixels = self._photographs[task.photograph].original(original.number)
+        others = [name for name in self._photographs if name != task.photograph]
+
+        def other() -> Pixels:
+            return self._photographs[others[rng.integers(len(others))]].pixels
+
+        data, strength = upload(EDITS[task.edit][1], Scene(pixels, rng, other))
+        peer = _peer_hash(data)
+        item_id = self._item_ids[original.photograph, original.number]
+        distances: dict[str, int | None] = {}
+        lookups: dict[str, int] = {}
+        hashing_ms: dict[str, float] = {}
+        transforms = None
+        for effort in EFFORTS:
+            before_s = time.thread_time()
+            hashes = _asked(data, effort, task.sabotage)
+            hashing_ms[effort.name] = 1000 * (time.thread_time() - before_s)
+            lookups[effort.name] = len(hashes)
+            distances[effort.name], transforms = self._found(hashes, item_id)
+        return Trial(
+            task.edit,
+            task.photograph,
+            at,
+            float(strength),
+            distances,
+            lookups,
+            hashing_ms,
+            transforms,
+            peer is not None
+            and original.peer is not None
+            and (peer ^ original.peer).bit_count() <= MAX_DISTANCE_BITS,
+        )
+
+    def _found(
+        self, hashes: Sequence[tuple[PdqHash, Transform]], item_id: bytes
+    ) -> tuple[int | None, tuple[str, str] | None]:
+        """Distance at which an item is found, and the transforms of both sides."""
+        if not hashes:
+            return None, None
+        queries = stack(one for one, _ in hashes)
+        matches = match_picture(self._index, queries, SCOPE, 1000, Allowance(math.inf))
+        for at, found in enumerate(matches.item_ids):
+            if found.tobytes() == item_id:
+                asked = str(hashes[int(matches.version[at])][1])
+                stored = f"{matches.plan[at]}.{matches.ordinal[at]}"
+                return int(matches.distance_bits[at]), (asked, stored)
+        return None, None
+
+
+def _asked(
+    data: bytes, effort: Effort, sabotage: Sabotage | None
+) -> Sequence[tuple[PdqHash, Transform]]:
+    query = hash_image(data, effort=effort)
+    if isinstance(query, LowQuality):
+        return ()
+    if sabotage == "no_turns":
+        return [one for one in query.hashes if one[1].dihedral == Dihedral.IDENTITY]
+    return query.hashes
+
+
+def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
+    """Items searched as by the server; item n has the id of ``item_id_of``."""
+    stored = [
+        StoredItem(
+            at + 1,
+            item_id_of(at),
+            ADULTS.number,
+            MediaKind.IMAGE,
+            Assurance.SELF_REPORTED,
+            fingerprints,
+        )
+        for at, fingerprints in enumerate(items)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        return LiveIndex(publish(Path(folder), [columns_of(stored)], Cursor(_EPOCH, len(stored))))
+
+
+def item_id_of(at: int) -> bytes:
+    """Of the item at this place among all."""
+    return hashlib.sha256(at.to_bytes(8)).digest()[:16]
+
+
+def _peer_hash(data: bytes) -> int | None:
+    digits, quality = pdq_from_bytes(data)
+    return int(digits, 16) if quality >= MIN_QUALITY else None
+
+
+def code_version(patterns: Sequence[str] = _SOURCES) -> str:
+    """Changes when the code does that results depend on."""
+    root = Path(__file__).parents[2]
+    files = sorted(file for pattern in patterns for file in root.glob(pattern))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+_searched: Searched | None = None
+
+
+def begin(registered: Sequence[Registered], photographs: Sequence[Photograph]) -> None:
+    """Prepare this process for ``run``."""
+    global _searched  # noqa: PLW0603 one for each process
+    _searched = Searched(registered, photographs)
+
+
+def run(task: Task) -> list[Trial]:
+    """As ``Searched.run``, in a process that has begun."""
+    if _searched is None:
+        raise RuntimeError("begin was not called")
+    return _searched.run(task)

@@ -1,0 +1,320 @@
+"""False matches: pictures that have nothing to do with what is stored, looked up all the same.
+
+Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
+stored, in views that are registered as pictures are; views of the other half are looked up as files
+at STANDARD. Whatever is found is a false match, and the exit code is 1. The report is written again
+and again, so that an interrupted run has its figures; --show makes pictures of what was found.
+
+    ./scripts/bench unrelated --json unrelated.json --show found
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import click
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from scipy.stats import chi2
+
+from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
+from benchmarks.recall.sources import Source, Split, file_of, sources, square, views
+from benchmarks.recall.unrelated_stored import Stored, kept, shares
+from benchmarks.recall.unrelated_tail import SAMPLED, Tail
+from disrupt.core.hashes import stack
+from disrupt.core.media import LowQuality
+from disrupt.core.transforms import PLANS
+from disrupt.hashing import hash_image
+from disrupt.services.matching import UNBOUNDED, match_hashes, match_picture
+
+Sabotage = Literal["both_sides"]
+"""What is looked up is stored, too."""
+
+_PASSES = 2
+"""Every source is looked up in a part of its views before any is in more."""
+
+_REPORT_EVERY_S = 20
+_COUNTED = ("sources", "lookups", "hashes", "found", "found_sources", "found_hashes")
+_EXAMPLES = 200
+_MATCHES = 5
+
+
+@dataclass(slots=True)
+class Kind:
+    """What became of the lookups of one kind of source; names are of sources."""
+
+    asked: set[str] = field(default_factory=set)
+    lookups: int = 0
+    hashes: int = 0
+    found: int = 0
+    found_hashes: int = 0
+    found_sources: set[str] = field(default_factory=set)
+
+
+class Count:
+    """Lookups of views among everything stored, and what they found."""
+
+    def __init__(self, stored: Stored, lookups: int, seed: int) -> None:
+        self._stored = stored
+        self._index = index_of(stored.items)
+        self._places = {item_id_of(at): at for at in range(len(stored.items))}
+        self._kinds: dict[str, Kind] = {}
+        self._examples: list[dict[str, Any]] = []
+        self._tail = Tail(stored)
+        self._rng = np.random.default_rng(seed)
+        self._sampled = SAMPLED / lookups
+        self._searched_s = 0.0
+        self._began_s = time.process_time()
+
+    def look_up(self, source: Source, place: int, luma: NDArray[np.uint8]) -> None:
+        """One view of a source; nothing where it is too featureless to be looked up."""
+        query = hash_image(file_of(luma))
+        if isinstance(query, LowQuality):
+            return
+        codes = stack(one for one, _ in query.hashes)
+        kind = self._kinds.setdefault(source.kind, Kind())
+        kind.asked.add(source.name)
+        kind.lookups += 1
+        kind.hashes += len(codes)
+        if self._rng.random() < self._sampled:
+            self._tail.add(codes[self._rng.integers(len(codes))])
+        before_s = time.thread_time()
+        matches = match_picture(self._index, codes, SCOPE, _MATCHES, UNBOUNDED)
+        self._searched_s += time.thread_time() - before_s
+        if not len(matches):
+            return
+        kind.found += 1
+        kind.found_sources.add(source.name)
+        each = match_hashes(
+            self._index, codes, SCOPE, 1, most_matches=len(codes), allowance=UNBOUNDED
+        )
+        kind.found_hashes += len(np.unique(each.query))
+        for at, item_id in enumerate(matches.item_ids):
+            found = self._places[item_id.tobytes()]
+            one = self._stored.sources[found]
+            asked = query.hashes[int(matches.version[at])][1]
+            variant = PLANS[int(matches.plan[at])][int(matches.ordinal[at])]
+            self._examples.append(
+                {
+                    "asked": [source.kind, source.name, place],
+                    "stored": [one.kind, one.name, self._stored.places[found]],
+                    "distance_bits": int(matches.distance_bits[at]),
+                    "looked_up": str(asked),
+                    "variant": str(variant),
+                    "steps": [[int(one.dihedral), *one.crop] for one in (asked, variant)],
+                }
+            )
+
+    def report(self) -> dict[str, Any]:
+        """What is known so far."""
+        made = _bounds(self._kinds)
+        return {
+            **made,
+            "stored": self._stored.counts,
+            "cpu_s": time.process_time() - self._began_s,
+            "search_us_per_hash": 1e6 * self._searched_s / max(made["hashes"], 1),
+            "examples": self._examples[:_EXAMPLES],
+            **self._tail.counts(),
+        }
+
+
+def false_matches(
+    every: Sequence[Source],
+    hashes: int,
+    lookups: int,
+    minutes: float,
+    seed: int,
+    sabotage: Sabotage | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Store about so many hashes, look so many pictures up or as many as time allows; reports."""
+    until_s = time.monotonic() + 60 * minutes
+    stored = kept([one for one in every if one.stored or sabotage], hashes, seed)
+    count = Count(stored, lookups, seed)
+    asked = [one for one in every if not one.stored]
+    order = list(zip(asked, shares(asked, lookups), strict=True))
+    order = [order[at] for at in np.random.default_rng(seed).permutation(len(order))]
+    shown_s = time.monotonic()
+    for part in range(_PASSES):
+        for source, shown in order:  # mixed, so that an early end leaves no kind out
+            places = range(part, shown, _PASSES)
+            if not places:
+                continue
+            for place, luma in zip(places, views(source, places, seed + 1), strict=True):
+                count.look_up(source, place, luma)
+            if time.monotonic() > until_s:
+                yield count.report()
+                return
+            if time.monotonic() > shown_s + _REPORT_EVERY_S:
+                shown_s = time.monotonic()
+                yield count.report()
+    yield count.report()
+
+
+def said(report: dict[str, Any]) -> str:
+    """A line of it."""
+    return (
+        f"{report['found']} of {report['lookups']} unrelated lookups, of {report['sources']}"
+        f" sources, found something among {report['stored']['hashes']} hashes;"
+        f" {report['cpu_s']:.0f} s of processor time."
+    )
+
+
+def table(report: dict[str, Any]) -> Iterator[str]:
+    """Return the tables of a record of false matches (docs/measurements)."""
+    bounds = {"by source": "_sources", "by picture": "", "by hash": "_hashes"}
+    names = ("looked up", "sources", "pictures", "hashes", "false matches", *bounds)
+    yield _line(*names)
+    yield _line(*["---"] * len(names))
+    for name, row in {**report["kinds"], "**all**": report}.items():
+        shares = (min(100 * row[f"upper_95{of}"], 100) for of in bounds.values())
+        counts = (row[of] for of in ("sources", "lookups", "hashes", "found"))
+        yield _line(name, *map(_spaced, counts), *map(_percent, shares))
+    within = [*list(report["pairs"]["crop"])[1:-1:2], "all"]
+    yield _line("within bits", *within)
+    yield _line(*["---"] * (len(within) + 1))
+    for name, row in report["pairs"].items():
+        yield _line(name, *(_spaced(row[bits]) for bits in within))
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _percent(share: float) -> str:
+    return f"{float(f'{share:.2g}'):g} %"
+
+
+def _spaced(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
+    """Shares at most found, 95 % sure: of sources, which alone are independent, and of parts."""
+
+    def upper_95(found: int, of: int) -> float:
+        return float(chi2.ppf(0.95, 2 * found + 2)) / 2 / max(of, 1)
+
+    def row(counts: dict[str, int]) -> dict[str, Any]:
+        return {
+            **counts,
+            "upper_95": upper_95(counts["found"], counts["lookups"]),
+            "upper_95_sources": upper_95(counts["found_sources"], counts["sources"]),
+            "upper_95_hashes": upper_95(counts["found_hashes"], counts["hashes"]),
+        }
+
+    counts = {
+        name: {
+            "sources": len(kind.asked),
+            "lookups": kind.lookups,
+            "hashes": kind.hashes,
+            "found": kind.found,
+            "found_sources": len(kind.found_sources),
+            "found_hashes": kind.found_hashes,
+        }
+        for name, kind in sorted(kinds.items())
+    }
+    total = {name: sum(one[name] for one in counts.values()) for name in _COUNTED}
+    return {**row(total), "kinds": {name: row(one) for name, one in counts.items()}}
+
+
+def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, folder: Path) -> None:
+    """PNG files of what was found: both views, and the parts of them that are near each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    by_name = {(one.kind, one.name): one for one in every}
+    for at, example in enumerate(report["examples"]):
+        shown = []
+        sides = (example["asked"], seed + 1), (example["stored"], seed)
+        for ((kind, name, place), of), (turn, *crop) in zip(sides, example["steps"], strict=True):
+            luma = turned(next(views(by_name[kind, name], [place], of)), turn)
+            height, width = luma.shape
+            left, top, right, bottom = (one / 1000 for one in crop)
+            part = luma[
+                int(top * height) : max(math.ceil((1 - bottom) * height), 1),
+                int(left * width) : max(math.ceil((1 - right) * width), 1),
+            ]
+            shown += [square(luma), square(part)]
+        cv2.imwrite(str(folder / f"{at:03}-{example['distance_bits']}.png"), np.hstack(shown))
+
+
+def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
+    """As ``Dihedral`` says."""
+    mirrored, quarters = divmod(dihedral, 4)
+    return np.rot90(luma[:, ::-1] if mirrored else luma, -quarters)
+
+
+@click.command(help=__doc__)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the report.")
+@click.option(
+    "--lookups",
+    type=click.IntRange(1),
+    default=100_000,
+    show_default=True,
+    help="Pictures looked up.",
+)
+@click.option(
+    "--stored",
+    type=click.IntRange(1000),
+    default=1_000_000,
+    show_default=True,
+    help="Hashes they search in.",
+)
+@click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")
+@click.option("--show", type=click.Path(path_type=Path), help="Folder for pictures of it.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Photographs to use instead of the packages' pictures.",
+)
+@click.option(
+    "--sabotage",
+    type=click.Choice(get_args(Sabotage)),
+    help="Store what is looked up, too: matches must be reported.",
+)
+@click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(get_args(Split)),
+    default=1,
+    show_default=True,
+    help="How sources are told apart; in the other way other pairs of them meet.",
+)
+def main(  # noqa: PLR0913 options
+    *,
+    json_path: Path | None,
+    lookups: int,
+    stored: int,
+    minutes: float,
+    show: Path | None,
+    folder: Path | None,
+    sabotage: Sabotage | None,
+    seed: int,
+    split: Split,
+) -> None:
+    """Count, print, write."""
+    console = Console()
+    every = sources(folder, split)
+    settings = {"seed": seed, "split": split, "sabotage": sabotage, "version": code_version()}
+    report: dict[str, Any] = {}
+    for report in false_matches(every, stored, lookups, minutes, seed, sabotage):
+        console.print(said(report))
+        if json_path:
+            made = {"false_matches": report, "settings": settings}
+            json_path.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
+    for line in table(report):
+        print(line)
+    if show:
+        pairs_shown(every, report, seed, show)
+    sys.exit(1 if report["found"] else 0)
+
+
+if __name__ == "__main__":
+    main()

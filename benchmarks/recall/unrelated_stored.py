@@ -1,0 +1,104 @@
+"""What unrelated pictures are looked up among: views of sources, registered as pictures are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness.hash_sets import cache_dir
+from benchmarks.recall.recall_trials import code_version
+from benchmarks.recall.sources import Source, square, views
+from disrupt.core.media import Fingerprint, LowQuality, Profile, columns
+from disrupt.hashing.images import single
+from disrupt.hashing.pdq.linear import hash_luma
+from disrupt.hashing.variants import variants
+
+_VIEWS = {"photograph": 400, "drawing": 40, "texture": 100, "stamp": 4, "illustration": 1}
+"""Views of a source of each kind, in proportion; of other kinds four."""
+
+_HASHES_A_VIEW = 170
+
+_CODE = (
+    *(f"disrupt/hashing/{name}.py" for name in ("images", "variants", "turning", "crops")),
+    *(
+        "disrupt/hashing/pdq/linear.py",
+        "disrupt/distinctiveness/degenerate_hashes.py",
+        "disrupt/distinctiveness/concentration.py",
+    ),
+    *("disrupt/core/variant_plan_1.py", "disrupt/core/transforms.py"),
+    *("benchmarks/recall/sources.py", "benchmarks/recall/unrelated_stored.py"),
+)
+"""What stored hashes depend on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Everything registered: of each view its fingerprints, dtype FINGERPRINT, source, place."""
+
+    items: list[NDArray[np.void]] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Sources, pictures and hashes of each kind."""
+        kinds: dict[str, dict[str, int]] = {}
+        for kind in sorted({one.kind for one in self.sources}):
+            mine = [at for at, one in enumerate(self.sources) if one.kind == kind]
+            kinds[kind] = {
+                "sources": len({self.sources[at].name for at in mine}),
+                "pictures": len(mine),
+                "hashes": sum(len(self.items[at]) for at in mine),
+            }
+        return {"hashes": sum(map(len, self.items)), "kinds": kinds}
+
+
+def kept(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
+    """As ``store``, from a file if this code has stored the same before."""
+    named = " ".join(f"{one.kind} {one.name}" for one in sources)
+    key = f"{code_version(_CODE)} {hashes} {seed} {named}"
+    path = cache_dir() / f"unrelated-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    if not path.exists():
+        stored = store(sources, hashes, seed)
+        numbers = {(one.kind, one.name): at for at, one in enumerate(sources)}
+        np.savez(
+            path,
+            fingerprints=np.concatenate(stored.items),
+            ends=np.cumsum([len(one) for one in stored.items]),
+            sources=[numbers[one.kind, one.name] for one in stored.sources],
+            places=stored.places,
+        )
+    with np.load(path) as found:
+        items = np.split(found["fingerprints"], found["ends"][:-1])
+        own = [sources[at] for at in found["sources"]]
+        return Stored(items, own, found["places"].tolist())
+
+
+def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
+    """Views of all sources: about so many hashes."""
+    stored = Stored()
+    for source, shown in zip(sources, shares(sources, hashes // _HASHES_A_VIEW), strict=True):
+        for place, luma in enumerate(views(source, range(shown), seed) if shown else ()):
+            small = square(luma)
+            itself = single(hash_luma(small))
+            if isinstance(itself, LowQuality):
+                continue
+            own = [Fingerprint(*itself, Profile.PDQ_512)]
+            aspect = luma.shape[1] / luma.shape[0]
+            stored.items.append(columns([*own, *variants(small, aspect, own)]))
+            stored.sources.append(source)
+            stored.places.append(place)
+    return stored
+
+
+def shares(sources: Sequence[Source], total: int) -> list[int]:
+    """How many views of each source make so many together; of some none where these are few."""
+    weights = np.array([_VIEWS.get(one.kind, 4) for one in sources], np.float64)
+    ends = np.round(weights.cumsum() * (total / weights.sum())).astype(int)
+    found: list[int] = np.diff(ends, prepend=0).tolist()
+    return found

@@ -1,0 +1,194 @@
+"""Which stored version is found by which lookup, for edited copies drawn at random."""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.recall.edits import EDITS, GROUPS, Edited, Scene, crop_aspect, crop_sides, upload
+from benchmarks.recall.layouts import Pixels
+from benchmarks.recall.originals import ORIGINALS, Photograph, encoded
+from benchmarks.recall.variant_pool import LOOKUPS, OF_REGIONS, Variant, mirrored
+from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY
+from disrupt.core.transforms import Crop
+from disrupt.hashing.regions.crops import hash_crops
+from disrupt.hashing.regions.rotation import turned
+from disrupt.hashing.variants import MAX_UNDECIDED_BITS
+
+_SIDE_PX = 800
+"""Longest side of what is edited: quicker, and PDQ sees 512 px of it."""
+
+
+_LEAST_HEIGHT, _CUT_HEIGHT = 0.6, 0.4
+"""A wide picture is seldom made wider: least height that is left, and how often."""
+
+
+def _two_crops(scene: Scene) -> Edited:
+    """Sides cut off, then another shape."""
+    edits = list(GROUPS["crop_shape"].values())
+    cut = replace(scene, pixels=crop_sides(scene)[0])
+    return edits[scene.rng.integers(len(edits))](cut)
+
+
+def _shape(scene: Scene) -> Edited:
+    """The middle in another shape, whatever shape the picture had: photographs here have few."""
+    height, width = scene.pixels.shape[:2]
+    kept = math.exp(scene.rng.uniform(math.log(0.3), 0))
+    if kept > _LEAST_HEIGHT and scene.rng.random() < _CUT_HEIGHT:
+        return crop_aspect(scene, aspect=width / height / kept)
+    return crop_aspect(scene, aspect=width / height * kept)
+
+
+DRAWN: dict[str, tuple[Callable[[Scene], Edited], int, float]] = {
+    "resize": (EDITS["resize"][1], 2, 1),
+    "crop_sides": (crop_sides, 70, 9),
+    "crop_centre": (EDITS["crop_centre"][1], 5, 2),
+    "shape": (_shape, 20, 9),
+    "crop_anywhere": (EDITS["crop_anywhere"][1], 3, 1),
+    "rotation": (EDITS["rotation"][1], 8, 4),
+    "opaque_sticker": (EDITS["opaque_sticker"][1], 8, 3),
+    "blurred_part": (EDITS["blurred_part"][1], 4, 1),
+    "two_crops": (_two_crops, 8, 2),
+}
+"""Edit, how often it is drawn for each original, and what its recall weighs in the choice.
+
+Borders, screens and quarter turns are undone at lookup; what they leave is one of these.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """``found`` packs trials x lookups x candidates; a trial has an edit and a photograph."""
+
+    candidates: list[Variant]
+    crops: list[Crop]
+    edits: NDArray[np.str_]
+    photographs: NDArray[np.str_]
+    found: NDArray[np.uint8]
+
+    def covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
+        """Trials x candidates: whether any lookup of the families finds it.
+
+        Of another shape only those OF_REGIONS: cells of a collage show the picture so, and more is
+        not looked up of them. Each trial counts four times: mirrored, it is the same trial of a
+        mirrored photograph.
+        """
+        covered = self._covered(families)
+        shapes = np.tile(self.edits == "shape", 4)
+        covered[shapes] = self._covered([one for one in families if one in OF_REGIONS])[shapes]
+        return covered
+
+    def _covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
+        places = {one: at for at, one in enumerate(self.candidates)}
+        parts = []
+        for symmetry in range(4):
+            crops = [
+                mirrored((*crop, 0))[symmetry][:4] for one in families for crop in LOOKUPS[one]
+            ]
+            rows = [self.crops.index(crop) for crop in crops]
+            packed = np.bitwise_or.reduce(self.found[:, rows], axis=1)
+            bits = np.unpackbits(packed, axis=-1, count=len(self.candidates)).astype(np.bool_)
+            parts.append(bits[:, [places[mirrored(one)[symmetry]] for one in self.candidates]])
+        return np.concatenate(parts)
+
+    def weights(self) -> NDArray[np.float32]:
+        """Of the trials, in sum 1: each edit weighs what DRAWN says, however many it has."""
+        weights = np.zeros(len(self.edits), np.float32)
+        for name, (_, _, weight) in DRAWN.items():
+            mine = self.edits == name
+            weights[mine] = weight / max(mine.sum(), 1)
+        total: NDArray[np.float32] = weights / weights.sum()
+        return total
+
+    def of(self, photographs: Sequence[str]) -> Table:
+        """Trials of some photographs."""
+        mine = np.isin(self.photographs, photographs)
+        return replace(
+            self,
+            edits=self.edits[mine],
+            photographs=self.photographs[mine],
+            found=self.found[mine],
+        )
+
+
+def table(
+    photographs: Sequence[Photograph], candidates: list[Variant], draws: float, seed: int
+) -> Table:
+    """Hash, edit, look up. ``draws`` multiplies those of DRAWN."""
+    crops = [crop for family in LOOKUPS.values() for crop in family]
+    edits, names, found = [], [], []
+    for photograph in photographs:
+        for number in range(ORIGINALS):
+            original = _wide(photograph.original(number))
+            stored = _stored(original, candidates)
+            if stored is None:
+                continue
+            rng = np.random.default_rng([seed, number, zlib.crc32(photograph.name.encode())])
+            for name, near in _trials(original, stored, crops, rng, draws):
+                edits.append(name)
+                names.append(photograph.name)
+                found.append(near)
+    return Table(candidates, crops, np.array(edits), np.array(names), np.array(found))
+
+
+def _stored(original: Pixels, candidates: list[Variant]) -> NDArray[np.uint64] | None:
+    """Hashes of the candidates, as 4 words each; all ones where they would not be stored."""
+    pixels = _grey(encoded(original))
+    luma, aspect = _reduced(pixels), original.shape[1] / original.shape[0]
+    hashes = np.full((len(candidates), 32), 255, np.uint8)
+    order = sorted(range(len(candidates)), key=lambda at: candidates[at][4])
+    for turn, same in groupby(order, key=lambda at: candidates[at][4]):
+        places = np.array(list(same))
+        shown = turned(luma, turn / 1000, aspect) if turn else luma
+        hashed = hash_crops(shown, [candidates[at][:4] for at in places])
+        good = (hashed.qualities >= MIN_QUALITY) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+        if not turn and not good[0]:
+            return None
+        hashes[places[good]] = hashed.hashes[good]
+    return hashes.view(np.uint64)
+
+
+def _trials(
+    original: Pixels,
+    stored: NDArray[np.uint64],
+    crops: list[Crop],
+    rng: np.random.Generator,
+    draws: float,
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    for name, (edit, times, _) in DRAWN.items():
+        for _ in range(max(round(times * draws), 1)):
+            data, _ = upload(edit, Scene(original, rng, lambda: original))
+            pixels = _grey(data)
+            hashed = hash_crops(_reduced(pixels), crops)
+            asked = hashed.hashes.view(np.uint64)[:, None]
+            near = np.bitwise_count(asked ^ stored).sum(axis=-1) <= MAX_DISTANCE_BITS
+            near &= (hashed.qualities >= MIN_QUALITY)[:, None]
+            yield name, np.packbits(near, axis=-1)
+
+
+def _wide(pixels: Pixels) -> Pixels:
+    """At most _SIDE_PX long; axes exchanged where it is taller than wide, as the plan has it."""
+    scale = _SIDE_PX / max(pixels.shape)
+    small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    tall = small.shape[0] > small.shape[1]
+    return np.ascontiguousarray(small.transpose(1, 0, 2)) if tall else small
+
+
+def _grey(file: bytes) -> Pixels:
+    image = Image.open(io.BytesIO(file)).convert("L")
+    return np.asarray(image)
+
+
+def _reduced(luma: Pixels) -> NDArray[np.float32]:
+    """Averaged to 256x256; a lookup averages parts to 128x128."""
+    how = cv2.INTER_AREA if min(luma.shape) >= 256 else cv2.INTER_LINEAR
+    return cv2.resize(luma, (256, 256), interpolation=how).astype(np.float32)

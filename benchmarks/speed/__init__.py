@@ -1,0 +1,1 @@
+"""How fast: hashing, searching, the service, beside their peers."""

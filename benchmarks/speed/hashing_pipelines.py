@@ -1,0 +1,168 @@
+"""One pipeline over one file in a process of its own: times, answers, and the most memory it took.
+
+``python -m benchmarks.speed.hashing_pipelines PIPELINE FILE SECONDS [sabotage]`` prints JSON.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pdqhash
+from PIL import Image
+
+PIPELINES = ("disrupt_lookup", "disrupt_registration", "threatexchange")
+
+Stages = dict[str, Callable[[], object]]
+
+
+def main() -> None:
+    """See the module."""
+    pipeline, path, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+    if "sabotage" in sys.argv:
+        _sabotage()
+    data = path.read_bytes()
+    # Imports are no part of what a picture costs, and each process imports its own pipeline only.
+    whole = {
+        "disrupt_lookup": _lookup,
+        "disrupt_registration": _registration,
+        "threatexchange": _threatexchange,
+    }[pipeline]()
+    hashes = whole(data)
+    peak_mb = _high_water_mb()
+    stages = {
+        "disrupt_lookup": _lookup_stages,
+        "disrupt_registration": _registration_stages,
+        "threatexchange": _threatexchange_stages,
+    }[pipeline](data)
+    stages["total"] = lambda: whole(data)
+    took_ms = {name: least_ms(stage, seconds) for name, stage in stages.items()}
+    print(json.dumps({"ms": took_ms, "peak_mb": peak_mb, "hashes": hashes}))
+
+
+def least_ms(work: Callable[[], object], seconds: float) -> float:
+    """Least time of this process's one thread: what others do on the machine counts least so."""
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(times) < 2 or time.perf_counter() < until:
+        before = time.thread_time()
+        work()
+        times.append(time.thread_time() - before)
+    return 1000 * min(times)
+
+
+def _high_water_mb() -> float:
+    """Most resident memory since this process was started, interpreter and libraries included.
+
+    From /proc: what getrusage says begins with that of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def _lookup() -> Callable[[bytes], list[str]]:
+    from disrupt.core.lookups import Effort  # noqa: PLC0415
+    from disrupt.hashing import ImageQuery, hash_image  # noqa: PLC0415
+
+    def whole(data: bytes) -> list[str]:
+        query = hash_image(data, effort=Effort.FAST)
+        return [one.value.hex() for one, _ in query.hashes] if isinstance(query, ImageQuery) else []
+
+    return whole
+
+
+def _lookup_stages(data: bytes) -> Stages:
+    """``reduce`` is the average and PDQ's blur in one; ``pdq`` is what is left of PDQ."""
+    from disrupt.hashing.decoding.pictures import decode  # noqa: PLC0415
+    from disrupt.hashing.pdq.linear import hash_luma, hash_samples, reduced_samples  # noqa: PLC0415
+    from disrupt.hashing.pdq.luma import SIDE_PX  # noqa: PLC0415
+
+    picture = decode(data, scaled=True)
+    size = picture.width_px, picture.height_px
+    if max(size) <= SIDE_PX:
+        luma = picture.luma(0, size[1])
+        return {
+            "decode": lambda: decode(data, scaled=True),
+            "reduce": lambda: picture.luma(0, size[1]),
+            "pdq": lambda: hash_luma(luma),
+        }
+    samples = reduced_samples(picture.luma, *size, picture.orientation)
+    return {
+        "decode": lambda: decode(data, scaled=True),
+        "reduce": lambda: reduced_samples(picture.luma, *size, picture.orientation),
+        "pdq": lambda: hash_samples(samples),
+    }
+
+
+def _registration() -> Callable[[bytes], list[str]]:
+    from disrupt.hashing import ImageFingerprints, fingerprint_image  # noqa: PLC0415
+
+    def whole(data: bytes) -> list[str]:
+        found = fingerprint_image(data)
+        if not isinstance(found, ImageFingerprints):
+            return []
+        return [one.hash.value.hex() for one in found.fingerprints]
+
+    return whole
+
+
+def _registration_stages(data: bytes) -> Stages:
+    """``pdq`` is PDQ of the average alone; PDQ at full size and small scales are in the total."""
+    from disrupt.hashing.decoding.pictures import decode  # noqa: PLC0415
+    from disrupt.hashing.pdq.linear import hash_luma  # noqa: PLC0415
+    from disrupt.hashing.pdq.luma import canonical_luma  # noqa: PLC0415
+
+    picture = decode(data)
+    luma = canonical_luma(picture)
+    return {
+        "decode": lambda: decode(data),
+        "reduce": lambda: canonical_luma(picture),
+        "pdq": lambda: hash_luma(luma),
+    }
+
+
+def _threatexchange() -> Callable[[bytes], list[str]]:
+    from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes  # noqa: PLC0415
+
+    _register_heif()
+    return lambda data: [pdq_from_bytes(data)[0]]
+
+
+def _threatexchange_stages(data: bytes) -> Stages:
+    """It reduces nothing."""
+
+    def decoded() -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(data)))
+
+    pixels = decoded()
+    return {"decode": decoded, "pdq": lambda: pdqhash.compute(pixels)}
+
+
+def _register_heif() -> None:
+    """Without it the peer reads no HEIC at all, and there would be nothing to compare with."""
+    try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415
+    except ImportError:
+        return
+    register_heif_opener()
+
+
+def _sabotage() -> None:
+    """Lookups hash the mirrored picture."""
+    from disrupt.core.transforms import Dihedral  # noqa: PLC0415
+    from disrupt.hashing import queries  # noqa: PLC0415
+    from disrupt.hashing.pdq import linear as pdq  # noqa: PLC0415
+
+    vars(queries)["hash_reduced"] = lambda rows, width_px, height_px, _: pdq.hash_reduced(
+        rows, width_px, height_px, Dihedral.MIRROR
+    )
+
+
+if __name__ == "__main__":
+    main()

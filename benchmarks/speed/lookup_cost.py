@@ -1,0 +1,166 @@
+"""Processor time of a lookup at STANDARD of a decoded picture of 1920 px, by what it shows.
+
+Photographs of the development half: as they are, in a frame, on a screen, in a collage of four and
+in a story. Looked up among hashes as photographs have them (see hash_sets), search included.
+
+    ./scripts/bench lookup_cost --json cost.json
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness.hash_sets import stored as stored_hashes
+from benchmarks.recall.edits import EDITS, Scene, upload
+from benchmarks.recall.originals import ORIGINALS, Photograph, chosen, collection
+from benchmarks.recall.recall_trials import SCOPE, index_of
+from disrupt.core.hashes import stack
+from disrupt.core.lookups import LOOKUP_CROPS, Effort
+from disrupt.core.media import FINGERPRINT, LowQuality
+from disrupt.hashing import hash_image
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.regions.detection import find_regions
+from disrupt.index.live import LiveIndex
+from disrupt.services.matching import Allowance, match_picture
+
+_SIDE_PX = 1920
+_HASHES_PER_ITEM = 195
+
+_PICTURES = {
+    "without a border": "jpeg",
+    "in a frame": "frame",
+    "screenshot": "screenshot_feed_light",
+    "collage of 4": "collage_4",
+    "story": "story",
+}
+"""What is looked up, and the edit that makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Means over pictures, each the fastest of several: ms of processor time, and hashes.
+
+    ``in_all_ms`` is all after decoding; ``most_ms`` that of the picture that takes longest.
+    """
+
+    picture: str
+    pictures: int
+    decode_ms: float
+    find_regions_ms: float
+    hash_ms: float
+    hashes: float
+    search_ms: float
+    in_all_ms: float
+    most_ms: float
+
+
+@click.command(help=__doc__)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
+@click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
+@click.option("--stored", default=1_000_000, show_default=True, help="Hashes to search in.")
+@click.option("--repeat", default=5, show_default=True, help="Times that each is hashed.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Pictures to use, all of them, instead of the packages'.",
+)
+def main(
+    *, json_path: Path | None, n_photographs: int, stored: int, repeat: int, folder: Path | None
+) -> None:
+    """Measure, print, write."""
+    photographs = chosen(collection(folder), "all" if folder else "development", n_photographs)
+    codes = np.load(stored_hashes("real", stored))
+    items = []
+    for first in range(0, stored, _HASHES_PER_ITEM):
+        some = codes[first : first + _HASHES_PER_ITEM]
+        rows = np.zeros(len(some), FINGERPRINT)
+        rows["hash"], rows["quality"], rows["profile"] = some, 100, 1
+        items.append(rows)
+    index = index_of(items)
+    found = [_row(name, photographs, index, repeat) for name in _PICTURES]
+    Console().print(_table(found))
+    if json_path:
+        report = {"rows": [asdict(one) for one in found], "stored": stored}
+        json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int) -> Row:
+    measured = []
+    for at, photograph in enumerate(photographs):
+        of_one = _measured(_file(name, photograph, photographs[at - 1], at), index, repeat)
+        if of_one:
+            measured.append(of_one)
+    decode_ms, regions_ms, hash_ms, hashes, search_ms = np.mean(measured, axis=0).tolist()
+    most_ms = max(row[1] + row[2] + row[4] for row in measured)
+    in_all_ms = regions_ms + hash_ms + search_ms
+    return Row(
+        name,
+        len(measured),
+        decode_ms,
+        regions_ms,
+        hash_ms,
+        hashes,
+        search_ms,
+        in_all_ms,
+        most_ms,
+    )
+
+
+def _file(name: str, photograph: Photograph, other: Photograph, at: int) -> bytes:
+    """A JPEG of _SIDE_PX."""
+    original, rng = photograph.original(at % ORIGINALS), np.random.default_rng([1, at])
+    made = EDITS[_PICTURES[name]][1](Scene(original, rng, lambda: other.pixels))
+    scene = Scene(made[0], rng, lambda: other.pixels)
+    scene.encoding.update(side_px=_SIDE_PX, quality=85)
+    return upload(lambda _: made, scene)[0]
+
+
+def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] | None:
+    """Of one file: ms to decode, find regions and hash; hashes; ms to search. None: featureless."""
+    page = decode(data, scaled=True).page()
+    query = hash_image(data)
+    if isinstance(query, LowQuality):
+        return None
+    hashes: NDArray[np.uint8] = stack(one for one, _ in query.hashes)
+    decode_ms = _fastest_ms(lambda: decode(data, scaled=True).page(), repeat)
+    regions_ms = _fastest_ms(
+        partial(find_regions, page, LOOKUP_CROPS[Effort.STANDARD].regions), repeat
+    )
+    all_ms = _fastest_ms(partial(hash_image, data), repeat)
+    # once: what was just looked up is quicker to look up
+    search_ms = _fastest_ms(lambda: match_picture(index, hashes, SCOPE, 10, Allowance(math.inf)), 1)
+    return decode_ms, regions_ms, all_ms - decode_ms - regions_ms, len(hashes), search_ms
+
+
+def _fastest_ms(work: Callable[[], object], repeat: int) -> float:
+    fastest_s = math.inf
+    for _ in range(repeat):
+        before_s = time.thread_time()
+        work()
+        fastest_s = min(fastest_s, time.thread_time() - before_s)
+    return 1000 * fastest_s
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("picture", "decode", "find regions", "hash", "hashes", "search", "in all", "most")
+    for one in rows:
+        numbers = one.decode_ms, one.find_regions_ms, one.hash_ms, one.hashes
+        more = one.search_ms, one.in_all_ms, one.most_ms
+        table.add_row(one.picture, *(f"{number:.1f}" for number in (*numbers, *more)))
+    return table
+
+
+if __name__ == "__main__":
+    main()

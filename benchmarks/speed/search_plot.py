@@ -1,0 +1,101 @@
+"""Print the table of a record of searches (docs/measurements), and draw the plot of docs/.
+
+Reads the reports of `bench search`.
+
+./scripts/bench search_plot 1m.json 10m.json --plot docs/performance-search.svg
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import matplotlib as mpl
+
+mpl.use("svg")
+
+from matplotlib import pyplot as plt
+
+from benchmarks.speed.search_engines import SETTINGS
+
+_MARKERS = dict(zip(SETTINGS, "os^vD", strict=True))
+_LEGEND_BELOW = -0.02
+_COLUMNS = (
+    *("hashes", "engine", "lookups/s", "slower by", "p50 µs", "p99 µs", "recall"),
+    *("build s", "build CPU s", "PSS MB"),
+)
+
+
+@click.command(help=__doc__)
+@click.argument("reports", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--plot", "plot_path", required=True, type=click.Path(path_type=Path), help="SVG.")
+def main(reports: tuple[Path, ...], plot_path: Path) -> None:
+    """Print the table, write the plot."""
+    rows = [row for path in reports for row in json.loads(path.read_text("utf-8"))["rows"]]
+    click.echo(_table(rows))
+    _plot(rows, plot_path)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"| {' | '.join(_COLUMNS)} |",
+        f"|{' --- |' * len(_COLUMNS)}",
+    ]
+    ours = {
+        (row["size"], row["distribution"]): row["lookups_per_s"]
+        for row in rows
+        if row["engine"] == "disrupt"
+    }
+    for row in rows:
+        slower = ours[row["size"], row["distribution"]] / row["lookups_per_s"]
+        recall = "1" if row["recall"] == 1 else f"{row['recall']:.4f}"
+        cells = [
+            f"{row['size']:,} {row['distribution']}".replace(",", " "),
+            row["engine"],
+            f"{row['lookups_per_s']:,.0f}".replace(",", " "),
+            f"{slower:.1f}",
+            f"{row['p50_us']:,.1f}".replace(",", " "),
+            f"{row['p99_us']:,.1f}".replace(",", " "),
+            recall,
+            f"{row['build_s']:.1f}",
+            f"{row['build_cpu_s']:.1f}",
+            f"{row['pss_mb']:,.0f}".replace(",", " "),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _plot(rows: list[dict[str, Any]], path: Path) -> None:
+    distributions = list(dict.fromkeys(row["distribution"] for row in rows))
+    figure, axes = plt.subplots(
+        1,
+        len(distributions),
+        figsize=(9, 4),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, distribution in zip(axes[0], distributions, strict=True):
+        for engine, marker in _MARKERS.items():
+            points = sorted(
+                (row["size"], 1e6 / row["lookups_per_s"])
+                for row in rows
+                if (row["engine"], row["distribution"]) == (engine, distribution)
+            )
+            if points:
+                axis.loglog(*zip(*points, strict=True), marker=marker, label=engine)
+        axis.set_title(f"{distribution} hashes")
+        axis.set_xlabel("hashes searched in")
+        axis.grid(visible=True, which="both", alpha=0.2)
+    axes[0][0].set_ylabel("µs a lookup, one thread, within 31 bits")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=3, bbox_to_anchor=(0.5, _LEGEND_BELOW))
+    # without a date, so that the same figures give the same file
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

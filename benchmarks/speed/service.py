@@ -1,0 +1,233 @@
+"""A real server under load: single lookups, batches of 64 and flows, beside what bounds them.
+
+The server has one core and one worker, h2load the others, and they take turns with two bounds in
+the same run: the bare engine on the server's core, over the same queries; and the same server whose
+handler answers nothing (its interceptors and all else are the same). They are compared by processor
+time, since other work on the machine shows less in it than on a clock. A tenth of the queries lies
+near a stored hash. The bytes of every answer are counted, and answers are compared with brute force
+before and after: a wrong one ends it with exit code 1. Then latency, on the clock, while calls come
+at random moments.
+
+    ./scripts/bench service --size 1000000 --json out.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness.brute_force import Codes, brute_force
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.h2load import latencies_us
+from benchmarks.harness.hash_sets import Distribution, queries, stored
+from benchmarks.harness.prepared import item_id
+from benchmarks.speed.service_run import (
+    BATCH,
+    NOTHING,
+    WORKLOADS,
+    Run,
+    load_cores,
+    prepared_run,
+    server_core,
+)
+from disrupt.client import MatchClient
+from disrupt.core.hashes import MAX_DISTANCE_BITS
+
+_LOADS = (0.2, 0.5, 0.8)
+_PACKAGES = ("disrupt-hashes", "faiss-cpu", "grpcio", "numba", "numpy", "protobuf", "uvloop")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of calling: the median of the rounds, and its bounds of the same run.
+
+    Per second on the clock, or of processor time: the worker's, or that of the bare engine.
+    ``of_nothing`` and ``of_engine`` are the medians of the ratios of each round, of processor time.
+    """
+
+    calls: str
+    size: int
+    distribution: str
+    calls_per_s: float
+    items_per_s: float
+    items_per_cpu_s: float
+    nothing_items_per_cpu_s: float
+    engine_items_per_cpu_s: float
+    of_nothing: float
+    of_engine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Single lookups that come at random moments, whatever is answered."""
+
+    rate_per_s: float
+    load: float
+    calls: int
+    p50_us: float
+    p99_us: float
+    p999_us: float
+
+
+def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> int:
+    """Queries that the server answers otherwise than brute force: in batches, singly, in a flow."""
+    truth = [
+        sorted((item_id(entry).hex(), distance) for entry, distance in answer)
+        for answer in brute_force(codes, asked, MAX_DISTANCE_BITS)
+    ]
+    batches = [asked[at : at + BATCH] for at in range(0, len(asked), BATCH)]
+    with MatchClient(server.address, key=key, timeout_s=60) as client:
+        answered = [
+            client.match_hashes(asked, max_matches=1000),
+            [client.match_hashes(one[None], max_matches=1000)[0] for one in asked],
+            [one for batch in client.stream_hashes(batches, max_matches=1000) for one in batch],
+        ]
+    return sum(
+        sorted((match.item_id, match.distance_bits) for match in answer.matches) != expected
+        for answers in answered
+        for answer, expected in zip(answers, truth, strict=True)
+    )
+
+
+def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int) -> list[Row]:
+    """Every workload, ``rounds`` times in turn with its bounds."""
+    rows = []
+    for workload in WORKLOADS:
+        each = [
+            (
+                run.served("disrupt", workload, seconds),
+                run.served("nothing", workload, seconds).per_cpu_s,
+                run.engine_per_cpu_s(workload, seconds) / workload.items,
+            )
+            for _ in range(rounds)
+        ]
+        calls_per_s = statistics.median(one.per_s for one, _, _ in each)
+        ours, nothing, engine = (
+            statistics.median(column) * workload.items
+            for column in zip(*((one.per_cpu_s, *others) for one, *others in each), strict=True)
+        )
+        rows.append(
+            Row(
+                workload.name,
+                size,
+                distribution,
+                round(calls_per_s, 1),
+                round(calls_per_s * workload.items, 1),
+                round(ours, 1),
+                round(nothing, 1),
+                round(engine, 1),
+                round(statistics.median(one.per_cpu_s / other for one, other, _ in each), 3),
+                round(statistics.median(one.per_cpu_s / other for one, _, other in each), 3),
+            )
+        )
+    return rows
+
+
+def latencies(run: Run, capacity_per_s: float, seconds: int) -> list[Latency]:
+    """Single lookups at shares of what the server answers at most."""
+    workload = WORKLOADS[0]
+    bodies, found = run.bodies("disrupt", workload), []
+    target = run.target("disrupt", workload)
+    for load in _LOADS:
+        rate = load * capacity_per_s
+        took_us = latencies_us(target, bodies, seconds=seconds, rate=rate, seed=1)
+        p50, p99, p999 = np.percentile(took_us, (50, 99, 99.9)).round(0).tolist()
+        found.append(Latency(round(rate), load, len(took_us), p50, p99, p999))
+    return found
+
+
+@click.command(help=__doc__)
+@click.option("--size", default=1_000_000, show_default=True, help="Hashes to search in.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
+@click.option(
+    "--distribution", default="uniform", type=click.Choice(get_args(Distribution)), help="Hashes."
+)
+@click.option("--seconds", default=5, show_default=True, help="For each measurement.")
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--checked", default=2000, show_default=True, help="Queries to check, three ways.")
+@click.option("--sabotage", type=click.Choice([NOTHING]), help="Answer nothing: must fail.")
+def main(
+    *,
+    size: int,
+    json_path: Path | None,
+    distribution: Distribution,
+    seconds: int,
+    rounds: int,
+    checked: int,
+    sabotage: str | None,
+) -> None:
+    """Measure, print, write; exit with 1 if an answer was wrong."""
+    codes = np.load(stored(distribution, size), mmap_mode="r")
+    most = max(workload.clients * workload.items for workload in WORKLOADS)
+    asked = queries(distribution, codes, max(most, checked))
+    with (
+        tempfile.TemporaryDirectory(prefix="disrupt-service-") as work,
+        prepared_run(Path(work), codes, asked, sabotage) as (run, server),
+    ):
+        rows, under_load = list[Row](), list[Latency]()
+        wrong = wrong_answers(server, run.keys["disrupt"], codes, asked[:checked])
+        if not wrong:
+            rows = measure(run, size, distribution, seconds, rounds)
+            under_load = latencies(run, rows[0].calls_per_s, seconds)
+            wrong = wrong_answers(server, run.keys["disrupt"], codes, asked[:checked])
+    report = {
+        "rows": [asdict(row) for row in rows],
+        "latencies": [asdict(one) for one in under_load],
+        "wrong": wrong,
+        "checked_queries": checked,
+        "server_core": server_core(),
+        "load_cores": load_cores(),
+        "workloads": [asdict(one) for one in WORKLOADS],
+        "versions": {name: version(name) for name in _PACKAGES},
+        "machine": {"cores": os.cpu_count(), "os": platform.platform()},
+    }
+    if json_path:
+        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if wrong:
+        raise click.ClickException(f"{wrong} of {3 * checked} answers are wrong.")
+    _show(rows, under_load, report)
+
+
+def _show(rows: Sequence[Row], under_load: Sequence[Latency], report: dict[str, Any]) -> None:
+    console = Console() if sys.stdout.isatty() else Console(width=130)
+    table = Table(title=f"{rows[0].size:,} {rows[0].distribution} hashes, one core")
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("calls", lambda row: row.calls),
+        ("calls/s", lambda row: f"{row.calls_per_s:,.0f}"),
+        ("items/s", lambda row: f"{row.items_per_s:,.0f}"),
+        ("items/CPU s", lambda row: f"{row.items_per_cpu_s:,.0f}"),
+        ("answering nothing", lambda row: f"{row.nothing_items_per_cpu_s:,.0f}"),
+        ("bare engine", lambda row: f"{row.engine_items_per_cpu_s:,.0f}"),
+        ("of nothing", lambda row: f"{row.of_nothing:.0%}"),
+        ("of engine", lambda row: f"{row.of_engine:.0%}"),
+    ]
+    for name, _ in columns:
+        table.add_column(name, justify="left" if name == "calls" else "right")
+    for row in rows:
+        table.add_row(*(text(row) for _, text in columns))
+    console.print(table)
+    table = Table("load", "calls/s", "p50 µs", "p99 µs", "p99.9 µs", title="Single lookups")
+    for one in under_load:
+        times = (one.rate_per_s, one.p50_us, one.p99_us, one.p999_us)
+        table.add_row(f"{one.load:.0%}", *(f"{number:,.0f}" for number in times))
+    console.print(table)
+    for name in ("wrong", "checked_queries", "versions", "machine"):
+        console.print(f"{name}: {report[name]}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Videos: what hashing and looking up cost, recall of edited ones, segments, false matches.
+
+Sources are the real videos of packages (scripts/system-packages --videos) and, for each distinct
+photograph of this machine, a video of a camera that moves over it, with cuts. Each is registered,
+edited at random parameters, and looked up as the service does it. Prints a table and, with --json,
+writes it. Exits with 1 if videos match that show nothing of each other.
+
+    ./scripts/bench video --json video.json
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.recall.recall import interval
+from benchmarks.videos.costs import hashing_cost, lookup_cost
+from benchmarks.videos.edits import EDITS
+from benchmarks.videos.sources import sources
+from benchmarks.videos.trials import Trial, attempt, false_matches, hour_of, register
+
+PARTS = ("cost", "lookup", "recall", "false_matches")
+SABOTAGES = ("copied-source",)
+_SIZES = ("480p", "720p", "1080p")
+_FILE_WIDTH = 110
+
+
+@click.command(help=__doc__)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the report.")
+@click.option("--only", "parts", multiple=True, type=click.Choice(PARTS), help="Only these.")
+@click.option("--edit", "edits", multiple=True, type=click.Choice(list(EDITS)), default=list(EDITS))
+@click.option("--trials", default=2, show_default=True, help="For each edit and source.")
+@click.option("--sources", "most", type=int, help="At most, of each kind.  [default: all]")
+@click.option("--seconds", default=15.0, show_default=True, help="Length of sources, at most.")
+@click.option("--size", "sizes", multiple=True, type=click.Choice(_SIZES), default=_SIZES)
+@click.option("--stored", default=1_000_000, show_default=True, help="Frames that are searched.")
+@click.option("--sabotage", type=click.Choice(SABOTAGES), help="Must be found.")
+@click.option("--seed", default=1, show_default=True)
+def main(  # noqa: PLR0913 one for each option
+    *,
+    json_path: Path | None,
+    parts: tuple[str, ...],
+    edits: tuple[str, ...],
+    trials: int,
+    most: int | None,
+    seconds: float,
+    sizes: tuple[str, ...],
+    stored: int,
+    sabotage: str | None,
+    seed: int,
+) -> None:
+    """Measure, print, write."""
+    parts = parts or PARTS
+    console = Console() if sys.stdout.isatty() else Console(width=_FILE_WIDTH)
+    began_s = time.monotonic()
+    report: dict[str, object] = {"cost": [], "lookup": [], "recall": [], "segments": {}}
+    if "cost" in parts:
+        report["cost"] = rows = list(hashing_cost(seconds, sizes))
+        console.print(_table(rows))
+    if "lookup" in parts:
+        report["lookup"] = rows = list(lookup_cost(stored))
+        console.print(_table(rows))
+    unrelated: list[tuple[str, str]] = []
+    if {"recall", "false_matches"} & set(parts):
+        found = sources(seconds, most)
+        if sabotage:  # one of them also under another name
+            found.append(replace(found[0], name="copied"))
+        registered = register(found)
+        usable = [one for one in found if one.name not in registered.unusable]
+        report["stored_hashes"] = {
+            "most_of_a_source": max(registered.hashes),
+            "of_an_hour": hour_of(usable),
+        }
+        report["sources"] = {
+            "kinds": Counter(one.kind for one in usable),
+            "not_registered": registered.unusable,
+        }
+        if "recall" in parts:
+            done: list[Trial] = []
+            report["recall"] = rows = []
+            for edit in edits:
+                some = [
+                    attempt(
+                        registered,
+                        edit,
+                        source,
+                        [one for one in usable if one is not source],
+                        [seed, list(EDITS).index(edit), trial, number],
+                    )
+                    for number, source in enumerate(usable)
+                    for trial in range(trials)
+                ]
+                rows.append(recall_of(edit, some))
+                console.print(rows[-1])  # the whole takes long
+                done += some
+            report["segments"] = segments_of(done)
+            report["missed"] = [[one.edit, one.source] for one in done if not one.found]
+            unrelated += [(one.source, name) for one in done for name in one.unrelated]
+            console.print(_table(rows), report["segments"])
+        if "false_matches" in parts:
+            looked = false_matches(registered, usable)
+            unrelated += looked.matches
+            report["false_matches"] = {
+                "found": len(unrelated),
+                "pairs": sorted(set(unrelated)),
+                "lookups": looked.lookups,
+                "sources": len(usable),
+                # of sources, with 95 %: the rule of three
+                "bound": 3 / len(usable) if not unrelated else None,
+                "real_sources": sum(one.kind != "made" for one in usable),
+            }
+            console.print(report["false_matches"])
+    report["settings"] = {"trials": trials, "seconds": seconds, "seed": seed, "sabotage": sabotage}
+    report["machine"] = {"cores": os.cpu_count(), "os": platform.platform()}
+    report["took_s"] = round(time.monotonic() - began_s, 1)
+    if json_path:
+        json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    sys.exit(bool(unrelated))
+
+
+def recall_of(edit: str, trials: Sequence[Trial]) -> dict[str, object]:
+    """Recall of an edit, with its 95 % interval; of graphics apart, since few details are."""
+    some = [one for one in trials if one.kind != "drawn"]
+    low, recall, high = interval([(one.source, one.found) for one in some])
+    drawn = [one.found for one in trials if one.kind == "drawn"]
+    return {
+        "edit": edit,
+        "recall": recall,
+        "low": low,
+        "high": high,
+        "trials": len(some),
+        "one_segment": float(np.mean([one.segments == 1 for one in some])),
+        "of_drawn": float(np.mean(drawn)) if drawn else None,
+    }
+
+
+def segments_of(trials: Iterable[Trial]) -> dict[str, float]:
+    """How far the ends of segments are off, in s: in the query and in the stored video."""
+    found = [one for one in trials if one.found and one.kind != "drawn"]
+    sides = {
+        "query": [error for one in found for error in one.query_errors_s],
+        "stored": [error for one in found for error in one.stored_errors_s],
+    }
+    both = sides["query"] + sides["stored"]
+    report = {"median_error_s": _quantile(both, 0.5), "p95_error_s": _quantile(both, 0.95)}
+    for side, errors in sides.items():
+        report[f"{side}_p95_error_s"] = _quantile(errors, 0.95)
+    return report
+
+
+def _quantile(errors: Sequence[float], share: float) -> float:
+    return float(np.quantile(errors, share)) if errors else math.nan
+
+
+def _table(rows: Sequence[dict[str, object]]) -> Table:
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(
+            *(f"{one:.3g}" if isinstance(one, float) else str(one) for one in row.values())
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The data directory: where things are in it, who holds it, and its secrets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from disrupt import ownership
+from disrupt.errors import DataDirectoryError
+
+REGISTRY = "registry.db"
+SECRETS = "secrets.json"
+JOURNAL = "removals.journal"
+RESERVE = "registry.reserve"
+_INDEX = "index"
+
+_SECRET_BYTES = 32
+_RETRY_S = 0.05
+_SOCKET_PATH_BYTES_MAX = 107
+"""Of the path in the address of a Unix socket, on Linux."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Random bytes, 32 each, that the database must not hold."""
+
+    pepper: bytes = field(repr=False)
+    match_tokens: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """Paths of one data directory."""
+
+    path: Path
+
+    @property
+    def registry(self) -> Path:
+        """The SQLite file."""
+        return self.path / REGISTRY
+
+    @property
+    def index(self) -> Path:
+        """Generations of the index."""
+        return self.path / _INDEX
+
+    @property
+    def secrets_file(self) -> Path:
+        """JSON, see ``secrets``."""
+        return self.path / SECRETS
+
+    @property
+    def journal(self) -> Path:
+        """The journal of removals."""
+        return self.path / JOURNAL
+
+    @property
+    def socket(self) -> Path:
+        """Unix socket of the writer."""
+        return self.path / "writer.sock"
+
+    @property
+    def socket_address(self) -> str:
+        """For gRPC. DataDirectoryError where the path is too long for a Unix socket."""
+        path = str(self.socket.absolute())
+        if len(os.fsencode(path)) > _SOCKET_PATH_BYTES_MAX:
+            raise DataDirectoryError(
+                f"The path {path} is too long for a socket, which takes {_SOCKET_PATH_BYTES_MAX}"
+                " bytes. Give a shorter --data-dir."
+            )
+        return f"unix:{path}"
+
+    def make(self) -> None:
+        """Makes the directory, for its owner alone, where there is none.
+
+        DataDirectoryError if that fails, or it belongs to another user than this process runs as.
+        """
+        ownership.check(self.path)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataDirectoryError(
+                f"The data directory {self.path} cannot be made: {error.strerror}."
+            ) from error
+
+    @contextmanager
+    def locked(self, *, patience_s: float = 0.0) -> Iterator[int]:
+        """Holds the directory as its only writer; gives the descriptor that holds it.
+
+        A process that inherits the descriptor holds the directory too, so that no successor begins
+        while one of them lives. DataDirectoryError when another holds it for ``patience_s``.
+        """
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirectoryError(
+                f"The data directory {self.path} cannot be used: {error.strerror}."
+            ) from error
+        try:
+            give_up_s = time.monotonic() + patience_s
+            while not _try_lock(descriptor):
+                if time.monotonic() >= give_up_s:
+                    raise DataDirectoryError(
+                        f"Another server or command uses the data directory {self.path}. Stop it,"
+                        " or give another --data-dir."
+                    )
+                time.sleep(_RETRY_S)
+            self.complete_restore()
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @property
+    def restoring(self) -> Path:
+        """What a restore is making ready."""
+        return self.path / "restoring"
+
+    @property
+    def restored(self) -> Path:
+        """What a restore has made ready, to replace what is there: whole as soon as it exists."""
+        return self.path / "restored"
+
+    def complete_restore(self) -> None:
+        """Puts in place what is in ``restored``; killed at any point, the next holder goes on.
+
+        What a restore left that was killed before goes. DataDirectoryError where that fails: it may
+        hold what was withdrawn.
+        """
+        try:
+            if self.restoring.exists():
+                shutil.rmtree(self.restoring)
+        except OSError as error:
+            raise DataDirectoryError(
+                f"What an interrupted restore left in {self.restoring} cannot be deleted:"
+                f" {error.strerror}. Delete it by hand."
+            ) from error
+        if not self.restored.is_dir():
+            return
+        try:
+            self._replace_by_restored()
+        except OSError as error:
+            raise DataDirectoryError(
+                f"A restore of {self.path} cannot be completed: {error.strerror}. Free or repair"
+                " the disk and try again; nothing is lost."
+            ) from error
+
+    def _replace_by_restored(self) -> None:
+        if (self.restored / self.registry.name).exists():
+            for suffix in ("-wal", "-shm"):  # never beside a database that they are not of
+                self.registry.with_name(self.registry.name + suffix).unlink(missing_ok=True)
+            sync_directory(self.path)
+        for part in list(self.restored.iterdir()):
+            if part.name == self.index.name and self.index.exists():
+                shutil.rmtree(self.index)
+            part.replace(self.path / part.name)
+        sync_directory(self.path)
+        self.restored.rmdir()
+        sync_directory(self.path)
+
+    def secrets(self) -> Secrets:
+        """The secrets, made together with a new data directory.
+
+        The caller holds the lock, or they exist already. DataDirectoryError where they are damaged,
+        or gone: with others in their place every PIN would be wrong.
+        """
+        file = self.secrets_file
+        try:
+            if not file.exists() and not self.registry.exists():
+                _write_private(file, {name: secrets.token_hex(_SECRET_BYTES) for name in _NAMES})
+            stored = json.loads(file.read_bytes())
+            values = [bytes.fromhex(stored[name]) for name in _NAMES]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _damaged(file) from error
+        if any(len(one) != _SECRET_BYTES for one in values):
+            raise _damaged(file)
+        return Secrets(*values)
+
+
+_NAMES = ("pepper", "match_tokens")
+
+
+def _damaged(file: Path) -> DataDirectoryError:
+    return DataDirectoryError(
+        f"{file} is missing, damaged, or cannot be read. Without it no PIN of this registry can be"
+        " checked: restore it from a backup."
+    )
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write_private(file: Path, value: dict[str, str]) -> None:
+    aside = file.with_name(f"{file.name}.new")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        json.dump(value, opened)
+        opened.flush()
+        os.fsync(descriptor)
+    aside.rename(file)
+    sync_directory(file.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes what was made, renamed and removed in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

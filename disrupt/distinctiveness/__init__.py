@@ -1,0 +1,1 @@
+"""How much a hash says, and so how near another has to be."""

@@ -1,0 +1,316 @@
+"""Picture files to pixels, by Pillow: what is accepted, what is refused and why."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+    _imaging,
+)
+
+from disrupt.core.transforms import Dihedral
+from disrupt.errors import InvalidMediaError, OverloadedError, Violation
+from disrupt.hashing.decoding.heif import with_one_ipma
+from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
+from disrupt.hashing.decoding.srgb import to_srgb, transform_to_srgb
+from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
+
+# Pillow warns about odd metadata and goes on. One narrow filter for the process, because
+# warnings.catch_warnings is not thread-safe.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# libtiff writes its complaints to standard error by itself. They are errors here anyway.
+with contextlib.suppress(AttributeError, OSError):
+    _libtiff = ctypes.CDLL(_imaging.__file__)
+    _libtiff.TIFFSetErrorHandler(None)
+    _libtiff.TIFFSetWarningHandler(None)
+
+MAX_SIDE_PX = 65_535
+"""Longest side of a picture: what JPEG can say. The area average counts on it, see luma.py."""
+
+_FIELD = "image"
+
+_SCALED_SIDE_PX = 512
+
+_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
+    # index.
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
+with contextlib.suppress(ImportError):  # the extra "heic" need not be installed
+    from pillow_heif import HeifImageFile
+
+    _OPENERS["HEIC"] = HeifImageFile
+
+FORMATS = tuple(_OPENERS)
+"""Names of the formats that this installation decodes."""
+
+HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
+"""Command that installs the extra "heic", wherever this package itself came from."""
+
+_ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
+
+_SIGNATURES = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (8, b"WEBP", "WebP"),
+    (0, b"GIF8", "GIF"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (0, b"BM", "BMP"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"JXL ", "JPEG XL"),
+    (4, b"jP  ", "JPEG 2000"),
+    (4, b"ftypavi", "AVIF"),
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (4, b"ftyp", "MP4 or QuickTime"),
+    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
+    (8, b"AVI ", "AVI"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+    (0, b"\0\0\1\0", "icon"),
+)
+
+_TOO_SHORT_MS, _UNSAID_MS = 10, 100
+"""A frame of an animation that says so much time or less, or none, is shown as long as that."""
+
+_OF_ANY_CODING = {b"ftypmif1", b"ftypmsf1"}
+"""Brands that HEIC and AVIF share; the compatible ones after them tell."""
+
+_ORIENTATIONS = {
+    2: Dihedral.MIRROR,
+    3: Dihedral.ROTATE_180,
+    4: Dihedral.MIRROR_ROTATE_180,
+    5: Dihedral.MIRROR_ROTATE_270,
+    6: Dihedral.ROTATE_90,
+    7: Dihedral.MIRROR_ROTATE_90,
+    8: Dihedral.ROTATE_270,
+}
+"""EXIF orientation to what must be done to the stored pixels; 1 and unknown values: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What a file may be, inclusive: ``max_pixels`` width x height, ``max_bytes`` of the file.
+
+    ``frames_cpu_s`` is processor time: a lookup reads no frame that would go beyond it.
+    """
+
+    max_pixels: int = 50_000_000
+    max_bytes: int = 32 * 2**20
+    frames_cpu_s: float = 4.0
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False) -> Picture:
+    """Decode a picture file of a format in FORMATS, told by its first bytes.
+
+    Of an animation the first frame, of several pages the first; colours as sRGB. Sizes are checked
+    in the header before memory is taken for pixels. Thread-safe.
+
+    ``scaled``, for lookups: a JPEG file is decoded at 1/2, 1/4 or 1/8 of its size as long as no
+    side falls under 512 px, and as luma alone. Hashes of it are within a few bits, most often 0.
+
+    InvalidMediaError for anything that is not a whole picture within the limits, OverloadedError
+    without memory.
+    """
+    return next(decode_frames(data, limits, scaled=scaled))
+
+
+def decode_frames(
+    data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False
+) -> Iterator[Picture]:
+    """As ``decode``, but all frames of an animation, each as a page shows it.
+
+    Each is decoded when it is asked for, and is to be used before the next one.
+    """
+    kind = _checked(data, limits)
+    if kind in {"AVIF", "HEIC"}:
+        data = with_one_ipma(data)
+    with _refusing(kind):
+        image = _OPENERS[kind](io.BytesIO(data))
+        _check_size(*image.size, limits)
+        if isinstance(image, PngImagePlugin.PngImageFile):
+            key_in_8_bits(image)
+        picture = _load(image, scaled=scaled)
+        if (kind == "PNG" and not png_is_whole(data, image)) or (
+            kind == "GIF" and not gif_is_whole(data)
+        ):
+            raise _damaged(kind)
+        frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
+    yield replace(picture, frames_left=frames - 1)
+    whole = png_frames_are_whole(data)
+    for frame in range(1, frames):
+        with _refusing(kind):
+            image.seek(frame)
+            _check_size(*image.size, limits)  # a GIF grows with a frame larger than its page
+            picture = _load(image, scaled=scaled)
+            if kind == "PNG" and not next(whole, False):
+                raise _damaged(kind)
+        yield replace(picture, frames_left=frames - 1 - frame)
+
+
+def _checked(data: bytes, limits: ImageLimits) -> str:
+    """Format of a file, once its size is checked where opening it would be too late."""
+    if not data:
+        raise refused("the file is empty")
+    if len(data) > limits.max_bytes:
+        reason = f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted"
+        raise refused(reason, cause="TOO_LARGE")
+    kind = _sniff(data)
+    if kind == "WebP":
+        _check_size(*_webp_size(data), limits)  # opening it already takes memory for its pixels
+    if kind == "HEIC":
+        for size in _coded_sizes(data):  # of what is decoded before it is cut to the size shown
+            _check_size(*size, limits)
+    return kind
+
+
+@contextlib.contextmanager
+def _refusing(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidMediaError:
+        raise
+    except MemoryError as error:
+        raise OverloadedError(
+            "Not enough memory to decode this picture now; try again.", retry_after_s=1
+        ) from error
+    except Exception as error:  # Pillow's parsers raise almost anything when a file is damaged
+        raise _damaged(kind) from error
+
+
+def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
+    transform = transform_to_srgb(file)
+    if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
+        file.draft("L" if transform is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
+    file.load()
+    orientation = _orientation(file.info.get("exif"))
+    shown: Image.Image = file
+    if isinstance(file, TiffImagePlugin.TiffImageFile):
+        shown = grey_of_tiff(file)
+    if transform:  # a copy of frames: the next one is painted on this one
+        shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, transform)
+    picture = Picture(shown, orientation, _shown_ms(file))
+    picture.luma(0, 1)  # whether a mode or a palette can be shown is told by any row
+    return picture
+
+
+def _shown_ms(file: ImageFile.ImageFile) -> int:
+    """Return how long browsers show the present frame, and what converts it to a video does."""
+    said_ms = round(file.info.get("duration", 0))
+    return said_ms if said_ms > _TOO_SHORT_MS else _UNSAID_MS
+
+
+def _sniff(data: bytes) -> str:
+    for offset, signature, kind in _SIGNATURES:
+        if data.startswith(signature, offset):
+            found = kind
+            if signature in _OF_ANY_CODING and b"avi" in data[16 : int.from_bytes(data[:4])]:
+                found = "AVIF"
+            if found in _OPENERS:
+                return found
+            why = "are not supported"
+            if found == "HEIC":
+                why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
+            raise refused(f"{found} files {why}; or send one of {', '.join(FORMATS)}")
+    raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the first chunk of a WebP file (RFC 9649, sections 2.5 to 2.7)."""
+    chunk, header = data[12:16], data[20:30]
+    if len(header) == 10:  # noqa: PLR2004
+        if chunk == b"VP8X":
+            return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(
+                header[7:10], "little"
+            )
+        if chunk == b"VP8L":
+            bits = int.from_bytes(header[1:5], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        if chunk == b"VP8 ":
+            bits = int.from_bytes(header[6:10], "little")
+            return bits & 0x3FFF, bits >> 16 & 0x3FFF
+    raise _damaged("WebP")
+
+
+def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Width and height of every coded image that the metadata of a HEIC file declares.
+
+    They are in ``ispe`` boxes within the ``meta`` box, which is one of the outermost boxes (ISO
+    14496-12, 4.2, and 23008-12, 6.5.3).
+    """
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16])
+        end = len(data) if size == 0 else at + max(size, 8)
+        if kind == b"meta":
+            for found in re.finditer(rb"ispe.{4}(.{4})(.{4})", data[at:end], re.DOTALL):
+                yield int.from_bytes(found[1]), int.from_bytes(found[2])
+        at = end
+
+
+def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
+    size = f"the picture has {width_px} x {height_px} pixels"
+    if width_px * height_px > limits.max_pixels:
+        most = f"{limits.max_pixels / 1e6:g} megapixels and {limits.max_bytes / 2**20:.3g} MiB"
+        raise refused(f"{size}; at most {most} are accepted", cause="TOO_LARGE")
+    if max(width_px, height_px) > MAX_SIDE_PX:
+        raise refused(f"{size}; a side may have at most {MAX_SIDE_PX}", cause="TOO_LARGE")
+
+
+def _orientation(exif: object) -> Dihedral:
+    """Orientation of an EXIF block; damaged metadata do not make a picture unreadable."""
+    tags = Image.Exif()
+    try:
+        tags.load(exif)  # type: ignore[arg-type]
+        return _ORIENTATIONS.get(tags.get(ExifTags.Base.Orientation, 1), Dihedral.IDENTITY)
+    except Exception:  # noqa: BLE001
+        return Dihedral.IDENTITY
+
+
+def _damaged(kind: str) -> InvalidMediaError:
+    return refused(
+        f"this {kind} file is damaged, ends early, or is of a rare kind that is not supported",
+        cause="DAMAGED",
+    )
+
+
+def refused(reason: str, cause: str | None = None) -> InvalidMediaError:
+    """The error for a file that is not hashed, for this reason; ``cause`` for programs."""
+    violations = (Violation(_FIELD, reason),)
+    message = f"{_FIELD}: {reason}"
+    if cause is None:
+        return InvalidMediaError(message, violations=violations)
+    return InvalidMediaError(message, violations=violations, cause=cause)

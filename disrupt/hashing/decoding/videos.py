@@ -1,0 +1,377 @@
+"""Video files to frames sampled by time, by FFmpeg (PyAV): what is accepted, what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.transforms import Dihedral
+from disrupt.errors import (
+    DisruptError,
+    InvalidMediaError,
+    OverloadedError,
+    UnimplementedError,
+    Violation,
+)
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS as IMAGE_LIMITS
+from disrupt.hashing.decoding.pictures import decode_frames
+from disrupt.hashing.decoding.pixels import Picture
+
+with contextlib.suppress(ImportError):  # the extra "video" need not be installed
+    import av
+    import av.error
+    import av.logging
+
+    # FFmpeg's complaints, which could quote a file, would go to standard error
+    av.logging.set_level(None)
+
+_FIELD = "video"
+
+_SIGNATURES = (
+    (4, b"ftyp", "mov"),
+    (4, b"moov", "mov"),
+    (4, b"mdat", "mov"),
+    (4, b"wide", "mov"),
+    (4, b"free", "mov"),
+    (0, b"\x1aE\xdf\xa3", "matroska"),
+    (8, b"AVI ", "avi"),
+    (0, b"\0\0\1\xba", "mpeg"),
+    (0, b"\0\0\1\xb3", "mpegvideo"),
+    (188, b"G", "mpegts"),
+    (192, b"G", "mpegts"),
+    (0, b"FLV\1", "flv"),
+    (0, b"0&\xb2u\x8ef\xcf\x11", "asf"),
+    (0, b"OggS", "ogg"),
+)
+SNIFFED_BYTES = 193
+"""From so many first bytes it is told what a file is."""
+
+_TS_SYNC = {188: 0, 192: 4}
+"""Where the packet before begins with the same byte: transport streams, plain and with times."""
+
+_PICTURE_BRANDS = (b"avi", b"hei", b"hev", b"mif", b"msf")
+"""Of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
+
+_ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
+
+FORMATS = ("MP4", "QuickTime", "WebM", "Matroska", "AVI", "MPEG", "GIF", "WebP")
+"""Names of the formats that people are told of."""
+
+_CODECS = (
+    *("h264", "hevc", "libdav1d", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv"),
+    *("msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "mjpeg", "theora"),
+)
+"""Decoders that may run, by FFmpeg's names: no others, no sound, no subtitles."""
+
+VIDEO_EXTRA = 'pip install "av>=18"'
+"""Command that installs the extra "video", wherever this package itself came from."""
+
+SHORT_MS = 2000
+SHORT_INTERVAL_MS = 250
+"""A video that ends before has few frames at the usual interval: it is sampled so instead."""
+
+_READ_BYTES = 1 << 18
+_USUAL_FPS = 25
+_SKIPPING_FPS = 12
+"""From this many frames a second on, those that no other needs may be skipped between samples."""
+_MISSING_MS = 2000
+_MISSING_SHARE = 0.05
+"""A file that ends by more than both before the time that it declares is incomplete."""
+_ERRORS_MAX = 200
+"""Packets that cannot be decoded before the rest of the file is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoLimits:
+    """What a video may be, inclusive.
+
+    ``max_pixels``: width x height of a frame; ``max_bytes`` of the file; ``max_duration_s``.
+    """
+
+    max_pixels: int = 4096 * 2304
+    max_bytes: int = 1 << 30
+    max_duration_s: int = 3 * 3600
+
+
+DEFAULT_LIMITS = VideoLimits()
+
+
+class Shown(Protocol):
+    """Pixels of a frame as stored: ``orientation`` is still to be applied to them."""
+
+    @property
+    def width_px(self) -> int:
+        """Width as stored."""
+
+    @property
+    def height_px(self) -> int:
+        """Height as stored."""
+
+    @property
+    def orientation(self) -> Dihedral:
+        """What makes them upright."""
+
+    def luma(self, top: int, bottom: int, /) -> NDArray[np.uint8]:
+        """Luma of the rows ``top`` to ``bottom``, shape (bottom - top, width)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Luma:
+    """The luma plane of a decoded frame, as the codec has it: times ``gain`` it is of 0-255."""
+
+    plane: NDArray[np.uint8]
+    orientation: Dihedral
+
+    @property
+    def width_px(self) -> int:
+        """Width as stored."""
+        return int(self.plane.shape[1])
+
+    @property
+    def height_px(self) -> int:
+        """Height as stored."""
+        return int(self.plane.shape[0])
+
+    def luma(self, top: int, bottom: int) -> NDArray[np.uint8]:
+        """Rows ``top`` to ``bottom``."""
+        return self.plane[top:bottom]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A frame and when it is shown, in ms from the first one; luma is to be multiplied by ``gain``.
+
+    It is to be used before the next one is asked for. ``between``: the interval asks for none here.
+    """
+
+    time_ms: int
+    shown: Shown
+    gain: float = 1.0
+    between: bool = False
+
+
+class Video:
+    """A video file that is being read. For one thread.
+
+    ``declared_ms`` is how long it says that it lasts, 0 where it does not. Once ``samples`` is
+    through, ``end_ms`` is when its last frame ends, and ``incomplete`` says that the file ended, or
+    broke, before its end.
+    """
+
+    def __init__(
+        self, file: BinaryIO, limits: VideoLimits = DEFAULT_LIMITS, *, threads: int = 1
+    ) -> None:
+        """``file`` is read and sought in, and stays open; ``threads`` 0: as many as are of use.
+
+        InvalidMediaError for what is no video within the limits, OverloadedError without memory.
+        """
+        self.declared_ms = 0
+        self.end_ms = 0
+        self.incomplete = False
+        self._file = file
+        self._limits = limits
+        head = file.read(SNIFFED_BYTES)
+        file.seek(0)
+        if not head:
+            raise refused("the file is empty")
+        self._animated = any(head.startswith(magic, at) for at, magic in _ANIMATIONS)
+        if not self._animated:
+            with _refusing():
+                self._open(_sniffed(head), threads)
+
+    def samples(self, interval_ms: int) -> Iterator[Sample]:
+        """The first frame, then the first one at or after each multiple of ``interval_ms``.
+
+        Where that is longer than SHORT_INTERVAL_MS, in the first SHORT_MS also those ``between``,
+        at or after each multiple of that. InvalidMediaError where there is none, or one is over the
+        limits.
+        """
+        denser = interval_ms > SHORT_INTERVAL_MS
+        last_ms = last_due_ms = -1
+        for sample in self._animation() if self._animated else self._decoded(interval_ms):
+            if sample.time_ms > self._limits.max_duration_s * 1000:
+                raise self._too_long()
+            if sample.time_ms // interval_ms > last_due_ms // interval_ms:
+                last_ms = last_due_ms = sample.time_ms
+                yield sample
+            elif (
+                denser
+                and sample.time_ms < SHORT_MS
+                and sample.time_ms // SHORT_INTERVAL_MS > last_ms // SHORT_INTERVAL_MS
+            ):
+                last_ms = sample.time_ms
+                yield replace(sample, between=True)
+        if last_ms < 0:
+            raise refused(
+                "no frame of this video can be decoded: it is damaged, or ends early",
+                cause="DAMAGED",
+            )
+        missing_ms = self.declared_ms - self.end_ms
+        if missing_ms > max(_MISSING_MS, _MISSING_SHARE * self.declared_ms):
+            self.incomplete = True
+
+    def _open(self, kind: str, threads: int) -> None:
+        limit = str(self._limits.max_pixels)
+        container = av.open(
+            self._file,
+            "r",
+            format=kind,
+            buffer_size=_READ_BYTES,
+            metadata_errors="replace",
+            options={"codec_whitelist": ",".join(_CODECS)},
+        )
+        covers = av.stream.Disposition.attached_pic
+        streams = [one for one in container.streams.video if not one.disposition & covers]
+        if not streams:
+            raise refused("this file has no video in it, only sound or other data")
+        stream = streams[0]
+        context: av.VideoCodecContext | None = stream.codec_context  # None: FFmpeg knows no decoder
+        if context is None or context.codec.name not in _CODECS:
+            raise refused(f"its codec is not supported; send one of {', '.join(FORMATS)}")
+        self._check_size(context.width, context.height)
+        context.options = {"max_pixels": limit}
+        context.thread_count = threads
+        context.thread_type = "SLICE" if threads == 1 else "AUTO"
+        if stream.duration and stream.time_base:
+            self.declared_ms = max(round(stream.duration * stream.time_base * 1000), 0)
+        else:
+            self.declared_ms = max((container.duration or 0) // 1000, 0)
+        if self.declared_ms > self._limits.max_duration_s * 1000:
+            raise self._too_long()
+        self._container, self._stream = container, stream
+        self._rate = float(stream.average_rate or _USUAL_FPS)
+
+    def _decoded(self, interval_ms: int) -> Iterator[Sample]:
+        """All frames but those skipped, with steady times."""
+        stream, period_ms = self._stream, 1000 / max(self._rate, 1)
+        if self._rate >= _SKIPPING_FPS and interval_ms >= 4 * period_ms:
+            stream.codec_context.skip_frame = "NONREF"
+        first_ms: float | None = None
+        time_ms = 0.0
+        errors = 0
+        packets = self._container.demux(stream)
+        while errors <= _ERRORS_MAX:
+            with _refusing():
+                try:
+                    packet = next(packets, None)
+                except av.error.FFmpegError:
+                    self.incomplete = True
+                    break
+                if packet is None:
+                    break
+                self.incomplete |= packet.is_corrupt
+                try:
+                    frames = packet.decode()
+                except av.error.FFmpegError as error:
+                    if isinstance(error, MemoryError):
+                        raise
+                    self.incomplete, errors = True, errors + 1
+                    continue
+            for frame in frames:
+                said_ms = None if frame.pts is None else frame.time * 1000
+                if first_ms is None:
+                    first_ms = said_ms or 0.0
+                elif said_ms is None or said_ms - first_ms < time_ms:
+                    time_ms += period_ms  # no time, or one that was before
+                    first_ms = first_ms if said_ms is None else said_ms - time_ms
+                else:
+                    time_ms = said_ms - first_ms
+                self.end_ms = round(time_ms + period_ms)
+                self.incomplete |= frame.is_corrupt
+                self._check_size(frame.width, frame.height)
+                with _refusing():
+                    sample = _sample(round(time_ms), frame)
+                yield sample
+
+    def _animation(self) -> Iterator[Sample]:
+        """Frames of an animation, as a lookup by picture sees them."""
+        for picture in decode_frames(self._file.read(IMAGE_LIMITS.max_bytes + 1)):
+            yield Sample(self.end_ms, picture)
+            self.end_ms += picture.duration_ms
+
+    def _check_size(self, width_px: int, height_px: int) -> None:
+        if width_px * height_px > self._limits.max_pixels:
+            raise refused(
+                f"its frames have {width_px} x {height_px} pixels; at most"
+                f" {self._limits.max_pixels / 1e6:.3g} megapixels are accepted: send a smaller"
+                " version",
+                cause="TOO_LARGE",
+            )
+
+    def _too_long(self) -> InvalidMediaError:
+        minutes = self._limits.max_duration_s / 60
+        return refused(
+            f"it lasts longer than {minutes:g} minutes; send it in parts", cause="TOO_LARGE"
+        )
+
+
+def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
+    turn = Dihedral(-frame.rotation // 90 % 4)
+    name = frame.format.name
+    planar = name.startswith(("yuv", "nv1", "nv2", "gray"))
+    if not planar or frame.format.components[0].bits != 8:  # noqa: PLR2004
+        return Sample(time_ms, Picture(frame.to_image(), turn))  # type: ignore[no-untyped-call]
+    plane = frame.planes[0]
+    view = memoryview(plane)
+    rows = np.frombuffer(view, np.uint8).reshape(-1, plane.line_size)
+    full = name.startswith(("yuvj", "gray")) or frame.color_range == 2  # noqa: PLR2004 JPEG's
+    return Sample(
+        time_ms, Luma(rows[: frame.height, : frame.width], turn), 1 if full else 255 / 219
+    )
+
+
+def is_video(head: bytes) -> bool:
+    """Whether a file with these first bytes (SNIFFED_BYTES) is a video, and no animation."""
+    return _kind(head) is not None
+
+
+def _kind(head: bytes) -> str | None:
+    if head[4:8] == b"ftyp" and head.startswith(_PICTURE_BRANDS, 8):
+        return None
+    for at, magic, kind in _SIGNATURES:
+        if head.startswith(magic, at) and head[_TS_SYNC.get(at, at)] == magic[0]:
+            return kind
+    return None
+
+
+def _sniffed(head: bytes) -> str:
+    kind = _kind(head)
+    if kind is None:
+        raise refused(f"this is no video file; send one of {', '.join(FORMATS)}")
+    if "av" not in globals():
+        raise UnimplementedError(
+            'Videos need the extra "video", which is not installed here: '
+            f"{VIDEO_EXTRA}; or send them to a server that has it.",
+            cause="NO_VIDEO_DECODER",
+        )
+    return kind
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except DisruptError:
+        raise
+    except MemoryError as error:
+        raise OverloadedError(
+            "Not enough memory to decode this video now; try again.", retry_after_s=1
+        ) from error
+    except (av.error.FFmpegError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise refused(
+            "this video is damaged, ends early, or is of a rare kind that is not supported",
+            cause="DAMAGED",
+        ) from error
+
+
+def refused(reason: str, cause: str = "") -> InvalidMediaError:
+    """Error about the video of a request; ``cause`` for programs."""
+    error = InvalidMediaError(f"{_FIELD}: {reason}", violations=(Violation(_FIELD, reason),))
+    if cause:
+        error.metadata["cause"] = cause
+    return error

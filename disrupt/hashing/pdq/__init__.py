@@ -1,0 +1,1 @@
+"""PDQ: canonical luma, and many hashes of one picture by linear maps."""

@@ -1,0 +1,1 @@
+"""Where in a picture another may be, and the crops and turns of it that are hashed."""

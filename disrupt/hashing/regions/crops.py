@@ -1,0 +1,173 @@
+"""Many crops of one picture, each hashed as PDQ_512 hashes the cropped picture.
+
+To cut, average to 512x512, blur, sample and transform is linear and separable: what becomes of an
+axis is one small matrix for each interval that is kept. Edges may lie between pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.transforms import Crop
+from disrupt.distinctiveness.cosines import COEFFICIENTS, COSINES, SAMPLES
+from disrupt.hashing.pdq.linear import (
+    REDUCED_PX,
+    Hashed,
+    blur_weights,
+    hash_mirrored,
+    hash_samples,
+    in_hundredths,
+    quality_of,
+)
+
+MAX_PLAIN_SHARE = 0.75
+"""A part with more that does not change from sample to sample is a shape on a plain page, which
+looks like other shapes whatever its quality. Photographs have up to 0.75, half of them 0.05."""
+
+_ALL: Crop = (0, 0, 0, 0)
+_NEAR = 60
+"""Thousandths that a side may be cut by for quality to be told from samples of all."""
+
+_WHOLE = 1000
+_STEP = 0.5
+"""Levels between neighbouring samples that are a step."""
+
+
+def hash_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
+    """PDQ of n crops of a picture, shape (height, width): hashes (n, 32). Thread-safe.
+
+    The cropped pictures are averaged to 512x512 without rounding, whatever their size. ``luma`` of
+    512x512 or even 256x256 px does for a larger picture: hashes of its crops move by a few bits.
+    """
+    return hash_samples(sample_crops(luma, crops))
+
+
+def sample_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> NDArray[np.float32]:
+    """First half of ``hash_crops``: blurred samples of the cropped pictures, (..., n, 64, 64)."""
+    return _mapped(luma, crops, _samples)
+
+
+def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
+    """As ``hash_crops``, each crop in its eight versions: hashes (n, 8, 32), by ``Dihedral``.
+
+    ``luma`` may be several pictures of one size, (..., height, width): hashes (..., n, 8, 32). The
+    quality of all eight is that of the crop as it is, from which theirs differ by little; 0 for a
+    shape on a plain page. That of a crop that leaves most is told from samples of all.
+    """
+    pixels = luma.astype(np.float32, copy=False)
+    coefficients = _mapped(pixels, crops, _coefficients)
+    halves = coefficients.reshape(*coefficients.shape[:-2], 2, COEFFICIENTS, 2, COEFFICIENTS)
+    versions = halves.swapaxes(-3, -2)
+    versions = versions.reshape(*coefficients.shape[:-2], 4, COEFFICIENTS, COEFFICIENTS)
+    return hash_mirrored(versions, np.repeat(_qualities(pixels, crops)[..., None], 4, axis=-1))
+
+
+def _qualities(pixels: NDArray[np.float32], crops: Sequence[Crop]) -> NDArray[np.uint8]:
+    """Qualities (..., n) of crops of pictures; 0 for a shape on a plain page."""
+    near = np.array([max(crop) <= _NEAR for crop in crops])
+    of_near = [crop for crop, one in zip(crops, near, strict=True) if one]
+    others = [crop for crop, one in zip(crops, near, strict=True) if not one]
+    samples = sample_crops(pixels, [_ALL, *others])
+    qualities = np.empty((*pixels.shape[:-2], len(crops)), np.uint8)
+    qualities[..., ~near] = _judged(samples[..., 1:, :, :])
+    qualities[..., near] = _judged_near(samples[..., 0, :, :], tuple(of_near))
+    return qualities
+
+
+def _judged(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+    qualities = quality_of(samples)
+    qualities[plain_shares(samples) > MAX_PLAIN_SHARE] = 0
+    return qualities
+
+
+def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArray[np.uint8]:
+    """Of crops of pictures, about, from samples (..., 64, 64) of all of these."""
+    across, down = np.diff(samples[..., :-1, :], axis=-1), np.diff(samples[..., :-1], axis=-2)
+    steps = in_hundredths(across) + in_hundredths(down)
+    plain = np.maximum(np.abs(across), np.abs(down)) < _STEP
+    rows, columns = _windows(crops)
+    sums = [((rows @ one) * columns).sum(axis=-1) for one in (steps, plain)]
+    areas = rows.sum(axis=1) * columns.sum(axis=1)
+    # a crop has as many samples; half of what that adds goes as its smaller steps are cut to whole
+    totals = sums[0] * np.sqrt(SAMPLES / np.sqrt(areas))
+    qualities: NDArray[np.uint8] = np.minimum(totals // 90, 100).astype(np.uint8)
+    qualities[sums[1] > MAX_PLAIN_SHARE * areas] = 0
+    return qualities
+
+
+@lru_cache(maxsize=16)
+def _windows(crops: tuple[Crop, ...]) -> NDArray[np.float32]:
+    """How much of each step between samples is left by crops, by rows and columns: (2, n, 63)."""
+    steps = SAMPLES - 1
+    cuts = np.array(crops).reshape(-1, 4) * (steps / _WHOLE)
+    sides = cuts[:, [[1, 3], [0, 2]]].swapaxes(0, 1)
+    places = np.arange(steps)
+    starts, stops = sides[..., :1], steps - sides[..., 1:]
+    left: NDArray[np.float64] = np.minimum(stops, places + 1) - np.maximum(starts, places)
+    return left.clip(0).astype(np.float32)
+
+
+def plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Shares of samples (..., 64, 64) that are like the next one in their row and column."""
+    across = np.abs(np.diff(samples, axis=-1))[..., :-1, :] < _STEP
+    down = np.abs(np.diff(samples, axis=-2))[..., :-1] < _STEP
+    return np.asarray((across & down).mean(axis=(-2, -1)))
+
+
+_Weights = Callable[[int, int, int], NDArray[np.float32]]
+"""Of the pixels of an axis, given its length and an interval of it in thousandths: (m, n)."""
+
+
+def _mapped(luma: NDArray[Any], crops: Sequence[Crop], weights: _Weights) -> NDArray[np.float32]:
+    """Crops of pictures (..., height, width) with ``weights`` m of both axes: (..., n, m, m)."""
+    height_px, width_px = luma.shape[-2:]
+    pixels = luma.astype(np.float32, copy=False)
+    by_rows: dict[tuple[int, int], list[int]] = {}
+    for at, (_, top, _, bottom) in enumerate(crops):
+        by_rows.setdefault((top, bottom), []).append(at)
+    side = len(weights(height_px, 0, _WHOLE))
+    mapped = np.empty((*luma.shape[:-2], len(crops), side, side), np.float32)
+    for (top, bottom), places in by_rows.items():
+        rows = weights(height_px, top, _WHOLE - bottom) @ pixels
+        for at in places:
+            left, _, right, _ = crops[at]
+            mapped[..., at, :, :] = rows @ weights(width_px, left, _WHOLE - right).T
+    return mapped
+
+
+def _samples(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
+    """Weights of the pixels of an axis in samples of an interval of it: (64, n)."""
+    return _axis(size_px, start, stop)[:SAMPLES]
+
+
+def _coefficients(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
+    """In coefficients of the interval as it is, then in those of it mirrored: (2 x 16, n)."""
+    return _axis(size_px, start, stop)[SAMPLES:]
+
+
+@lru_cache(maxsize=256)
+def _axis(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
+    """Of the interval from ``start`` to ``stop``, in thousandths: (64 + 2 x 16, n)."""
+    edges = np.arange(size_px + 1) * (_WHOLE / size_px)
+    cells = ((edges - start) * (REDUCED_PX / (stop - start))).clip(0, REDUCED_PX)
+    # a pixel weighs what the cells weigh that it lies in: the difference of their running sums
+    below = cells.astype(np.intp).clip(max=REDUCED_PX - 1)
+    sums = _running_sums()
+    at = sums[:, below] + (cells - below) * (sums[:, below + 1] - sums[:, below])
+    weights: NDArray[np.float64] = np.diff(at, axis=1)
+    return weights.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _running_sums() -> NDArray[np.float64]:
+    """Weights of the cells before each one, in all rows of an ``_axis``: (64 + 2 x 16, 513)."""
+    blur = np.zeros((SAMPLES, REDUCED_PX))
+    for line, start, stop, row in zip(blur, *blur_weights(REDUCED_PX), strict=True):
+        line[start:stop] = row[: stop - start]
+    weights = np.concatenate([blur, COSINES @ blur, COSINES @ blur[:, ::-1]])
+    return np.pad(weights.cumsum(axis=1), ((0, 0), (1, 0)))

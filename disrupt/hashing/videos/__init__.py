@@ -1,0 +1,1 @@
+"""Videos to hashes of their frames."""

@@ -1,0 +1,200 @@
+"""Video files to hashes of frames: what is registered, and what is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.media import LowQuality
+from disrupt.core.transforms import Crop, Dihedral, turned_crop
+from disrupt.core.videos import (
+    FRAME,
+    Versions,
+    VideoFingerprints,
+    fingerprints_of,
+    frames_of,
+)
+from disrupt.hashing.decoding.videos import (
+    DEFAULT_LIMITS,
+    SHORT_INTERVAL_MS,
+    SHORT_MS,
+    Luma,
+    Sample,
+    Shown,
+    Video,
+    VideoLimits,
+)
+from disrupt.hashing.images import usable
+from disrupt.hashing.pdq.linear import hash_samples, reduced_samples
+from disrupt.hashing.pdq.luma import SIDE_PX
+from disrupt.hashing.videos.borders import Borders, Box
+
+LOOKUP_INTERVAL_MS = 1000
+REGISTRATION_INTERVAL_MS = 250
+"""Registered frames are denser, and pruned: a lookup then meets one near to each of its own."""
+
+_LATE = 8
+"""Frames that are looked at for borders before the first one is hashed without."""
+
+
+class VideoHashing:
+    """A video that is being hashed: iterate it for the rows of one frame after another.
+
+    Rows have dtype FRAME; the last frame's interval ends when the video does. Once it is through,
+    ``incomplete`` says that the file ended, or broke, before its end. Errors as of ``Video``.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        limits: VideoLimits = DEFAULT_LIMITS,
+        *,
+        interval_ms: int,
+        versions: Versions,
+        threads: int = 1,
+    ) -> None:
+        self._video = Video(file, limits, threads=threads)
+        self._interval_ms = interval_ms
+        self._versions = versions
+        self._borders = Borders()
+        self.small = True
+        """Whether no frame had a side of over 512 px."""
+
+    @property
+    def declared_ms(self) -> int:
+        """How long the file says that it lasts; 0 where it does not."""
+        return self._video.declared_ms
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the file ended, or broke, before its end."""
+        return self._video.incomplete
+
+    def __iter__(self) -> Iterator[NDArray[np.void]]:
+        """Rows of each frame, a few late: later ones tell when it ends, and what is border."""
+        waiting: list[tuple[Sample, Luma]] = []
+        for sample in self._video.samples(self._interval_ms):
+            luma = _plane(sample.shown)
+            if self._versions and not sample.between:
+                self._borders.see(luma.plane)
+            waiting.append((replace(sample, shown=luma), luma))
+            if self._interval_ms > SHORT_INTERVAL_MS and sample.time_ms < SHORT_MS:
+                continue  # it may be the end of a short one
+            waiting = [one for one in waiting if not one[0].between]
+            while len(waiting) > (_LATE if self._versions else 1):
+                yield self._rows(*waiting.pop(0), end_ms=waiting[0][0].time_ms)
+        if self._video.end_ms > SHORT_MS:  # no second sample came
+            waiting = [one for one in waiting if not one[0].between]
+        if self._versions:
+            for sample, luma in waiting:
+                if sample.between:
+                    self._borders.see(luma.plane)
+        while waiting:
+            sample, luma = waiting.pop(0)
+            end_ms = waiting[0][0].time_ms if waiting else max(self._video.end_ms, sample.time_ms)
+            yield self._rows(sample, luma, end_ms=end_ms)
+
+    def _rows(self, sample: Sample, luma: Luma, *, end_ms: int) -> NDArray[np.void]:
+        self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
+        views: list[tuple[Luma, Crop]] = [(luma, (0, 0, 0, 0))]
+        turns: tuple[Dihedral, ...] = (Dihedral.IDENTITY,)
+        if self._versions == Versions.STORED:
+            views += [_cut(luma, box) for box in self._borders.plain()]
+        elif self._versions == Versions.SEARCHED:
+            turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
+            views += [_cut(luma, box) for box in self._borders.boxes()]
+        # borders of larger frames that came later may leave nothing of this one
+        views = [(view, crop) for view, crop in views if view.plane.size]
+        rows = np.zeros(len(views) * len(turns), FRAME)
+        rows["start_ms"], rows["end_ms"] = sample.time_ms, end_ms
+        for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):
+            turned = view.orientation.then(turn)
+            samples = reduced_samples(view.luma, view.width_px, view.height_px, turned)
+            hashed = hash_samples(samples * np.float32(sample.gain))
+            row["hash"], row["quality"] = hashed.hashes, hashed.qualities
+            row["dihedral"], row["crop_permille"] = turn, crop
+            row["usable"] = usable(hashed)
+        return rows
+
+
+def hash_video(
+    file: BinaryIO,
+    limits: VideoLimits = DEFAULT_LIMITS,
+    *,
+    interval_ms: int = LOOKUP_INTERVAL_MS,
+    versions: bool = True,
+    watched: Callable[[int, int], None] = lambda _time_ms, _declared_ms: None,
+) -> tuple[NDArray[np.void], bool]:
+    """Frames of a video file for a lookup, dtype FRAME, and whether it is incomplete.
+
+    For one's own files, in this process and on all cores. ``watched`` is told where the work is,
+    and how long the video says that it lasts (0: it does not say), both in ms. Errors as of
+    ``Video``.
+    """
+    hashing = VideoHashing(
+        file,
+        limits,
+        interval_ms=interval_ms,
+        versions=Versions.SEARCHED if versions else Versions.NONE,
+        threads=0,
+    )
+    return _all(hashing, watched), hashing.incomplete
+
+
+def fingerprint_video(
+    file: BinaryIO,
+    limits: VideoLimits = DEFAULT_LIMITS,
+    *,
+    watched: Callable[[int, int], None] = lambda _time_ms, _declared_ms: None,
+) -> VideoFingerprints | LowQuality:
+    """Fingerprints of a video file for registration; otherwise as ``hash_video``."""
+    hashing = VideoHashing(
+        file, limits, interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED, threads=0
+    )
+    frames = _all(hashing, watched)
+    return fingerprints(frames, small=hashing.small, incomplete=hashing.incomplete)
+
+
+def fingerprints(
+    frames: NDArray[np.void], *, small: bool, incomplete: bool
+) -> VideoFingerprints | LowQuality:
+    """What is registered of frames (dtype FRAME, Versions.STORED, at least one)."""
+    stored = fingerprints_of(frames, small=small)
+    if not len(stored):
+        return LowQuality(
+            int(frames["quality"].max()), advice="No frame of this video shows enough detail."
+        )
+    usable = [bool(one["usable"].any()) for one in frames_of(frames)]
+    return VideoFingerprints(stored, len(usable), usable.count(False), incomplete)
+
+
+def _all(hashing: VideoHashing, watched: Callable[[int, int], None]) -> NDArray[np.void]:
+    frames = []
+    for rows in hashing:
+        frames.append(rows)
+        watched(int(rows["end_ms"][0]), hashing.declared_ms)
+    return np.concatenate(frames)
+
+
+def _plane(shown: Shown) -> Luma:
+    """Its luma, which stays as it is when the next frame is decoded."""
+    if isinstance(shown, Luma):
+        return shown
+    return Luma(shown.luma(0, shown.height_px), shown.orientation)
+
+
+def _cut(luma: Luma, box: Box) -> tuple[Luma, Crop]:
+    """The frame without its borders, and what is cut off it as it is shown, in thousandths."""
+    height, width = luma.plane.shape
+    inner = luma.plane[
+        round(box.top * height) : round((1 - box.bottom) * height),
+        round(box.left * width) : round((1 - box.right) * width),
+    ]
+    left, top, right, bottom = (round(1000 * side) for side in box)
+    crop = turned_crop((left, top, right, bottom), luma.orientation)
+    return Luma(inner, luma.orientation), crop

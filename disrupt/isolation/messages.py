@@ -1,0 +1,203 @@
+"""What the server and a decoding process say to each other: fixed binary messages, no pickle.
+
+Answers come from a process that untrusted media may have taken over: they are parsed as such.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+import numpy as np
+
+from disrupt.core.hashes import PdqHash
+from disrupt.core.media import (
+    FINGERPRINT,
+    Fingerprint,
+    LowQuality,
+    MediaKind,
+    Profile,
+    columns,
+)
+from disrupt.core.transforms import Dihedral, Transform
+from disrupt.errors import InvalidRequestError
+from disrupt.hashing.decoding.pictures import ImageLimits
+from disrupt.hashing.images import ImageFingerprints
+from disrupt.hashing.queries import ImageQuery
+from disrupt.isolation.sandbox import LAYERS
+
+ANSWER_BYTES_MAX = 300 * 1024
+"""More than 47 bytes for each of 16 versions of MAX_FRAMES frames and of MAX_PARTS."""
+
+_REQUEST = struct.Struct("<BIIIId")
+_QUERY = struct.Struct("<BI")
+_QUERY_ROW = struct.Struct("<32sB4HiH")
+_FINGERPRINTS = struct.Struct("<BB")
+_LOW_QUALITY = struct.Struct("<BBI")
+_QUALITIES = range(101)
+_TEXT_CHARACTERS_MAX = 500
+
+
+class Task(IntEnum):
+    """What to do with the picture."""
+
+    FAST_LOOKUP = 1
+    LOOKUP = 2
+    THOROUGH_LOOKUP = 3
+    REGISTRATION = 4
+    REGISTRATION_OF_FRAMES = 5
+
+
+class _Kind(IntEnum):
+    READY = 0
+    QUERY = 1
+    FINGERPRINTS = 2
+    LOW_QUALITY = 3
+    REFUSED = 4
+    OUT_OF_MEMORY = 5
+    FAILED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job; the picture is in the shared memory, from the byte ``start`` on."""
+
+    task: Task
+    start: int
+    size_bytes: int
+    limits: ImageLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The process can be given pictures; ``missing`` names layers that its kernel lacks."""
+
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The bytes are no picture to hash, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The picture needs more memory than the process may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An error of the hashing code itself; ``kind`` names it and quotes nothing."""
+
+    kind: str
+
+
+Answer: TypeAlias = (
+    "Ready | ImageQuery | ImageFingerprints | LowQuality | Refused | OutOfMemory | Failed"
+)
+
+
+def pack_request(request: Request) -> bytes:
+    """Message of a request."""
+    limits = request.limits
+    return _REQUEST.pack(
+        request.task,
+        request.start,
+        request.size_bytes,
+        limits.max_pixels,
+        limits.max_bytes,
+        limits.frames_cpu_s,
+    )
+
+
+def unpack_request(message: bytes) -> Request:
+    """Inverse of ``pack_request``."""
+    task, start, size_bytes, *limits = _REQUEST.unpack(message)
+    return Request(Task(task), start, size_bytes, ImageLimits(*limits))
+
+
+def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
+    """Message of an answer."""
+    match answer:
+        case Ready(missing):
+            return bytes([_Kind.READY, *(name in missing for name in LAYERS)])
+        case ImageQuery(quality, hashes, skipped):
+            rows = b"".join(_query_row(*one) for one in hashes)
+            return bytes([_Kind.QUERY]) + _QUERY.pack(quality, skipped) + rows
+        case ImageFingerprints(quality, fingerprints, kind):
+            rows = columns(fingerprints).tobytes()
+            return bytes([_Kind.FINGERPRINTS]) + _FINGERPRINTS.pack(quality, kind) + rows
+        case LowQuality(quality, minimum_quality, advice, skipped):
+            numbers = _LOW_QUALITY.pack(quality, minimum_quality, skipped)
+            return bytes([_Kind.LOW_QUALITY]) + numbers + advice.encode()
+        case Refused(reason):
+            return bytes([_Kind.REFUSED]) + reason.encode()
+        case OutOfMemory():
+            return bytes([_Kind.OUT_OF_MEMORY])
+        case Failed(kind):
+            return bytes([_Kind.FAILED]) + kind.encode()
+
+
+def unpack_answer(message: bytes) -> Answer:
+    """Inverse of ``pack_answer``; ValueError for anything that it does not make."""
+    try:
+        return _unpacked(_Kind(message[0]), message[1:])
+    except (IndexError, InvalidRequestError, struct.error) as error:
+        raise ValueError("no answer of a decoding process") from error
+
+
+def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each kind
+    match kind:
+        case _Kind.READY:
+            flags = zip(LAYERS, body, strict=True)
+            return Ready(tuple(name for name, missing in flags if missing))
+        case _Kind.QUERY:
+            quality, skipped = _QUERY.unpack_from(body)
+            rows = _QUERY_ROW.iter_unpack(body[_QUERY.size :])
+            return ImageQuery(_quality(quality), tuple(_query(*row) for row in rows), skipped)
+        case _Kind.FINGERPRINTS:
+            quality, kind_of_item = _FINGERPRINTS.unpack_from(body)
+            found = np.frombuffer(body, FINGERPRINT, offset=_FINGERPRINTS.size).tolist()
+            fingerprints = tuple(_fingerprint(*row) for row in found)
+            return ImageFingerprints(_quality(quality), fingerprints, MediaKind(kind_of_item))
+        case _Kind.LOW_QUALITY:
+            quality, least, skipped = _LOW_QUALITY.unpack_from(body)
+            advice = _text(body[_LOW_QUALITY.size :])
+            return LowQuality(_quality(quality), _quality(least), advice, skipped)
+        case _Kind.REFUSED:
+            return Refused(_text(body))
+        case _Kind.OUT_OF_MEMORY:
+            return OutOfMemory()
+        case _Kind.FAILED:
+            return Failed(_text(body))
+
+
+def _query_row(one: PdqHash, transform: Transform) -> bytes:
+    return _QUERY_ROW.pack(one.value, *transform[:-1])  # plain edges are cut of videos only
+
+
+def _query(value: bytes, dihedral: int, *others: int) -> tuple[PdqHash, Transform]:
+    left, top, right, bottom, millidegrees, side_px = others
+    transform = Transform(Dihedral(dihedral), left, top, right, bottom, millidegrees, side_px)
+    return PdqHash(value), transform
+
+
+def _fingerprint(value: list[int], quality: int, profile: int, *others: int) -> Fingerprint:
+    return Fingerprint(PdqHash(bytes(value)), _quality(quality), Profile(profile), *others)
+
+
+def _quality(value: int) -> int:
+    if value not in _QUALITIES:
+        raise ValueError("a quality is from 0 to 100")
+    return value
+
+
+def _text(body: bytes) -> str:
+    text = body.decode()
+    if len(text) > _TEXT_CHARACTERS_MAX or not text.isprintable():
+        raise ValueError("a reason is a short line of text")
+    return text

@@ -1,0 +1,108 @@
+"""One process that decodes and hashes pictures, seen from the server."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Self, cast
+
+from disrupt.hashing.decoding.pictures import ImageLimits
+from disrupt.isolation.child import Cause, Child
+from disrupt.isolation.messages import (
+    ANSWER_BYTES_MAX,
+    Answer,
+    Ready,
+    Request,
+    Task,
+    pack_request,
+    unpack_answer,
+)
+
+START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class IsolationLimits:
+    """What one process may take.
+
+    ``memory_bytes`` of address space: libraries take 0.4 GiB of it, a picture of 50 megapixels 0.1
+    to 0.9 GiB. ``cpu_s`` of processor time for one picture, in whole seconds: one of 50 megapixels
+    takes up to 2. ``timeout_s`` on the clock for one picture.
+    """
+
+    memory_bytes: int = 1536 * 2**20
+    cpu_s: int = 5
+    timeout_s: float = 30.0
+
+
+SLOTS = 2
+"""Pictures that a process has at once: the next one is there when it has hashed the first."""
+
+
+class NotBegunError(Exception):
+    """The process is no more, and has not begun with this picture."""
+
+
+class Process(Child):
+    """One process, asked up to SLOTS things at once on one event loop."""
+
+    def __init__(self, limits: IsolationLimits, images: ImageLimits) -> None:
+        """Spawn it, from the main thread: it dies with the thread that started it."""
+        super().__init__(
+            "disrupt.isolation.picture_worker", SLOTS * images.max_bytes, limits.memory_bytes
+        )
+        self.in_hand = 0
+        self._limits = limits
+        self._images = images
+        self._starts = [slot * images.max_bytes for slot in range(SLOTS)]
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def start(cls, limits: IsolationLimits, images: ImageLimits) -> tuple[Self, Ready]:
+        """A process that can be asked; ProcessDiedError where it does not get so far."""
+        process = cls(limits, images)
+        try:
+            answer = await process._answer(START_TIMEOUT_S)
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        return process, cast("Ready", answer)  # nothing was asked, and nobody came near it yet
+
+    async def ask(self, task: Task, picture: bytes | memoryview) -> Answer:
+        """Have a picture hashed, after those that it was asked before.
+
+        ProcessDiedError where that ends the process, NotBegunError where it had ended before.
+        """
+        if self._over:
+            raise NotBegunError
+        start = self._starts.pop()
+        self.in_hand += 1
+        here = slice(start, start + len(picture))
+        self._shared[here] = picture
+        try:
+            self._allow_cpu_time()
+            try:
+                self._socket.send(pack_request(Request(task, start, len(picture), self._images)))
+            except OSError:
+                raise NotBegunError from None
+            async with self._turn:
+                if self._over:
+                    raise NotBegunError
+                self._allow_cpu_time()
+                return await self._answer(self._limits.timeout_s)
+        finally:
+            # gone for both sides; giving the pages back would cost a tenth of a lookup
+            self._shared[here] = bytes(len(picture))
+            self.in_hand -= 1
+            self._starts.append(start)
+
+    async def _answer(self, timeout_s: float) -> Answer:
+        try:
+            return unpack_answer(await self.receive(timeout_s, ANSWER_BYTES_MAX))
+        except ValueError:
+            raise await self.died(Cause.CRASH) from None
+
+    def _allow_cpu_time(self) -> None:
+        """A picture's worth for each that it has."""
+        self.allow_cpu_time(self.in_hand * self._limits.cpu_s)

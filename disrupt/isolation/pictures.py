@@ -1,0 +1,290 @@
+"""Untrusted pictures are decoded and hashed in processes of their own, which hold nothing else.
+
+The processes are started before the first call, locked down (see ``sandbox``), limited in memory
+and time, killed where they hang and replaced where they died: a picture that breaks its decoder
+fails one call. Pictures go there through memory that both sides map, and never touch a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import signal
+from collections import Counter
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import structlog
+
+from disrupt.core.lookups import Effort
+from disrupt.core.media import LowQuality
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    OverloadedError,
+    UnavailableError,
+)
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, refused
+from disrupt.hashing.images import ImageFingerprints
+from disrupt.hashing.queries import ImageQuery
+from disrupt.isolation.child import Cause, ProcessDiedError
+from disrupt.isolation.fair_queue import FairQueue
+from disrupt.isolation.messages import (
+    Answer,
+    Failed,
+    OutOfMemory,
+    Refused,
+    Task,
+)
+from disrupt.isolation.picture_process import SLOTS, IsolationLimits, NotBegunError, Process
+
+_RESTART_PAUSE_S = 1.0
+_RETRY_AFTER_S = 1.0
+
+_LOOKUPS = {
+    Effort.FAST: Task.FAST_LOOKUP,
+    Effort.STANDARD: Task.LOOKUP,
+    Effort.THOROUGH: Task.THOROUGH_LOOKUP,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class _Slot(NamedTuple):
+    """Room for a picture at a process; the first ones of all processes are taken first."""
+
+    rank: int
+    order: int
+    process: Process
+
+
+class IsolatedHashing:
+    """Hashes pictures in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
+
+    An asynchronous context, entered once all processes are ready. For one event loop, on the main
+    thread. Those that wait take turns, see ``fair_queue``. A call that is cancelled while it waits
+    leaves the queue; one whose picture a process has in hand keeps its place until that has
+    ended, since that is what it occupies.
+
+    Errors of its calls, each with ``cause`` in its metadata where a process was the end of it:
+    InvalidMediaError for what is no picture within the limits, and for one that crashes its
+    decoder, takes too much memory or too much processor time; DeadlineExceededError where it took
+    too long without using the processor; UnavailableError where the process was killed from
+    outside.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        queued: int,
+        limits: ImageLimits = DEFAULT_LIMITS,
+        isolation: IsolationLimits = IsolationLimits(),  # noqa: B008 frozen
+    ) -> None:
+        self.limits = limits
+        self.deaths: Counter[Cause] = Counter()
+        """Processes that are no more, by cause."""
+        self.missing: tuple[str, ...] = ()
+        """Layers of the lock-down that this kernel lacks."""
+        self._isolation = isolation
+        self._workers = workers
+        self._places = workers + queued
+        self._queue = FairQueue(workers * SLOTS)
+        self._free: asyncio.PriorityQueue[_Slot] = asyncio.PriorityQueue()
+        self._order = itertools.count()
+        self._processes: set[Process] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Start the processes; DisruptError if one does not get ready."""
+        started = await asyncio.gather(
+            *(self._start() for _ in range(self._workers)), return_exceptions=True
+        )
+        failed = [one for one in started if isinstance(one, BaseException)]
+        if failed:
+            await self._end()
+            raise DisruptError(
+                f"The decoding processes do not start ({failed[0]}); the log says why."
+            ) from failed[0]
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Kill the processes, whatever they are at."""
+        await self._end()
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Process ids of the processes that are ready or at work."""
+        return frozenset(process.pid for process in self._processes)
+
+    async def hash_image(
+        self, data: bytes | memoryview, effort: Effort = Effort.STANDARD
+    ) -> ImageQuery | LowQuality:
+        """As ``hashing.hash_image``."""
+        answer = await self._run(_LOOKUPS[effort], data)
+        if not isinstance(answer, (ImageQuery, LowQuality)):
+            raise _broken(answer)
+        return answer
+
+    async def fingerprint_image(
+        self, data: bytes | memoryview, *, every_frame: bool = False
+    ) -> ImageFingerprints | LowQuality:
+        """As ``hashing.fingerprint_image``, or with ``every_frame`` as ``fingerprint_frames``."""
+        task = Task.REGISTRATION_OF_FRAMES if every_frame else Task.REGISTRATION
+        answer = await self._run(task, data)
+        if not isinstance(answer, (ImageFingerprints, LowQuality)):
+            raise _broken(answer)
+        return answer
+
+    async def _run(self, task: Task, data: bytes | memoryview) -> Answer:
+        if len(data) > self.limits.max_bytes:
+            raise refused(
+                f"the file has {len(data)} bytes; at most {self.limits.max_bytes} are accepted"
+            )
+        if not self._places:
+            raise OverloadedError(
+                "The server is busy. Try again in a moment.", retry_after_s=_RETRY_AFTER_S
+            )
+        self._places -= 1
+        work: asyncio.Task[Answer] | None = None
+        try:
+            async with self._queue.turn():
+                while True:
+                    slot = await self._slot()
+                    work = self._spawn(self._work(slot, task, data))
+                    with contextlib.suppress(NotBegunError):
+                        return await asyncio.shield(work)
+        finally:
+            if work is None or work.done():
+                self._places += 1
+            else:  # nobody waits for it any more, and still it occupies a process
+                work.add_done_callback(self._give_place_back)
+
+    async def _slot(self) -> _Slot:
+        while True:
+            slot = await self._free.get()
+            status = slot.process.status
+            if status is None:
+                return slot
+            self._found_dead(slot.process, status)
+
+    async def _work(self, slot: _Slot, task: Task, data: bytes | memoryview) -> Answer:
+        """One picture in one process, to its end."""
+        try:
+            answer = await slot.process.ask(task, data)
+        except ProcessDiedError as death:
+            self._lost(slot.process, death)
+            raise self._told(death) from None
+        except NotBegunError:
+            self._found_dead(slot.process, await slot.process.wait())
+            raise
+        except Exception:
+            # what it does with this slot is not known, so that it cannot be used any more
+            self._lost(slot.process, ProcessDiedError(Cause.KILLED, -signal.SIGKILL))
+            raise
+        self._free.put_nowait(slot)
+        match answer:
+            case Refused(reason):
+                raise refused(reason)
+            case OutOfMemory():
+                memory_mib = self._isolation.memory_bytes // 2**20
+                raise refused(
+                    f"decoding this file needs more than the {memory_mib} MiB that are allowed;"
+                    " send a smaller version",
+                    cause="MEMORY",
+                )
+        return answer
+
+    def _told(self, death: ProcessDiedError) -> DisruptError:
+        match death.cause:
+            case Cause.CRASH:
+                return refused(
+                    f"the decoder crashed on this file ({death.ended_by}): it is damaged, or an"
+                    " attack",
+                    cause=death.cause,
+                )
+            case Cause.CPU_TIME:
+                return refused(
+                    f"decoding this file takes more than {self._isolation.cpu_s} s of processor"
+                    " time; send a smaller version",
+                    cause=death.cause,
+                )
+            case Cause.TIMEOUT:
+                return DeadlineExceededError(
+                    f"The picture was not decoded within {self._isolation.timeout_s:g} s.",
+                    cause=death.cause,
+                )
+            case Cause.KILLED | Cause.IDLE:
+                return UnavailableError(
+                    "The decoder was ended from outside while it had this picture; try again.",
+                    retry_after_s=_RETRY_AFTER_S,
+                    cause=death.cause,
+                )
+
+    def _give_place_back(self, _work: asyncio.Task[Answer]) -> None:
+        self._places += 1
+
+    def _found_dead(self, process: Process, status: int) -> None:
+        """It died with nothing to do; otherwise the call whose picture it had tells of what."""
+        if not process.in_hand:
+            self._lost(process, ProcessDiedError(Cause.IDLE, status))
+
+    def _lost(self, process: Process, death: ProcessDiedError) -> None:
+        """Count and replace a process, once: its slots are found to be gone one by one."""
+        if process not in self._processes:
+            return
+        process.kill()
+        self._processes.discard(process)
+        self._spawn(self._replace())
+        self.deaths[death.cause] += 1
+        _log.error(
+            "decoder_died",
+            cause=death.cause,
+            ended_by=death.ended_by,
+            deaths_of_this_cause=self.deaths[death.cause],
+        )
+
+    async def _start(self) -> None:
+        process, ready = await Process.start(self._isolation, self.limits)
+        self._processes.add(process)
+        self.missing = ready.missing
+        if ready.missing:
+            _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
+        for rank in range(SLOTS):
+            self._free.put_nowait(_Slot(rank, next(self._order), process))
+
+    async def _replace(self) -> None:
+        while True:
+            try:
+                return await self._start()
+            except Exception as error:  # noqa: BLE001 whatever it is, there has to be a successor
+                _log.error("decoder_does_not_start", problem=str(error) or type(error).__name__)
+                await asyncio.sleep(_RESTART_PAUSE_S)
+
+    async def _end(self) -> None:
+        for process in self._processes:
+            process.kill()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(process.wait() for process in self._processes))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that nobody need wait for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+
+def _broken(answer: Answer) -> DisruptError:
+    _log.error("hashing_failed", kind=answer.kind if isinstance(answer, Failed) else "protocol")
+    return DisruptError("Something went wrong in the server; the operator's log says what.")

@@ -1,0 +1,172 @@
+"""A process that decodes and hashes untrusted videos, started by ``isolation_videos``.
+
+``python -m disrupt.isolation.video_worker SOCKET VIDEO PARENT MEMORY``, as of
+``isolation_worker``. Hashes one video after another, each while it comes in: it says how far it has
+read, waits for what is not there yet, and gives each frame as soon as it has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import mmap
+import os
+import socket
+import sys
+from typing import BinaryIO, cast
+
+import numpy as np
+from PIL import Image
+
+from disrupt.core.videos import Versions
+from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError
+from disrupt.hashing.videos.frames import VideoHashing
+from disrupt.isolation.messages import Failed, OutOfMemory, Ready, Refused
+from disrupt.isolation.picture_worker import LateImports
+from disrupt.isolation.sandbox import lock_down
+from disrupt.isolation.video_messages import (
+    REQUEST_BYTES_MAX,
+    Answer,
+    Begin,
+    Ended,
+    Fed,
+    Frames,
+    Wanted,
+    pack_video_answer,
+    unpack_request,
+)
+
+with contextlib.suppress(ImportError):  # as in video_decode
+    import av
+
+AHEAD_BYTES = 4 << 20
+"""The server brings so much before it knows that it is wanted."""
+
+
+def main() -> None:
+    """See the module."""
+    socket_fd, video_fd, parent, memory_bytes = map(int, sys.argv[1:])
+    video = mmap.mmap(video_fd, 0, prot=mmap.PROT_READ)
+    os.close(video_fd)
+    _warm_up()
+    late = LateImports()
+    sys.meta_path.insert(0, late)
+    with socket.socket(fileno=socket_fd) as channel:
+        missing = lock_down(memory_bytes=memory_bytes, parent=parent)
+        channel.send(pack_video_answer(Ready(missing)))
+        while message := channel.recv(REQUEST_BYTES_MAX):
+            request = unpack_request(message)
+            if isinstance(request, Begin):  # and not the end of one that was refused early
+                answer = _answer(request, _Coming(video, channel), channel)
+                channel.send(pack_video_answer(late.take() or answer))
+
+
+class _Coming:
+    """The file that is coming in; reading waits for what is not there yet."""
+
+    def __init__(self, memory: mmap.mmap, channel: socket.socket) -> None:
+        self._memory = memory
+        self._channel = channel
+        self._position = 0
+        self._told = 0
+        self._there = Fed(0, whole=False)
+
+    def read(self, size_bytes: int = -1) -> bytes:
+        """The next bytes, at least one; none at the end. A negative size is all to the end."""
+        if self._position >= self._told + AHEAD_BYTES // 2:
+            self._tell()
+        while not self._there.whole and (
+            size_bytes < 0 or self._there.size_bytes <= self._position
+        ):
+            if size_bytes < 0 and self._there.size_bytes >= self._told + AHEAD_BYTES // 2:
+                self._tell(self._there.size_bytes)
+            self._wait()
+        stop = self._there.size_bytes
+        if size_bytes >= 0:
+            stop = min(stop, self._position + size_bytes)
+        data = self._memory[self._position : stop]
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """The new position; negative, as FFmpeg has it, where that is not known yet."""
+        if whence == os.SEEK_END and not self._there.whole:
+            return -1
+        base = (0, self._position, self._there.size_bytes)[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def _tell(self, position: int | None = None) -> None:
+        self._told = self._position if position is None else position
+        self._channel.send(pack_video_answer(Wanted(self._told)))
+
+    def _wait(self) -> None:
+        message = self._channel.recv(REQUEST_BYTES_MAX)
+        if not message:
+            os._exit(0)  # nobody wants this video any more; FFmpeg would swallow an exception
+        request = unpack_request(message)
+        if isinstance(request, Fed):
+            self._there = request
+
+
+def _answer(begin: Begin, file: _Coming, channel: socket.socket) -> Answer:
+    try:
+        hashing = VideoHashing(
+            cast("BinaryIO", file),
+            begin.limits,
+            interval_ms=begin.interval_ms,
+            versions=begin.versions,
+        )
+        for rows in hashing:
+            channel.send(pack_video_answer(Frames(rows)))
+        return Ended(hashing.small, hashing.incomplete)
+    except InvalidMediaError as error:
+        return Refused(error.violations[0].description)
+    except (MemoryError, OverloadedError):
+        return OutOfMemory()
+    except DisruptError as error:
+        return Refused(error.message)
+    except Exception as error:  # noqa: BLE001 its message could quote the video
+        return Failed(type(error).__name__)
+
+
+def _warm_up() -> None:
+    """Hash an animation of each kind and a video: libraries load parts when first used."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    frames = [Image.fromarray(pixels + step).resize((64, 48)) for step in range(3)]
+    files = []
+    for format_ in ("GIF", "WEBP", "PNG"):
+        files.append(io.BytesIO())
+        frames[0].save(files[-1], format_, save_all=True, append_images=frames[1:], duration=500)
+    if "av" in globals():
+        files.append(_encoded(frames))
+        _converted(frames[0]).to_image()  # type: ignore[no-untyped-call]  # as of rare pixels
+    for file in files:
+        file.seek(0)
+        for _ in VideoHashing(file, interval_ms=500, versions=Versions.SEARCHED):
+            pass
+
+
+def _converted(frame: Image.Image) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.asarray(frame), "rgb24")
+
+
+def _encoded(frames: list[Image.Image]) -> io.BytesIO:
+    """A video by an encoder that has no threads, which would stay outside of the lock-down."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="avi") as output:
+        stream = output.add_stream("mpeg4", rate=2)
+        stream.width, stream.height, stream.pix_fmt = *frames[0].size, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for frame in frames:
+            output.mux(stream.encode(_converted(frame)))
+        output.mux(stream.encode())
+    return file
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,330 @@
+"""Untrusted videos are decoded and hashed in processes of their own, while they come in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from mmap import MADV_REMOVE
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from disrupt.core.videos import Versions
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    InvalidMediaError,
+    OverloadedError,
+    UnavailableError,
+    Violation,
+)
+from disrupt.hashing.decoding.videos import DEFAULT_LIMITS, VideoLimits, refused
+from disrupt.isolation.child import Cause, Child, ProcessDiedError
+from disrupt.isolation.fair_queue import FairQueue
+from disrupt.isolation.messages import Failed, OutOfMemory, Ready, Refused
+from disrupt.isolation.picture_process import START_TIMEOUT_S
+from disrupt.isolation.video_messages import (
+    ANSWER_BYTES_MAX,
+    Answer,
+    Begin,
+    Ended,
+    Fed,
+    Frames,
+    Request,
+    Wanted,
+    pack_request,
+    unpack_video_answer,
+)
+from disrupt.isolation.video_worker import AHEAD_BYTES
+
+_RETRY_AFTER_S = 5.0
+
+_PATIENCE_S = 5.0
+"""What the sender of a video may keep its process waiting in all while others wait for one."""
+_LEAST_BYTES_PER_S = 256 * 1024
+"""And this much longer with each part: 2 Mbit/s are enough."""
+_LOOK_S = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoIsolationLimits:
+    """What one process may take.
+
+    ``memory_bytes`` of address space beside the file: a video of 9 megapixels a frame takes 0.6
+    GiB, libraries 0.4. ``cpu_s`` of processor time for one video, in whole seconds: an hour of
+    720p takes about 100. ``stall_s``: longest wait for the next part of a file.
+    """
+
+    memory_bytes: int = 1536 * 2**20
+    cpu_s: int = 300
+    stall_s: float = 20.0
+
+
+class IsolatedVideos:
+    """Hashes videos in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
+
+    An asynchronous context. For one event loop, on the main thread. Processes start when they are
+    first needed, and serve one video at a time. One whose video is given up is killed.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        queued: int,
+        limits: VideoLimits = DEFAULT_LIMITS,
+        isolation: VideoIsolationLimits = VideoIsolationLimits(),
+    ) -> None:
+        self.limits = limits
+        self.deaths: Counter[Cause] = Counter()
+        """Processes that are no more, by cause; not those whose video was given up."""
+        self._isolation = isolation
+        self._places = workers + queued
+        self._queue = FairQueue(workers)
+        self._processes: set[_Process] = set()
+        self._idle: list[_Process] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Kill the processes, whatever they are at."""
+        for process in self._processes:
+            process.kill()
+        await asyncio.gather(*(process.wait() for process in self._processes))
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Process ids of the processes that are ready or at work."""
+        return frozenset(one.pid for one in self._processes if one.status is None)
+
+    async def hash(
+        self, chunks: AsyncIterator[bytes], *, interval_ms: int, versions: Versions
+    ) -> AsyncGenerator[Frames | Ended]:
+        """Frames of the file that ``chunks`` are parts of, as they come, and then its end.
+
+        To be closed by whoever leaves it early. ``interval_ms`` and ``versions`` as of
+        ``VideoHashing``. No more than 4 MiB are taken from ``chunks`` ahead of the decoder.
+
+        InvalidMediaError for what is no video within the limits, and for one that crashes its
+        decoder, takes too much memory or processor time; DeadlineExceededError where no part comes
+        for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for it;
+        UnavailableError. Those that wait take turns by caller, see ``fair_queue``.
+        """
+        if not self._places:
+            raise OverloadedError(
+                "The server is busy with other videos. Try again in a moment.",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        self._places -= 1
+        try:
+            async with self._queue.turn():
+                process = await self._ready()
+                feeding = asyncio.create_task(self._feed(process, chunks))
+                # where an answer comes first, nobody asks what it failed with
+                feeding.add_done_callback(lambda done: done.cancelled() or done.exception())
+                finished = False
+                try:
+                    process.allow_cpu_time(self._isolation.cpu_s)
+                    await process.send(Begin(interval_ms, versions, self.limits))
+                    async for answer in self._answers(process, feeding):
+                        finished = not isinstance(answer, Frames)
+                        if isinstance(answer, Refused):
+                            raise refused(answer.reason)
+                        yield answer
+                finally:
+                    feeding.cancel()
+                    if finished:
+                        process.forget()
+                        self._idle.append(process)
+                    else:
+                        process.kill()
+        finally:
+            self._places += 1
+
+    async def _ready(self) -> _Process:
+        self._processes = {one for one in self._processes if one.status is None}
+        while self._idle:
+            process = self._idle.pop()
+            if process.status is None:
+                return process
+            self._note(Cause.IDLE, f"status {process.status}")
+        file_bytes = self.limits.max_bytes
+        process = _Process(file_bytes, self._isolation.memory_bytes + file_bytes)
+        self._processes.add(process)
+        try:
+            ready = await process.answer(START_TIMEOUT_S)
+        except ProcessDiedError as error:
+            raise DisruptError("The decoder of videos does not start; the log says why.") from error
+        except BaseException:
+            process.kill()
+            raise
+        if isinstance(ready, Ready) and ready.missing:
+            _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
+        return process
+
+    async def _feed(self, process: _Process, chunks: AsyncIterator[bytes]) -> None:
+        size_bytes, spare_s = 0, _PATIENCE_S
+        while True:
+            began_s = time.monotonic()
+            chunk = await self._part(chunks, spare_s)
+            spare_s -= time.monotonic() - began_s
+            if chunk is None:
+                break
+            if size_bytes + len(chunk) > self.limits.max_bytes:
+                raise refused(
+                    f"the file has more than the {self.limits.max_bytes} bytes that are accepted;"
+                    " send a smaller version, or parts"
+                )
+            process.put(size_bytes, chunk)
+            size_bytes += len(chunk)
+            spare_s += len(chunk) / _LEAST_BYTES_PER_S
+            await process.send(Fed(size_bytes, whole=False))
+            await process.wants(size_bytes)
+        await process.send(Fed(size_bytes, whole=True))
+
+    async def _part(self, chunks: AsyncIterator[bytes], spare_s: float) -> bytes | None:
+        """Wait for the next part: ``stall_s`` at most, or ``spare_s`` where others wait."""
+        coming = asyncio.ensure_future(anext(chunks, None))
+        began_s = time.monotonic()
+        try:
+            while True:
+                await asyncio.wait({coming}, timeout=min(_LOOK_S, self._isolation.stall_s))
+                if coming.done():
+                    return coming.result()
+                waited_s = time.monotonic() - began_s
+                if waited_s >= self._isolation.stall_s:
+                    raise DeadlineExceededError(
+                        f"No part of the video came for {self._isolation.stall_s:g} s."
+                    )
+                if waited_s > spare_s and self._queue.are_wanted():
+                    raise OverloadedError(
+                        "The video comes too slowly while others wait. Try again later, or send a"
+                        " smaller version.",
+                        retry_after_s=_RETRY_AFTER_S,
+                    )
+        finally:
+            coming.cancel()
+
+    async def _answers(
+        self, process: _Process, feeding: asyncio.Task[None]
+    ) -> AsyncIterator[Frames | Ended | Refused]:
+        while True:
+            match await self._next(process, feeding):
+                case Frames() as frames:
+                    yield frames
+                case (Ended() | Refused()) as last:
+                    yield last
+                    return
+                case OutOfMemory():
+                    memory_mib = self._isolation.memory_bytes // 2**20
+                    raise _refused(
+                        f"decoding this video needs more than the {memory_mib} MiB that are"
+                        " allowed; send a smaller version",
+                        "MEMORY",
+                    )
+                case other:
+                    kind = other.kind if isinstance(other, Failed) else "protocol"
+                    _log.error("hashing_failed", kind=kind)
+                    raise DisruptError(
+                        "Something went wrong in the server; the operator's log says what."
+                    )
+
+    async def _next(self, process: _Process, feeding: asyncio.Task[None]) -> Answer:
+        """Its next answer; what makes feeding it fail is raised at once."""
+        receiving = asyncio.create_task(process.answer(None))
+        try:
+            if not feeding.done():
+                await asyncio.wait({receiving, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done() and not receiving.done():
+                with contextlib.suppress(ConnectionError):  # of a process that ended
+                    feeding.result()
+            return await receiving
+        except ProcessDiedError as death:
+            self._note(death.cause, death.ended_by)
+            raise self._told(death) from None
+        finally:
+            receiving.cancel()
+
+    def _told(self, death: ProcessDiedError) -> DisruptError:
+        if death.cause == Cause.CRASH:
+            return _refused(
+                f"the decoder crashed on this video ({death.ended_by}): it is damaged, or an"
+                " attack",
+                death.cause,
+            )
+        if death.cause == Cause.CPU_TIME:
+            return _refused(
+                f"decoding this video takes more than {self._isolation.cpu_s} s of processor time;"
+                " send a smaller version, or parts",
+                death.cause,
+            )
+        return UnavailableError(
+            "The decoder was ended from outside while it had this video; try again.",
+            retry_after_s=_RETRY_AFTER_S,
+            cause=death.cause,
+        )
+
+    def _note(self, cause: Cause, ended_by: str) -> None:
+        self.deaths[cause] += 1
+        deaths = self.deaths[cause]
+        _log.error("decoder_died", cause=cause, ended_by=ended_by, deaths_of_this_cause=deaths)
+
+
+class _Process(Child):
+    """One process, which has one video at a time."""
+
+    def __init__(self, file_bytes: int, memory_bytes: int) -> None:
+        super().__init__("disrupt.isolation.video_worker", file_bytes, memory_bytes)
+        self._read = 0
+        self._further = asyncio.Event()
+
+    async def send(self, request: Request) -> None:
+        """Say something; ConnectionError where it is gone, of which ``answer`` tells more."""
+        await asyncio.get_running_loop().sock_sendall(self._socket, pack_request(request))
+
+    def put(self, at: int, chunk: bytes) -> None:
+        """Put a part of the file where it can read it."""
+        self._shared[at : at + len(chunk)] = chunk
+
+    async def wants(self, size_bytes: int) -> None:
+        """Wait until it has use for more than ``size_bytes``."""
+        while size_bytes >= self._read + AHEAD_BYTES:
+            self._further.clear()
+            await self._further.wait()
+
+    async def answer(self, timeout_s: float | None) -> Answer:
+        """Its next answer but those that say how far it is; ProcessDiedError where it ends."""
+        while True:
+            message = await self.receive(timeout_s, ANSWER_BYTES_MAX)
+            try:
+                answer = unpack_video_answer(message)
+            except ValueError:
+                raise await self.died(Cause.CRASH) from None
+            if not isinstance(answer, Wanted):
+                return answer
+            self._read = answer.position
+            self._further.set()
+
+    def forget(self) -> None:
+        """Give the memory of the file back, for both sides."""
+        self._read = 0
+        self._shared.madvise(MADV_REMOVE)
+
+
+def _refused(reason: str, cause: str) -> InvalidMediaError:
+    return InvalidMediaError(
+        f"video: {reason}", violations=(Violation("video", reason),), cause=cause
+    )

@@ -1,0 +1,26 @@
+"""Opens the registry of a data directory: nothing else knows on which backend it stands."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from disrupt.data_directory import DataDirectory
+from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.sql import SqlRegistry
+
+
+def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
+    """Open an existing registry for reading only, also while a writer has it open.
+
+    DataDirectoryError if it is missing, no registry, or of another schema revision.
+    """
+    return SqlRegistry.open_reader(directory.registry)
+
+
+def writing(directory: DataDirectory) -> AbstractContextManager[RegistryWriter]:
+    """Open the registry for writing, made and migrated where needed.
+
+    The caller holds the lock of the directory. DataDirectoryError if the directory is missing, or a
+    file in it is no registry or of a newer version.
+    """
+    return SqlRegistry.open_writer(directory.registry)

@@ -1,0 +1,1 @@
+"""Who may take how much: checked while messages come, before anything is done for them."""

@@ -1,0 +1,116 @@
+"""Limits of what a call may send, all derived from the configuration here, with their reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from disrupt.server.admission.shares import Resource
+from disrupt.server.config import Config
+from disrupt.server.rights import WITHOUT_KEY
+from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
+
+CHUNK_BYTES_MAX = 1 << 20
+"""Largest part of a video's file: what a slow client makes the server hold for it."""
+
+FRAMES_MAX = 100_000
+"""Most hashes of frames in one lookup by video: 27 hours at one a second."""
+
+_QUERY_BYTES = 32 + 1
+"""A hash to look up, and its quality."""
+_FINGERPRINT_BYTES = 64
+"""A hash with its columns: 55 bytes where each number is the largest, and none is packed."""
+_ITEM_BYTES = 64
+"""What a media item adds to its fingerprints, with room for fields to come."""
+_ITEM_ID_BYTES = 16 + 2
+
+_RECEIPT_S = 5.0
+"""A message is sent with the beginning of its call: this is for a network that loses some."""
+_RECEIPT_BYTES_PER_S = 2 * 2**20
+"""The largest picture has 22 s in all, one of 3 MB needs 1.2 Mbit/s."""
+
+STRANGER_CALLS_MAX = 64
+"""Calls of one method without a key, in one worker; who comes then ends another, see strangers."""
+STRANGER_RECEIPT_S = 1.0
+"""Longest that the message of such a call may take: it is empty, or a name."""
+STRANGER_MESSAGE_BYTES_MAX = 4096
+STRANGER_STREAM_S = 10.0
+"""Longest reflection; a watch of the server's health may last."""
+
+UNADMITTED_CALLS_MAX = 512
+"""Calls without a key, and refused ones, that are open in one worker: twice what STRANGER_CALLS_MAX
+lets strangers keep open of four methods. More end connections, see unadmitted."""
+CONNECTION_CALLS_MAX = 128
+"""Calls at once on one connection; gRPC's clients hold more back. Four connections have as many as
+one key may have alone."""
+PENDING_CALLS_MAX = 4096
+"""Calls that have come to a worker, and that its event loop has not looked at; of more, gRPC drops
+some, whoever makes them. They take some 30 MB."""
+CONNECTIONS_MAX = 4096
+"""Connections of one worker, or half of the files that it may open if that is less."""
+
+_WRITES = 128
+"""Calls at the writer. If all of them open cases the last waits 4 s, for 30 ms a PIN."""
+_BATCHES = 32
+"""Largest batches of hashes that are searched, or wait for it, in one worker."""
+
+
+def capacities(config: Config) -> dict[Resource, int]:
+    """Derive how much there is of everything that calls hold: in a worker, or of SHARED in all."""
+    return {
+        Resource.CALLS: config.max_concurrent_calls,
+        # gRPC has three copies of a message while it hands it over, and frees what was ended late
+        Resource.BYTES: config.max_message_bytes,
+        Resource.HASHES: config.max_hashes_per_lookup * _BATCHES,
+        # twice what the settings name, so that a caller alone has that
+        Resource.PICTURES: 2 * (config.hashing_workers + config.hashing_queue),
+        Resource.VIDEOS: 2 * (config.video_workers + config.video_queue),
+        Resource.WRITES: _WRITES,
+        # the writer holds each about three times while it reads and stores it
+        Resource.WRITTEN_BYTES: config.max_message_bytes,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLimits:
+    """Most bytes of one message, by method; a message is refused by them before it is decoded."""
+
+    default_bytes: int
+    by_method: dict[str, int]
+
+    @classmethod
+    def of(cls, config: Config) -> MessageLimits:
+        """Derive them from the counts that the configuration allows."""
+        lookup = config.max_hashes_per_lookup * _QUERY_BYTES
+        registration = (
+            config.max_items_per_registration * _ITEM_BYTES
+            + config.max_hashes_per_registration * _FINGERPRINT_BYTES
+        )
+        payloads = {
+            "/disrupt.v1.MatchService/MatchHashes": lookup,
+            "/disrupt.v1.MatchService/StreamMatchHashes": lookup,
+            "/disrupt.v1.MatchService/MatchImage": config.max_message_bytes,
+            "/disrupt.v1.MatchService/MatchVideo": FRAMES_MAX * _FINGERPRINT_BYTES,
+            "/disrupt.v1.RegistrationService/RegisterHashes": registration,
+            "/disrupt.v1.RegistrationService/RegisterImage": config.max_message_bytes,
+            "/disrupt.v1.RegistrationService/RegisterVideo": CHUNK_BYTES_MAX,
+            "/disrupt.v1.RegistrationService/WithdrawItems": (
+                config.max_items_per_case * _ITEM_ID_BYTES
+            ),
+        }
+        most = config.max_message_bytes
+        return cls(
+            min(ENVELOPE_BYTES_MAX, most),
+            {name: min(size + ENVELOPE_BYTES_MAX, most) for name, size in payloads.items()},
+        )
+
+    def time_s(self, method: str) -> float:
+        """Return the longest that the only message of a call may take to come."""
+        if method.startswith(WITHOUT_KEY):
+            return STRANGER_RECEIPT_S
+        return _RECEIPT_S + self(method) / _RECEIPT_BYTES_PER_S
+
+    def __call__(self, method: str) -> int:
+        """Return the most bytes of one message of a method."""
+        if method.startswith(WITHOUT_KEY):
+            return STRANGER_MESSAGE_BYTES_MAX
+        return self.by_method.get(method, self.default_bytes)

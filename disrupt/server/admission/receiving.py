@@ -1,0 +1,141 @@
+"""Receive the messages of a call: in time, bounded before they are decoded, and decoded aside."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, TypeAlias
+
+from google.protobuf.message import DecodeError
+from grpc import aio
+
+from disrupt.errors import InvalidRequestError, LimitExceededError
+from disrupt.server.admission.limits import MessageLimits
+from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.receipts import Receipt, Receipts
+from disrupt.server.admission.shares import Cost, Resource
+from disrupt.server.admission.shares import holder as current_holder
+from disrupt.wire.payloads import ENVELOPE_BYTES_MAX, no_message
+
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+Decode: TypeAlias = Callable[[bytes], Any]
+
+_QUEUED = 10_000
+"""Messages that may wait to be decoded; admission bounds them, this never does."""
+
+
+class Receiver:
+    """Receives and decodes messages. For one event loop."""
+
+    def __init__(
+        self,
+        limits: MessageLimits,
+        decoders: Mapping[str, Decode],
+        receipts: Receipts | None = None,
+    ) -> None:
+        """``decoders`` are those that are not protobuf's own, by method.
+
+        Without ``receipts`` callers are trusted to send what they begin.
+        """
+        self._limits = limits
+        self._decoders = decoders
+        self._receipts = receipts
+        # a thread: decoding holds the GIL, more would only hold more memory
+        self._decoding = Pool("decode", threads=1, queued=_QUEUED)
+
+    def of(self, method: str, decode: Decode | None) -> Reading:
+        """What receives the messages of one method; ``decode`` is protobuf's."""
+        chosen = self._decoders.get(method, decode)
+        if chosen is None:
+            raise TypeError(f"{method} has no decoder")
+        return Reading(
+            chosen,
+            self._limits(method),
+            self._limits.time_s(method),
+            self._decoding,
+            self._receipts,
+        )
+
+
+class Reading:
+    """Receives the messages of one method, which the handler leaves to it as bytes."""
+
+    def __init__(
+        self,
+        decode: Decode,
+        most_bytes: int,
+        time_s: float,
+        decoding: Pool,
+        receipts: Receipts | None,
+    ) -> None:
+        self._decode = decode
+        self._most_bytes = most_bytes
+        self._time_s = time_s
+        self._decoding = decoding
+        self._receipts = receipts
+
+    async def single(self, context: Context) -> Any:  # noqa: ANN401 any message
+        """Receive the only message of a call; what it holds is given back when the call ends.
+
+        InvalidRequestError, LimitExceededError, DeadlineExceededError, OverloadedError.
+        """
+        data = await self._read(context, self._time_s)
+        if data is aio.EOF:
+            raise InvalidRequestError("The call ended before its message: send one.")
+        holder, size = current_holder.get(None), len(data)
+        if holder is not None and size > ENVELOPE_BYTES_MAX:
+            self._check(data)
+            holder.take(Resource.BYTES, size)
+            call = asyncio.current_task()
+            if call is not None:
+                call.add_done_callback(lambda _: holder.give_back(Resource.BYTES, size))
+        return await self._decoded(data)
+
+    async def each(self, context: Context) -> AsyncIterator[Any]:
+        """Receive the messages of a stream, each when it is asked for.
+
+        Errors as ``single``, but for the time that one takes: a stream may pause.
+        """
+        holder = current_holder.get(None)
+        while (data := await self._read(context, math.inf)) is not aio.EOF:
+            if holder is None or len(data) <= ENVELOPE_BYTES_MAX:
+                yield await self._decoded(data)
+                continue
+            self._check(data)
+            with holder.holding(Resource.BYTES, len(data)):
+                yield await self._decoded(data)
+
+    async def _read(self, context: Context, within_s: float) -> Any:  # noqa: ANN401 bytes or EOF
+        holder = current_holder.get(None)
+        if self._receipts is None or holder is None:
+            return await context.read()
+        with Receipt(
+            self._receipts,
+            context.peer,
+            holder,
+            most_bytes=self._most_bytes,
+            within_s=within_s,
+        ) as receipt:
+            data = await context.read()
+        if data is not aio.EOF:
+            self._receipts.received(receipt, len(data))
+            holder.spend(Cost.BYTES, len(data))
+        return data
+
+    async def _decoded(self, data: bytes) -> Any:  # noqa: ANN401 any message
+        self._check(data)
+        try:
+            if len(data) <= ENVELOPE_BYTES_MAX:
+                return self._decode(data)
+            return await self._decoding.run(self._decode, data)
+        except DecodeError:
+            raise no_message() from None
+
+    def _check(self, data: bytes) -> None:
+        if len(data) > self._most_bytes:
+            raise LimitExceededError(
+                f"The message has {len(data)} bytes; this call takes at most {self._most_bytes}."
+                " Send less at a time.",
+                limit=str(self._most_bytes),
+            )

@@ -1,0 +1,54 @@
+"""Calls without a key: few, short, and who comes last is let in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from disrupt.errors import OverloadedError
+from disrupt.server.admission.limits import STRANGER_CALLS_MAX
+
+
+class Strangers:
+    """Open calls of one method, by whom they come from. For one event loop.
+
+    Where there are too many, whoever has most of them loses the oldest. So a check of the server's
+    health is always let in, and nobody ends the watches of others by beginning many.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[asyncio.Timeout, str] = {}
+        self._of_address: Counter[str] = Counter()
+
+    @contextmanager
+    def admitted(self, peer: str, call: asyncio.Timeout) -> Iterator[None]:
+        """Count a call; OverloadedError in it where it is ended for another."""
+        address = peer.rpartition(":")[0]
+        self._open[call] = address
+        self._of_address[address] += 1
+        if len(self._open) > STRANGER_CALLS_MAX:
+            self._end_oldest()
+        try:
+            yield
+        finally:
+            if self._open.pop(call, None) is not None:
+                self._left(address)
+
+    def _end_oldest(self) -> None:
+        ((most, _),) = self._of_address.most_common(1)
+        call = next(call for call, address in self._open.items() if address == most)
+        del self._open[call]
+        self._left(most)
+        call.reschedule(asyncio.get_running_loop().time())
+
+    def _left(self, address: str) -> None:
+        self._of_address[address] -= 1
+        if not self._of_address[address]:
+            del self._of_address[address]
+
+
+def ended() -> OverloadedError:
+    """Make the error of a call that was ended for another, or lasted too long."""
+    return OverloadedError("Without a key, calls are few and short.", retry_after_s=1.0)

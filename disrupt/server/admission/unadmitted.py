@@ -1,0 +1,67 @@
+"""Calls that no key's share bounds, of strangers and refused ones, until gRPC is done with them.
+
+A call whose sender does not take the answer keeps its place in gRPC after all is said. Nothing in
+gRPC ends it but its connection's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from disrupt.server.admission.limits import UNADMITTED_CALLS_MAX
+
+
+class Unadmitted:
+    """Open calls by connection. For one event loop.
+
+    Where there are too many, connections are shut down until half as many are left: each time that
+    one with most calls, of the address with most calls.
+    """
+
+    def __init__(self, shut: Callable[[str], None]) -> None:
+        """``shut`` shuts the connection of a peer down, as gRPC names it."""
+        self._shut = shut
+        self._calls: dict[str, set[asyncio.Task[Any]]] = {}
+        self._count = 0
+
+    def add(self, peer: str) -> None:
+        """Count the call that is being answered until its answer is taken."""
+        call = asyncio.current_task()
+        if call is None:
+            return
+        self._calls.setdefault(peer, set()).add(call)
+        self._count += 1
+        call.add_done_callback(partial(self._ended, peer))
+        if self._count > UNADMITTED_CALLS_MAX:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        by_address = Counter[str]()
+        for peer, calls in self._calls.items():
+            by_address[_address(peer)] += len(calls)
+        while self._count > UNADMITTED_CALLS_MAX // 2:
+            ((most, _),) = by_address.most_common(1)
+            peer = max(
+                (peer for peer in self._calls if _address(peer) == most),
+                key=lambda peer: len(self._calls[peer]),
+            )
+            size = len(self._calls.pop(peer))
+            by_address[most] -= size
+            self._count -= size
+            self._shut(peer)
+
+    def _ended(self, peer: str, call: asyncio.Task[Any]) -> None:
+        calls = self._calls.get(peer, set())
+        if call in calls:
+            calls.remove(call)
+            self._count -= 1
+            if not calls:
+                del self._calls[peer]
+
+
+def _address(peer: str) -> str:
+    return peer.rpartition(":")[0]

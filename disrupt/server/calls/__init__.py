@@ -1,0 +1,1 @@
+"""What answers calls: the servicers, and what holds for every call."""

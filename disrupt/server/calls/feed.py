@@ -1,0 +1,88 @@
+"""FeedService, answered by a worker from the registry."""
+
+from __future__ import annotations
+
+import time
+
+from disrupt.core.changes import PLAIN_CURSOR_CHARACTERS, Addition, Change, Cursor
+from disrupt.core.policy import ApiKey
+from disrupt.registry.contract import RegistryReader
+from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.receiving import Context
+from disrupt.server.calls.interceptors import caller
+from disrupt.server.following import Following
+from disrupt.services.cursors import SealedCursors
+from disrupt.v1 import feed_pb2, feed_pb2_grpc
+from disrupt.wire import feed as wire
+
+_PAGE_BYTES = 2 * 2**20
+"""Hashes in one page, about: a client takes messages of 4 MiB unless it says otherwise."""
+
+_PASSING_S = 2.0
+"""Longest that changes in other banks are passed over for one page, which may then be empty."""
+
+_THREADS = 2
+_QUEUED = 64
+
+
+class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
+    """See proto/disrupt/v1/feed.proto."""
+
+    def __init__(
+        self, reader: RegistryReader, following: Following, cursors: SealedCursors
+    ) -> None:
+        self._reader = reader
+        self._following = following
+        self._cursors = cursors
+        self._reading = Pool("feed", threads=_THREADS, queued=_QUEUED)
+
+    async def ListChanges(  # noqa: N802 gRPC's name
+        self, request: feed_pb2.ListChangesRequest, _context: Context
+    ) -> feed_pb2.ListChangesResponse:
+        """Lists changes after a cursor, a page at a time."""
+        size = wire.page_size(request)
+        after = self._opened(request.cursor) if request.cursor else None
+        return await self._reading.run(self._page, after, size, caller.get())
+
+    def _opened(self, cursor: str) -> Cursor:
+        if len(cursor) == PLAIN_CURSOR_CHARACTERS:  # a mirror has it from the release before
+            return Cursor.from_text(cursor)
+        return self._cursors.open(cursor)
+
+    def _page(self, after: Cursor | None, size: int, key: ApiKey) -> feed_pb2.ListChangesResponse:
+        """Make a page that does not depend on changes in other banks than those of ``key``."""
+        head = self._reader.head()
+        if after is None:
+            after = Cursor(head.epoch, 0)
+        bank_names = self._following.ring.bank_names
+        banks = key.banks & bank_names.keys()
+        changes, end, give_up_s = list[Change](), after, time.monotonic() + _PASSING_S
+        read_bytes = 0
+        while True:
+            # one more than is wanted tells whether there is more
+            some, end = self._reader.changes(end, size + 1 - len(changes), banks)
+            changes += some
+            read_bytes += sum(map(_size_bytes, some))
+            if len(changes) > size or read_bytes > _PAGE_BYTES or end.sequence >= head.sequence:
+                break
+            if time.monotonic() > give_up_s:
+                break
+        page, filled_bytes = feed_pb2.ListChangesResponse(), 0
+        for change in changes:
+            filled_bytes += _size_bytes(change)
+            full = len(page.changes) == size or filled_bytes > _PAGE_BYTES
+            if full and page.changes:
+                break
+            page.changes.append(wire.change(change, bank_names))
+            after = Cursor(end.epoch, change.sequence, change.mark)
+        else:
+            after = end
+        page.next_cursor = self._cursors.seal(after)
+        page.caught_up = after.sequence >= head.sequence
+        return page
+
+
+def _size_bytes(change: Change) -> int:
+    if isinstance(change, Addition):
+        return change.item.fingerprints.nbytes
+    return len(change.item_id)

@@ -1,0 +1,279 @@
+"""What holds for every call: who asks and may they, how long it may take, how errors are told."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextvars import ContextVar
+from typing import Any, NoReturn, TypeAlias, cast
+
+import grpc
+import structlog
+from grpc import aio
+
+from disrupt.core.policy import ApiKey
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    UnauthenticatedError,
+    UnimplementedError,
+)
+from disrupt.isolation.fair_queue import turn_of
+from disrupt.server.admission.limits import STRANGER_STREAM_S
+from disrupt.server.admission.receiving import Context, Receiver
+from disrupt.server.admission.shares import Admission, Cost, Resource, holder
+from disrupt.server.admission.strangers import Strangers, ended
+from disrupt.server.admission.unadmitted import Unadmitted
+from disrupt.server.rights import RIGHTS, WITHOUT_KEY
+from disrupt.wire import errors
+
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]]"
+
+_SCHEME = "bearer "
+
+_log = structlog.get_logger(__name__)
+
+caller: ContextVar[ApiKey] = ContextVar("caller")
+"""Key of whoever made the call that is being answered."""
+
+
+class Authentication(aio.ServerInterceptor):
+    """Lets a call through if its key is valid and has the right that the call needs.
+
+    Decided before the message is read: a stranger cannot make the server take memory for it.
+    """
+
+    def __init__(
+        self,
+        authenticate: Callable[[str], Awaitable[ApiKey]],
+        admission: Admission,
+        unadmitted: Unadmitted,
+    ) -> None:
+        """``authenticate``: from secret to key, or UnauthenticatedError."""
+        self._authenticate = authenticate
+        self._admission = admission
+        self._unadmitted = unadmitted
+
+    async def intercept_service(
+        self, continuation: _Continuation, details: grpc.HandlerCallDetails
+    ) -> _Handler | None:
+        """See aio.ServerInterceptor."""
+        right = RIGHTS.get(details.method)
+        if right is not None:
+            try:
+                key = await self._authenticate(_secret(details))
+                key.require(right)
+                self._admit(key)
+            except DisruptError as error:
+                return self._refusal(error)
+            caller.set(key)
+            turn_of.set(key.key_id)
+        elif details.method.startswith(WITHOUT_KEY):
+            holder.set(self._admission.strangers)
+        else:
+            return self._refusal(UnimplementedError("This server has no such call."))
+        return await continuation(details)
+
+    def _admit(self, key: ApiKey) -> None:
+        """Count the call as its key's until it ends."""
+        task = asyncio.current_task()  # of the whole call
+        by = self._admission.holder(key.key_id)
+        by.take(Resource.CALLS)
+        by.spend(Cost.CALLS)
+        if task is not None:
+            task.add_done_callback(lambda _: by.give_back(Resource.CALLS))
+        holder.set(by)
+
+    def _refusal(self, error: DisruptError) -> _Handler:
+        """Make a handler of the error. As a streaming one it is not given the message to read."""
+
+        async def refuse(_request: object, context: Context) -> AsyncIterator[Any]:
+            self._unadmitted.add(context.peer())
+            await _abort(error, context)
+            yield  # makes it a generator
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+class Errors(aio.ServerInterceptor):
+    """Tells errors as google.rpc.Status, and ends calls that take too long.
+
+    Of a call with streams both ways that is the time from one answer to the next; a call that sends
+    a stream for one answer, a video, may take ``max_upload_s``.
+
+    Calls that receive a stream run within ``while_valid``, which ends them when their key is
+    revoked.
+
+    What was not raised on purpose becomes INTERNAL without detail, and is logged.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        max_call_s: float,
+        max_upload_s: float,
+        while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
+        unadmitted: Unadmitted | None = None,
+    ) -> None:
+        self._receiver = receiver
+        self._max_call_s = max_call_s
+        self._max_upload_s = max_upload_s
+        self._while_valid = while_valid
+        self._unadmitted = unadmitted
+        self._guarded: dict[str, _Handler] = {}
+
+    async def intercept_service(
+        self, continuation: _Continuation, details: grpc.HandlerCallDetails
+    ) -> _Handler | None:
+        """See aio.ServerInterceptor."""
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        guarded = self._guarded.get(details.method)
+        if guarded is None:
+            guarded = self._guarded[details.method] = self._guard(handler, details.method)
+        return guarded
+
+    def _guard(self, handler: _Handler, method: str) -> _Handler:
+        if method.startswith(WITHOUT_KEY):
+            return self._guard_stranger(handler, method)
+        if handler.response_streaming:
+            return self._guard_stream(handler, method)
+        return self._guard_single(handler, method)
+
+    def _guard_stranger(self, handler: _Handler, method: str) -> _Handler:
+        """For calls that need no key: with a bound on how many there are, and for how long."""
+        answer: Any = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
+        reading = self._receiver.of(method, handler.request_deserializer)
+        strangers = Strangers()
+        # a watch of the server's health lasts
+        most_s = STRANGER_STREAM_S if handler.request_streaming else None
+
+        async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
+            if self._unadmitted is not None:
+                self._unadmitted.add(context.peer())
+            try:
+                async with asyncio.timeout(most_s) as call:
+                    with strangers.admitted(context.peer(), call):
+                        if not handler.request_streaming:
+                            return await answer(await reading.single(context), context)
+                        async with aclosing(answer(reading.each(context), context)) as responses:
+                            async for response in responses:
+                                await context.write(response)
+            except TimeoutError:
+                await _abort(ended(), context)
+            except Exception as error:  # noqa: BLE001 the last place that can tell
+                await _tell(error, method, context)
+
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        return make(answered, None, handler.response_serializer)
+
+    def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
+        """For calls that are answered in a stream."""
+        produce: Any = handler.stream_stream or handler.unary_stream
+        reading = self._receiver.of(method, handler.request_deserializer)
+
+        async def stream(_: object, context: Context) -> None:
+            try:
+                async with (
+                    self._valid(handler),
+                    asyncio.timeout(_timeout_s(context, self._max_call_s)) as allowed,
+                ):
+                    given = (
+                        reading.each(context)
+                        if handler.request_streaming
+                        else await reading.single(context)
+                    )
+                    async with aclosing(produce(given, context)) as responses:
+                        async for response in responses:
+                            # written, not yielded: who reads no answers is told of the timeout, too
+                            await context.write(response)
+                            if handler.request_streaming and allowed.when() is not None:
+                                now_s = asyncio.get_running_loop().time()
+                                allowed.reschedule(now_s + self._max_call_s)
+            except Exception as error:  # noqa: BLE001 the last place that can tell
+                await _tell(error, method, context)
+
+        # raw bytes both ways of calling: the messages are received here
+        return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
+
+    def _guard_single(self, handler: _Handler, method: str) -> _Handler:
+        """For calls that are answered once."""
+        answer: Any = handler.stream_unary or handler.unary_unary
+        most_s = self._max_upload_s if handler.request_streaming else self._max_call_s
+        reading = self._receiver.of(method, handler.request_deserializer)
+
+        async def single(_: object, context: Context) -> Any:  # noqa: ANN401 any message
+            try:
+                async with self._valid(handler), asyncio.timeout(_timeout_s(context, most_s)):
+                    given = (
+                        reading.each(context)
+                        if handler.request_streaming
+                        else await reading.single(context)
+                    )
+                    return await answer(given, context)
+            except Exception as error:  # noqa: BLE001 the last place that can tell
+                await _tell(error, method, context)
+
+        # raw bytes, and a stream even of one message: it is received here
+        return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
+
+    def _valid(self, handler: _Handler) -> AbstractAsyncContextManager[None]:
+        if self._while_valid is None or not handler.request_streaming:
+            return nullcontext()
+        return self._while_valid(caller.get())
+
+
+def _timeout_s(context: Context, most_s: float) -> float | None:
+    """None where gRPC itself ends the call in time."""
+    given_s = remaining_s(context)
+    return most_s if given_s is None or given_s > most_s else None
+
+
+def remaining_s(context: Context) -> float | None:
+    """Time until the caller's deadline; None without one."""
+    return cast("float | None", context.time_remaining())  # the stubs do not know of None
+
+
+def _secret(details: grpc.HandlerCallDetails) -> str:
+    # the stubs do not know that the pairs can be unpacked
+    for name, value in details.invocation_metadata:
+        if name == "authorization" and isinstance(value, str):
+            if value[: len(_SCHEME)].lower() == _SCHEME:
+                return value[len(_SCHEME) :].strip()
+            break
+    raise UnauthenticatedError(
+        "This call needs a key: send the metadata entry `authorization: Bearer KEY`."
+    )
+
+
+async def _tell(error: Exception, method: str, context: Context) -> NoReturn:
+    if isinstance(error, aio.AbortError):
+        raise error
+    if isinstance(error, TimeoutError):
+        error = DeadlineExceededError(
+            "The call took longer than this server allows; whether it took effect is not known."
+        )
+    elif not isinstance(error, DisruptError):
+        # neither message nor locals: they could quote what was sent
+        frames = traceback.format_tb(error.__traceback__)
+        _log.error("call_failed", method=method, kind=type(error).__name__, frames=frames)
+        error = DisruptError("Something went wrong in the server; the operator's log says what.")
+    await _abort(error, context)
+
+
+async def _abort(error: DisruptError, context: Context) -> NoReturn:
+    status = errors.status(error)
+    await context.abort(status.code, status.details or "", status.trailing_metadata or ())

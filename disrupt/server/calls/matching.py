@@ -1,0 +1,325 @@
+"""MatchService, answered by a worker from its own index."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+from disrupt.core.changes import Cursor
+from disrupt.core.hashes import stack
+from disrupt.core.lookups import LookupOptions, Matches
+from disrupt.core.media import LowQuality
+from disrupt.core.policy import ApiKey, Scope, scope
+from disrupt.errors import CursorExpiredError, UnimplementedError
+from disrupt.isolation.pictures import IsolatedHashing
+from disrupt.isolation.videos import IsolatedVideos
+from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.receiving import Context
+from disrupt.server.admission.shares import Cost, Resource, holder
+from disrupt.server.calls.interceptors import caller, remaining_s
+from disrupt.server.calls.videos import VideoSearch, first_part
+from disrupt.server.config import Config
+from disrupt.server.following import Following
+from disrupt.services import matching
+from disrupt.services.cursors import SealedCursors
+from disrupt.services.keys import KeyRing
+from disrupt.services.matching import UNBOUNDED, Allowance
+from disrupt.services.tokens import MatchTokens
+from disrupt.services.video_matching import VideoLookup
+from disrupt.v1 import match_pb2, match_pb2_grpc
+from disrupt.wire import match as wire
+from disrupt.wire import videos as wire_videos
+from disrupt.wire.payloads import WithImage
+
+_Answer = TypeVar("_Answer")
+
+_INLINE_MAX_US = 500.0
+"""Longest search, as estimated, that is made on the event loop.
+
+Handing it to a thread costs a fifth of one,
+and the thread has to wait for the loop's GIL beside it.
+"""
+
+_INLINE_MAX_HASHES = 2
+"""Most hashes of one: where something is near, each takes some ms more (see nearness)."""
+
+_CURSOR_KEPT_S = 0.1
+
+
+class MatchServicer(match_pb2_grpc.MatchServiceServicer):
+    """See proto/disrupt/v1/match.proto."""
+
+    def __init__(
+        self,
+        config: Config,
+        following: Following,
+        tokens: MatchTokens,
+        cursors: SealedCursors,
+        hashing: IsolatedHashing,
+        videos: IsolatedVideos,
+    ) -> None:
+        self._config = config
+        self._following = following
+        self._tokens = tokens
+        self._hashing = hashing
+        self._videos = videos
+        self._searching = Pool(
+            "search",
+            threads=config.search_threads,
+            queued=config.max_concurrent_calls,
+        )
+        self._cursors = cursors
+        self._cursor_text = _CursorText(cursors)
+        self._scopes = _Scopes()
+
+    async def MatchHashes(  # noqa: N802 gRPC's name
+        self, request: match_pb2.MatchHashesRequest, context: Context
+    ) -> match_pb2.MatchHashesResponse:
+        """Looks up a batch of hashes."""
+        return await self._match_hashes(request, caller.get(), context)
+
+    async def StreamMatchHashes(  # noqa: N802 gRPC's name
+        self, requests: AsyncIterator[match_pb2.StreamMatchHashesRequest], context: Context
+    ) -> AsyncIterator[match_pb2.StreamMatchHashesResponse]:
+        """Looks up batches in a continuous flow, one after the other.
+
+        The next is read when the one before is answered: gRPC's flow control bounds what waits. A
+        batch that is refused ends the flow. A flow may outlast its key, so that is looked at again.
+        """
+        async for request in requests:
+            key = self._following.ring.still(caller.get())
+            answer = await self._match_hashes(request.batch, key, context)
+            yield match_pb2.StreamMatchHashesResponse(batch=answer, sequence=request.sequence)
+
+    async def _match_hashes(
+        self, request: match_pb2.MatchHashesRequest, key: ApiKey, context: Context
+    ) -> match_pb2.MatchHashesResponse:
+        lookup = wire.hash_lookup(request, most=self._config.max_hashes_per_lookup)
+        searched = self._scope(key, lookup.options)
+        # read before the search, which includes at least this
+        cursor = self._cursor()
+        queries = lookup.queries
+
+        def answer(allowance: Allowance) -> match_pb2.MatchHashesResponse:
+            matches = matching.NO_MATCHES
+            if searched.limits:
+                matches = matching.match_hashes(
+                    self._following.live,
+                    queries,
+                    searched,
+                    lookup.options.max_matches,
+                    most_matches=self._config.max_matches_per_answer,
+                    allowance=allowance,
+                )
+            return wire.hashes_answer(
+                lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
+            )
+
+        by = holder.get()
+        by.spend(Cost.HASHES, len(queries))
+        if self._is_short(len(queries), searched):
+            return answer(UNBOUNDED)
+        with by.holding(Resource.HASHES, len(queries)):
+            return await self._search(answer, self._allowance(context))
+
+    async def MatchImage(  # noqa: N802 gRPC's name
+        self,
+        request: WithImage[match_pb2.MatchImageRequest],  # type: ignore[override]  # see worker
+        context: Context,
+    ) -> match_pb2.MatchImageResponse:
+        """Hashes one picture in memory and looks it up."""
+        key, options = caller.get(), wire.options(request.message.options)
+        searched = self._scope(key, options)
+        self._cursor()  # without an index nothing is decoded
+        by = holder.get()
+        by.spend(Cost.PICTURES)
+        with by.holding(Resource.PICTURES):
+            query = await self._hashing.hash_image(request.image, options.effort)
+        cursor = self._cursor()
+        if isinstance(query, LowQuality):
+            return wire.low_quality_answer(query, cursor)
+        queries = stack(one for one, _ in query.hashes)
+
+        def answer(allowance: Allowance) -> match_pb2.MatchImageResponse:
+            matches = matching.NO_MATCHES
+            if searched.limits:
+                matches = matching.match_picture(
+                    self._following.live, queries, searched, options.max_matches, allowance
+                )
+            return wire.picture_answer(
+                query.quality,
+                [transform for _, transform in query.hashes],
+                matches,
+                self._seal(matches, key),
+                self._following.ring.bank_names,
+                cursor,
+                frames_skipped=query.frames_skipped,
+            )
+
+        if self._is_short(len(queries), searched):
+            return answer(UNBOUNDED)
+        return await self._search(answer, self._allowance(context))
+
+    async def GetIndexStatus(  # noqa: N802 gRPC's name
+        self, request: match_pb2.GetIndexStatusRequest, _context: Context
+    ) -> match_pb2.GetIndexStatusResponse:
+        """Says what the index holds, how fresh it is, and which limits hold."""
+        config, status = self._config, self._following.live.status(caller.get().banks)
+        asked = self._cursors.open(request.cursor) if request.cursor else status.cursor
+        if asked.epoch != status.cursor.epoch:
+            raise CursorExpiredError(
+                "The registry was restored since, so what this cursor stands for may be gone. Look"
+                " up again what it was about."
+            )
+        return match_pb2.GetIndexStatusResponse(
+            generation=status.generation,
+            index_cursor=self._cursors.seal(status.cursor),
+            includes_cursor=asked.sequence <= status.cursor.sequence,
+            items=status.items,
+            hashes=status.hashes,
+            delta_hashes=status.delta_hashes,
+            tombstones=status.tombstones,
+            lag_ms=round(self._following.behind_s() * 1000),
+            engine=status.engine,
+            limits=match_pb2.Limits(
+                message_bytes=config.max_message_bytes,
+                image_pixels=self._hashing.limits.max_pixels,
+                hashes_per_lookup=config.max_hashes_per_lookup,
+                items_per_registration=config.max_items_per_registration,
+                hashes_per_item=config.max_hashes_per_item,
+                items_per_case=config.max_items_per_case,
+                hashes_per_registration=config.max_hashes_per_registration,
+                video_bytes=self._videos.limits.max_bytes,
+                video_pixels=self._videos.limits.max_pixels,
+                video_seconds=self._videos.limits.max_duration_s,
+            ),
+        )
+
+    async def MatchVideo(  # noqa: N802 gRPC's name
+        self, parts: AsyncIterator[match_pb2.MatchVideoRequest], context: Context
+    ) -> match_pb2.MatchVideoResponse:
+        """Hashes one video in memory, while it comes in, and looks its frames up."""
+        key = caller.get()
+        options = wire_videos.video_options((await first_part(parts, "options")).options)
+        searched = self._scope(key, options.lookup)
+        cursor = self._cursor()
+        allowance = Allowance(time.monotonic() + allowed_s(context, self._config.max_video_call_s))
+        lookup = VideoLookup(self._following.live, searched, options, allowance)
+        search = VideoSearch(lookup, options, self._searching)
+
+        def answer() -> match_pb2.MatchVideoResponse:
+            found = lookup.matches()
+            pairs = [(one.item_id, one.distance_bits) for one in found.matches]
+            match_ids = self._tokens.seal(
+                [item_id for item_id, _ in pairs],
+                [distance for _, distance in pairs],
+                key.key_id,
+                int(time.time()),
+            )
+            response = wire_videos.video_answer(
+                found.matches, match_ids, self._following.ring.bank_names
+            )
+            response.truncated = found.truncated
+            return response
+
+        try:
+            await search.run(self._videos, parts)
+            response = await self._searching.run(answer)
+        except asyncio.CancelledError:
+            allowance.end()
+            raise
+        response.frames_hashed = lookup.hashed
+        response.frames_low_quality = lookup.low_quality
+        response.incomplete = search.incomplete
+        response.answered_early = search.answered_early
+        response.index_cursor = cursor
+        return response
+
+    async def ReportOutcome(  # noqa: N802 gRPC's name
+        self, _request: match_pb2.ReportOutcomeRequest, _context: Context
+    ) -> match_pb2.ReportOutcomeResponse:
+        """Tells the hotline what came of a match."""
+        unimplemented("ReportOutcome", "keep the match id and report later")
+
+    def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
+        return self._scopes(self._following.ring, key, options)
+
+    def _cursor(self) -> str:
+        return self._cursor_text(self._following.live.cursor)
+
+    def _allowance(self, context: Context) -> Allowance:
+        return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))
+
+    def _is_short(self, queries: int, searched: Scope) -> bool:
+        """Whether a search for so many queries is made at once, without asking for its time."""
+        if queries > _INLINE_MAX_HASHES:
+            return False
+        return queries * self._following.live.expected_us(searched.radius_bits) <= _INLINE_MAX_US
+
+    async def _search(
+        self, answer: Callable[[Allowance], _Answer], allowance: Allowance
+    ) -> _Answer:
+        """What ``answer`` makes of a search, in a thread."""
+        try:
+            return await self._searching.run(answer, allowance)
+        except asyncio.CancelledError:
+            allowance.end()
+            raise
+
+    def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
+        if not len(matches):
+            return []
+        item_ids = [one.tobytes() for one in matches.item_ids]
+        distances_bits = matches.distance_bits.tolist()
+        return self._tokens.seal(item_ids, distances_bits, key.key_id, int(time.time()))
+
+
+@dataclass(slots=True)
+class _CursorText:
+    """Text of a recent cursor, kept, since sealing one takes a while.
+
+    By time, not until the next change: that would show when other banks change.
+    """
+
+    cursors: SealedCursors
+    text: str = ""
+    until_s: float = 0.0
+
+    def __call__(self, cursor: Cursor) -> str:
+        now_s = time.monotonic()
+        if now_s >= self.until_s:
+            self.text, self.until_s = self.cursors.seal(cursor), now_s + _CURSOR_KEPT_S
+        return self.text
+
+
+class _Scopes:
+    """What callers search who do not narrow it, kept as long as keys and banks stay as they are."""
+
+    def __init__(self) -> None:
+        self._ring: KeyRing | None = None
+        self._kept: dict[int, tuple[ApiKey, Scope]] = {}
+
+    def __call__(self, ring: KeyRing, key: ApiKey, options: LookupOptions) -> Scope:
+        if options is not wire.DEFAULT:
+            return scope(key, ring.banks, options.banks, options.max_distance_bits)
+        if ring is not self._ring:
+            self._ring, self._kept = ring, {}
+        kept = self._kept.get(id(key))
+        if kept is None:
+            # the key is kept, so that no other one gets its id
+            kept = self._kept[id(key)] = key, scope(key, ring.banks, (), None)
+        return kept[1]
+
+
+def allowed_s(context: Context, most_s: float) -> float:
+    """Time that a call may take from now: until its caller's deadline, at most ``most_s``."""
+    given_s = remaining_s(context)
+    return most_s if given_s is None else min(given_s, most_s)
+
+
+def unimplemented(call: str, instead: str) -> NoReturn:
+    """Refuses a call that is part of the contract and not answered by this version."""
+    raise UnimplementedError(f"This server does not answer {call} yet: {instead}.")

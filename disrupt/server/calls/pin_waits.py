@@ -1,0 +1,64 @@
+"""Calls whose PIN waits for its turn: a short wait is spent here, a long one by the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from disrupt.errors import TooManyAttemptsError
+from disrupt.server.admission.pool import Pool
+from disrupt.services.throttle import Attempt, NotYetError
+
+_T = TypeVar("_T")
+
+_HELD_S = 5.0
+"""Longest that a call waits here: for its turn in calm times, and on a busy machine."""
+
+_HELD_MAX = 32
+"""Calls that wait here at once; others are told at once when to come back."""
+
+_LOOKED_AT_EVERY_S = 0.02
+
+
+class PinWaits:
+    """Runs use cases again when the PINs that they need are checked. For one event loop."""
+
+    def __init__(self) -> None:
+        """Nothing waits."""
+        self._held = 0
+
+    async def run(self, pool: Pool, use_case: Callable[..., _T]) -> _T:
+        """Return what ``use_case`` does in ``pool``, given ``now_s``.
+
+        TooManyAttemptsError where that would take long.
+        """
+        while True:
+            try:
+                return await pool.run(partial(use_case, now_s=time.monotonic()))
+            except NotYetError as error:
+                if not await self._is_known(error.attempt):
+                    raise TooManyAttemptsError(
+                        "Many PINs are being tried just now. Your place is kept: come back when"
+                        " this time is over. Nothing was changed.",
+                        retry_after_s=error.wait_s,
+                    ) from None
+
+    async def _is_known(self, attempt: Attempt) -> bool:
+        """Wait until the attempt may be answered; False where that takes too long."""
+        give_up_s = time.monotonic() + _HELD_S
+        if self._held >= _HELD_MAX or attempt.due_s > give_up_s:
+            return False
+        self._held += 1
+        try:
+            while attempt.right is None:
+                if time.monotonic() > give_up_s:
+                    return False
+                await asyncio.sleep(_LOOKED_AT_EVERY_S)
+            if not attempt.right:
+                await asyncio.sleep(attempt.due_s - time.monotonic())
+            return True
+        finally:
+            self._held -= 1

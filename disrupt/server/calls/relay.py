@@ -1,0 +1,176 @@
+"""RegistrationService in a worker: relayed to the writer, which alone writes and checks PINs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from grpc import aio
+
+from disrupt.core.media import LowQuality, MediaKind, columns
+from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
+from disrupt.errors import UnavailableError
+from disrupt.isolation.pictures import IsolatedHashing
+from disrupt.isolation.videos import IsolatedVideos
+from disrupt.server.admission.receiving import Context
+from disrupt.server.admission.shares import Cost, Resource, holder
+from disrupt.server.calls.interceptors import caller
+from disrupt.server.calls.matching import allowed_s
+from disrupt.server.calls.videos import fingerprint, first_part
+from disrupt.server.config import Config
+from disrupt.v1 import registration_pb2, registration_pb2_grpc
+from disrupt.wire import registration as wire
+from disrupt.wire.errors import DETAILS_KEY
+from disrupt.wire.payloads import WithImage
+
+CALLER_KEY = "disrupt-key-id"
+"""Metadata entry by which a worker tells the writer whose call it relays."""
+
+
+_Response = TypeVar("_Response", bound=Message)
+
+
+def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
+    """Channel to the writer, which comes back soon after the writer does."""
+    return aio.insecure_channel(
+        address,
+        options=[
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 500),
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.default_authority", "writer"),
+            ("grpc.enable_http_proxy", 0),
+        ],
+    )
+
+
+class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
+    """See proto/disrupt/v1/registration.proto."""
+
+    def __init__(
+        self,
+        config: Config,
+        channel: aio.Channel,
+        hashing: IsolatedHashing,
+        videos: IsolatedVideos,
+    ) -> None:
+        self._writer = registration_pb2_grpc.RegistrationServiceStub(channel)
+        self._register_hashes: Callable[..., Awaitable[registration_pb2.RegisterHashesResponse]] = (
+            channel.unary_unary(
+                "/disrupt.v1.RegistrationService/RegisterHashes",
+                response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
+            )
+        )
+        self._max_call_s = config.max_call_s
+        self._hashing = hashing
+        self._videos = videos
+
+    async def RegisterHashes(  # noqa: N802 gRPC's name
+        self,
+        request: bytes,  # type: ignore[override]  # the writer decodes it
+        context: Context,
+    ) -> registration_pb2.RegisterHashesResponse:
+        """Registers media items hashed on the person's own device."""
+        return await self._relay(self._register_hashes, request, context)
+
+    async def RegisterImage(  # noqa: N802 gRPC's name
+        self,
+        request: WithImage[registration_pb2.RegisterImageRequest],  # type: ignore[override]  # see worker
+        context: Context,
+    ) -> registration_pb2.RegisterImageResponse:
+        """For staff: hashes one picture in memory and registers it."""
+        asked = request.message.context
+        wire.context(asked)  # what is refused anyway is not decoded
+        by = holder.get()
+        by.spend(Cost.PICTURES)
+        with by.holding(Resource.PICTURES):
+            found = await self._hashing.fingerprint_image(
+                request.image, every_frame=request.message.every_frame
+            )
+        if isinstance(found, LowQuality):
+            receipt = await self._rejection(found, asked, context)
+            return registration_pb2.RegisterImageResponse(receipt=receipt)
+        item = MediaItem(found.kind, columns(found.fingerprints))
+        receipt = await self._register(item, asked, context)
+        return registration_pb2.RegisterImageResponse(receipt=receipt)
+
+    async def RegisterVideo(  # noqa: N802 gRPC's name
+        self, parts: AsyncIterator[registration_pb2.RegisterVideoRequest], context: Context
+    ) -> registration_pb2.RegisterVideoResponse:
+        """For staff: hashes one video in memory, while it comes in, and registers it."""
+        asked = (await first_part(parts, "context")).context
+        wire.context(asked)
+        found = await fingerprint(self._videos, parts)
+        if isinstance(found, LowQuality):
+            receipt = await self._rejection(found, asked, context)
+            return registration_pb2.RegisterVideoResponse(receipt=receipt)
+        item = MediaItem(MediaKind.VIDEO, found.fingerprints)
+        return registration_pb2.RegisterVideoResponse(
+            receipt=await self._register(item, asked, context),
+            frames_hashed=found.frames,
+            frames_low_quality=found.low_quality,
+            incomplete=found.incomplete,
+        )
+
+    async def _register(
+        self, item: MediaItem, asked: registration_pb2.RegistrationContext, context: Context
+    ) -> registration_pb2.Receipt:
+        relayed = wire.registration_message(asked, item).SerializeToString()
+        return (await self._relay(self._register_hashes, relayed, context)).receipt
+
+    async def _rejection(
+        self, found: LowQuality, asked: registration_pb2.RegistrationContext, context: Context
+    ) -> registration_pb2.Receipt:
+        """What is told of media that nothing is stored of."""
+        receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None), cursor="")
+        if asked.access.case_number:  # of a case only who has its PIN is told anything
+            request = registration_pb2.GetCaseRequest(access=asked.access)
+            case = (await self._relay(self._writer.GetCase, request, context)).case
+            receipt.case_number, receipt.status = case.case_number, case.status
+        return receipt
+
+    async def GetCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.GetCaseRequest, context: Context
+    ) -> registration_pb2.GetCaseResponse:
+        """Shows a case."""
+        return await self._relay(self._writer.GetCase, request, context)
+
+    async def WithdrawItems(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.WithdrawItemsRequest, context: Context
+    ) -> registration_pb2.WithdrawItemsResponse:
+        """Withdraws some items of a case."""
+        return await self._relay(self._writer.WithdrawItems, request, context)
+
+    async def WithdrawCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.WithdrawCaseRequest, context: Context
+    ) -> registration_pb2.WithdrawCaseResponse:
+        """Withdraws a whole case."""
+        return await self._relay(self._writer.WithdrawCase, request, context)
+
+    async def _relay(
+        self, call: Callable[..., Awaitable[_Response]], request: Message | bytes, context: Context
+    ) -> _Response:
+        timeout_s = allowed_s(context, self._max_call_s)
+        metadata = ((CALLER_KEY, caller.get().key_id),)
+        by = holder.get()
+        size = len(request) if isinstance(request, bytes) else request.ByteSize()
+        try:
+            with by.holding(Resource.WRITES), by.holding(Resource.WRITTEN_BYTES, size):
+                return await call(request, timeout=timeout_s, metadata=metadata)
+        except aio.AioRpcError as error:
+            await _give_back(error, context)
+
+
+async def _give_back(error: aio.AioRpcError, context: Context) -> NoReturn:
+    """The writer's own answer, unchanged; that there is no writer just now is said in our words."""
+    # the stubs do not know that the pairs can be unpacked
+    pairs: Any = error.trailing_metadata() or ()
+    details = tuple((name, value) for name, value in pairs if name == DETAILS_KEY)
+    if not details and error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+        raise UnavailableError(
+            "Registrations cannot be answered just now. Try again in a moment.", retry_after_s=1.0
+        ) from None
+    await context.abort(error.code(), error.details() or "", details)

@@ -1,0 +1,173 @@
+"""Calls that a video is sent to in parts: taken in no faster than it is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.lookups import Effort, VideoOptions
+from disrupt.core.media import LowQuality
+from disrupt.core.videos import Versions, VideoFingerprints
+from disrupt.errors import DisruptError, InvalidRequestError, LimitExceededError, Violation
+from disrupt.hashing.videos.frames import REGISTRATION_INTERVAL_MS, fingerprints
+from disrupt.isolation.video_messages import Ended
+from disrupt.isolation.videos import IsolatedVideos
+from disrupt.server.admission.limits import CHUNK_BYTES_MAX, FRAMES_MAX
+from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.shares import Cost, Holder, Resource, holder
+from disrupt.services.video_matching import VideoLookup
+from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.wire import videos as wire
+
+_FRAMES_AT_ONCE = 16
+"""Frames that are searched together."""
+
+_Part = TypeVar("_Part", match_pb2.MatchVideoRequest, registration_pb2.RegisterVideoRequest)
+
+
+async def first_part(parts: AsyncIterator[_Part], name: str) -> _Part:
+    """The part that has to come first, which is called ``name``."""
+    part = await anext(parts, None)
+    if part is None or part.WhichOneof("part") != name:
+        raise _invalid(f"send the {name} first, then the video in chunks")
+    return part
+
+
+async def fingerprint(
+    videos: IsolatedVideos, parts: AsyncIterator[registration_pb2.RegisterVideoRequest]
+) -> VideoFingerprints | LowQuality:
+    """What is registered of the video whose chunks ``parts`` are."""
+    rows: list[NDArray[np.void]] = []
+    ended = Ended(small=False, incomplete=False)
+    by, last_ms = holder.get(), 0
+    hashing = videos.hash(
+        _chunks(parts),
+        interval_ms=REGISTRATION_INTERVAL_MS,
+        versions=Versions.STORED,
+    )
+    with by.holding(Resource.VIDEOS):
+        async with aclosing(hashing) as answers:
+            async for answer in answers:
+                if isinstance(answer, Ended):
+                    ended = answer
+                else:
+                    last_ms = _count_time(by, answer.rows, last_ms)
+                    rows.append(answer.rows)
+    if not rows:
+        raise DisruptError("The decoder gave no frame, and no reason.")
+    return fingerprints(np.concatenate(rows), small=ended.small, incomplete=ended.incomplete)
+
+
+@dataclass(slots=True)
+class VideoSearch:
+    """A lookup that frames are handed to in blocks, in threads."""
+
+    lookup: VideoLookup
+    options: VideoOptions
+    searching: Pool
+    incomplete: bool = False
+    answered_early: bool = False
+    _waiting: list[NDArray[np.void]] = field(default_factory=list)
+
+    async def run(
+        self, videos: IsolatedVideos, parts: AsyncIterator[match_pb2.MatchVideoRequest]
+    ) -> None:
+        """Looks up what comes: chunks of a file, or frames."""
+        part = await anext(parts, None)
+        if part is not None and part.WhichOneof("part") == "frames":
+            await self._frames(part, parts)
+        else:
+            await self._file(videos, _chunks(parts, part))
+
+    async def _file(self, videos: IsolatedVideos, chunks: AsyncIterator[bytes]) -> None:
+        fast = self.options.lookup.effort == Effort.FAST
+        versions = Versions.NONE if fast else Versions.SEARCHED
+        by, last_ms = holder.get(), 0
+        hashing = videos.hash(chunks, interval_ms=self.options.interval_ms, versions=versions)
+        with by.holding(Resource.VIDEOS):
+            async with aclosing(hashing) as answers:
+                async for answer in answers:
+                    if isinstance(answer, Ended):
+                        self.incomplete = answer.incomplete
+                        continue
+                    last_ms = _count_time(by, answer.rows, last_ms)
+                    self._waiting.append(answer.rows)
+                    if await self._search(_FRAMES_AT_ONCE):
+                        return
+        await self._search(1)
+
+    async def _frames(
+        self,
+        part: match_pb2.MatchVideoRequest | None,
+        parts: AsyncIterator[match_pb2.MatchVideoRequest],
+    ) -> None:
+        last_ms = 0
+        while part is not None:
+            if part.WhichOneof("part") != "frames":
+                raise _invalid("after frames only frames can come")
+            for rows in await self.searching.run(list, wire.frames(part.frames)):
+                if int(rows["start_ms"][0]) < last_ms:
+                    raise InvalidRequestError.of(
+                        Violation("frames.start_ms", "frames must ascend in time")
+                    )
+                last_ms = int(rows["start_ms"][0])
+                self._waiting.append(rows)
+            if self.lookup.hashed + len(self._waiting) > FRAMES_MAX:
+                raise LimitExceededError(
+                    f"At most {FRAMES_MAX} frames in one lookup. Send the video in parts.",
+                    limit=str(FRAMES_MAX),
+                )
+            if await self._search(_FRAMES_AT_ONCE):
+                return
+            part = await anext(parts, None)
+        await self._search(1)
+
+    async def _search(self, least: int) -> bool:
+        """Looks waiting frames up once there are so many; whether that is enough."""
+        if len(self._waiting) < least:
+            return False
+        frames, self._waiting = self._waiting, []
+        holder.get().spend(Cost.HASHES, sum(map(len, frames)))
+
+        def search() -> bool:
+            for start in range(0, len(frames), _FRAMES_AT_ONCE):
+                self.lookup.add(frames[start : start + _FRAMES_AT_ONCE])
+                if self.options.answer_early and self.lookup.certain():
+                    return True
+            return False
+
+        self.answered_early = await self.searching.run(search)
+        return self.answered_early
+
+
+async def _chunks(parts: AsyncIterator[_Part], first: _Part | None = None) -> AsyncIterator[bytes]:
+    """The chunks of a file, each of at most 1 MiB."""
+    while True:
+        part = first if first is not None else await anext(parts, None)
+        first = None
+        if part is None:
+            return
+        if part.WhichOneof("part") != "chunk":
+            raise _invalid("after the first message only chunks of the file can come")
+        if len(part.chunk) > CHUNK_BYTES_MAX:
+            raise InvalidRequestError.of(
+                Violation("chunk", f"{len(part.chunk)} bytes; at most {CHUNK_BYTES_MAX} in a part")
+            )
+        if part.chunk:
+            yield part.chunk
+
+
+def _count_time(by: Holder, frame: NDArray[np.void], last_ms: int) -> int:
+    """Count the time since the frame before as the caller's; return that of this one's end."""
+    end_ms = int(frame["end_ms"][-1])
+    by.spend(Cost.VIDEO_MS, max(0, end_ms - last_ms))
+    return end_ms
+
+
+def _invalid(reason: str) -> InvalidRequestError:
+    return InvalidRequestError.of(Violation("part", reason))

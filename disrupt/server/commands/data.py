@@ -1,0 +1,126 @@
+"""The operators' commands for what is stored: ``disrupt erase``, ``backup`` and ``restore``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from disrupt.registry.backup import back_up
+from disrupt.server import logs
+from disrupt.server.upkeep import erasure
+from disrupt.server.upkeep import restore as restoring
+
+_PATH = click.Path(path_type=Path)
+_H = 3600.0
+
+_data_dir = click.option(
+    "--data-dir",
+    envvar="DISRUPT_DATA_DIR",
+    required=True,
+    show_envvar=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Data directory of the server.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.command(short_help="Erase every byte of what was withdrawn, now.")
+@_data_dir
+@click.option(
+    "--older-than-h",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    help="Only if the index holds what was withdrawn in a generation of this age, in hours.",
+)
+@_json
+def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
+    """Erase every byte of what was withdrawn, now; with the server running or not.
+
+    A server does it by itself within 24 hours of a withdrawal. Backups are yours to
+    delete.
+
+    \b
+    Exit codes: 0 erased, 1 not erased, 2 wrong usage.
+
+    \b
+    Example: disrupt erase --data-dir data
+    """  # noqa: D301 \b is click's
+    logs.configure("erase", "warning")
+    erased = erasure.erase(data_dir, older_than_s=older_than_h * _H)
+    if as_json:
+        click.echo(json.dumps(asdict(erased)))
+        return
+    if erased.rebuilt:
+        click.echo(f"Published generation {erased.generation} of the index.")
+    for generation in erased.deleted:
+        click.echo(f"Deleted generation {generation}.")
+    if older_than_h:
+        click.echo("Nothing withdrawn stays for longer than asked.")
+    else:
+        click.echo("Of what was withdrawn before, no byte is left in the data directory.")
+
+
+@click.command(short_help="Back up the registry and the secrets.")
+@_data_dir
+@click.option("--to", "target", required=True, type=_PATH, help="New directory for the backup.")
+@_json
+def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
+    """Back up the registry and the secrets; with the server running or not.
+
+    The backup holds fingerprints and secrets: guard it as the data directory itself, and delete
+    it after as many days as your rules allow. The index is not in it, it is built anew.
+
+    \b
+    Exit codes: 0 done, 1 not done, 2 wrong usage.
+
+    \b
+    Example: disrupt backup --data-dir data --to backups/monday
+    """  # noqa: D301 \b is click's
+    logs.configure("backup", "warning")
+    made = back_up(data_dir, target)
+    if as_json:
+        click.echo(made.model_dump_json())
+    else:
+        click.echo(f"Made the backup {target}, as of change {made.sequence}.")
+
+
+@click.command(short_help="Put a backup in place of the data directory's content.")
+@click.option("--from", "source", required=True, type=_PATH, help="Directory of the backup.")
+@_data_dir
+@click.option(
+    "--accept-unknown-removals",
+    is_flag=True,
+    help="Restore though it is not known what was withdrawn and revoked since: that matches again,"
+    " and these keys are valid again.",
+)
+@_json
+def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_json: bool) -> None:
+    """Replace what is in the data directory by a backup; while no server runs.
+
+    What was withdrawn since the backup stays withdrawn, and keys revoked since stay revoked: the
+    data directory's removals.journal says what that is. Keep that file when a disk is replaced;
+    without it, see --accept-unknown-removals. What was registered since the backup is lost. If it
+    is interrupted, run it again. Mirrors of the feed start over.
+
+    \b
+    Exit codes: 0 restored, 1 not restored, 2 wrong usage.
+
+    \b
+    Example: disrupt restore --from backups/monday --data-dir data
+    """  # noqa: D301 \b is click's
+    logs.configure("restore", "warning")
+    restored = restoring.restore(source, data_dir, accept_unknown_removals=accept_unknown_removals)
+    if as_json:
+        click.echo(json.dumps(asdict(restored)))
+        return
+    click.echo(f"Restored: {restored.items} items, {restored.hashes} hashes.")
+    if not restored.removals_known:
+        click.echo("What was withdrawn since the backup matches again where it was not known.")
+    if restored.unsure_keys:
+        keys = ", ".join(restored.unsure_keys)
+        click.echo(
+            f"Valid, though they may have been revoked since: {keys}. Revoke those that were."
+        )

@@ -1,0 +1,239 @@
+"""The operators' commands: ``disrupt serve`` and ``disrupt keys``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from disrupt.admin.v1 import admin_pb2
+from disrupt.core.policy import Right
+from disrupt.errors import ConfigurationError
+from disrupt.isolation.child import LIBRARIES
+from disrupt.server.config import Config
+from disrupt.server.upkeep.administration import administration
+from disrupt.wire import admin as wire
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_RIGHTS = [right.name.lower() for right in Right]
+
+_data_dir = click.option(
+    "--data-dir",
+    envvar="DISRUPT_DATA_DIR",
+    required=True,
+    show_envvar=True,
+    type=_DIRECTORY,
+    help="Data directory of the server; made where missing.",
+)
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.command(short_help="Run the server until SIGTERM or Ctrl-C.")
+@_data_dir
+@click.option(
+    "--listen",
+    envvar="DISRUPT_LISTEN",
+    show_envvar=True,
+    help="HOST:PORT to serve on, port 0 for a free one.  [127.0.0.1:50051]",
+)
+@click.option(
+    "--workers",
+    envvar="DISRUPT_WORKERS",
+    show_envvar=True,
+    type=int,
+    help="Processes that answer calls.  [as many as cores]",
+)
+@click.option(
+    "--config",
+    "file",
+    envvar="DISRUPT_CONFIG",
+    show_envvar=True,
+    type=_FILE,
+    help="TOML file of settings; options go over it.",
+)
+@click.option(
+    "--tls-cert",
+    envvar="DISRUPT_TLS_CERT",
+    show_envvar=True,
+    type=_FILE,
+    help="Certificate chain, PEM; needed beyond loopback.",
+)
+@click.option(
+    "--tls-key",
+    envvar="DISRUPT_TLS_KEY",
+    show_envvar=True,
+    type=_FILE,
+    help="Its private key, PEM.",
+)
+def serve(
+    data_dir: Path,
+    listen: str | None,
+    workers: int | None,
+    file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C; calls in flight are finished.
+
+    \b
+    Prints `Disrupt is ready on HOST:PORT` once it answers; logs go to
+    standard error.
+
+    \b
+    Exit codes: 0 stopped when told to, 1 could not run, 2 wrong usage or
+    configuration.
+
+    \b
+    Example: disrupt serve --data-dir data
+    """  # noqa: D301 \b is click's
+    config = Config.load(
+        file,
+        data_dir=data_dir,
+        listen=listen,
+        workers=workers,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
+    # libraries look at these variables when they are loaded, and the C library when it starts
+    arguments = [sys.executable, "-P", "-m", "disrupt.server", config.model_dump_json()]
+    os.execve(sys.executable, arguments, os.environ | LIBRARIES)  # noqa: S606 this package
+
+
+@click.group(short_help="Make, list and revoke the keys of callers.")
+def keys() -> None:
+    """Make, list and revoke the keys of callers; with the server running or not.
+
+    \b
+    Exit codes: 0 done, 1 refused, 2 wrong usage.
+
+    \b
+    Example: disrupt keys create platform --right match --data-dir data
+    """  # noqa: D301 \b is click's
+
+
+@keys.command()
+@click.argument("name")
+@_data_dir
+@click.option(
+    "--right",
+    "rights",
+    multiple=True,
+    required=True,
+    type=click.Choice(_RIGHTS),
+    help="What the key allows; repeat for several.",
+)
+@click.option("--bank", "banks", multiple=True, help="Banks it may search.  [all there are now]")
+@click.option("--secret-file", type=_FILE, help="New file for the secret, for you alone to read.")
+@_json
+def create(
+    name: str,
+    data_dir: Path,
+    rights: tuple[str, ...],
+    banks: tuple[str, ...],
+    secret_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Make a key for the holder NAME. Its secret is shown this once.
+
+    \b
+    Example: disrupt keys create platform --right match --data-dir data
+    """  # noqa: D301 \b is click's
+    granted = tuple(Right[one.upper()] for one in rights)
+    with administration(data_dir) as admin, _secret_file(secret_file) as opened:
+        made = admin.create(wire.create_request(name, granted, banks))
+        if opened is not None:
+            opened.write(f"{made.secret}\n")
+    shown = {} if secret_file is not None else {"secret": made.secret}
+    if as_json:
+        click.echo(json.dumps(_row(made.key) | shown))
+        return
+    click.echo(f"Made the key {made.key.key_id} for {made.key.name}.")
+    if secret_file is not None:
+        click.echo(f"Its secret is in {secret_file}.")
+    else:
+        click.echo(f"Its secret, shown this once: {made.secret}")
+
+
+@keys.command(name="list")
+@_data_dir
+@_json
+def list_command(data_dir: Path, *, as_json: bool) -> None:
+    """List all keys, oldest first, revoked ones too.
+
+    \b
+    Example: disrupt keys list --data-dir data
+    """  # noqa: D301 \b is click's
+    with administration(data_dir) as admin:
+        rows = [_row(key) for key in admin.list().keys]
+    if as_json:
+        click.echo(json.dumps({"keys": rows}))
+        return
+    lines = [("key", "state", "rights", "banks", "name")]
+    for row in rows:
+        state = f"revoked {row['revoked_on']}" if row["revoked_on"] else "valid"
+        rights, banks = ",".join(row["rights"]), ",".join(row["banks"])
+        lines.append((row["key_id"], state, rights, banks, row["name"]))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@keys.command()
+@click.argument("key_id")
+@_data_dir
+@_json
+def revoke(key_id: str, data_dir: Path, *, as_json: bool) -> None:
+    """Revoke the key KEY_ID; within a second it is refused everywhere. Safe to repeat.
+
+    \b
+    Example: disrupt keys revoke 0a1b2c3d --data-dir data
+    """  # noqa: D301 \b is click's
+    with administration(data_dir) as admin:
+        key = admin.revoke(admin_pb2.RevokeKeyRequest(key_id=key_id)).key
+    if as_json:
+        click.echo(json.dumps(_row(key)))
+    else:
+        click.echo(f"Revoked the key {key.key_id} of {key.name}.")
+
+
+def _row(key: admin_pb2.Key) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "rights": [Right(one).name.lower() for one in key.rights],
+        "banks": list(key.banks),
+        "created_on": key.created_on,
+        "revoked_on": key.revoked_on,
+    }
+
+
+@contextmanager
+def _secret_file(file: Path | None) -> Iterator[TextIO | None]:
+    """A new file for a secret, open before there is a key; not kept if making the key fails."""
+    if file is None:
+        yield None
+        return
+    try:
+        opened = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+    except FileExistsError as error:
+        raise ConfigurationError(
+            f"{file} exists already, and may hold a secret. Name a new file."
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
+    try:
+        with opened:
+            yield opened
+    except BaseException:
+        file.unlink()
+        raise

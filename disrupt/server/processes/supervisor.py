@@ -1,0 +1,281 @@
+"""The supervisor: holds the data directory, forks writer and workers, restarts and drains them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+import structlog
+import uvloop
+
+from disrupt.data_directory import DataDirectory
+from disrupt.distinctiveness.nearness import circle_index
+from disrupt.errors import (
+    ConfigurationError,
+    DisruptError,
+    SnapshotRefusedError,
+    UnavailableError,
+)
+from disrupt.hashing import check_known_answers
+from disrupt.index.generations import check_history, create_first, open_current
+from disrupt.index.known_answers import check_table_search
+from disrupt.registry import opening
+from disrupt.server import logs, supervision
+from disrupt.server.admission.shares import Board
+from disrupt.server.config import Config
+from disrupt.server.processes import forking, housekeeping, worker
+from disrupt.server.processes import writer as _writer
+from disrupt.server.processes.forking import Forked
+from disrupt.server.processes.serving import BEAT, BEAT_S, COMPACT, READY
+from disrupt.server.supervision import vital
+
+_Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+LOCK_PATIENCE_S = 2.0
+"""Processes of a server that was killed need a moment to die: a restart at once must work."""
+
+_FIRST_BACKOFF_S = 0.1
+_MAX_BACKOFF_S = 10.0
+_STEADY_AFTER_S = 30.0
+"""A process that ran this long is restarted as if it had never failed."""
+_START_S = 600.0
+"""Time for a process to say that it is ready. The longest is that of a worker which reads a large
+index from a slow disk: 60 GB at 100 MB/s."""
+_KILL_MARGIN_S = 5.0
+_LOOK_S = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    """A role that is to be filled by a process at all times.
+
+    ``ended`` is called after each process, and before the next. A process is killed that has
+    neither ended nor said that it is ready for ``start_s``.
+    """
+
+    role: str
+    run: _Run
+    ended: Callable[[], None] = lambda: None
+    start_s: float = _START_S
+    process: Forked | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def serve(config: Config, ready: Callable[[str], None]) -> None:
+    """Runs a server until SIGTERM or SIGINT; ``ready`` is told its address once all of it serves.
+
+    Raises DataDirectoryError, ConfigurationError and whatever else keeps it from starting.
+    """
+    directory = DataDirectory(config.data_dir)
+    directory.make()
+    # held until the last process is gone: each inherits it
+    with directory.locked(patience_s=LOCK_PATIENCE_S):
+        forking.apart("checking", check_known_answers)
+        directory.secrets()
+        _load(directory)
+        reserved, address = _reserve(config)
+        with reserved:
+            listening = config.model_copy(update={"listen": address})
+            forking.settle()
+            asyncio.run(_Supervisor(listening).run(lambda: ready(address)))
+
+
+def _load(directory: DataDirectory) -> None:
+    """Brings the data directory up to date, and loads what processes then need not."""
+    with opening.writing(directory) as registry:
+        create_first(directory.index, registry.head().epoch)
+        check_history(directory.index, registry)
+        circle_index()
+        with contextlib.suppress(
+            SnapshotRefusedError, UnavailableError
+        ):  # the workers say what to do
+            # read whole here, so that they need not
+            if open_current(directory.index, registry).has_tables:
+                check_table_search()
+
+
+def _reserve(config: Config) -> tuple[socket.socket, str]:
+    """A bound socket that keeps the port for the workers, and the address they listen on."""
+    host, port = config.address
+    try:
+        family, kind, _, _, target = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            # without SO_REUSEPORT: another program's listener on this port is found, not joined
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+        reserved = socket.socket(family, kind)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(target)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {config.listen}: {error.strerror}.") from error
+    host = f"[{host}]" if ":" in host else host
+    return reserved, f"{host}:{reserved.getsockname()[1]}"
+
+
+class _Supervisor:
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._stop = asyncio.Event()
+        self._compact = asyncio.Event()
+        self._failure: DisruptError | None = None
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        supervision.arrange()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        board = Board(self._config.workers)
+        writer = _Child("writer", partial(_writer.run, self._config))
+        workers = [
+            _Child(
+                "worker", partial(worker.run, self._config, board, row), partial(board.clear, row)
+            )
+            for row in range(self._config.workers)
+        ]
+        # it never says that it is ready: that is the time for all of it
+        keeper = _Child(
+            "housekeeping", partial(housekeeping.run, self._config), start_s=housekeeping.LONGEST_S
+        )
+        watches: list[asyncio.Task[None]] = []
+        try:
+            # the writer first: the health that workers tell from their start on needs it
+            for children in ([writer], workers):
+                watches += [vital(child.role, self._keep(child)) for child in children]
+                await self._unless_stopped(*(child.ready.wait() for child in children))
+            if not self._stop.is_set():
+                upkeep = housekeeping.keep_house(
+                    self._config,
+                    lambda: self._run_once(keeper),
+                    self._compact,
+                    self._stop,
+                )
+                watches.append(vital("upkeep", upkeep))
+                ready()
+                await self._stop.wait()
+        finally:
+            self._stop.set()
+            await self._end(keeper)
+            # workers first: they relay to the writer until their last call is answered
+            await asyncio.gather(*(self._end(child) for child in workers))
+            await self._end(writer)
+            await asyncio.gather(*watches)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _unless_stopped(self, *waits: Coroutine[Any, Any, Any]) -> None:
+        everything = asyncio.gather(*waits)
+        stop = asyncio.create_task(self._stop.wait())
+        futures: list[asyncio.Future[Any]] = [everything, stop]
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        for one in futures:
+            one.cancel()
+        await asyncio.gather(*futures, return_exceptions=True)
+
+    async def _keep(self, child: _Child) -> None:
+        """Fills the role until the server stops, ever more slowly while it fails."""
+        backoff_s = _FIRST_BACKOFF_S
+        while not self._stop.is_set():
+            began_s = time.monotonic()
+            code = await self._run_once(child)
+            if self._stop.is_set():
+                return
+            if not child.ready.is_set():
+                self._failure = DisruptError(
+                    f"The {child.role} did not start (exit code {code}); the log says why."
+                )
+                self._stop.set()
+                return
+            if time.monotonic() - began_s > _STEADY_AFTER_S:
+                backoff_s = _FIRST_BACKOFF_S
+            _log.error("process_died", died=child.role, code=code, restart_in_s=backoff_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), backoff_s)
+            backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
+
+    async def _run_once(self, child: _Child) -> int:
+        """Run a process to its end and return its exit code; kill it where it hangs."""
+        try:
+            process = forking.fork(child.role, lambda: _run(child.role, child.run))
+        except (OSError, MemoryError) as error:  # or too many processes: tried again
+            _log.error("fork_failed", failed=child.role, reason=str(error))
+            return 1
+        child.process = process
+        patience = _Patience(child.start_s)
+        watch = vital(f"watch over {child.role}", _kill_if_hung(child.role, process, patience))
+        try:
+            async for line in process.lines():
+                if line in {READY, BEAT}:
+                    patience.left_s = self._config.hung_after_s
+                if line == READY:
+                    child.ready.set()
+                elif line == COMPACT:
+                    self._compact.set()
+            code = await process.wait()
+        finally:
+            watch.cancel()
+        child.ended()
+        return code
+
+    async def _end(self, child: _Child) -> None:
+        process = child.process
+        if process is None:
+            return
+        process.kill(signal.SIGTERM)
+        until_s = time.monotonic() + self._config.drain_grace_s + _KILL_MARGIN_S
+        while process.code is None:
+            if time.monotonic() > until_s:
+                _log.error("process_killed", role_killed=child.role, reason="It did not stop.")
+                process.kill(signal.SIGKILL)
+                until_s = math.inf
+            await asyncio.sleep(_LOOK_S)
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Time that a process has left to say something.
+
+    Counted down by the supervisor's event loop rather than compared with a clock, so that no
+    process is taken to hang after all of them, or the machine, were suspended.
+    """
+
+    left_s: float
+
+    async def run_out(self) -> None:
+        """Return when no time is left."""
+        while self.left_s > 0:
+            await asyncio.sleep(BEAT_S)
+            self.left_s -= BEAT_S
+
+
+async def _kill_if_hung(role: str, process: Forked, patience: _Patience) -> None:
+    await patience.run_out()
+    _log.error("process_killed", role_killed=role, reason="It gave no sign of life.")
+    process.kill(signal.SIGKILL)
+
+
+def _run(role: str, run: _Run) -> None:
+    """A process of the server."""
+    logs.configure(role)
+
+    async def arranged() -> None:
+        supervision.arrange()
+        await run()
+
+    try:
+        uvloop.run(arranged())
+    except DisruptError as error:
+        _log.error("start_failed", reason=error.message)
+        sys.exit(1)

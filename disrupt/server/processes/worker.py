@@ -1,0 +1,211 @@
+"""A worker: answers lookups and the feed itself, relays registrations to the writer."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import grpc
+from grpc import aio
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import ConfigurationError
+from disrupt.hashing import ImageLimits
+from disrupt.hashing.decoding.videos import VideoLimits
+from disrupt.isolation.picture_process import IsolationLimits
+from disrupt.isolation.pictures import IsolatedHashing
+from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
+from disrupt.registry import opening
+from disrupt.registry.contract import RegistryReader
+from disrupt.server import rights
+from disrupt.server.admission.limits import (
+    CONNECTION_CALLS_MAX,
+    CONNECTIONS_MAX,
+    FRAMES_MAX,
+    PENDING_CALLS_MAX,
+    UNADMITTED_CALLS_MAX,
+    MessageLimits,
+    capacities,
+)
+from disrupt.server.admission.receipts import Receipts
+from disrupt.server.admission.receiving import Decode, Receiver
+from disrupt.server.admission.shares import Admission, Board, Resource
+from disrupt.server.admission.sockets import Sockets, bound, most_connections
+from disrupt.server.admission.unadmitted import Unadmitted
+from disrupt.server.calls.feed import FeedServicer
+from disrupt.server.calls.health import WRITER_LOOK_S, Health, look_at_index, look_at_writer
+from disrupt.server.calls.interceptors import Authentication, Errors
+from disrupt.server.calls.matching import MatchServicer
+from disrupt.server.calls.relay import RelayingServicer, writer_channel
+from disrupt.server.calls.revocation import OpenCalls
+from disrupt.server.config import Config
+from disrupt.server.following import Following
+from disrupt.server.memory import keep_little, trim
+from disrupt.server.processes.serving import until_told_to_stop
+from disrupt.server.supervision import forever, vital
+from disrupt.services.cursors import SealedCursors
+from disrupt.services.tokens import MatchTokens
+from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
+from disrupt.v1.match_pb2_grpc import add_MatchServiceServicer_to_server
+from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_server
+from disrupt.wire import payloads
+
+_FRAMES_SHARE = 0.8
+"""Of a picture's processor time, what frames of an animation may take: a lookup ends before it."""
+
+_DECODERS: dict[str, Decode] = {
+    "/disrupt.v1.MatchService/MatchImage": payloads.match_image,
+    "/disrupt.v1.MatchService/MatchVideo": partial(payloads.match_video, hashes_max=FRAMES_MAX),
+    "/disrupt.v1.RegistrationService/RegisterImage": payloads.register_image,
+    "/disrupt.v1.RegistrationService/RegisterHashes": bytes,  # the writer's to decode
+}
+
+_HANDSHAKE_MS = 10_000
+"""For TLS and the first words of HTTP/2; gRPC's own limit is two minutes."""
+
+_MORE_CALLS = 2 * UNADMITTED_CALLS_MAX
+"""Places beside those of admitted calls. Half of them are for calls whose connection was shut down
+a moment ago."""
+
+_CONNECTIONS_LOOK_S = 1.0
+
+
+async def run(config: Config, board: Board, row: int) -> None:
+    """Serves until SIGTERM; ``row`` of the board is this worker's."""
+    keep_little()
+    directory = DataDirectory(config.data_dir)
+    room = capacities(config)
+    hashing = IsolatedHashing(
+        workers=config.hashing_workers,
+        queued=room[Resource.PICTURES] - config.hashing_workers,
+        limits=ImageLimits(frames_cpu_s=_FRAMES_SHARE * config.hashing_cpu_s),
+        isolation=IsolationLimits(
+            memory_bytes=config.hashing_memory_mib * 2**20,
+            cpu_s=config.hashing_cpu_s,
+            timeout_s=config.max_call_s,
+        ),
+    )
+    videos = IsolatedVideos(
+        workers=config.video_workers,
+        queued=room[Resource.VIDEOS] - config.video_workers,
+        limits=VideoLimits(
+            max_bytes=config.max_video_mib * 2**20, max_duration_s=config.max_video_minutes * 60
+        ),
+        isolation=VideoIsolationLimits(
+            memory_bytes=config.video_memory_mib * 2**20,
+            cpu_s=config.video_cpu_s,
+            stall_s=config.video_stall_s,
+        ),
+    )
+    with opening.reading(directory) as reader:
+        # started before there is a server, and ready before it serves
+        async with hashing, videos:
+            await _serve(config, directory, reader, hashing, videos, (board, row))
+
+
+async def _serve(
+    config: Config,
+    directory: DataDirectory,
+    reader: RegistryReader,
+    hashing: IsolatedHashing,
+    videos: IsolatedVideos,
+    counted_in: tuple[Board, int],
+) -> None:
+    rights.check(rights.SERVICES)
+    following = Following(reader, directory, config.follow_interval_s, config.stale_closes_s)
+    admission = Admission(
+        *counted_in,
+        capacities(config),
+        number_of=lambda key_id: following.ring.number(key_id),  # noqa: PLW0108 rings come and go
+    )
+    receipts = Receipts(admission)
+    calls = OpenCalls()
+    unadmitted = Unadmitted(Sockets().shut)
+    told = Health()
+    server = aio.server(
+        interceptors=[
+            Authentication(following.authenticate, admission, unadmitted),
+            Errors(
+                Receiver(MessageLimits.of(config), _DECODERS, receipts),
+                config.max_call_s,
+                config.max_video_call_s,
+                calls.while_valid,
+                unadmitted,
+            ),
+        ],
+        options=_options(config),
+        maximum_concurrent_rpcs=config.max_concurrent_calls + _MORE_CALLS,
+    )
+    secret = directory.secrets().match_tokens
+    tokens, cursors = MatchTokens(secret), SealedCursors(secret)
+    channel = writer_channel(directory.socket_address, config.max_message_bytes)
+    add_MatchServiceServicer_to_server(
+        MatchServicer(config, following, tokens, cursors, hashing, videos), server
+    )
+    add_RegistrationServiceServicer_to_server(
+        RelayingServicer(config, channel, hashing, videos), server
+    )
+    add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), server)
+    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
+    names = [service.full_name for service in rights.SERVICES]
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+
+    # Calls are answered once index and keys are level, so that nothing withdrawn matches.
+    await asyncio.to_thread(following.look)
+    trim()
+    index = partial(look_at_index, told, following, config.stale_not_ready_s)
+    writer = partial(look_at_writer, told, channel)
+    await index()  # raises where the registry could not be read
+    await writer()
+    _listen(server, config)
+    connections = partial(asyncio.to_thread, bound, most_connections(CONNECTIONS_MAX))
+    tasks = [
+        vital("changes", following.follow_changes()),
+        vital("keys", following.follow_keys(calls.end_revoked)),
+        vital("freshness", forever(index, config.follow_interval_s)),
+        vital("writer's health", forever(writer, WRITER_LOOK_S)),
+        vital("receipts", receipts.watch()),
+        vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
+    ]
+    try:
+        drain = told.servicer.enter_graceful_shutdown
+        await until_told_to_stop(server, config.drain_grace_s, drain)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await channel.close()
+
+
+def _options(config: Config) -> list[tuple[str, int]]:
+    age_ms = round(config.connection_max_age_s * 1000)
+    grace_ms = round(max(config.max_call_s, config.max_video_call_s) * 1000)
+    return [
+        ("grpc.so_reuseport", 1),
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_connection_age_ms", age_ms),
+        ("grpc.max_concurrent_streams", CONNECTION_CALLS_MAX),
+        ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
+        ("grpc.max_connection_age_grace_ms", grace_ms),
+        # what may come before it is asked for is 64 KiB a call, and does not grow
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+    ]
+
+
+def _listen(server: aio.Server, config: Config) -> None:
+    try:
+        if config.tls_cert is None or config.tls_key is None:
+            server.add_insecure_port(config.listen)
+            return
+        pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
+        server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair]))
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"Cannot listen on {config.listen}: check listen, tls_cert and tls_key ({error})."
+        ) from error

@@ -1,0 +1,109 @@
+"""The writer: alone opens the registry for writing, and serves the workers on a Unix socket."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import partial
+
+from grpc import aio
+from grpc_health.v1 import health_pb2_grpc
+
+from disrupt.admin.v1 import admin_pb2_grpc
+from disrupt.data_directory import DataDirectory
+from disrupt.registry import opening
+from disrupt.registry.contract import RegistryWriter
+from disrupt.server.admission.limits import MessageLimits
+from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.receiving import Receiver
+from disrupt.server.calls.administration import AdminServicer
+from disrupt.server.calls.health import STORAGE_LOOK_S, Health, look_at_storage
+from disrupt.server.calls.interceptors import Errors
+from disrupt.server.calls.registration import RegistrationServicer
+from disrupt.server.config import Config
+from disrupt.server.memory import keep_little
+from disrupt.server.processes import housekeeping
+from disrupt.server.processes.serving import until_told_to_stop
+from disrupt.server.supervision import forever, vital
+from disrupt.server.upkeep.administration import InRegistry
+from disrupt.services.cursors import SealedCursors
+from disrupt.services.pins import Pins
+from disrupt.services.registration import Registrar, RegistrationLimits
+from disrupt.services.throttle import Throttle
+from disrupt.v1 import registration_pb2_grpc
+from disrupt.wire import payloads
+
+_THREADS = 4
+_QUEUED = 256
+
+_NICENESS = 5
+"""Workers go first on a busy machine, so that guesses of PINs take little from lookups.
+
+The writer has a quarter of a processor even then, which is enough for all that is written.
+"""
+
+_REGISTERING = 2
+"""Threads that read and store registrations: one hashes a PIN while the other stores."""
+
+_REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
+
+
+async def run(config: Config) -> None:
+    """Serves until SIGTERM."""
+    os.nice(_NICENESS)
+    keep_little()
+    directory = DataDirectory(config.data_dir)
+    with opening.writing(directory) as registry:
+        await _serve(config, directory, registry)
+
+
+async def _serve(config: Config, directory: DataDirectory, registry: RegistryWriter) -> None:
+    secrets = directory.secrets()
+    pepper = secrets.pepper
+    limits = RegistrationLimits(
+        items_per_registration=config.max_items_per_registration,
+        hashes_per_item=config.max_hashes_per_item,
+        items_per_case=config.max_items_per_case,
+        hashes_per_registration=config.max_hashes_per_registration,
+    )
+    pins = Pins(pepper)
+    throttle = Throttle(pins.verify)
+    threading.Thread(target=throttle.run, name="pins", daemon=True).start()
+    registrar = Registrar(registry, pins, throttle, pepper, limits)
+    decode = partial(
+        payloads.register_hashes,
+        items_max=config.max_items_per_registration,
+        hashes_max=config.max_hashes_per_registration,
+    )
+    receiver = Receiver(MessageLimits.of(config), {_REGISTER: bytes})
+    pool = Pool("writer", threads=_THREADS, queued=_QUEUED)
+    registering = Pool("register", threads=_REGISTERING, queued=_QUEUED)
+    server = aio.server(
+        interceptors=[Errors(receiver, config.max_call_s, config.max_video_call_s)],
+        options=[("grpc.max_receive_message_length", config.max_message_bytes)],
+    )
+    registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
+        RegistrationServicer(
+            registrar, decode, pool, registering, SealedCursors(secrets.match_tokens)
+        ),
+        server,
+    )
+    admin_pb2_grpc.add_AdminServiceServicer_to_server(
+        AdminServicer(InRegistry(registry), pool), server
+    )
+    told = Health()
+    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
+    directory.socket.unlink(missing_ok=True)  # what a killed writer left
+    mask = os.umask(0o177)  # the socket is for this user alone
+    server.add_insecure_port(directory.socket_address)
+    os.umask(mask)
+    storage = partial(look_at_storage, told, registry, (pool, registering))
+    await storage()
+    tasks = [
+        vital("compaction", housekeeping.watch(config, registry)),
+        vital("storage", forever(storage, STORAGE_LOOK_S)),
+    ]
+    await until_told_to_stop(server, config.drain_grace_s, told.servicer.enter_graceful_shutdown)
+    for task in tasks:
+        task.cancel()
+    directory.socket.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What operators and housekeeping do to what is stored: keys, erasure, restore."""

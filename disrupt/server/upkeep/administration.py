@@ -1,0 +1,143 @@
+"""Keys and the database's log, managed through the running writer or, without one, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc
+
+from disrupt.admin.v1 import admin_pb2
+from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import DataDirectoryError, DisruptError, UnavailableError
+from disrupt.registry import opening
+from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.services import keys
+from disrupt.wire import admin as wire
+
+_TIMEOUT_S = 10.0
+_OPTIONS: Any = {
+    "timeout": _TIMEOUT_S,
+    "wait_for_ready": True,
+}  # a server that starts has no writer yet
+
+
+def today() -> str:
+    """Today's ISO date, UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
+class Administration(Protocol):
+    """What AdminService offers."""
+
+    def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
+        """Makes a key."""
+
+    def list(self) -> admin_pb2.ListKeysResponse:
+        """Lists keys."""
+
+    def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
+        """Revokes a key."""
+
+    def checkpoint(self) -> admin_pb2.CheckpointResponse:
+        """Clears the registry's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class InRegistry:
+    """By writing to the registry; this process holds its lock."""
+
+    registry: RegistryWriter
+
+    def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
+        """Makes a key."""
+        rights = wire.rights(request)
+        key, secret = keys.create_key(
+            self.registry, request.name, rights, tuple(request.banks), day=today()
+        )
+        return admin_pb2.CreateKeyResponse(
+            key=wire.key(key, _bank_names(self.registry)), secret=secret
+        )
+
+    def list(self) -> admin_pb2.ListKeysResponse:
+        """Lists keys."""
+        names = _bank_names(self.registry)
+        return admin_pb2.ListKeysResponse(
+            keys=[wire.key(one, names) for one in keys.list_keys(self.registry)]
+        )
+
+    def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
+        """Revokes a key."""
+        key = keys.revoke_key(self.registry, request.key_id, day=today())
+        return admin_pb2.RevokeKeyResponse(key=wire.key(key, _bank_names(self.registry)))
+
+    def checkpoint(self) -> admin_pb2.CheckpointResponse:
+        """Clears the registry's log."""
+        return admin_pb2.CheckpointResponse(done=self.registry.checkpoint())
+
+
+@dataclass(frozen=True, slots=True)
+class OverSocket:
+    """By asking the running writer."""
+
+    stub: AdminServiceStub
+
+    def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
+        """Makes a key."""
+        with _told():
+            return self.stub.CreateKey(request, **_OPTIONS)
+
+    def list(self) -> admin_pb2.ListKeysResponse:
+        """Lists keys."""
+        with _told():
+            return self.stub.ListKeys(admin_pb2.ListKeysRequest(), **_OPTIONS)
+
+    def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
+        """Revokes a key."""
+        with _told():
+            return self.stub.RevokeKey(request, **_OPTIONS)
+
+    def checkpoint(self) -> admin_pb2.CheckpointResponse:
+        """Clears the registry's log."""
+        with _told():
+            return self.stub.Checkpoint(admin_pb2.CheckpointRequest(), **_OPTIONS)
+
+
+@contextmanager
+def administration(data_dir: Path) -> Iterator[Administration]:
+    """Whichever way is open: the registry itself, or while a server runs its writer's socket."""
+    directory = DataDirectory(data_dir)
+    directory.make()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(directory.locked())
+        except DataDirectoryError:
+            options = [("grpc.enable_http_proxy", 0)]
+            channel = grpc.insecure_channel(directory.socket_address, options=options)
+            yield OverSocket(AdminServiceStub(stack.enter_context(channel)))
+        else:
+            directory.secrets()
+            registry = stack.enter_context(opening.writing(directory))
+            yield InRegistry(registry)
+
+
+def _bank_names(registry: RegistryReader) -> dict[int, str]:
+    return {bank.number: bank.name for bank in registry.banks()}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise UnavailableError(
+                f"A server or another command holds the data directory, and no writer answered for"
+                f" {_TIMEOUT_S:g} s. Try again; the server's log says more."
+            ) from None
+        raise DisruptError(error.details() or f"The server answered {error.code().name}.") from None

@@ -1,0 +1,46 @@
+"""Erasing what was withdrawn from every file: by command at once, in time by ``housekeeping``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from disrupt import ownership
+from disrupt.core.progress import Progress, quiet
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import UnavailableError
+from disrupt.feed import erasure
+from disrupt.feed.erasure import Erased
+from disrupt.registry import opening
+from disrupt.server.upkeep.administration import Administration, administration
+
+_HELD_UP_FOR_S = 30.0
+_RETRY_S = 0.2
+
+
+def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0.0) -> Erased:
+    """Leaves no byte of what was withdrawn before in any file of the data directory.
+
+    The database's log is cleared, by the running writer if there is one; then the index is, see
+    ``feed.erasure.erase``, also for ``older_than_s``. UnavailableError if the log could not be
+    cleared for half a minute, DataDirectoryError while another process writes the index, or where
+    another user than this process runs as owns the data directory.
+    """
+    directory = DataDirectory(data_dir)
+    ownership.check(data_dir)
+    with opening.reading(directory) as reader:
+        # The lock is not held for longer: a server may start while the index is rebuilt.
+        with administration(data_dir) as admin:
+            _clear_log(admin)
+        return erasure.erase(reader, directory.index, progress, older_than_s=older_than_s)
+
+
+def _clear_log(admin: Administration) -> None:
+    give_up_s = time.monotonic() + _HELD_UP_FOR_S
+    while not admin.checkpoint().done:
+        if time.monotonic() >= give_up_s:
+            raise UnavailableError(
+                "Something reads the registry all the time, so that its log cannot be cleared."
+                " Wait for a backup that is running, then erase again."
+            )
+        time.sleep(_RETRY_S)

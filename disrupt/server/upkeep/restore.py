@@ -1,0 +1,93 @@
+"""Restoring a backup: what was withdrawn since stays withdrawn."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from disrupt.core.policy import ApiKey
+from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS, DataDirectory, sync_directory
+from disrupt.errors import DataDirectoryError
+from disrupt.feed.rebuild import rebuild
+from disrupt.index import generations
+from disrupt.registry import backup, opening
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is served from now on: ``cursor`` is its head, ``items`` and ``hashes`` its index.
+
+    ``removals_known``: whether all that was withdrawn and revoked since the backup was known, and
+    so is done again. If not, ``unsure_keys`` are valid, and may have been revoked: their ids.
+    """
+
+    cursor: str
+    items: int
+    hashes: int
+    removals_known: bool
+    unsure_keys: tuple[str, ...]
+
+
+def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> Restored:
+    """Replaces a data directory's content by a backup, without what was withdrawn or revoked since.
+
+    The registry gets a new epoch and a new index, earlier generations go: they are of the epoch
+    before. Killed at any point it leaves the old state or the restored one, and can be repeated.
+    DataDirectoryError while a server or an indexer runs there, or if the backup is damaged; also
+    if what was withdrawn or revoked since is not known, unless ``accept_unknown_removals``.
+    """
+    directory = DataDirectory(data_dir)
+    directory.make()
+    with directory.locked(), generations.locked(directory.index):
+        backup.check(source)
+        restored = _make_ready(source, directory, accept_unknown_removals=accept_unknown_removals)
+        directory.restoring.rename(directory.restored)
+        sync_directory(data_dir)
+        directory.complete_restore()
+    return restored
+
+
+def _make_ready(
+    source: Path, directory: DataDirectory, *, accept_unknown_removals: bool
+) -> Restored:
+    """All that is to replace what is there, durable, in a directory aside."""
+    aside = directory.restoring
+    aside.mkdir(mode=0o700)
+    try:
+        backup.unpack(source, aside)
+        since = backup.known(directory.path, aside)
+        doubt = since.doubt
+        if not _is_the_same(source, directory.path):
+            doubt = "the data directory is that of another server"
+        valid = backup.bring_up_to_date(aside, since.records)
+        if doubt and not accept_unknown_removals:
+            _refuse(doubt, valid)
+        with opening.reading(DataDirectory(aside)) as reader:
+            rebuilt = rebuild(reader, aside / directory.index.name)
+            cursor = reader.head().to_text()
+        for suffix in ("-wal", "-shm"):  # empty ones, which a reader leaves
+            (aside / f"{REGISTRY}{suffix}").unlink(missing_ok=True)
+        sync_directory(aside)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    unsure = tuple(key.key_id for key in valid) if doubt else ()
+    return Restored(cursor, rebuilt.items, rebuilt.hashes, not doubt, unsure)
+
+
+def _refuse(doubt: str, valid: tuple[ApiKey, ...]) -> NoReturn:
+    names = ", ".join(f"{key.key_id} ({key.name})" for key in valid) or "none"
+    raise DataDirectoryError(
+        f"What was withdrawn and which keys were revoked since this backup is not known: {doubt}."
+        f" Nothing was changed. Put the newest {JOURNAL} of the server that made the backup"
+        " into the data directory and try again; or accept with --accept-unknown-removals that"
+        f" what was withdrawn since matches again, and that these keys are valid: {names}."
+    )
+
+
+def _is_the_same(source: Path, data_dir: Path) -> bool:
+    """Whether the data directory is that of the server that made the backup, or has no own yet."""
+    secrets = data_dir / SECRETS
+    return not secrets.exists() or secrets.read_bytes() == (source / SECRETS).read_bytes()

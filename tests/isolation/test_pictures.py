@@ -1,0 +1,543 @@
+"""A picture that breaks its decoder fails one call; who takes a decoder over has nothing."""
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmarks.proofs.mutations import png_bomb, repeated_scans, seeds
+from disrupt.core.hashes import PdqHash
+from disrupt.core.media import Fingerprint, LowQuality, MediaKind, Profile
+from disrupt.core.transforms import IDENTITY, Dihedral, Transform
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    InvalidMediaError,
+    OverloadedError,
+    UnavailableError,
+)
+from disrupt.hashing import (
+    ImageFingerprints,
+    ImageQuery,
+    fingerprint_frames,
+    fingerprint_image,
+    hash_image,
+)
+from disrupt.hashing.decoding.pictures import FORMATS
+from disrupt.isolation.child import Cause
+from disrupt.isolation.messages import (
+    Failed,
+    OutOfMemory,
+    Ready,
+    Refused,
+    pack_answer,
+    unpack_answer,
+)
+from disrupt.isolation.picture_process import SLOTS, IsolationLimits, Process
+from disrupt.isolation.pictures import IsolatedHashing
+
+_T = TypeVar("_T")
+Run = Callable[[Awaitable[_T]], _T]
+
+SEEDS = seeds()
+GOOD = SEEDS["PNG"][0]
+ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+LONG = repeated_scans(4000, 20_000)
+"""Takes minutes to decode."""
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run[Any]]:
+    """One event loop for the processes of this module."""
+    with asyncio.Runner() as runner:
+        yield lambda awaitable: runner.run(awaited(awaitable))
+
+
+async def awaited(awaitable: Awaitable[_T]) -> _T:
+    return await awaitable
+
+
+@pytest.fixture(scope="module")
+def hashing(run: Run[Any]) -> Iterator[IsolatedHashing]:
+    """Two processes with little memory and time."""
+    isolated = IsolatedHashing(
+        workers=2,
+        queued=2,
+        isolation=IsolationLimits(memory_bytes=512 * 2**20, cpu_s=1, timeout_s=20),
+    )
+    run(isolated.__aenter__())
+    yield isolated
+    run(isolated.__aexit__(None, None, None))
+
+
+async def failure(call: Awaitable[object]) -> DisruptError:
+    with pytest.raises(DisruptError) as raised:
+        await call
+    return raised.value
+
+
+async def whole(hashing: IsolatedHashing, processes: int) -> None:
+    """Returns once there are so many processes again, and good pictures are hashed by all."""
+    while len(hashing.pids) < processes:  # noqa: ASYNC110 nothing tells
+        await asyncio.sleep(0.02)
+    answers = await asyncio.gather(*(hashing.hash_image(GOOD) for _ in range(processes)))
+    assert set(answers) == {hash_image(GOOD)}
+
+
+def state(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_has_the_hashes_that_it_has_without_isolation(
+    kind: str, hashing: IsolatedHashing, run: Run[Any]
+) -> None:
+    for file in SEEDS[kind]:
+        assert run(hashing.hash_image(file)) == hash_image(file)
+        assert run(hashing.fingerprint_image(file)) == fingerprint_image(file)
+        assert run(hashing.fingerprint_image(file, every_frame=True)) == fingerprint_frames(file)
+
+
+def test_a_plain_picture_is_the_same_outcome_as_without_isolation(
+    hashing: IsolatedHashing, run: Run[Any]
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, "PNG")
+    found = run(hashing.hash_image(file.getvalue()))
+    assert isinstance(found, LowQuality)
+    assert found == hash_image(file.getvalue())
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", GOOD[:-100]])
+def test_what_is_no_picture_is_refused_in_the_words_used_without_isolation(
+    data: bytes, hashing: IsolatedHashing, run: Run[Any]
+) -> None:
+    with pytest.raises(InvalidMediaError) as plain:
+        hash_image(data)
+    error = run(failure(hashing.hash_image(data)))
+    assert type(error) is InvalidMediaError
+    assert (error.message, error.violations) == (plain.value.message, plain.value.violations)
+
+
+def test_a_file_over_the_limit_is_refused_without_a_process(run: Run[Any]) -> None:
+    isolated = IsolatedHashing(workers=0, queued=0)
+    error = run(failure(isolated.hash_image(bytes(isolated.limits.max_bytes + 1))))
+    assert type(error) is InvalidMediaError
+    assert "at most" in error.message
+
+
+def test_locked_down_a_process_can_compute_and_nothing_else() -> None:
+    script = Path(__file__).with_name("lock_down_and_try.py")
+    done = subprocess.run(
+        [sys.executable, script],
+        env=ONE_THREAD,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    missing, *lines = done.stdout.splitlines()
+    outcomes = dict(line.split(": ") for line in lines)
+    assert missing == "missing "
+    assert outcomes.pop("some memory") == "succeeded"
+    assert outcomes.pop("a thread") == "succeeded"
+    assert outcomes.pop("more memory than allowed") == "MemoryError"
+    assert len(outcomes) > 10
+    assert set(outcomes.values()) == {"PermissionError"}
+
+
+def test_a_process_with_threads_is_not_locked_down() -> None:
+    code = (
+        "import os, threading; from disrupt.isolation.sandbox import lock_down\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "lock_down(memory_bytes=2**30, parent=os.getppid())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=ONE_THREAD,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "has 2 threads" in done.stderr
+
+
+WITHOUT_LANDLOCK = """
+import ctypes, errno, os
+from disrupt.hashing import sandbox, sandbox_seccomp as s
+code = b"".join(
+    [
+        s._instruction(s._LOAD, s._NUMBER),
+        s._instruction(s._IF_EQUAL, 444, otherwise=1),
+        s._instruction(s._RETURN, 0x50000 | errno.ENOSYS),
+        s._instruction(s._RETURN, s._ALLOW),
+    ]
+)
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.byref(s._Program(4, code)), 0, 0) == 0
+out = os.dup(1)
+missing = sandbox.lock_down(memory_bytes=2**30, parent=os.getppid())
+os.write(out, " ".join(missing).encode())
+"""
+
+
+def test_a_layer_that_the_kernel_lacks_is_told_and_the_others_hold() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LANDLOCK],
+        env=ONE_THREAD,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "landlock"
+
+
+def test_a_process_holds_no_descriptor_variable_or_privilege_that_it_does_not_need(
+    run: Run[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DISRUPT_SECRET", "swordfish")
+
+    def look(pid: int) -> None:
+        links = sorted(str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+        assert links[:3] == ["/dev/null"] * 3
+        assert links[3].startswith("/memfd:media")
+        assert links[4].startswith("socket:")
+        assert len(links) == 5
+        assert b"swordfish" not in Path(f"/proc/{pid}/environ").read_bytes()
+        status = state(pid)
+        assert (status["Threads"], status["NoNewPrivs"], status["Seccomp"]) == ("1", "1", "2")
+        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+
+    async def start() -> None:
+        async with IsolatedHashing(workers=1, queued=0) as isolated:
+            look(*isolated.pids)
+
+    with (tmp_path / "open").open("w") as file:
+        os.set_inheritable(file.fileno(), True)  # noqa: FBT003 its only form
+        run(start())
+
+
+def test_of_a_picture_nothing_is_left_in_the_memory_it_was_passed_in(
+    hashing: IsolatedHashing, run: Run[Any]
+) -> None:
+    for data in (GOOD, GOOD[: len(GOOD) // 2]):
+        run(asyncio.gather(*(hashing.hash_image(data) for _ in range(2)), return_exceptions=True))
+    assert len(hashing._processes) == 2
+    for process in hashing._processes:
+        assert process._starts == [0, hashing.limits.max_bytes]
+        for start in process._starts:
+            assert not any(process._shared[start : start + len(GOOD)])
+
+
+def test_a_picture_that_needs_too_much_memory_fails_its_call_alone(
+    hashing: IsolatedHashing, run: Run[Any]
+) -> None:
+    bomb = png_bomb(7071, 7071)
+    error = run(failure(hashing.hash_image(bomb)))
+    assert isinstance(error, InvalidMediaError)
+    assert error.metadata == {"cause": "MEMORY"}
+    assert "512 MiB" in error.message
+    run(whole(hashing, 2))
+
+
+def test_the_largest_picture_of_four_channels_is_hashed_within_the_default_limits(
+    run: Run[Any],
+) -> None:
+    small = np.random.default_rng(5).integers(0, 256, (12, 12, 4), np.uint8)
+    file = io.BytesIO()
+    large = Image.fromarray(small).resize((7071, 7071), Image.Resampling.NEAREST)
+    large.save(file, "PNG", compress_level=1)
+
+    async def register() -> ImageFingerprints | LowQuality:
+        async with IsolatedHashing(workers=1, queued=0) as isolated:
+            return await isolated.fingerprint_image(file.getvalue())
+
+    assert isinstance(run(register()), ImageFingerprints)
+
+
+def test_a_picture_that_needs_too_much_time_ends_its_process_alone(
+    hashing: IsolatedHashing, run: Run[Any]
+) -> None:
+    before = hashing.deaths[Cause.CPU_TIME]
+    error = run(failure(hashing.hash_image(LONG)))
+    assert isinstance(error, InvalidMediaError)
+    assert error.metadata == {"cause": "CPU_TIME"}
+    assert error.violations[0].field == "image"
+    assert hashing.deaths[Cause.CPU_TIME] == before + 1
+    run(whole(hashing, 2))
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "cause", "words"),
+    [
+        (signal.SIGSEGV, InvalidMediaError, Cause.CRASH, "SIGSEGV"),
+        (signal.SIGBUS, InvalidMediaError, Cause.CRASH, "SIGBUS"),
+        (signal.SIGKILL, UnavailableError, Cause.KILLED, "try again"),
+    ],
+)
+def test_a_process_that_dies_at_work_fails_one_call_and_is_replaced(
+    number: int,
+    kind: type[DisruptError],
+    cause: Cause,
+    words: str,
+    hashing: IsolatedHashing,
+    run: Run[Any],
+) -> None:
+    before = hashing.deaths[cause]
+
+    async def work_and_die() -> DisruptError:
+        call = asyncio.create_task(failure(hashing.hash_image(LONG)))
+        busy: list[int] = []
+        while not busy:
+            await asyncio.sleep(0.02)
+            busy = [process.pid for process in hashing._processes if process.in_hand]
+        os.kill(busy[0], number)
+        return await call
+
+    error = run(work_and_die())
+    assert isinstance(error, kind)
+    assert error.metadata == {"cause": cause.value}
+    assert words in error.message
+    assert hashing.deaths[cause] == before + 1
+    run(whole(hashing, 2))
+
+
+def test_a_process_that_died_idle_fails_no_call(hashing: IsolatedHashing, run: Run[Any]) -> None:
+    for pid in hashing.pids:
+        os.kill(pid, signal.SIGSEGV)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    run(whole(hashing, 2))
+
+
+def test_a_process_that_hangs_is_killed_in_time_and_replaced(run: Run[Any]) -> None:
+    async def hang() -> None:
+        limits = IsolationLimits(timeout_s=3)
+        async with IsolatedHashing(workers=1, queued=0, isolation=limits) as isolated:
+            (hung,) = isolated.pids
+            os.kill(hung, signal.SIGSTOP)
+            error = await failure(isolated.hash_image(GOOD))
+            assert isinstance(error, DeadlineExceededError)
+            assert error.metadata == {"cause": "TIMEOUT"}
+            await whole(isolated, 1)
+            assert isolated.pids != {hung}
+            assert isolated.deaths == {Cause.TIMEOUT: 1}
+
+    run(hang())
+
+
+def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_place_back(
+    run: Run[Any],
+) -> None:
+    async def crowd() -> None:
+        async with IsolatedHashing(workers=1, queued=2) as isolated:
+            (pid,) = isolated.pids
+            os.kill(pid, signal.SIGSTOP)
+            working, next_one, waiting = (
+                asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(3)
+            )
+            await asyncio.sleep(0)
+            turned_away = await failure(isolated.hash_image(GOOD))
+            assert isinstance(turned_away, OverloadedError)
+            assert turned_away.retry_after_s
+
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            successor = asyncio.create_task(isolated.hash_image(GOOD))
+
+            for one in (working, next_one):
+                one.cancel()
+            await asyncio.wait([working, next_one])
+            # nobody waits for those pictures any more, and still they occupy the process
+            assert isinstance(await failure(isolated.hash_image(GOOD)), OverloadedError)
+            os.kill(pid, signal.SIGCONT)
+            assert await successor == hash_image(GOOD)
+            await asyncio.gather(*(isolated.hash_image(GOOD) for _ in range(3)))
+
+    run(crowd())
+
+
+def test_a_picture_behind_one_that_ends_its_process_is_hashed_by_another(run: Run[Any]) -> None:
+    async def follow() -> None:
+        async with IsolatedHashing(workers=1, queued=3) as isolated:
+            (pid,) = isolated.pids
+            os.kill(pid, signal.SIGSTOP)
+            first, *others = (asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(4))
+            await asyncio.sleep(0.1)
+            os.kill(pid, signal.SIGSEGV)
+            os.kill(pid, signal.SIGCONT)
+            assert (await failure(first)).metadata == {"cause": "CRASH"}
+            assert await asyncio.gather(*others) == [hash_image(GOOD)] * 3
+            assert isolated.deaths == {Cause.CRASH: 1}
+
+    run(follow())
+
+
+def test_a_crash_that_another_call_is_the_first_to_notice_is_told_and_counted_as_one(
+    run: Run[Any],
+) -> None:
+    async def notice() -> None:
+        async with IsolatedHashing(workers=1, queued=3) as isolated:
+            (pid,) = isolated.pids
+            os.kill(pid, signal.SIGSTOP)
+            first = asyncio.create_task(failure(isolated.hash_image(GOOD)))
+            await asyncio.sleep(0.1)
+            os.kill(pid, signal.SIGSEGV)
+            os.kill(pid, signal.SIGCONT)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 the loop sees nothing
+            second = asyncio.create_task(isolated.hash_image(GOOD))
+            await asyncio.sleep(0)
+            assert (await first).metadata == {"cause": "CRASH"}
+            assert await second == hash_image(GOOD)
+            assert isolated.deaths == {Cause.CRASH: 1}
+
+    run(notice())
+
+
+def test_processes_that_do_not_get_ready_are_a_clear_error(
+    run: Run[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+
+    async def start() -> None:
+        async with IsolatedHashing(workers=2, queued=0):
+            raise AssertionError("they cannot run without a standard library")
+
+    error = run(failure(start()))
+    assert "do not start" in error.message
+
+
+def test_processes_end_with_the_context_and_with_their_parent(run: Run[Any]) -> None:
+    async def start_and_stop() -> frozenset[int]:
+        async with IsolatedHashing(workers=2, queued=0) as isolated:
+            return isolated.pids
+
+    for pid in run(start_and_stop()):
+        assert not Path(f"/proc/{pid}").exists()
+
+    code = (
+        "import asyncio, os, signal; from disrupt.isolation.pictures import IsolatedHashing\n"
+        "async def main():\n"
+        "    async with IsolatedHashing(workers=1, queued=0) as isolated:\n"
+        "        print(*isolated.pids, flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    orphan = int(done.stdout)
+    with pytest.raises(ProcessLookupError):  # noqa: PT012 until it is gone
+        for _ in range(1000):
+            os.kill(orphan, 0)
+            if state(orphan)["State"].startswith("Z"):
+                raise ProcessLookupError
+            subprocess.run(["sleep", "0.01"], check=True)
+
+
+HASHES = st.binary(min_size=32, max_size=32).map(PdqHash)
+QUALITIES = st.integers(0, 100)
+PERMILLE = st.integers(0, 1000)
+TRANSFORMS = st.just(IDENTITY) | st.builds(
+    Transform,
+    st.sampled_from(Dihedral),
+    PERMILLE,
+    PERMILLE,
+    PERMILLE,
+    PERMILLE,
+    st.integers(-180_000, 180_000),
+    st.integers(0, 4096),
+    plain_edges_cut=st.sampled_from([False]),  # of no picture are they cut
+)
+TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
+ANSWERS = (
+    st.builds(Ready, st.sampled_from([(), ("landlock",), ("seccomp",), ("landlock", "seccomp")]))
+    | st.builds(
+        ImageQuery,
+        QUALITIES,
+        st.lists(st.tuples(HASHES, TRANSFORMS), max_size=20).map(tuple),
+        st.integers(0, 2**32 - 1),
+    )
+    | st.builds(
+        ImageFingerprints,
+        QUALITIES,
+        st.lists(
+            st.builds(
+                Fingerprint,
+                HASHES,
+                QUALITIES,
+                st.sampled_from(Profile),
+                st.integers(0, 9),
+                st.integers(0, 99),
+                st.integers(0, 2**32 - 1),
+                st.integers(0, 2**32 - 1),
+            ),
+            max_size=20,
+        ).map(tuple),
+        st.sampled_from(MediaKind),
+    )
+    | st.builds(LowQuality, QUALITIES, QUALITIES, TEXTS, st.integers(0, 2**32 - 1))
+    | st.builds(Refused, TEXTS)
+    | st.builds(Failed, TEXTS)
+    | st.just(OutOfMemory())
+)
+
+
+@settings(max_examples=100)
+@given(ANSWERS)
+def test_an_answer_arrives_as_it_was_sent(answer: Any) -> None:
+    assert unpack_answer(pack_answer(answer)) == answer
+
+
+@settings(max_examples=200)
+@given(
+    st.binary(max_size=200)
+    | st.builds(lambda a, b: bytes([a]) + b, st.integers(0, 7), st.binary(max_size=120))
+)
+def test_whatever_a_process_says_is_an_answer_or_a_value_error(message: bytes) -> None:
+    try:
+        answer = unpack_answer(message)
+    except ValueError:
+        return
+    if isinstance(answer, (Refused, Failed)):
+        assert (getattr(answer, "reason", "") + getattr(answer, "kind", "")).isprintable()
+
+
+def test_whatever_keeps_a_picture_from_a_process_pictures_are_hashed_afterwards(
+    run: Run[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lives() -> None:
+        async with IsolatedHashing(workers=1, queued=0) as hashing:
+            starting, starts = Process.start, 0
+
+            async def ask(*_: object) -> None:
+                raise MemoryError
+
+            async def start(*arguments: Any) -> Any:
+                nonlocal starts
+                starts += 1
+                if starts == 1:
+                    raise MemoryError
+                return await starting(*arguments)
+
+            monkeypatch.setattr(Process, "start", start)
+            for _ in range(SLOTS):
+                with monkeypatch.context() as failing:
+                    failing.setattr(Process, "ask", ask)
+                    with pytest.raises(MemoryError):
+                        await hashing.hash_image(GOOD)
+                async with asyncio.timeout(100):
+                    assert await hashing.hash_image(GOOD) == hash_image(GOOD)
+            assert starts == SLOTS + 1
+
+    run(lives())
