@@ -16,9 +16,9 @@ nothing.
 SIGKILL leaves the page cache alive, so the order of writing is proved as well, see
 benchmarks.proofs.ordering and benchmarks.harness.killing. Exit code 0 if all of it held.
 
-    python -m benchmarks.proofs.crash --kills 200 --json -
+    ./scripts/bench crash --kills 200 --json -
 
-    python -m benchmarks.proofs.crash --target indexer --kills 100 --json -
+    ./scripts/bench crash --target indexer --kills 100 --json -
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Rows are what is registered of the original, columns what a copy is looked up by
 neighbour to 512x512 (the C++ reference and its WASM build), and Disrupt's own lookup. Prints the
 tables of a record of dialects (docs/measurements).
 
-    python -m benchmarks.proofs.dialects
+    ./scripts/bench dialects
 """
 
 from __future__ import annotations

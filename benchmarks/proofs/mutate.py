@@ -11,9 +11,9 @@ crash, or of too much processor time, as decoders died of it.
 
 Exit code 0 if all of it held.
 
-    python -m benchmarks.proofs.mutate --count 50000 --json -
+    ./scripts/bench mutate --count 50000 --json -
 
-    python -m benchmarks.proofs.mutate --kind videos --count 10000 --json -
+    ./scripts/bench mutate --kind videos --count 10000 --json -
 """
 
 from __future__ import annotations

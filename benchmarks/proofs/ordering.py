@@ -6,7 +6,7 @@ socket before the log is synced that holds what it acknowledges; for a withdrawa
 removals too. Nor may the log be emptied before the database that it was copied to is synced. Exit
 code 0 if that held for every answer that the clients got.
 
-    python -m benchmarks.proofs.ordering --json -
+    ./scripts/bench ordering --json -
 """
 
 from __future__ import annotations

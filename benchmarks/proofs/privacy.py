@@ -7,7 +7,7 @@ sockets, and all that lies in the data directory, is searched for every run of 1
 files, of their decoded pixels (RGB and grey; some frames of the video), and of the hex and base64
 of these. Runs of one pixel value are left out. Exit code 0 if there is none.
 
-    python -m benchmarks.proofs.privacy --json -
+    ./scripts/bench privacy --json -
 """
 
 from __future__ import annotations

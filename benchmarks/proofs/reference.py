@@ -4,7 +4,7 @@ Each picture is a random crop of a photograph at its own or another size, a tent
 mirrored. A bit may differ only where the reference's own rounding decides it: where its coefficient
 is within 0.01 of the median. Exits with 1 if one differs elsewhere, or a quality by more than one.
 
-    python -m benchmarks.proofs.reference --count 10000 --json -
+    ./scripts/bench reference --count 10000 --json -
 """
 
 from __future__ import annotations

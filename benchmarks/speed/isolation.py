@@ -9,7 +9,7 @@ which runs on the same cores, so that ``most_per_s`` is what all cores could do.
 with gRPC where decoding processes are busy nearly all the time. Answers are compared with hashes
 taken here.
 
-    python -m benchmarks.speed.isolation --json -
+    ./scripts/bench isolation --json -
 """
 
 from __future__ import annotations
