@@ -19,7 +19,7 @@ from disrupt.server.admission import Admission, Holder, Resource
 from disrupt.server.forking import trim
 from disrupt.server.sockets import Sockets
 
-_LOOK_S = 0.01
+_LOOK_S = 0.005
 """Pause between two looks, and age from which a message is looked at.
 
 What a connection brings before is not noticed; nearly all messages are whole by then, for nothing.
