@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from disrupt.errors import DisruptError, LimitExceededError, OverloadedError
-from disrupt.server import receipts
 from disrupt.server.admission import Admission, Board, Resource
 from disrupt.server.receipts import Receipt, Receipts
+from disrupt.server.sockets import Sockets
 
 MB = 10**6
 PEER = "ipv4:127.0.0.1:1"
@@ -21,8 +21,8 @@ class Connection:
     """One connection, on which messages are waited for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(receipts.Sockets, "received_bytes", lambda *_: self.received_bytes)
         self.received_bytes = 0
+        monkeypatch.setattr(Sockets, "received_bytes", lambda *_: self.received_bytes)
         admission = Admission(Board(1), 0, dict.fromkeys(Resource, 100 * MB), lambda _: 0)
         self.receipts = Receipts(admission)
         self.holder = admission.holder("key")
