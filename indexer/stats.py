@@ -59,8 +59,8 @@ class Stats:
 def stats(reader: RegistryReader, index_dir: Path) -> Stats:
     """Counts; SnapshotRefusedError if the generation in CURRENT is damaged."""
     served = current(index_dir)
-    head = reader.head()
     snapshot = open_generation(index_dir, served, reader)
+    head = reader.head()
     banks = {bank.number: bank.name for bank in reader.banks()}
     on_disk = tuple(
         Generation(one, size_bytes(directory_of(index_dir, one)), one == served)

@@ -54,8 +54,8 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
     Every file is read whole, and every item compared: number, id, bank, kind, assurance and each of
     its fingerprints. SnapshotRefusedError if a file is damaged. Works while a server runs.
     """
-    head = reader.head()
     live = LiveIndex(open_generation(index_dir, current(index_dir), reader, anew=True))
+    head = reader.head()  # after opening, or a generation published meanwhile would be newer
     for changes, cursor in pages(reader, live.cursor, head):
         live.apply(changes, cursor)
     lookups = _Lookups(live)

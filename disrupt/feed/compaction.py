@@ -12,7 +12,14 @@ from disrupt.feed.rebuild import Rebuilt
 from disrupt.feed.walk import additions, walk
 from disrupt.index import manifest as manifests
 from disrupt.index.columns import Columns, columns
-from disrupt.index.generations import current, directory_of, open_generation, publish
+from disrupt.index.generations import (
+    current,
+    directory_of,
+    locked,
+    open_generation,
+    publish_locked,
+)
+from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import remaining
 from disrupt.registry.contract import RegistryReader
 
@@ -27,9 +34,13 @@ def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
     SnapshotRefusedError where that generation is damaged: then only a rebuild helps.
     DataDirectoryError while another process writes the index.
     """
-    head = reader.head()
-    content = _content(reader, index_dir, head, progress)
-    return Rebuilt.of(publish(index_dir, content, head, progress))
+    with locked(index_dir):
+        # Read within the lock, generation first. A generation published meanwhile could be newer
+        # than the head, and one erased meanwhile would come back.
+        base = open_generation(index_dir, current(index_dir), reader)
+        head = reader.head()
+        content = _content(reader, base, head, progress)
+        return Rebuilt.of(publish_locked(index_dir, content, head, progress))
 
 
 def is_due(reader: RegistryReader, index_dir: Path, least_hashes: int) -> bool:
@@ -47,10 +58,13 @@ def is_due(reader: RegistryReader, index_dir: Path, least_hashes: int) -> bool:
 
 
 def _content(
-    reader: RegistryReader, index_dir: Path, head: Cursor, progress: Progress
+    reader: RegistryReader, base: Snapshot, head: Cursor, progress: Progress
 ) -> Iterator[Columns]:
-    # Begun once the index is locked: what is erased from it before does not come back.
-    base = open_generation(index_dir, current(index_dir), reader)
+    if base.cursor.sequence > head.sequence:
+        raise SnapshotRefusedError(
+            f"Generation {base.generation:08d} is newer than what the registry holds: nothing was"
+            " published. Run `disrupt-index rebuild`."
+        )
     since = walk(reader, base.cursor, reader.head())
     gone = [change.number for change in since if isinstance(change, Removal)]
     yield from remaining(base, gone)

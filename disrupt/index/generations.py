@@ -171,7 +171,15 @@ def publish(
     another process writes here, StorageFullError when the disk is full: any error means that
     nothing was published. What fails after that is logged as ``snapshot_published_but``.
     """
-    with locked(index_dir), _storage_errors():
+    with locked(index_dir):
+        return publish_locked(index_dir, content, cursor, progress)
+
+
+def publish_locked(
+    index_dir: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
+) -> Snapshot:
+    """Publish as ``publish`` does, for a caller that is within ``locked``."""
+    with _storage_errors():
         aside = index_dir / _BUILDING
         if aside.exists():
             shutil.rmtree(aside)

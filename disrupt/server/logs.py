@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from contextlib import suppress
 from typing import TextIO, cast
@@ -11,15 +13,23 @@ from structlog.typing import EventDict
 
 
 class _StandardError:
-    """A line that cannot be written is lost: a full disk must not stop what it tells of."""
+    """A line that cannot be written is lost: a full disk must not stop what it tells of.
+
+    Nor must a pipe that nobody reads: one that has room takes a line of PIPE_BUF bytes at once.
+    """
 
     def write(self, text: str) -> None:
-        with suppress(OSError):
-            sys.stderr.write(text)
+        with suppress(OSError, ValueError):  # ValueError: closed
+            line = text.encode("utf-8", "backslashreplace")
+            descriptor = sys.stderr.fileno()
+            if len(line) > select.PIPE_BUF:
+                line = line[: select.PIPE_BUF - 1] + b"\n"
+            _, has_room, _ = select.select((), (descriptor,), (), 0)
+            if has_room:
+                os.write(descriptor, line)
 
     def flush(self) -> None:
-        with suppress(OSError):
-            sys.stderr.flush()
+        """Nothing is kept back."""
 
 
 def configure(role: str, level: str = "info") -> None:

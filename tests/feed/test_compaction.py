@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +14,11 @@ from disrupt.errors import DataDirectoryError, SnapshotRefusedError
 from disrupt.feed import compaction
 from disrupt.feed.compaction import compact, is_due
 from disrupt.feed.erasure import erase
+from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
-from disrupt.index.generations import create_first, current, directory_of, locked, publish
+from disrupt.index.generations import create_first, current, directory_of, locked
+from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
@@ -99,6 +102,18 @@ def test_a_compaction_is_due_once_hashes_enough_have_come(
     assert not is_due(writer, index_dir, 1)
 
 
+def before_the_next_lock(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have another process act just before the index is locked next."""
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        act()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+
+
 def test_what_is_erased_just_before_a_compaction_does_not_come_back(
     writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,15 +122,44 @@ def test_what_is_erased_just_before_a_compaction_does_not_come_back(
     case = writer.register(registration(chance, None, item), day=DAY).case_number
     register(writer, chance, 2)
     rebuild(writer, index_dir)
-
-    def meanwhile(*arguments: object) -> object:
-        """Between the look at the registry's head and the lock."""
-        writer.withdraw(case, None, day=DAY)
-        return publish(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(compaction, "publish", meanwhile)
+    before_the_next_lock(monkeypatch, lambda: writer.withdraw(case, None, day=DAY))
     compact(writer, index_dir)
     assert item.item_id not in content(index_dir)["items.npy"]
+
+
+def test_what_a_rebuild_published_just_before_a_compaction_can_be_withdrawn_and_erased(
+    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(5)
+    register(writer, chance, 1)
+    item: NewItem = new_item(chance)
+    cases: list[str] = []
+
+    def another_process() -> None:
+        cases.append(writer.register(registration(chance, None, item), day=DAY).case_number)
+        rebuild(writer, index_dir)
+
+    before_the_next_lock(monkeypatch, another_process)
+    compact(writer, index_dir)
+    writer.withdraw(cases[0], None, day=DAY)
+    live = LiveIndex()
+    Follower(writer, live, index_dir).step()
+    assert len(live.search(item.fingerprints["hash"], 0)) == 0
+    erase(writer, index_dir)
+    value = item.fingerprints["hash"][0].tobytes()
+    assert [path for path in index_dir.rglob("codes.*") if value in path.read_bytes()] == []
+
+
+def test_a_head_older_than_the_served_generation_is_refused_and_nothing_published(
+    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(writer, random.Random(6), 2)
+    rebuild(writer, index_dir)
+    earlier = Cursor(writer.head().epoch, 1)
+    monkeypatch.setattr(writer, "head", lambda: earlier)
+    with pytest.raises(SnapshotRefusedError, match="newer than what the registry holds"):
+        compact(writer, index_dir)
+    assert current(index_dir) == 2
 
 
 def spoil_epoch(writer: SqlRegistryWriter, index_dir: Path) -> None:

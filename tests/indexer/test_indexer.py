@@ -230,6 +230,26 @@ def test_stats_say_how_even_the_tables_are_and_what_a_lookup_costs(
     assert "bucket skew         300.0 times" in run("stats", "--data-dir", data_dir).stdout
 
 
+def test_a_rebuild_published_while_verify_and_stats_begin_is_no_difference(
+    data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild(writer, data_dir / "index")
+    chance = random.Random(8)
+
+    def meanwhile(index_dir: Path) -> int:
+        """Another process registers and publishes before CURRENT is read."""
+        writer.register(registration(chance), day=DAY)
+        rebuild(writer, index_dir)
+        return current(index_dir)
+
+    monkeypatch.setattr("indexer.verify.current", meanwhile)
+    outcome = verify(writer, data_dir / "index")
+    assert outcome.differences == ()
+    assert outcome.sequence == writer.head().sequence
+    monkeypatch.setattr("indexer.stats.current", meanwhile)
+    assert stats(writer, data_dir / "index").changes_behind == 0
+
+
 @pytest.mark.parametrize("command", ["rebuild", "compact", "verify", "stats"])
 @pytest.mark.usefixtures("writer")
 def test_every_command_prints_one_json_object_if_asked(data_dir: Path, command: str) -> None:

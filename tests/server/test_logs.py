@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _PROGRAM = """
@@ -25,6 +27,27 @@ def test_full_disk_under_the_log_stops_nothing() -> None:
             text=True,
             check=True,
         )
+    assert done.stdout == "went on\n"
+
+
+def test_a_pipe_that_nobody_reads_stops_nothing() -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while os.write(write, bytes(1 << 16)):
+            pass
+    os.set_blocking(write, True)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM],
+            stdout=subprocess.PIPE,
+            stderr=write,
+            text=True,
+            check=True,
+        )
+    finally:
+        os.close(read)
+        os.close(write)
     assert done.stdout == "went on\n"
 
 

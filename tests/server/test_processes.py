@@ -7,7 +7,9 @@ import secrets as random
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +149,38 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
     again = start()
     for value in answered:
         assert matches(again.address, match, value) == 1
+
+
+def test_told_to_stop_it_goes_on_with_a_call_that_has_begun(start: Start, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("drain_grace_s = 60\n")
+    server = start("--config", str(config), workers=1)
+    match = server.make_key("p", "match")
+    stopping = threading.Event()
+
+    def batches() -> Iterator[match_pb2.StreamMatchHashesRequest]:
+        yield match_pb2.StreamMatchHashesRequest(batch=lookup(bytes(32)), sequence=1)
+        stopping.wait()
+        yield match_pb2.StreamMatchHashesRequest(batch=lookup(bytes(32)), sequence=2)
+
+    with calling(server.address, match) as caller:
+        answers = caller("StreamMatchHashes", batches())
+        assert next(answers).sequence == 1
+        server.process.send_signal(signal.SIGTERM)
+        host, port = server.address.rsplit(":", 1)
+        eventually(lambda: not connects(host, int(port)))
+        time.sleep(3)  # longer than anything but the call itself takes to end
+        stopping.set()
+        assert [answer.sequence for answer in answers] == [2]
+    assert server.stop() == 0
+
+
+def connects(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_while_the_writer_is_down_lookups_go_on_and_registrations_are_to_be_retried(

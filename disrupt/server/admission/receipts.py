@@ -19,7 +19,7 @@ from disrupt.server.admission.shares import Admission, Holder, Resource
 from disrupt.server.admission.sockets import Sockets
 from disrupt.server.memory import trim
 
-_LOOK_S = 0.01
+_LOOK_S = 0.005
 """Pause between two looks, and age from which a message is looked at.
 
 What a connection brings before is not noticed; nearly all messages are whole by then, for nothing.
@@ -91,6 +91,8 @@ class Receipt:
         self, kind: type[BaseException] | None, _error: BaseException | None, _: object
     ) -> None:
         del self._receipts.under_way[self]
+        if kind is not None:
+            self._receipts.given_up(self)
         if self._ended_by is not None and self._task is not None:
             if kind is asyncio.CancelledError:
                 self._task.uncancel()
@@ -137,6 +139,13 @@ class Receipts:
             if connection is not None:
                 connection.accounted_bytes += size_bytes + size_bytes // _FRAMING + _CALL_BYTES
 
+    def given_up(self, receipt: Receipt) -> None:
+        """Note that a message will not be whole: what came of it is not of the others."""
+        connection = self._connections.get(receipt.peer())
+        if connection is not None:
+            for other in connection.receipts:
+                other.base_bytes = None
+
     async def watch(self) -> None:
         """Look again and again until cancelled."""
         trimmed_s = 0.0
@@ -178,10 +187,12 @@ class Receipts:
             brought = connection.brought_bytes(self._sockets.received_bytes(peer) or 0)
             most_bytes = sum(receipt.most_bytes for receipt in connection.receipts)
             if brought > most_bytes + _SLACK_BYTES:
-                for receipt in connection.receipts:
-                    receipt.end(_too_large(receipt))
+                # of several any may be the one: the youngest ends, and may come again
+                youngest = connection.receipts.pop()
+                youngest.end(_too_much() if connection.receipts else _too_large(youngest))
                 self._freed = True
-                continue
+                if not connection.receipts:
+                    continue
             each = brought // len(connection.receipts)
             for receipt in connection.receipts:
                 by_holder[receipt.holder].append((receipt, each))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError
@@ -92,7 +92,7 @@ class Reading:
                 call.add_done_callback(lambda _: holder.give_back(Resource.BYTES, size))
         return await self._decoded(data)
 
-    async def each(self, context: Context) -> AsyncIterator[Any]:
+    async def each(self, context: Context) -> AsyncGenerator[Any, None]:
         """Receive the messages of a stream, each when it is asked for.
 
         Errors as ``single``, but for the time that one takes: a stream may pause.

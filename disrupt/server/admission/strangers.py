@@ -41,7 +41,8 @@ class Strangers:
         call = next(call for call, address in self._open.items() if address == most)
         del self._open[call]
         self._left(most)
-        call.reschedule(asyncio.get_running_loop().time())
+        if not call.expired():
+            call.reschedule(asyncio.get_running_loop().time())
 
     def _left(self, address: str) -> None:
         self._of_address[address] -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -165,7 +165,10 @@ class Errors(aio.ServerInterceptor):
                     with strangers.admitted(context.peer(), call):
                         if not handler.request_streaming:
                             return await answer(await reading.single(context), context)
-                        async with aclosing(answer(reading.each(context), context)) as responses:
+                        async with (
+                            aclosing(reading.each(context)) as messages,
+                            aclosing(answer(messages, context)) as responses,
+                        ):
                             async for response in responses:
                                 await context.write(response)
             except TimeoutError:
@@ -190,12 +193,12 @@ class Errors(aio.ServerInterceptor):
                 async with (
                     self._valid(handler),
                     asyncio.timeout(_timeout_s(context, self._max_call_s)) as allowed,
+                    AsyncExitStack() as opened,
                 ):
-                    given = (
-                        reading.each(context)
-                        if handler.request_streaming
-                        else await reading.single(context)
-                    )
+                    if handler.request_streaming:
+                        given = await opened.enter_async_context(aclosing(reading.each(context)))
+                    else:
+                        given = await reading.single(context)
                     async with aclosing(produce(given, context)) as responses:
                         async for response in responses:
                             # written, not yielded: who reads no answers is told of the timeout, too
@@ -218,12 +221,11 @@ class Errors(aio.ServerInterceptor):
         async def single(_: object, context: Context) -> Any:  # noqa: ANN401 any message
             try:
                 async with self._valid(handler), asyncio.timeout(_timeout_s(context, most_s)):
-                    given = (
-                        reading.each(context)
-                        if handler.request_streaming
-                        else await reading.single(context)
-                    )
-                    return await answer(given, context)
+                    if not handler.request_streaming:
+                        return await answer(await reading.single(context), context)
+                    # closed, so that what the last message holds is given back with the call
+                    async with aclosing(reading.each(context)) as messages:
+                        return await answer(messages, context)
             except Exception as error:  # noqa: BLE001 the last place that can tell
                 await _tell(error, method, context)
 

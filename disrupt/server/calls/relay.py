@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -28,6 +29,9 @@ from disrupt.wire.payloads import WithImage
 CALLER_KEY = "disrupt-key-id"
 """Metadata entry by which a worker tells the writer whose call it relays."""
 
+
+_TURNED_AWAY_S = 2.0
+"""Whoever the writer turns away waits so long for that answer: asking costs it more than this."""
 
 _Response = TypeVar("_Response", bound=Message)
 
@@ -161,6 +165,9 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
             with by.holding(Resource.WRITES), by.holding(Resource.WRITTEN_BYTES, size):
                 return await call(request, timeout=timeout_s, metadata=metadata)
         except aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                # nothing is held meanwhile but the call itself
+                await asyncio.sleep(min(_TURNED_AWAY_S, timeout_s / 4))
             await _give_back(error, context)
 
 

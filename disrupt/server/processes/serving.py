@@ -59,5 +59,6 @@ async def _beat() -> None:
 
 async def _accept(server: aio.Server) -> None:
     """Raise once the server has stopped, which it does by itself where gRPC's own task fails."""
-    await server.wait_for_termination()
+    # shielded: cancelling this would end gRPC's own waiting for calls to finish
+    await asyncio.shield(asyncio.ensure_future(server.wait_for_termination()))
     raise RuntimeError("The server stopped without being told to.")

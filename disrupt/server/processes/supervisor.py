@@ -262,8 +262,8 @@ class _Patience:
 
 async def _kill_if_hung(role: str, process: Forked, patience: _Patience) -> None:
     await patience.run_out()
-    _log.error("process_killed", role_killed=role, reason="It gave no sign of life.")
     process.kill(signal.SIGKILL)
+    _log.error("process_killed", role_killed=role, reason="It gave no sign of life.")
 
 
 def _run(role: str, run: _Run) -> None:

@@ -1,0 +1,99 @@
+"""What is known of messages that are under way, from what their connections have brought."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from disrupt.errors import DisruptError, LimitExceededError, OverloadedError
+from disrupt.server.admission import Admission, Board, Resource
+from disrupt.server.receipts import Receipt, Receipts
+from disrupt.server.sockets import Sockets
+
+MB = 10**6
+PEER = "ipv4:127.0.0.1:1"
+
+
+class Connection:
+    """One connection, on which messages are waited for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.received_bytes = 0
+        monkeypatch.setattr(Sockets, "received_bytes", lambda *_: self.received_bytes)
+        admission = Admission(Board(1), 0, dict.fromkeys(Resource, 100 * MB), lambda _: 0)
+        self.receipts = Receipts(admission)
+        self.holder = admission.holder("key")
+
+    def look(self) -> None:
+        self.receipts.look(asyncio.get_running_loop().time() + 1)
+
+    def begin(self, most_bytes: int) -> asyncio.Task[DisruptError | None]:
+        async def wait() -> DisruptError | None:
+            try:
+                with Receipt(
+                    self.receipts, lambda: PEER, self.holder, most_bytes=most_bytes, within_s=60
+                ):
+                    await asyncio.Event().wait()
+            except DisruptError as error:
+                return error
+            return None
+
+        return asyncio.create_task(wait())
+
+
+def played(play: Callable[[Connection], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    return asyncio.run(play(Connection(monkeypatch)))
+
+
+def test_what_came_of_a_message_that_was_given_up_is_not_of_one_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> bool:
+        waits = connection.begin(MB)
+        given_up = connection.begin(30 * MB)
+        await asyncio.sleep(0)
+        connection.look()
+        connection.received_bytes = 20 * MB
+        connection.look()
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        connection.look()
+        await asyncio.sleep(0)
+        return waits.done()
+
+    assert played(play, monkeypatch) is False
+
+
+def test_of_several_messages_that_are_too_large_together_the_youngest_ends_and_may_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> tuple[bool, DisruptError | None]:
+        first, second = connection.begin(MB), connection.begin(MB)
+        await asyncio.sleep(0)
+        connection.look()
+        connection.received_bytes = 3 * MB
+        connection.look()
+        return first.done(), await second
+
+    ended, error = played(play, monkeypatch)
+    assert not ended
+    assert type(error) is OverloadedError
+
+
+def test_a_message_that_is_alone_and_too_large_is_told_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> DisruptError | None:
+        message = connection.begin(MB)
+        await asyncio.sleep(0)
+        connection.look()
+        connection.received_bytes = 3 * MB
+        connection.look()
+        return await message
+
+    error = played(play, monkeypatch)
+    assert type(error) is LimitExceededError
+    assert str(MB) in str(error)
