@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from disrupt.errors import DisruptError, LimitExceededError, OverloadedError
-from disrupt.server.admission import Admission, Board, Resource
-from disrupt.server.receipts import Receipt, Receipts
-from disrupt.server.sockets import Sockets
+from disrupt.server.admission.receipts import Receipt, Receipts
+from disrupt.server.admission.shares import Admission, Board, Resource
+from disrupt.server.admission.sockets import Sockets
 
 MB = 10**6
 PEER = "ipv4:127.0.0.1:1"

@@ -10,10 +10,10 @@ from typing import Any, cast
 import grpc
 from grpc import aio
 
-from disrupt.server.admission import Admission, Board, Resource, holder
+from disrupt.server.admission.shares import Admission, Board, Resource, holder
+from disrupt.server.calls.interceptors import caller
+from disrupt.server.calls.relay import RelayingServicer
 from disrupt.server.config import Config
-from disrupt.server.interceptors import caller
-from disrupt.server.relaying import RelayingServicer
 from disrupt.v1 import registration_pb2
 
 
