@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 
 
 class _StandardError:
-    """A line that cannot be written is lost: a full disk must not stop what it tells of."""
+    """Standard error that drops what cannot be written: a full disk must not stop the server."""
 
     def write(self, text: str) -> None:
         with suppress(OSError):
@@ -23,7 +23,7 @@ class _StandardError:
 
 
 def configure(role: str, level: str = "info") -> None:
-    """For this process; ``role`` is on every line, and those below ``level`` are left out."""
+    """Configure this process's logs: every line has ``role``, lines below ``level`` are dropped."""
 
     def add_role(_logger: object, _method: str, event: EventDict) -> EventDict:
         event["role"] = role
@@ -37,6 +37,6 @@ def configure(role: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # a line is one write, so that those of several processes do not mix
+        # Write each line at once, so that lines of several processes do not mix.
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
     )

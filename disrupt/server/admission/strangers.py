@@ -1,4 +1,4 @@
-"""Calls without a key: few, short, and who comes last is let in."""
+"""Bound calls without a key: few and short; the newest is always let in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Strangers:
 
     @contextmanager
     def admitted(self, peer: str, call: asyncio.Timeout) -> Iterator[None]:
-        """Count a call; OverloadedError in it where it is ended for another."""
+        """Count a call; it raises OverloadedError where it is ended for another."""
         address = peer.rpartition(":")[0]
         self._open[call] = address
         self._of_address[address] += 1
