@@ -196,7 +196,7 @@ def image_answer(response: match_pb2.MatchImageResponse) -> ImageAnswer:
 def video_answer(
     response: match_pb2.MatchVideoResponse, *, incomplete: bool = False
 ) -> VideoAnswer:
-    """Convert the answer to a video; ``incomplete``: it was hashed here, and its file ends early."""
+    """Convert the answer to a video; ``incomplete``: it was hashed here and its file ends early."""
     return VideoAnswer(
         tuple(_match(match) for match in response.matches),
         response.truncated,
