@@ -75,7 +75,7 @@ class Row:
     """Effects of one attack on others, and its costs. Shares are of the baseline.
 
     ``shares`` and their 95 % intervals by kind of call; ``others_throughput_share`` is the least.
-    Memory is in units of 10⁶ bytes, the peak beside what the process had before.
+    Memory is in units of 10⁶ bytes; the idle value is that before the attack.
     """
 
     kind: str

@@ -114,7 +114,7 @@ class Site:
             yield list(clients.values())
 
     def matched_until(self, case: Case, clients: list[MatchClient], *, matches: bool) -> float:
-        """Return the seconds until every client says so, or until this gives up."""
+        """Return the seconds until every client answers ``matches``, or this gives up."""
         began_s = time.monotonic()
         for client in clients:
             while bool(client.match_hashes([case.hash])[0].matches) != matches:

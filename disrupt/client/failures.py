@@ -70,7 +70,7 @@ def failure(error: grpc.RpcError, server: str) -> DisruptError:
 
     known_class = _BY_REASON.get(info.reason)
     if _WRONG_NAME in text:
-        status = "UNAVAILABLE"  # gRPC says UNAUTHENTICATED, which is about keys
+        status = "UNAVAILABLE"  # gRPC reports UNAUTHENTICATED, which would be about keys
     if known_class is None and status == "UNAVAILABLE" and not info.reason:
         advice = next((advice for sign, advice in _ADVICE.items() if sign in text), _ANY_ADVICE)
         text = f"No answer from the server at {server}: {advice} ({text})"
@@ -113,7 +113,7 @@ _BY_STATUS: dict[str, type[DisruptError]] = {
 
 def _class_of(status: str, *, retryable: bool) -> type[DisruptError]:
     if status == "RESOURCE_EXHAUSTED":
-        # gRPC itself says this of messages over the limit, without details
+        # gRPC itself gives this status to messages over the limit, without details.
         return OverloadedError if retryable else LimitExceededError
     return _BY_STATUS.get(status, DisruptError)
 

@@ -26,8 +26,8 @@ _Enum = TypeVar("_Enum", bound=IntEnum)
 class Match:
     """One media item near a query.
 
-    Answers to videos say when it is seen: ``segments`` in order of the query's time, and shares of
-    the frames of both sides within them, in thousandths. In others they are empty and 0.
+    Answers to videos give the times at which it is seen: ``segments`` in order of the query's time,
+    and shares of the frames of both sides within them, in thousandths. In others they are empty, 0.
 
     ``item_id`` is 32 hex digits. ``distance_bits`` is 0-256. ``query_transform`` is the version of
     the query that matched, ``transform`` the version of the stored item, by ``ordinal`` of the
@@ -119,7 +119,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """State of the index of the process that answered, as GetIndexStatusResponse says it.
+    """State of the index of the process that answered, as in GetIndexStatusResponse.
 
     Counts are of the banks of the key.
     """

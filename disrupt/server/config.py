@@ -44,7 +44,7 @@ class Config(BaseModel):
     """Largest message. Pictures have up to 32 MiB."""
     max_hashes_per_lookup: Annotated[int, Field(ge=64, le=1_000_000)] = 10_000
     max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
-    """Most matches in one answer to a batch; a client takes 4 MiB unless it says otherwise."""
+    """Most matches in one answer to a batch; by default, clients take answers of 4 MiB."""
     max_items_per_registration: Annotated[int, Field(ge=1)] = 64
     max_hashes_per_item: Annotated[int, Field(ge=1)] = 8000
     """A video has up to 2000 for each hour."""
@@ -84,7 +84,7 @@ class Config(BaseModel):
     max_call_s: Annotated[float, Field(gt=0)] = 30.0
     """Deadline of calls that come without one, and the longest deadline."""
     drain_grace_s: Annotated[float, Field(ge=0)] = 10.0
-    """Time for calls in flight when the server is told to stop."""
+    """Time for calls in flight when the server stops."""
     connection_max_age_s: Annotated[float, Field(ge=1)] = 300.0
     """Age at which a connection is closed, gently, so that load spreads over the workers."""
     follow_interval_s: Annotated[float, Field(gt=0, le=1)] = 0.2

@@ -23,7 +23,7 @@ _AROUND = 30
 """Frames before and after one that proposed the item that are compared with it, too."""
 
 _ALTERNATIVES_BITS = 6
-"""A stored frame at most so much further than the nearest one may be the one that was copied."""
+"""How much further than the nearest stored frame the frame that was copied may be."""
 
 _MOST_SEGMENTS = 100
 """Most segments in an answer; those that most frames support are kept."""

@@ -25,7 +25,7 @@ CERTAIN_FRAMES = 4
 """Frames that must agree for a match to be certain before the query has ended."""
 
 COMMON_VIDEOS = 8
-"""A frame in so many stored videos may be an intro or a test card, and no evidence."""
+"""A frame in this many stored videos may be an intro or a test card, which is no evidence."""
 
 _COMMON_RATIO = 2
 """Such a frame does not count for a video if half of the video is in less than 1/2 as many."""

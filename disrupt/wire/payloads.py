@@ -26,7 +26,7 @@ _Message = TypeVar("_Message", bound=Message)
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _VARINT_BITS_MAX = 63
 _ENVELOPE_FIELDS_MAX = 1000
-"""Most fields beside the repeated ones: a message has about five; its successors may have more."""
+"""Most fields beside the repeated ones. A message has about five; later versions may have more."""
 _COLUMNS = 5
 """Columns of Fingerprints whose every entry may be a field of its own."""
 

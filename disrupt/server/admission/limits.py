@@ -1,4 +1,4 @@
-"""Limits of what a call may send, all derived from the configuration here, with their reasons."""
+"""Limits of what a call may send, derived from the configuration, with their reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from disrupt.server.rights import WITHOUT_KEY
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
 
 CHUNK_BYTES_MAX = 1 << 20
-"""Largest part of a video's file: what a slow client makes the server hold for it."""
+"""Largest part of a video's file, which the server holds while a slow client sends it."""
 
 FRAMES_MAX = 100_000
 """Most hashes of frames in one lookup by video: 27 hours at one a second."""
@@ -20,7 +20,7 @@ _QUERY_BYTES = 32 + 1
 _FINGERPRINT_BYTES = 64
 """A hash with its columns: 55 bytes where each number is the largest, and none is packed."""
 _ITEM_BYTES = 64
-"""What a media item adds to its fingerprints, with room for fields to come."""
+"""Bytes that a media item adds to its fingerprints, with room for fields to come."""
 _ITEM_ID_BYTES = 16 + 2
 
 _RECEIPT_S = 5.0

@@ -1,6 +1,6 @@
 """Watch the messages under way to a worker, and end those that take too long or hold too much.
 
-gRPC takes a message of any permitted size into memory once it is asked for, and tells of it when
+gRPC takes a message of any permitted size into memory once it is asked for, and hands it over when
 it is whole. So what the calls that wait for one may hold is estimated by what their connections
 have brought, and bounded together with the messages that are whole (Resource.BYTES). A call that
 has its message soon, as nearly all do, is never checked.
@@ -29,11 +29,11 @@ _TRIM_S = 0.25
 
 
 _CALL_BYTES = 1024
-"""What a call brings beside its message, at most: nearly all bring less."""
+"""Most bytes of a call beside its message; nearly all calls bring less."""
 _SLACK_BYTES = 1 << 18
 """Bytes that a connection may bring beyond what its calls take: that is an estimate."""
 _FRAMING = 256
-"""TLS and HTTP/2 add at most one byte for so many of a message."""
+"""TLS and HTTP/2 add at most one byte to each ``_FRAMING`` bytes of a message."""
 
 
 class Receipt:

@@ -60,7 +60,7 @@ class Cost(IntEnum):
 
 
 STRANGER_BYTES_MAX = 1 << 20
-"""All that strangers may make a worker hold, beside what a connection has in any case."""
+"""Most bytes that strangers may make a worker hold, beside what any connection takes."""
 
 SHARED = frozenset({Resource.WRITES, Resource.WRITTEN_BYTES})
 """Resources of which the workers have one supply together."""

@@ -1,6 +1,6 @@
 """Read from the kernel what connections brought and how long they are silent, and shut them down.
 
-gRPC says nothing of a message before it is whole, and ends no connection that it is asked to end.
+gRPC reports no message before it is whole, and offers no way to end a connection.
 """
 
 from __future__ import annotations

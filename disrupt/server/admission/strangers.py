@@ -14,8 +14,8 @@ from disrupt.server.admission.limits import STRANGER_CALLS_MAX
 class Strangers:
     """Open calls of one method, by whom they come from. For one event loop.
 
-    Where there are too many, whoever has most of them loses the oldest. So a check of the server's
-    health is always let in, and nobody ends the watches of others by beginning many.
+    Where there are too many, the address with most of them loses its oldest. So a check of the
+    server's health is always let in, and nobody ends the watches of others by beginning many.
     """
 
     def __init__(self) -> None:

@@ -59,7 +59,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         changes, end, give_up_s = list[Change](), after, time.monotonic() + _PASSING_S
         read_bytes = 0
         while True:
-            # one more than is wanted tells whether there is more
+            # Read one more than wanted, to see whether there are more.
             some, end = self._reader.changes(end, size + 1 - len(changes), banks)
             changes += some
             read_bytes += sum(map(_size_bytes, some))

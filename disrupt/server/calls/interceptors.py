@@ -43,7 +43,7 @@ caller: ContextVar[ApiKey] = ContextVar("caller")
 class Authentication(aio.ServerInterceptor):
     """Let a call through if its key is valid and has the right that the call needs.
 
-    Decided before the message is read: a stranger cannot make the server take memory for it.
+    It decides before the message is read, so that a stranger's message takes no memory.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Errors(aio.ServerInterceptor):
     Calls that receive a stream run within ``while_valid``, which ends them when their key is
     revoked.
 
-    An exception that is no DisruptError becomes INTERNAL without detail, and is logged.
+    An unexpected exception becomes INTERNAL without detail, and is logged.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Errors(aio.ServerInterceptor):
                                 await context.write(response)
             except TimeoutError:
                 await _abort(ended(), context)
-            except Exception as error:  # noqa: BLE001 the last place that can tell
+            except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
         make = (
@@ -203,7 +203,7 @@ class Errors(aio.ServerInterceptor):
                             if handler.request_streaming and allowed.when() is not None:
                                 now_s = asyncio.get_running_loop().time()
                                 allowed.reschedule(now_s + self._max_call_s)
-            except Exception as error:  # noqa: BLE001 the last place that can tell
+            except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
         # raw bytes for both kinds of call: `reading` receives the messages
@@ -224,7 +224,7 @@ class Errors(aio.ServerInterceptor):
                         else await reading.single(context)
                     )
                     return await answer(given, context)
-            except Exception as error:  # noqa: BLE001 the last place that can tell
+            except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
         # raw bytes, and a stream even of one message: `reading` receives it

@@ -106,7 +106,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     def _job(
         use_case: Callable[..., _T], context: Context, *args: object, **kwargs: object
     ) -> Callable[..., _T]:
-        """Return the use case with its arguments and who calls; it still needs ``now_s``.
+        """Return the use case with its arguments and the caller; it still needs ``now_s``.
 
         Callers take turns at the pools.
         """

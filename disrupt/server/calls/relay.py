@@ -26,7 +26,7 @@ from disrupt.wire.errors import DETAILS_KEY
 from disrupt.wire.payloads import WithImage
 
 CALLER_KEY = "disrupt-key-id"
-"""Metadata entry by which a worker tells the writer whose call it relays."""
+"""Metadata entry with the id of the key whose call a worker relays to the writer."""
 
 
 _Response = TypeVar("_Response", bound=Message)

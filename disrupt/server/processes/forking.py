@@ -164,7 +164,7 @@ def _live(
 
 
 async def _readable(descriptor: int) -> bool:
-    """Wait until there is something to read, or the end of the file; return True."""
+    """Wait until a descriptor is readable, as it also is at its end; return True."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)

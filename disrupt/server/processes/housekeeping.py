@@ -25,7 +25,7 @@ from disrupt.server.processes.serving import COMPACT, say
 from disrupt.server.upkeep import erasure
 
 _LOOKS = 24
-"""Checks for what is to be erased, in the time that ``erase_within_h`` allows."""
+"""Number of checks for withdrawn items to erase, within ``erase_within_h``."""
 _SPARE_LOOKS = 4
 """Checks before the end of that time at which withdrawn items are erased already."""
 _FIRST_LOOK_S = 300.0

@@ -17,10 +17,10 @@ from disrupt.registry import backup, opening
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What is served from now on: ``cursor`` is its head, ``items`` and ``hashes`` its index.
+    """A restored state: ``cursor`` is the registry's head, ``items`` and ``hashes`` the index's.
 
-    ``removals_known``: whether all that was withdrawn and revoked since the backup was known, and
-    so is done again. If not, ``unsure_keys`` are valid, and may have been revoked: their ids.
+    ``removals_known`` tells whether all that was withdrawn and revoked since the backup was known,
+    and so is done again. If not, ``unsure_keys`` are ids of valid keys that may have been revoked.
     """
 
     cursor: str
