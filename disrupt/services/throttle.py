@@ -171,9 +171,8 @@ class _Line:
         case.paid_s = max(case.paid_s, now_s) + REST_S
         self._rested.pop(number, None)
         if case.rested_s > now_s:
-            case.paid_s = (
-                now_s + FREE_CHECKS * REST_S
-            )  # equally long for all, so that they end in order
+            # Cases rest equally long, so that they end in order.
+            case.paid_s = now_s + FREE_CHECKS * REST_S
             self._resting[number] = None
             self._resting.move_to_end(number)
         elif case.waiting:

@@ -24,7 +24,7 @@ _ITEM_BYTES = 64
 _ITEM_ID_BYTES = 16 + 2
 
 _RECEIPT_S = 5.0
-"""Time for any message. It is sent with its call: this allows for a network that loses packets."""
+"""Base time for a message, which is sent with its call: enough for a network that loses some."""
 _RECEIPT_BYTES_PER_S = 2 * 2**20
 """Slowest rate of a message: the largest picture has 22 s, one of 3 MB needs 1.2 Mbit/s."""
 
