@@ -1,4 +1,4 @@
-"""``python -m disrupt``."""
+"""Run the command as ``python -m disrupt``."""
 
 from disrupt.cli import main
 

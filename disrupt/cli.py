@@ -1,4 +1,4 @@
-"""The ``disrupt`` command: puts the rooms' commands together."""
+"""The ``disrupt`` command, which joins the commands of all rooms."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _PLAIN = str.maketrans(
 
 
 def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
-    """Write what an encoding lacks as text without accents, or as question marks."""
+    """Replace characters that an encoding lacks by plain letters, or by question marks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -73,7 +73,7 @@ def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
 
 
 def _make_readable() -> None:
-    """Keep a terminal or pipe that knows ASCII only from ending a command in the middle."""
+    """Keep commands from failing on a terminal or pipe that takes ASCII only."""
     codecs.register_error("disrupt.plain", _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # neither closed nor replaced
@@ -81,7 +81,7 @@ def _make_readable() -> None:
 
 
 class _Commands(click.Group):
-    """Commands, imported when asked for, so that none waits for another's room."""
+    """Commands that are imported when they run, so that none waits for another's room."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 click's
         """Run the command so that whatever it prints can be printed."""
@@ -94,14 +94,14 @@ class _Commands(click.Group):
     def get_command(self, _context: click.Context, name: str, /) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        # gRPC's own log lines would stand between a person and the sentence that explains
+        # gRPC's log lines would hide the sentence that explains an error
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         module, _colon, attribute = _COMMANDS[name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
     def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
-        """Run the command; what is raised on purpose is said in a sentence."""
+        """Run the command; print a DisruptError as a sentence."""
         try:
             return super().invoke(context)
         except DisruptError as error:
@@ -114,4 +114,4 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, help=_HELP, epilog=_EPILOG)
 @click.version_option(__version__, prog_name="disrupt")
 def main() -> None:
-    """The whole command."""
+    """Run the command."""

@@ -1,1 +1,1 @@
-"""Offline tool for operators: builds the index from the registry, checks it, counts it."""
+"""Offline tool for operators: build the index from the registry, check it, count it."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SHOWN_DIFFERENCES = 50
 _NOT_SHOWN = 3
-"""Exit code of a command that did what it was asked, but could not print it."""
+"""Exit code of a command that did its work, but could not print the result."""
 
 
 class _Group(click.Group):
@@ -47,7 +47,7 @@ class _Group(click.Group):
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """What every command takes."""
+    """Add the options that every command takes."""
     command = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(
         command
     )
@@ -152,26 +152,29 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
     from indexer.stats import stats
 
     with _registry(data_dir) as reader:
-        found = stats(reader, DataDirectory(data_dir).index)
+        counted = stats(reader, DataDirectory(data_dir).index)
     if as_json:
-        _print_json(found)
+        _print_json(counted)
         return
     rows = {
-        "generation": found.generation,
-        "as of change": f"{found.sequence} ({found.changes_behind} behind the registry)",
-        "engine": found.engine,
-        "expected a lookup": f"{found.expected_lookup_us} us",
-        "bucket skew": f"{found.bucket_skew} times; longest {found.longest_bucket}",
-        "memory": f"{found.memory_bytes} bytes, shared",
-        "items": found.items,
-        "hashes": found.hashes,
-        "size": f"{found.size_bytes} bytes",
-        "items per bank": _listed(found.items_per_bank),
-        "items per kind": _listed(found.items_per_kind),
-        "hashes per profile": _listed(found.hashes_per_profile),
-        "hashes per plan": _listed(found.hashes_per_plan),
+        "generation": counted.generation,
+        "as of change": f"{counted.sequence} ({counted.changes_behind} behind the registry)",
+        "engine": counted.engine,
+        "expected a lookup": f"{counted.expected_lookup_us} us",
+        "bucket skew": f"{counted.bucket_skew} times; longest {counted.longest_bucket}",
+        "memory": f"{counted.memory_bytes} bytes, shared",
+        "items": counted.items,
+        "hashes": counted.hashes,
+        "size": f"{counted.size_bytes} bytes",
+        "items per bank": _listed(counted.items_per_bank),
+        "items per kind": _listed(counted.items_per_kind),
+        "hashes per profile": _listed(counted.hashes_per_profile),
+        "hashes per plan": _listed(counted.hashes_per_plan),
         "on disk": _listed(
-            {f"generation {one.generation}": f"{one.size_bytes} bytes" for one in found.generations}
+            {
+                f"generation {generation.generation}": f"{generation.size_bytes} bytes"
+                for generation in counted.generations
+            }
         ),
     }
     for name, value in rows.items():
@@ -218,7 +221,8 @@ def gc_command(data_dir: Path, *, keep: int, as_json: bool) -> None:
     with _registry(data_dir) as reader:
         freed = collect(reader, DataDirectory(data_dir).index, keep)
     lines = [
-        f"Deleted generation {one.generation}, {one.size_bytes} bytes." for one in freed.deleted
+        f"Deleted generation {generation.generation}, {generation.size_bytes} bytes."
+        for generation in freed.deleted
     ]
     lines.append(f"Freed {freed.freed_bytes} bytes. Generation {freed.generation} is served.")
     _report(freed, "\n".join(lines), as_json=as_json)
@@ -240,7 +244,7 @@ def _report(result: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401  
         else:
             click.echo(text)
     except OSError as error:
-        # what is left in the buffer would fail again when the process ends
+        # What is left in the buffer would fail again when the process ends: discard it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         click.echo(f"{text} But standard output cannot be written: {error}", err=True)
         sys.exit(_NOT_SHOWN)
@@ -261,7 +265,7 @@ def _registry(data_dir: Path) -> AbstractContextManager[RegistryReader]:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """A bar on the terminal; none where standard error is not one."""
+    """Show a bar on standard error if that is a terminal."""
     console = Console(stderr=True)
     with Bar(
         TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""Which generations stay: going back to the one before, and deleting those not served."""
+"""Go back to the generation before, and delete generations that are not served."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RolledBack:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A generation that is gone."""
+    """A generation that was deleted."""
 
     generation: int
     size_bytes: int
@@ -32,7 +32,7 @@ class Deleted:
 class Collected:
     """The generation served; those deleted, newest first, and all that was freed.
 
-    ``freed_bytes`` counts what an interrupted rebuild left too.
+    ``freed_bytes`` includes what an interrupted rebuild left.
     """
 
     generation: int
@@ -41,27 +41,27 @@ class Collected:
 
 
 def roll_back(reader: RegistryReader, index_dir: Path) -> RolledBack:
-    """Serves the newest good generation before the current one; see ``generations.roll_back``."""
+    """Serve the newest good generation before the current one; see ``generations.roll_back``."""
     before = current(index_dir)
     opened = generations.roll_back(index_dir, reader)
     return RolledBack(opened.generation, opened.cursor.sequence, before)
 
 
 def collect(reader: RegistryReader, index_dir: Path, keep_previous: int) -> Collected:
-    """Deletes all generations but the current one and ``keep_previous`` (≥ 0) before it.
+    """Delete all generations but the current one and ``keep_previous`` (≥ 0) before it.
 
-    SnapshotRefusedError if the current one is damaged: another may be all there is. Then nothing
-    is deleted.
+    Raises SnapshotRefusedError if the current one is damaged, since another may be all there is.
+    Then nothing is deleted.
     """
     served = open_generation(index_dir, current(index_dir), reader).generation
     on_disk = generations.generations(index_dir)
-    kept = [one for one in on_disk if one < served][:keep_previous]
-    sizes = {one: size_bytes(directory_of(index_dir, one)) for one in on_disk}
+    kept = [number for number in on_disk if number < served][:keep_previous]
+    sizes = {number: size_bytes(directory_of(index_dir, number)) for number in on_disk}
     before_bytes = _all_bytes(index_dir)
-    deleted = generations.delete(index_dir, [one for one in on_disk if one not in kept])
+    deleted = generations.delete(index_dir, [number for number in on_disk if number not in kept])
     return Collected(
         served,
-        tuple(Deleted(one, sizes[one]) for one in deleted),
+        tuple(Deleted(number, sizes[number]) for number in deleted),
         before_bytes - _all_bytes(index_dir),
     )
 

@@ -1,4 +1,4 @@
-"""Counts what the index holds."""
+"""Count what the index holds."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class Stats:
 
 
 def stats(reader: RegistryReader, index_dir: Path) -> Stats:
-    """Counts; SnapshotRefusedError if the generation in CURRENT is damaged."""
+    """Count. Raises SnapshotRefusedError if the generation in CURRENT is damaged."""
     served = current(index_dir)
     snapshot = open_generation(index_dir, served, reader)
     head = reader.head()
     banks = {bank.number: bank.name for bank in reader.banks()}
     on_disk = tuple(
-        Generation(one, size_bytes(directory_of(index_dir, one)), one == served)
-        for one in generations(index_dir)
+        Generation(number, size_bytes(directory_of(index_dir, number)), number == served)
+        for number in generations(index_dir)
     )
     skew, longest = 0.0, 0
     if isinstance(snapshot.index, MultiIndex):
@@ -102,11 +102,11 @@ def _counts(column: NDArray[Any], name: Callable[[int], str]) -> dict[str, int]:
 
 
 def _name(kind: type[MediaKind | Profile], value: int) -> str:
-    """Name of a stored number, or the number: a newer writer may know more of them."""
-    known = {int(one): one.name for one in kind}
+    """Return the name of a stored number, or the number: a newer writer may know more."""
+    known = {int(member): member.name for member in kind}
     return known.get(value, str(value))
 
 
 def size_bytes(directory: Path) -> int:
-    """Size of the files of a generation."""
+    """Return the size of the files of a generation."""
     return sum(path.stat().st_size for path in directory.iterdir())

@@ -1,4 +1,4 @@
-"""Checks that the index equals the registry."""
+"""Check that the index equals the registry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Difference:
 class Verified:
     """Outcome of a check: index and registry are equal when there are no differences.
 
-    So many ``lookups``, by the search that servers use, were checked by comparing every hash.
+    ``lookups`` is how many were made as servers do and checked by comparing every hash.
     """
 
     generation: int
@@ -49,10 +49,10 @@ class Verified:
 
 
 def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Verified:
-    """Compares the generation in CURRENT, and the changes after its cursor, with the registry.
+    """Compare the generation in CURRENT, and the changes after its cursor, with the registry.
 
     Every file is read whole, and every item compared: number, id, bank, kind, assurance and each of
-    its fingerprints. SnapshotRefusedError if a file is damaged. Works while a server runs.
+    its fingerprints. Raises SnapshotRefusedError if a file is damaged. Works while a server runs.
     """
     live = LiveIndex(open_generation(index_dir, current(index_dir), reader, anew=True))
     head = reader.head()  # after opening, or a generation published meanwhile would be newer
@@ -69,7 +69,7 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
             before = until
     extra = live.between(before, _LAST).items["number"].tolist()
     differences += [Difference(number, _EXTRA) for number in extra]
-    differences += lookups.differences({one.number for one in differences})
+    differences += lookups.differences({difference.number for difference in differences})
     withdrawn = _withdrawn_since(reader, head)
     status = live.status()
     return Verified(
@@ -78,15 +78,17 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
         items=status.items,
         hashes=status.hashes,
         lookups=len(lookups.queries),
-        differences=tuple(one for one in differences if one.number not in withdrawn),
+        differences=tuple(
+            difference for difference in differences if difference.number not in withdrawn
+        ),
     )
 
 
-def _differences(found: Columns, expected: Columns) -> Iterator[Difference]:
+def _differences(actual: Columns, expected: Columns) -> Iterator[Difference]:
     names = ("items", "codes", "entries")
-    if all(np.array_equal(getattr(found, name), getattr(expected, name)) for name in names):
+    if all(np.array_equal(getattr(actual, name), getattr(expected, name)) for name in names):
         return
-    there, wanted = _by_number(found), _by_number(expected)
+    there, wanted = _by_number(actual), _by_number(expected)
     for number in sorted(there | wanted):
         if number not in there:
             yield Difference(number, _MISSING)
@@ -94,12 +96,16 @@ def _differences(found: Columns, expected: Columns) -> Iterator[Difference]:
             yield Difference(number, _EXTRA)
         else:
             pairs = zip(names, there[number], wanted[number], strict=True)
-            problems = (f"differs in its {name}" for name, one, other in pairs if one != other)
+            problems = (
+                f"differs in its {name}"
+                for name, actual_bytes, expected_bytes in pairs
+                if actual_bytes != expected_bytes
+            )
             yield from (Difference(number, problem) for problem in list(problems)[:1])
 
 
 def _by_number(some: Columns) -> dict[int, tuple[bytes, bytes, bytes]]:
-    """The bytes of each item, of its codes, and of what is beside them."""
+    """Return the bytes of each item, of its codes and of its entries, by item number."""
     ends = np.searchsorted(some.entries["row"], np.arange(len(some.items)), "right").tolist()
     beside = some.entries.copy()
     beside["row"] = 0
@@ -114,7 +120,7 @@ def _by_number(some: Columns) -> dict[int, tuple[bytes, bytes, bytes]]:
 
 
 class _Lookups:
-    """Lookups near what is stored, one at each distance, and what they must find."""
+    """Lookups at every distance from stored hashes, and what they must find."""
 
     def __init__(self, live: LiveIndex) -> None:
         chance = np.random.default_rng()
@@ -124,18 +130,18 @@ class _Lookups:
         for bits in range(count):
             number = int(chance.choice(numbers))
             codes = live.between(number - 1, number).codes
-            if not len(codes):  # which is a difference in itself
+            if not len(codes):  # a difference in itself
                 continue
             flips = np.zeros(HASH_BITS, np.uint8)
             flips[chance.permutation(HASH_BITS)[:bits]] = 1
             self.queries[bits] = chance.choice(codes) ^ np.packbits(flips)
         hits = live.search(self.queries, MAX_DISTANCE_BITS)
         answers = (hits.query, hits.number, hits.distance)
-        self._found = Counter(zip(*(one.tolist() for one in answers), strict=True))
+        self._found = Counter(zip(*(column.tolist() for column in answers), strict=True))
         self._near: Counter[tuple[int, int, int]] = Counter()
 
     def compare(self, items: StoredItems) -> None:
-        """Compares every query with every hash of these."""
+        """Compare every query with every hash of these items."""
         words = np.ascontiguousarray(items.fingerprints["hash"]).view(np.uint64)
         number = np.repeat(items.number, items.lengths)
         for query, asked in enumerate(self.queries.view(np.uint64)):
@@ -144,7 +150,7 @@ class _Lookups:
                 self._near[query, int(number[at]), int(distance[at])] += 1
 
     def differences(self, known: set[int]) -> Iterator[Difference]:
-        """Once compared with all, but for items ``known`` to differ."""
+        """Yield the differences, except of ``known`` items. Call it after all ``compare``."""
         missed = {number for _, number, _ in self._near - self._found}
         invented = {number for _, number, _ in self._found - self._near}
         for number in sorted(missed - known):
@@ -154,6 +160,6 @@ class _Lookups:
 
 
 def _withdrawn_since(reader: RegistryReader, head: Cursor) -> set[int]:
-    """Numbers of items removed while the registry was read: about these, both were right."""
+    """Return the numbers of items removed while the registry was read, which count as equal."""
     changes = walk(reader, head, reader.head())
     return {change.number for change in changes if not isinstance(change, Addition)}

@@ -1,6 +1,6 @@
-"""The main job, end to end, with the commands that people use.
+"""Show the main job, end to end, with the commands that people use.
 
-Every line of the table says what was expected and what came.
+Every line of the table shows what was expected and what came.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ GIVE_UP_AFTER_S = 10.0
 NOTHING = "no match"
 
 CLIP_S, TOTAL_S = (8, 14), 22
-"""When a compilation shows the registered clip, and how long it lasts."""
+"""When a compilation shows the registered clip, and how long the compilation lasts."""
 SEGMENT_WITHIN_S = 1.5
 
 
 def _table() -> Table:
-    """Fits in 80 columns."""
+    """Make a table that fits in 80 columns."""
     return Table(title="Disrupt, end to end", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
 
 
 @dataclass
 class Report:
-    """The lines shown, and how many of them differ."""
+    """The lines shown, and the number of those that differ."""
 
     table: Table = field(default_factory=_table)
     differing: int = 0
@@ -90,7 +90,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One question to the server: a file, and the photograph that it should be found as."""
+    """One lookup: a file, and the photograph that it should match."""
 
     what: str
     file: Path
@@ -98,7 +98,7 @@ class Lookup:
 
 
 def edited_copies(photos: Iterable[Path], into: Path) -> Iterator[Lookup]:
-    """Copies as people upload them again."""
+    """Yield edited copies, as people upload them."""
     turned = Image.Exif()
     turned[0x0112] = 6  # orientation: the camera was held on its side
 
@@ -154,7 +154,7 @@ class Platform:
             report.line(step, lookup.what, lookup.expected, got, distance)
 
     def client(self) -> MatchClient:
-        """The same through the Python SDK."""
+        """Make a client of the Python SDK for the platform."""
         return MatchClient(self.server.address, key=self.key)
 
 
@@ -170,17 +170,17 @@ def find_screenshot(report: Report, platform: Platform, photo: Path, into: Path)
     Image.fromarray(shown).save(path, quality=80)
     options = ("--json", "--server", platform.server.address)
     answer = json.loads(run("disrupt", "match", *options, path, DISRUPT_KEY=platform.key))
-    got, told, versions, distance = NOTHING, NOTHING, "", ""
+    got, how, versions, distance = NOTHING, NOTHING, "", ""
     if answer["matches"]:
         nearest = answer["matches"][0]
         query, stored = nearest["query_transform"], nearest["stored_transform"]
         got = platform.names.get(nearest["item"], "unknown item")
         distance = str(nearest["distance"])
-        told = "mirror" if query.startswith("mirror crop") else query
+        how = "mirror" if query.startswith("mirror crop") else query
         versions = f": {query} / {stored}"
     what = f"{photo.stem}, cropped, mirrored, screenshot"
     report.line("look up", what, photo.stem, got, distance)
-    report.line("look up", f"how it was found{versions}", "mirror", told)
+    report.line("look up", f"how it was found{versions}", "mirror", how)
 
 
 def find_clip(report: Report, server: Deployment, key: str, platform_key: str, into: Path) -> None:
@@ -203,18 +203,18 @@ def find_clip(report: Report, server: Deployment, key: str, platform_key: str, i
     options = ("--json", "--server", server.address)
     answer = json.loads(run("disrupt", "match", *options, compilation, DISRUPT_KEY=platform_key))
     expected = f"seen at {CLIP_S[0]}-{CLIP_S[1]} s"
-    found = [one for one in answer["matches"] if one["item"] in registered.photos]
+    matches = [match for match in answer["matches"] if match["item"] in registered.photos]
     what, got, distance = "mirrored clip in a compilation", NOTHING, ""
-    if found:
-        distance = str(found[0]["distance"])
-        seen_s = [[ms / 1000 for ms in segment[:2]] for segment in found[0]["segments"]]
-        told = " and ".join(f"{start:.1f}-{end:.1f} s" for start, end in seen_s)
-        what += f", segment {told}"
+    if matches:
+        distance = str(matches[0]["distance"])
+        seen_s = [[ms / 1000 for ms in segment[:2]] for segment in matches[0]["segments"]]
+        seen = " and ".join(f"{start:.1f}-{end:.1f} s" for start, end in seen_s)
+        what += f", segment {seen}"
         near = len(seen_s) == 1 and all(
-            abs(one - other) <= SEGMENT_WITHIN_S
-            for one, other in zip(seen_s[0], CLIP_S, strict=True)
+            abs(got_s - expected_s) <= SEGMENT_WITHIN_S
+            for got_s, expected_s in zip(seen_s[0], CLIP_S, strict=True)
         )
-        got = expected if near else f"seen at {told}"
+        got = expected if near else f"seen at {seen}"
     report.line("look up", what, expected, got, distance)
 
 
@@ -242,11 +242,11 @@ def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: L
 def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
     """Rebuild the index offline while lookups go on; the server takes the new snapshot up."""
     stop = threading.Event()
-    found: list[bool] = []
+    answers: list[bool] = []
 
     def keep_asking(client: MatchClient) -> None:
         while not stop.is_set():
-            found.append(bool(client.match_image(lookup.file, hash_locally=False).matches))
+            answers.append(bool(client.match_image(lookup.file, hash_locally=False).matches))
 
     data_dir = platform.server.data_dir
     with platform.client() as client:
@@ -264,8 +264,8 @@ def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
             asking.join()
     report.line("rebuild", "generation", f"number {before + 1}", f"number {after}")
     every = "all found"
-    got = every if found and all(found) else f"{found.count(False)} missed"
-    report.line("rebuild", f"{len(found)} lookups meanwhile", every, got)
+    got = every if answers and all(answers) else f"{answers.count(False)} missed"
+    report.line("rebuild", f"{len(answers)} lookups meanwhile", every, got)
     equal = "equal"
     try:
         run("disrupt-index", "verify", "--data-dir", data_dir)
@@ -276,7 +276,7 @@ def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
 
 
 def leave_running(platform: Platform, helpline_key: str, copy: Path) -> None:
-    """Say how to go on."""
+    """Print how to go on."""
     server, data_dir = platform.server.address, platform.server.data_dir
     print(f"""
 The server goes on at {server}; its data is in {data_dir}.
@@ -292,7 +292,7 @@ Stop it with: kill {platform.server.process.pid}""")
 
 
 def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
-    """Do all of it in one folder; the exit code. ``stack`` stops the server in the end."""
+    """Do all of it in one folder; return the exit code. ``stack`` stops the server at the end."""
     started = time.monotonic()
     report = Report()
     copies = work / "copies"

@@ -1,11 +1,11 @@
-"""Plays hostile callers against a real server, beside ordinary ones who must not notice.
+"""Play hostile callers against a real server, beside ordinary ones who must not notice.
 
-Each attack alone, then all together. The baseline are the same attackers against a sink, which
-throws away what they send, while the same ordinary callers call the server: the difference is what
-an attack costs beyond the processor time that attackers burn on the same machine, which is the same
-in both. They take turns, attack and baseline first, so that drift cancels. Exit code 0 if others
-kept four fifths of the baseline's throughput, withdrawals took at most 2 s, writer and workers four
-messages of memory, PINs were checked at most at the promised rate, and health was always true.
+Each attack runs alone, then all together. In the baseline the same attackers call a sink, which
+drops what they send, while the same ordinary callers call the server. Attackers burn the same
+processor time in both, so the difference is what an attack costs beyond that. Attack and baseline
+take turns in coming first, so that drift cancels. Exit code 0 if others kept four fifths of the
+baseline's throughput, withdrawals took at most 2 s, writer and workers at most four messages of
+memory, PINs were checked at most at the promised rate, and health was always true.
 
     ./scripts/bench abuse --json FILE
 """
@@ -33,7 +33,7 @@ SABOTAGES = {
     "endless-messages": "slow-uploads",
     "unbounded-comparisons": "degenerate-videos",
 }
-"""The attack that each shows in."""
+"""The attack in which each sabotage shows."""
 
 
 @click.command(help=__doc__)
@@ -57,7 +57,7 @@ def main(
     sabotage: str | None,
 ) -> None:
     """Attack, compare, write the report; exit with 1 if anything promised was not kept."""
-    # here, since each attacker is a process that imports this module
+    # Imported here, since each attacker is a process that imports this module.
     from benchmarks.abuse import rows as abuse_rows  # noqa: PLC0415
     from benchmarks.abuse.run import commit, running  # noqa: PLC0415
 
@@ -79,7 +79,7 @@ def main(
         "machine": {"cores": os.cpu_count(), "os": platform.platform()},
     }
     for kind in only or ((SABOTAGES[sabotage],) if sabotage else (*ATTACKS, TOGETHER)):
-        # a server for each, so that no attack finds what another one left
+        # Each has a server of its own, so that no attack finds what another left.
         with (
             tempfile.TemporaryDirectory(prefix="disrupt-abuse-") as work,
             running(Path(work), size, sabotage) as run,
@@ -90,7 +90,7 @@ def main(
                 row = run.measure([kind], seconds, rounds)
         rows.append(row)
         click.echo(f"{kind}: {', '.join(row.failed) or 'kept'}", err=True)
-        # after each, since all of them take the better part of an hour
+        # Written after each, since all of them take the better part of an hour.
         failed = any(row.failed for row in rows)
         report = {"attacks": [asdict(row) for row in rows], "failed": failed} | settings
         Path(json_path).write_text(json.dumps(report, indent=2) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""What every attack is made of: whom it is aimed at, at what pace, and what it came to."""
+"""Parts of every attack: its target, its pace, and its results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEALTH = "/grpc.health.v1.Health"
 
 TICK_S = 0.5
 _AGAIN_PER_TICK = 2
-"""Calls that a connection begins anew: no flood of calls, but so many that never end."""
+"""Most calls that a connection begins anew per tick: no flood, but as many as never end."""
 _TIMEOUT_S = 60.0
 
 
@@ -38,7 +38,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send what, as whom, and what the attacker knows of somebody else's case."""
+    """Server, keys and files of an attacker, and what it knows of somebody else's case."""
 
     address: str
     keys: Keys
@@ -52,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Toll:
-    """What an attack came to: answers by reason, and the processor time that it took itself."""
+    """Results of an attack: answers by reason, and the processor time that it took itself."""
 
     answers: Counter[str]
     seconds: float
@@ -60,7 +60,7 @@ class Toll:
 
     @property
     def cpu_share(self) -> float:
-        """Of one core."""
+        """Processor time as a share of one core."""
         return self.cpu_s / self.seconds
 
 
@@ -82,7 +82,7 @@ class Attack:
         self._began_s, self._began_cpu_s = time.monotonic(), time.process_time()
 
     def toll(self) -> Toll:
-        """Return what it came to since it began."""
+        """Return its results since it began."""
         return Toll(
             self.answers,
             time.monotonic() - self._began_s,
@@ -98,7 +98,7 @@ class Attack:
     async def unary(
         self, channel: aio.Channel, method: str, request: bytes, about: str = ""
     ) -> None:
-        """Call, and count the answer, under a name that begins with what it is ``about``."""
+        """Call, and count the answer under a name that begins with ``about``."""
         call: Any = channel.unary_unary(method)
         await self._counted(call(request, **self._options(method)), about)
 
@@ -150,15 +150,15 @@ async def at_pace(
     most: int,
     at_once: int = 1,
 ) -> None:
-    """Call ``call`` so many times at once, as often, unless ``most`` calls are open then."""
+    """Make ``at_once`` calls every ``every_s``, unless more than ``most`` would be open."""
     loop, open_ = asyncio.get_running_loop(), set[asyncio.Future[None]]()
     next_s = loop.time()
     async with asyncio.TaskGroup() as tasks:
         for number in count():
             await attack.breathe()
             if len(open_) + at_once <= most:
-                for each in range(at_once):
-                    task = tasks.create_task(call(number * at_once + each))
+                for at in range(at_once):
+                    task = tasks.create_task(call(number * at_once + at))
                     open_.add(task)
                     task.add_done_callback(open_.discard)
             attack.under_way.set()
@@ -177,7 +177,7 @@ async def crowd(
 ) -> None:
     """Keep calls open that begin with ``begins``; each sends a part of its own ``then`` each tick.
 
-    None of them ends. Those that the server ends are begun anew, slowly, so are connections.
+    None of them ends. Calls that the server ends are slowly begun anew, and so are connections.
     """
     async with asyncio.TaskGroup() as tasks:
         for _ in range(connections):

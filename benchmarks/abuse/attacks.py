@@ -1,7 +1,6 @@
-"""What hostile callers do, each kind in a process of its own that burns as little as it can.
+"""Attacks of hostile callers, each kind in a process that burns as little as it can.
 
-Each goes at a pace of its own, whatever is answered. An attacker has keys of its own; strangers
-have none.
+Each goes at its own pace, whatever is answered. An attacker has its own keys; strangers have none.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ from disrupt.core.cases import CASE_NUMBERS, PIN_DIGITS, case_number
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 
 TOGETHER = "together"
-"""All attacks at once."""
+"""Name of all attacks at once."""
 
 KNOWN_CASE = "known case: "
 CHECKED = (f"{KNOWN_CASE}CASE_REFUSED", f"{KNOWN_CASE}REQUEST_ID_REUSED")
-"""Answers that tell whether a guessed PIN is right. Of a case that is not there, none does."""
+"""Answers that reveal whether a guessed PIN is right. For an unknown case, none does."""
 
 _FRAMES_TAG = bytes([match_pb2.MatchVideoRequest.FRAMES_FIELD_NUMBER << 3 | 2])
 
 _MAX_ITEMS, _MAX_HASHES_PER_ITEM = 64, 8000
-"""Limits of a registration, as the server has them by default."""
+"""Limits of a registration, the server's defaults."""
 
 
 async def pin_guessing(attack: Attack) -> None:
@@ -76,7 +75,7 @@ async def pin_guessing(attack: Attack) -> None:
 
 
 async def large_registrations(attack: Attack) -> None:
-    """Register as much as may be, as a message holds, and nothing in as many items, all at once."""
+    """Register the most that is allowed, what a message holds, and empty items, all at once."""
     item = registration_pb2.RegisterHashesRequest(
         items=[
             registration_pb2.MediaItem(
@@ -124,7 +123,7 @@ async def large_lookups(attack: Attack) -> None:
 
 
 async def large_video_messages(attack: Attack) -> None:
-    """Look up videos of which one message has 30 MB of frames, or of transforms of none."""
+    """Look up videos with 30 MB of frames, or of transforms without frames, in one message."""
     options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
     nothing = types_pb2.Fingerprints(transforms=[types_pb2.Transform()]).SerializeToString()
     room = attack.target.max_message_bytes - 1024
@@ -149,7 +148,7 @@ async def unfinished_calls(attack: Attack) -> None:
 
 
 async def strangers(attack: Attack) -> None:
-    """Without a key, begin three hundred health checks that never end, and as many watches."""
+    """Begin, without a key, 300 health checks that never end, and as many watches."""
     await asyncio.gather(
         crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=300, connections=6),
         crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=300, connections=6),
@@ -190,13 +189,13 @@ async def slow_uploads(attack: Attack) -> None:
 
 
 async def idle_connections(attack: Attack) -> None:
-    """Open 500 connections and leave them: silent, or after the first words of HTTP/2."""
+    """Open 500 connections and leave them silent, or after the first bytes of HTTP/2."""
     host, _, port = attack.target.address.rpartition(":")
     words = (b"", b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
     open_: list[socket.socket] = []
     try:
         while True:
-            open_ = [each for each in open_ if not _is_closed(each)]
+            open_ = [connection for connection in open_ if not _is_closed(connection)]
             with suppress(OSError):
                 while len(open_) < 500:
                     open_.append(socket.create_connection((host, int(port)), timeout=TICK_S))
@@ -206,12 +205,12 @@ async def idle_connections(attack: Attack) -> None:
             attack.under_way.set()
             await asyncio.sleep(TICK_S)
     finally:
-        for each in open_:
-            each.close()
+        for connection in open_:
+            connection.close()
 
 
 async def degenerate_videos(attack: Attack) -> None:
-    """Register videos of one hash at one time, over and over, and look two such frames up."""
+    """Register videos that repeat one hash at one time, and look two such frames up."""
     value = attack.chance.randbytes(32)
 
     def fingerprints(starts_ms: list[int]) -> types_pb2.Fingerprints:
@@ -268,20 +267,20 @@ ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
 
 
 def attack(pipe: Connection, kind: str, target: Target, most_cpu_share: float) -> None:
-    """Attack; say through the pipe when it is under way, and the Toll when something comes back."""
+    """Attack; send the kind through the pipe once under way, and the Toll when something comes."""
     asyncio.run(_attack(pipe, kind, Attack(target, most_cpu_share)))
 
 
-async def _attack(pipe: Connection, kind: str, made: Attack) -> None:
+async def _attack(pipe: Connection, kind: str, own: Attack) -> None:
     over = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(ATTACKS[kind](made))
-        await made.under_way.wait()
-        made.begin()
+        running = tasks.create_task(ATTACKS[kind](own))
+        await own.under_way.wait()
+        own.begin()
         pipe.send(kind)
         await over.wait()
-        pipe.send(made.toll())
+        pipe.send(own.toll())
         running.cancel()
 
 
@@ -290,7 +289,7 @@ _BEGUN = b"\0" + (1000).to_bytes(4) + bytes(10)
 
 
 def _is_closed(connection: socket.socket) -> bool:
-    """Whether the other side closed a non-blocking connection."""
+    """Tell whether the other side closed a non-blocking connection."""
     try:
         while connection.recv(1 << 16):
             pass
@@ -302,7 +301,7 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 def _frames(chance: random.Random, count: int) -> types_pb2.Fingerprints:
-    """So many frames of a video, with all that a registration may say of them: 46 bytes each."""
+    """Make ``count`` frames of a video with all fields of a registration: 46 bytes each."""
     times_ms = np.arange(count) * 1000
     return types_pb2.Fingerprints(
         hashes=chance.randbytes(32 * count),
@@ -314,7 +313,7 @@ def _frames(chance: random.Random, count: int) -> types_pb2.Fingerprints:
 
 
 def _varint(value: int) -> bytes:
-    """Encode a number as protobuf has it, to lead fields that would take long to build."""
+    """Encode a number as protobuf does, to begin fields that would take long to build."""
     encoded = bytearray()
     while value > 127:
         encoded.append(value & 127 | 128)
@@ -331,7 +330,7 @@ def _any_case(chance: random.Random) -> str:
 
 
 def _access(chance: random.Random, case: str) -> registration_pb2.CaseAccess:
-    """A guess at the PIN of a case, under an origin of its own."""
+    """Make a guess at the PIN of a case, under an origin of its own."""
     return registration_pb2.CaseAccess(
         case_number=case, pin=_pin(chance), origin_token=chance.randbytes(16)
     )

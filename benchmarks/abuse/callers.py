@@ -1,4 +1,4 @@
-"""Ordinary callers of a server, in a process of their own, and what each of their calls came to."""
+"""Ordinary callers of a server, in a process of their own, with the results of their calls."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from disrupt.errors import DisruptError
 from disrupt.submission.client import SubmissionClient
 
 HEALTH_TIMEOUT_S = 5.0
-"""As `disrupt health` has it, which containers run."""
+"""Default of `disrupt health`, which containers run."""
 
 _BATCH = 64
 _PICTURE_PX = 512
@@ -46,7 +46,7 @@ _HEALTH_EVERY_S = 1.0
 def call(pipe: Connection, address: str, keys: Keys) -> None:
     """Call a server; the pipe takes "go", "pause", "take", answered by a list of Call, and "end".
 
-    What is said is answered once it holds.
+    "go" and "pause" are answered once they are done.
     """
     with ExitStack() as stack:
         callers = _Callers(stack, address, keys)
@@ -109,7 +109,7 @@ class _Callers:
             self._pausing.wait(max(0.0, every_s - (time.monotonic() - began_s)))
 
     def _call(self, kind: str, call: Callable[[], object]) -> bool:
-        """Call and keep what came of it; True if it was answered."""
+        """Call and keep the result; return True if it was answered."""
         began_s, answered = time.monotonic(), True
         try:
             call()

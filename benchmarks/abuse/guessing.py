@@ -1,8 +1,8 @@
-"""How long the owner of a case waits while others guess PINs, and how many they can try.
+"""Measure how long the owner of a case waits while others guess PINs, and how many they can try.
 
-A real server. Each attacker has an origin token of its own and guesses on numbers of no case, or,
-where the attackers know the owner's number, on that; it comes back when it is told to. The owner
-comes meanwhile, as a submission client does. Exit code 1 if the owner waits too long, or if more
+The server is real. Each attacker has an origin token of its own and guesses on numbers of no case,
+or, with --number-known, on the owner's; it comes back when the server asks. The owner comes
+meanwhile, as a submission client does. Exit code 1 if the owner waits too long, or if more
 guesses are answered than the throttle allows (docs/throttle.md).
 
     ./scripts/bench guessing --tokens 5000 --json out.json
@@ -46,12 +46,12 @@ OWNER_OF_KNOWN_NUMBER_WAITS_S = 1800.0
 _CHANNELS = 8
 _TIMEOUT_S = 60.0
 _PAUSE_S = 1.0
-"""Between two visits of the owner."""
+"""Pause between two visits of the owner."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What came of it; ``checked`` are guesses on the owner's number that were answered."""
+    """Results; ``checked`` are guesses on the owner's number that were answered."""
 
     tokens: int
     number_known: bool
@@ -63,26 +63,26 @@ class Report:
     owner_waited_s: list[float] = field(default_factory=list)
 
     def violations(self) -> list[str]:
-        """Return what is not as promised."""
+        """Return the promises that were broken."""
         most_s = OWNER_OF_KNOWN_NUMBER_WAITS_S if self.number_known else OWNER_WAITS_S
-        found = []
+        broken = []
         if max(self.owner_waited_s, default=most_s + 1) > most_s:
-            found.append(f"the owner waited more than {most_s:.0f} s")
+            broken.append(f"the owner waited more than {most_s:.0f} s")
         if self.checked > CHECKS_PER_S * (self.seconds + 1):
-            found.append(f"{self.checked} guesses were answered in {self.seconds:.0f} s")
-        return found
+            broken.append(f"{self.checked} guesses were answered in {self.seconds:.0f} s")
+        return broken
 
 
 @dataclass(slots=True)
 class _Site:
-    """Connections to a server, and what was counted so far."""
+    """Connections to a server, and the counts so far."""
 
     channels: list[aio.Channel]
     key: str
     report: Report
 
     async def open(self, number: str, pin: str, origin: bytes) -> bool:
-        """Ask for a case until there is an answer: whether the PIN is right."""
+        """Request a case until there is an answer; return whether the PIN is right."""
         access = registration_pb2.CaseAccess(case_number=number, pin=pin, origin_token=origin)
         request = registration_pb2.GetCaseRequest(access=access)
         while True:
@@ -111,7 +111,7 @@ class _Site:
             self.report.refused += 1
 
     async def visit(self, number: str, pin: str, visits: int) -> None:
-        """Open a case some times, as its owner."""
+        """Open a case ``visits`` times, as its owner."""
         for _ in range(visits):
             await asyncio.sleep(_PAUSE_S)
             began_s = time.monotonic()
@@ -126,7 +126,7 @@ def _wait_s(failed: DisruptError) -> float:
 
 
 async def play(server: Deployment, *, tokens: int, number_known: bool, visits: int) -> Report:
-    """Have attackers guess until the owner has opened the case so often."""
+    """Have attackers guess until the owner has opened the case ``visits`` times."""
     report = Report(tokens, number_known)
     key = server.make_key("gateway", "register")
     options = [("grpc.use_local_subchannel_pool", 1)]

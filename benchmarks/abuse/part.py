@@ -1,4 +1,4 @@
-"""A part of a measurement in a process of its own, told by words what to do."""
+"""Run a part of a measurement in a process of its own, steered by words through a pipe."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 class Part:
-    """The process, from here."""
+    """The process, as seen by its parent."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
     def hear(self) -> Any:  # noqa: ANN401 whatever it says
-        """Wait for what it says; EOFError where it has ended."""
+        """Return the next thing that it sends. Raises EOFError where it has ended."""
         return self._pipe.recv()
 
     def ask(self, word: str) -> Any:  # noqa: ANN401 likewise
-        """Say something, and wait for what it says."""
+        """Send a word, and return the answer."""
         self._pipe.send(word)
         return self.hear()
 
 
 @contextmanager
 def apart(run: Callable[..., None], *arguments: object) -> Iterator[Part]:
-    """Start ``run(pipe, *arguments)``; in the end it is given a second, then killed."""
+    """Run ``run(pipe, *arguments)`` in a process; at the end, wait a second, then kill it."""
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=run, args=(theirs, *arguments), daemon=True)
     process.start()

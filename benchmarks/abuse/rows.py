@@ -1,4 +1,4 @@
-"""What a run of `bench abuse` is judged by: one row for each attack, and what it breaks."""
+"""Judge a run of `bench abuse`: one row for each attack, and the promises that it breaks."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ REGISTRATIONS = "registrations"
 WITHDRAWALS = "withdrawals"
 HEALTH = "health"
 CONTINUOUS = (HASHES, PICTURES)
-"""Calls that follow each other without a pause: their rate is what is compared."""
+"""Calls that follow each other without a pause, so that their rates are compared."""
 
 WITHDRAWN_WITHIN_S = 60.0
-"""Longest that who withdraws waits for it."""
+"""Longest wait of a caller for a withdrawal."""
 
 LEAST_SHARE = 0.8
 MOST_WITHDRAWAL_MS = 2000.0
 MOST_MESSAGES = 4
-"""Memory that an attack may take in one process, in the largest messages."""
+"""Most memory that an attack may take in one process, in messages of the largest size."""
 MOST_PIN_CHECKS_PER_S = 3.0
 
 MAX_MESSAGE_BYTES: int = Config.model_fields["max_message_bytes"].default
@@ -38,7 +38,7 @@ _RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, with all of its tries; times are of time.monotonic, in s."""
+    """One call, with all of its attempts; times are of time.monotonic, in s."""
 
     kind: str
     began_s: float
@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What ordinary callers and attackers had of each other, from one moment to another."""
+    """Calls of ordinary callers and tolls of attackers, from one moment to another."""
 
     began_s: float
     ended_s: float
@@ -57,11 +57,11 @@ class Stretch:
 
     @property
     def seconds(self) -> float:
-        """How long it was."""
+        """Length of the stretch."""
         return self.ended_s - self.began_s
 
     def rates(self, kind: str) -> list[float]:
-        """Answered calls a second, in windows of equal length."""
+        """Return the answered calls a second, in windows of equal length."""
         done_s = [
             call.began_s + call.took_s for call in self.calls if call.kind == kind and call.answered
         ]
@@ -72,10 +72,10 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What others had of one attack, and what it took. Shares are of the baseline.
+    """Effects of one attack on others, and its costs. Shares are of the baseline.
 
     ``shares`` and their 95 % intervals by kind of call; ``others_throughput_share`` is the least.
-    Memory is in units of 10⁶ bytes, the peak beside what the process had before.
+    Memory is in units of 10⁶ bytes; the idle value is that before the attack.
     """
 
     kind: str
@@ -110,7 +110,7 @@ def compare(
     writer_mb: tuple[float, float],
     ended: int,
 ) -> Row:
-    """Compare stretches beside an attack with those beside its cost alone, and judge them."""
+    """Compare stretches under attack with those of the baseline, and judge them."""
     shares = {call: _share(call, attacked, baseline) for call in CONTINUOUS}
     answers = sum((toll.answers for stretch in attacked for toll in stretch.tolls), Counter[str]())
     seconds = sum(stretch.seconds for stretch in attacked)
@@ -142,7 +142,7 @@ def compare(
 
 
 def broken(row: Row) -> Iterator[str]:
-    """Name what was promised and not kept."""
+    """Return the names of the promises that were broken."""
     most_mb = MOST_MESSAGES * MAX_MESSAGE_BYTES / 1e6
     kept = {
         "others_throughput_share": row.others_throughput_share >= LEAST_SHARE,
@@ -152,7 +152,7 @@ def broken(row: Row) -> Iterator[str]:
         "peak_writer_mb": row.peak_writer_mb - row.idle_writer_mb <= most_mb,
         "health_true": row.health_true,
         "processes_ended": not row.processes_ended,
-        # a second more, since some are answered that were checked before
+        # one second more, since some answers are of checks from before
         "pin_checks_per_s": row.pin_checks_per_s * row.seconds
         <= MOST_PIN_CHECKS_PER_S * (row.seconds + 1),
     }
@@ -162,7 +162,7 @@ def broken(row: Row) -> Iterator[str]:
 def _share(
     kind: str, attacked: Sequence[Stretch], baseline: Sequence[Stretch]
 ) -> tuple[float, float, float]:
-    """Ratio of the mean rates, and its 95 % interval by resampling windows."""
+    """Return the ratio of the mean rates, and its 95 % interval by resampling windows."""
     ours, theirs = (
         np.array([rate for stretch in stretches for rate in stretch.rates(kind)])
         for stretches in (attacked, baseline)
@@ -188,14 +188,14 @@ def _answered(calls: Sequence[Call]) -> float:
 
 
 def _p99_ms(calls: Sequence[Call]) -> float:
-    """Of withdrawals; one that failed counts as the longest that its caller waits."""
+    """Return the percentile of withdrawals; one that failed counts as the longest wait."""
     longest_s = WITHDRAWN_WITHIN_S
     took_s = [call.took_s if call.answered else longest_s for call in calls] or [longest_s]
     return round(float(np.percentile(took_s, 99)) * 1000, 1)
 
 
 def _cpu_share(stretches: Sequence[Stretch]) -> float:
-    """Of one core, of all attackers together."""
+    """Return the processor time of all attackers as a share of one core."""
     tolls = [toll for stretch in stretches for toll in stretch.tolls]
     seconds = sum(stretch.seconds for stretch in stretches)
     return round(sum(toll.cpu_s for toll in tolls) / seconds, 3)

@@ -1,4 +1,4 @@
-"""One run of `bench abuse`: a server, its ordinary callers, a sink, and attackers in turn."""
+"""Run `bench abuse` once: a server, its ordinary callers, a sink, and attackers in turn."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from benchmarks.sabotages import broken_by
 _HASHES_PER_ITEM = 10
 _WARM_UP_S = 3.0
 _BEGINNING_S = 5.0
-"""For what attackers begin with all at once, which is of no length that is compared."""
+"""Time for attackers to begin, all at once; it is not part of what is compared."""
 _QUIET_S = 1.0
 _QUIET_SHARE = 0.1
 _QUIET_WITHIN_S = 90.0
 
 
 class Memory:
-    """Resident memory of the writer and the workers: when it was idle, and the peak since."""
+    """Resident memory of the writer and the workers: idle, and the peak since."""
 
     def __init__(self, server: Deployment) -> None:
         self._server = server
@@ -54,19 +54,19 @@ class Memory:
     def forget_peaks(self) -> None:
         """Let peaks begin anew."""
         for process in self._of:
-            with suppress(OSError):  # not permitted: the peak is that since the start
+            with suppress(OSError):  # not permitted: the peak is since the start then
                 Path(f"/proc/{process}/clear_refs").write_text("5")
 
     def peak_mb(self, role: str) -> tuple[float, float]:
-        """Peak and idle memory of the process of a role that grew most."""
+        """Return peak and idle memory of the process of a role that grew most."""
         memory = [
             (_resident_mb(process, "VmHWM"), self._of.get(process, 0.0))
             for process in processes(self._server.process.pid, role)
         ]
-        return max(memory, key=lambda each: each[0] - each[1], default=(0.0, 0.0))
+        return max(memory, key=lambda sizes: sizes[0] - sizes[1], default=(0.0, 0.0))
 
     def ended(self) -> int:
-        """How many of the processes are no more."""
+        """Return how many of the processes have ended."""
         here = {
             process
             for role in ("worker", "writer")
@@ -94,12 +94,12 @@ class Run:
         self._memory = Memory(server)
 
     def measure(self, kinds: Sequence[str], seconds: float, rounds: int) -> Row:
-        """Beside the attackers and beside nothing but their cost, in turn."""
+        """Measure under attack and in the baseline, in turn."""
         attacked: list[Stretch] = []
         baseline: list[Stretch] = []
         peaks: list[tuple[tuple[float, float], tuple[float, float]]] = []
         for turn in range(rounds):
-            # A B, B A, and so on: a baseline takes the processor time of an attack that was
+            # A B, B A, and so on. A baseline takes the processor time of the last attack.
             for is_attack in (True, False) if turn % 2 == 0 else (False, True):
                 if is_attack:
                     self._memory.forget_peaks()
@@ -114,7 +114,8 @@ class Run:
                     }
                     baseline.append(self._stretch(self._sink, shares, seconds))
         worker, writer = (
-            max(column, key=lambda each: each[0] - each[1]) for column in zip(*peaks, strict=True)
+            max(column, key=lambda sizes: sizes[0] - sizes[1])
+            for column in zip(*peaks, strict=True)
         )
         return compare(
             kinds[0] if len(kinds) == 1 else TOGETHER,
@@ -126,7 +127,7 @@ class Run:
         )
 
     def _stretch(self, target: Target, shares: dict[str, float], seconds: float) -> Stretch:
-        """Attack in the given ways, each of which may take a share of a core."""
+        """Attack in the given ways; each may take its share of a core."""
         with ExitStack() as stack:
             attackers = [
                 stack.enter_context(apart(attack, kind, target, share))
@@ -172,7 +173,7 @@ class Run:
 
 @contextmanager
 def running(work: Path, size: int, sabotage: str | None) -> Iterator[Run]:
-    """A server over so many random hashes, on a new data directory; its callers, and a sink."""
+    """Start a server over ``size`` random hashes in a new directory, its callers, and a sink."""
     codes = np.random.default_rng(1).integers(0, 256, (size, 32), np.uint8)
     registries.fill(work / "data", codes, _HASHES_PER_ITEM)
     run("disrupt-index", "rebuild", "--data-dir", work / "data")

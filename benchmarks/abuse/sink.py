@@ -1,4 +1,4 @@
-"""A gRPC server that takes whatever callers send and throws it away: what an attack alone costs."""
+"""A gRPC server that drops whatever callers send, to measure what an attack alone costs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grpc import aio
 
 class _Drain(grpc.GenericRpcHandler):
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """See grpc.GenericRpcHandler: one handler for calls of every kind."""
+        """Return one handler for calls of every kind; see grpc.GenericRpcHandler."""
         stays_open = details.method.endswith("/Watch")
 
         async def drain(requests: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:

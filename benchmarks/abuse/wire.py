@@ -1,4 +1,4 @@
-"""An HTTP/2 connection whose caller keeps no rules: it begins messages and ends them never."""
+"""An HTTP/2 connection of a caller that breaks rules: it begins messages and never ends them."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ class Wire(asyncio.Protocol):
         return self._transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
+        """Implement asyncio.Protocol."""
         self._transport = cast("asyncio.Transport", transport)
         self._h2.initiate_connection()
         self._flush()
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """See asyncio.Protocol."""
+        """Implement asyncio.Protocol."""
         self._transport = None
         self.calls.clear()
         self._moved.set()
         self._may_write.set()
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol."""
+        """Implement asyncio.Protocol."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
-        """See asyncio.Protocol."""
+        """Implement asyncio.Protocol."""
         self._may_write.set()
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
+        """Implement asyncio.Protocol."""
         try:
             for event in self._h2.receive_data(data):
                 if isinstance(event, DataReceived):
@@ -75,7 +75,7 @@ class Wire(asyncio.Protocol):
         self._moved.set()
 
     def begin(self, method: str, key: str | None) -> int | None:
-        """Begin a call, sending its headers only; None where the server takes no more calls."""
+        """Begin a call by its headers only; return None where the server takes no more calls."""
         headers = [
             *((":method", "POST"), (":scheme", "http"), (":path", method), (":authority", "abuse")),
             *(("te", "trailers"), ("content-type", "application/grpc")),

@@ -1,1 +1,1 @@
-"""What benchmarks stand on: servers, processes, registries, pictures and videos to measure with."""
+"""Servers, processes, registries, pictures and videos for benchmarks."""

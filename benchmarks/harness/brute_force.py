@@ -1,4 +1,4 @@
-"""Every hash compared with every query: what the answers of all engines are checked against."""
+"""Compare every hash with every query, to check the answers of all engines."""
 
 # mypy: disable-error-code="call-arg, var-annotated"
 # (numba's own types do not describe its intrinsics)
@@ -25,23 +25,23 @@ _ROWS = 2**21
 
 
 def brute_force(codes: Codes, asked: Codes, max_distance_bits: int) -> list[Answer]:
-    """Answers to ``asked``, uint8 (n, 32), out of ``codes``, on all cores."""
+    """Return the answers to ``asked``, uint8 (n, 32), out of ``codes``, on all cores."""
     answers: list[Answer] = [[] for _ in asked]
     queries = np.ascontiguousarray(asked).view(np.int64)
 
     def compare(first: int) -> NDArray[np.int64]:
-        # a column a word, which compares eight hashes at once
+        # One column for each word, so that eight hashes are compared at once.
         columns = np.ascontiguousarray(codes[first : first + _ROWS].view(np.int64).T)
         room = np.empty((1024, 3), np.int64)
-        while (found := _compare(columns, queries, max_distance_bits, room)) > len(room):
-            room = np.empty((found, 3), np.int64)
-        room = room[:found]
+        while (count := _compare(columns, queries, max_distance_bits, room)) > len(room):
+            room = np.empty((count, 3), np.int64)
+        room = room[:count]
         room[:, 1] += first
         return room
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for found in threads.map(compare, range(0, len(codes), _ROWS)):
-            for query, entry, distance in found.tolist():
+        for hits in threads.map(compare, range(0, len(codes), _ROWS)):
+            for query, entry, distance in hits.tolist():
                 answers[query].append((entry, distance))
     return [sorted(answer) for answer in answers]
 
@@ -50,10 +50,10 @@ def brute_force(codes: Codes, asked: Codes, max_distance_bits: int) -> list[Answ
 def _compare(
     columns: NDArray[np.int64], queries: NDArray[np.int64], limit: int, room: NDArray[np.int64]
 ) -> int:
-    """Writes (query, entry, distance) of what is near, as far as there is room; counts them."""
+    """Write (query, entry, distance) of each hit into ``room`` while it fits; count all hits."""
     length = columns.shape[1]
     distances = np.empty(_BLOCK, np.int64)
-    found = 0
+    count = 0
     for start in range(0, length, _BLOCK):
         size = min(_BLOCK, length - start)
         words_0 = columns[0, start : start + size]
@@ -80,9 +80,9 @@ def _compare(
             if near:
                 for at in range(size):
                     if distances[at] <= limit:
-                        if found < len(room):
-                            room[found, 0] = query
-                            room[found, 1] = start + at
-                            room[found, 2] = distances[at]
-                        found += 1
-    return found
+                        if count < len(room):
+                            room[count, 0] = query
+                            room[count, 1] = start + at
+                            room[count, 2] = distances[at]
+                        count += 1
+    return count

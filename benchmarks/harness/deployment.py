@@ -1,4 +1,4 @@
-"""A real server in processes of its own, driven by the commands that operators use."""
+"""Run a real server in processes of its own, by the commands that operators use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Self
 
 BIN = Path(sys.executable).parent
-"""Where the commands of this environment are."""
+"""Directory of the commands of this environment."""
 
 WITH_BYTECODE = ("env", "PYTHONDONTWRITEBYTECODE=")
-"""Command to run a server under that starts as an installed one: what it compiles is kept."""
+"""Wrapper that lets a server keep its compiled bytecode, as an installed one does."""
 
 READY_TIMEOUT_S = 300
 _READY = "Disrupt is ready on "
@@ -27,7 +27,7 @@ class CommandFailedError(RuntimeError):
 
 
 def run(command: str, *arguments: str | Path, **environment: str) -> str:
-    """Standard output of a command of the project; CommandFailedError unless it exits with 0."""
+    """Run a command of the project; return its output. Raises CommandFailedError on failure."""
     done = subprocess.run(
         [BIN / command, *arguments],
         env=os.environ | environment,
@@ -45,7 +45,7 @@ def run(command: str, *arguments: str | Path, **environment: str) -> str:
 
 @dataclass
 class Deployment:
-    """A running server: data directory, supervisor process, address. Its log lies beside."""
+    """A running server: data directory, supervisor process, address. Its log is next to it."""
 
     data_dir: Path
     process: subprocess.Popen[str]
@@ -84,23 +84,23 @@ class Deployment:
         return server
 
     def make_key(self, name: str, right: str) -> str:
-        """Secret of a new key with one right, for all banks."""
+        """Make a key with one right, for all banks; return its secret."""
         arguments = ("create", name, "--right", right, "--json", "--data-dir", self.data_dir)
         secret: str = json.loads(run("disrupt", "keys", *arguments))["secret"]
         return secret
 
     def kill(self) -> None:
-        """As a power cut would: SIGKILL to all of its processes, no farewell."""
+        """Kill all of its processes with SIGKILL, like a power cut."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self._ended()
 
     def kill_supervisor(self) -> None:
-        """SIGKILL to the supervisor alone: its processes must not outlive it."""
+        """Kill the supervisor alone with SIGKILL; its processes must not outlive it."""
         self.process.kill()
         self._ended()
 
     def stop(self) -> int:
-        """SIGTERM, and its exit code once all calls in flight are answered."""
+        """Stop it with SIGTERM; return its exit code once all calls in flight are answered."""
         self.process.terminate()
         return self._ended()
 

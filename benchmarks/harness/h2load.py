@@ -1,7 +1,7 @@
-"""Load by h2load of Debian's nghttp2-client, which is no bottleneck: it sends prepared bodies.
+"""Load a server by h2load of Debian's nghttp2-client, which sends prepared bodies at high rates.
 
-It looks at HTTP's status only, and that is 200 for failed gRPC calls, too. So the bytes of answers
-are counted: a failed call has none.
+It checks HTTP's status only, which is 200 for failed gRPC calls, too. So the bytes of answers are
+counted: a failed call has none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TICK_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The messages of one call, and what each is answered with; sent by one client over and over.
+    """The messages of one call, which one client sends over and over, and the size of the answers.
 
     ``answer_bytes`` are those of all answers, in gRPC's framing.
     """
@@ -34,7 +34,7 @@ class Body:
 
     @property
     def framed(self) -> bytes:
-        """As gRPC has them: each after a byte for its compression and four for its length."""
+        """The messages in gRPC's framing: each after a byte for compression and four for length."""
         return framed(self.messages)
 
 
@@ -53,7 +53,7 @@ class Target:
         return f"http://{self.address}/disrupt.v1.MatchService/{self.method}"
 
     def run(self, body: Path, *options: str) -> subprocess.Popen[str]:
-        """One client, one connection."""
+        """Start one client with one connection."""
         return subprocess.Popen(
             [
                 *("taskset", "-c", self.cores, "h2load", "-c", "1", "-t", "1", "-d", body),
@@ -68,8 +68,8 @@ class Target:
 
 
 def framed(messages: Sequence[bytes]) -> bytes:
-    """Messages as gRPC sends them."""
-    return b"".join(b"\0" + len(one).to_bytes(4) + one for one in messages)
+    """Return messages in gRPC's framing."""
+    return b"".join(b"\0" + len(message).to_bytes(4) + message for message in messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +88,23 @@ def calls(
     seconds: float,
     open_calls: int,
 ) -> Rate:
-    """Of as many clients as bodies, each of which has ``open_calls`` open.
+    """Measure the rate of as many clients as bodies, each with ``open_calls`` open calls.
 
-    ``cpu_s`` tells the processor time that the server has taken so far.
+    ``cpu_s`` returns the processor time that the server has taken so far.
     """
 
-    def measured(each: int) -> Rate:
+    def measured(count: int) -> Rate:
         began_s = cpu_s()
         with tempfile.TemporaryDirectory() as work:
-            options = ("-m", str(open_calls), "-n", str(each))
-            running = [target.run(_file(work, at, one), *options) for at, one in enumerate(bodies)]
-            took_s = [_answered(one, each, of) for one, of in zip(bodies, running, strict=True)]
-        answered = each * len(bodies)
+            options = ("-m", str(open_calls), "-n", str(count))
+            running = [
+                target.run(_file(work, at, body), *options) for at, body in enumerate(bodies)
+            ]
+            took_s = [
+                _answered(body, count, process)
+                for body, process in zip(bodies, running, strict=True)
+            ]
+        answered = count * len(bodies)
         return Rate(answered / max(took_s), answered / max(cpu_s() - began_s, _TICK_S))
 
     first = measured(5 * open_calls).per_s
@@ -109,7 +114,7 @@ def calls(
 def latencies_us(
     target: Target, bodies: Sequence[Body], *, seconds: int, rate: float, seed: int
 ) -> NDArray[np.float64]:
-    """Times of calls that come at random moments, ``rate`` in a second, whatever is answered."""
+    """Measure calls that come at random moments, ``rate`` in a second, whatever is answered."""
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as work:
         running = []
@@ -118,7 +123,7 @@ def latencies_us(
             times_ms = np.cumsum(arrivals)
             times_ms = times_ms[times_ms < 1000 * (seconds + _WARM_UP_S)]
             script, log = Path(work, f"{at}.script"), Path(work, f"{at}.log")
-            script.write_text("".join(f"{one:.3f}\t{target.url}\n" for one in times_ms))
+            script.write_text("".join(f"{time_ms:.3f}\t{target.url}\n" for time_ms in times_ms))
             options = ("-m", "10000", f"--timing-script-file={script}", f"--log-file={log}")
             running.append((log, target.run(_file(work, at, body), *options)))
         for _, process in running:
@@ -134,7 +139,7 @@ def _file(work: str, at: int, body: Body) -> Path:
 
 
 def _answered(body: Body, calls: int, process: subprocess.Popen[str]) -> float:
-    """Time that the calls took, all of which must be answered as they should be."""
+    """Return the time that the calls took. Raises unless all were answered as expected."""
     said = _output(process)
     took = re.search(r"finished in ([\d.]+)(us|ms|s|m)", said)
     data = re.search(r"\((\d+)\) data", said)

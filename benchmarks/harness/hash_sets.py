@@ -1,4 +1,4 @@
-"""Hashes to search in and queries to search for, uniformly random or as photographs have them."""
+"""Make hashes to search in and queries, uniformly random or as photographs have them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Distribution = Literal["uniform", "real"]
 Codes = NDArray[np.uint8]
 
 MAX_REGIONS = 20_000
-"""Regions that are really hashed; more hashes come from blending two of them, see ``real``."""
+"""Most regions that are hashed; further hashes blend two of them, see ``real``."""
 
 PLANTED_EVERY = 10
 """Every tenth query has a stored hash near it, at each distance from 0 to 31 bits in turn."""
@@ -32,14 +32,14 @@ _PHOTOGRAPHS = (
 
 
 def cache_dir() -> Path:
-    """Where sets are kept between runs: never in the repository."""
+    """Return the directory that keeps sets between runs, outside the repository."""
     path = Path(tempfile.gettempdir()) / f"disrupt-benchmarks-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
 def stored(distribution: Distribution, size: int, seed: int = 1) -> Path:
-    """A .npy file of uint8 (size, 32), made unless it is there."""
+    """Return a .npy file of uint8 (size, 32); make it unless it exists."""
     name = f"{distribution}-{size}-{seed}-{_version()}.npy"
     path = cache_dir() / name
     if not path.exists():
@@ -56,35 +56,35 @@ def stored(distribution: Distribution, size: int, seed: int = 1) -> Path:
 
 
 def queries(distribution: Distribution, codes: Codes, count: int, seed: int = 2) -> Codes:
-    """Fresh hashes, which mostly match nothing, and every PLANTED_EVERY-th near a stored one."""
-    made = np.array(np.load(stored(distribution, count, seed)))
+    """Make fresh hashes, which mostly match nothing; each PLANTED_EVERY-th is near a stored one."""
+    asked = np.array(np.load(stored(distribution, count, seed)))
     rng = np.random.default_rng(seed)
     for turn, at in enumerate(range(0, count, PLANTED_EVERY)):
-        made[at] = flipped(codes[rng.integers(len(codes))], planted_bits(turn), rng)
-    return made
+        asked[at] = flipped(codes[rng.integers(len(codes))], planted_bits(turn), rng)
+    return asked
 
 
 def planted_bits(turn: int) -> int:
-    """Distance of the turn-th planted query: 31 first, and all 32 before any comes again."""
+    """Return the distance of the turn-th planted query: 31 first, all 32 before any repeats."""
     return (31 + 13 * turn) % 32
 
 
 def flipped(code: Codes, bits: int, rng: np.random.Generator) -> Codes:
-    """A code ``bits`` away."""
+    """Return a code ``bits`` away."""
     mask = np.zeros(256, np.uint8)
     mask[rng.permutation(256)[:bits]] = 1
     return code ^ np.packbits(mask)
 
 
 def uniform(size: int, seed: int) -> Iterator[Codes]:
-    """Random bits, in batches."""
+    """Yield random codes in batches."""
     rng = np.random.default_rng(seed)
     for first in range(0, size, _BATCH):
         yield rng.integers(0, 256, (min(_BATCH, size - first), 32), np.uint8)
 
 
 def real(size: int, seed: int) -> Iterator[Codes]:
-    """Hashes of random regions of photographs, in batches; beyond MAX_REGIONS of two regions each.
+    """Yield hashes of random regions of photographs in batches; beyond MAX_REGIONS, of two regions.
 
     PDQ is linear until its last step. So the coefficients of two photographs laid over each other
     are sums of those of each, and the hash of such a double exposure costs no image processing.
@@ -101,17 +101,17 @@ def real(size: int, seed: int) -> Iterator[Codes]:
 
 
 def _hashes(coefficients: NDArray[np.float32]) -> Codes:
-    # the lower one of the two in the middle, as PDQ has it
+    # the lower of the two middle values, as in PDQ
     middle = np.partition(coefficients, 127, axis=1)[:, 127:128]
     return np.packbits(coefficients > middle, axis=1)
 
 
 def _regions(count: int, seed: int) -> Iterator[NDArray[np.float32]]:
-    """Coefficients of regions that are good enough to be registered, all of one contrast."""
+    """Yield coefficients of regions that are good enough to be registered, all of one contrast."""
     rng = np.random.default_rng(seed)
     photographs = [np.atleast_3d(getattr(data, name)()) for name in _PHOTOGRAPHS]
-    found = 0
-    while found < count:
+    yielded = 0
+    while yielded < count:
         photograph = photographs[rng.integers(len(photographs))]
         height, width = photograph.shape[:2]
         sides = rng.integers(96, 1 + min(256, height, width), 2)
@@ -124,9 +124,9 @@ def _regions(count: int, seed: int) -> Iterator[NDArray[np.float32]]:
             continue
         row = np.asarray(floats, np.float32)
         yield row / row.std()
-        found += 1
+        yielded += 1
 
 
 def _version() -> str:
-    """Changes when this file does, so that no older set is taken for one of its own."""
+    """Return a hash of this file, so that no set of an older version is used."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Kills a command at a chosen system call, as strace counts them, and checks the order of those."""
+"""Kill a command at a chosen system call, by strace, and check the order of the calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.harness.strace import Call, read, tracing
 _WRITES = ("write", "pwrite64", "ftruncate", "fallocate")
 _BY_PATH = ("rename", "mkdir", "unlink", "rmdir", "unlinkat")
 CALLS = (*_WRITES, "fsync", *_BY_PATH)
-"""What makes a generation of the index: writes it, makes it durable, visible or gone."""
+"""Calls that write a generation of the index, or make it durable, visible or gone."""
 
 _TIMEOUT_S = 120
 _NUMBER = re.compile(r"(?<![0-9])[0-9]{8}(?![0-9])")
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"(?<![0-9])[0-9]{8}(?![0-9])")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The ``nth`` such call about a path, counted from 1.
+    """The ``nth`` call of one kind on a path, counted from 1.
 
     ``path`` is relative to the index; generations in it are counted from the one that is written,
     as {0}, {-1} and so on.
@@ -34,14 +34,14 @@ class Step:
     nth: int
 
     def __str__(self) -> str:
-        """Without the count, for people."""
+        """Describe the step to people, without the count."""
         return f"{self.call} {self.path}"
 
 
 def steps(calls: list[Call], index_dir: Path, generation: int) -> list[Step]:
-    """What a run that was traced did to the index, in order; ``generation`` is what it wrote."""
+    """Return what a traced run did to the index, in order; ``generation`` is the one it wrote."""
     seen: Counter[tuple[str, str]] = Counter()
-    found = []
+    done = []
     for call in calls:
         path = _path(call)
         if path is None or not path.is_relative_to(index_dir):
@@ -50,20 +50,20 @@ def steps(calls: list[Call], index_dir: Path, generation: int) -> list[Step]:
             lambda number: f"{{{int(number[0]) - generation}}}", str(path.relative_to(index_dir))
         )
         seen[call.name, name] += 1
-        found.append(Step(call.name, name, seen[call.name, name]))
-    return found
+        done.append(Step(call.name, name, seen[call.name, name]))
+    return done
 
 
 def traced(command: list[str | Path], trace: Path) -> list[Call]:
-    """Runs a command to its end; its calls. CalledProcessError if it fails."""
-    # in the foreground, strace ends when the trace is complete
+    """Run a command to its end; return its calls. Raises CalledProcessError if it fails."""
+    # In the foreground, strace ends when the trace is complete.
     tracer = [word for word in tracing(trace, *CALLS) if word != "-D"]
     subprocess.run([*tracer, *command], check=True, stdout=subprocess.DEVNULL, timeout=_TIMEOUT_S)
     return read(trace)
 
 
 def killed_at(step: Step, command: list[str | Path], index_dir: Path, generation: int) -> bool:
-    """Runs a command that gets SIGKILL in place of that call; False where it never came to it."""
+    """Run a command that gets SIGKILL at that call; return False where it made no such call."""
     name = re.sub(r"\{(-?\d+)\}", lambda at: f"{generation + int(at[1]):08d}", step.path)
     inject = f"inject={step.call}:signal=KILL:when={step.nth}"
     # not --seccomp-bpf: strace cannot send a signal from where that stops a process
@@ -80,10 +80,10 @@ def killed_at(step: Step, command: list[str | Path], index_dir: Path, generation
 
 
 def disorder(calls: list[Call], index_dir: Path) -> Iterator[str]:
-    """What a run that published a generation did too early, so that a power cut could tear it.
+    """Yield what a run that published a generation did too early to survive a power cut.
 
     Every file of it, and its directory, must be synced before it gets its name; the name, and the
-    file that will be CURRENT, before CURRENT is replaced; and that before any generation goes.
+    file that will be CURRENT, before CURRENT is replaced; CURRENT, before a generation is deleted.
     """
     renames = {path.name: call for call in calls if call.name == "rename" and (path := _path(call))}
     named, pointed = renames.get("building"), renames.get("CURRENT.new")
@@ -124,7 +124,7 @@ def _synced(calls: list[Call], path: Path, after: int, before: int) -> bool:
 
 
 def _path(call: Call) -> Path | None:
-    """What the call is about: the file of its descriptor, or the first path that it gives."""
+    """Return the path of a call: the file of its descriptor, or its first path argument."""
     if call.name == "unlinkat":
         return Path(call.target) / call.strings[0].decode()
     if call.name in _BY_PATH:

@@ -1,4 +1,4 @@
-"""Real photographs from packages, as files of the kinds and sizes that people send."""
+"""Load real photographs of packages, and encode them as people send them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WALLPAPERS = (
     (Path("/usr/share/backgrounds/mate/nature"), "*.jpg"),
     (Path("/usr/share/backgrounds"), "*_by_*.jpg"),
 )
-"""Of Debian: budgie-backgrounds, plasma-workspace-wallpapers, mate-backgrounds,
+"""Folders of Debian's budgie-backgrounds, plasma-workspace-wallpapers, mate-backgrounds,
 lomiri-wallpapers-16.04 and -20.04. Pictures of 1 to 25 MP."""
 
 _DRAWINGS = (
@@ -27,7 +27,7 @@ _DRAWINGS = (
     (Path("/usr/share/backgrounds/gnome"), "*.jpg"),
     (Path("/usr/share/backgrounds"), "*.png"),
 )
-"""Files of the same packages and gnome-backgrounds that are drawings as a whole."""
+"""Files of the same packages and gnome-backgrounds that are all drawings."""
 
 _DRAWN = {
     *("abstract-spiral", "valley-midnight", "waves-midnight", "Flow", "Kite", "Opal", "Volna"),
@@ -39,7 +39,7 @@ _DRAWN = {
 _PACKAGED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 _GRAIN_LEVELS = 5
-"""Noise of a camera, which an enlarged photograph lacks: without it files would be too small."""
+"""Camera noise, which an enlarged photograph lacks; without it, files would be too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ Picture = tuple[str, Callable[[], Image.Image]]
 
 
 def photographs() -> Iterator[Picture]:
-    """Name of each photograph on this machine, and how to load it; the largest ones first."""
-    yield from (one for one in _files(_WALLPAPERS) if one[0] not in _DRAWN)
+    """Yield the name and a loader of each photograph on this machine, the largest first."""
+    yield from (picture for picture in _files(_WALLPAPERS) if picture[0] not in _DRAWN)
     for name in _PACKAGED:
         path = Path(data_dir) / name
         yield path.stem, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
@@ -78,9 +78,9 @@ def photographs() -> Iterator[Picture]:
 
 
 def drawings() -> Iterator[Picture]:
-    """As ``photographs``, illustrations and computer graphics."""
+    """Yield illustrations and computer graphics, as ``photographs`` does."""
     yield from _files(_DRAWINGS)
-    yield from (one for one in _files(_WALLPAPERS) if one[0] in _DRAWN)
+    yield from (picture for picture in _files(_WALLPAPERS) if picture[0] in _DRAWN)
 
 
 def _files(folders: tuple[tuple[Path, str], ...]) -> Iterator[Picture]:
@@ -92,7 +92,7 @@ def _files(folders: tuple[tuple[Path, str], ...]) -> Iterator[Picture]:
 
 
 def encode(photograph: Image.Image, kind: Kind) -> bytes:
-    """The photograph at the size of a kind, with the same grain every time if that enlarges it."""
+    """Encode a photograph at the size of a kind; if that enlarges it, add a fixed grain."""
     longest = max(photograph.size)
     scale = (
         kind.side_px / longest

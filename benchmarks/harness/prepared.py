@@ -1,4 +1,4 @@
-"""A data directory whose snapshot holds given hashes, written by the indexer's own code.
+"""Make a data directory whose snapshot holds given hashes, by the indexer's own code.
 
 Registering ten million hashes takes an hour; writing them into a generation takes half a minute.
 The registry itself stays empty.
@@ -23,7 +23,7 @@ _BLOCK = 100_000
 
 
 def prepare(data_dir: Path, codes: NDArray[np.uint8]) -> Snapshot:
-    """Publishes ``codes``, uint8 (n, 32), an item each, the k-th being item number k + 1."""
+    """Publish ``codes``, uint8 (n, 32), one item each; the k-th, from 0, is item number k + 1."""
     directory = DataDirectory(data_dir)
     directory.make()
     with directory.locked():
@@ -33,7 +33,7 @@ def prepare(data_dir: Path, codes: NDArray[np.uint8]) -> Snapshot:
 
 
 def item_id(entry: int) -> bytes:
-    """Id of the item with the ``entry``-th hash."""
+    """Return the id of the item with the ``entry``-th hash, from 0."""
     return (entry + 1).to_bytes(16)
 
 
@@ -44,7 +44,7 @@ def _columns(codes: NDArray[np.uint8]) -> Iterator[Columns]:
         entries["row"] = np.arange(len(block))
         items = np.zeros(len(block), ITEM)
         items["number"] = np.arange(first + 1, first + 1 + len(block))
-        # big-endian, as item_id has them
+        # big-endian, as in item_id
         items["item_id"][:, 8:] = items["number"].astype(">u8").view(np.uint8).reshape(-1, 8)
         items["bank"] = 1 + items["number"] % 2
         items["kind"] = MediaKind.IMAGE

@@ -1,4 +1,4 @@
-"""The processes of a running server, and which of them a connection reaches."""
+"""Find the processes of a running server, and which of them a connection reaches."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ESTABLISHED = "01"
 
 
 def processes(parent: int, role: str) -> list[int]:
-    """Ids of the processes that fill a role, under their parent.
+    """Return the ids of the processes of a role, under their parent.
 
-    ``writer`` or ``worker`` under a supervisor, which forks them and names them so; a module under
-    a worker, which starts that anew.
+    The role is ``writer`` or ``worker`` under a supervisor, which forks and names them so, or a
+    module under a worker, which starts it as a new program.
     """
-    found = []
+    ids = []
     for process in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             its_parent = re.search(r"\nPPid:\s+(\d+)", (process / "status").read_text())
@@ -31,42 +31,42 @@ def processes(parent: int, role: str) -> list[int]:
             words = (process / "cmdline").read_bytes().split(b"\0")
             name = (process / "comm").read_text().strip()
             if role.encode() in words or name == f"disrupt:{role}":
-                found.append(int(process.name))
-    return sorted(found)
+                ids.append(int(process.name))
+    return sorted(ids)
 
 
 def cpu_s(process: int) -> float:
-    """Processor time that a process has taken, in steps of 10 ms."""
+    """Return the processor time that a process has taken, in steps of 10 ms."""
     fields = (_PROC / str(process) / "stat").read_text().rpartition(")")[2].split()
     user, system = map(int, fields[11:13])
     return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 def session(leader: int) -> list[int]:
-    """Ids of the processes of a session: a server, and all that it started."""
-    found = []
+    """Return the ids of the processes of a session: a server, and all that it started."""
+    ids = []
     for process in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             # after the name, which may hold anything: state, parent, group, session
             fields = (process / "stat").read_text().rpartition(")")[2].split()
             if int(fields[3]) == leader:
-                found.append(int(process.name))
-    return sorted(found)
+                ids.append(int(process.name))
+    return sorted(ids)
 
 
 def memory_mb(process: int) -> tuple[float, float]:
-    """Pages of a process: its own, and those of files that it maps; in units of 10⁶ bytes."""
-    found = {"RssAnon": 0.0, "RssFile": 0.0}
+    """Return the size of a process's own pages, and of mapped files, in units of 10⁶ bytes."""
+    sizes_mb = {"RssAnon": 0.0, "RssFile": 0.0}
     with contextlib.suppress(OSError):
         for line in (_PROC / str(process) / "status").read_text("ascii").splitlines():
             name, _, value = line.partition(":")
-            if name in found:
-                found[name] = int(value.split()[0]) * 1024 / 1e6
-    return found["RssAnon"], found["RssFile"]
+            if name in sizes_mb:
+                sizes_mb[name] = int(value.split()[0]) * 1024 / 1e6
+    return sizes_mb["RssAnon"], sizes_mb["RssFile"]
 
 
 def pss_mb(process: int | str = "self") -> float:
-    """Proportional set size of a process, in units of 10⁶ bytes; 0 if it is gone."""
+    """Return the proportional set size of a process, in units of 10⁶ bytes; 0 if it has ended."""
     with contextlib.suppress(OSError):
         for line in (_PROC / str(process) / "smaps_rollup").read_text("ascii").splitlines():
             if line.startswith("Pss:"):
@@ -76,9 +76,9 @@ def pss_mb(process: int | str = "self") -> float:
 
 @contextlib.contextmanager
 def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, MatchClient]]:
-    """A client of one connection to each of the workers, by process id.
+    """Open a client of one connection to each of the workers; yield them by process id.
 
-    The kernel gives new connections to the workers as it likes: as many are opened as it takes.
+    The kernel chooses the worker of a new connection, so connections are opened until each has one.
     """
     with contextlib.ExitStack() as stack:
         clients: dict[int, MatchClient] = {}
@@ -100,7 +100,7 @@ def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, Ma
 
 
 def _connections(process: int) -> set[str]:
-    """Inodes of the established TCP connections of a process."""
+    """Return the inodes of the established TCP connections of a process."""
     place = _PROC / str(process)
     tables = "".join((place / "net" / name).read_text() for name in ("tcp", "tcp6"))
     rows = map(str.split, tables.splitlines())

@@ -1,4 +1,4 @@
-"""A data directory whose registry holds given hashes, without having registered them one by one."""
+"""Make a data directory whose registry holds given hashes, without registering each."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _IMAGE, _SELF_REPORTED = int(MediaKind.IMAGE), int(Assurance.SELF_REPORTED)
 
 
 def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> int:
-    """Makes the directory with ``codes``, uint8 (n, 32), in items of so many; gives their number.
+    """Make the directory with ``codes``, uint8 (n, 32); return the number of items.
 
-    The k-th item has number k, counted from 1, and that number for an id. All are of one case,
-    which nobody can withdraw. The index is empty.
+    Each item has ``hashes_per_item``. The k-th has number k, counted from 1, and that number as its
+    id. All are of one case, which nobody can withdraw. The index is empty.
     """
     directory = DataDirectory(data_dir)
     directory.make()
@@ -46,9 +46,9 @@ def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> 
 def change(
     data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int, gone: Iterable[int]
 ) -> None:
-    """Adds items with ``codes`` and erases those with the numbers ``gone``.
+    """Add items with ``codes`` and erase those with the numbers ``gone``.
 
-    To a registry made by ``fill``, to which nobody else writes.
+    The registry is one made by ``fill``, to which nobody else writes.
     """
     registry = DataDirectory(data_dir).registry
     with closing(sqlite3.connect(registry)) as connection, connection:
@@ -64,7 +64,7 @@ def change(
 
 
 def item_id(number: int) -> bytes:
-    """Id of the item with this number."""
+    """Return the id of the item with this number."""
     return number.to_bytes(16)
 
 

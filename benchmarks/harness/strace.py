@@ -1,4 +1,4 @@
-"""System calls of a command and all its processes, as strace saw them."""
+"""Read the system calls of a command and all its processes from strace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _STRING_BYTES = 1 << 22
-"""Longest argument that is written out; a longer one is a TraceError."""
+"""Longest argument in a trace; a longer one raises TraceError."""
 
 _LINE = re.compile(r"(\d+) +(.*)", re.DOTALL)
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed>(.*)", re.DOTALL)
@@ -23,15 +23,15 @@ _HEX = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
 class TraceError(RuntimeError):
-    """The trace is not what this module understands: nothing can be concluded from it."""
+    """The trace has a form that this module does not know, so it proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One system call of one thread.
 
-    ``began`` and ``ended`` are places in the trace: what ended before another began was over by
-    then, in whatever threads. ``ended`` is None where the thread died in it.
+    ``began`` and ``ended`` are lines of the trace: a call that ended before another began was over
+    by then, in any thread. ``ended`` is None where the thread died in it.
     """
 
     began: int
@@ -43,41 +43,41 @@ class Call:
 
     @property
     def target(self) -> str:
-        """What its first argument, a descriptor, refers to: a path, or both ends of a socket."""
-        found = _DESCRIPTOR.match(self.arguments)
-        return _plain(found[2]) if found else ""
+        """The path, or both ends of the socket, of its first argument, a descriptor."""
+        descriptor = _DESCRIPTOR.match(self.arguments)
+        return _plain(descriptor[2]) if descriptor else ""
 
     @property
     def strings(self) -> list[bytes]:
-        """Its strings, those of descriptors left out."""
-        found = []
+        """Its string arguments, without those of descriptors."""
+        values = []
         for value, cut in _STRING.findall(_DESCRIPTOR.sub("", self.arguments)):
             if cut:
                 raise TraceError(
                     f"an argument of {self.name} to {self.target} is longer than the trace shows"
                 )
-            found.append(_bytes(value))
-        return found
+            values.append(_bytes(value))
+        return values
 
     @property
     def data(self) -> bytes:
-        """What it writes or sends."""
+        """The bytes that it writes or sends."""
         return b"".join(self.strings)
 
     def number(self, at: int) -> int:
-        """One of its last arguments, which are numbers; -1 is the last."""
+        """Return one of its last arguments, which are numbers; -1 is the last."""
         return int(self.arguments.rsplit(", ")[at])
 
 
 def is_there() -> bool:
-    """Whether this machine has strace."""
+    """Tell whether this machine has strace."""
     return shutil.which("strace") is not None
 
 
 def tracing(trace: Path, *calls: str) -> tuple[str, ...]:
-    """Command to run another one under, which keeps its process id.
+    """Return a command to trace another one, which keeps its process id.
 
-    io_uring, whose work strace does not see, is refused to it: libraries then do without.
+    io_uring, whose work strace does not see, is refused: libraries then do without it.
     """
     shown = ("-f", "-qq", "-xx", "-yy", "-s", str(_STRING_BYTES))
     what = f"trace=io_uring_setup,{','.join(calls)}"
@@ -87,7 +87,7 @@ def tracing(trace: Path, *calls: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def written_out(process: int) -> Iterator[None]:
-    """Waits, after the traced process ended in the block, until its trace is complete."""
+    """Wait, after the traced process ended in the block, until its trace is complete."""
     status = Path(f"/proc/{process}/status").read_text()
     tracer = re.search(r"TracerPid:\s+(\d+)", status)
     yield
@@ -96,7 +96,7 @@ def written_out(process: int) -> Iterator[None]:
 
 
 def read(trace: Path) -> list[Call]:
-    """All calls of a trace, in the order in which they began."""
+    """Return all calls of a trace, in the order in which they began."""
     calls: list[Call] = []
     pending: dict[int, tuple[int, str]] = {}
     with trace.open(encoding="ascii") as file:
@@ -137,4 +137,4 @@ def _bytes(text: str) -> bytes:
 
 
 def _plain(text: str) -> str:
-    return _HEX.sub(lambda found: _bytes(found[0]).decode("utf-8", "replace"), text)
+    return _HEX.sub(lambda escaped: _bytes(escaped[0]).decode("utf-8", "replace"), text)

@@ -1,4 +1,4 @@
-"""Searches files for a hash in every form in which it could lie there."""
+"""Search files for a hash in every form in which it could lie there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _BLOCK_BYTES = 1 << 24
 
 
 def forms(value: bytes) -> dict[str, tuple[bytes, ...]]:
-    """What to search for, by form: pieces, any of which is a trace.
+    """Return the pieces to search for, by form; any of them is a trace.
 
-    Halves, since a value may go over the end of a database page: then one of them is whole. Of
-    base64 the characters that no neighbouring byte has a part in, for each of the three ways a
-    value can lie to the groups of three bytes.
+    They are halves, since a value may cross the end of a database page: one of them is whole then.
+    For base64 they are the characters that no neighbouring byte affects, for each of the three
+    alignments of a value to groups of three bytes.
     """
     bits = np.unpackbits(np.frombuffer(value, np.uint8))
     raw = {
@@ -27,20 +27,20 @@ def forms(value: bytes) -> dict[str, tuple[bytes, ...]]:
         "hex": value.hex().encode(),
         "HEX": value.hex().upper().encode(),
     }
-    found: dict[str, tuple[bytes, ...]] = {name: _halves(text) for name, text in raw.items()}
+    by_form: dict[str, tuple[bytes, ...]] = {name: _halves(text) for name, text in raw.items()}
     for shift in range(3):
         first, second = _halves(value)
         pieces = [_base64(first, shift), _base64(second, (shift + len(first)) % 3)]
         urlsafe = [piece.replace(b"+", b"-").replace(b"/", b"_") for piece in pieces]
-        found[f"base64, shifted by {shift}"] = tuple(dict.fromkeys([*pieces, *urlsafe]))
-    return found
+        by_form[f"base64, shifted by {shift}"] = tuple(dict.fromkeys([*pieces, *urlsafe]))
+    return by_form
 
 
 def traces(directory: Path, value: bytes) -> dict[str, list[str]]:
-    """Files with a trace of a value, by path within the directory, and in which forms."""
+    """Return the files with a trace of a value, by path within the directory, and the forms."""
     wanted = forms(value)
     longest_bytes = max(len(piece) for pieces in wanted.values() for piece in pieces)
-    found: dict[str, list[str]] = {}
+    by_path: dict[str, list[str]] = {}
     for path in sorted(directory.rglob("*")):
         if not path.is_file():
             continue
@@ -50,8 +50,8 @@ def traces(directory: Path, value: bytes) -> dict[str, list[str]]:
                 name for name, pieces in wanted.items() if any(piece in block for piece in pieces)
             }
         if names:
-            found[str(path.relative_to(directory))] = sorted(names)
-    return found
+            by_path[str(path.relative_to(directory))] = sorted(names)
+    return by_path
 
 
 def _halves(value: bytes) -> tuple[bytes, bytes]:

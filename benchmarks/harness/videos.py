@@ -1,4 +1,4 @@
-"""Videos for benchmarks and tests: a camera that moves over photographs, with cuts."""
+"""Make videos for benchmarks and tests: a camera that moves over photographs, with cuts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.harness.photographs import photographs
 
 Frame = NDArray[np.uint8]
-"""RGB, shape (height, width, 3)."""
+"""RGB pixels, shape (height, width, 3)."""
 
 _LOADED_PX = 1600
 _ZOOMS = (0.5, 0.85)
@@ -26,7 +26,7 @@ _ZOOMS = (0.5, 0.85)
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How frames are written: FFmpeg's names of container and encoder, and its options."""
+    """FFmpeg's names of container and encoder, and its options."""
 
     container: str = "mp4"
     encoder: str = "libx264"
@@ -39,7 +39,7 @@ H264 = Codec()
 
 @lru_cache(maxsize=16)
 def photograph(number: int) -> Image.Image:
-    """One of the photographs of this machine, the same for the same number, of up to 1600 px."""
+    """Return a photograph of this machine, of up to 1600 px, always the same for a number."""
     every = list(photographs())
     image = every[number % len(every)][1]()
     image.thumbnail((_LOADED_PX, _LOADED_PX))
@@ -55,9 +55,9 @@ def footage(
     pictures: range | None = None,
     still: bool = False,
 ) -> Iterator[Frame]:
-    """Frames of scenes of 2 to 6 s, each a pan and zoom over one photograph at the pace of a hand.
+    """Yield frames of scenes of 2 to 6 s, each a slow pan and zoom over one photograph.
 
-    ``pictures`` are the numbers to choose from, by default all; a ``still`` camera stands.
+    ``pictures`` are the numbers to choose from, by default all; a ``still`` camera does not move.
     """
     chance = np.random.default_rng(seed)
     numbers = pictures if pictures is not None else range(len(list(photographs())))
@@ -79,7 +79,7 @@ def footage(
 def _view(
     image: Image.Image, size: tuple[int, int], zoom: float, right: float, down: float
 ) -> Frame:
-    """A window of the frame's proportions, ``zoom`` of the largest one, at a place of 0-1 each."""
+    """Return a window of the frame's proportions, ``zoom`` of the largest, at places of 0-1."""
     scale = zoom * min(image.width / size[0], image.height / size[1])
     width, height = size[0] * scale, size[1] * scale
     x, y = right * (image.width - width), down * (image.height - height)
@@ -95,10 +95,10 @@ def encode(
     times_ms: Iterable[int] | None = None,
     rotation: int = 0,
 ) -> bytes:
-    """A video file of frames of one size, in one thread, so that it is the same every time.
+    """Encode frames of one size as a video file, in one thread, so that it is reproducible.
 
     ``times_ms``: when each frame is shown, instead of evenly; ``rotation``: degrees,
-    counterclockwise, that a player is told to turn it by.
+    counterclockwise, by which players turn it.
     """
     policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -140,7 +140,7 @@ def _encoded(
 
 
 def decode(data: bytes) -> Iterator[Frame]:
-    """All frames of a video file, as they are stored."""
+    """Yield all frames of a video file, as they are stored."""
     with av.open(io.BytesIO(data), "r") as container:
         for frame in container.decode(video=0):
             yield cast("Frame", frame.to_ndarray(format="rgb24"))

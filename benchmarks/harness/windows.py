@@ -1,4 +1,4 @@
-"""Finds every run of 16 bytes that secrets and what was written have in common."""
+"""Find every run of 16 bytes that secrets and written data have in common."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 class Secret:
     """Bytes that must be nowhere.
 
-    Two kinds of windows tell nothing: of a constant run, which repeats itself every
-    ``period_bytes``, and those that ``other`` has as well, in the same form, as do all files of a
+    Two kinds of windows prove nothing: those of a constant run, which repeats itself every
+    ``period_bytes``, and those that ``other`` has as well, in the same form, like all files of a
     format.
     """
 
@@ -33,14 +33,14 @@ class Secret:
 
     @property
     def windows(self) -> int:
-        """How many there are."""
+        """Number of windows."""
         return max(0, len(self.data) - WINDOW_BYTES + 1)
 
 
-def in_all_forms(name: str, data: bytes, other: bytes, pixel_bytes: int) -> list[Secret]:
-    """As it is, in hex of both cases, and in base64 of both alphabets, from any of its bytes on.
+def in_all_forms(name: str, data: bytes, common: bytes, pixel_bytes: int) -> list[Secret]:
+    """Return a secret raw, in hex of both cases, and in base64 of both alphabets at any offset.
 
-    ``pixel_bytes``: a constant run repeats itself so often.
+    ``pixel_bytes`` is the period of a constant run.
     """
     forms: list[tuple[str, Callable[[bytes], bytes], int]] = [
         ("raw", bytes, pixel_bytes),
@@ -50,7 +50,7 @@ def in_all_forms(name: str, data: bytes, other: bytes, pixel_bytes: int) -> list
         *((f"base64url from byte {at}", partial(_base64url, at), 4) for at in range(3)),
     ]
     return [
-        Secret(f"{name}, {form}", convert(data), period_bytes, convert(other))
+        Secret(f"{name}, {form}", convert(data), period_bytes, convert(common))
         for form, convert, period_bytes in forms
     ]
 
@@ -68,7 +68,7 @@ def _base64url(skipped: int, value: bytes) -> bytes:
 
 
 class Searched:
-    """What was written, by name, made ready to be searched."""
+    """Written data, by name, indexed for searches."""
 
     def __init__(self, written: Mapping[str, bytes]) -> None:
         self._written = {name: (data, _prefixes(data)) for name, data in written.items()}
@@ -79,31 +79,31 @@ class Searched:
         self.size_bytes = sum(len(data) for data, _ in self._written.values())
 
     def leaks(self, secret: Secret) -> set[str]:
-        """Names of what has a window of the secret."""
+        """Return the names of written data that has a window of the secret."""
         prefixes = _prefixes(secret.data)
-        prefixes = prefixes[self._table[_places(prefixes)]]  # nearly always none is left
+        prefixes = prefixes[self._table[_places(prefixes)]]  # nearly always leaves none
         places = np.searchsorted(self._prefixes, prefixes).clip(max=len(self._prefixes) - 1)
         prefixes = np.unique(prefixes[self._prefixes[places] == prefixes])
         if not len(prefixes):
             return set()
         windows = _windows(secret.data, _prefixes(secret.data), prefixes)
         windows -= _windows(secret.other, _prefixes(secret.other), prefixes)
-        windows = {one for one in windows if not _repeats(one, secret.period_bytes)}
+        windows = {window for window in windows if not _repeats(window, secret.period_bytes)}
         return {
             name
-            for name, (data, found) in self._written.items()
-            if windows & _windows(data, found, prefixes)
+            for name, (data, data_prefixes) in self._written.items()
+            if windows & _windows(data, data_prefixes, prefixes)
         }
 
 
 def _windows(data: bytes, prefixes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> set[bytes]:
-    """The windows that begin with one of the wanted prefixes."""
+    """Return the windows that begin with one of the wanted prefixes."""
     at = np.flatnonzero(np.isin(prefixes, wanted)).tolist()
-    return {data[one : one + WINDOW_BYTES] for one in at}
+    return {data[place : place + WINDOW_BYTES] for place in at}
 
 
 def _prefixes(data: bytes) -> NDArray[np.uint64]:
-    """The first 8 bytes of each window, as a number."""
+    """Return the first 8 bytes of each window, as a number."""
     values = np.frombuffer(data, np.uint8)
     count = max(0, len(data) - WINDOW_BYTES + 1)
     prefixes = np.zeros(count, np.uint64)

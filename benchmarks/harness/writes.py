@@ -1,4 +1,4 @@
-"""Registrations and withdrawals of generated hashes, and what their client knows of them."""
+"""Register and withdraw generated hashes, and keep what their client knows of them."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ TIMEOUT_S = 30.0
 
 _ITEMS = (1, 1, 1, 1, 2, 5)
 _HASHES = (1, 2, 2, 20, 120)
-"""Items are smaller than a page of the database, or larger than one."""
+"""Hashes of an item, so that items are smaller than a page of the database, or larger."""
 
 _Answer = TypeVar("_Answer")
 
 
 @dataclass(eq=False, slots=True)
 class Write:
-    """One registration, and the withdrawal of its case: what was asked for, what was answered."""
+    """One registration and the withdrawal of its case: requests and answers."""
 
     request: registration_pb2.RegisterHashesRequest
     hashes: list[PdqHash]
-    """The first of each item."""
+    """The first hash of each item."""
     blobs: list[bytes]
     """Each item as the registry stores it."""
     receipt: registration_pb2.Receipt | None = None
-    """The answer: from then on it was acknowledged."""
+    """The answer, which acknowledges the registration."""
     withdrawal_sent: bool = False
     withdrawal: registration_pb2.WithdrawCaseResponse | None = None
 
     @classmethod
     def new(cls, chance: random.Random, items: int = 0, hashes: int = 0) -> Self:
-        """A registration of random hashes as a new case; 0 for some number of them."""
+        """Make a registration of random hashes as a new case; 0 draws a number of them."""
         pictures = [
             tuple(
                 Fingerprint(PdqHash(chance.randbytes(32)), 100, Profile.PDQ_512, ordinal=at)
@@ -87,7 +87,7 @@ class _Call:
 
 @dataclass(eq=False)
 class Desk:
-    """One connection of a submission client, for threads; keeps what is in flight."""
+    """One connection of a submission client, for threads; keeps the calls in flight."""
 
     server: str
     key: str
@@ -96,7 +96,7 @@ class Desk:
 
     @contextmanager
     def open(self) -> Iterator[Self]:
-        """Connects."""
+        """Connect."""
         connection = connect(self.server, self.key)
         with connection.open() as channel:
             self._metadata = connection.metadata
@@ -104,14 +104,14 @@ class Desk:
             yield self
 
     def register(self, write: Write) -> registration_pb2.Receipt:
-        """Sends a registration, again with the same request id if it was sent before."""
+        """Send a registration, again with the same request id if it was sent before."""
         receipt = self._called(self._stub.RegisterHashes, write.request).receipt
         if write.receipt is None:
             write.receipt = receipt
         return receipt
 
     def withdraw(self, write: Write) -> None:
-        """Withdraws a case that was acknowledged."""
+        """Withdraw a case that was acknowledged."""
         write.withdrawal_sent = True
         number = write.receipt.case_number if write.receipt else ""
         opens = requests.access(number, write.request.context.access.pin)
@@ -119,7 +119,7 @@ class Desk:
         write.withdrawal = self._called(self._stub.WithdrawCase, request)
 
     def unanswered(self, began_before_s: float) -> int:
-        """Calls that began before a moment (of time.monotonic) and have no answer."""
+        """Count the calls that began before a moment (of time.monotonic) and have no answer."""
         with self._lock:
             return sum(not call.answered and call.began_s < began_before_s for call in self.calls)
 
@@ -141,7 +141,7 @@ class Desk:
 
 
 def patiently(call: Callable[[], _Answer], within_s: float = 20.0) -> _Answer:
-    """What a call answers, tried again while there is nobody to answer it."""
+    """Return a call's answer; try again while the server is unavailable."""
     give_up_s = time.monotonic() + within_s
     while True:
         try:
@@ -153,13 +153,13 @@ def patiently(call: Callable[[], _Answer], within_s: float = 20.0) -> _Answer:
 
 
 class Clients:
-    """Threads that register, and withdraw some of it, until there is no answer or they are told."""
+    """Threads that register and withdraw until the server is gone or ``end`` is called."""
 
     def __init__(self, desk: Desk, chance: random.Random, threads: int) -> None:
         self.writes: list[Write] = []
-        """All that was sent."""
+        """All writes that were sent."""
         self.failures: list[str] = []
-        """Calls that failed otherwise than those of a server that is gone."""
+        """Failures of calls other than those of a server that is gone."""
         self._desk = desk
         self._stop = threading.Event()
         self._threads = [
@@ -171,11 +171,11 @@ class Clients:
 
     @property
     def acknowledged(self) -> int:
-        """Writes acknowledged so far."""
+        """Number of writes acknowledged so far."""
         return sum(write.acknowledged for write in self.writes.copy())
 
     def end(self) -> None:
-        """Waits for what is in flight, and sends nothing more."""
+        """Send nothing more, and wait for the calls in flight."""
         self._stop.set()
         for thread in self._threads:
             thread.join()

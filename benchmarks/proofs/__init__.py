@@ -1,1 +1,1 @@
-"""Proofs of what is promised never to happen: each has a ``--sabotage``."""
+"""Proofs that what must never happen does not; each has a ``--sabotage`` that makes it fail."""

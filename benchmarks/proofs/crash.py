@@ -1,17 +1,17 @@
-"""Kills the real server under concurrent registration, or the indexer under lookups.
+"""Kill the real server under concurrent registration, or the indexer under lookups.
 
 With --target server nothing acknowledged may be lost. Each kill is a SIGKILL to all processes, to
 the writer, or to the supervisor, with at least one write in flight: sent, and not answered. After
-each, everything acknowledged so far must be in the registry unchanged, and registered items be
-matched at distance 0 through the public API, withdrawn ones not. What was in flight must be stored
+each, everything acknowledged so far must be in the registry unchanged. Registered items must match
+at distance 0 through the public API, withdrawn ones must not. A write in flight must be stored
 wholly or not at all, and sending it again must give one answer. `disrupt-index verify` must find
-nothing.
+no difference.
 
-With --target indexer the old snapshot must always serve, and none ever be loaded in part. Each kill
-is a SIGKILL to a rebuild or a compaction, every other one in place of a system call, each write,
-fsync and rename in turn. A server is asked all the while, and after each kill asked for everything
-that is registered or withdrawn; so is a process that starts then. `disrupt-index verify` must find
-nothing.
+With --target indexer the old snapshot must always serve, and none may ever be loaded in part. Each
+kill is a SIGKILL to a rebuild or a compaction, every other one in place of a system call: each
+write, fsync and rename in turn. Lookups go on all the while. After each kill, the server and a
+process that starts then must answer rightly for every hash that is registered or withdrawn.
+`disrupt-index verify` must find no difference.
 
 SIGKILL leaves the page cache alive, so the order of writing is proved as well, see
 benchmarks.proofs.ordering and benchmarks.harness.killing. Exit code 0 if all of it held.

@@ -1,4 +1,4 @@
-"""Kills rebuilds and compactions, again and again, while a real server answers from their index."""
+"""Kill rebuilds and compactions, again and again, while a real server answers from their index."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SABOTAGES = ("partial-generation", "unsynced-index")
 
 COMMANDS = ("rebuild", "compact")
 _HASHES = 21_000
-"""Enough for the tables of multi-index hashing."""
+"""Number of hashes, enough for the tables of multi-index hashing."""
 _HASHES_PER_ITEM = 4
 _BATCH = 1024
 _PAUSE_S = 0.02
@@ -43,10 +43,10 @@ _SHOWN = 5
 
 @dataclass
 class Tally:
-    """What was counted.
+    """Counts of a run.
 
-    A load is a generation taken up: by a process that starts after a kill, or by the running
-    server. It is partial if what is registered is not all found, or more is.
+    A load is a generation that a process which starts after a kill loads, or the running server. It
+    is partial if lookups do not find exactly what is registered.
     """
 
     kills: int = 0
@@ -62,7 +62,7 @@ class Tally:
     wrong_lookups: int = 0
     """Hashes that the server answered wrongly, or not at all, while the index was written."""
     disorder: list[str] = field(default_factory=list)
-    """What was not yet durable when something that needs it was done, see ``killing.disorder``."""
+    """Steps made before those that they need were durable, see ``killing.disorder``."""
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -73,7 +73,7 @@ class Tally:
 
 
 def crash(data_dir: Path, kills: int, *, seed: int, wrapper: tuple[str, ...] = ()) -> Tally:
-    """Kills so many rebuilds and compactions, run under ``wrapper``, on a new data directory."""
+    """Kill so many rebuilds and compactions, run under ``wrapper``, on a new data directory."""
     began_s = time.monotonic()
     run = _Run(data_dir, random.Random(seed), wrapper)
     with run.serving():
@@ -110,7 +110,7 @@ class _Run:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """A server answers from here on."""
+        """Run a server within the block."""
         config = self._data_dir.with_name("config.toml")
         config.write_text("hashing_workers = 1\n")
         options = ("--config", str(config))
@@ -128,22 +128,22 @@ class _Run:
                 server.kill()
 
     def watch(self, command: str) -> None:
-        """Runs a command to its end under strace, to know its steps and its time."""
+        """Run a command to its end under strace, to learn its steps and its time."""
         self.change()
         began_s = time.monotonic()
         calls = killing.traced(self._command(command), self._data_dir.with_name("trace"))
         self._took_s[command] = time.monotonic() - began_s
         steps = killing.steps(calls, self._index_dir, current(self._index_dir))
         self._chance.shuffle(steps)
-        # as many of each call, as long as there are
+        # Interleave the calls, so that each kind comes as often as it can.
         by_call = [[step for step in steps if step.call == call] for call in killing.CALLS]
         turns = chain.from_iterable(zip_longest(*by_call))
         self._steps[command] = cycle([step for step in turns if step])
-        found = killing.disorder(calls, self._index_dir)
-        self.tally.disorder += [f"{command}: {one}" for one in found]
+        problems = killing.disorder(calls, self._index_dir)
+        self.tally.disorder += [f"{command}: {problem}" for problem in problems]
 
     def change(self) -> None:
-        """Registers something, and withdraws something of what this registered before."""
+        """Register a case, and withdraw one that this registered before."""
         write = Write.new(self._chance, items=2, hashes=3)
         self._desk.register(write)
         self._writes.append(write)
@@ -161,7 +161,7 @@ class _Run:
             time.sleep(0.02)
 
     def kill(self, command: str, *, at_call: bool) -> None:
-        """Kills a command, at its next step or at a random time, while lookups go on."""
+        """Kill a command, at its next step or at a random time, while lookups go on."""
         before = current(self._index_dir)
         with self._looking_up():
             if at_call:
@@ -185,7 +185,7 @@ class _Run:
     def _kill_at_random(self, command: str) -> bool:
         began_s = time.monotonic()
         process = subprocess.Popen(self._command(command), stdout=subprocess.DEVNULL)
-        # before, Python starts
+        # Before 0.3 of its time, Python still starts.
         with suppress(subprocess.TimeoutExpired):
             process.wait(self._took_s[command] * self._chance.uniform(0.3, 1.0))
             self._took_s[command] = time.monotonic() - began_s
@@ -193,14 +193,14 @@ class _Run:
         return process.wait() == -signal.SIGKILL
 
     def check(self) -> None:
-        """What a process that starts now loads, what ``verify`` says, what the server answers."""
+        """Check a process that starts now, ``verify``, and the server's answers."""
         with SqlRegistry.open_reader(self._data_dir / "registry.db") as reader:
             live = LiveIndex()
             Follower(reader, live, self._index_dir).step()
             self._count_load("a process that starts", len(self._wrong_in(live)))
             try:
-                found = verify(reader, self._index_dir)
-                problems = [one.problem for one in found.differences]
+                verified = verify(reader, self._index_dir)
+                problems = [difference.problem for difference in verified.differences]
             except DisruptError as error:
                 problems = [error.message]
             if problems:
@@ -214,7 +214,7 @@ class _Run:
         )
 
     def finish(self) -> None:
-        """An undisturbed rebuild after all, which must leave nothing but what belongs there."""
+        """Rebuild undisturbed; it must leave nothing but the files of the index."""
         self._run("rebuild")
         self.check()
         served = current(self._index_dir)
@@ -225,18 +225,18 @@ class _Run:
                 self._problem(f"{path.name} was left behind")
 
     def _wrong_in(self, live: LiveIndex) -> list[int]:
-        """Places of all known and withdrawn hashes that a live index is wrong about."""
+        """Return the indices of known and withdrawn hashes that a live index is wrong about."""
         known = list(self._known)
         queries = np.frombuffer(b"".join([*known, *self._gone]), np.uint8).reshape(-1, 32)
         hits = live.search(queries, 0)
-        found = [set[str]() for _ in queries]
+        matched = [set[str]() for _ in queries]
         for query, item_id in zip(hits.query.tolist(), hits.item_id, strict=True):
-            found[query].add(item_id.tobytes().hex())
+            matched[query].add(item_id.tobytes().hex())
         expected = [{self._known[code]} for code in known] + [set[str]() for _ in self._gone]
-        return [at for at, one in enumerate(found) if one != expected[at]]
+        return [at for at, item_ids in enumerate(matched) if item_ids != expected[at]]
 
     def _check_server(self, generation: int) -> None:
-        """Waits until the server serves what CURRENT names, then looks everything up."""
+        """Wait until the server serves what CURRENT names, then look everything up."""
         give_up_s = time.monotonic() + _LEVEL_WITHIN_S
         while (now := self._client.index_status().generation) != generation:
             if time.monotonic() > give_up_s:
@@ -258,7 +258,7 @@ class _Run:
 
     @contextmanager
     def _looking_up(self) -> Iterator[None]:
-        """Asks the server all the time; nothing of it may be wrong."""
+        """Look up all the time within the block; no answer may be wrong."""
         stop = threading.Event()
         known, gone = list(self._known), list(self._gone)
 
@@ -280,7 +280,7 @@ class _Run:
             self._problem("lookups were answered wrongly, or not at all")
 
     def _ask(self, known: list[bytes], gone: list[bytes]) -> int:
-        """How many hashes the server is wrong about."""
+        """Return how many hashes the server is wrong about."""
         wrong = 0
         for first in range(0, len(known), _BATCH):
             part = known[first : first + _BATCH]
@@ -295,8 +295,8 @@ class _Run:
         except DisruptError as error:
             self._problem(f"a lookup failed: {error}")
             return len(codes)
-        found = [{one.item_id for one in answer.matches} for answer in answers]
-        return sum(one != other for one, other in zip(found, expected, strict=True))
+        matched = [{match.item_id for match in answer.matches} for answer in answers]
+        return sum(got != wanted for got, wanted in zip(matched, expected, strict=True))
 
     def _command(self, command: str) -> list[str | Path]:
         wrapped = [*WITH_BYTECODE, *self._wrapper]

@@ -1,4 +1,4 @@
-"""Kills the real server while it registers, again and again, and counts what was lost."""
+"""Kill the real server while it registers, again and again, and count what was lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from indexer.verify import verify
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
 """What is killed, in turn. A supervisor waits ever longer before it restarts a writer that keeps
-dying: a new one in between begins with no wait."""
+dying, so it is killed, too: a new one begins with no wait."""
 
 _THREADS = 4
 _REBUILT_EVERY = 10
@@ -42,7 +42,7 @@ _SHOWN = 5
 
 @dataclass
 class Tally:
-    """What was counted; ``lost`` are acknowledged writes that a kill undid or changed."""
+    """Counts of a run; ``lost`` are acknowledged writes that a kill undid or changed."""
 
     kills: int = 0
     acknowledged: int = 0
@@ -53,14 +53,14 @@ class Tally:
     least_in_flight: int = 0
     kills_of: dict[str, int] = field(default_factory=dict)
     kept_in_flight: int = 0
-    """Writes without an answer that were found to be stored, and as many that were not, below."""
+    """Writes without an answer that were stored; those that were not are counted below."""
     dropped_in_flight: int = 0
     torn: int = 0
     """Writes without an answer of which a part was stored."""
     changed_replays: int = 0
     """Requests that got another answer when they were sent again."""
     unexpected: int = 0
-    """Calls that failed otherwise than those of a server that is gone."""
+    """Calls that failed in another way than those of a killed server."""
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -70,7 +70,7 @@ class Tally:
         return bool(self.problems)
 
     def problem(self, text: str) -> None:
-        """Notes one."""
+        """Note a problem."""
         self.problems.append(text)
 
 
@@ -82,10 +82,10 @@ def crash(
     wrapper: tuple[str | Path, ...] = (),
     acknowledged_per_kill: int = 7,
 ) -> Tally:
-    """Kills a server on a new data directory so many times, each time with a write in flight."""
+    """Kill a server on a new data directory so many times, each time with a write in flight."""
     began_s = time.monotonic()
     config = data_dir.with_name("config.toml")
-    config.write_text("hashing_workers = 1\n")  # nothing is hashed here, and it starts sooner
+    config.write_text("hashing_workers = 1\n")  # nothing is hashed here; the server starts sooner
 
     def start() -> Deployment:
         wrapped = (*WITH_BYTECODE, *wrapper)
@@ -125,7 +125,7 @@ def _kill_while_registering(
     target: str,
     acknowledged: int,
 ) -> list[Write]:
-    """One kill; all that was sent before it."""
+    """Kill once; return all writes that were sent before."""
     with Desk(server.address, key).open() as desk:
         clients = Clients(desk, chance, _THREADS)
         give_up_s = time.monotonic() + 30
@@ -151,7 +151,7 @@ def _kill_while_registering(
 
 
 def _wait_for_a_write(log: Path) -> None:
-    """Returns as soon as the database's log is written to: there is a commit under way."""
+    """Return as soon as the database's log is written to, so that a commit is under way."""
     before = log.stat()
     give_up_s = time.monotonic() + _WRITE_WITHIN_S
     while time.monotonic() < give_up_s:
@@ -194,7 +194,7 @@ class _Stored:
 def _check(
     server: Deployment, register: str, match: str, tally: Tally, known: list[Write]
 ) -> list[Write]:
-    """Checks all that is known; what is left of it, all of it acknowledged."""
+    """Check all known writes; return those that are kept, all of them acknowledged."""
     stored = _Stored.read(server.data_dir)
     known = [write for write in known if _is_kept(write, stored, tally)]
     with Desk(server.address, register).open() as desk:
@@ -209,17 +209,17 @@ def _check(
 
 
 def _is_kept(write: Write, stored: _Stored, tally: Tally) -> bool:
-    """Whether a write that was acknowledged is in the registry, unchanged."""
+    """Tell whether a write that was acknowledged is in the registry, unchanged."""
     if write.receipt is None:
         return True
-    found = [stored.blobs.get(item_id) for item_id in write.item_ids]
+    stored_blobs = [stored.blobs.get(item_id) for item_id in write.item_ids]
     if write.withdrawal is not None:
-        kept = found == [None] * len(found)
+        kept = stored_blobs == [None] * len(stored_blobs)
     elif write.withdrawal_sent:
-        kept = found in ([None] * len(found), write.blobs)
+        kept = stored_blobs in ([None] * len(stored_blobs), write.blobs)
         tally.torn += not kept
     else:
-        kept = found == write.blobs
+        kept = stored_blobs == write.blobs
     if not kept:
         tally.lost += 1
         what = "withdrawal" if write.withdrawal_sent else "registration"
@@ -228,15 +228,15 @@ def _is_kept(write: Write, stored: _Stored, tally: Tally) -> bool:
 
 
 def _replay(write: Write, stored: _Stored, desk: Desk, tally: Tally) -> None:
-    """Sends again what has no answer: it must be there wholly or not at all."""
+    """Send a write without an answer again; it must be stored wholly or not at all."""
     if write.receipt is None:
-        found = [stored.ids[blob] for blob in write.blobs if blob in stored.ids]
-        if 0 < len(found) < len(write.blobs):
+        stored_ids = [stored.ids[blob] for blob in write.blobs if blob in stored.ids]
+        if 0 < len(stored_ids) < len(write.blobs):
             tally.torn += 1
             tally.problem(f"after kill {tally.kills} a part of a registration is stored")
         receipt = patiently(lambda: desk.register(write))
-        _count_in_flight(tally, kept=bool(found))
-        if found and [item.item_id for item in receipt.items] != found:
+        _count_in_flight(tally, kept=bool(stored_ids))
+        if stored_ids and [item.item_id for item in receipt.items] != stored_ids:
             tally.changed_replays += 1
             tally.problem("a registration that was stored was registered again")
         _replay_acknowledged(write, desk, tally)
@@ -262,12 +262,12 @@ def _replay_acknowledged(write: Write, desk: Desk, tally: Tally) -> None:
 
 
 def _look_up(server: Deployment, key: str, known: list[Write], tally: Tally) -> None:
-    """Every hash through the public API, as soon as a worker is level with the registry."""
+    """Look every hash up through the public API, once a worker has followed the registry."""
     head = _Stored.read(server.data_dir).head
-    hashes = [one for write in known for one in write.hashes]
+    hashes = [code for write in known for code in write.hashes]
     if head is None or not hashes:
         return
-    batch = np.frombuffer(b"".join(one.value for one in hashes), np.uint8).reshape(-1, 32)
+    batch = np.frombuffer(b"".join(code.value for code in hashes), np.uint8).reshape(-1, 32)
     cursors = SealedCursors(DataDirectory(server.data_dir).secrets().match_tokens)
     with MatchClient(server.address, key=key, connections=1) as client:
         give_up_s = time.monotonic() + _LEVEL_WITHIN_S
@@ -280,8 +280,10 @@ def _look_up(server: Deployment, key: str, known: list[Write], tally: Tally) -> 
             answers = client.match_hashes(batch, max_distance_bits=0)
     matched = iter(answers)
     for write in known:
-        found = [{one.item_id for one in next(matched).matches} for _ in write.hashes]
-        own = [item_id.hex() in ids for item_id, ids in zip(write.item_ids, found, strict=True)]
+        ids_by_hash = [{match.item_id for match in next(matched).matches} for _ in write.hashes]
+        own = [
+            item_id.hex() in ids for item_id, ids in zip(write.item_ids, ids_by_hash, strict=True)
+        ]
         if any(own) if write.withdrawal else not all(own):
             tally.lost += 1
             what = "a withdrawn case matches" if write.withdrawal else "a case does not match"
@@ -289,12 +291,12 @@ def _look_up(server: Deployment, key: str, known: list[Write], tally: Tally) -> 
 
 
 def _verify(data_dir: Path, tally: Tally) -> None:
-    """What ``disrupt-index verify`` checks, and SQLite's own check."""
+    """Run the checks of ``disrupt-index verify``, and SQLite's own."""
     problems = list(integrity_problems(data_dir / "registry.db"))
     try:
         with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
-            found = verify(reader, data_dir / "index")
-        problems += [one.problem for one in found.differences]
+            verified = verify(reader, data_dir / "index")
+        problems += [difference.problem for difference in verified.differences]
     except DisruptError as error:
         problems.append(error.message)
     if problems:

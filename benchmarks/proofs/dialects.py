@@ -1,8 +1,8 @@
-"""Distances between the ways in which pixels reach PDQ, on real photographs and copies of them.
+"""Measure distances between PDQ dialects, on real photographs and copies of them.
 
-Rows are what is registered of the original, columns what a copy is looked up by: full size, nearest
-neighbour to 512x512 (the C++ reference and its WASM build), and Disrupt's own lookup. Prints the
-tables of a record of dialects (docs/measurements).
+A dialect is a way in which pixels reach PDQ. Rows are what is registered of the original, columns
+what a copy is looked up by: full size, nearest neighbour to 512x512 (the C++ reference and its WASM
+build), and Disrupt's own lookup. Prints the tables of a record of dialects (docs/measurements).
 
     ./scripts/bench dialects
 """
@@ -62,7 +62,7 @@ def main(*, n_photographs: int) -> None:
     print(f"{used} photographs; mean / 95th percentile / most, in bits")
     asked_by = ("full", "nearest 512", "Disrupt")
     print(f"| copy | registered | {' | '.join(asked_by)} |\n| --- | --- | --- | --- | --- |")
-    for edit, registered in dict.fromkeys((edit, one) for edit, one, _ in distances):
+    for edit, registered in dict.fromkeys((edit, dialect) for edit, dialect, _ in distances):
         cells = [_cell(distances[edit, registered, asked]) for asked in asked_by]
         print(f"| {edit} | {registered} | {' | '.join(cells)} |")
 
@@ -78,13 +78,16 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 def _stored(data: bytes) -> Iterator[tuple[str, Hashes]]:
-    found = fingerprint_image(data)
-    if isinstance(found, ImageFingerprints):
+    fingerprinted = fingerprint_image(data)
+    if isinstance(fingerprinted, ImageFingerprints):
         pixels = _pixels(data)
         yield "full", [_full(pixels)]
         yield "nearest 512", [_full(_nearest(pixels))]
         yield "PDQ_512", [_value(hash_luma(canonical_luma(decode(data))).hashes)]
-        yield "Disrupt", [int.from_bytes(one.hash.value) for one in found.fingerprints]
+        yield (
+            "Disrupt",
+            [int.from_bytes(fingerprint.hash.value) for fingerprint in fingerprinted.fingerprints],
+        )
 
 
 def _asked(data: bytes) -> dict[str, Hashes]:
@@ -94,7 +97,7 @@ def _asked(data: bytes) -> dict[str, Hashes]:
     return {
         "full": [_full(pixels)],
         "nearest 512": [_full(_nearest(pixels))],
-        "Disrupt": [int.from_bytes(one.value) for one, _ in mine] or [_full(pixels)],
+        "Disrupt": [int.from_bytes(value.value) for value, _ in mine] or [_full(pixels)],
     }
 
 

@@ -1,8 +1,8 @@
-"""Proves that what a person withdraws is gone: from every worker, every file and every restore.
+"""Prove that what a person withdraws is gone: from every worker, every file and every restore.
 
-A real server, over real sockets. Each file that is meant to hold a hash must be found to hold it
-first, or finding it nowhere afterwards would mean nothing. `--sabotage` leaves out the very thing
-that is checked, and must make this fail.
+It calls a real server over real sockets. Each file that should hold a hash must hold it first, or
+finding it nowhere afterwards would prove nothing. `--sabotage` leaves out what is checked, and must
+make this fail.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from disrupt.submission.client import SubmissionClient
 SABOTAGES = ("erasure-skipped", "journal-lost", "unattended-off")
 WITHDRAWN_WITHIN_S = 1.0
 UNATTENDED_WITHIN_S = 24.0
-"""Stands for the 24 hours of a real server, a second an hour."""
+"""Stands for the 24 hours of a real server, one second for each hour."""
 _UNATTENDED_SLACK_S = 60.0
-"""A look of the server takes a process, and some seconds on a busy machine."""
+"""Time for the server to start a process that erases: some seconds on a busy machine."""
 
 _GIVE_UP_S = 60.0
 _POLL_S = 0.02
@@ -53,7 +53,7 @@ class Check:
 
 @dataclass
 class Report:
-    """All checks so far; each is told to standard error."""
+    """All checks so far; each is printed on standard error."""
 
     checks: list[Check] = field(default_factory=list)
 
@@ -64,13 +64,13 @@ class Report:
 
     @property
     def failed(self) -> int:
-        """How many did not hold."""
-        return sum(not one.held for one in self.checks)
+        """Number of checks that did not hold."""
+        return sum(not check.held for check in self.checks)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A registered picture: the case it is alone in, and its hash, like no other."""
+    """A registered picture: its case, which holds nothing else, and its unique hash."""
 
     number: str
     pin: str
@@ -79,7 +79,7 @@ class Case:
 
 @dataclass
 class Site:
-    """A data directory, its server, and the keys to ask it with."""
+    """A data directory, its server, and the keys to call it."""
 
     server: Deployment
     work: Path
@@ -88,7 +88,7 @@ class Site:
     pictures: int = 0
 
     def register(self) -> Case:
-        """Registers a new generated picture."""
+        """Register a new generated picture."""
         self.pictures += 1
         file = self.work / f"{self.pictures}.png"
         data = _picture(self.pictures)
@@ -99,22 +99,22 @@ class Site:
         return Case(done.case_number, done.pin, fingerprint.hash)
 
     def withdraw(self, case: Case) -> None:
-        """Withdraws a case; returns when that is acknowledged."""
+        """Withdraw a case; return when that is acknowledged."""
         with SubmissionClient(self.server.address, key=self.register_key) as client:
             client.withdraw(case.number, case.pin)
 
     def traces(self, case: Case) -> dict[str, list[str]]:
-        """Files of the data directory with the case's hash."""
+        """Return the files of the data directory with the case's hash, and its forms."""
         return traces(self.server.data_dir, case.hash.value)
 
     @contextlib.contextmanager
     def every_worker(self) -> Iterator[list[MatchClient]]:
-        """Clients of one connection each, one to each of the workers."""
+        """Yield clients of one connection each, one to each of the workers."""
         with client_of_each_worker(self.server, self.match_key) as clients:
             yield list(clients.values())
 
     def matched_until(self, case: Case, clients: list[MatchClient], *, matches: bool) -> float:
-        """Seconds until every client says so, or until it gives up."""
+        """Return the seconds until every client answers ``matches``, or this gives up."""
         began_s = time.monotonic()
         for client in clients:
             while bool(client.match_hashes([case.hash])[0].matches) != matches:
@@ -133,38 +133,40 @@ def _picture(seed: int) -> bytes:
 
 
 def _spread(site: Site) -> Case:
-    """A case whose hash is in the database, in its log, and in two generations of the index."""
+    """Make a case whose hash is in the database, in its log, and in two index generations."""
     case = site.register()
     run("disrupt", "erase", "--data-dir", site.server.data_dir)  # from the log into the database
     for _ in range(2):
-        site.register()  # beside it, so that its page is written to the log again
+        site.register()  # writes the page of the case to the log again
         run("disrupt-index", "rebuild", "--data-dir", site.server.data_dir)
     return case
 
 
-def _holders(found: dict[str, list[str]]) -> set[str]:
-    """Where a hash is: files of the registry, generations of the index."""
-    return {path.rpartition("/")[0] or path for path in found}
+def _holders(traced: dict[str, list[str]]) -> set[str]:
+    """Return where a hash is: files of the registry, generations of the index."""
+    return {path.rpartition("/")[0] or path for path in traced}
 
 
 def _check_spread(report: Report, site: Site, case: Case, *files: str) -> None:
-    found = site.traces(case)
-    generations = [place for place in _holders(found) if place.startswith("index/")]
+    traced = site.traces(case)
+    generations = [place for place in _holders(traced) if place.startswith("index/")]
     report.check(
         f"before the withdrawal it is in {', '.join(files)} and two generations",
-        found,
-        held=_holders(found).issuperset(files) and len(generations) >= 2,
+        traced,
+        held=_holders(traced).issuperset(files) and len(generations) >= 2,
     )
 
 
 def by_command(
     report: Report, site: Site, backup: Path, within_s: float, sabotage: str | None
 ) -> Case:
-    """Withdraws a case and erases it by command."""
+    """Withdraw a case and erase it by command."""
     case = _spread(site)
     _check_spread(report, site, case, "registry.db", "registry.db-wal")
     run("disrupt", "backup", "--data-dir", site.server.data_dir, "--to", backup)
-    report.check("the backup holds it", found := traces(backup, case.hash.value), held=bool(found))
+    report.check(
+        "the backup holds it", traced := traces(backup, case.hash.value), held=bool(traced)
+    )
     with site.every_worker() as clients:
         site.matched_until(case, clients, matches=True)
         matching = [bool(client.match_hashes([case.hash])[0].matches) for client in clients]
@@ -180,8 +182,8 @@ def by_command(
     if sabotage != "erasure-skipped":
         erased = run("disrupt", "erase", "--data-dir", site.server.data_dir, "--json")
         report.check("erasing publishes a generation without it", json.loads(erased), held=True)
-    found = site.traces(case)
-    report.check("after erasing it is in no file", found, held=not found)
+    traced = site.traces(case)
+    report.check("after erasing it is in no file", traced, held=not traced)
     with site.every_worker() as clients:
         kept = site.register()
         site.matched_until(kept, clients, matches=True)
@@ -192,7 +194,7 @@ def by_command(
 
 
 def _roll_back(report: Report, site: Site, case: Case, clients: list[MatchClient]) -> None:
-    """Serves a generation again that holds the withdrawn case."""
+    """Serve a generation again that holds the withdrawn case."""
     run("disrupt-index", "rebuild", "--data-dir", site.server.data_dir)
     done = run("disrupt-index", "rollback", "--data-dir", site.server.data_dir, "--json")
     generation = json.loads(done)["generation"]
@@ -204,7 +206,7 @@ def _roll_back(report: Report, site: Site, case: Case, clients: list[MatchClient
     while waiting and time.monotonic() < give_up_s:
         for client in clients:
             matched |= bool(client.match_hashes([case.hash])[0].matches)
-        waiting = [one for one in waiting if one.index_status().generation != generation]
+        waiting = [client for client in waiting if client.index_status().generation != generation]
     report.check("every worker serves it", len(waiting), held=not waiting)
     answers = [bool(client.match_hashes([case.hash])[0].matches) for client in clients]
     report.check(
@@ -215,7 +217,7 @@ def _roll_back(report: Report, site: Site, case: Case, clients: list[MatchClient
 def by_restoring(
     report: Report, site: Site, backup: Path, case: Case, sabotage: str | None
 ) -> None:
-    """Loses the registry, and restores the backup that has the withdrawn case."""
+    """Lose the registry, and restore the backup that has the withdrawn case."""
     data_dir = site.server.data_dir
     site.server.stop()
     (data_dir / "registry.db").write_bytes(bytes(100_000))
@@ -226,27 +228,27 @@ def by_restoring(
         (data_dir / "removals.journal").unlink()
         options = ["--accept-unknown-removals"]
     run("disrupt", "restore", "--from", backup, "--data-dir", data_dir, *options)
-    found = site.traces(case)
-    report.check("after a restore it is in no file", found, held=not found)
+    traced = site.traces(case)
+    report.check("after a restore it is in no file", traced, held=not traced)
 
 
 def unattended(report: Report, site: Site, hours_s: float) -> None:
-    """Withdraws a case and does nothing more."""
+    """Withdraw a case, and wait for the server to erase it by itself."""
     case = _spread(site)
-    _check_spread(report, site, case, "registry.db")  # the server clears the log by itself
+    _check_spread(report, site, case, "registry.db")  # its log may be cleared by now
     site.withdraw(case)
     began_s = time.monotonic()
     give_up_s = hours_s + _UNATTENDED_SLACK_S
-    while (found := site.traces(case)) and time.monotonic() - began_s < give_up_s:
+    while (traced := site.traces(case)) and time.monotonic() - began_s < give_up_s:
         time.sleep(1)
     took_s = round(time.monotonic() - began_s, 1)
-    report.check("unattended it is gone from every file in time", found or took_s, held=not found)
+    report.check("unattended it is gone from every file in time", traced or took_s, held=not traced)
 
 
 def erasure(
     report: Report, work: Path, within_s: float, hours_s: float, sabotage: str | None
 ) -> None:
-    """All of it, in an empty directory; with sabotage as far as it takes to show."""
+    """Run all checks in an empty directory; with sabotage, those that it breaks."""
     site = Site(Deployment.start(work / "data"), work)
     with contextlib.ExitStack() as stack:
         stack.callback(_end, site)

@@ -1,7 +1,7 @@
-"""How soon a registration is matched, and a withdrawal is matched no more, in every worker.
+"""Measure how soon every worker matches a registration, and no longer matches a withdrawal.
 
-A real server, with clients that register, withdraw and look up all the time. Each worker is asked
-again and again for what is new, until it answers rightly: that time is an upper bound. Exit code 1
+Clients register, withdraw and look up on a real server all the time. Each worker is asked again and
+again for what is new, until it answers rightly: that time is an upper bound. Exit code 1
 if the 99th percentile, from the acknowledgement on, is over the limit.
 
     ./scripts/bench freshness --json out.json
@@ -43,7 +43,7 @@ _GIVE_UP_S = 30.0
 
 @dataclass(eq=False, slots=True)
 class Event:
-    """A registration or a withdrawal: when it was sent and acknowledged, when each worker knew."""
+    """A registration or withdrawal: when it was sent, acknowledged, and known to each worker."""
 
     write: Write
     matches: bool
@@ -54,7 +54,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Times in ms; one sample is one event in one worker."""
+    """Percentiles of times in ms; one sample is one event in one worker."""
 
     event: str
     samples: int
@@ -67,7 +67,7 @@ class Row:
 
 
 class _Load:
-    """What goes on beside: threads that look up, one connection each."""
+    """Load beside the measurement: threads that look up, one connection each."""
 
     def __init__(self, server: Deployment, key: str, threads: int) -> None:
         self.lookups = 0
@@ -97,7 +97,7 @@ class _Load:
 
 
 class _Watch:
-    """Asks one worker for what it should know by now, until it does."""
+    """Ask one worker for what it should know by now, until it does."""
 
     def __init__(self, worker: int, client: MatchClient) -> None:
         self.pending: list[Event] = []
@@ -108,7 +108,7 @@ class _Watch:
         self._thread.start()
 
     def end(self) -> None:
-        """Waits until nothing is pending, or it takes too long."""
+        """Wait until nothing is pending, or it takes too long."""
         give_up_s = time.monotonic() + _GIVE_UP_S
         while self.pending and time.monotonic() < give_up_s:
             time.sleep(_POLL_S)
@@ -133,7 +133,7 @@ class _Watch:
 def freshness(
     work: Path, seconds: float, *, seed: int, sabotage: str | None, lookup_threads: int
 ) -> dict[str, Any]:
-    """Registers and withdraws for so long, with a server of its own; the report."""
+    """Register and withdraw for ``seconds``, on a server of its own; return the report."""
     server = Deployment.start(work / "data", wrapper=(*WITH_BYTECODE, *broken_by(sabotage)))
     try:
         report = measure(server, seconds, seed=seed, lookup_threads=lookup_threads)
@@ -149,13 +149,13 @@ def freshness(
 def measure(
     server: Deployment, seconds: float, *, seed: int, lookup_threads: int
 ) -> dict[str, Any]:
-    """The same with a server that runs."""
+    """Do what ``freshness`` does on a server that runs."""
     with ExitStack() as stack:
         register, match = (server.make_key(right, right) for right in ("register", "match"))
         clients = stack.enter_context(client_of_each_worker(server, match))
         desk = stack.enter_context(Desk(server.address, register).open())
         load = stack.enter_context(_Load(server, match, lookup_threads))
-        watches = [_Watch(*one) for one in clients.items()]
+        watches = [_Watch(worker, client) for worker, client in clients.items()]
         began_s = time.monotonic()
         events = _write(desk, watches, seed, until_s=began_s + seconds)
         took_s = time.monotonic() - began_s
@@ -175,10 +175,10 @@ def measure(
 
 
 def _write(desk: Desk, watches: list[_Watch], seed: int, *, until_s: float) -> list[Event]:
-    """Two threads that register a case, and withdraw it when every worker has it."""
+    """Run two threads that register a case, and withdraw it when every worker has it."""
     events: list[Event] = []
 
-    def one(write: Write, call: Callable[[Write], object], *, matches: bool) -> Event:
+    def observed(write: Write, call: Callable[[Write], object], *, matches: bool) -> Event:
         event = Event(write, matches, time.monotonic())
         for watch in watches:
             watch.pending.append(event)
@@ -190,11 +190,11 @@ def _write(desk: Desk, watches: list[_Watch], seed: int, *, until_s: float) -> l
     def person(chance: random.Random) -> None:
         while time.monotonic() < until_s:
             write = Write.new(chance, items=1, hashes=2)
-            event = one(write, desk.register, matches=True)
+            event = observed(write, desk.register, matches=True)
             give_up_s = time.monotonic() + _GIVE_UP_S
             while len(event.seen_s) < len(watches) and time.monotonic() < give_up_s:
                 time.sleep(_POLL_S)
-            one(write, desk.withdraw, matches=False)
+            observed(write, desk.withdraw, matches=False)
 
     people = [threading.Thread(target=person, args=(random.Random(seed + at),)) for at in range(2)]
     for thread in people:
@@ -205,13 +205,13 @@ def _write(desk: Desk, watches: list[_Watch], seed: int, *, until_s: float) -> l
 
 
 def _row(name: str, events: list[Event], workers: int) -> Row:
-    """A worker that never knew counts as the longest time waited."""
+    """Make a row; a worker that never knew counts with the longest time waited."""
     after, since_sent = [], []
     for event in events:
         seen = [*event.seen_s.values()]
         seen += [event.acknowledged_s + _GIVE_UP_S] * (workers - len(seen))
-        after += [max(0.0, one - event.acknowledged_s) for one in seen]
-        since_sent += [one - event.sent_s for one in seen]
+        after += [max(0.0, seen_s - event.acknowledged_s) for seen_s in seen]
+        since_sent += [seen_s - event.sent_s for seen_s in seen]
     return Row(name, len(after), *_percentiles_ms(after), *_percentiles_ms(since_sent))
 
 

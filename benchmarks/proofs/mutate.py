@@ -1,13 +1,13 @@
-"""Sends broken picture or video files to a real server: one call may fail, nothing else.
+"""Send broken picture or video files to a real server: one call may fail, nothing else.
 
 The files are small good ones of every format with flipped bits, cut, spliced, with parts repeated
-or missing, lying about their size, and bombs that ask for much more than they hold. The server runs
+or missing or false sizes, and bombs that decode to much more than they hold. The server runs
 with little memory for its decoders. Each file must be answered within the deadline, with what was
 hashed or with an error that names its reason and the field. Between them a registered file is
 looked up, which must match itself at distance 0. No process of the server may die, and no decoder
 take more than its memory. Decoders may crash: that is what isolation is for. Such files are counted
-and named, by number: --first N --count 1 sends that file again. As many calls must be told of a
-crash, or of too much processor time, as decoders died of it.
+and named, by number: --first N --count 1 sends that file again. As many calls must report a crash,
+or too much processor time, as decoders died of it.
 
 Exit code 0 if all of it held.
 
@@ -65,7 +65,7 @@ _ONCE = RetryPolicy(attempts=1)
 _FAULTS = ("process_died", "call_failed", "hashing_failed", "decoder_does_not_start")
 """Events of the log that a broken picture must not cause."""
 _TOLD = ("CRASH", "CPU_TIME")
-"""Deaths of a decoder that the call whose picture it had must be told of."""
+"""Causes of a decoder's death that the call of its picture must report."""
 
 
 Send = Callable[[MatchClient, bytes], "ImageAnswer | VideoAnswer"]
@@ -74,7 +74,7 @@ Mutation = Callable[[bytes, list[bytes], random.Random], bytes]
 
 @dataclass(frozen=True)
 class Kind:
-    """What is broken: ``field`` is what errors name, ``decoder`` the module that decodes."""
+    """A kind of broken file: ``field`` is the one that errors name, ``decoder`` the module."""
 
     field: str
     decoder: str
@@ -121,7 +121,7 @@ KINDS = {
 
 @dataclass
 class Tally:
-    """What was seen; guarded by ``lock``."""
+    """Counts of a run, guarded by ``lock``."""
 
     outcomes: dict[str, dict[str, Counter[str]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
@@ -135,7 +135,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Run:
-    """What is sent where."""
+    """Settings of a run: what is sent where."""
 
     kind: Kind
     address: str
@@ -170,13 +170,13 @@ def main(  # noqa: PLR0913, PLR0917 one for each option
     good_every: int,
 ) -> None:
     """Send, check, write the report; exit with 1 if anything promised was broken."""
-    with tempfile.TemporaryDirectory(prefix="disrupt-mutate-") as made:
-        work = Path(made)
+    with tempfile.TemporaryDirectory(prefix="disrupt-mutate-") as directory:
+        work = Path(directory)
         config = work / "config.toml"
         kind = KINDS[kind_name]
         config.write_text(
             f"{kind.settings}\nmax_call_s = {deadline_s}\nmax_video_call_s = {deadline_s}\n"
-            # all connections are of one key, which may hold as much as it leaves free
+            # All connections are of one key, which may hold as much as it leaves free.
             f"video_queue = {2 * _CONNECTIONS}\n"
         )
         server = Deployment.start(
@@ -206,7 +206,7 @@ def main(  # noqa: PLR0913, PLR0917 one for each option
 def broken_file(
     number: int, seed: int, bomb_every: int, kind: Kind = KINDS["pictures"]
 ) -> tuple[str, str, bytes]:
-    """Format, kind of mutation and bytes of a file, which follow from its number."""
+    """Return format, kind of mutation and bytes of a file, all derived from its number."""
     if _is_bomb(number, bomb_every):
         all_bombs = [(format_, name) for format_, named in kind.bombs.items() for name in named]
         format_, name = all_bombs[number // bomb_every % len(all_bombs)]
@@ -215,9 +215,9 @@ def broken_file(
     seeds = kind.seeds()
     format_ = chance.choice(list(seeds))
     mutation = chance.choice(list(kind.mutations))
-    others = [file for files in seeds.values() for file in files]
+    all_files = [file for files in seeds.values() for file in files]
     file = chance.choice(seeds[format_])
-    return format_, mutation, kind.mutations[mutation](file, others, chance)
+    return format_, mutation, kind.mutations[mutation](file, all_files, chance)
 
 
 def _is_bomb(number: int, bomb_every: int) -> bool:
@@ -226,12 +226,12 @@ def _is_bomb(number: int, bomb_every: int) -> bool:
 
 @cache
 def _bomb(field_: str, format_: str, name: str) -> bytes:
-    (kind,) = (one for one in KINDS.values() if one.field == field_)
+    (kind,) = (kind for kind in KINDS.values() if kind.field == field_)
     return kind.bombs[format_][name]()
 
 
 def _register(server: Deployment, key: str, kind: Kind, work: Path) -> tuple[str, bytes]:
-    """Item id and bytes of a file that is matched from now on."""
+    """Register the good file; return its item id and bytes once it is matched."""
     name, make = kind.good
     path, data = work / name, make()
     path.write_bytes(data)
@@ -244,8 +244,8 @@ def _register(server: Deployment, key: str, kind: Kind, work: Path) -> tuple[str
 
 
 def _send(server: Deployment, run: Run, numbers: range) -> tuple[Tally, float, int]:
-    """Tally, seconds and most MiB that a decoder took."""
-    for number in numbers:  # made beforehand, so that making bombs takes no time from the server
+    """Send the files; return tally, seconds and the most MiB that a decoder took."""
+    for number in numbers:  # make bombs beforehand, so that this takes no time from the server
         if _is_bomb(number, run.bomb_every):
             broken_file(number, run.seed, run.bomb_every, run.kind)
     run.kind.seeds()
@@ -296,7 +296,7 @@ def _send_part(run: Run, numbers: range, tally: Tally) -> None:
 
 
 def _outcome(client: MatchClient, kind: Kind, data: bytes) -> tuple[str, str]:
-    """What came of a broken file, and what is wrong with that, if anything."""
+    """Send a broken file; return the outcome, and what is wrong with it, if anything."""
     try:
         answer = kind.send(client, data)
     except DisruptError as error:
@@ -304,7 +304,10 @@ def _outcome(client: MatchClient, kind: Kind, data: bytes) -> tuple[str, str]:
         outcome = " ".join(filter(None, [error.reason, cause]))
         if type(error) is not InvalidMediaError:
             return outcome, f"answered with {error.status}: {error.message}"
-        if not any(one.field == kind.field and one.description for one in error.violations):
+        if not any(
+            violation.field == kind.field and violation.description
+            for violation in error.violations
+        ):
             return outcome, f"no reason is named: {error.message}"
         return outcome, ""
     if isinstance(answer, VideoAnswer):
@@ -313,23 +316,23 @@ def _outcome(client: MatchClient, kind: Kind, data: bytes) -> tuple[str, str]:
 
 
 def _good_outcome(client: MatchClient, run: Run) -> str:
-    """What is wrong with the answer to the good picture, if anything."""
+    """Send the good file; return what is wrong with the answer, if anything."""
     try:
         answer = run.kind.send(client, run.good)
     except DisruptError as error:
         return f"{error.reason}: {error.message}"
-    found = {one.item_id: one.distance_bits for one in answer.matches}
-    return "" if found.get(run.item_id) == 0 else f"it matched as {found or 'nothing'}"
+    distances = {match.item_id: match.distance_bits for match in answer.matches}
+    return "" if distances.get(run.item_id) == 0 else f"it matched as {distances or 'nothing'}"
 
 
 def _sample(workers: list[int], module: str, done: threading.Event, peaks: list[int]) -> None:
-    """Keeps the most that any decoder has ever had in memory, in MiB."""
+    """Keep the most memory that any decoder has ever had, in MiB."""
     while not done.wait(_SAMPLED_EVERY_S):
         for worker in workers:
             for decoder in processes(worker, module):
                 with suppress(OSError):
                     lines = Path(f"/proc/{decoder}/status").read_text().splitlines()
-                    peak = next((one for one in lines if one.startswith("VmHWM:")), "VmHWM: 0")
+                    peak = next((line for line in lines if line.startswith("VmHWM:")), "VmHWM: 0")
                     peaks[0] = max(peaks[0], int(peak.split()[1]) // 1024)
 
 
@@ -345,18 +348,18 @@ def _events(log: Path) -> Counter[str]:
 
 
 def _untold(tally: Tally, events: Counter[str]) -> Iterator[str]:
-    """Deaths of decoders that callers did not hear of, or heard of without one."""
+    """Yield where decoders died without a report to a caller, or a report came without a death."""
     for cause in _TOLD:
         died = events[f"decoder_died {cause}"]
-        told = sum(
+        reports = sum(
             count
             for mutations in tally.outcomes.values()
             for counted in mutations.values()
             for outcome, count in counted.items()
             if outcome.endswith(cause)
         )
-        if told != died:
-            yield f"{died} decoders died of {cause}, and {told} calls were told so"
+        if reports != died:
+            yield f"{died} decoders died of {cause}, and {reports} calls were told so"
 
 
 def _report(

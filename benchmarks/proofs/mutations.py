@@ -1,4 +1,4 @@
-"""Broken picture files: small good ones of every format, and ways to break them."""
+"""Make broken picture files: small good ones of every format, and ways to break them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from skimage.data import data_dir
 _SIDE_PX = 160
 
 ENDLESS = "repeated scans without end"
-"""The bomb that takes minutes of processor time."""
+"""Name of the bomb that takes minutes of processor time."""
 
 
 def photograph(side_px: int = _SIDE_PX) -> Image.Image:
-    """A square photograph with enough in it to have a hash."""
+    """Return a square photograph with enough detail to have a hash."""
     return Image.open(f"{data_dir}/coffee.png").convert("RGB").resize((side_px, side_px))
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Small files by format, in the modes whose decoders differ."""
+    """Return small files by format, in the modes whose decoders differ."""
     picture = photograph()
     alpha = picture.convert("RGBA")
     alpha.putalpha(picture.getchannel("G"))
@@ -81,19 +81,20 @@ def _heic(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-# One mutation each: from a file, its fellows of all formats and a source of chance to a broken one.
+# Each function is a mutation: it takes a file, files of all formats and a source of chance, and
+# returns a broken file.
 
 
-def bit_flips(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """One to sixteen bits are wrong."""
+def bit_flips(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """Flip one to sixteen bits."""
     broken = bytearray(data)
     for _ in range(chance.randint(1, 16)):
         broken[chance.randrange(len(broken))] ^= 1 << chance.randrange(8)
     return bytes(broken)
 
 
-def header_bytes(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """Some of the first bytes are extreme values."""
+def header_bytes(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """Set some of the first bytes to extreme values."""
     broken = bytearray(data)
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(min(len(broken), 200))
@@ -101,33 +102,33 @@ def header_bytes(data: bytes, _others: list[bytes], chance: random.Random) -> by
     return bytes(broken)
 
 
-def truncation(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """The file ends early."""
+def truncation(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """End the file early."""
     return data[: chance.randrange(len(data))]
 
 
-def repetition(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """A part comes several times."""
+def repetition(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """Repeat a part several times."""
     start = chance.randrange(len(data))
     part = data[start : start + chance.randint(1, 400)]
     return data[:start] + part * chance.randint(2, 40) + data[start:]
 
 
-def removal(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """A part is missing."""
+def removal(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """Remove a part."""
     start = chance.randrange(len(data))
     return data[:start] + data[start + chance.randint(1, 400) :]
 
 
-def splice(data: bytes, others: list[bytes], chance: random.Random) -> bytes:
-    """The head of one file on the body of another, mostly of another format."""
-    other = chance.choice(others)
+def splice(data: bytes, files: list[bytes], chance: random.Random) -> bytes:
+    """Put the head of one file on the body of another, mostly of another format."""
+    body = chance.choice(files)
     at = chance.choice((chance.randint(2, 64), chance.randrange(len(data))))
-    return data[:at] + other[chance.choice((at, chance.randrange(len(other)))) :]
+    return data[:at] + body[chance.choice((at, chance.randrange(len(body)))) :]
 
 
-def numbers(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """A 16- or 32-bit field near the start is a huge, small or negative number."""
+def numbers(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """Set a 16- or 32-bit field near the start to a huge, small or negative number."""
     broken = bytearray(data)
     order = chance.choice("<>")
     at = chance.randrange(max(min(len(broken), 400) - 4, 1))
@@ -139,8 +140,8 @@ def numbers(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
     return bytes(broken)
 
 
-def lying_size(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """Width and height are declared as something else, wherever the format has them."""
+def lying_size(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """Declare another width and height, wherever the format has them."""
     broken = bytearray(data)
     for at, code in _size_fields(data):
         most = (1 << 8 * struct.calcsize(code)) - 1
@@ -152,7 +153,7 @@ def lying_size(data: bytes, _others: list[bytes], chance: random.Random) -> byte
 
 
 def _size_fields(data: bytes) -> Iterator[tuple[int, str]]:
-    """Offsets and struct codes of widths and heights."""
+    """Yield offsets and struct codes of widths and heights."""
     side = _SIDE_PX
     if data.startswith(b"\x89PNG"):
         yield from ((16, ">I"), (20, ">I"))
@@ -164,14 +165,14 @@ def _size_fields(data: bytes) -> Iterator[tuple[int, str]]:
         entry = rb"[\x00\x01]\x01[\x03\x04]\x00\x01\x00\x00\x00" + re.escape(
             struct.pack("<I", side)
         )
-        for found in re.finditer(entry, data):
-            yield found.start() + 8, "<I"
+        for field_match in re.finditer(entry, data):
+            yield field_match.start() + 8, "<I"
     else:  # JPEG's frame header, WebP's chunks, the boxes of AVIF and HEIC
         for code, value in ((">HH", (side, side)), ("<HH", (side, side)), (">II", (side, side))):
-            for found in re.finditer(re.escape(struct.pack(code, *value)), data):
+            for field_match in re.finditer(re.escape(struct.pack(code, *value)), data):
                 size = struct.calcsize(code) // 2
-                yield found.start(), code[:2]
-                yield found.start() + size, code[:2]
+                yield field_match.start(), code[:2]
+                yield field_match.start() + size, code[:2]
 
 
 MUTATIONS: Mapping[str, Callable[[bytes, list[bytes], random.Random], bytes]] = {
@@ -186,11 +187,11 @@ MUTATIONS: Mapping[str, Callable[[bytes, list[bytes], random.Random], bytes]] = 
 }
 
 
-# Bombs: small files that ask for much.
+# Bombs: small files that take much memory or time to decode.
 
 
 def png_bomb(width_px: int, height_px: int, colour_type: int = 6) -> bytes:
-    """A PNG of zeros, about a thousandth of its pixels in size."""
+    """Make a PNG of zeros, about a thousandth of its pixels in size."""
     channels = {0: 1, 2: 3, 6: 4}[colour_type]
     row = bytes(1 + width_px * channels)
     packer = zlib.compressobj(9)
@@ -199,12 +200,12 @@ def png_bomb(width_px: int, height_px: int, colour_type: int = 6) -> bytes:
 
 
 def png_lie(width_px: int, height_px: int) -> bytes:
-    """A PNG with a header alone."""
+    """Make a PNG with a header alone."""
     return _png(width_px, height_px, 6, zlib.compress(b"\0"))
 
 
 def png_text_bomb(size_bytes: int) -> bytes:
-    """A PNG whose comment and profile unpack to ``size_bytes``."""
+    """Make a PNG whose comment and profile unpack to ``size_bytes``."""
     packed = zlib.compress(bytes(size_bytes), 9)
     return _png(
         8,
@@ -217,10 +218,10 @@ def png_text_bomb(size_bytes: int) -> bytes:
 
 
 def _png(
-    width_px: int, height_px: int, colour_type: int, packed: bytes, *others: tuple[bytes, bytes]
+    width_px: int, height_px: int, colour_type: int, packed: bytes, *extra: tuple[bytes, bytes]
 ) -> bytes:
     header = struct.pack(">IIBBBBB", width_px, height_px, 8, colour_type, 0, 0, 0)
-    chunks = [(b"IHDR", header), *others, (b"IDAT", packed), (b"IEND", b"")]
+    chunks = [(b"IHDR", header), *extra, (b"IDAT", packed), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in chunks
@@ -228,7 +229,7 @@ def _png(
 
 
 def repeated_scans(side_px: int, scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes ``scans`` times: each goes over all pixels."""
+    """Make a progressive JPEG whose last scan, over all pixels, comes ``scans`` times."""
     whole = _saved(Image.new("RGB", (side_px, side_px), "gray"), "JPEG", progressive=True)
     last = whole.rindex(b"\xff\xda")
     scan = whole[last:-2]
@@ -236,20 +237,20 @@ def repeated_scans(side_px: int, scans: int) -> bytes:
 
 
 def many_frames(format_: str, frames: int, side_px: int = 400) -> bytes:
-    """An animation of plain frames."""
+    """Make an animation of plain frames."""
     pictures = [Image.new("RGB", (side_px, side_px), (n % 256, 0, 0)) for n in range(frames)]
     return _saved(pictures[0], format_, save_all=True, append_images=pictures[1:], duration=20)
 
 
 def gif_bomb(side_px: int) -> bytes:
-    """A GIF with a huge page and one small frame in it."""
+    """Make a GIF with a huge page and one small frame in it."""
     small = bytearray(_saved(Image.new("P", (2, 2)), "GIF"))
     struct.pack_into("<HH", small, 6, side_px, side_px)
     return bytes(small)
 
 
 def tiff_bomb(side_px: int) -> bytes:
-    """A TIFF with hardly any data for its pixels, in a thousand strips at one place."""
+    """Make a TIFF with hardly any data for its pixels, in a thousand strips at one place."""
     strips = 1000
     packed = zlib.compress(bytes(side_px * (side_px // strips)), 9)
     tags = [
@@ -310,4 +311,4 @@ BOMBS: Mapping[str, Mapping[str, Callable[[], bytes]]] = {
     "AVIF": {"49 megapixels": lambda: _saved(_plain(7000), "AVIF", speed=10, quality=20)},
     "HEIC": {"4 megapixels": lambda: _heic(_plain(2000))},
 }
-"""By format and name; building one takes up to a second."""
+"""Functions that make bombs, by format and name; one takes up to a second."""

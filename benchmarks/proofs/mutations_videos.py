@@ -1,4 +1,4 @@
-"""Broken video files: small good ones of every container and codec, ways to break them, bombs."""
+"""Make broken video files: good ones of every container and codec, mutations, and bombs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.harness.videos import H264, Codec, Frame, encode, footage
 from benchmarks.proofs import mutations
 
-_SIDE_PX = 160  # where a lying size is looked for
+_SIDE_PX = 160  # the size that `lying_size` replaces
 _X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 _AV1 = {"preset": "12", "svtav1-params": "lp=1"}
 _JPEG = Codec("avi", "mjpeg", {}, "yuvj420p")
@@ -50,12 +50,12 @@ _CODECS: Mapping[str, tuple[Codec, ...]] = {
 
 
 def good() -> bytes:
-    """A video with enough in it to be registered."""
+    """Make a video with enough detail to be registered."""
     return encode(_footage(2, seconds=3))
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Small files by format."""
+    """Return small files by format."""
     frames = _footage(1, seconds=1)
     return {
         kind: [encode(frames, fps=25 if kind == "MPEG" else 10, codec=codec) for codec in codecs]
@@ -68,8 +68,8 @@ def _footage(seed: int, *, seconds: float) -> list[Frame]:
     return list(footage(seed, seconds=seconds, size=size, pictures=range(1)))
 
 
-def structure(data: bytes, _others: list[bytes], chance: random.Random) -> bytes:
-    """A 32-bit field after the name of a box, chunk or element is a huge, small or other number."""
+def structure(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
+    """Set 32-bit fields after the names of boxes, chunks or elements to other numbers."""
     broken = bytearray(data)
     names = [name for name in _NAMES if name in data]
     for _ in range(chance.randint(1, 4)):
@@ -98,7 +98,7 @@ def _plain(width_px: int, height_px: int) -> Frame:
 
 
 def repeated(frame: Frame, times: int, codec: Codec = _JPEG) -> bytes:
-    """A video of one frame, ten times a second, which is encoded once: each stands for itself."""
+    """Make a video of one frame, ten times a second, encoded once as a frame of its own."""
     file = io.BytesIO()
     with av.open(io.BytesIO(encode([frame], codec=codec)), "r") as source:
         packet = next(source.demux(video=0))
@@ -141,4 +141,4 @@ BOMBS: Mapping[str, Mapping[str, Callable[[], bytes]]] = {
         "16 megapixels": lambda: encode([_plain(4096, 4096)] * 2, codec=Codec("matroska")),
     },
 }
-"""By format and name."""
+"""Functions that make bombs, by format and name."""

@@ -1,9 +1,9 @@
-"""Proves the order: nothing is acknowledged before it is durable.
+"""Prove the order of writes: nothing is acknowledged before it is durable.
 
-The real server runs under strace while clients register and withdraw. From its system calls the
-transactions in the database's log are put together again, page by page. No answer may leave any
-socket before the log is synced that holds what it acknowledges; for a withdrawal, the journal of
-removals too. Nor may the log be emptied before the database that it was copied to is synced. Exit
+The real server runs under strace while clients register and withdraw. The transactions in the
+database's log are rebuilt from its system calls, page by page. The log that holds what an answer
+acknowledges must be synced before the answer leaves any socket; for a withdrawal, the journal of
+removals too. The database must be synced before the log that was copied to it is emptied. Exit
 code 0 if that held for every answer that the clients got.
 
     ./scripts/bench ordering --json -
@@ -36,7 +36,7 @@ _WRITES = ("pwrite64", "pwritev", "pwritev2", "write", "writev")
 _SENDS = ("sendmsg", "sendto", "sendmmsg", "write", "writev")
 _SYNCS = ("fsync", "fdatasync")
 _UNSEEN = ("copy_file_range", "sendfile", "splice", "vmsplice", "tee")
-"""Ways to write that this check does not read: there must be none."""
+"""Calls that write, and that this check does not read: there must be none."""
 
 _LOG_HEADER_BYTES = 32
 _FRAME_HEADER_BYTES = 24
@@ -47,9 +47,9 @@ _TABLE_LEAF = 0x0D
 
 @dataclass
 class Report:
-    """What was checked; ``violations`` say what came too early, and how often.
+    """What was checked; ``violations`` count what came too early.
 
-    ``vars`` gives it as JSON takes it; ``asdict`` would miscount the ``Counter``.
+    Use ``vars`` for JSON; ``asdict`` would miscount the ``Counter``.
     """
 
     acknowledged: int = 0
@@ -60,7 +60,7 @@ class Report:
 
 @dataclass(eq=False, slots=True)
 class _Durable:
-    """Something that was written at one place of the trace, and synced by another."""
+    """Pages written in the trace, and the place of it by which they were synced."""
 
     pages: list[bytes]
     synced: int | None = None
@@ -69,7 +69,7 @@ class _Durable:
         return any(value in page for page in self.pages)
 
     def has_erased(self, item_id: bytes, fingerprint: bytes) -> bool:
-        """Whether a row has the item's id, and its page nothing of its fingerprints."""
+        """Tell whether a row has the item's id, and its page none of its fingerprints."""
         return any(
             page[0] == _TABLE_LEAF and item_id in page and fingerprint not in page
             for page in self.pages
@@ -77,7 +77,7 @@ class _Durable:
 
 
 class _Files:
-    """Follows the registry's files through a trace."""
+    """Follow the registry's files through a trace."""
 
     def __init__(self) -> None:
         self.transactions: list[_Durable] = []
@@ -89,23 +89,23 @@ class _Files:
         self._syncing: dict[int, tuple[list[_Durable], bool]] = {}
 
     def begin(self, call: Call) -> None:
-        """A call began: of a sync it counts what was written by then."""
+        """Note that a call began; a sync covers what was written by then."""
         if call.name in _SYNCS:
             written = self.removals if _is_journal(call) else self.transactions
-            open_ones = [one for one in written if one.synced is None]
+            open_ones = [durable for durable in written if durable.synced is None]
             self._syncing[call.thread] = (open_ones, self._database_is_dirty)
         elif call.name == "ftruncate" and _is_log(call):
             self._empty()
 
     def end(self, call: Call, at: int) -> None:
-        """A call ended."""
+        """Note that a call ended."""
         if call.name in _SYNCS:
             written, was_dirty = self._syncing.pop(call.thread)
             if call.result != 0:
                 return
             if _is_log(call) or _is_journal(call):
-                for one in written:
-                    one.synced = at
+                for durable in written:
+                    durable.synced = at
             elif _is_database(call) and was_dirty:
                 self._database_is_dirty = False
         elif call.name in _WRITES:
@@ -154,7 +154,7 @@ def _is_journal(call: Call) -> bool:
 
 
 def check(calls: list[Call], writes: list[Write]) -> Report:
-    """Holds what was acknowledged against the trace."""
+    """Check acknowledged writes against the trace."""
     files, sent = _Files(), list[tuple[int, bytes]]()
     for at, call, begins in _in_order(calls):
         if call.name in _UNSEEN:
@@ -172,10 +172,10 @@ def check(calls: list[Call], writes: list[Write]) -> Report:
     )
     for write in writes:
         if write.receipt is not None:
-            needed = [_first(files.transactions, one) for one in write.item_ids]
+            needed = [_first(files.transactions, item_id) for item_id in write.item_ids]
             _check_one(report, sent, "registration", write.receipt.cursor, needed)
         if write.withdrawal is not None:
-            needed = [_first(files.removals, one) for one in write.item_ids] + [
+            needed = [_first(files.removals, item_id) for item_id in write.item_ids] + [
                 _first_without(files.transactions, item_id, blob[1:33])
                 for item_id, blob in zip(write.item_ids, write.blobs, strict=True)
             ]
@@ -192,33 +192,35 @@ def _check_one(
     cursor: str,
     needed: list[_Durable | None],
 ) -> None:
-    """An answer is known by its cursor, which no other write has."""
+    """Check one answer, which is identified by its cursor: no other write has it."""
     left = next((at for at, data in sent if cursor.encode() in data), None)
     if left is None:
         return
     report.checked += 1
-    if any(one is None or one.synced is None or one.synced >= left for one in needed):
+    if any(
+        durable is None or durable.synced is None or durable.synced >= left for durable in needed
+    ):
         report.violations[f"a {what} was acknowledged before it was durable"] += 1
 
 
 def _first(written: list[_Durable], value: bytes) -> _Durable | None:
-    return next((one for one in written if one.has(value)), None)
+    return next((durable for durable in written if durable.has(value)), None)
 
 
 def _first_without(written: list[_Durable], item_id: bytes, fingerprint: bytes) -> _Durable | None:
-    return next((one for one in written if one.has_erased(item_id, fingerprint)), None)
+    return next((durable for durable in written if durable.has_erased(item_id, fingerprint)), None)
 
 
 def _in_order(calls: list[Call]) -> Iterator[tuple[int, Call, bool]]:
-    """Beginnings (True) and ends of calls, in the order of the trace."""
+    """Yield beginnings (True) and ends of calls, in the order of the trace."""
     moments = [(call.began, 0, call) for call in calls]
     moments += [(call.ended, 1, call) for call in calls if call.ended is not None]
-    for at, order, call in sorted(moments, key=lambda one: one[:2]):
+    for at, order, call in sorted(moments, key=lambda moment: moment[:2]):
         yield at, call, order == 0
 
 
 def ordering(work: Path, acknowledgements: int, *, seed: int, sabotage: str | None) -> Report:
-    """Runs a server in ``work`` until it has acknowledged so much, and checks its trace."""
+    """Run a server in ``work`` until it has acknowledged so many writes; check its trace."""
     trace = work / "trace"
     names = dict.fromkeys((*_WRITES, *_SENDS, *_SYNCS, "ftruncate", *_UNSEEN))
     wrapper = (*WITH_BYTECODE, *strace.tracing(trace, *names), *broken_by(sabotage))
@@ -236,7 +238,7 @@ def ordering(work: Path, acknowledgements: int, *, seed: int, sabotage: str | No
         with suppress(ProcessLookupError):
             server.kill()
     report = check(strace.read(trace), clients.writes)
-    report.violations.update(f"a call failed: {one}" for one in clients.failures)
+    report.violations.update(f"a call failed: {reason}" for reason in clients.failures)
     return report
 
 

@@ -1,11 +1,11 @@
-"""Proves that only hashes are stored: no file, no log and no answer has a part of a picture.
+"""Prove that only hashes are stored: no file, no log and no answer has a part of a picture.
 
 The real server and the commands of victims and platforms run under strace while pictures and a
 video are registered and looked up, hashed on the device and on the server. Every file that any of
 their processes opens for writing must be a known one. Then all that they wrote to files, logs and
 sockets, and all that lies in the data directory, is searched for every run of 16 bytes of the
 files, of their decoded pixels (RGB and grey; some frames of the video), and of the hex and base64
-of these. Runs of one pixel value are left out. Exit code 0 if there is none.
+of these. Runs of one pixel value are left out. Exit code 0 if none is found.
 
     ./scripts/bench privacy --json -
 """
@@ -55,7 +55,7 @@ _WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendmsg", "sen
 _OPENS = ("open", "openat", "openat2", "creat")
 _NAMES = ("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat")
 _UNSEEN = ("copy_file_range", "sendfile", "splice", "vmsplice", "tee", "process_vm_writev")
-"""Ways to write that this check does not read: there must be none."""
+"""Calls that write, and that this check does not read: there must be none."""
 
 _FOR_WRITING = re.compile(r"\bO_(?:WRONLY|RDWR|CREAT|TMPFILE)\b")
 
@@ -70,17 +70,17 @@ _KNOWN = tuple(
         r"DATA/index/.*",
         r"WORK/server\.log",
         r"/dev/null",
-        r".*\.cpython-\d+\.pyc(\.\d+)?",  # Python's own; searched as all else that is written
+        r".*\.cpython-\d+\.pyc(\.\d+)?",  # Python's own; searched like all else that is written
     )
 )
 _IN_MEMORY = re.compile(r"/memfd:|pipe:\[|anon_inode:")
 _PAIR = re.compile(r"UNIX-STREAM:\[(\d+)->(\d+)(,.*)?\]")
-"""A pair without a path, at neither end, leads from a worker to where it has pictures hashed."""
+"""A pair without a path at either end leads from a worker to a process that hashes pictures."""
 
 
 @dataclass
 class Report:
-    """What was searched and found; ``leaks`` name a secret, and what has a part of it."""
+    """What was searched and found; ``leaks`` name a secret and what has a part of it."""
 
     pictures: int = 0
     written_files: list[str] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Report:
     windows: int = 0
     leaks: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
-    """Hashes that should have been found, and were not: the search saw too little."""
+    """Hashes that should have been found and were not, so the search saw too little."""
 
     @property
     def failed(self) -> bool:
@@ -98,12 +98,15 @@ class Report:
 
 
 def privacy(work: Path, *, seed: int, sabotage: str | None) -> Report:
-    """The whole scenario, in an empty directory."""
+    """Run the whole scenario in an empty directory."""
     work = work.resolve()
     (work / "pictures").mkdir()
-    pictures, others = (
+    pictures, other_pictures = (
         [
-            *(_picture(work / "pictures" / f"{name}.{one}", 10 * seed + at) for one in FORMATS),
+            *(
+                _picture(work / "pictures" / f"{name}.{format_}", 10 * seed + at)
+                for format_ in FORMATS
+            ),
             _video(work / "pictures" / f"{name}.mp4", 10 * seed + at),
         ]
         for at, name in enumerate(("picture", "other"))
@@ -126,7 +129,7 @@ def privacy(work: Path, *, seed: int, sabotage: str | None) -> Report:
         _note_files(report, calls, work)
         written |= {f"{trace.stem} wrote {name}": data for name, data in _written(calls).items()}
     written |= _on_disk(work)
-    _search(report, Searched(written), pictures, others)
+    _search(report, Searched(written), pictures, other_pictures)
     return report
 
 
@@ -142,7 +145,7 @@ def _video(file: Path, seed: int) -> Path:
 
 
 def _noisy(chance: np.random.Generator) -> Frame:
-    """Pixels with noise: no two runs of their bytes are alike."""
+    """Draw pixels with noise, so that no two runs of their bytes are alike."""
     coarse = Image.fromarray(chance.integers(0, 256, (8, 10, 3), np.uint8))
     smooth = np.asarray(coarse.resize((250, 190), Image.Resampling.BICUBIC), np.int16)
     noisy: Frame = np.clip(smooth + chance.integers(-9, 10, smooth.shape), 0, 255).astype(np.uint8)
@@ -186,7 +189,7 @@ def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) 
 
 
 def _command(work: Path, server: Deployment, name: str, key: str, *pictures: Path) -> None:
-    """A command of a victim or a platform, as they would type it."""
+    """Run a command of a victim or a platform, as they would type it."""
     trace, said = work / f"{name}.trace", work / f"{name}.log"
     words: list[str | Path] = [
         *_traced(trace),
@@ -207,7 +210,7 @@ def _command(work: Path, server: Deployment, name: str, key: str, *pictures: Pat
 
 
 def _note_files(report: Report, calls: Iterable[Call], work: Path) -> None:
-    """Files that were opened for writing, or got their name."""
+    """Note the files that were opened for writing, or renamed."""
     for call in calls:
         if call.name in _UNSEEN:
             raise TraceError(f"a process used {call.name}")
@@ -228,11 +231,11 @@ def _note_files(report: Report, calls: Iterable[Call], work: Path) -> None:
 
 
 def _written(calls: Sequence[Call]) -> dict[str, bytes]:
-    """What each thread wrote to each file and socket, one write after another.
+    """Return what each thread wrote to each file and socket, one write after another.
 
-    Left out are memory, and what leads to a traced process that hashes pictures.
+    Memory, and sockets to a traced process that hashes pictures, are left out.
     """
-    pairs = {call.target: found for call in calls if (found := _PAIR.fullmatch(call.target))}
+    pairs = {call.target: ends for call in calls if (ends := _PAIR.fullmatch(call.target))}
     with_path = {end for pair in pairs.values() if pair[3] for end in pair.group(1, 2)}
     streams: dict[str, list[bytes]] = defaultdict(list)
     for call in calls:
@@ -244,7 +247,7 @@ def _written(calls: Sequence[Call]) -> dict[str, bytes]:
 
 
 def _on_disk(work: Path) -> dict[str, bytes]:
-    """Every file that is left, but the pictures and what strace wrote."""
+    """Return every file that is left, except the pictures and traces."""
     return {
         str(path.relative_to(work)): path.read_bytes()
         for path in sorted(work.rglob("*"))
@@ -253,21 +256,23 @@ def _on_disk(work: Path) -> dict[str, bytes]:
 
 
 def _search(
-    report: Report, searched: Searched, pictures: Sequence[Path], others: Sequence[Path]
+    report: Report, searched: Searched, pictures: Sequence[Path], other_pictures: Sequence[Path]
 ) -> None:
     report.searched_bytes = searched.size_bytes
-    for picture, other in zip(pictures, others, strict=True):
+    for picture, other_picture in zip(pictures, other_pictures, strict=True):
         for (what, data, pixel_bytes), (_, common, _) in zip(
-            _secrets(picture), _secrets(other), strict=True
+            _secrets(picture), _secrets(other_picture), strict=True
         ):
             for secret in in_all_forms(f"{what} of {picture.name}", data, common, pixel_bytes):
                 report.windows += secret.windows
-                report.leaks += [f"{secret.name}: {one}" for one in sorted(searched.leaks(secret))]
+                report.leaks += [
+                    f"{secret.name}: {place}" for place in sorted(searched.leaks(secret))
+                ]
         _see_hashes(report, searched, picture)
 
 
 def _secrets(picture: Path) -> Iterator[tuple[str, bytes, int]]:
-    """The file and its decoded pixels, and how many bytes of them are one pixel."""
+    """Yield the file and its decoded pixels, with the bytes of one pixel."""
     yield "file", picture.read_bytes(), 1
     if _is_video(picture):
         frames = np.stack(list(decode(picture.read_bytes()))[:_SECRET_FRAMES])
@@ -280,22 +285,22 @@ def _secrets(picture: Path) -> Iterator[tuple[str, bytes, int]]:
 
 
 def _see_hashes(report: Report, searched: Searched, picture: Path) -> None:
-    """What is meant to be stored and sent must be found, or finding nothing would mean nothing."""
+    """Check that stored and sent hashes are found, or finding nothing would prove nothing."""
     stored, asked = _hashes(picture)
     for value, places in (
         (stored, ("data/registry.db", "data/index/", "submit wrote TCP")),
         (asked, ("match wrote TCP",)),
     ):
-        found = searched.leaks(Secret("hash", value, 1))
+        names = searched.leaks(Secret("hash", value, 1))
         report.unseen += [
             f"hash of {picture.name}: {place}"
             for place in places
-            if not any(one.startswith(place) for one in found)
+            if not any(name.startswith(place) for name in names)
         ]
 
 
 def _hashes(picture: Path) -> tuple[bytes, bytes]:
-    """One that is stored of it, and one that is looked up."""
+    """Return a hash that is stored of a picture, and one that is looked up."""
     data = picture.read_bytes()
     if _is_video(picture):
         video = fingerprint_video(io.BytesIO(data))

@@ -1,4 +1,4 @@
-"""PDQ by matrices beside the C++ reference (pdqhash) on crops of photographs, bit by bit.
+"""Compare PDQ by matrices with the C++ reference (pdqhash) on crops of photographs, bit by bit.
 
 Each picture is a random crop of a photograph at its own or another size, a tenth of them turned or
 mirrored. A bit may differ only where the reference's own rounding decides it: where its coefficient
@@ -33,7 +33,7 @@ _UNDECIDED = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A picture whose answers differ: bits, those that rounding does not explain, qualities."""
+    """A picture whose hashes differ: bits, those not explained by rounding, qualities."""
 
     number: int
     bits: int
@@ -56,22 +56,28 @@ def main(*, count: int, n_photographs: int, seed: int, json_path: str, sabotage:
         photograph = load().convert("L")
         photograph.thumbnail((_LONGEST_PX, _LONGEST_PX))
         lumas.append(photograph)
-    found = []
+    different = []
     for number in range(count):
         luma, turn = _picture(lumas, chance)
-        if difference := _compared(number, luma[:, ::-1] if sabotage else luma, luma, turn):
-            found.append(difference)
+        if compared := _compared(number, luma[:, ::-1] if sabotage else luma, luma, turn):
+            different.append(compared)
     wrong = [
-        one for one in found if one.unexplained_bits or abs(one.quality - one.reference_quality) > 1
+        difference
+        for difference in different
+        if difference.unexplained_bits or abs(difference.quality - difference.reference_quality) > 1
     ]
     report = {
         "pictures": count,
         "photographs": len(lumas),
-        "other_bits": sum(bool(one.bits) for one in found),
-        "other_quality": sum(one.quality != one.reference_quality for one in found),
+        "other_bits": sum(bool(difference.bits) for difference in different),
+        "other_quality": sum(
+            difference.quality != difference.reference_quality for difference in different
+        ),
         "unexplained": len(wrong),
-        "qualities_of_other_bits": dict(Counter(one.quality for one in found if one.bits)),
-        "differences": [asdict(one) for one in (wrong or found)[:50]],
+        "qualities_of_other_bits": dict(
+            Counter(difference.quality for difference in different if difference.bits)
+        ),
+        "differences": [asdict(difference) for difference in (wrong or different)[:50]],
     }
     with click.open_file(json_path, "w") as file:
         file.write(json.dumps(report, indent=2) + "\n")
@@ -91,7 +97,7 @@ def _picture(
     if chance.random() < 0.5 and max(width, height) <= _MOST_PX:
         crop = image.crop(box)
     else:
-        width, height = (int(one) for one in chance.integers(_LEAST_PX, _MOST_PX + 1, 2))
+        width, height = (int(side) for side in chance.integers(_LEAST_PX, _MOST_PX + 1, 2))
         crop = image.resize((width, height), box=box)
     turned = chance.random() < 0.1
     return np.asarray(crop), Dihedral(int(chance.integers(1, 8))) if turned else Dihedral.IDENTITY

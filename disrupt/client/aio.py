@@ -41,7 +41,7 @@ _Response = TypeVar("_Response")
 class AsyncMatchClient:
     """MatchClient for asyncio: the same arguments, answers and errors.
 
-    Make it inside the running event loop, whose it is.
+    Make it inside the running event loop: it belongs to that one.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class AsyncMatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> tuple[HashAnswer, ...]:
-        """As MatchClient.match_hashes."""
+        """Look up hashes, as MatchClient.match_hashes does."""
         options = requests.options(max_distance_bits, max_matches, banks)
         packed = requests.pack(batch)
         parts = requests.match_hashes(
@@ -106,7 +106,10 @@ class AsyncMatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> AsyncGenerator[tuple[HashAnswer, ...]]:
-        """As MatchClient.stream_hashes, of batches that come asynchronously, or do not block."""
+        """Look up batches that keep coming, as MatchClient.stream_hashes does.
+
+        They come asynchronously, or from an iterable that does not block.
+        """
         options = requests.options(max_distance_bits, max_matches, banks)
         requests.check_flow(batches, Iterable, AsyncIterable, profile=profile)
 
@@ -132,7 +135,7 @@ class AsyncMatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> ImageAnswer:
-        """As MatchClient.match_image; files are read and pictures hashed in a thread."""
+        """Look up a picture, as MatchClient.match_image does; a thread reads and hashes it."""
         options = requests.options(max_distance_bits, max_matches, banks, effort)
         flag("hash_locally", hash_locally)
         data = await asyncio.to_thread(read_picture, picture)
@@ -162,7 +165,7 @@ class AsyncMatchClient:
         watched: Watched = lambda _time_ms, _declared_ms: None,
         timeout_s: float = VIDEO_TIMEOUT_S,
     ) -> VideoAnswer:
-        """As MatchClient.match_video; files are read and hashed in a thread."""
+        """Look up a video, as MatchClient.match_video does; a thread reads and hashes it."""
         seconds("timeout_s", timeout_s)
         first = videos.first_message(
             requests.options(max_distance_bits, max_matches, banks, effort),
@@ -185,12 +188,12 @@ class AsyncMatchClient:
         return results.video_answer(response, incomplete=sent.incomplete)
 
     async def index_status(self, cursor: str = "") -> IndexStatus:
-        """As MatchClient.index_status."""
+        """Return the index's state and limits, as MatchClient.index_status does."""
         request = match_pb2.GetIndexStatusRequest(cursor=cursor)
         return results.index_status(await self._call(lambda stub: stub.GetIndexStatus, request))
 
     def _stub(self) -> MatchServiceAsyncStub:
-        """Return the next connection's; ClientUnusableError in any other event loop."""
+        """Return the next connection's stub. Raises ClientUnusableError in any other event loop."""
         if _running_loop() is not self._loop:
             raise ClientUnusableError(
                 "This client belongs to another event loop: make one inside the loop that uses it."

@@ -1,4 +1,4 @@
-"""Checks of the SDK's arguments; a wrong type and a wrong value are both InvalidRequestError."""
+"""Check the SDK's arguments; a wrong type and a wrong value both raise InvalidRequestError."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _Member = TypeVar("_Member", bound=Enum)
 
 
 def invalid(field: str, description: str) -> InvalidRequestError:
-    """Make the error for an argument, named as in proto/ where it is there."""
+    """Make the error for an argument, named as in proto/ where it has a field there."""
     return InvalidRequestError.of(Violation(field, description))
 
 
 @contextmanager
 def configuring() -> Iterator[None]:
-    """Raise ConfigurationError instead: the argument is one that a client is made with."""
+    """Turn InvalidRequestError into ConfigurationError, for arguments that make a client."""
     try:
         yield
     except InvalidRequestError as error:
@@ -33,7 +33,7 @@ def configuring() -> Iterator[None]:
 
 
 def whole_number(field: str, value: object, least: int, most: int) -> int:
-    """Return an integer of any kind within bounds, inclusive; bool is none."""
+    """Return an integer of any type within bounds, inclusive; a bool is refused."""
     try:
         number = operator.index(cast("SupportsIndex", value))
     except TypeError:
@@ -59,15 +59,15 @@ def seconds(field: str, value: object) -> float:
 
 
 def flag(field: str, value: object) -> bool:
-    """Return True or False; other values have a truth that is too easily another one."""
+    """Return True or False; other values are refused, since their truth is easily mistaken."""
     if not isinstance(value, bool):
         raise invalid(field, f"give True or False, not {type(value).__name__}")
     return value
 
 
 def member(field: str, value: object, of: type[_Member]) -> _Member:
-    """Return a member of an enum; its number or name is none."""
+    """Return a member of an enum; its number or name is refused."""
     if not isinstance(value, of):
-        names = ", ".join(f"{of.__name__}.{each.name}" for each in of)
+        names = ", ".join(f"{of.__name__}.{choice.name}" for choice in of)
         raise invalid(field, f"give one of {names}, not {type(value).__name__}")
     return value

@@ -1,4 +1,4 @@
-"""One call with its retries, for threads and for asyncio."""
+"""Make one call with its retries, for threads and for asyncio."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Response = TypeVar("_Response")
 
 
 def check_settings(connections: int, timeout_s: float, retries: RetryPolicy | None) -> None:
-    """Refuse settings of a client that cannot work: ConfigurationError."""
+    """Raise ConfigurationError for settings of a client that cannot work."""
     with configuring():
         whole_number("connections", connections, 1, _MOST_CONNECTIONS)
         seconds("timeout_s", timeout_s)
@@ -58,10 +58,10 @@ def call(
     retries: RetryPolicy,
     pause: Callable[[DisruptError, float], None] = lambda _failure, pause_s: time.sleep(pause_s),
 ) -> _Response:
-    """Answer to ``request`` within ``timeout_s``; a class of disrupt.errors when there is none.
+    """Return the answer to ``request``; raise a class of disrupt.errors if none comes in time.
 
-    ``method`` gives the method for each attempt anew: the next connection's. ``pause`` waits so
-    many seconds between two attempts, of which the first failed.
+    ``method`` returns the method of each attempt: that of the next connection. ``pause`` waits
+    between two attempts; it is given the first one's failure and a time in seconds.
     """
     attempts = Attempts(retries, timeout_s)
     while True:
@@ -83,7 +83,7 @@ async def call_async(
     timeout_s: float,
     retries: RetryPolicy,
 ) -> _Response:
-    """The same for asyncio."""
+    """Do what ``call`` does, for asyncio."""
     attempts = Attempts(retries, timeout_s)
     while True:
         try:

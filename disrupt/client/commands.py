@@ -66,7 +66,7 @@ Exit codes:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What became of one input."""
+    """The answer or the error of one input."""
 
     source: str
     answer: HashAnswer | ImageAnswer | VideoAnswer | None = None
@@ -98,16 +98,16 @@ class _Looked:
 
     @property
     def skipped(self) -> int:
-        """Frames of an animation that were not looked at."""
+        """Number of frames of an animation that were not looked up."""
         return self.answer.frames_skipped if isinstance(self.answer, ImageAnswer) else 0
 
     @property
     def incomplete(self) -> bool:
-        """Whether a video's file ended, or broke, before its end."""
+        """Whether a video's file ends early or is broken."""
         return isinstance(self.answer, VideoAnswer) and self.answer.incomplete
 
     def problem(self) -> tuple[str, str]:
-        """Reason and message; empty where there is none."""
+        """Return reason and message of a problem; empty where there is none."""
         if self.error:
             return self.error.reason, self.error.message
         if isinstance(self.answer, ImageAnswer) and self.answer.low_quality:
@@ -148,7 +148,7 @@ class _Looked:
 )
 @click.option(
     "--effort",
-    type=click.Choice([one.name.lower() for one in Effort], case_sensitive=False),
+    type=click.Choice([effort.name.lower() for effort in Effort], case_sensitive=False),
     default=Effort.STANDARD.name.lower(),
     show_default=True,
     help="How many edited versions are looked for; fast: the file as it is.",
@@ -188,35 +188,40 @@ def match(  # noqa: PLR0913 one for each option
         target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES
     ) as client:
         if kind == "hash":
-            found = _shown(_look_up_hashes(client, inputs, narrow), as_json=as_json)
+            outcomes = _shown(_look_up_hashes(client, inputs, narrow), as_json=as_json)
         else:
             with terminal.Progress(len(inputs), "Looking up") as progress:
                 narrow["effort"] = Effort[effort.upper()]
                 look = _Files(client, narrow, kind == "vpdq", send_pictures, progress.within)
                 looked = progress.files(_look_up_files(look, inputs))
-                found = _shown(looked, as_json=as_json)
-    failure = next((one.error for one in found if one.error and _is_general(one.error)), None)
+                outcomes = _shown(looked, as_json=as_json)
+    failure = next(
+        (outcome.error for outcome in outcomes if outcome.error and _is_general(outcome.error)),
+        None,
+    )
     if not as_json:
-        _print_answers([one for one in found if not (one.error and _is_general(one.error))])
+        _print_answers(
+            [outcome for outcome in outcomes if not (outcome.error and _is_general(outcome.error))]
+        )
     if failure:
         raise failure
-    if any(one.problem()[0] for one in found):
+    if any(outcome.problem()[0] for outcome in outcomes):
         click.get_current_context().exit(terminal.EXIT_SOME_REJECTED)
 
 
 def _shown(looked: Iterable[_Looked], *, as_json: bool) -> list[_Looked]:
-    """All of them; as JSON each is printed when it is there."""
-    found = []
-    for one in looked:
-        found.append(one)
+    """Collect all outcomes; as JSON, print each when it comes."""
+    outcomes = []
+    for outcome in looked:
+        outcomes.append(outcome)
         if as_json:
-            terminal.print_json(one.json())
-    return found
+            terminal.print_json(outcome.json())
+    return outcomes
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """How files are looked up."""
+    """Settings with which files are looked up."""
 
     client: MatchClient
     narrow: dict[str, Any]
@@ -225,7 +230,7 @@ class _Files:
     watched: Callable[[int, int], None]
 
     def answer(self, path: str) -> ImageAnswer | VideoAnswer:
-        """Answer to one file."""
+        """Look up one file."""
         with open_media(path) as file:
             if self.vpdq:
                 frames = parse_vpdq(read_whole(file).decode("utf-8", "replace"))
@@ -258,22 +263,22 @@ def _look_up_hashes(
             parsed.append(PdqHash.from_hex(text))
         except InvalidRequestError as error:
             parsed.append(error)
-    hashes = [one for one in parsed if isinstance(one, PdqHash)]
+    hashes = [value for value in parsed if isinstance(value, PdqHash)]
     answers: Iterator[HashAnswer] = iter(())
     failure = None
     try:
         answers = iter(client.match_hashes(hashes, **narrow))
     except DisruptError as error:
         failure = error
-    for text, one in zip(texts, parsed, strict=True):
-        if isinstance(one, PdqHash):
+    for text, value in zip(texts, parsed, strict=True):
+        if isinstance(value, PdqHash):
             yield _Looked(text, None if failure else next(answers), failure)
         else:
-            yield _Looked(text, error=one)
+            yield _Looked(text, error=value)
 
 
 def _is_general(error: DisruptError) -> bool:
-    """Whether the error would come for every input, and not for this one only."""
+    """Tell whether every input would get this error, not this one only."""
     if isinstance(error, InvalidRequestError):
         return any(violation.field.startswith("options") for violation in error.violations)
     return not isinstance(error, (LimitExceededError, UnimplementedError, UnreadableMediaError))
@@ -284,11 +289,11 @@ def _stored(match: Match) -> str:
 
 
 def _seen(match: Match) -> dict[str, Any]:
-    """When a video shows it; nothing in answers to pictures."""
+    """Return when a video shows the match, as JSON fields; none in answers to pictures."""
     if not match.segments:
         return {}
     return {
-        "segments": [list(astuple(one)) for one in match.segments],
+        "segments": [list(astuple(segment)) for segment in match.segments],
         "query_share": match.query_share_permille,
         "stored_share": match.stored_share_permille,
     }
@@ -299,26 +304,26 @@ def _clock(time_ms: int) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _label(one: _Looked) -> str:
-    label = terminal.clean(one.source)
-    if one.skipped:
-        label += f" (without its last {one.skipped} frames, which were not looked at)"
-    if one.incomplete:
+def _label(outcome: _Looked) -> str:
+    label = terminal.clean(outcome.source)
+    if outcome.skipped:
+        label += f" (without its last {outcome.skipped} frames, which were not looked at)"
+    if outcome.incomplete:
         label += " (its beginning: the file ends early, or is broken)"
     return label
 
 
 def _print_answers(looked: Sequence[_Looked]) -> None:
-    """Print an input on a line, each match below it: an item id is whole at any width."""
-    for one in looked:
-        row = one.json()
+    """Print each input on a line, its matches below it, without breaking item ids."""
+    for outcome in looked:
+        row = outcome.json()
         quality = "" if row["quality"] is None else f", quality {row['quality']}"
         if row["error"]:
             result = f"not looked up: {terminal.clean(row['error']['message'])}"
         else:
             count = len(row["matches"])
             result = f"{count or 'no'} match{'es' if count > 1 else ''}"
-        _print_line(f"{_label(one)}: {result}{quality}")
+        _print_line(f"{_label(outcome)}: {result}{quality}")
         for match in row["matches"]:
             versions = " / ".join(
                 dict.fromkeys((match["query_transform"], match["stored_transform"]))

@@ -1,4 +1,4 @@
-"""Where a server is and how to reach it: address, key, TLS, channel options."""
+"""Address a server and open channels to it: key, TLS, channel options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_PORT = 50051
 DEFAULT_SERVER = f"127.0.0.1:{DEFAULT_PORT}"
 
 MAX_ANSWER_BYTES = 256 * 2**20
-"""Largest answer taken: a full batch whose every hash has many matches."""
+"""Largest answer that is accepted: a full batch whose every hash has many matches."""
 
 _ADDRESS = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
@@ -40,13 +40,13 @@ class Connection:
 
     @property
     def options(self) -> list[tuple[str, int]]:
-        """Each channel gets a TCP connection of its own, so that they reach different workers."""
+        """Channel options. Each channel has its own TCP connection, to reach different workers."""
         options = [
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 200),
-            # attempts within this of the last one fail without one: short, so that calls see a
-            # server that is back
+            # Calls within this time of a failed connection fail at once. It is short, so that
+            # they find a server that is back.
             ("grpc.max_reconnect_backoff_ms", 1_000),
         ]
         return [*options, ("grpc.enable_http_proxy", 0)] if self.loopback else options
@@ -67,12 +67,13 @@ class Connection:
 
 
 def connect(server: object, key: object, tls_ca: object = None) -> Connection:
-    """Connection to ``server``: ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; port 50051 by default.
+    """Make the Connection to a ``server``.
 
-    Plaintext on loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
+    It is ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; the port is 50051 by default. Plaintext on
+    loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
     names the authorities to trust instead of the system's, and switches TLS on for loopback too.
-    ConfigurationError for what cannot work; its metadata name the ``setting``: ``server``, ``key``
-    or ``tls_ca``.
+    Raises ConfigurationError for what cannot work; its metadata name the ``setting``: ``server``,
+    ``key`` or ``tls_ca``.
     """
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ConfigurationError(
@@ -85,7 +86,7 @@ def connect(server: object, key: object, tls_ca: object = None) -> Connection:
 
 
 def connect_without_key(server: object, tls_ca: object = None) -> Connection:
-    """The same for health checks, which need no key."""
+    """Make the Connection for health checks, which need no key."""
     address = _ADDRESS.fullmatch(server) if isinstance(server, str) else None
     port = int((address and address["port"]) or DEFAULT_PORT)
     if not address or not 0 < port <= _MAX_PORT:

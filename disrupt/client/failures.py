@@ -1,4 +1,4 @@
-"""From failed calls, with their google.rpc details, to classes of disrupt.errors."""
+"""Convert failed calls, with their google.rpc details, to classes of disrupt.errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from disrupt.errors import (
 from disrupt.wire.errors import DETAILS_KEY
 
 _LOST_STATUS = "Internal error from Core"
-"""What grpc.aio says where a call ended while it was sending, instead of how it ended."""
+"""Message of grpc.aio where a call ended while it was sending; its own status is lost."""
 
 _WRONG_NAME = "does not match SSL server name"
 _ADVICE = {
@@ -43,12 +43,12 @@ _ADVICE = {
     "Connection refused": "nothing listens there. Is it running, and is the port right?",
     "errors resolving": "its name is not known. Is the address right?",
 }
-"""What gRPC says of a connection that did not come about, and what to do about it."""
+"""Advice by what gRPC says of a connection that could not be made."""
 _ANY_ADVICE = "is it running there, and is the address right?"
 
 
 def failure(error: grpc.RpcError, server: str) -> DisruptError:
-    """What a failed call of the sync or async API means; ``server`` is the address that was asked.
+    """Convert a failed call of the sync or async API; ``server`` is the address that was called.
 
     The class follows from the ErrorInfo reason. A reason that this version does not know gets the
     class of its gRPC status, and keeps its name.
@@ -56,7 +56,7 @@ def failure(error: grpc.RpcError, server: str) -> DisruptError:
     status = error.code().name
     text = error.details() or ""
     if status == "CANCELLED" or (status == "INTERNAL" and text == _LOST_STATUS):
-        # we cancel no call ourselves and go on: a server that drains does
+        # This client cancels no call and goes on; a server that drains does.
         status = "UNAVAILABLE"
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
@@ -70,33 +70,36 @@ def failure(error: grpc.RpcError, server: str) -> DisruptError:
 
     known_class = _BY_REASON.get(info.reason)
     if _WRONG_NAME in text:
-        status = "UNAVAILABLE"  # gRPC says UNAUTHENTICATED, which is about keys
+        status = "UNAVAILABLE"  # gRPC reports UNAUTHENTICATED, which would be about keys
     if known_class is None and status == "UNAVAILABLE" and not info.reason:
         advice = next((advice for sign, advice in _ADVICE.items() if sign in text), _ANY_ADVICE)
         text = f"No answer from the server at {server}: {advice} ({text})"
-    found = _new(
+    converted = _new(
         known_class or _class_of(status, retryable=retry_after_s is not None),
         text or f"The call failed with {status}.",
-        tuple(Violation(one.field, one.description) for one in bad_request.field_violations),
+        tuple(
+            Violation(violation.field, violation.description)
+            for violation in bad_request.field_violations
+        ),
         retry_after_s,
         dict(info.metadata),
     )
     if known_class is None:
-        found.status = status
-        found.reason = info.reason or found.reason
-    return found
+        converted.status = status
+        converted.reason = info.reason or converted.reason
+    return converted
 
 
 def _classes(root: type[DisruptError]) -> Iterator[type[DisruptError]]:
     yield root
-    for one in root.__subclasses__():
-        yield from _classes(one)
+    for subclass in root.__subclasses__():
+        yield from _classes(subclass)
 
 
-_BY_REASON = {one.reason: one for one in _classes(DisruptError)}
+_BY_REASON = {error_class.reason: error_class for error_class in _classes(DisruptError)}
 _BY_STATUS: dict[str, type[DisruptError]] = {
-    one.status: one
-    for one in (
+    error_class.status: error_class
+    for error_class in (
         InvalidRequestError,
         UnauthenticatedError,
         PermissionDeniedError,
@@ -110,7 +113,7 @@ _BY_STATUS: dict[str, type[DisruptError]] = {
 
 def _class_of(status: str, *, retryable: bool) -> type[DisruptError]:
     if status == "RESOURCE_EXHAUSTED":
-        # gRPC itself says this of messages over the limit, without details
+        # gRPC itself gives this status to messages over the limit, without details.
         return OverloadedError if retryable else LimitExceededError
     return _BY_STATUS.get(status, DisruptError)
 
@@ -122,7 +125,7 @@ def _new(
     retry_after_s: float | None,
     metadata: dict[str, str],
 ) -> DisruptError:
-    # a class may fix its message in its constructor; the server's words are kept
+    # Keep the server's words where the constructor of a class fixes its message.
     error = of.__new__(of)
     DisruptError.__init__(error, message, violations=violations, retry_after_s=retry_after_s)
     error.metadata = metadata

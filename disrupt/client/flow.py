@@ -1,4 +1,4 @@
-"""A flow of batches, for threads."""
+"""Look up a flow of batches, for threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Batch = TypeVar("_Batch")
 
 
 class Flow(Generic[_Batch]):
-    """Asks for ``batches``, which a thread reads; ``parts`` makes one into 1 to n requests."""
+    """A flow of ``batches``, which a thread reads; ``parts`` turns each into 1 to n requests."""
 
     def __init__(
         self, batches: Iterable[_Batch], parts: Callable[[_Batch], list[Request]], calls: Calls
@@ -30,7 +30,7 @@ class Flow(Generic[_Batch]):
         self._changed = threading.Condition()
 
     def answers(self) -> Generator[Answers]:
-        """Answers to each batch, in order."""
+        """Yield the answers to each batch, in order."""
         window, changed = self._window, self._changed
         for work in (self._feed, self._ask):
             threading.Thread(target=work, name="disrupt-flow", daemon=True).start()
@@ -53,12 +53,12 @@ class Flow(Generic[_Batch]):
         failed = None
         try:
             for batch in self._batches:
-                made = self._parts(batch)
+                parts = self._parts(batch)
                 with changed:
                     changed.wait_for(lambda: window.takes_more)
                     if window.over:
                         return
-                    window.add(made)
+                    window.add(parts)
                     changed.notify_all()
         except BaseException as error:  # noqa: BLE001 raised where answers are taken
             failed = error

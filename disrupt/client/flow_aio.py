@@ -1,4 +1,4 @@
-"""A flow of batches, for asyncio."""
+"""Look up a flow of batches, for asyncio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Batch = TypeVar("_Batch")
 
 
 class AsyncFlow(Generic[_Batch]):
-    """As Flow; batches that do not come asynchronously are read on the loop."""
+    """Flow for asyncio; batches that do not come asynchronously are read on the loop."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class AsyncFlow(Generic[_Batch]):
         self._changed = asyncio.Condition()
 
     async def answers(self) -> AsyncGenerator[Answers]:
-        """Answers to each batch, in order."""
+        """Yield the answers to each batch, in order."""
         window, changed = self._window, self._changed
         tasks = [asyncio.create_task(work()) for work in (self._feed, self._ask)]
         try:
@@ -62,18 +62,18 @@ class AsyncFlow(Generic[_Batch]):
         failed: BaseException | None = None
         try:
             async for batch in _each(self._batches):
-                made = await self._parts(batch)
+                parts = await self._parts(batch)
                 async with changed:
                     await changed.wait_for(lambda: window.takes_more)
                     if window.over:
                         return
-                    window.add(made)
+                    window.add(parts)
                     changed.notify_all()
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            failed = error  # of what the batches themselves waited for
+            failed = error  # cancelled by what the batches themselves waited for
         except Exception as error:  # noqa: BLE001 raised where answers are taken
             failed = error
         async with changed:

@@ -1,4 +1,4 @@
-"""``disrupt health``: does a server serve, all of it? For containers' health checks, and people."""
+"""``disrupt health``: check that all of a server serves, for people and containers."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _SERVICES = (
     "disrupt.v1.FeedService",
     "disrupt.v1.RegistrationService",
 )
-"""Names that are asked about; the empty one stands for the server."""
+"""Services that are checked; the empty name stands for the server."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _own_address() -> str:
-    """This machine, at the port that a server here would listen on."""
+    """Return this machine's address, with the port that a server here would listen on."""
     port = os.environ.get("DISRUPT_LISTEN", "").rpartition(":")[2]
     return f"127.0.0.1:{port or DEFAULT_PORT}"
 
@@ -76,7 +76,7 @@ def _own_address() -> str:
     help="Longest time to wait for the answer, in seconds.",
 )
 def health(server: str, tls_cert: Path | None, tls_ca: Path | None, timeout_s: float) -> None:
-    """See ``_HELP``."""
+    """Check the server's health and print the result."""
     check_health(server, tls_ca=tls_ca, tls_cert=tls_cert, timeout_s=timeout_s)
     click.echo("serving")
 
@@ -128,7 +128,7 @@ def check_health(
 
 
 def _name(tls_cert: Path) -> str:
-    """A name that a certificate is for."""
+    """Return a name that a certificate is for."""
     try:
         leaf = x509.load_pem_x509_certificates(tls_cert.read_bytes())[0]
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -136,10 +136,10 @@ def _name(tls_cert: Path) -> str:
         raise ConfigurationError(
             f"{tls_cert} is no certificate in PEM with a subjectAltName."
         ) from error
-    found = [
+    hosts = [
         *names.get_values_for_type(x509.DNSName),
         *map(str, names.get_values_for_type(x509.IPAddress)),
     ]
-    if not found:
+    if not hosts:
         raise ConfigurationError(f"{tls_cert} names no host in its subjectAltName.")
-    return found[0].replace("*", "wildcard")
+    return hosts[0].replace("*", "wildcard")

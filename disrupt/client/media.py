@@ -1,4 +1,4 @@
-"""Media as callers have them: bytes, or the path of a file."""
+"""Read media that callers give as bytes, or as the path of a file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAX_FILE_BYTES = 256 * 2**20
-"""Larger files are not read whole: no picture of 50 megapixels needs so much."""
+"""Most bytes that are read of a picture file: none of 50 megapixels needs so much."""
 
 Media: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str]"
 """The bytes of a file, or its path."""
 
 
 def open_media(media: Media, field: str = "image") -> BinaryIO:
-    """Open media for reading; ``field`` names the argument that they are.
+    """Open media for reading; ``field`` is the name of their argument, for errors.
 
-    UnreadableMediaError for a path of anything but a readable regular file, here and whenever the
-    file is read; InvalidRequestError for what is neither bytes nor a path.
+    Raises UnreadableMediaError for a path of anything but a readable regular file, here and
+    whenever the file is read; InvalidRequestError for what is neither bytes nor a path.
     """
     if isinstance(media, bytes | bytearray | memoryview):
         return io.BytesIO(bytes(media))
@@ -42,14 +42,14 @@ def open_media(media: Media, field: str = "image") -> BinaryIO:
 
 
 def shows_video(file: BinaryIO) -> bool:
-    """Whether it begins as a video file does; animations are pictures."""
+    """Tell whether a file begins as a video file does; animations are pictures."""
     head = file.read(SNIFFED_BYTES)
     file.seek(0)
     return is_video(head)
 
 
 def read_whole(file: BinaryIO) -> bytes:
-    """All bytes of a picture file; InvalidMediaError for one that is too large for a picture."""
+    """Read a picture file. Raises InvalidMediaError if it is too large for a picture."""
     data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         limits = DEFAULT_LIMITS
@@ -61,7 +61,7 @@ def read_whole(file: BinaryIO) -> bytes:
 
 
 def read_picture(picture: Media) -> bytes:
-    """Bytes of a picture; errors as of ``open_media`` and ``read_whole``."""
+    """Return the bytes of a picture. Raises what ``open_media`` and ``read_whole`` do."""
     if isinstance(picture, bytes):
         return picture
     with open_media(picture) as file:
@@ -69,7 +69,7 @@ def read_picture(picture: Media) -> bytes:
 
 
 class _RegularFile(io.FileIO):
-    """A file whose reads raise UnreadableMediaError: decoders take an OSError for broken media."""
+    """A file whose reads raise UnreadableMediaError: decoders take OSError for bad media."""
 
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
         try:

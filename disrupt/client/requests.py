@@ -1,4 +1,4 @@
-"""Requests of MatchService from what callers have; what none takes is an InvalidRequestError."""
+"""Make requests of MatchService; invalid arguments raise InvalidRequestError."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HashBatch: TypeAlias = "Iterable[PdqHash] | NDArray[np.uint8] | bytes | bytearra
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Hashes with what is known of them: PDQ qualities of 0-100, one each."""
+    """Hashes with their PDQ qualities, 0-100, one each, where they are known."""
 
     hashes: HashBatch
     qualities: Sequence[int] | None = None
@@ -34,10 +34,10 @@ _MOST_MATCHES = 1000
 
 SMALL_BATCH = 64
 SMALL_BATCH_BYTES = SMALL_BATCH * HASH_BYTES
-"""Batches up to here are sent without asking the server for its limit first."""
+"""Largest batch that is sent without asking the server for its limit first."""
 
 LIMIT_HOLDS_S = 60.0
-"""How long the server's limit is taken as known: it may be another once the server restarts."""
+"""Time for which the server's limit is cached: it may change when the server restarts."""
 
 _MAX_QUALITY = 100
 _BATCH = "PdqHash values (PdqHash.from_hex makes them of hex), an array, or packed bytes"
@@ -49,11 +49,11 @@ def options(
     banks: Sequence[str],
     effort: Effort = Effort.STANDARD,
 ) -> match_pb2.MatchOptions:
-    """Options of a lookup.
+    """Make the options of a lookup.
 
-    ``max_distance_bits`` inclusive, None for each bank's own threshold; ``max_matches`` media items
-    per query, 1-1000, nearest first; ``banks`` by name, empty for all that the key may search;
-    ``effort`` of a lookup by picture or video.
+    ``max_distance_bits`` is inclusive, None for each bank's own threshold; ``max_matches`` is the
+    most media items per query, 1-1000, nearest first; ``banks`` are names, empty for all that the
+    key may search; ``effort`` is for lookups by picture or video.
     """
     message = match_pb2.MatchOptions(
         max_matches=whole_number("options.max_matches", max_matches, 1, _MOST_MATCHES),
@@ -65,7 +65,7 @@ def options(
         )
     try:
         if isinstance(banks, str | bytes | None):
-            raise TypeError  # noqa: TRY301 protobuf takes letters for names, and None for no banks
+            raise TypeError  # noqa: TRY301 protobuf would take letters as names, and None as no banks
         message.banks.extend(banks)
     except (TypeError, ValueError):
         raise invalid(
@@ -75,7 +75,7 @@ def options(
 
 
 def pack(batch: object) -> bytes:
-    """Bytes of a HashBatch, 32 for each hash; InvalidRequestError for anything else."""
+    """Pack a HashBatch, 32 bytes for each hash. Raises InvalidRequestError for anything else."""
     if isinstance(batch, bytes | bytearray | memoryview):
         return unpack(bytes(batch)).tobytes()
     if isinstance(batch, np.ndarray):
@@ -94,7 +94,7 @@ def pack(batch: object) -> bytes:
 
 
 def check_flow(batches: object, *kinds: type, profile: object) -> None:
-    """Refuse what no flow can be made of, before its first batch: InvalidRequestError."""
+    """Raise InvalidRequestError for arguments of which no flow can be made."""
     member("profile", profile, Profile)
     if isinstance(batches, str | bytes) or not isinstance(batches, kinds):
         raise invalid(
@@ -103,12 +103,12 @@ def check_flow(batches: object, *kinds: type, profile: object) -> None:
 
 
 def of_flow(batch: HashBatch | Batch) -> tuple[bytes, Sequence[int] | None]:
-    """Packed hashes and qualities of one batch of a flow, which is not empty."""
-    one = batch if isinstance(batch, Batch) else Batch(batch)
-    packed = pack(one.hashes)
+    """Return packed hashes and qualities of one batch of a flow. Raises if it is empty."""
+    given = batch if isinstance(batch, Batch) else Batch(batch)
+    packed = pack(given.hashes)
     if not packed:
         raise invalid("hashes", "a batch of a flow has at least one hash")
-    return packed, one.qualities
+    return packed, given.qualities
 
 
 def match_hashes(
@@ -119,7 +119,7 @@ def match_hashes(
     qualities: Sequence[int] | None,
     options: match_pb2.MatchOptions,
 ) -> list[match_pb2.MatchHashesRequest]:
-    """Requests of at most ``most`` hashes each that together ask for all, in order."""
+    """Make requests of at most ``most`` hashes each, which together hold all, in order."""
     count = len(packed) // HASH_BYTES
     levels = b"" if qualities is None else _levels(qualities, count)
     value = member("profile", profile, Profile).value
@@ -137,13 +137,13 @@ def match_hashes(
 def match_query(
     query: ImageQuery, *, most: int, options: match_pb2.MatchOptions
 ) -> list[match_pb2.MatchHashesRequest]:
-    """Requests of at most ``most`` hashes for the versions of a picture that was hashed here."""
-    packed = pack([one for one, _ in query.hashes])
+    """Make requests of at most ``most`` hashes for the versions of a picture hashed here."""
+    packed = pack([value for value, _ in query.hashes])
     return match_hashes(packed, most=most, profile=Profile.PDQ_512, qualities=None, options=options)
 
 
 def count(request: match_pb2.MatchHashesRequest) -> int:
-    """How many hashes a request asks for."""
+    """Return how many hashes a request holds."""
     return len(request.hashes) // HASH_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Typed answers, made from messages. Values that this version does not know are never an error."""
+"""Convert messages to typed answers. Values that this version does not know are no error."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _Enum = TypeVar("_Enum", bound=IntEnum)
 class Match:
     """One media item near a query.
 
-    Answers to videos say when it is seen: ``segments`` in order of the query's time, and shares of
-    the frames of both sides within them, in thousandths. In others they are empty and 0.
+    Answers to videos give the times at which it is seen: ``segments`` in order of the query's time,
+    and shares of the frames of both sides within them, in thousandths. In others they are empty, 0.
 
     ``item_id`` is 32 hex digits. ``distance_bits`` is 0-256. ``query_transform`` is the version of
     the query that matched, ``transform`` the version of the stored item, by ``ordinal`` of the
@@ -70,7 +70,7 @@ class ImageAnswer:
 
     ``low_quality``: it was too featureless to be searched, ``matches`` means nothing, and
     ``advice`` says what can be done (otherwise empty). ``index_cursor`` is empty when nothing was
-    asked because of it. ``frames_skipped`` frames of an animation were not looked at: where there
+    asked because of it. ``frames_skipped`` frames of an animation were not looked up: where there
     are any, no match does not mean that none of its frames is registered.
     """
 
@@ -87,9 +87,9 @@ class ImageAnswer:
 class VideoAnswer:
     """Answer to one video: best first; ``truncated`` when there were more than was asked for.
 
-    ``frames_hashed`` were looked at, ``frames_low_quality`` of them too featureless to be searched.
+    ``frames_hashed`` were hashed, ``frames_low_quality`` of them too featureless to be searched.
     ``incomplete``: the file ended, or broke, before its end. ``answered_early``: one match was
-    certain, and the rest was not looked at.
+    certain, and the rest was not looked up.
     """
 
     matches: tuple[Match, ...]
@@ -119,7 +119,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """State of the index of the process that answered, as GetIndexStatusResponse says it.
+    """State of the index of the process that answered, as in GetIndexStatusResponse.
 
     Counts are of the banks of the key.
     """
@@ -137,9 +137,9 @@ class IndexStatus:
 
 
 def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[HashAnswer, ...]:
-    """Answers to the ``count`` hashes of a request, in their order.
+    """Return the answers to the ``count`` hashes of a request, in their order.
 
-    DisruptError for an answer whose columns differ in length, or that names what is not there.
+    Raises DisruptError for an answer whose columns differ in length, or name what is not there.
     """
     columns = response.matches
     truncated, low = set(response.truncated_queries), set(response.low_quality_queries)
@@ -181,9 +181,9 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
 
 
 def image_answer(response: match_pb2.MatchImageResponse) -> ImageAnswer:
-    """Answer to a picture that was sent."""
+    """Convert the answer to a picture that was sent."""
     return ImageAnswer(
-        tuple(_match(one) for one in response.matches),
+        tuple(_match(match) for match in response.matches),
         response.truncated,
         response.low_quality.quality if response.HasField("low_quality") else response.quality,
         response.HasField("low_quality"),
@@ -196,9 +196,9 @@ def image_answer(response: match_pb2.MatchImageResponse) -> ImageAnswer:
 def video_answer(
     response: match_pb2.MatchVideoResponse, *, incomplete: bool = False
 ) -> VideoAnswer:
-    """Answer to a video; ``incomplete``, where it was hashed here, whether the file was."""
+    """Convert the answer to a video; ``incomplete``: it was hashed here and its file ends early."""
     return VideoAnswer(
-        tuple(_match(one) for one in response.matches),
+        tuple(_match(match) for match in response.matches),
         response.truncated,
         response.frames_hashed,
         response.frames_low_quality,
@@ -232,21 +232,21 @@ def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int
     )
 
 
-def low_quality(found: LowQuality) -> ImageAnswer:
-    """Answer to a picture that was found too featureless here."""
+def low_quality(value: LowQuality) -> ImageAnswer:
+    """Make the answer to a picture that was too featureless when it was hashed here."""
     return ImageAnswer(
         matches=(),
         truncated=False,
-        quality=found.quality,
+        quality=value.quality,
         low_quality=True,
-        advice=found.advice,
+        advice=value.advice,
         index_cursor="",
-        frames_skipped=found.frames_skipped,
+        frames_skipped=value.frames_skipped,
     )
 
 
 def index_status(response: match_pb2.GetIndexStatusResponse) -> IndexStatus:
-    """State of an index."""
+    """Convert the state of an index."""
     limits = response.limits
     return IndexStatus(
         generation=response.generation,
@@ -274,7 +274,7 @@ def index_status(response: match_pb2.GetIndexStatusResponse) -> IndexStatus:
 
 
 def in_order(parts: Sequence[tuple[HashAnswer, ...]]) -> tuple[HashAnswer, ...]:
-    """Answers of the parts of a batch as the answers of the batch."""
+    """Join the answers to the parts of a batch."""
     return tuple(answer for part in parts for answer in part)
 
 
@@ -292,8 +292,13 @@ def _match(message: match_pb2.Match) -> Match:
         ordinal=ordinal,
         match_id=message.match_id,
         segments=tuple(
-            Segment(one.query_start_ms, one.query_end_ms, one.stored_start_ms, one.stored_end_ms)
-            for one in message.segments
+            Segment(
+                segment.query_start_ms,
+                segment.query_end_ms,
+                segment.stored_start_ms,
+                segment.stored_end_ms,
+            )
+            for segment in message.segments
         ),
         query_share_permille=message.query_share_permille,
         stored_share_permille=message.stored_share_permille,

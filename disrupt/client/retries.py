@@ -1,4 +1,4 @@
-"""When a failed call is tried again: with jitter, and within its deadline."""
+"""Decide when a failed call is tried again: with jitter, and within its deadline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RetryPolicy:
     longest_pause_s: float = 5.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no number or out of bounds: ConfigurationError."""
+        """Raise ConfigurationError for what is no number or out of bounds."""
         with configuring():
             if self.attempts is not None:
                 whole_number("attempts", self.attempts, 1, _MOST_ATTEMPTS)
@@ -55,16 +55,15 @@ class Attempts:
         self._failed = 0
 
     def remaining_s(self) -> float:
-        """Time left for this attempt."""
+        """Return the time left for this attempt."""
         return max(0.0, self._ends_at_s - self._clock())
 
     def pause_s(self, error: DisruptError) -> float:
-        """Time to wait before the next attempt. Raises ``error`` where there is none.
+        """Return the time to wait before the next attempt. Raises ``error`` where there is none.
 
-        The server's RetryInfo is the least; jitter comes on top of it, so that its callers do not
-        return all at once. No pause of our own is longer than half of the time left, so that a
-        server that comes back before the end is asked. Limits and a full disk are no reasons to try
-        again.
+        It is at least the server's RetryInfo; jitter is added, so that its callers do not return
+        all at once. A pause of our own takes at most half of the time left, so that a server that
+        comes back before the end is tried. Limits and a full disk are not tried again.
         """
         self._failed += 1
         policy = self._policy

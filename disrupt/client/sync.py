@@ -35,14 +35,14 @@ _Response = TypeVar("_Response")
 
 
 class MatchClient:
-    """Looks hashes and pictures up. Safe to use from several threads; to be closed, or a context.
+    """Look up hashes, pictures and videos. Thread-safe; close it, or use it as a context.
 
     ``server`` is ``HOST:PORT``: plaintext on loopback, TLS everywhere else; ``tls_ca`` (PEM bytes
     or a path) names the authorities to trust instead of the system's. Calls take turns on
     ``connections`` TCP connections, each of which one worker of the server answers. A call may take
-    ``timeout_s``, its retries included; each part of a batch that is split is a call. What is
-    wrong with these is a ConfigurationError, and what is wrong with a method's arguments an
-    InvalidRequestError. Every method raises classes of disrupt.errors only.
+    ``timeout_s``, its retries included; each part of a batch that is split is a call. Wrong
+    arguments here raise ConfigurationError, those of methods InvalidRequestError. Every method
+    raises classes of disrupt.errors only.
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class MatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> tuple[HashAnswer, ...]:
-        """Answers to hashes, in their order.
+        """Look up hashes; return the answers in their order.
 
         ``batch`` are values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed;
-        more than the server's limit are asked in parts, at once on all connections. ``qualities``
+        more than the server's limit are sent in parts, at once on all connections. ``qualities``
         are PDQ qualities of 0-100: hashes of less than 50 are then answered ``low_quality``.
         ``max_distance_bits`` is inclusive, None is each bank's own; ``max_matches`` are media items
         per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
@@ -117,14 +117,14 @@ class MatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> Generator[tuple[HashAnswer, ...]]:
-        """Answers to batches that keep coming: those of each batch as soon as they are there.
+        """Look up batches that keep coming; yield the answers to each batch as soon as they come.
 
-        In the order of ``batches``, which a thread of the flow's own reads: at most 32 ahead of the
-        answers that were taken, so that neither side collects them. A ``Batch`` is one with
-        qualities; none may be empty. ``timeout_s`` is for each answer. What the connection or the
-        server loses is asked again until then, however often it fails. Whatever else fails,
-        ``batches`` included, is raised after the answers before it, and ends the flow; so does
-        closing the generator. The rest as for ``match_hashes``.
+        They come in the order of ``batches``, which a thread of the flow reads at most 32 ahead of
+        the answers that were taken, so that neither side collects them. A ``Batch`` has qualities,
+        too; none may be empty. ``timeout_s`` is for each answer. What the connection or the server
+        loses is sent again until then, however often it fails. Any other failure, of ``batches``
+        too, is raised after the answers before it, and ends the flow; so does closing the
+        generator. Other arguments are those of ``match_hashes``.
         """
         options = requests.options(max_distance_bits, max_matches, banks)
         requests.check_flow(batches, Iterable, profile=profile)
@@ -151,13 +151,13 @@ class MatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> ImageAnswer:
-        """Answer to a picture: the bytes of a picture file (docs/hashing-pictures.md), or its path.
+        """Look up a picture: the bytes of a picture file (docs/hashing-pictures.md), or its path.
 
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
-        memory. ``effort``: how many edited versions are looked for. The rest as for
-        ``match_hashes``. InvalidMediaError for what is no picture, UnreadableMediaError for a file
-        that cannot be read.
+        memory. ``effort``: how many edited versions are searched. Other arguments are those
+        of ``match_hashes``. Raises InvalidMediaError for what is no picture, UnreadableMediaError
+        for a file that cannot be read.
         """
         options = requests.options(max_distance_bits, max_matches, banks, effort)
         flag("hash_locally", hash_locally)
@@ -170,7 +170,7 @@ class MatchClient:
             return results.low_quality(query)
         most = self._most_hashes(len(query.hashes) * HASH_BYTES)
         answers = [
-            self._part(one) for one in requests.match_query(query, most=most, options=options)
+            self._part(part) for part in requests.match_query(query, most=most, options=options)
         ]
         return results.merged(query, results.in_order(answers), max_matches=max_matches)
 
@@ -190,16 +190,17 @@ class MatchClient:
         watched: Watched = lambda _time_ms, _declared_ms: None,
         timeout_s: float = VIDEO_TIMEOUT_S,
     ) -> VideoAnswer:
-        """Answer to a video: the bytes of a video file (docs/video.md), its path, or hashed frames.
+        """Look up a video: the bytes of a video file (docs/video.md), its path, or hashed frames.
 
         A file is hashed here, a frame each ``interval_ms``, and does not leave this process; with
         ``hash_locally=False`` it is sent, and the server hashes it in memory while it comes.
         ``min_query_share_permille`` and ``min_stored_share_permille`` are the least shares of
-        frames, of this video and of a stored one, that a match must show. ``answer_early``: as soon
-        as one match is certain. ``effort`` FAST looks for the frames as they are, others also for
-        them mirrored and without borders. ``watched`` is told how far hashing is. May take
-        ``timeout_s`` beside hashing. The rest as for ``match_hashes``. InvalidMediaError for
-        what is no video, UnreadableMediaError for a file that cannot be read.
+        frames, of this video and of a stored one, that a match must show. ``answer_early``: answer
+        once one match is certain. ``effort`` FAST searches for the frames as they are, others
+        also for them mirrored and without borders. ``watched`` is called with the progress of
+        hashing. The call may take ``timeout_s`` beside hashing. Other arguments are those of
+        ``match_hashes``. Raises InvalidMediaError for what is no video, UnreadableMediaError for a
+        file that cannot be read.
         """
         seconds("timeout_s", timeout_s)
         first = videos.first_message(
@@ -221,9 +222,10 @@ class MatchClient:
         return results.video_answer(response, incomplete=sent.incomplete)
 
     def index_status(self, cursor: str = "") -> IndexStatus:
-        """State and limits of the index of the process that answers.
+        """Return state and limits of the index of the process that answers.
 
-        ``cursor`` of a receipt or another answer: ``includes_cursor`` says whether it includes it.
+        ``cursor`` is that of a receipt or another answer: ``includes_cursor`` tells whether the
+        index includes it.
         """
         request = match_pb2.GetIndexStatusRequest(cursor=cursor)
         return results.index_status(self._call(lambda stub: stub.GetIndexStatus, request))

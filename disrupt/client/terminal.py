@@ -1,4 +1,4 @@
-"""What the commands share: how to reach the server, and how to print what is not to be trusted."""
+"""What the commands share: options to reach the server, and output of untrusted text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Target:
 def connection_options(
     *, server: str, key_file: str, tls_ca: str, no_key: str
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Options ``--server``, ``--key-file`` and ``--tls-ca`` with these texts, as one ``target``.
+    """Add ``--server``, ``--key-file`` and ``--tls-ca`` with these texts, as one ``target``.
 
     The key is never an argument: the process list would show it to everybody on the machine.
     """
@@ -74,19 +74,20 @@ def connection_options(
 
 
 def clean(text: str) -> str:
-    """Text of unknown origin, fit for a terminal: whatever is no printable character is escaped."""
+    """Escape what is not printable in text of unknown origin, for a terminal."""
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
 def exit_code(error: DisruptError) -> int:
-    """Exit code of a command that ends with this error."""
+    """Return the exit code of a command that ends with this error."""
     return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED
 
 
 class _Console(Console):
-    """Raises BrokenPipeError where nobody reads on, instead of ending the process."""
+    """Console that raises BrokenPipeError where nobody reads on, instead of ending the process."""
 
     def on_broken_pipe(self) -> None:
         """Raise what the base class would swallow."""
@@ -94,19 +95,19 @@ class _Console(Console):
 
 
 def output() -> Console:
-    """Standard output. Lines are not broken when no terminal reads them."""
+    """Return a console of standard output, which breaks no lines where no terminal reads them."""
     return _Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
 
 def print_json(value: object) -> None:
-    """One line of JSON."""
+    """Print a value as one line of JSON."""
     click.echo(json.dumps(value))
 
 
 class Progress:
-    """A bar on standard error for somebody who waits for several files, or for a video.
+    """A progress bar on standard error, for several files or for a video.
 
-    A context; hidden where no terminal shows it.
+    A context; the bar is hidden where no terminal shows it.
     """
 
     def __init__(self, count: int, description: str) -> None:
@@ -121,18 +122,18 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar.live.is_started:  # it would end a line that there is not
+        if self._bar.live.is_started:  # else stopping it ends a line that was never begun
             self._bar.stop()
 
     def files(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """The items, each done when the next one is asked for."""
+        """Yield the items; each counts as done when the next one is taken."""
         for item in items:
             yield item
             self._done += 1
             self._bar.update(self._task, completed=self._done)
 
     def within(self, time_ms: int, duration_ms: int) -> None:
-        """How far a video is."""
+        """Show how far a video is."""
         self._show()
         share = min(time_ms / duration_ms, 1) if duration_ms else 0
         self._bar.update(self._task, completed=self._done + share)

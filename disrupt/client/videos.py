@@ -1,4 +1,4 @@
-"""Lookups by video: the messages that are sent, from a file, hashed here or not, or from frames."""
+"""Make the messages of lookups by video, from a file, hashed here or not, or from frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from disrupt.v1 import match_pb2
 from disrupt.wire.videos import frames_message
 
 TIMEOUT_S = 600.0
-"""A server takes as long for a video, unless it is set otherwise."""
+"""Longest time of a call: that which a server allows by default."""
 
 CHUNK_BYTES = 1 << 18
 _ROWS_AT_ONCE = 2000
@@ -29,18 +29,18 @@ Video: TypeAlias = "Media | NDArray[np.void]"
 """The bytes of a video file, its path, or frames that were hashed before (dtype FRAME)."""
 
 Watched: TypeAlias = "Callable[[int, int], None]"
-"""Told where hashing is, and how long the video says that it lasts (0: it does not), in ms."""
+"""Called with the time that hashing has reached, and the declared duration (0: none), in ms."""
 
 
 class Sent:
-    """The messages of one lookup, made anew for each attempt from what ``parts`` gives."""
+    """The messages of one lookup; ``parts`` makes them anew for each attempt."""
 
     def __init__(
         self, parts: Callable[[], Iterator[match_pb2.MatchVideoRequest]], *, incomplete: bool
     ) -> None:
         self._parts = parts
         self.incomplete = incomplete
-        """Whether the file was found to end early when it was hashed here."""
+        """Whether the file was hashed here and ended early."""
         self._failure: DisruptError | None = None
 
     def __call__(self) -> Iterator[match_pb2.MatchVideoRequest]:
@@ -48,7 +48,7 @@ class Sent:
         try:
             yield from self._parts()
         except DisruptError as error:
-            # gRPC would make a cancelled call of it, and lose what happened
+            # gRPC would turn it into a cancelled call, and lose the error.
             self._failure = error
 
     async def messages(self) -> AsyncIterator[match_pb2.MatchVideoRequest]:
@@ -59,7 +59,7 @@ class Sent:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Raise what reading the file failed with, whatever the call made of the part before.
+        """Raise the error of reading the file, whatever became of the call.
 
         An interrupt or a cancellation passes.
         """
@@ -98,7 +98,7 @@ def first_message(
 def prepare(
     video: Video, first: match_pb2.MatchVideoRequest, *, hash_locally: bool, watched: Watched
 ) -> Sent:
-    """Make the messages of a lookup. What is hashed here is hashed now; errors as of it."""
+    """Make the messages of a lookup. A file that is hashed here is hashed now, and may raise."""
     if not callable(watched):
         raise invalid("watched", f"give a function, not {type(watched).__name__}")
     if isinstance(video, np.ndarray):
@@ -120,12 +120,12 @@ def prepare(
 
 
 def streaming(method: Any) -> Any:  # noqa: ANN401 a method of the generated stub
-    """A method to call with what makes its messages, so that it can be tried again."""
+    """Wrap a method to take a Sent, which makes its messages, so that it can be tried again."""
     return lambda sent, **options: method(sent(), **options)
 
 
 def streaming_async(method: Any) -> Any:  # noqa: ANN401 likewise
-    """The same for asyncio."""
+    """Do what ``streaming`` does, for asyncio."""
     return lambda sent, **options: method(sent.messages(), **options)
 
 

@@ -1,8 +1,8 @@
 """A continuous flow of batches, over calls that follow each other; for threads and for asyncio.
 
-A call takes batches for half of its deadline, then the next goes on, over the next connection. So
+A call takes batches for half of its deadline, then another goes on, over the next connection. So
 each answer has a deadline, the load spreads over the server's workers, and neither a server that
-stops nor the age of a connection cuts a flow off. What a failed call left unanswered is sent again.
+stops nor the age of a connection ends a flow. What a failed call left unanswered is sent again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from disrupt.errors import DeadlineExceededError, DisruptError
 from disrupt.v1 import match_pb2
 
 IN_FLIGHT = 32
-"""Requests on their way, and batches whose answers were not taken: most that a flow holds."""
+"""Most requests under way, and batches whose answers were not taken, that a flow holds."""
 
 Request: TypeAlias = match_pb2.MatchHashesRequest
 Answers: TypeAlias = tuple[HashAnswer, ...]
@@ -32,7 +32,7 @@ Answers: TypeAlias = tuple[HashAnswer, ...]
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """How the calls of a flow are made; ``method`` gives that of the next connection."""
+    """Settings of the calls of a flow; ``method`` returns the next connection's method."""
 
     method: Callable[[], Any]
     connection: Connection
@@ -40,18 +40,18 @@ class Calls:
     retries: RetryPolicy
 
     def open(self, messages: object, attempts: Attempts) -> Any:  # noqa: ANN401 of either API
-        """A call that sends what ``messages`` iterates over."""
+        """Begin a call that sends what ``messages`` iterates over."""
         return self.method()(
             messages, timeout=attempts.remaining_s(), metadata=self.connection.metadata
         )
 
     def attempts(self) -> Attempts:
-        """Those of getting one more answer: bounded by time alone, as a restart takes."""
+        """Return the attempts at one more answer, bounded by time alone, to outlast a restart."""
         return Attempts(replace(self.retries, attempts=None), self.timeout_s)
 
 
 class Window:
-    """What is on its way, its requests numbered from the beginning of the flow."""
+    """Requests under way, numbered from the beginning of the flow, and answers not taken yet."""
 
     def __init__(self) -> None:
         self.first = 0
@@ -78,39 +78,39 @@ class Window:
 
     @property
     def settled(self) -> bool:
-        """Whether it is known if there is more to ask."""
+        """Whether it is known if there is more to send."""
         return self.over or self.given or self.unanswered
 
     @property
     def answered(self) -> bool:
-        """Whether ``take`` knows what to say."""
+        """Whether ``take`` can return."""
         return self.over or bool(self._answers)
 
     def add(self, parts: list[Request]) -> None:
-        """Takes one batch: the requests that it was made into."""
+        """Add one batch, as the requests that it was turned into."""
         self._requests.extend((part, part is parts[-1]) for part in parts)
 
     def finish(self, failure: BaseException | None) -> None:
-        """No more batches come. A failure is raised when those before it are answered."""
+        """End the batches. ``failure`` is raised once those before it are answered."""
         self.given = True
-        # The flow may have failed before: what ended it first is raised.
+        # The flow may have failed before: raise its first failure.
         if self._failure is None:
             self._failure = failure
 
     def fail(self, failure: BaseException) -> None:
-        """No more answers come."""
+        """End the answers with ``failure``."""
         self._requests.clear()
         self._failure = failure
 
     def request(self, number: int) -> match_pb2.StreamMatchHashesRequest | None:
-        """That request, to be sent; None while there is none."""
+        """Return the request of this number, to send it; None while there is none."""
         at = number - self.first
         if at >= len(self._requests):
             return None
         return match_pb2.StreamMatchHashesRequest(batch=self._requests[at][0], sequence=number)
 
     def receive(self, response: match_pb2.StreamMatchHashesResponse) -> None:
-        """Takes the server's next answer. DisruptError if it is to another request."""
+        """Take in the server's next answer. Raises DisruptError if it is to another request."""
         if not self._requests or response.sequence != self.first:
             raise DisruptError("The server's answers are not in the order of the requests.")
         request, last = self._requests.popleft()
@@ -121,7 +121,7 @@ class Window:
             self._part_answers = []
 
     def take(self) -> Answers | None:
-        """Answers to the next batch; None after the last. Raises what ended the flow early."""
+        """Return the answers to the next batch; None after the last. Raises the flow's failure."""
         if self._answers:
             return self._answers.popleft()
         if self._failure is not None:
@@ -130,7 +130,7 @@ class Window:
 
 
 class Sender:
-    """What one call sends, for half of its time: requests from the first without an answer on.
+    """The requests that one call sends, for half of its time, from the first unanswered one on.
 
     ``again``: the call before failed. Then only the first is sent until it is answered.
     """
@@ -145,12 +145,12 @@ class Sender:
 
     @property
     def left_s(self) -> float:
-        """Time in which the call takes requests."""
+        """Time left in which the call takes requests."""
         return max(0.0, self._until_s - time.monotonic())
 
     @property
     def ready(self) -> bool:
-        """Whether ``next`` knows what to say."""
+        """Whether ``next`` can return."""
         window = self._window
         if window.over or window.sender is not self:
             return True
@@ -159,11 +159,11 @@ class Sender:
         return window.given or window.request(self._number) is not None
 
     def next(self) -> match_pb2.StreamMatchHashesRequest | None:
-        """The next request; None where the call takes no more."""
+        """Return the next request; None where the call takes no more."""
         window = self._window
         if window.over or window.sender is not self or not self.ready:
             return None
-        # The first is sent however late it is: a call without any has nothing to be answered.
+        # Send the first however late it is: a call without requests gets no answer.
         if self._number > self.began_at and not self.left_s:
             return None
         request = window.request(self._number)
@@ -178,7 +178,7 @@ def after(
     calls: Calls,
     attempts: Attempts,
 ) -> tuple[float, Attempts | None]:
-    """How long to wait after a call, and the attempts that go on. Raises what cannot pass."""
+    """Return the time to wait after a call, and the attempts that go on. Raises lasting errors."""
     window.sender = None
     progress = window.first > sender.began_at
     if window.over:

@@ -1,4 +1,4 @@
-"""``disrupt doctor``: runs the checks and prints what they found."""
+"""``disrupt doctor``: run the checks and print their findings."""
 
 from __future__ import annotations
 
@@ -73,18 +73,18 @@ def doctor(
     *,
     as_json: bool,
 ) -> None:
-    """See ``_HELP``."""
+    """Run the checks and print their findings."""
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together.")
     tls = network.Tls(tls_cert, tls_key) if tls_cert and tls_key else None
-    found = chain(
+    reported = chain(
         findings(
             (*computing.checks(), Check("sqlite", data.sqlite, ""), *machine.checks(data_dir))
         ),
         _of_data(data_dir),
         findings(network.checks(listen, tls)),
     )
-    verdicts = _print_json(found) if as_json else _print_lines(found)
+    verdicts = _print_json(reported) if as_json else _print_lines(reported)
     if verdicts[Verdict.FAIL]:
         raise SystemExit(1)
 
@@ -98,18 +98,18 @@ def _of_data(data_dir: Path | None) -> Iterable[Finding]:
     return findings((*disk.checks(data_dir), *data.checks(data_dir)))
 
 
-def _print_json(found: Iterable[Finding]) -> Counter[Verdict]:
-    kept = list(found)
+def _print_json(reported: Iterable[Finding]) -> Counter[Verdict]:
+    kept = list(reported)
     verdicts = Counter(finding.verdict for finding in kept)
     rows = [asdict(finding) for finding in kept]
     click.echo(json.dumps({"ok": not verdicts[Verdict.FAIL], "findings": rows}))
     return verdicts
 
 
-def _print_lines(found: Iterable[Finding]) -> Counter[Verdict]:
+def _print_lines(reported: Iterable[Finding]) -> Counter[Verdict]:
     console = Console(highlight=False, soft_wrap=True)
     verdicts: Counter[Verdict] = Counter()
-    for finding in found:
+    for finding in reported:
         verdicts[finding.verdict] += 1
         line = Text(f"{finding.verdict:<5}", _STYLES[finding.verdict])
         console.print(line.append(f"{finding.name:<14}{finding.meaning}", "default not bold"))

@@ -1,4 +1,4 @@
-"""Known answers: hashing and searching on this machine, with these libraries."""
+"""Check known answers of hashing and search on this machine, with these libraries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSTALL = "Install the locked versions: requirements/runtime.txt."
 
 
 def checks() -> tuple[Check, ...]:
-    """All of them."""
+    """Return all checks of this module."""
     return (
         Check("hashes", _hashes, _INSTALL),
         Check("pdq", _pdq, _INSTALL),
@@ -34,14 +34,14 @@ def _hashes() -> Iterator[Finding]:
 
 
 def _pdq() -> Iterator[Finding]:
-    """Smooth pictures, of which rounding decides no bit."""
+    """Compare hashes of smooth pictures, in which rounding decides no bit, with the reference."""
     y, x = np.mgrid[0:240, 0:320].astype(np.float64)
     for turn in (0.3, 0.7, 1.1):
         waves = np.sin(x * turn / 11 + y / 17) + np.cos(y * turn / 7 - x / 23) + x * y / 40_000
         luma = np.interp(waves, (waves.min(), waves.max()), (0, 255)).astype(np.uint8)
         bits, quality = pdqhash.compute(np.dstack([luma] * 3))
         own = hash_luma(luma)
-        # the package counts bits from the other end than the published hex does
+        # The package counts bits from the other end than published hex does.
         reference = np.packbits(bits)
         distance_bits = int(np.bitwise_count(own.hashes ^ reference).sum())
         if distance_bits or int(own.qualities) != quality:
@@ -55,7 +55,7 @@ def _pdq() -> Iterator[Finding]:
 
 
 def _isolation() -> Iterator[Finding]:
-    """A decoding process as the server starts them."""
+    """Start a decoding process as the server does, and check how it is locked down."""
 
     async def lacking() -> tuple[str, ...]:
         async with IsolatedHashing(workers=1, queued=0) as isolated:

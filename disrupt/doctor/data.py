@@ -1,4 +1,4 @@
-"""The data directory: permissions, secrets, registry, index."""
+"""Check the data directory: permissions, secrets, registry, index."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SERVERS = {
     *("lock", "secrets.json", "registry.db", "registry.db-wal", "registry.db-shm"),
     *("registry.reserve", "removals.journal", "index", "restoring", "restored"),
 }
-"""What the server must be able to write and delete."""
+"""Names in the data directory that the server must be able to write and delete."""
 
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 def checks(data_dir: Path) -> tuple[Check, ...]:
-    """All of them."""
+    """Return all checks of this module."""
     return (
         Check("permissions", lambda: permissions(data_dir), "Run this as the server's own user."),
         Check("secrets", lambda: secrets(data_dir), _RESTORE),
@@ -38,7 +38,7 @@ def checks(data_dir: Path) -> tuple[Check, ...]:
 
 
 def sqlite() -> Iterator[Finding]:
-    """The version of SQLite, against its WAL-reset bug."""
+    """Check the version of SQLite for its WAL-reset bug."""
     if has_wal_reset_bug():
         yield warn(
             "sqlite",
@@ -52,11 +52,11 @@ def sqlite() -> Iterator[Finding]:
 
 
 def permissions(data_dir: Path) -> Iterator[Finding]:
-    """Only the server's user owns what is inside, and may see it."""
+    """Check that only the server's user owns what is inside, and may see it."""
     uid = ownership.owner(data_dir)
     uid = os.geteuid() if uid is None else uid
     foreign = ownership.foreign(data_dir, uid)
-    # within a closed directory nobody gets at the rest
+    # in a directory closed to others, they reach nothing else
     open_to_others = [
         path
         for path in (data_dir, DataDirectory(data_dir).secrets_file)
@@ -64,13 +64,15 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
     ]
     advice = f"chmod -R u+rwX,go= {data_dir}, as the server's own user."
     if foreign:
-        servers = [one for one in foreign if one[0].relative_to(data_dir).parts[0] in _SERVERS]
-        path, other = (servers or foreign)[0]
+        servers = [
+            entry for entry in foreign if entry[0].relative_to(data_dir).parts[0] in _SERVERS
+        ]
+        path, owner_uid = (servers or foreign)[0]
         tell = fail if servers else warn
         yield tell(
             "permissions",
             f"The data directory belongs to {ownership.user(uid)}, and {len(foreign)} files in it"
-            f" to others, as {path.relative_to(data_dir)} does to {ownership.user(other)}: the"
+            f" to others, as {path.relative_to(data_dir)} does to {ownership.user(owner_uid)}: the"
             " server may be unable to read them, and to erase what was withdrawn from them.",
             f"chown -R {uid} {data_dir}; run commands with `{ownership.as_user(uid)} …`.",
         )
@@ -91,7 +93,7 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
 
 
 def secrets(data_dir: Path) -> Iterator[Finding]:
-    """The pepper and the key of the match ids are there, and whole."""
+    """Check that the pepper and the key of the match ids are present and well-formed."""
     path = DataDirectory(data_dir).secrets_file
     if not path.exists():
         if _has_cases(data_dir):
@@ -117,7 +119,7 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
 
 
 def registry(data_dir: Path) -> Iterator[Finding]:
-    """The registry opens, and SQLite finds nothing wrong with it."""
+    """Check that the registry opens, and that SQLite finds no damage."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
         yield ok("registry", "There is none yet; the first start makes it.")
@@ -132,7 +134,7 @@ def registry(data_dir: Path) -> Iterator[Finding]:
 
 
 def removals(data_dir: Path) -> Iterator[Finding]:
-    """The journal says of every item withdrawn that it was, should an older registry come back."""
+    """Check the journal of removals, which a restored older registry needs."""
     contents = journal.read(DataDirectory(data_dir).journal)
     if contents is None:
         if _has_cases(data_dir):
@@ -159,7 +161,7 @@ def removals(data_dir: Path) -> Iterator[Finding]:
 
 
 def index(data_dir: Path) -> Iterator[Finding]:
-    """The served generation of the index is whole and belongs to this registry."""
+    """Check that the served generation of the index is whole and belongs to this registry."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists() or not directory.index.exists():
         yield ok("index", "There is none yet; the first start makes it.")

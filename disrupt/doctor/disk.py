@@ -1,4 +1,4 @@
-"""The disk of the data directory: kind of file system, room, and whether it keeps its word."""
+"""Check the disk of the data directory: kind of file system, free space, and fsync."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SLOW_SYNC_MS = 50.0
 
 
 def checks(data_dir: Path) -> tuple[Check, ...]:
-    """All of them."""
+    """Return all checks of this module."""
     advice = "Check the disk, the mount options and the permissions of the data directory."
     return (
         Check("file system", lambda: file_system(data_dir), advice),
@@ -30,7 +30,7 @@ def checks(data_dir: Path) -> tuple[Check, ...]:
 
 
 def file_system(data_dir: Path, mounts: str | None = None) -> Iterator[Finding]:
-    """Whether the data lies on a disk of this machine; ``mounts`` in the form of mountinfo."""
+    """Check that the data lies on a disk of this machine; ``mounts`` has the form of mountinfo."""
     kind = _kind_of(data_dir, mounts or Path("/proc/self/mountinfo").read_text())
     advice = "Put the data directory on a local disk (in a container: a volume)."
     if kind.startswith(_NETWORK):
@@ -51,7 +51,7 @@ def file_system(data_dir: Path, mounts: str | None = None) -> Iterator[Finding]:
 
 
 def free_space(data_dir: Path) -> Iterator[Finding]:
-    """Room for registrations and for one more generation of the index."""
+    """Check for room for registrations and for one more generation of the index."""
     free_bytes = os.statvfs(data_dir).f_bavail * os.statvfs(data_dir).f_frsize
     wanted = _COMFORTABLE_BYTES + 2 * _used_bytes(data_dir)
     shown = f"{free_bytes // 2**20} MiB are free"
@@ -67,7 +67,7 @@ def free_space(data_dir: Path) -> Iterator[Finding]:
 
 
 def sync(data_dir: Path) -> Iterator[Finding]:
-    """Whether the disk takes a write and a sync, and how long it needs."""
+    """Check that the disk takes a write and a sync, and measure how long that takes."""
     taken_ms = []
     with tempfile.NamedTemporaryFile(dir=data_dir, prefix=".doctor-") as file:
         for _ in range(_SYNCS):
@@ -89,15 +89,15 @@ def sync(data_dir: Path) -> Iterator[Finding]:
 
 
 def _kind_of(path: Path, mounts: str) -> str:
-    """File system of the longest mount point above ``path``."""
+    """Return the file system of the longest mount point above ``path``."""
     real = os.path.realpath(path)
-    found = ("", "unknown")
+    deepest = ("", "unknown")
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         point = before.split()[4].encode().decode("unicode_escape")
-        if os.path.commonpath([real, point]) == point and len(point) >= len(found[0]):
-            found = (point, after.split()[0])
-    return found[1]
+        if os.path.commonpath([real, point]) == point and len(point) >= len(deepest[0]):
+            deepest = (point, after.split()[0])
+    return deepest[1]
 
 
 def _used_bytes(data_dir: Path) -> int:

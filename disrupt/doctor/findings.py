@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Findings of checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from disrupt.errors import DisruptError
 
 
 class Verdict(StrEnum):
-    """Worst last; only ``FAIL`` makes the command fail."""
+    """Verdict on one finding, worst last; only ``FAIL`` makes the command fail."""
 
     OK = "ok"
     WARN = "warn"
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; ``advice`` says what to do, and is empty where all is well."""
+    """One line of the report; ``advice`` says what to do, and is empty with ``OK``."""
 
     name: str
     verdict: Verdict
@@ -29,7 +29,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A named check; what it raises is a failure, with ``advice`` as the way out."""
+    """A named check; an error that it raises becomes a failure with ``advice``."""
 
     name: str
     run: Callable[[], Iterable[Finding]]
@@ -37,22 +37,22 @@ class Check:
 
 
 def ok(name: str, meaning: str) -> Finding:
-    """All is well."""
+    """Make a finding that all is well."""
     return Finding(name, Verdict.OK, meaning)
 
 
 def warn(name: str, meaning: str, advice: str) -> Finding:
-    """It works, and somebody should look at it."""
+    """Make a finding that works, but that somebody should look at."""
     return Finding(name, Verdict.WARN, meaning, advice)
 
 
 def fail(name: str, meaning: str, advice: str) -> Finding:
-    """A server must not, or cannot, run like this."""
+    """Make a finding with which a server must not, or cannot, run."""
     return Finding(name, Verdict.FAIL, meaning, advice)
 
 
 def findings(checks: Iterable[Check]) -> Iterator[Finding]:
-    """Run checks, one after the other; one that breaks does not hide the others."""
+    """Run checks, one after the other; one that raises does not hide the others."""
     for check in checks:
         try:
             yield from check.run()

@@ -1,4 +1,4 @@
-"""Clock and limits of this machine and process."""
+"""Check the clock and limits of this machine and process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MIN_MEMORY_BYTES = 512 * 2**20
 
 
 def checks(data_dir: Path | None) -> tuple[Check, ...]:
-    """All of them; with a data directory, memory is compared with its index."""
+    """Return all checks of this module; memory is compared with the index of ``data_dir``."""
     return (
         Check("clock", lambda: clock(data_dir), "Set the clock, and keep it by NTP."),
         Check("files", files, "Raise the limit on open files (systemd: LimitNOFILE=65536)."),
@@ -30,7 +30,7 @@ def checks(data_dir: Path | None) -> tuple[Check, ...]:
 
 
 def clock(data_dir: Path | None, now_s: float | None = None) -> Iterator[Finding]:
-    """The wall clock: plausible, steady, not behind what it wrote before."""
+    """Check that the wall clock is plausible, steady, and not behind the newest file."""
     advice = "Set the clock, keep it by NTP, and start the server after that."
     wall_s, steady_s = time.time(), time.monotonic()
     time.sleep(_WATCHED_S)
@@ -59,7 +59,7 @@ def clock(data_dir: Path | None, now_s: float | None = None) -> Iterator[Finding
 
 
 def files() -> Iterator[Finding]:
-    """Limits on open files and on the size of files."""
+    """Check the limits on open files and on the size of files."""
     advice = "Raise it (systemd: LimitNOFILE=65536, LimitFSIZE=infinity)."
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     size, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -73,7 +73,7 @@ def files() -> Iterator[Finding]:
 
 
 def memory(index_bytes: int, available_bytes: int | None = None) -> Iterator[Finding]:
-    """Memory to be had, and what the index wants of it twice while generations change."""
+    """Check for memory for two generations of the index, which are both open while they change."""
     advice = "Give the machine or container more memory, or run fewer workers."
     wanted = _MIN_MEMORY_BYTES + 2 * index_bytes
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -95,7 +95,7 @@ def memory(index_bytes: int, available_bytes: int | None = None) -> Iterator[Fin
 
 
 def core_dumps() -> Iterator[Finding]:
-    """A core dump would hold the pictures that are being decoded."""
+    """Check that core dumps are off: one would hold the pictures that are being decoded."""
     soft, _ = resource.getrlimit(resource.RLIMIT_CORE)
     if soft:
         yield warn(
@@ -115,18 +115,22 @@ def _newest_s(data_dir: Path | None) -> float:
 
 
 def _size_bytes(data_dir: Path | None) -> int:
-    """Of the largest generation of the index."""
+    """Return the size of the largest generation of the index."""
     if data_dir is None:
         return 0
     generations = DataDirectory(data_dir).index.glob("[0-9]*")
     return max(
-        (sum(file.stat().st_size for file in one.iterdir()) for one in generations if one.is_dir()),
+        (
+            sum(file.stat().st_size for file in generation.iterdir())
+            for generation in generations
+            if generation.is_dir()
+        ),
         default=0,
     )
 
 
 def _available_bytes() -> int:
-    """What the kernel can give, or the control group where that is less."""
+    """Return what the kernel can give, or the control group where that is less."""
     rows = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(rows["MemAvailable"].split()[0]) * 1024
     group = Path("/sys/fs/cgroup")

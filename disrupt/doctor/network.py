@@ -1,4 +1,4 @@
-"""The address to listen on, and the certificate shown there."""
+"""Check the address to listen on, and the certificate that is shown there."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class Tls:
 
 
 def checks(listen: str | None, tls: Tls | None) -> tuple[Check, ...]:
-    """Those that the settings given allow."""
-    found = []
+    """Return the checks that the given settings allow."""
+    selected = []
     if listen is not None:
-        found.append(Check("address", lambda: address(listen, tls), "Choose another address."))
+        selected.append(Check("address", lambda: address(listen, tls), "Choose another address."))
     if tls is not None:
-        found.append(Check("tls", lambda: certificate(tls, datetime.now(UTC)), _RENEW))
-    return tuple(found)
+        selected.append(Check("tls", lambda: certificate(tls, datetime.now(UTC)), _RENEW))
+    return tuple(selected)
 
 
 def address(listen: str, tls: Tls | None) -> Iterator[Finding]:
-    """HOST:PORT can be bound, or is served already, and is not in the open without TLS."""
-    found = _ADDRESS.fullmatch(listen)
-    if not found or int(found["port"]) >= 2**16:
+    """Check that HOST:PORT can be bound, or is served already, and is not public without TLS."""
+    parsed = _ADDRESS.fullmatch(listen)
+    if not parsed or int(parsed["port"]) >= 2**16:
         yield fail("address", f"{listen!r} is no address.", "Write HOST:PORT or [IPV6]:PORT.")
         return
-    host, port = found["v6"] or found["name"], int(found["port"])
+    host, port = parsed["v6"] or parsed["name"], int(parsed["port"])
     if tls is None and not _is_loopback(host):
         yield fail(
             "address",
@@ -77,7 +77,7 @@ def address(listen: str, tls: Tls | None) -> Iterator[Finding]:
 
 
 def certificate(tls: Tls, now: datetime) -> Iterator[Finding]:
-    """The chain can be read, belongs to the key, and is valid now and for some weeks."""
+    """Check that the chain is readable, fits the key, and is valid now and for some weeks."""
     try:
         chain = x509.load_pem_x509_certificates(tls.certificate.read_bytes())
         key = load_pem_private_key(tls.key.read_bytes(), password=None)
@@ -125,8 +125,8 @@ def _names(leaf: x509.Certificate) -> list[str]:
 
 
 def _public(key: object) -> bytes:
-    found: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
-    return found
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    return encoded
 
 
 def _is_loopback(host: str) -> bool:

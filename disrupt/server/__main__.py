@@ -1,4 +1,4 @@
-"""The server: what ``disrupt serve`` becomes, ``python -m disrupt.server CONFIG``."""
+"""Run the server, as ``disrupt serve`` does: ``python -m disrupt.server CONFIG``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from disrupt.server.processes.supervisor import serve
 
 
 def main() -> int:
-    """Serve until told to stop; the exit code."""
+    """Serve until stopped; return the exit code."""
     if sys.stdout is None:  # closed by whoever started it
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 to the end
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 open to the end
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a loop, which logs it
     logs.configure("supervisor")
     try:

@@ -1,4 +1,4 @@
-"""Configuration of the server: frozen, safe by default; a setting that is not known is refused."""
+"""Configuration of the server: frozen, safe by default; an unknown setting is refused."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _cores_each(settings: dict[str, Any]) -> int:
 
 
 class Config(BaseModel):
-    """All settings, as in the file; those of the command line go over them."""
+    """All settings, as in the file; options of the command line override them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path
-    """Data directory; made where missing."""
+    """Data directory; created where missing."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT; port 0 picks a free one. Beyond loopback only with TLS."""
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
@@ -44,22 +44,22 @@ class Config(BaseModel):
     """Largest message. Pictures have up to 32 MiB."""
     max_hashes_per_lookup: Annotated[int, Field(ge=64, le=1_000_000)] = 10_000
     max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
-    """Most matches in one answer to a batch; a client takes 4 MiB unless it says otherwise."""
+    """Most matches in one answer to a batch; by default, clients take answers of 4 MiB."""
     max_items_per_registration: Annotated[int, Field(ge=1)] = 64
     max_hashes_per_item: Annotated[int, Field(ge=1)] = 8000
     """A video has up to 2000 for each hour."""
     max_hashes_per_registration: Annotated[int, Field(ge=1)] = 64_000
-    """Of all items together: eight of the largest, or a thousand of each of 64."""
+    """Hashes of all items together: eight of the largest, or a thousand for each of 64."""
     max_items_per_case: Annotated[int, Field(ge=1)] = 1000
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 
     search_threads: Annotated[int, Field(ge=1)] = Field(default_factory=_cores)
-    """Searches at once in one worker, beside short ones."""
+    """Searches at once in one worker, beside short ones, which its event loop makes."""
     hashing_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
     """Processes that decode and hash pictures for one worker; by default a core each."""
     hashing_queue: Annotated[int, Field(ge=0)] = 16
-    """Pictures of one key that wait for it; more are RESOURCE_EXHAUSTED."""
+    """Pictures of one key that wait to be hashed; more are RESOURCE_EXHAUSTED."""
     hashing_memory_mib: Annotated[int, Field(ge=640)] = 1536
     """Address space of one such process: libraries take 400 MiB, the largest pictures 900 more."""
     hashing_cpu_s: Annotated[int, Field(ge=1)] = 5
@@ -71,30 +71,30 @@ class Config(BaseModel):
     video_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
     """Processes that decode and hash videos for one worker, beside those for pictures."""
     video_queue: Annotated[int, Field(ge=0)] = 4
-    """Videos of one key that wait for it; more are RESOURCE_EXHAUSTED."""
+    """Videos of one key that wait to be hashed; more are RESOURCE_EXHAUSTED."""
     video_memory_mib: Annotated[int, Field(ge=640)] = 1536
     """Address space of one such process beside the file: frames of 9 megapixels take 600 MiB."""
     video_cpu_s: Annotated[int, Field(ge=1)] = 300
     """Processor time for one video; an hour of 720p takes about 100 s."""
     max_video_call_s: Annotated[float, Field(gt=0)] = 600.0
-    """As max_call_s, of calls that send a video."""
+    """Like max_call_s, for calls that send a video."""
     video_stall_s: Annotated[float, Field(gt=0)] = 20.0
     """Longest wait for the next part of a video."""
 
     max_call_s: Annotated[float, Field(gt=0)] = 30.0
-    """Deadline of calls that come without one, and the longest that holds."""
+    """Deadline of calls that come without one, and the longest deadline."""
     drain_grace_s: Annotated[float, Field(ge=0)] = 10.0
-    """Time for calls in flight when the server is told to stop."""
+    """Time for calls in flight when the server stops."""
     connection_max_age_s: Annotated[float, Field(ge=1)] = 300.0
     """Age at which a connection is closed, gently, so that load spreads over the workers."""
     follow_interval_s: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Pause between two looks at the registry: changes, keys, snapshots."""
+    """Pause between two reads of the registry: changes, keys, snapshots."""
     stale_not_ready_s: Annotated[float, Field(ge=1)] = 30.0
     """Age of the oldest change that a worker has not applied, from which on its health says
     NOT_SERVING."""
     stale_closes_s: Annotated[float, Field(gt=1)] = 300.0
-    """Age from which on it closes its connections, and serves again once it has applied all: what
-    was withdrawn, and who had a key, must not count for longer."""
+    """Age of that change from which on the worker closes its connections, and serves again once it
+    has applied all: withdrawn items must not match, nor revoked keys work, for longer."""
     hung_after_s: Annotated[float, Field(ge=2)] = 30.0
     """Time without a heartbeat from the event loop of the writer or of a worker, one a second,
     after which it is killed and started anew."""
@@ -106,7 +106,10 @@ class Config(BaseModel):
 
     @classmethod
     def load(cls, file: Path | None, **overrides: object) -> Self:
-        """From a TOML file and values that go over it; None says nothing. ConfigurationError."""
+        """Load a TOML file; ``overrides`` that are not None replace its values.
+
+        Raises ConfigurationError.
+        """
         settings: dict[str, Any] = {}
         if file is not None:
             try:
@@ -117,7 +120,9 @@ class Config(BaseModel):
         try:
             return cls(**settings)
         except ValidationError as error:
-            problems = "; ".join(_problem(one["loc"], one["msg"]) for one in error.errors())
+            problems = "; ".join(
+                _problem(detail["loc"], detail["msg"]) for detail in error.errors()
+            )
             raise ConfigurationError(f"The configuration is refused: {problems}") from None
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What a worker follows of the registry: the index, and the keys and banks that are valid now."""
+"""Follow the registry in a worker: the index, and the keys and banks that are valid now."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from disrupt.server.supervision import forever
 from disrupt.services.keys import KeyRing
 
 _WAITING_MAX = 32
-"""Unknown keys at once that wait for the next look at the registry."""
+"""Most calls with an unknown key that wait for the next read of the registry."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Following:
-    """Live index and keys of one worker, kept level by threads beside the event loop.
+    """Live index and keys of one worker, kept up to date by threads beside the event loop.
 
-    What is older than ``stale_s`` is not given out, whatever became of the threads: it may hold
-    what was withdrawn, and keys that were revoked.
+    Neither is handed out once it is older than ``stale_s``, whatever became of the threads: it may
+    hold withdrawn items and revoked keys.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Following:
         return self._live.serving
 
     def behind_s(self) -> float:
-        """Upper bound on the age of the oldest change, of index and keys, that is not seen yet."""
+        """Return an upper bound on the age of the oldest change that is not applied yet."""
         now_s = time.monotonic()
         return max(now_s - self._ring_s, self._follower.behind_s(now_s))
 
@@ -76,7 +76,7 @@ class Following:
             )
 
     def look(self) -> None:
-        """Look at the registry once: changes and snapshots, then keys and banks."""
+        """Read the registry once: changes and snapshots, then keys and banks."""
         self._follower.step()
         self._look_at_keys()
 
@@ -85,7 +85,7 @@ class Following:
         try:
             self._ring = KeyRing(self._reader.keys(), self._reader.banks())
         except DisruptError as error:
-            if error.message != self._fault:  # at the beginning of a fault, not at every look
+            if error.message != self._fault:  # log a fault when it begins, not at every read
                 _log.error("keys_unreadable", reason=error.message)
             self._fault = error.message
         else:
@@ -93,13 +93,13 @@ class Following:
             self._fault = ""
 
     async def follow_changes(self) -> None:
-        """Apply changes and take snapshots up, until cancelled."""
+        """Apply changes and load snapshots, until cancelled."""
         await forever(lambda: asyncio.to_thread(self._follower.step), self._interval_s)
 
     async def follow_keys(self, read: Callable[[KeyRing], None]) -> None:
-        """Read keys and banks, until cancelled, and call ``read`` with them.
+        """Read keys and banks until cancelled; call ``read`` with them each time.
 
-        Beside ``follow_changes``, so that a revocation does not wait for a snapshot.
+        It runs beside ``follow_changes``, so that a revocation does not wait for a snapshot.
         """
 
         async def look() -> None:
@@ -111,10 +111,10 @@ class Following:
         await forever(look, self._interval_s)
 
     async def authenticate(self, secret: str) -> ApiKey:
-        """The key with this secret, or UnauthenticatedError.
+        """Return the key with this secret. Raises UnauthenticatedError where there is none.
 
-        One that is not known may have been made a moment ago: it is looked for once more after the
-        next look at the registry.
+        An unknown key may have been made a moment ago: it is searched for once more after the
+        next read of the registry.
         """
         try:
             return self.ring.authenticate(secret)
@@ -123,7 +123,7 @@ class Following:
                 raise
         self._waiting += 1
         try:
-            # two looks: the one under way may have read the keys before
+            # two reads: the one under way may have read the keys before this one was made
             for _ in range(2):
                 await self._looked.wait()
         finally:

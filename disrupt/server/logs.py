@@ -13,9 +13,10 @@ from structlog.typing import EventDict
 
 
 class _StandardError:
-    """A line that cannot be written is lost: a full disk must not stop what it tells of.
+    """Standard error that drops what cannot be written.
 
-    Nor must a pipe that nobody reads: one that has room takes a line of PIPE_BUF bytes at once.
+    Neither a full disk nor a pipe that nobody reads may stop the server. A pipe with room takes a
+    line of PIPE_BUF bytes at once.
     """
 
     def write(self, text: str) -> None:
@@ -33,7 +34,7 @@ class _StandardError:
 
 
 def configure(role: str, level: str = "info") -> None:
-    """For this process; ``role`` is on every line, and those below ``level`` are left out."""
+    """Configure this process's logs: every line has ``role``, lines below ``level`` are dropped."""
 
     def add_role(_logger: object, _method: str, event: EventDict) -> EventDict:
         event["role"] = role
@@ -47,6 +48,6 @@ def configure(role: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # a line is one write, so that those of several processes do not mix
+        # Write each line at once, so that lines of several processes do not mix.
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
     )

@@ -1,4 +1,4 @@
-"""Which right each call needs: one table, and a call that is not in it keeps the server down."""
+"""Table of the right that each call needs. The server does not start if a call is missing."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ RIGHTS = {
 }
 
 WITHOUT_KEY = ("/grpc.health.v1.Health/", "/grpc.reflection.")
-"""Beginnings of the calls that anybody may make."""
+"""Prefixes of the calls that anybody may make."""
 
 
 def check(services: Iterable[ServiceDescriptor]) -> None:
-    """ConfigurationError unless every call of the services is in the table."""
+    """Raise ConfigurationError unless every call of the services is in the table."""
     for service in services:
         for method in service.methods:
             name = f"/{service.full_name}/{method.name}"

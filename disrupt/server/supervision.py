@@ -1,7 +1,7 @@
-"""Nothing of a process dies by itself: where a part fails, the process ends and is started anew.
+"""End the process where a part of it fails, so that it is started anew.
 
 What a server process does beside its calls runs in ``vital`` tasks, and in threads that these, or
-calls, wait for. None of it is mended in place, since a failure may leave anything half done: the
+calls, wait for. No part is restarted alone, since a failure may leave anything half done: the
 supervisor starts a new process, in a clean state, and whoever runs the server a new supervisor.
 """
 
@@ -29,7 +29,7 @@ def arrange() -> None:
     """Prepare this process and its running event loop, before they do anything else.
 
     An error in a thread that nobody waits for ends the process. One in a task or callback that
-    nobody waits for is logged. SIGHUP, which a terminal sends when it closes, is logged too.
+    nobody waits for is logged. SIGHUP, which a closing terminal sends, is logged too.
     """
     threading.excepthook = _thread_failed
     loop = asyncio.get_running_loop()
@@ -81,5 +81,5 @@ def _log_unread(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
 
 
 def _frames(error: BaseException) -> list[str]:
-    """Where it was raised. Neither message nor locals: they could quote what was sent."""
+    """Return where it was raised; neither message nor locals: they could quote what was sent."""
     return traceback.format_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""When two videos show the same: from pairs of near frames to segments of time on both sides."""
+"""Align two videos: turn pairs of near frames into segments of time on both sides."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Segment
 
 SPEED = 0.06
-"""How much faster or slower a copy may run."""
+"""How much faster or slower than the original a copy may run, as a share."""
 
 _SLACK_MS = 250
-"""Stored frames are this far apart: a moment is so near to one of them."""
+"""Distance between stored frames: every moment is at least so near to one of them."""
 
 _LOST_MS = 5000
 _LOST_FRAMES = 4
 """Longest run without a near frame within a segment, in time and in samples; the longer one."""
 
 _MOST_MOMENTS = 16
-"""Moments of the stored video that a frame may be: more are of a picture that comes ever again."""
+"""Most moments of the stored video for one frame: more mean a picture that keeps coming back."""
 
 _MOST_CHAINS = 64
-"""Chains that are followed at a time, the longest."""
+"""Most chains that are followed at a time; the longest ones are kept."""
 
 _MOST_ENDED = 1024
-"""Chains that have ended, before it is seen which of them count."""
+"""Most chains that have ended, before the ones that do not count are dropped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +50,9 @@ class Aligned:
 
 @dataclass(slots=True)
 class _Chain:
-    """Frames that agree on an offset, stored time less query time, and what it may still be.
+    """Frames that agree on an offset, stored time less query time, and the range it may be in.
 
-    ``lows_ms`` and ``highs_ms`` are what each of ``frames`` says of it.
+    ``lows_ms`` and ``highs_ms`` are the range that each of ``frames`` gives.
     """
 
     low_ms: float
@@ -62,22 +62,22 @@ class _Chain:
     highs_ms: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, frame: int, low_ms: float, high_ms: float) -> None:
-        """One frame more, and what it says."""
+        """Add a frame with its range."""
         self.frames.append(frame)
         self.lows_ms.append(low_ms)
         self.highs_ms.append(high_ms)
 
     def narrowed(self, elapsed_ms: float, low_ms: float, high_ms: float) -> tuple[float, float]:
-        """Offsets that agree with this chain and with a range so much later."""
+        """Return the offsets that agree with this chain and with a range ``elapsed_ms`` later."""
         drift_ms = SPEED * elapsed_ms
         return max(self.low_ms - drift_ms, low_ms), min(self.high_ms + drift_ms, high_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moments:
-    """Offsets at which a frame may be one of some stored frames: ranges apart, ascending.
+    """Offsets at which a frame may be one of some stored frames: disjoint ranges, ascending.
 
-    ``of_places`` says in which of them each of these frames is.
+    ``of_places`` gives the index of each stored frame's range.
     """
 
     lows_ms: NDArray[np.float64]
@@ -86,7 +86,7 @@ class _Moments:
 
     @classmethod
     def of(cls, places: NDArray[np.intp], time_ms: int, stored: Timeline) -> _Moments:
-        """Of stored frames in any order; those next to each other are one moment."""
+        """Build from stored frames in any order; adjacent ones are one moment."""
         order = np.argsort(places)
         lows_ms = stored.starts_ms[places[order]] - (_SLACK_MS + time_ms)
         highs_ms = np.maximum.accumulate(stored.ends_ms[places[order]] + (_SLACK_MS - time_ms))
@@ -104,14 +104,14 @@ def align(
     *,
     least_frames: int = 1,
 ) -> list[Aligned]:
-    """Segments in which frames of ``query`` are near to those of ``stored``, in order of time.
+    """Return the segments in which frames of ``query`` are near to those of ``stored``, by time.
 
-    ``near``: frames of the one, ascending, and the places of those of the other that each may be,
-    at least one, the nearest first. A frame of the query is in one segment at most; stored ones may
-    be in several, where a part is repeated. Parts in another order are segments of their own.
+    ``near``: frames of the query, ascending, each with the indices of the stored frames that it may
+    be, at least one, the nearest first. A frame of the query is in one segment at most; stored ones
+    may be in several, where a part is repeated. Parts in another order are segments of their own.
     Segments that fewer than ``least_frames`` support are left out.
 
-    Memory goes with the frames of both, time with their number and that of the places.
+    Memory grows with the frames of both, time with their number and that of the indices.
     """
     steps = np.diff(query.starts_ms)
     usual_ms = float(np.median(steps)) if len(steps) else 0.0
@@ -122,12 +122,12 @@ def align(
     for frame, places in near:
         time_ms = int(query.starts_ms[frame])
         moments = _Moments.of(places, time_ms, stored)
-        old = [time_ms - int(query.starts_ms[one.frames[-1]]) > lost_ms for one in chains]
-        ended += [one for one, is_old in zip(chains, old, strict=True) if is_old]
-        chains = [one for one, is_old in zip(chains, old, strict=True) if not is_old]
+        old = [time_ms - int(query.starts_ms[chain.frames[-1]]) > lost_ms for chain in chains]
+        ended += [chain for chain, is_old in zip(chains, old, strict=True) if is_old]
+        chains = [chain for chain, is_old in zip(chains, old, strict=True) if not is_old]
         _extend(chains, frame, moments, query)
         if len(chains) > _MOST_CHAINS:
-            chains.sort(key=lambda one: (-len(one.frames), -one.frames[-1]))
+            chains.sort(key=lambda chain: (-len(chain.frames), -chain.frames[-1]))
             ended += chains[_MOST_CHAINS:]
             chains = chains[:_MOST_CHAINS]
         if len(ended) > most_ended:
@@ -138,7 +138,7 @@ def align(
             _segment(chain, query, stored, usual_ms)
             for chain in _apart(ended + chains, least_frames)
         ),
-        key=lambda one: one.segment.query_start_ms,
+        key=lambda aligned: aligned.segment.query_start_ms,
     )
 
 
@@ -146,7 +146,7 @@ def _extend(chains: list[_Chain], frame: int, moments: _Moments, query: Timeline
     """Put a frame into the longest chains that agree with its moments, and into new ones."""
     time_ms = int(query.starts_ms[frame])
     taken: set[int] = set()
-    for chain in sorted(chains, key=lambda one: -len(one.frames)):
+    for chain in sorted(chains, key=lambda chain: -len(chain.frames)):
         if len(taken) == _MOST_MOMENTS:
             return
         elapsed_ms = time_ms - int(query.starts_ms[chain.frames[-1]])
@@ -155,26 +155,26 @@ def _extend(chains: list[_Chain], frame: int, moments: _Moments, query: Timeline
             at += 1
         if at == len(moments.lows_ms):
             continue
-        found = float(moments.lows_ms[at]), float(moments.highs_ms[at])
-        low_ms, high_ms = chain.narrowed(elapsed_ms, *found)
+        offsets_ms = float(moments.lows_ms[at]), float(moments.highs_ms[at])
+        low_ms, high_ms = chain.narrowed(elapsed_ms, *offsets_ms)
         if low_ms <= high_ms:
             chain.low_ms, chain.high_ms = low_ms, high_ms
-            chain.add(frame, *found)
+            chain.add(frame, *offsets_ms)
             taken.add(at)
     for at in moments.of_places:
         if len(taken) == _MOST_MOMENTS:
             return
         if at not in taken:
             taken.add(int(at))
-            found = float(moments.lows_ms[at]), float(moments.highs_ms[at])
-            chains.append(_Chain(*found))
-            chains[-1].add(frame, *found)
+            offsets_ms = float(moments.lows_ms[at]), float(moments.highs_ms[at])
+            chains.append(_Chain(*offsets_ms))
+            chains[-1].add(frame, *offsets_ms)
 
 
 def _apart(chains: list[_Chain], least_frames: int) -> Iterator[_Chain]:
-    """The longest chains, each of so many frames that none before it has."""
+    """Yield the longest chains, each with ``least_frames`` frames that no chain before it has."""
     used: set[int] = set()
-    for chain in sorted(chains, key=lambda one: -len(one.frames)):
+    for chain in sorted(chains, key=lambda chain: -len(chain.frames)):
         own = [at for at, frame in enumerate(chain.frames) if frame not in used]
         used.update(chain.frames)
         if len(own) == len(chain.frames) >= least_frames:
@@ -187,9 +187,9 @@ def _apart(chains: list[_Chain], least_frames: int) -> Iterator[_Chain]:
 
 
 def _segment(chain: _Chain, query: Timeline, stored: Timeline, usual_ms: float) -> Aligned:
-    """Where a chain begins and ends: half-way to the frames beyond it, and within both videos.
+    """Return a chain's segment. It ends half-way to the frames beyond it, and within both videos.
 
-    Where such a frame is further than ``usual_ms``, others were that could not be told.
+    Where such a frame is further than ``usual_ms``, ones between them had no usable hash.
     """
     first, last = chain.frames[0], chain.frames[-1]
     times_ms = query.starts_ms
@@ -201,17 +201,17 @@ def _segment(chain: _Chain, query: Timeline, stored: Timeline, usual_ms: float) 
     at_start_ms = _offset_ms(chain, query, backwards=True)
     at_end_ms = _offset_ms(chain, query, backwards=False)
     from_ms, until_ms = float(stored.starts_ms[0]), float(stored.ends_ms.max())
-    # what lies before the beginning of the stored video, or after its end, cannot be of it
+    # What lies before the start of the stored video, or after its end, cannot match it.
     start_ms = min(max(start_ms, from_ms - at_start_ms), float(times_ms[first]))
     end_ms = max(min(end_ms, until_ms - at_end_ms), float(times_ms[last]))
     stored_start_ms = min(max(start_ms + at_start_ms, from_ms), until_ms)
     stored_end_ms = min(max(end_ms + at_end_ms, stored_start_ms), until_ms)
     edges_ms = (start_ms, end_ms, stored_start_ms, stored_end_ms)
-    return Aligned(Segment(*(round(one) for one in edges_ms)), len(chain.frames))
+    return Aligned(Segment(*(round(edge_ms) for edge_ms in edges_ms)), len(chain.frames))
 
 
 def _offset_ms(chain: _Chain, query: Timeline, *, backwards: bool) -> float:
-    """Offset at one end of a chain, narrowed by all of its frames up to there."""
+    """Return the offset at one end of a chain, narrowed by all of its frames up to there."""
     step = -1 if backwards else 1
     said = zip(chain.frames[::step], chain.lows_ms[::step], chain.highs_ms[::step], strict=True)
     followed, before_ms = _Chain(-math.inf, math.inf), 0

@@ -1,4 +1,4 @@
-"""Cursors as callers hold them: sealed, so that they tell nothing and cannot be made up."""
+"""Cursors as callers hold them: sealed, so that they reveal nothing and cannot be forged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAME = bytes(_SALT_BYTES)
 
 
 class SealedCursors:
-    """Seals and opens cursors with AES-SIV (RFC 5297). Thread-safe.
+    """Seal and open cursors with AES-SIV (RFC 5297). Thread-safe.
 
     Two texts of one cursor differ, so that nobody sees whether something changed in between.
     """
@@ -30,13 +30,13 @@ class SealedCursors:
         self._cipher = AESSIV(key)
 
     def seal(self, cursor: Cursor, *, same: bool = False) -> str:
-        """Return 64 or 76 characters; ``same``: those of before, as a replayed answer needs."""
+        """Return 64 or 76 characters; with ``same``, always the same, for a replayed answer."""
         salt = _SAME if same else os.urandom(_SALT_BYTES)
         body = self._cipher.encrypt(cursor.to_bytes(), [salt])
         return base64.urlsafe_b64encode(salt + body).decode()
 
     def open(self, text: str) -> Cursor:
-        """Inverse of ``seal``; InvalidRequestError for what was not sealed here."""
+        """Invert ``seal``. Raises InvalidRequestError for what was not sealed here."""
         try:
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
             body = self._cipher.decrypt(raw[_SALT_BYTES:], [raw[:_SALT_BYTES]])

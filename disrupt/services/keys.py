@@ -1,4 +1,4 @@
-"""Keys of callers: make, list, revoke; and recognise one."""
+"""Make, list, revoke and authenticate the keys of callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import InvalidRequestError, UnauthenticatedError, Violation
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 
-SECRET_PREFIX = "disrupt_"  # noqa: S105 what secrets begin with, so that scanners find leaked ones
+SECRET_PREFIX = "disrupt_"  # noqa: S105 the prefix lets scanners find leaked secrets
 _SECRET_BYTES = 32
 _KEY_ID_BYTES = 4
 NAME_CHARACTERS_MAX = 100
@@ -25,10 +25,10 @@ def create_key(
     *,
     day: str,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, of which only the SHA-256 is kept.
+    """Make a key; return it with its secret, of which only the SHA-256 is stored.
 
-    ``bank_names`` empty: every bank that exists now. InvalidRequestError for a name that is empty,
-    longer than 100 characters or not printable, no right, or an unknown bank.
+    Empty ``bank_names`` stand for every bank that exists now. Raises InvalidRequestError for a name
+    that is empty, longer than 100 characters or not printable, no right, or an unknown bank.
     """
     name, granted = name.strip(), frozenset(rights)
     if not (0 < len(name) <= NAME_CHARACTERS_MAX and name.isprintable()):
@@ -38,7 +38,7 @@ def create_key(
     if not granted:
         raise InvalidRequestError.of(Violation("rights", "give at least one right"))
     by_name = {bank.name: bank for bank in registry.banks()}
-    for unknown in (one for one in bank_names if one not in by_name):
+    for unknown in (bank_name for bank_name in bank_names if bank_name not in by_name):
         known = ", ".join(by_name)
         raise InvalidRequestError.of(
             Violation("banks", f"no bank is named {unknown!r}; there are: {known}")
@@ -49,19 +49,19 @@ def create_key(
         key_id = secrets.token_hex(_KEY_ID_BYTES)
     random = base64.urlsafe_b64encode(secrets.token_bytes(_SECRET_BYTES)).rstrip(b"=")
     secret = SECRET_PREFIX + random.decode()
-    banks = frozenset(by_name[one].number for one in bank_names or by_name)
+    banks = frozenset(by_name[bank_name].number for bank_name in bank_names or by_name)
     key = ApiKey(key_id, name, _digest(secret), granted, banks, created_on=day)
     registry.add_key(key)
     return key, secret
 
 
 def list_keys(registry: RegistryReader) -> tuple[ApiKey, ...]:
-    """All keys, oldest first, revoked ones too."""
+    """Return all keys, oldest first, revoked ones too."""
     return registry.keys()
 
 
 def revoke_key(registry: RegistryWriter, key_id: str, *, day: str) -> ApiKey:
-    """Revokes a key; idempotent. NotFoundError if there is none of that id."""
+    """Revoke a key; idempotent. Raises NotFoundError if no key has that id."""
     return registry.revoke_key(key_id.strip().lower(), day=day)
 
 
@@ -75,18 +75,18 @@ class KeyRing:
         self.bank_names = {bank.number: bank.name for bank in banks}
 
     def authenticate(self, secret: str) -> ApiKey:
-        """The key with this secret; UnauthenticatedError for an unknown or revoked one.
+        """Return the key with this secret. Raises UnauthenticatedError if it is unknown or revoked.
 
-        What is compared is the digest, so that timing tells nothing of a secret.
+        Digests are compared, so that timing reveals nothing of a secret.
         """
         return self._valid(_digest(secret))
 
     def still(self, key: ApiKey) -> ApiKey:
-        """The key as it is now; UnauthenticatedError if it was revoked."""
+        """Return the key as it is now. Raises UnauthenticatedError if it was revoked."""
         return self._valid(key.secret_sha256)
 
     def number(self, key_id: str) -> int:
-        """Return which key of the registry it is, from 0: they are never deleted, only added."""
+        """Return the index of a key in the registry, from 0. Keys are never deleted, only added."""
         return next(at for at, key in enumerate(self._keys) if key.key_id == key_id)
 
     def _valid(self, digest: bytes) -> ApiKey:

@@ -1,4 +1,4 @@
-"""Lookups: from everything within the radius to complete answers per media item."""
+"""Look up hashes: from all hits within the radius to complete answers per media item."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merg
 from disrupt.index.live import LiveIndex
 
 BLOCK_QUERIES = 64
-"""Queries searched at once: between blocks it is seen whether the call still waits."""
+"""Queries searched at once. Between blocks, the lookup checks whether its call still waits."""
 
 _BANKS = 2**16
 
@@ -30,15 +30,15 @@ class Allowance:
     __slots__ = ("_until_s",)
 
     def __init__(self, until_s: float) -> None:
-        """``until_s`` of time.monotonic."""
+        """End at ``until_s`` of time.monotonic."""
         self._until_s = until_s
 
     def end(self) -> None:
-        """Nobody waits for the answer any more."""
+        """End it now: nobody waits for the answer any more."""
         self._until_s = -1.0
 
     def check(self) -> None:
-        """DeadlineExceededError once it is over."""
+        """Raise DeadlineExceededError once it is over."""
         if time.monotonic() > self._until_s:
             raise DeadlineExceededError(
                 "The lookup took longer than the call may. Send fewer hashes in one call."
@@ -46,7 +46,7 @@ class Allowance:
 
 
 UNBOUNDED = Allowance(float("inf"))
-"""For a lookup that is too short to be ended."""
+"""Allowance of a lookup that is too short to be ended."""
 
 
 def match_hashes(
@@ -58,16 +58,16 @@ def match_hashes(
     most_matches: int,
     allowance: Allowance,
 ) -> Matches:
-    """Media items near each of ``queries``, uint8 (n, 32), as near as ``near_enough`` asks.
+    """Return media items near each of ``queries``, uint8 (n, 32), that ``near_enough`` keeps.
 
-    LimitExceededError once there are more than ``most_matches`` in all, DeadlineExceededError once
-    the allowance is over.
+    Raises LimitExceededError once there are more than ``most_matches`` in all, and
+    DeadlineExceededError once the allowance is over.
     """
-    found, count = [], 0
+    parts, count = [], 0
     for start, near in _blocks(index, queries, scope, max_matches, allowance):
         if near is NOTHING_NEAR:
             continue
-        found.append(_of_hashes(near, start))
+        parts.append(_of_hashes(near, start))
         count += len(near.hits)
         if count > most_matches:
             raise LimitExceededError(
@@ -75,7 +75,7 @@ def match_hashes(
                 " call, or ask for a smaller max_matches.",
                 limit=str(most_matches),
             )
-    return _joined(found) if found else NO_MATCHES
+    return _joined(parts) if parts else NO_MATCHES
 
 
 def match_picture(
@@ -85,10 +85,10 @@ def match_picture(
     max_matches: int,
     allowance: Allowance,
 ) -> Matches:
-    """Media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
+    """Return media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
 
-    As near as ``near_enough`` asks of each version. All matches are of query 0; ``Matches.version``
-    says which version was nearest, the first of those that are equally near.
+    ``near_enough`` decides for each version. All matches are of query 0; ``Matches.version`` says
+    which version was nearest, the first of those that are equally near. Raises
     DeadlineExceededError once the allowance is over.
     """
     hits, more = NO_HITS, False
@@ -114,7 +114,7 @@ def _blocks(
     max_matches: int,
     allowance: Allowance,
 ) -> Iterator[tuple[int, NearestHits]]:
-    """What is near some of the queries at a time, and the place of the first of them."""
+    """Yield the hits of each block of queries, after the index of the block's first query."""
     for start in range(0, len(queries), BLOCK_QUERIES):
         allowance.check()
         block = queries[start : start + BLOCK_QUERIES]
@@ -130,15 +130,14 @@ def search_near(
 ) -> NearestHits:
     """Search for the ``most_items`` nearest items of each query, and the nearest of each bank.
 
-    ``queries`` uint8 (n, 32); hits are as near as ``near_enough`` asks, and what is not takes no
-    place among them.
+    ``queries`` are uint8 (n, 32). Hits that ``near_enough`` drops take no place among those.
     """
     near = _search_kept(index, queries, scope, scope, most_items, spared)
     if near is NOTHING_NEAR:
         return near
     parts = [near.hits]
     for bank, limit_bits in scope.limits.items():
-        # Only where items were cut off can a bank be missing that has some.
+        # A bank with hits can be missing only where items were cut off.
         without = np.setdiff1d(near.truncated, near.hits.query[near.hits.bank == bank])
         if len(without):
             only = Scope({bank: limit_bits})
@@ -164,22 +163,22 @@ def _search_kept(
     if near is NOTHING_NEAR:
         return near
     kept = near_enough(near, queries, scope, spared)
-    # Items that are dropped have taken the places of spared ones.
+    # Dropped items have taken the places of spared ones: search for these again.
     again = np.setdiff1d(near.truncated, kept.truncated)
     if spared is None or not len(again):
         return kept
-    others = ~np.isin(kept.hits.query, again) | (kept.hits.kind != spared)
+    stays = ~np.isin(kept.hits.query, again) | (kept.hits.kind != spared)
     more = index.search_items(queries[again], *wanted, kind=spared)
     hits = replace(more.hits, query=again[more.hits.query])
     parts = [
-        NearestHits(kept.hits.take(others), kept.truncated),
+        NearestHits(kept.hits.take(stays), kept.truncated),
         NearestHits(hits, again[more.truncated]),
     ]
     return merge_nearest(parts, most_items)
 
 
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:
-    """Largest distance that matches in each bank, i16 (65536,); -1 where nothing does."""
+    """Return the largest distance that matches in each bank, int16 (65536,); -1 where none does."""
     return _limits_bits(tuple(scope.limits.items()))
 
 
@@ -217,8 +216,8 @@ def _joined(parts: Sequence[Matches]) -> Matches:
         return parts[0]
     return Matches(
         **{
-            one.name: np.concatenate([getattr(part, one.name) for part in parts])
-            for one in fields(Matches)
+            column.name: np.concatenate([getattr(part, column.name) for part in parts])
+            for column in fields(Matches)
         }
     )
 

@@ -12,21 +12,21 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 _MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
-"""OWASP's first choice for argon2id; more would be what guessers make the machine spend.
+"""OWASP's first choice for argon2id; with more, guessers would make the machine spend more.
 
-docs/decisions/0025. Hashes say their own parameters: those of earlier versions, of 64 MiB, are
-still checked.
+See docs/decisions/0025. Hashes hold their own parameters: those of earlier versions, of 64 MiB,
+are still checked.
 """
 
 
 class Pins:
-    """Hashes and verifies PINs. Thread-safe; one at a time takes its memory.
+    """Hash and verify PINs. Thread-safe; one thread at a time takes the memory for it.
 
-    Checks go first: they are few, by the throttle, and withdrawals wait for them.
+    Checks go first: the throttle keeps them few, and withdrawals wait for them.
     """
 
     def __init__(self, pepper: bytes) -> None:
-        """``pepper``: 32 random bytes."""
+        """Take the ``pepper``, 32 random bytes."""
         self._pepper = pepper
         self._hasher = PasswordHasher(
             memory_cost=_MEMORY_KIB, time_cost=_PASSES, parallelism=_LANES
@@ -37,7 +37,7 @@ class Pins:
         """Checks that wait."""
 
     def hash(self, pin: str) -> str:
-        """Encoded hash of a PIN, with a salt of its own."""
+        """Return the encoded hash of a PIN, with a salt of its own."""
         with self._memory(is_check=False):
             return self._hasher.hash(self.proof(pin))
 
@@ -51,7 +51,7 @@ class Pins:
 
     @contextmanager
     def _memory(self, *, is_check: bool) -> Iterator[None]:
-        """Wait until no other thread hashes, nor wants to check if this one does not."""
+        """Wait until no other thread hashes and, unless this one checks, none waits to check."""
         with self._free:
             self._checks += is_check
             self._free.wait_for(lambda: not self._busy and (is_check or not self._checks))
@@ -65,5 +65,5 @@ class Pins:
                 self._free.notify_all()
 
     def proof(self, pin: str) -> bytes:
-        """Return the MAC of a PIN under the pepper, of 32 bytes, which is what is hashed."""
+        """Return the MAC of a PIN under the pepper, 32 bytes, which argon2id then hashes."""
         return hmac.digest(self._pepper, b"disrupt pin\0" + pin.encode(), hashlib.sha256)

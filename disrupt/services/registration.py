@@ -1,4 +1,4 @@
-"""Registrations and withdrawals: what a person may do with a case number and a PIN."""
+"""Register and withdraw media items with a case number and a PIN."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ from disrupt.services.pins import Pins
 from disrupt.services.throttle import Asked, Throttle
 
 _MOST_CONTESTED = 10_000
-"""Request ids that are remembered because a replay of them had another PIN."""
+"""Most request ids that are remembered because a replay of them had another PIN."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrationLimits:
-    """Caps on what one person can make the registry hold."""
+    """Bounds on what one person can make the registry hold."""
 
     items_per_registration: int = 64
     hashes_per_item: int = 1000
@@ -88,20 +88,20 @@ class Registrar:
     def register(
         self, request: RegistrationRequest, *, caller: str, now_s: float, day: str
     ) -> Receipt:
-        """Registers items durably; those without a hash of quality 50 or better are rejected.
+        """Register items durably; reject those without a hash of quality 50 or better.
 
         The same request, PIN included, under the same request id gets the first answer again. A
-        new case gets the number that follows from the request id. Raises RequestIdReusedError (same
+        new case gets the number derived from the request id. Raises RequestIdReusedError (same
         id, other request, or withdrawn since; or another request has opened a case of this number),
         CaseClosedError, LimitExceededError.
         """
         self._check_size(request)
         kept = [_sufficient(item) for item in request.items]
-        if any(most_at_once(one.fingerprints) > self.limits.hashes_at_once for one in kept):
+        if any(most_at_once(item.fingerprints) > self.limits.hashes_at_once for item in kept):
             raise _too_many(
                 "hashes of a picture, or of one moment of a video", self.limits.hashes_at_once
             )
-        accepted = [at for at, one in enumerate(kept) if len(one.fingerprints)]
+        accepted = [at for at, item in enumerate(kept) if len(item.fingerprints)]
         rejected = tuple(
             RejectedItem(at, LowQuality(int(item.fingerprints["quality"].max())))
             for at, item in enumerate(request.items)
@@ -145,7 +145,7 @@ class Registrar:
         return _receipt(registered, accepted, rejected)
 
     def show(self, access: CaseAccess, *, caller: str, now_s: float) -> ShownCase:
-        """The case, for who has its PIN."""
+        """Return the case, to callers that have its PIN."""
         return _shown(self._open(access, caller, now_s))
 
     def withdraw(
@@ -157,10 +157,11 @@ class Registrar:
         now_s: float,
         day: str,
     ) -> tuple[ShownCase, Cursor]:
-        """Withdraws some items, or with None the whole case, durably; idempotent.
+        """Withdraw some items, or with None the whole case, durably; idempotent.
 
-        The case after it, and the cursor that includes it. NotFoundError for an item that is not
-        of this case: then nothing is withdrawn. LimitExceededError for more items than a case has.
+        Returns the case as it is then, and the cursor that includes the change. Raises
+        NotFoundError for an item that is not of this case, and withdraws nothing then; raises
+        LimitExceededError for more items than a case can have.
         """
         if item_ids is not None and len(item_ids) > self.limits.items_per_case:
             raise _too_many("items in one withdrawal", self.limits.items_per_case)
@@ -181,9 +182,9 @@ class Registrar:
         return record
 
     def _is_prompt(self, request_id: bytes, *, same: bool) -> bool:
-        """Whether a replay is answered at once, which tells that its PIN is right.
+        """Tell whether a replay is answered at once, which reveals that its PIN is right.
 
-        That is, until another PIN or other content comes under the same request id: whoever sends
+        It is, until another PIN or other content comes under the same request id: whoever sends
         that may be guessing, and has this one guess.
         """
         with self._storing:
@@ -197,7 +198,7 @@ class Registrar:
     def _attempt(
         self, request: RegistrationRequest, number: str, caller: str, now_s: float
     ) -> None:
-        """Take a turn with the PIN of ``request`` on a case, right or wrong."""
+        """Count the PIN of ``request`` as an attempt on a case, right or wrong."""
         access = replace(request.access, case_number=number)
         with suppress(CaseRefusedError):
             self._open(access, caller, now_s)
@@ -229,7 +230,10 @@ class Registrar:
             raise _too_many("hashes in one registration", most)
 
     def _check_room(self, registration: Registration) -> None:
-        """Holds until it is stored if the caller has ``_storing``; a replay takes no room."""
+        """Raise LimitExceededError where the case has no room; a replay needs none.
+
+        The answer holds until the registration is stored if the caller has the lock ``_storing``.
+        """
         held = 0
         if isinstance(registration.case, str):
             record = self.registry.case(registration.case)
@@ -242,7 +246,7 @@ class Registrar:
             raise _too_many("items in one case", most)
 
     def _digest(self, request: RegistrationRequest) -> bytes:
-        """HMAC over all that the request says of the case and the media; not over who asks."""
+        """Return an HMAC over all that the request says of case and media, not over its sender."""
         access = request.access
         texts = (access.case_number.encode(), access.pin.encode(), bytes([request.age_band]))
         parts = [*texts, *(bytes([item.kind]) + pack(item.fingerprints) for item in request.items)]
@@ -278,7 +282,7 @@ def _receipt(
 
 def _shown(record: CaseRecord) -> ShownCase:
     items = tuple(
-        ShownItem(one.item_id, one.kind, one.hashes, age_of(one.bank)) for one in record.items
+        ShownItem(item.item_id, item.kind, item.hashes, age_of(item.bank)) for item in record.items
     )
     return ShownCase(record.number, record.status, record.opened_on, record.closed_on, items)
 

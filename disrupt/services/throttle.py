@@ -1,4 +1,4 @@
-"""PIN checks take turns: at most three a second, and nobody is locked out (docs/throttle.md)."""
+"""Throttle PIN checks: they take turns, three a second, and lock nobody out (docs/throttle.md)."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ CHECKS_PER_S = 3
 """Most PIN checks that begin within any second, of all callers together."""
 
 REFUSED_AFTER_S = 3.0
-"""Time from an attempt's turn to its refusal: more than a check takes, so none shows in it."""
+"""Time from an attempt's turn to its refusal. A check takes less, so timing reveals none."""
 
 REFUSALS_AHEAD_S = 60.0
-"""The refusals of a key are spaced like checks, as far ahead as this."""
+"""Longest that refusals of a key, which are spaced like checks, lie ahead."""
 
 FREE_CHECKS = 3
 REST_S = 30.0
-"""A case has priority for ``FREE_CHECKS`` checks, and then not for ``REST_S`` after each."""
+"""A case has priority for ``FREE_CHECKS`` checks, and then loses it for ``REST_S`` after each."""
 
 KEPT_S = 90.0
-"""An attempt that nobody has asked about for so long loses its place."""
+"""Time after which an attempt that nobody has asked about loses its place."""
 
 RETRY_MAX_S = 30.0
-"""Longest that a caller is told to wait before asking again."""
+"""Longest wait that a caller gets before it asks again."""
 
 REPORTED_EVERY = 1000
-"""Wrong PINs of a key after which the log names it: some six minutes of guessing."""
+"""Number of wrong PINs after which the log names a key: some six minutes of guessing."""
 
 _AGE_SHARE = 8
 _MOST_ATTEMPTS = 100_000
 _MOST_CASES = 20_000
-"""Case numbers of a key that are remembered beside those that wait."""
+"""Most case numbers that are kept for a key, beside those with attempts that wait."""
 _TIDIED_AT_ONCE = 2
 
 _log = structlog.get_logger(__name__)
 
 
 class Asked(NamedTuple):
-    """Who opens which case with what: the id of the key, the origin's token, a MAC of the PIN."""
+    """An attempt's key id, origin token, case number, and MAC of the PIN."""
 
     key: str
     origin: bytes
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 class Attempt:
     """One attempt, from when it is first asked about until its answer is given.
 
-    ``pin_hash`` None: there is no such case. ``right``: whether the PIN is, once that is known.
+    ``pin_hash`` is None where no such case exists. ``right`` is None until the PIN was checked.
     ``due_s`` is when a refusal may be given; ``since_s`` and ``seen_s`` are when it was first and
     last asked about.
     """
@@ -84,7 +84,7 @@ _Queue: TypeAlias = "OrderedDict[Asked, Attempt]"
 class _Case:
     """A case number that was tried, whether it exists or not, with its attempts that wait.
 
-    ``paid_s`` is until when its checks are paid for, at one every ``REST_S``.
+    ``paid_s`` is the time until which its checks are paid for, at one every ``REST_S``.
     """
 
     waiting: _Queue = field(default_factory=OrderedDict)
@@ -92,7 +92,7 @@ class _Case:
 
     @property
     def rested_s(self) -> float:
-        """When it has priority again."""
+        """Time at which it has priority again."""
         return self.paid_s - (FREE_CHECKS - 1) * REST_S
 
 
@@ -117,9 +117,9 @@ class _Line:
         return bool(self._origins)
 
     def refusal_s(self, now_s: float) -> float:
-        """Return when a new attempt may be refused: one by one, whether their cases exist or not.
+        """Return when a new attempt may be refused, spaced alike whether its case exists or not.
 
-        Bounded, so that a flood of guesses does not keep a mistyped PIN waiting.
+        The time is bounded, so that a flood of guesses does not keep a mistyped PIN waiting.
         """
         spaced_s = min(self._refusal_s + 1 / CHECKS_PER_S, now_s + REFUSALS_AHEAD_S)
         self._refusal_s = max(now_s + REFUSED_AFTER_S, spaced_s)
@@ -137,7 +137,7 @@ class _Line:
         self._origins.setdefault(origin, OrderedDict())[attempt.asked] = attempt
 
     def remove(self, attempt: Attempt) -> None:
-        """Take an attempt out, if it waits."""
+        """Remove an attempt, if it waits."""
         number, origin = attempt.asked.case_number, attempt.asked.origin
         case, of_origin = self._cases.get(number), self._origins.get(origin)
         if case is None or of_origin is None or attempt.asked not in case.waiting:
@@ -149,7 +149,7 @@ class _Line:
             del self._origins[origin]
 
     def next(self, now_s: float) -> Attempt:
-        """Take the attempt out whose turn it is."""
+        """Remove and return the attempt whose turn it is."""
         while self._resting and self._cases[next(iter(self._resting))].rested_s <= now_s:
             number, _ = self._resting.popitem(last=False)
             if self._cases[number].waiting:
@@ -165,13 +165,14 @@ class _Line:
         return attempt
 
     def count(self, attempt: Attempt, now_s: float) -> None:
-        """Count a turn of a case, which goes behind the others."""
+        """Count a turn of a case, which then goes behind the other cases."""
         number = attempt.asked.case_number
         case = self._cases[number]
         case.paid_s = max(case.paid_s, now_s) + REST_S
         self._rested.pop(number, None)
         if case.rested_s > now_s:
-            case.paid_s = now_s + FREE_CHECKS * REST_S  # as long for all, so that they rest in turn
+            # Cases rest equally long, so that they end in order.
+            case.paid_s = now_s + FREE_CHECKS * REST_S
             self._resting[number] = None
             self._resting.move_to_end(number)
         elif case.waiting:
@@ -180,7 +181,7 @@ class _Line:
             self._by_origin = not self._by_origin
 
     def _tidy(self, now_s: float) -> None:
-        """Forget some cases of which nothing matters any more, faster than new ones come."""
+        """Forget some cases that are no longer needed, faster than new ones come."""
         for _ in range(min(_TIDIED_AT_ONCE, len(self._cases))):
             number, case = next(iter(self._cases.items()))
             if case.waiting or (case.paid_s > now_s and len(self._cases) < _MOST_CASES):
@@ -191,7 +192,7 @@ class _Line:
 
 
 class Throttle:
-    """Has PINs checked in turns. Thread-safe; memory is bounded.
+    """Check PINs in turns. Thread-safe; memory is bounded.
 
     An attempt waits for its turn also while nobody asks about it. Attempts on cases that do not
     exist wait like others, but cost no check. Times are of one monotonic clock, in s.
@@ -208,10 +209,10 @@ class Throttle:
         self._wrong: Counter[str] = Counter()
 
     def ask(self, asked: Asked, pin_hash: str | None, now_s: float) -> bool:
-        """Tell whether the PIN is right. NotYetError until that is known and may be told.
+        """Tell whether the PIN is right. Raises NotYetError until that may be answered.
 
-        ``pin_hash`` is the case's, None if there is none. Whoever comes back within ``KEPT_S``
-        keeps the place.
+        ``pin_hash`` is the case's, None if there is no such case. A caller that comes back within
+        ``KEPT_S`` keeps its place.
         """
         with self._lock:
             attempt = self._attempt(asked, pin_hash, now_s)
@@ -227,7 +228,7 @@ class Throttle:
         raise NotYetError(attempt, min(wait_s, RETRY_MAX_S))
 
     def work(self, clock: Callable[[], float]) -> float | None:
-        """Check what is due; return the time until more may be, None if nothing waits."""
+        """Check the attempts that are due; return the time until the next may be, or None."""
         while (attempt := self._next(clock)) is not None:
             attempt.right = self._verify(attempt.pin_hash or "", attempt.asked.proof)
             self._report(attempt)
@@ -235,13 +236,13 @@ class Throttle:
             return self._closed_s(clock()) if any(self._lines.values()) else None
 
     def run(self) -> NoReturn:
-        """Check what is due, for ever. For threads of its own."""
+        """Check attempts for ever, in a thread of its own."""
         while True:
             self._news.clear()
             self._news.wait(self.work(time.monotonic))
 
     def _report(self, attempt: Attempt) -> None:
-        """Log that a key guesses, so that an operator can revoke it."""
+        """Count wrong PINs of a key, and log that it guesses, so that operators can revoke it."""
         if not attempt.right:
             key = attempt.asked.key
             with self._lock:
@@ -266,12 +267,12 @@ class Throttle:
         return attempt
 
     def _drop(self, attempt: Attempt) -> None:
-        """Forget an attempt; one that is being checked goes on without notice."""
+        """Forget an attempt; if it is being checked, the result is ignored."""
         del self._attempts[attempt.asked]
         self._lines[attempt.asked.key].remove(attempt)
 
     def _next(self, clock: Callable[[], float]) -> Attempt | None:
-        """Take the attempt out that is to be checked now."""
+        """Remove and return the attempt to check now; None if there is none."""
         with self._lock:
             now_s = clock()
             while self._closed_s(now_s) <= 0:
@@ -294,7 +295,7 @@ class Throttle:
             return None
 
     def _closed_s(self, now_s: float) -> float:
-        """Time until a check may begin."""
+        """Return the time until a check may begin; 0 or less means now."""
         if len(self._begun_s) < CHECKS_PER_S:
             return 0.0
         return self._begun_s[0] + 1 - now_s

@@ -1,4 +1,4 @@
-"""Match ids: what a lookup answered, sealed, so that nothing of it needs to be stored."""
+"""Match ids: answers of lookups, sealed, so that the server need not store them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class MatchToken:
-    """What a match id says: which item, to which key, when (s since 1970), how near."""
+    """Content of a match id: the item, the key that got it, time (s since 1970), distance."""
 
     item_id: bytes
     key_id: str
@@ -35,21 +35,21 @@ class MatchToken:
 
 
 class MatchTokens:
-    """Seals and opens match ids with AES-256-GCM. Thread-safe.
+    """Seal and open match ids with AES-256-GCM. Thread-safe.
 
     The nonces are random: at most 2³² of them under one key (NIST SP 800-38D, 8.3), so each day has
     a key of its own, derived from the secret.
     """
 
     def __init__(self, secret: bytes) -> None:
-        """``secret``: 32 random bytes."""
+        """Take the ``secret``, 32 random bytes."""
         self._secret = secret
         self._of_day = lru_cache(maxsize=4)(self._cipher)
 
     def seal(
         self, item_ids: Sequence[bytes], distances_bits: Sequence[int], key_id: str, time_s: int
     ) -> list[bytes]:
-        """Match ids of matches, 57 bytes each."""
+        """Return the match ids of matches, 57 bytes each."""
         if not item_ids:
             return []
         header = _HEADER.pack(_VERSION, time_s // _DAY_S)
@@ -63,7 +63,7 @@ class MatchTokens:
         return sealed
 
     def open(self, match_id: bytes) -> MatchToken:
-        """Inverse of ``seal``; InvalidRequestError for what was not sealed here."""
+        """Invert ``seal``. Raises InvalidRequestError for what was not sealed here."""
         header, sealed = match_id[: _HEADER.size], match_id[_HEADER.size :]
         try:
             version, day = _HEADER.unpack(header)

@@ -1,4 +1,4 @@
-"""What speaks for a stored media item being in a video: all frames of both compared."""
+"""Weigh the evidence that a stored media item is in a video, by comparing all frames of both."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from disrupt.services.alignment import Timeline, align
 from disrupt.services.matching import Allowance
 
 MIN_FRAMES = 2
-"""Frames of a query that must agree on an offset, where it and the stored video have so many."""
+"""Frames of a query that must agree on an offset, if it and the stored video have so many."""
 
 _AROUND = 30
-"""Frames before and after one that proposed the item, which are compared with it."""
+"""Frames before and after one that proposed the item that are compared with it, too."""
 
 _ALTERNATIVES_BITS = 6
-"""Stored frames that are so little further than the nearest one may be the one that was copied."""
+"""How much further than the nearest stored frame the frame that was copied may be."""
 
 _MOST_SEGMENTS = 100
-"""Of more, those that most frames support are told."""
+"""Most segments in an answer; those that most frames support are kept."""
 
 _PAIRS_AT_ONCE = 1 << 17
-"""Hashes compared at once: if all of them are near, they take some 50 bytes each."""
+"""Pairs of hashes compared at once; if all are near, they take some 50 bytes each."""
 
 _FRAMES_AT_ONCE = 512
-"""Frames aligned between two looks at the allowance."""
+"""Frames aligned between two checks of the allowance."""
 
 _NOT_NEAR = 257
-"""For a distance in bits: more than there are."""
+"""Stands for no distance: one bit more than a hash has."""
 
 _PERMILLE = 1000
 
@@ -55,17 +55,17 @@ class Query:
 
     @classmethod
     def of(cls, frames: list[NDArray[np.void]]) -> Query:
-        """From the versions of each frame, ascending; at least one frame."""
-        versions = np.array([len(one) for one in frames])
+        """Build from the versions of each frame, ascending in time; at least one frame."""
+        versions = np.array([len(frame_rows) for frame_rows in frames])
         # np.concatenate takes 10 times as long
-        rows = np.frombuffer(b"".join(one.data for one in frames), FRAME)
+        rows = np.frombuffer(b"".join(frame_rows.data for frame_rows in frames), FRAME)
         firsts = np.cumsum(versions) - versions
         return cls(rows, firsts, versions, _timeline(rows[firsts]))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """For one item: the nearest pair, where it is seen, and how much of both sides that is.
+    """Evidence for one item: the nearest pair, where it is seen, and the share of both sides.
 
     ``query_row`` (FRAME) and ``stored_entry`` (ENTRY) are the pair, ``frames`` how many frames of
     the query support it.
@@ -90,12 +90,12 @@ def weigh(
     allowance: Allowance,
     common: NDArray[np.bool_] | None = None,
 ) -> Evidence | None:
-    """What speaks for an item; None where it is not enough.
+    """Return the evidence for an item, or None where it is not enough.
 
-    Frames around those that ``proposed_by`` (n,) names are compared, but for those that ``apart``
-    (n,) names, with all moments of a video but those that ``common`` names, or with a picture. A
-    video needs MIN_FRAMES that agree on when they are, or one, where either side has no more than
-    that; a picture needs one. DeadlineExceededError once the allowance is over.
+    Frames around those in ``proposed_by`` (n,), except those in ``apart`` (n,), are compared with
+    all moments of a video except those in ``common``, or with a picture. A video needs MIN_FRAMES
+    that agree on an offset, or one where either side has no more than that; a picture needs one.
+    Raises DeadlineExceededError once the allowance is over.
     """
     if kind == MediaKind.IMAGE:
         timeline, moment_of = _PICTURE, np.zeros(len(stored.codes), np.intp)
@@ -117,30 +117,34 @@ def weigh(
     )
     if not aligned:
         return None
-    told = sorted(aligned, key=lambda one: -one.frames)[:_MOST_SEGMENTS]
-    segments = tuple(sorted((one.segment for one in told), key=lambda one: one.query_start_ms))
+    answered = sorted(aligned, key=lambda match: -match.frames)[:_MOST_SEGMENTS]
+    segments = tuple(
+        sorted((match.segment for match in answered), key=lambda segment: segment.query_start_ms)
+    )
     if kind == MediaKind.IMAGE:
-        segments = tuple(replace(one, stored_start_ms=0, stored_end_ms=0) for one in segments)
-    seen = [(one.query_start_ms, one.query_end_ms) for one in segments]
-    shown = [(one.stored_start_ms, one.stored_end_ms) for one in segments]
+        segments = tuple(
+            replace(segment, stored_start_ms=0, stored_end_ms=0) for segment in segments
+        )
+    seen = [(segment.query_start_ms, segment.query_end_ms) for segment in segments]
+    shown = [(segment.stored_start_ms, segment.stored_end_ms) for segment in segments]
     distance_bits, row, column = comparison.nearest
     return Evidence(
         distance_bits=distance_bits,
         query_row=query.rows[row],
-        stored_entry=stored.entries[column].copy(),  # the item's columns are let go
+        stored_entry=stored.entries[column].copy(),  # lets go of the item's columns
         segments=segments,
-        frames=sum(one.frames for one in aligned),
+        frames=sum(match.frames for match in aligned),
         query_share_permille=_share(query.timeline, seen),
         stored_share_permille=_share(timeline, shown),
     )
 
 
 _PICTURE = Timeline(np.zeros(1, np.int64), np.full(1, 2**32, np.int64))
-"""A picture is the same at any time."""
+"""Timeline of a picture, which is the same at any time."""
 
 
 def moments_of(stored: Columns) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The first hash of each moment of an item, ascending in time, and which moment each is of."""
+    """Return the first hash of each moment of an item, by time, and the moment of each hash."""
     starts_ms, ends_ms = (stored.entries[name].astype(np.uint64) for name in ("start_ms", "end_ms"))
     _, firsts, moment_of = np.unique(
         starts_ms << np.uint64(32) | ends_ms, return_index=True, return_inverse=True
@@ -153,17 +157,17 @@ def _timeline(rows: NDArray[np.void]) -> Timeline:
 
 
 def _around(frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Frames, of shape (n,), at most _AROUND before or after those named."""
+    """Return which frames, shape (n,), are at most _AROUND before or after those in ``frames``."""
     sums = np.cumsum(np.pad(frames, (_AROUND + 1, _AROUND)))
     return sums[2 * _AROUND + 1 :] > sums[: len(frames)]
 
 
 @dataclass(slots=True)
 class _Comparison:
-    """Frames of a query against the hashes of one item, some at a time.
+    """Compare frames of a query with the hashes of one item, in blocks.
 
-    ``moment_of`` (n,): which moment of the item each hash is of. ``nearest``: bits, row and hash of
-    the nearest pair so far.
+    ``moment_of`` (n,) is the moment of the item that each hash is of; ``nearest`` the bits, the row
+    and the hash of the nearest pair so far.
     """
 
     query: Query
@@ -174,7 +178,7 @@ class _Comparison:
     nearest: tuple[int, int, int] = (_NOT_NEAR, 0, 0)
 
     def near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-        """Those of ``frames`` that are near to moments, and these moments, the nearest first."""
+        """Yield those of ``frames`` that are near to moments, with these, the nearest first."""
         pairs = self.query.versions[frames] * len(self.index)
         blocks = np.cumsum(np.maximum(pairs, _PAIRS_AT_ONCE // _FRAMES_AT_ONCE)) // _PAIRS_AT_ONCE
         for some in np.split(frames, np.flatnonzero(np.diff(blocks)) + 1):
@@ -189,7 +193,7 @@ class _Comparison:
             yield int(frames[at]), moments[np.argsort(bits[at, moments], kind="stable")]
 
     def _bits(self, frames: NDArray[np.intp]) -> NDArray[np.uint16]:
-        """Distances of frames from all moments, shape (frames, moments), where these are near."""
+        """Return distances in bits, shape (frames, moments); _NOT_NEAR beyond ``most_bits``."""
         moments = int(self.moment_of.max()) + 1
         bits = np.full(len(frames) * moments, _NOT_NEAR, np.uint16)
         versions = self.query.versions[frames]
@@ -200,21 +204,21 @@ class _Comparison:
         for start in range(0, len(rows), step):
             self.allowance.check()
             queries = self.query.rows["hash"][rows[start : start + step]]
-            found = self.index.search(queries, self.most_bits)
-            if not len(found.entry):
+            hits = self.index.search(queries, self.most_bits)
+            if not len(hits.entry):
                 continue
-            at, moment = start + found.query, self.moment_of[found.entry]
-            np.minimum.at(bits, place[at] * moments + moment, found.distance)
-            least = int(found.distance.min())
+            at, moment = start + hits.query, self.moment_of[hits.entry]
+            np.minimum.at(bits, place[at] * moments + moment, hits.distance)
+            least = int(hits.distance.min())
             if least < self.nearest[0]:
-                nearest = np.flatnonzero(found.distance == least)
-                best = nearest[np.lexsort((found.entry[nearest], moment[nearest], at[nearest]))[0]]
-                self.nearest = least, int(rows[at[best]]), int(found.entry[best])
+                nearest = np.flatnonzero(hits.distance == least)
+                best = nearest[np.lexsort((hits.entry[nearest], moment[nearest], at[nearest]))[0]]
+                self.nearest = least, int(rows[at[best]]), int(hits.entry[best])
         return bits.reshape(len(frames), moments)
 
 
 def _is_short(query: Timeline, stored: Timeline) -> bool:
-    """Whether one of the two has no more than one moment that the other can show."""
+    """Tell whether one of the two has no more than one moment that the other can show."""
     frames = len(query.starts_ms)
     if frames < MIN_FRAMES:
         return True
@@ -223,7 +227,7 @@ def _is_short(query: Timeline, stored: Timeline) -> bool:
 
 
 def _share(timeline: Timeline, spans_ms: list[tuple[int, int]]) -> int:
-    """Thousandths of the frames that are seen within the spans."""
+    """Return how many thousandths of the frames are seen within the spans."""
     within = np.zeros(len(timeline.starts_ms), np.bool_)
     for start_ms, end_ms in spans_ms:
         within |= (timeline.starts_ms <= end_ms) & (timeline.ends_ms >= start_ms)

@@ -1,4 +1,4 @@
-"""Lookups by video: frames propose media items, comparing all frames of both decides."""
+"""Look up videos: frames propose media items, then all frames of both are compared."""
 
 from __future__ import annotations
 
@@ -25,43 +25,44 @@ CERTAIN_FRAMES = 4
 """Frames that must agree for a match to be certain before the query has ended."""
 
 COMMON_VIDEOS = 8
-"""A frame in so many stored videos may be an intro or a test card, and no evidence."""
+"""A frame in this many stored videos may be an intro or a test card, which is no evidence."""
 
 _COMMON_RATIO = 2
-"""It is none for a video that it does not belong to: half of that is in fewer than 1/2 as many."""
+"""Such a frame does not count for a video if half of the video is in less than 1/2 as many."""
 
 _MOST_COUNTED = 4 * COMMON_VIDEOS
-"""Items near one stored hash that are counted: 16 copies are told from the intro of 32 videos."""
+"""Most items counted near one stored hash: enough to tell 16 copies from the intro of 32 videos."""
 
 _MOST_JUDGED = 1024
-"""Stored hashes that a lookup searches to see what is common, of all videos: some 20 ms."""
+"""Stored hashes of all videos that a lookup searches to find common frames: some 20 ms."""
 
 _LEAST_JUDGED = 8
-"""Of each video at least: then an intro and an outro make 2 of 7 parts look common, not half."""
+"""Least such hashes of each video: an intro and an outro then make 2 of 7 parts common."""
 
 _MOST_CANDIDATES = 1000
-"""Media items that are compared in one lookup.
+"""Most media items that are compared in one lookup.
 
-Banks take turns, so that none crowds another out; of each those that most frames propose come
+Banks take turns, so that none crowds another out; the items of a bank that most frames propose come
 first.
 """
 
 _MOST_HASHES = 1_200_000
-"""Versions of frames in one lookup, of 51 bytes: 100 000 frames have 12 of a recorded screen."""
+"""Most versions of frames in one lookup, 51 bytes each: 12 for each of 100 000 frames, which a
+recorded screen has."""
 
 _MOST_PROPOSALS = 20_000_000
-"""Pairs of a frame and a media item near to it, in one lookup: an hour that 5000 items show."""
+"""Most pairs of a frame and an item near to it in one lookup: an hour that 5000 items show."""
 
 _SAME_BITS = 6
-"""A frame so near to one that was searched proposes nothing new."""
+"""Distance within which a frame is not searched, since a searched one stands for it."""
 
 _RECENT = 64
-"""Searched frames that a new one is compared with for that."""
+"""Latest searched frames that a new one is compared with for that."""
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """A media item, as the index has it, and the frames that propose it, ascending."""
+    """A media item of the index, and the frames that propose it, ascending."""
 
     item_id: bytes
     bank: int
@@ -73,7 +74,7 @@ class _Candidate:
 class VideoLookup:
     """One lookup by video, whose frames are added as they come. For one thread at a time.
 
-    Its calls raise DeadlineExceededError once the allowance is over.
+    Its methods raise DeadlineExceededError once the allowance is over.
     """
 
     def __init__(
@@ -92,15 +93,15 @@ class VideoLookup:
         self._proposals = 0
         self._compared_at = 0
         self.hashed = 0
-        """Frames that were added."""
+        """Number of frames that were added."""
 
     @property
     def low_quality(self) -> int:
-        """Frames among them that are too featureless or too regular to be searched."""
+        """Number of added frames that are too featureless or too regular to be searched."""
         return self.hashed - len(self._frames)
 
     def add(self, frames: Iterable[NDArray[np.void]]) -> None:
-        """Takes in frames, each by its versions (dtype FRAME), ascending in time."""
+        """Add frames, each as its versions (dtype FRAME), ascending in time."""
         self._allowance.check()
         versions: list[NDArray[np.uint8]] = []
         of_frame: list[int] = []
@@ -126,42 +127,43 @@ class VideoLookup:
             self._search(np.concatenate(versions), of_frame)
 
     def certain(self) -> bool:
-        """Whether what was added so far is a match, whatever comes."""
-        most = max((len(one.frames) for one in self._candidates.values()), default=0)
-        # comparing is dear, and what did not suffice needs more frames, half as many again
+        """Tell whether the frames added so far are a match, whatever follows."""
+        most = max((len(candidate.frames) for candidate in self._candidates.values()), default=0)
+        # Comparing is dear: after one that did not suffice, wait for half as many frames again.
         if most < CERTAIN_FRAMES or 2 * most <= 3 * self._compared_at:
             return False
         self._compared_at = most
         return any(evidence.frames >= CERTAIN_FRAMES for _, evidence in self._weighed())
 
     def matches(self) -> VideoMatches:
-        """Media items that match, those that most frames show first."""
-        found = sorted(
-            self._weighed(), key=lambda one: (-one[1].frames, one[1].distance_bits, one[0].item_id)
+        """Return the media items that match, those that most frames show first."""
+        weighed = sorted(
+            self._weighed(),
+            key=lambda pair: (-pair[1].frames, pair[1].distance_bits, pair[0].item_id),
         )
         most = self._options.lookup.max_matches
-        places = answered_places([candidate.bank for candidate, *_ in found], most)
+        places = answered_places([candidate.bank for candidate, *_ in weighed], most)
         return VideoMatches(
-            tuple(_match(*found[place]) for place in places),
-            truncated=len(found) > most
+            tuple(_match(*weighed[place]) for place in places),
+            truncated=len(weighed) > most
             or len(self._candidates) > _MOST_CANDIDATES
             or bool(self._cut_off),
         )
 
     def _known(self, row: np.void, frame: int) -> int:
-        """The searched frame that is so near that this one need not be, or this one."""
-        one = int.from_bytes(row["hash"].tobytes())
-        for other, place in self._searched[-_RECENT:]:
-            if (one ^ other).bit_count() <= _SAME_BITS:
+        """Return a searched frame near enough to stand for this one, or this one's own number."""
+        value = int.from_bytes(row["hash"].tobytes())
+        for searched, place in self._searched[-_RECENT:]:
+            if (value ^ searched).bit_count() <= _SAME_BITS:
                 return place
-        self._searched.append((one, frame))
+        self._searched.append((value, frame))
         return frame
 
     def _search(self, queries: NDArray[np.uint8], of_frame: list[int]) -> None:
         for start in range(0, len(queries), BLOCK_QUERIES):
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
-            # of a video frames agree on times, too
+            # Videos are spared: their frames have to agree on times, too.
             near = search_near(
                 self._index, block, self._scope, _MOST_CANDIDATES, spared=MediaKind.VIDEO
             )
@@ -190,7 +192,7 @@ class VideoLookup:
                 frames.append(of_frame[query])
 
     def _weighed(self) -> list[tuple[_Candidate, Evidence]]:
-        """Candidates with enough evidence."""
+        """Return the candidates with enough evidence."""
         numbers = self._likely()[:_MOST_CANDIDATES]
         if not numbers:
             return []
@@ -210,7 +212,7 @@ class VideoLookup:
             proposed_by = np.isin(like, candidate.frames)
             apart = np.zeros_like(searched)
             if candidate.kind == MediaKind.VIDEO:
-                # what was searched and has not proposed it is near to none of its hashes
+                # A searched frame that has not proposed the video is near to none of its hashes.
                 apart = searched & ~proposed_by
             common = None
             if number in crowded:
@@ -224,7 +226,7 @@ class VideoLookup:
 
     def _likely(self) -> list[int]:
         """Return the numbers of the candidates in the order in which they are compared."""
-        frames = {number: len(one.frames) for number, one in self._candidates.items()}
+        frames = {number: len(candidate.frames) for number, candidate in self._candidates.items()}
         turns: Counter[int] = Counter()
         order = []
         for number in sorted(frames, key=frames.__getitem__, reverse=True):
@@ -255,8 +257,8 @@ class VideoLookup:
         """Return which moments of a video, shape (n,), are in far more items than the rest of it.
 
         They are always less than half of its moments, whatever anybody registers. Where the video
-        has more than ``most_hashes``, so many evenly spaced ones are searched, the first and the
-        last included; each hash between two is taken to be as common as the more common of them.
+        has more than ``most_hashes``, that many evenly spaced ones are searched, including the
+        first and the last; a hash between two counts as common as the more common of them.
         """
         scope, limits_bits = self._scope, limits_bits_of(self._scope)
         firsts, moment_of = moments_of(stored)
@@ -270,7 +272,7 @@ class VideoLookup:
         for start in range(0, len(queries), BLOCK_QUERIES):
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
-            # Pictures count: they could take the places of videos in the answer.
+            # Pictures count, too: they could take the places of videos in the answer.
             near = self._index.search_items(block, scope.radius_bits, limits_bits, _MOST_COUNTED)
             items[start : start + len(block)] = np.bincount(near.hits.query, minlength=len(block))
         before = np.searchsorted(judged, places, side="right") - 1

@@ -1,1 +1,1 @@
-"""The submission client for victims."""
+"""Submission client and commands for people affected."""

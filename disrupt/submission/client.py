@@ -1,4 +1,4 @@
-"""From a person's device: register, show, withdraw. Pictures are hashed here, hashes are sent."""
+"""Register, show and withdraw from a person's device. Files are hashed here, hashes are sent."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 TIMEOUT_S = 30.0
 
 RETRIES = RetryPolicy(attempts=None)
-"""As often as time allows: a server that restarts is soon back, and then has the answer."""
+"""Tries as often as time allows: a server that restarts is soon back and has the answer then."""
 
 ITEMS_PER_REQUEST = 8
-"""More files are registered in several requests, into the same case."""
+"""Most files in one request; more are registered in several, into the same case."""
 
 _AFTER_ITS_TURN_S = 0.5
-"""Waited beyond what a throttled call was told, so that it does not come too early."""
+"""Added to the wait of a throttled call, so that it does not come too early."""
 
 _REFUSALS = (
     CaseClosedError,
@@ -67,7 +67,7 @@ _REFUSALS = (
     UnauthenticatedError,
     UnimplementedError,
 )
-"""Failures of calls that changed nothing: refused by the server, or never sent."""
+"""Errors of calls that changed nothing: refused by the server, or never sent."""
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -79,11 +79,11 @@ def new_pin() -> str:
 
 
 class SubmissionClient:
-    """Registers a person's pictures. Not for several threads at once; to be closed, or a context.
+    """Register a person's files. Not thread-safe; close it, or use it as a context.
 
-    ``server``, ``key`` and ``tls_ca`` as for MatchClient. ``waiting`` shows that a call lasts.
-    ``may_have_changed`` says whether anything that was sent has changed a case, or may have though
-    no answer says so. Every method raises classes of disrupt.errors only, and is safe to repeat
+    ``server``, ``key`` and ``tls_ca`` are as in MatchClient. ``waiting`` shows that a call lasts.
+    ``may_have_changed`` tells whether a request has changed a case, or may have, though no answer
+    says so. Every method raises classes of disrupt.errors only, and is safe to repeat
     after an UnavailableError.
     """
 
@@ -118,8 +118,8 @@ class SubmissionClient:
     def reach(self) -> None:
         """Raise UnavailableError or DeadlineExceededError unless the server answers.
 
-        Asks nothing of it. A call that fails later may have taken effect; one that is not made
-        because this failed has not.
+        It requests nothing else. A call that fails later may have taken effect; one that is not
+        made because this failed has not.
         """
         check = self._channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -131,7 +131,7 @@ class SubmissionClient:
         except (UnavailableError, DeadlineExceededError):
             raise
         except DisruptError:
-            return  # also an answer
+            return  # an error is an answer, too
 
     def submit(
         self,
@@ -147,14 +147,14 @@ class SubmissionClient:
     ) -> Submission:
         """Register pictures and videos, as a new case or into ``case_number``, which ``pin`` opens.
 
-        ``pin`` empty: a random one, for a new case. ``announce`` is given number and PIN of a new
-        case before anything is sent; if it raises, nothing is sent. Of an animation the first frame
-        is registered, or ``every_frame`` that differs from those before. ``watched`` passes the
-        files on and may show progress; ``within`` is told where the hashing of a video is, and how
-        long it says that it lasts, in ms. A file that cannot be registered is rejected, and the
-        others go through. Any exception and an interrupt are raised if it is certain that nothing
-        was registered; else the files that were not sent yet are rejected, and those of which no
-        answer came are ``unknown``.
+        An empty ``pin`` draws a random one, for a new case. ``announce`` is called with number and
+        PIN of a new case before anything is sent; if it raises, nothing is sent. Of an animation
+        the first frame is registered, or with ``every_frame`` each that differs from those before.
+        ``watched`` passes the files on and may show progress; ``within`` is called with the time
+        that hashing of a video has reached, and the declared duration, in ms. A file that cannot
+        be registered is rejected, and the others go through. Any exception and an interrupt are
+        raised if it is certain that nothing was registered; else the files that were not sent yet
+        are rejected, and those of which no answer came are ``unknown``.
         """
         sources = [os.fspath(file) for file in files]
         pin = pin or new_pin()
@@ -190,7 +190,7 @@ class SubmissionClient:
                     source = batch[refused.index].source
                     rejected.append(too_plain(source, refused.low_quality.quality))
                 sending = []
-                if receipt.items:  # a request that registered nothing has not used its id up
+                if receipt.items:  # a request that registered nothing has not used its id
                     opens.case_number = receipt.case_number
                     request_id = secrets.token_bytes(REQUEST_ID_BYTES)
         except (Exception, KeyboardInterrupt) as error:
@@ -215,15 +215,15 @@ class SubmissionClient:
         )
 
     def case(self, case_number: str, pin: str) -> Case:
-        """The case. CaseRefusedError for an unknown number and for a wrong PIN alike."""
+        """Return a case. Raises CaseRefusedError for an unknown number and a wrong PIN alike."""
         request = registration_pb2.GetCaseRequest(access=requests.access(case_number, pin))
         return results.case(self._call(self._stub.GetCase, request).case)
 
     def withdraw(self, case_number: str, pin: str, item_ids: Sequence[str] | None = None) -> Case:
-        """Withdraw items of a case (32 hex digits each), or with None all of it; what is left.
+        """Withdraw items of a case (32 hex digits each), or with None all of it; return the case.
 
-        They stop matching within a second. NotFoundError if one is not of this case; then nothing
-        is withdrawn.
+        They stop matching within a second. Raises NotFoundError if one is not of this case; then
+        nothing is withdrawn.
         """
         opens = requests.access(case_number, pin)
         self.may_have_changed = False
@@ -231,7 +231,7 @@ class SubmissionClient:
             whole = registration_pb2.WithdrawCaseRequest(access=opens)
             return results.case(self._call(self._stub.WithdrawCase, whole, refusals=_REFUSALS).case)
         some = registration_pb2.WithdrawItemsRequest(
-            access=opens, item_ids=[requests.item_id(one) for one in item_ids]
+            access=opens, item_ids=[requests.item_id(item_id) for item_id in item_ids]
         )
         return results.case(self._call(self._stub.WithdrawItems, some, refusals=_REFUSALS).case)
 
@@ -240,7 +240,7 @@ class SubmissionClient:
     ) -> registration_pb2.Receipt:
         """Send a registration until it is answered.
 
-        All attempts have one request id: where only the answer was lost, it is given again.
+        All attempts have one request id: where only the answer was lost, the server repeats it.
         """
         refusals = (*_REFUSALS, StorageFullError)
         try:
@@ -258,8 +258,8 @@ class SubmissionClient:
     ) -> _Response:
         """Call until there is an answer, or patience ends.
 
-        ``refusals`` are the errors that say of a call which changes a case that it did not: of
-        such a call ``may_have_changed`` is kept, through all its attempts. None: it changes none.
+        ``refusals`` are the errors after which a call that changes a case has not changed it: all
+        attempts of such a call keep ``may_have_changed`` up to date. None for other calls.
         """
         unclear = self.may_have_changed
         ends_at_s = time.monotonic() + self._waiting.patience_s
@@ -302,8 +302,8 @@ class SubmissionClient:
 def _check_receipt(receipt: registration_pb2.Receipt, files: int, case_number: str) -> None:
     """Refuse a receipt that does not fit its request; ``case_number`` is the one that it named.
 
-    DisruptError unless the receipt says of each of so many files once what became of it, and names
-    items and case as later calls can.
+    Raises DisruptError unless the receipt names each of the ``files`` once, with item ids and a
+    case number that later calls can use.
     """
     places = [item.index for item in receipt.items] + [item.index for item in receipt.rejected]
     if sorted(places) != list(range(files)):
@@ -315,7 +315,7 @@ def _check_receipt(receipt: registration_pb2.Receipt, files: int, case_number: s
 
 
 def _names_case(answered: str, asked: str) -> bool:
-    """Whether an answer's case number is the one that was asked for, or any where that is empty."""
+    """Tell whether an answer's case number is the ``asked`` one, or valid where that is empty."""
     try:
         return parse_case_number(answered) == (asked or answered)
     except InvalidRequestError:

@@ -1,4 +1,4 @@
-"""``disrupt submit``, ``status``, ``withdraw``: for a victim, or the helpline beside them."""
+"""``disrupt submit``, ``status``, ``withdraw``: for a victim, or the helpline that helps them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ class _EndedError(Exception):
 class _Bilingual(click.Command):
     """A command whose errors are French first.
 
-    ``unchanged`` is said of an error or an interrupt that the command raises: nothing was done.
+    ``unchanged`` is printed after an error or an interrupt that the command raises: it says that
+    nothing was done.
     """
 
     def __init__(self, *args: Any, unchanged: Phrase | None = None, **kwargs: Any) -> None:  # noqa: ANN401 click's
@@ -127,7 +128,7 @@ class _Bilingual(click.Command):
         self._unchanged = [unchanged] if unchanged else []
 
     def parse_args(self, context: click.Context, args: list[str], /) -> list[str]:
-        """Say in French that the command is mistyped, before click says in English how."""
+        """Say in French that the command is mistyped, before click explains it in English."""
         try:
             return super().parse_args(context, args)
         except click.UsageError as error:
@@ -135,7 +136,7 @@ class _Bilingual(click.Command):
             raise _Mistyped(said, context) from error
 
     def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
-        """Run the command; explain what is raised on purpose, and the server's words below it."""
+        """Run the command; explain errors in French first, with the server's words below."""
         try:
             return super().invoke(context)
         except click.UsageError as error:
@@ -378,7 +379,7 @@ def _case_number(text: str) -> str:
 
 
 def _pin(file: str | None) -> str:
-    """PIN of a file, of the environment, or asked for; never an argument, which others see."""
+    """Read the PIN from a file, the environment or a prompt; others could see an argument."""
     if file is not None:
         try:
             text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""A person's files and their fingerprints: pictures and videos, hashed here."""
+"""Hash a person's files, pictures and videos, on their device."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from disrupt.hashing.videos.frames import fingerprint_video
 from disrupt.submission.results import Rejected
 
 _REASONS = {"TOO_MANY_FRAMES", "NO_VIDEO_DECODER"}
-"""Causes that are said as reasons, too."""
+"""Causes that are reported as reasons, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A file with its fingerprints; ``incomplete``: it is a video that ends early or is broken."""
+    """A file with its fingerprints; ``incomplete`` marks a video that ends early or is broken."""
 
     source: str
     item: MediaItem
@@ -31,24 +31,24 @@ class Hashed:
 
 @dataclass(frozen=True, slots=True)
 class Hashing:
-    """How files are hashed."""
+    """Settings with which files are hashed."""
 
     picture: Callable[[bytes], ImageFingerprints | LowQuality]
     within: Callable[[int, int], None]
     rejected: list[Rejected]
 
     def each(self, sources: Iterable[str]) -> Iterator[Hashed]:
-        """Files with their fingerprints; those that have none go to ``rejected``."""
+        """Yield files with their fingerprints; those that have none go to ``rejected``."""
         for source in sources:
             try:
-                found = self._hashed(source)
+                hashed = self._hashed(source)
             except DisruptError as error:
                 self.rejected.append(_rejected(source, error))
                 continue
-            if isinstance(found, LowQuality):
-                self.rejected.append(too_plain(source, found.quality))
+            if isinstance(hashed, LowQuality):
+                self.rejected.append(too_plain(source, hashed.quality))
             else:
-                yield found
+                yield hashed
 
     def _hashed(self, source: str) -> Hashed | LowQuality:
         with open_media(source) as file:
@@ -58,14 +58,14 @@ class Hashing:
                     return video
                 item = MediaItem(MediaKind.VIDEO, video.fingerprints)
                 return Hashed(source, item, video.incomplete)
-            found = self.picture(read_whole(file))
-        if isinstance(found, LowQuality):
-            return found
-        return Hashed(source, MediaItem(found.kind, columns(found.fingerprints)))
+            picture = self.picture(read_whole(file))
+        if isinstance(picture, LowQuality):
+            return picture
+        return Hashed(source, MediaItem(picture.kind, columns(picture.fingerprints)))
 
 
 def _rejected(source: str, error: DisruptError) -> Rejected:
-    """A file that could not be hashed; pictures and videos have different advice."""
+    """Describe a file that could not be hashed; pictures and videos have different advice."""
     cause = error.metadata.get("cause", "")
     reason = cause if cause in _REASONS else error.reason
     if isinstance(error, InvalidMediaError) and error.violations[0].field == "video":
@@ -92,7 +92,7 @@ def _obstacle(source: str) -> str:
 
 
 def too_plain(source: str, quality: int) -> Rejected:
-    """A file whose hashes would be of low quality."""
+    """Describe a file whose hashes would be of low quality."""
     low = LowQuality(quality)
     message = f"Too featureless: quality {quality}, {low.minimum_quality} is needed. {low.advice}"
     return Rejected(source, "LOW_QUALITY", message, quality)

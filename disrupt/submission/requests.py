@@ -1,4 +1,4 @@
-"""Requests of RegistrationService. They carry hashes; a picture has no place in them."""
+"""Make requests of RegistrationService. They carry hashes, never a picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ITEM_ID_BYTES = 16
 
 
 def access(case_number: str, pin: str) -> registration_pb2.CaseAccess:
-    """What opens a case; InvalidRequestError for what is no case number or no PIN."""
+    """Return what opens a case. Raises InvalidRequestError for what is no case number or PIN."""
     return registration_pb2.CaseAccess(
         case_number=case_number and parse_case_number(case_number), pin=parse_pin(pin)
     )
@@ -27,7 +27,7 @@ def register(
     opens: registration_pb2.CaseAccess,
     age: AgeBand,
 ) -> registration_pb2.RegisterHashesRequest:
-    """Registers media, each given by its fingerprints."""
+    """Make the request that registers media, each given by its fingerprints."""
     return registration_pb2.RegisterHashesRequest(
         context=registration_pb2.RegistrationContext(
             request_id=request_id,
@@ -46,7 +46,7 @@ def register(
 
 
 def item_id(text: str) -> bytes:
-    """Item id from its 32 hex digits; anything else is an InvalidRequestError."""
+    """Parse an item id of 32 hex digits. Raises InvalidRequestError for anything else."""
     try:
         value = bytes.fromhex(text) if len(text) == 2 * _ITEM_ID_BYTES else b""
     except ValueError:

@@ -1,4 +1,4 @@
-"""What became of a submission, a case and its items, as the person's device knows it."""
+"""Results of a submission, and cases with their items, as the person's device knows them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from disrupt.core.media import MediaKind
 from disrupt.v1 import registration_pb2
 
 NOT_SENT = "NOT_SENT"
-"""Cause of files whose registration no answer says to be durable: whatever failed before."""
+"""Cause of files whose registration no answer confirms, because something failed before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
     """One file that was registered: its item id, 32 hex digits, and how many hashes were kept.
 
-    ``incomplete``: of a video that ends early or is broken only the beginning was.
+    ``incomplete``: only the beginning was, of a video that ends early or is broken.
     """
 
     source: str
@@ -27,9 +27,9 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One file that was not. ``quality`` is its PDQ quality where that was the reason.
+    """One file that was not registered. ``quality`` is its PDQ quality if that was the reason.
 
-    ``cause`` says what is wrong more closely than ``reason``, if not empty.
+    ``cause``, if not empty, is more precise than ``reason``.
     """
 
     source: str
@@ -43,9 +43,9 @@ class Rejected:
 class Submission:
     """What became of files. ``case_number`` is empty when all were rejected and no case opened.
 
-    ``pin`` is empty where the service has not shown that it is the one of the case: of an existing
-    case to which nothing was added. Of files that are ``unknown`` no answer came: they are
-    registered, all that were sent together, or none.
+    ``pin`` is empty where the service has not confirmed it: for an existing case to which nothing
+    was added. For ``unknown`` files no answer came: of those sent together, all are registered or
+    none.
     """
 
     case_number: str
@@ -59,7 +59,7 @@ class Submission:
 class CaseItem:
     """One item of a case that is not withdrawn; ``item_id`` is 32 hex digits.
 
-    ``age`` is the one as which it is treated: ADULT or MINOR.
+    ``age`` is how it is treated: ADULT or MINOR.
     """
 
     item_id: str
@@ -84,9 +84,10 @@ class Case:
 
 
 def case(message: registration_pb2.Case) -> Case:
-    """Case of a message."""
-    statuses, kinds = {one.value: one for one in CaseStatus}, {one.value: one for one in MediaKind}
-    ages = {one.value: one for one in (AgeBand.ADULT, AgeBand.MINOR)}
+    """Convert a message to a case."""
+    statuses = {status.value: status for status in CaseStatus}
+    kinds = {kind.value: kind for kind in MediaKind}
+    ages = {age.value: age for age in (AgeBand.ADULT, AgeBand.MINOR)}
     return Case(
         number=message.case_number,
         status=statuses.get(message.status),

@@ -1,4 +1,4 @@
-"""What the commands print for a person, or for a program: a submission, a case, and its items."""
+"""Print a submission, or a case with its items, for a person or for a program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PIN_GROUP = 4
 
 
 class NotShownError(Exception):
-    """Standard output takes nothing: ``phrase`` says what that means."""
+    """Standard output cannot be written; ``phrase`` says what that means."""
 
     def __init__(self, phrase: Phrase) -> None:
         super().__init__(phrase.en)
@@ -33,9 +33,9 @@ class NotShownError(Exception):
 
 @contextmanager
 def shown(otherwise: Phrase) -> Iterator[None]:
-    """Make sure that what is printed within has left this process: NotShownError if it has not.
+    """Raise NotShownError unless all that is printed within has left this process.
 
-    Also where an interrupt kept it from being printed.
+    It has not, either, where an interrupt kept it from being printed.
     """
     if sys.stdout is None:  # closed when the process began
         raise NotShownError(otherwise)
@@ -43,18 +43,18 @@ def shown(otherwise: Phrase) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except (OSError, ValueError, KeyboardInterrupt) as error:
-        # what is left in the buffer would fail again when the process ends
+        # What is left in the buffer would fail again when the process ends: discard it.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise NotShownError(otherwise) from error
 
 
 class Receipt:
-    """What ``submit`` prints: number and PIN before anything is sent, and what became of it.
+    """What ``submit`` prints: number and PIN before anything is sent, and the outcome.
 
-    As JSON it is one object in two parts, of which the first has number and PIN: a program that
-    reads all of it reads one object, and what a killed command leaves becomes one with a brace. A
-    context, which completes the object if the submission fails or showing it does.
+    JSON is one object in two parts, the first with number and PIN: a program that reads all of it
+    reads one object, and the first part of a killed command needs only a brace. Used as a context,
+    it completes the object if the submission fails or showing it does.
     """
 
     def __init__(self, *, as_json: bool, unsure: bool) -> None:
@@ -73,7 +73,7 @@ class Receipt:
                 self._print_rest(self._outcome)
 
     def announce(self, case_number: str, pin: str) -> None:
-        """Print number and PIN of a new case; NotShownError if that fails."""
+        """Print number and PIN of a new case. Raises NotShownError."""
         with shown(texts.NOT_SHOWN):
             if self._as_json:
                 print(_opening(case_number, pin), end="", flush=True)  # noqa: T201
@@ -86,18 +86,18 @@ class Receipt:
         self._number, self._pin = case_number, pin
 
     def interrupted(self, case_number: str, files: Iterable[str]) -> Submission:
-        """A submission of which nothing is known but that it began."""
+        """Return the submission of which only the beginning is known."""
         message = "Interrupted before it was known that this file is registered."
         unknown = tuple(Rejected(file, "INTERRUPTED", message) for file in files)
         return Submission(case_number or self._number, self._pin, (), (), unknown)
 
     def finish(self, submission: Submission) -> None:
-        """Print what became of the files; NotShownError if that fails."""
+        """Print what became of the files. Raises NotShownError."""
         self._outcome = submission
         number = submission.case_number
         if self._number and number and number != self._number:
-            other = texts.OTHER_NUMBER.format(number=terminal.clean(number))
-            say(Console(stderr=True, highlight=False), other, style="bold")
+            phrase = texts.OTHER_NUMBER.format(number=terminal.clean(number))
+            say(Console(stderr=True, highlight=False), phrase, style="bold")
         with shown(texts.DONE_NOT_SHOWN.format(number=number or self._number)):
             if not self._as_json:
                 self._show(submission)
@@ -141,7 +141,7 @@ class Receipt:
 
 
 def show_case(console: Console, case: Case) -> None:
-    """Print a case and its items, by the age as which they are treated."""
+    """Print a case and its items, grouped by the age as which they are treated."""
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
     _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
@@ -162,7 +162,7 @@ def show_case(console: Console, case: Case) -> None:
 
 
 def case_json(case: Case) -> dict[str, Any]:
-    """A case for programs."""
+    """Return a case as a JSON object."""
     return {
         "case": case.number,
         "status": case.status.name if case.status else None,
@@ -170,20 +170,20 @@ def case_json(case: Case) -> dict[str, Any]:
         "closed_on": case.closed_on or None,
         "items": [
             {
-                "item": one.item_id,
-                "kind": one.kind.name if one.kind else None,
-                "hashes": one.hashes,
-                "age": one.age.name.lower() if one.age else None,
+                "item": item.item_id,
+                "kind": item.kind.name if item.kind else None,
+                "hashes": item.hashes,
+                "age": item.age.name.lower() if item.age else None,
             }
-            for one in case.items
+            for item in case.items
         ],
     }
 
 
 def say(console: Console, phrase: Phrase, style: str = "", indent: str = "") -> None:
-    """Print a phrase, French first, in lines that are never broken within a word."""
+    """Print a phrase, French first, without breaking lines within a word."""
     for text, styled in zip(phrase.typeset(), (style, "italic"), strict=True):
-        # rich breaks lines at a no-break space, too
+        # not by rich, which breaks lines at a no-break space, too
         for line in textwrap.wrap(
             text,
             console.width,
@@ -196,29 +196,29 @@ def say(console: Console, phrase: Phrase, style: str = "", indent: str = "") -> 
 
 
 def _opening(case_number: str | None, pin: str | None) -> str:
-    """The first part of the object that ``submit --json`` prints, without its closing brace."""
+    """Return the first part of the object of ``submit --json``, without its closing brace."""
     return json.dumps({"case": case_number, "pin": pin}).removesuffix("}")
 
 
 def _rest(submission: Submission) -> dict[str, Any]:
     rest: dict[str, Any] = {
         "items": [
-            {"input": one.source, "item": one.item_id, "hashes": one.hashes}
-            | ({"incomplete": True} if one.incomplete else {})
-            for one in submission.registered
+            {"input": file.source, "item": file.item_id, "hashes": file.hashes}
+            | ({"incomplete": True} if file.incomplete else {})
+            for file in submission.registered
         ],
         "rejected": [
             {
-                "input": one.source,
-                "reason": one.reason,
-                "message": one.message,
-                "quality": one.quality,
+                "input": file.source,
+                "reason": file.reason,
+                "message": file.message,
+                "quality": file.quality,
             }
-            for one in submission.rejected
+            for file in submission.rejected
         ],
     }
     if submission.unknown:
-        rest["unknown"] = [one.source for one in submission.unknown]
+        rest["unknown"] = [file.source for file in submission.unknown]
     return rest
 
 
@@ -229,11 +229,11 @@ def _number_and_pin(console: Console, case_number: str, pin: str) -> None:
 
 def _show_registered(console: Console, registered: Iterable[Registered]) -> None:
     say(console, texts.ITEMS)
-    for one in registered:
-        _whole(console, f"  {terminal.clean(one.source)}")
-        if one.incomplete:
+    for file in registered:
+        _whole(console, f"  {terminal.clean(file.source)}")
+        if file.incomplete:
             say(console, texts.ONLY_BEGINNING, indent="    ")
-        _whole(console, f"    {one.item_id}")
+        _whole(console, f"    {file.item_id}")
     console.print()
 
 
@@ -241,18 +241,18 @@ def _show_unknown(console: Console, submission: Submission, *, is_new: bool) -> 
     number = terminal.clean(submission.case_number)
     say(console, texts.NOT_KNOWN.format(number=number), style="bold")
     say(console, texts.NOT_KNOWN_OF_NEW if is_new else texts.NOT_KNOWN_OF_ADDED, style="bold")
-    for one in submission.unknown:
-        _whole(console, f"  {terminal.clean(one.source)}")
-        _detail(console, one.message)
+    for file in submission.unknown:
+        _whole(console, f"  {terminal.clean(file.source)}")
+        _detail(console, file.message)
     console.print()
 
 
 def _show_rejected(console: Console, rejected: tuple[Rejected, ...]) -> None:
     say(console, _heading(texts.REJECTED, len(rejected)), style="bold")
-    for one in rejected:
-        _whole(console, f"  {terminal.clean(one.source)}")
-        say(console, texts.rejection(one), indent="    ")
-        _detail(console, one.message)
+    for file in rejected:
+        _whole(console, f"  {terminal.clean(file.source)}")
+        say(console, texts.rejection(file), indent="    ")
+        _detail(console, file.message)
     console.print()
 
 
@@ -267,10 +267,10 @@ def _line(console: Console, name: Phrase, value: str) -> None:
 
 
 def _detail(console: Console, message: str) -> None:
-    """Print the words of a program, for who helps the person."""
+    """Print a program's message, for whoever helps the person."""
     say(console, Phrase(f"({terminal.clean(message)})", ""), style="dim", indent="    ")
 
 
 def _whole(console: Console, text: Text | str, style: str = "") -> None:
-    """Print a line as it is, however narrow the terminal: it is copied, not read."""
+    """Print a line unbroken, however narrow the terminal: people copy it."""
     console.print(text if isinstance(text, Text) else Text(text, style), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Everything a victim reads, French first, English beside it. Short, calm, and what can be done."""
+"""Everything a victim reads, French first, then English: short, calm, with what can be done."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Phrase(NamedTuple):
     en: str
 
     def format(self, **values: object) -> Phrase:
-        """With its fields filled in."""
+        """Return the phrase with its fields filled in."""
         return Phrase(self.fr.format(**values), self.en.format(**values))
 
     def __str__(self) -> str:
-        """Beside each other, on one line."""
+        """Return both languages on one line."""
         return f"{self.fr} · {self.en}"
 
     def typeset(self) -> Phrase:
-        """As French is set: no line begins with ``:`` or ``?``, no number leaves its unit."""
+        """Add the no-break spaces of French: before ``:`` or ``?``, and between number and unit."""
         unbreakable = re.sub(
             r" (?=[:;?!»])|(?<=«) |(?<=\d) (?=[hs]\b)", "\N{NO-BREAK SPACE}", self.fr
         )
@@ -134,11 +134,11 @@ ACTIVE_MEANS = Phrase(
 )
 UNKNOWN_VALUE = Phrase("inconnu de cette version", "not known to this version")
 
-# What is asked
+# Questions
 ASK_PIN = Phrase("Code PIN (il ne s'affiche pas)", "PIN (it is not shown)")
 WORKING = Phrase("Empreintes", "Fingerprints")
 
-# What is waited for
+# Waiting
 NO_ANSWER_YET = Phrase(
     "Le service n'a pas encore répondu ({wait_s} s). Patientez.",
     "The service has not answered yet ({wait_s} s). Please wait.",
@@ -298,7 +298,7 @@ STOPPED_EARLY = Phrase(
     "Sending stopped before this file: it is not registered. Add it later with --case.",
 )
 
-# What is not known, and what is
+# Unclear outcomes
 NOT_KNOWN = Phrase(
     "On ne sait pas si ces fichiers sont enregistrés : aucune réponse claire du service n'est "
     "arrivée. Dans une minute, regardez votre dossier : disrupt status {number}",
@@ -471,14 +471,14 @@ BAD_SETTINGS = {
 
 
 def rejection(rejected: Rejected) -> Phrase:
-    """Why a file was not registered, and what can be done."""
+    """Return why a file was not registered, and what can be done."""
     if rejected.cause == NOT_SENT:
         return STOPPED.get(rejected.reason, STOPPED_EARLY)
     return REJECTIONS.get(rejected.cause) or REJECTIONS.get(rejected.reason) or ANY_ERROR
 
 
 def explain(error: DisruptError) -> Phrase:
-    """What an error means for the person."""
+    """Return what an error means for the person."""
     if isinstance(error, ConfigurationError):
         return BAD_SETTINGS.get(error.metadata.get("setting", ""), ANY_ERROR)
     wait_s = max(1, round(error.retry_after_s or 0))

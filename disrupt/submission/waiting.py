@@ -1,4 +1,4 @@
-"""What a person sees while the service keeps them waiting: that it does, why, and how long yet."""
+"""Show a person that the service keeps them waiting, why, and for how long."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from disrupt.submission.showing import say
 from disrupt.submission.texts import Phrase
 
 _SHOWN_AFTER_S = 1.0
-"""Calls are answered sooner than that as a rule: nothing flickers."""
+"""Time before a wait is shown: most calls are answered sooner, so that nothing flickers."""
 
 
 class Waiting:
-    """Waits without a word.
+    """Wait and print nothing.
 
-    ``patience_s`` is how long a throttled call may go on to wait for its turn, beyond its timeout.
+    ``patience_s`` is how long a throttled call may wait for its turn, beyond its timeout.
     """
 
     patience_s = 0.0
 
     def calling(self) -> AbstractContextManager[None]:
-        """Show, while the context lasts, that a call does."""
+        """Return a context of a call, which may show that it lasts."""
         return nullcontext()
 
     def pause(self, _failure: DisruptError, pause_s: float) -> None:
@@ -38,7 +38,7 @@ class Waiting:
 
 
 class ToldWaiting(Waiting):
-    """Says in a log or pipe, once, that a throttled call waits for its turn."""
+    """Say once, in a log or pipe, that a throttled call waits for its turn."""
 
     patience_s = 1800.0
     """Whoever has the right PIN has had a turn by then; see docs/throttle.md."""
@@ -48,7 +48,7 @@ class ToldWaiting(Waiting):
         self._is_told = False
 
     def pause(self, failure: DisruptError, pause_s: float) -> None:
-        """Say what is waited for, then wait."""
+        """Say why it waits, then wait."""
         if isinstance(failure, TooManyAttemptsError) and not self._is_told:
             self._is_told = True
             minutes = round(self.patience_s / 60)
@@ -57,10 +57,10 @@ class ToldWaiting(Waiting):
 
 
 class ShownWaiting(Waiting):
-    """Says so on a terminal. ``aside`` clears it of whatever else is shown there meanwhile."""
+    """Show the wait on a terminal. ``aside`` hides whatever else is shown there meanwhile."""
 
     patience_s = math.inf
-    """Whoever sees the wait can end it."""
+    """No bound: whoever sees the wait can end it."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class ShownWaiting(Waiting):
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """Say after a second how long there has been no answer."""
+        """Show, after a second, how long there has been no answer."""
         self._no_answer_yet()
         with (
             self._aside(),
@@ -88,7 +88,7 @@ class ShownWaiting(Waiting):
             yield
 
     def pause(self, failure: DisruptError, pause_s: float) -> None:
-        """Count the seconds down, and say what is waited for."""
+        """Count the seconds down, and say why."""
         self._said = _reason(failure)
         self._until_s = time.monotonic() + pause_s
         time.sleep(pause_s)

@@ -1,4 +1,4 @@
-"""From protobuf messages to core values and back: all validation of what comes in is here.
+"""Convert protobuf messages to core values and back, and validate all messages that come in.
 
-What a message says wrongly is an InvalidRequestError; its violations name fields as in proto/.
+An invalid message raises InvalidRequestError, whose violations name fields as in proto/.
 """

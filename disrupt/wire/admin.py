@@ -1,4 +1,4 @@
-"""AdminService: keys without their secrets."""
+"""Convert the messages of AdminService; keys come without their secrets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from disrupt.wire.fields import invalid
 
 
 def rights(message: admin_pb2.CreateKeyRequest) -> tuple[Right, ...]:
-    """What a new key is to allow."""
+    """Return the rights that a new key is to have."""
     try:
-        return tuple(Right(one) for one in message.rights)
+        return tuple(Right(number) for number in message.rights)
     except ValueError:
         raise invalid("rights", "a right of another version of this program") from None
 
@@ -20,21 +20,21 @@ def rights(message: admin_pb2.CreateKeyRequest) -> tuple[Right, ...]:
 def create_request(
     name: str, granted: tuple[Right, ...], banks: tuple[str, ...]
 ) -> admin_pb2.CreateKeyRequest:
-    """As a message."""
+    """Make the request for a new key."""
     return admin_pb2.CreateKeyRequest(
         name=name,
-        rights=[one.value for one in granted],  # type: ignore[misc]  # same numbers
+        rights=[right.value for right in granted],  # type: ignore[misc]  # same numbers
         banks=banks,
     )
 
 
 def key(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.Key:
-    """As a message."""
+    """Convert a key to a message."""
     return admin_pb2.Key(
         key_id=value.key_id,
         name=value.name,
-        rights=[one.value for one in sorted(value.rights)],  # type: ignore[misc]  # same numbers
-        banks=[bank_names[one] for one in sorted(value.banks)],
+        rights=[right.value for right in sorted(value.rights)],  # type: ignore[misc]  # same numbers
+        banks=[bank_names[bank] for bank in sorted(value.banks)],
         created_on=value.created_on,
         revoked_on=value.revoked_on,
     )

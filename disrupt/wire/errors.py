@@ -1,4 +1,4 @@
-"""Errors on the wire: google.rpc.Status with ErrorInfo, BadRequest and RetryInfo."""
+"""Convert errors to google.rpc.Status with ErrorInfo, BadRequest and RetryInfo."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ DETAILS_KEY = "grpc-status-details-bin"
 _VIOLATIONS_MAX = 8
 _DESCRIPTION_BYTES_MAX = 200
 _MESSAGE_BYTES_MAX = 1000
-"""Clients refuse more than 8 KiB of metadata: the message, each byte of which may be written as
-three, and again in base64, with the violations."""
+"""Clients refuse more than 8 KiB of metadata. The message is in it twice: percent-encoded, up to
+three bytes for each, and in base64 with the violations."""
 
 _CODES = {code.name: code for code in grpc.StatusCode}
 
 
 def status(error: DisruptError) -> grpc.Status:
-    """Code, message and trailing metadata that tell a caller of ``error``."""
+    """Return the code, message and trailing metadata that report ``error`` to a caller."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     details: list[Message] = [info]
     if error.violations:
         bad_request = error_details_pb2.BadRequest()
-        for one in error.violations[:_VIOLATIONS_MAX]:
-            description = _shortened(one.description, _DESCRIPTION_BYTES_MAX)
-            bad_request.field_violations.add(field=one.field, description=description)
+        for violation in error.violations[:_VIOLATIONS_MAX]:
+            description = _shortened(violation.description, _DESCRIPTION_BYTES_MAX)
+            bad_request.field_violations.add(field=violation.field, description=description)
         details.append(bad_request)
     if error.retry_after_s is not None:
         retry = error_details_pb2.RetryInfo()

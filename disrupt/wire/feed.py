@@ -1,4 +1,4 @@
-"""FeedService: pages of changes."""
+"""Convert the messages of FeedService: pages of changes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PAGE_SIZE_MAX = 1000
 
 
 def page_size(message: feed_pb2.ListChangesRequest) -> int:
-    """Most changes in the page."""
+    """Return the most changes that the page may have."""
     if message.page_size > _PAGE_SIZE_MAX:
         raise invalid("page_size", f"{message.page_size} is outside 0-{_PAGE_SIZE_MAX}")
     return message.page_size or _DEFAULT_PAGE_SIZE
 
 
 def change(value: Change, bank_names: Mapping[int, str]) -> feed_pb2.Change:
-    """As a message."""
+    """Convert a change to a message."""
     if not isinstance(value, Addition):
         return feed_pb2.Change(removed=feed_pb2.ItemRemoved(item_id=value.item_id))
     item = value.item

@@ -1,4 +1,4 @@
-"""What several services say in the same messages."""
+"""Convert the messages that several services share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACE_MAX = 2**16 - 1
 
 
 def low_quality_message(value: LowQuality) -> types_pb2.LowQuality:
-    """As a message."""
+    """Convert to a message."""
     return types_pb2.LowQuality(
         quality=value.quality, minimum_quality=value.minimum_quality, advice=value.advice
     )
@@ -26,9 +26,9 @@ def low_quality_message(value: LowQuality) -> types_pb2.LowQuality:
 def fingerprints(
     message: types_pb2.Fingerprints, kind: MediaKind, *, path: str
 ) -> NDArray[np.void]:
-    """Fingerprints of one item, dtype FINGERPRINT, shape (n,), n ≥ 1.
+    """Return the fingerprints of one item, dtype FINGERPRINT, shape (n,), n ≥ 1.
 
-    ``path`` is where the message stands in the request, for violations.
+    ``path`` is the field of the request that holds the message, for violations.
     """
     count, left_over = divmod(len(message.hashes), HASH_BYTES)
     if left_over:
@@ -42,7 +42,7 @@ def fingerprints(
     array["quality"] = _column(message.qualities, count, f"{path}.qualities", MAX_QUALITY)
     if message.profiles:
         profiles = _column(message.profiles, count, f"{path}.profiles")
-        # enumerations grow: a profile that this version does not know is stored as unknown
+        # Enumerations grow: store a profile that this version does not know as unknown.
         profiles[~np.isin(profiles, list(Profile))] = Profile.UNKNOWN
         array["profile"] = profiles
     else:
@@ -62,7 +62,7 @@ def fingerprints(
 
 
 def fingerprints_message(array: NDArray[np.void], kind: MediaKind) -> types_pb2.Fingerprints:
-    """As a message, in which columns of defaults are left out."""
+    """Convert to a message, without columns that hold defaults only."""
     message = types_pb2.Fingerprints(
         hashes=np.ascontiguousarray(array["hash"]).tobytes(), qualities=array["quality"].tobytes()
     )
@@ -79,14 +79,14 @@ def fingerprints_message(array: NDArray[np.void], kind: MediaKind) -> types_pb2.
 
 
 def invalid(field: str, description: str) -> InvalidRequestError:
-    """An error about one field."""
+    """Make the error about one field."""
     return InvalidRequestError.of(Violation(field, description))
 
 
 def _column(
     values: Sequence[int], count: int, path: str, most: int | None = None
 ) -> NDArray[np.integer]:
-    """Return values as an array, once there is one for each hash."""
+    """Return values as an array. Raises unless there is one for each hash, at most ``most``."""
     if len(values) != count:
         raise invalid(path, f"{len(values)} entries for {count} hashes; send one a hash")
     column: NDArray[np.integer]

@@ -1,4 +1,4 @@
-"""MatchService: what is asked, and columns of what was found."""
+"""Convert the messages of MatchService: lookups, and answers in columns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from disrupt.v1 import match_pb2, types_pb2
 from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
 
 DEFAULT = LookupOptions()
-"""Of a lookup that says nothing: told by identity."""
+"""Shared options of a lookup that sets none. Compare with ``is``."""
 _BANKS_MAX = 64
 
 
 def options(message: match_pb2.MatchOptions) -> LookupOptions:
-    """What narrows a lookup; the threshold is compared with the banks' own by core.policy.scope."""
+    """Return a lookup's options; core.policy.scope compares the threshold with the banks' own."""
     if message.max_matches > MAX_MATCHES:
         raise invalid("options.max_matches", f"{message.max_matches} is outside 0-{MAX_MATCHES}")
     if len(message.banks) > _BANKS_MAX:
@@ -35,7 +35,7 @@ def options(message: match_pb2.MatchOptions) -> LookupOptions:
 
 
 def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLookup:
-    """A batch of 1 to ``most`` queries."""
+    """Return a batch of 1 to ``most`` queries."""
     hashes = unpack(message.hashes)
     count = len(hashes)
     if not 1 <= count <= most:
@@ -65,7 +65,7 @@ def hashes_answer(
     bank_names: Mapping[int, str],
     index_cursor: str,
 ) -> match_pb2.MatchHashesResponse:
-    """Answer in columns; ``matches`` are of the searched rows of ``lookup``."""
+    """Make the answer, in columns; ``matches`` are of the searched rows of ``lookup``."""
     response = match_pb2.MatchHashesResponse(index_cursor=index_cursor)
     if lookup.low_quality:
         response.low_quality_queries.extend(lookup.low_quality)
@@ -100,7 +100,7 @@ def picture_answer(
     *,
     frames_skipped: int,
 ) -> match_pb2.MatchImageResponse:
-    """Answer for one picture, of which ``versions`` were searched."""
+    """Make the answer for one picture, of which ``versions`` were searched."""
     response = match_pb2.MatchImageResponse(
         quality=quality,
         truncated=bool(len(matches.truncated)),
@@ -121,19 +121,19 @@ def picture_answer(
     return response
 
 
-def low_quality_answer(found: LowQuality, index_cursor: str) -> match_pb2.MatchImageResponse:
-    """Answer for a picture that cannot be searched."""
+def low_quality_answer(value: LowQuality, index_cursor: str) -> match_pb2.MatchImageResponse:
+    """Make the answer for a picture that cannot be searched."""
     return match_pb2.MatchImageResponse(
-        quality=found.quality,
-        low_quality=low_quality_message(found),
+        quality=value.quality,
+        low_quality=low_quality_message(value),
         index_cursor=index_cursor,
-        frames_skipped=found.frames_skipped,
+        frames_skipped=value.frames_skipped,
     )
 
 
 @lru_cache(maxsize=4096)
 def variant(plan: int, ordinal: int) -> types_pb2.Variant:
-    """Place in a plan, with what it stands for where this version knows; shared, to be copied."""
+    """Return a place in a plan, with its transform if known. The message is shared: copy it."""
     known = transform_of(plan, ordinal)
     return types_pb2.Variant(
         plan=plan, ordinal=ordinal, transform=None if known is None else transform(known)
@@ -141,8 +141,8 @@ def variant(plan: int, ordinal: int) -> types_pb2.Variant:
 
 
 def transform(value: Transform) -> types_pb2.Transform:
-    """As a message."""
+    """Convert a transform to a message."""
     return types_pb2.Transform(**value._asdict())
 
 
-_EFFORTS: dict[int, Effort] = {one.value: one for one in Effort}
+_EFFORTS: dict[int, Effort] = {effort.value: effort for effort in Effort}

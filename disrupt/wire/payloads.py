@@ -1,7 +1,7 @@
-"""Messages taken apart before they are decoded: what they repeat is counted, files are not copied.
+"""Bound what messages repeat before they are decoded, and take files out without a copy.
 
-Decoding makes objects of up to forty times the bytes that they are sent as, so the number of fields
-is bounded first. See https://protobuf.dev/programming-guides/encoding/.
+Decoding makes objects of up to forty times the bytes of the message, so the number of fields is
+bounded first. See https://protobuf.dev/programming-guides/encoding/.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from disrupt.errors import InvalidRequestError, LimitExceededError
 from disrupt.v1 import match_pb2, registration_pb2
 
 ENVELOPE_BYTES_MAX = 64 * 1024
-"""Most bytes of a message beside its file or hashes; options, or a case and its PIN, take far less.
+"""Most bytes of a message beside its file or hashes. Options, or a case and its PIN, take far less.
 
 No message of this size takes long to decode, or much memory.
 """
@@ -26,7 +26,7 @@ _Message = TypeVar("_Message", bound=Message)
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _VARINT_BITS_MAX = 63
 _ENVELOPE_FIELDS_MAX = 1000
-"""Most fields beside the repeated ones: a message has about five; its successors may have more."""
+"""Most fields beside the repeated ones. A message has about five; later versions may have more."""
 _COLUMNS = 5
 """Columns of Fingerprints whose every entry may be a field of its own."""
 
@@ -52,7 +52,7 @@ def register_image(data: bytes) -> WithImage[registration_pb2.RegisterImageReque
 
 
 def match_video(data: bytes, *, hashes_max: int) -> match_pb2.MatchVideoRequest:
-    """Decode a part of a lookup by video, which may hold frames of so many hashes."""
+    """Decode a part of a lookup by video, which may hold frames of ``hashes_max`` hashes."""
     if len(data) > ENVELOPE_BYTES_MAX:
         for number, value in _fields(memoryview(data), _ENVELOPE_FIELDS_MAX):
             if number == match_pb2.MatchVideoRequest.FRAMES_FIELD_NUMBER:
@@ -63,7 +63,7 @@ def match_video(data: bytes, *, hashes_max: int) -> match_pb2.MatchVideoRequest:
 def register_hashes(
     data: bytes, *, items_max: int, hashes_max: int
 ) -> registration_pb2.RegisterHashesRequest:
-    """Decode a registration, which may hold so many items, and hashes in each of them."""
+    """Decode a registration, which may hold ``items_max`` items and ``hashes_max`` hashes."""
     if len(data) > ENVELOPE_BYTES_MAX:
         left = _COLUMNS * hashes_max
         for number, item in _fields(memoryview(data), items_max + _ENVELOPE_FIELDS_MAX):
@@ -77,20 +77,20 @@ def register_hashes(
 
 def _split(data: bytes, file_number: int) -> tuple[bytes, memoryview]:
     """Separate the file, which is the bytes field of this number, from all else of a message."""
-    file, others, others_bytes = memoryview(b""), [], 0
+    file, envelope, envelope_bytes = memoryview(b""), [], 0
     for number, value, field in _located(memoryview(data), _ENVELOPE_FIELDS_MAX):
         if number == file_number and value is not None:
-            file = value  # of several the last counts, as protobuf has it
+            file = value  # of several files the last counts, as in protobuf
         else:
-            others.append(field)
-            others_bytes += len(field)
-    if others_bytes > ENVELOPE_BYTES_MAX:
+            envelope.append(field)
+            envelope_bytes += len(field)
+    if envelope_bytes > ENVELOPE_BYTES_MAX:
         raise LimitExceededError(
-            f"The message has {others_bytes} bytes beside its file; at most"
+            f"The message has {envelope_bytes} bytes beside its file; at most"
             f" {ENVELOPE_BYTES_MAX} are accepted.",
             limit=str(ENVELOPE_BYTES_MAX),
         )
-    return b"".join(others), file
+    return b"".join(envelope), file
 
 
 def _count_fields(data: memoryview, most: int) -> int:
@@ -107,7 +107,7 @@ def _fields(data: memoryview, most: int) -> Iterator[tuple[int, memoryview]]:
 def _located(data: memoryview, most: int) -> Iterator[tuple[int, memoryview | None, memoryview]]:
     """Yield number, value (None unless length-delimited) and whole extent of each field.
 
-    LimitExceededError for more than ``most``, InvalidRequestError for what is no message.
+    Raises LimitExceededError for more than ``most``, InvalidRequestError for what is no message.
     """
     start, end, count = 0, len(data), 0
     while start < end:
@@ -139,7 +139,7 @@ def _located(data: memoryview, most: int) -> Iterator[tuple[int, memoryview | No
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Value of a varint, and where it ends."""
+    """Return the value of a varint, and where it ends."""
     try:
         value = data[at]
         at += 1

@@ -1,4 +1,4 @@
-"""RegistrationService: what a person's device asks for, and what it is told."""
+"""Convert the messages of RegistrationService."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from disrupt.wire.fields import fingerprints, fingerprints_message, invalid, low
 def access(
     message: registration_pb2.CaseAccess, *, path: str = "access", new_case: bool = False
 ) -> CaseAccess:
-    """Case number (may be empty where ``new_case``), PIN and origin token."""
+    """Return case number (may be empty where ``new_case``), PIN and origin token."""
     number = ""
     if message.case_number or not new_case:
         number = _under(path, parse_case_number, message.case_number)
@@ -35,7 +35,7 @@ def access(
 
 
 def context(message: registration_pb2.RegistrationContext) -> RegistrationRequest:
-    """A registration without its items."""
+    """Return a registration without its items."""
     if len(message.request_id) != REQUEST_ID_BYTES:
         raise invalid(
             "context.request_id",
@@ -44,7 +44,7 @@ def context(message: registration_pb2.RegistrationContext) -> RegistrationReques
     try:
         age_band = AgeBand(message.age_band)
     except ValueError:
-        age_band = AgeBand.UNSURE  # enumerations grow: treated as a minor
+        age_band = AgeBand.UNSURE  # enumerations grow; UNSURE is treated as a minor
     opened = access(message.access, path="context.access", new_case=True)
     _check_new_case_number(message)
     return RegistrationRequest(message.request_id, opened, age_band, ())
@@ -59,7 +59,7 @@ def _check_new_case_number(message: registration_pb2.RegistrationContext) -> Non
 
 
 def registration(message: registration_pb2.RegisterHashesRequest) -> RegistrationRequest:
-    """A registration of at least one item of at least one hash; the use case has upper limits."""
+    """Return a registration of 1 or more items of 1 or more hashes; the use case bounds them."""
     asked = context(message.context)
     if not message.items:
         raise invalid("items", "no items; send at least one")
@@ -78,7 +78,7 @@ def registration(message: registration_pb2.RegisterHashesRequest) -> Registratio
 def registration_message(
     context: registration_pb2.RegistrationContext, item: MediaItem
 ) -> registration_pb2.RegisterHashesRequest:
-    """The request that registers one item hashed here."""
+    """Make the request that registers one item hashed in this server."""
     request = registration_pb2.RegisterHashesRequest(context=context)
     request.items.add(
         kind=item.kind.value,
@@ -88,17 +88,19 @@ def registration_message(
 
 
 def item_ids(message: registration_pb2.WithdrawItemsRequest) -> tuple[bytes, ...]:
-    """At least one item id."""
+    """Return the item ids, at least one."""
     if not message.item_ids:
         raise invalid("item_ids", "no items; name at least one, or withdraw the case")
-    for at, one in enumerate(message.item_ids):
-        if len(one) != ITEM_ID_BYTES:
-            raise invalid(f"item_ids[{at}]", f"{len(one)} bytes; an item id has {ITEM_ID_BYTES}")
+    for at, item_id in enumerate(message.item_ids):
+        if len(item_id) != ITEM_ID_BYTES:
+            raise invalid(
+                f"item_ids[{at}]", f"{len(item_id)} bytes; an item id has {ITEM_ID_BYTES}"
+            )
     return tuple(message.item_ids)
 
 
 def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
-    """As a message; ``cursor`` sealed, empty where nothing was stored."""
+    """Convert a receipt to a message; ``cursor`` is sealed, or empty where nothing was stored."""
     message = registration_pb2.Receipt(
         case_number=value.case_number,
         status=value.status.value if value.status else 0,  # type: ignore[arg-type]  # same numbers
@@ -106,13 +108,15 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
     )
     for item in value.items:
         message.items.add(index=item.index, item_id=item.item_id, hashes=item.hashes)
-    for one in value.rejected:
-        message.rejected.add(index=one.index, low_quality=low_quality_message(one.low_quality))
+    for rejection in value.rejected:
+        message.rejected.add(
+            index=rejection.index, low_quality=low_quality_message(rejection.low_quality)
+        )
     return message
 
 
 def case(value: ShownCase) -> registration_pb2.Case:
-    """As a message."""
+    """Convert a case to a message."""
     message = registration_pb2.Case(
         case_number=value.number,
         status=value.status.value,  # type: ignore[arg-type]  # same numbers
@@ -130,10 +134,13 @@ def case(value: ShownCase) -> registration_pb2.Case:
 
 
 def _under(path: str, parse: Callable[[str], str], text: str) -> str:
-    """What ``parse`` makes of a field of the message at ``path``."""
+    """Parse a field of the message at ``path``; its violations name that path."""
     try:
         return parse(text)
     except InvalidRequestError as error:
         raise InvalidRequestError.of(
-            *(replace(one, field=f"{path}.{one.field}") for one in error.violations)
+            *(
+                replace(violation, field=f"{path}.{violation.field}")
+                for violation in error.violations
+            )
         ) from None

@@ -1,4 +1,4 @@
-"""Videos: how they are to be looked up, frames hashed by the caller, and the answer."""
+"""Convert lookups by video: options, frames hashed by the caller, and the answer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _DEFAULT = VideoOptions()
 _PERMILLE = 1000
 
 VERSIONS_MAX = 64
-"""All turns of a frame, each with eight regions."""
+"""Most versions of a frame: all its turns, each with eight regions."""
 
 
 def video_options(message: match_pb2.MatchVideoOptions) -> VideoOptions:
-    """How a video is to be looked up."""
+    """Return the options of a lookup by video."""
     interval_ms = message.sample_interval_ms or _DEFAULT.interval_ms
     if not MIN_INTERVAL_MS <= interval_ms <= MAX_INTERVAL_MS:
         raise invalid(
@@ -40,7 +40,7 @@ def video_options(message: match_pb2.MatchVideoOptions) -> VideoOptions:
 
 
 def frames(message: types_pb2.Fingerprints) -> Iterator[NDArray[np.void]]:
-    """Versions of each frame, dtype FRAME, in the order of the message."""
+    """Yield the versions of each frame, dtype FRAME, in the order of the message."""
     columns = fingerprints(message, MediaKind.VIDEO, path="frames")
     rows = np.zeros(len(columns), FRAME)
     for name in ("start_ms", "end_ms", "hash", "quality"):
@@ -52,7 +52,9 @@ def frames(message: types_pb2.Fingerprints) -> Iterator[NDArray[np.void]]:
                 "frames.transforms",
                 f"{len(message.transforms)} entries for {len(rows)} hashes; send one a hash",
             )
-        columns_of_transforms = np.array([_columns(one) for one in message.transforms], np.int64)
+        columns_of_transforms = np.array(
+            [_columns(entry) for entry in message.transforms], np.int64
+        )
         dihedral, cut = columns_of_transforms[:, 0], columns_of_transforms[:, 1:]
         known = (dihedral >= 0) & (dihedral <= max(Dihedral))
         rows["dihedral"] = np.where(known, dihedral, Dihedral.IDENTITY)
@@ -82,11 +84,11 @@ def _columns(transform: types_pb2.Transform) -> tuple[int, int, int, int, int]:
 
 
 def frames_message(rows: NDArray[np.void]) -> types_pb2.Fingerprints:
-    """Frames that were hashed here (dtype FRAME), for a lookup."""
+    """Make the message for frames hashed in this process (dtype FRAME)."""
     columns = np.zeros(len(rows), FINGERPRINT)
     for name in ("start_ms", "end_ms", "hash"):
         columns[name] = rows[name]
-    # what is not usable is not to be searched, whatever its quality says
+    # quality 0 keeps an unusable frame from being searched
     columns["quality"] = np.where(rows["usable"] != 0, rows["quality"], 0)
     columns["profile"] = 1
     message = fingerprints_message(columns, MediaKind.VIDEO)
@@ -106,7 +108,7 @@ def frames_message(rows: NDArray[np.void]) -> types_pb2.Fingerprints:
 def video_answer(
     matches: Sequence[VideoMatch], match_ids: Sequence[bytes], bank_names: Mapping[int, str]
 ) -> match_pb2.MatchVideoResponse:
-    """Answer with these matches; the other fields are still to be set."""
+    """Make an answer with these matches; the caller sets the other fields."""
     response = match_pb2.MatchVideoResponse()
     for match, match_id in zip(matches, match_ids, strict=True):
         message = response.matches.add(
@@ -121,11 +123,11 @@ def video_answer(
             query_share_permille=match.query_share_permille,
             stored_share_permille=match.stored_share_permille,
         )
-        for one in match.segments:
+        for segment in match.segments:
             message.segments.add(
-                query_start_ms=one.query_start_ms,
-                query_end_ms=one.query_end_ms,
-                stored_start_ms=one.stored_start_ms,
-                stored_end_ms=one.stored_end_ms,
+                query_start_ms=segment.query_start_ms,
+                query_end_ms=segment.query_end_ms,
+                stored_start_ms=segment.stored_start_ms,
+                stored_end_ms=segment.stored_end_ms,
             )
     return response

@@ -1,1 +1,1 @@
-"""Who may take how much: checked while messages come, before anything is done for them."""
+"""Admission: bound what each caller may take, while its messages come and before any work."""

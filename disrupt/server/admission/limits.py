@@ -1,4 +1,4 @@
-"""Limits of what a call may send, all derived from the configuration here, with their reasons."""
+"""Limits of what a call may send, derived from the configuration, with their reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from disrupt.server.rights import WITHOUT_KEY
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
 
 CHUNK_BYTES_MAX = 1 << 20
-"""Largest part of a video's file: what a slow client makes the server hold for it."""
+"""Largest part of a video's file, which the server holds while a slow client sends it."""
 
 FRAMES_MAX = 100_000
 """Most hashes of frames in one lookup by video: 27 hours at one a second."""
@@ -20,21 +20,21 @@ _QUERY_BYTES = 32 + 1
 _FINGERPRINT_BYTES = 64
 """A hash with its columns: 55 bytes where each number is the largest, and none is packed."""
 _ITEM_BYTES = 64
-"""What a media item adds to its fingerprints, with room for fields to come."""
+"""Bytes that a media item adds to its fingerprints, with room for fields to come."""
 _ITEM_ID_BYTES = 16 + 2
 
 _RECEIPT_S = 5.0
-"""A message is sent with the beginning of its call: this is for a network that loses some."""
+"""Base time for a message, which is sent with its call: enough for a network that loses some."""
 _RECEIPT_BYTES_PER_S = 2 * 2**20
-"""The largest picture has 22 s in all, one of 3 MB needs 1.2 Mbit/s."""
+"""Slowest rate of a message: the largest picture has 22 s, one of 3 MB needs 1.2 Mbit/s."""
 
 STRANGER_CALLS_MAX = 64
-"""Calls of one method without a key, in one worker; who comes then ends another, see strangers."""
+"""Most calls of one method without a key, in one worker; one more ends another, see strangers."""
 STRANGER_RECEIPT_S = 1.0
 """Longest that the message of such a call may take: it is empty, or a name."""
 STRANGER_MESSAGE_BYTES_MAX = 4096
 STRANGER_STREAM_S = 10.0
-"""Longest reflection; a watch of the server's health may last."""
+"""Longest reflection call; a watch of the server's health has no bound."""
 
 UNADMITTED_CALLS_MAX = 512
 """Calls without a key, and refused ones, that are open in one worker: twice what STRANGER_CALLS_MAX
@@ -43,19 +43,19 @@ CONNECTION_CALLS_MAX = 128
 """Calls at once on one connection; gRPC's clients hold more back. Four connections have as many as
 one key may have alone."""
 PENDING_CALLS_MAX = 4096
-"""Calls that have come to a worker, and that its event loop has not looked at; of more, gRPC drops
-some, whoever makes them. They take some 30 MB."""
+"""Most calls that wait for a worker's event loop. Of more, gRPC drops some, whoever makes them.
+They take some 30 MB."""
 CONNECTIONS_MAX = 4096
 """Connections of one worker, or half of the files that it may open if that is less."""
 
 _WRITES = 128
 """Calls at the writer. If all of them open cases the last waits 4 s, for 30 ms a PIN."""
 _BATCHES = 32
-"""Largest batches of hashes that are searched, or wait for it, in one worker."""
+"""Batches of the largest size that are searched, or wait for it, in one worker."""
 
 
 def capacities(config: Config) -> dict[Resource, int]:
-    """Derive how much there is of everything that calls hold: in a worker, or of SHARED in all."""
+    """Derive the supply of each resource: of one worker, or of SHARED resources of all workers."""
     return {
         Resource.CALLS: config.max_concurrent_calls,
         # gRPC has three copies of a message while it hands it over, and frees what was ended late

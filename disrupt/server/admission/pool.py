@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class Pool:
-    """``threads`` that work and a queue of ``queued`` calls; more is an OverloadedError.
+    """``threads`` that work and a queue of ``queued`` calls; one more raises OverloadedError.
 
     For one event loop. Callers take turns. A call that is cancelled while it waits leaves the
     queue. One that is being worked on keeps its place until its thread has finished, since that is
@@ -29,7 +29,7 @@ class Pool:
         self._places = threads + queued
 
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """What ``function`` returns or raises, in a thread."""
+        """Run ``function`` in a thread, and return or raise what it does."""
         if not self._places:
             raise OverloadedError("The server is busy. Try again in a moment.", retry_after_s=1.0)
         self._places -= 1

@@ -1,9 +1,9 @@
-"""Messages that are under way to a worker: ended where they take too long, or hold too much.
+"""Watch the messages under way to a worker, and end those that take too long or hold too much.
 
-gRPC takes a message of any permitted size into memory once it is asked for, and tells of it when
+gRPC takes a message of any permitted size into memory once it is asked for, and hands it over when
 it is whole. So what the calls that wait for one may hold is estimated by what their connections
 have brought, and bounded together with the messages that are whole (Resource.BYTES). A call that
-has its message soon, as nearly all do, is never looked at.
+has its message soon, as nearly all do, is never checked.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from disrupt.server.admission.sockets import Sockets
 from disrupt.server.memory import trim
 
 _LOOK_S = 0.005
-"""Pause between two looks, and age from which a message is looked at.
+"""Pause between two checks, and age from which a message is checked.
 
-What a connection brings before is not noticed; nearly all messages are whole by then, for nothing.
+What a connection brings before is not noticed; nearly all messages are whole by then, at no cost.
 """
 _TRIM_S = 0.25
-"""Pause between two times that memory of messages which were ended is given back."""
+"""Shortest time between two trims of the memory of messages that were ended."""
 
 
 _CALL_BYTES = 1024
-"""What a call brings beside its message, at most: nearly all bring less."""
+"""Most bytes of a call beside its message; nearly all calls bring less."""
 _SLACK_BYTES = 1 << 18
-"""That a connection may bring beyond all that its calls take: what calls bring is not exact."""
+"""Bytes that a connection may bring beyond what its calls take: that is an estimate."""
 _FRAMING = 256
-"""Part of a message that TLS and HTTP/2 add to it, at most."""
+"""TLS and HTTP/2 add at most one byte to each ``_FRAMING`` bytes of a message."""
 
 
 class Receipt:
@@ -60,7 +60,7 @@ class Receipt:
         most_bytes: int,
         within_s: float,
     ) -> None:
-        """``peer`` gives who sends it: a name that is rarely asked for."""
+        """``peer`` returns the name of the sender, which is rarely needed."""
         self.most_bytes = most_bytes
         self._receipts = receipts
         self.peer = peer
@@ -70,11 +70,11 @@ class Receipt:
         self.began_s = asyncio.get_running_loop().time()
         self.until_s = self.began_s + within_s
         self.base_bytes: int | None = None
-        """What its connection had brought beyond whole messages when it was first looked at."""
+        """Bytes that its connection had brought beyond whole messages at the first check."""
 
     @property
     def is_ended(self) -> bool:
-        """Whether it was ended from here."""
+        """Whether ``end`` ended it."""
         return self._ended_by is not None
 
     def end(self, error: DisruptError) -> None:
@@ -104,11 +104,11 @@ class _Connection:
     """A connection with messages that are under way."""
 
     accounted_bytes: int = 0
-    """In messages that became whole, or were ended, since there were such."""
+    """Bytes of its messages that became whole, or were ended, since this object was made."""
     receipts: list[Receipt] = field(default_factory=list)
 
     def brought_bytes(self, received_bytes: int) -> int:
-        """Return how much of what it has brought is of the messages that are under way.
+        """Return how many of its bytes belong to the messages that are under way.
 
         Counted from when the first of them was seen, so that what calls bring beside their
         messages does not add up over the life of a connection, in either direction.
@@ -147,7 +147,7 @@ class Receipts:
                 other.base_bytes = None
 
     async def watch(self) -> None:
-        """Look again and again until cancelled."""
+        """Check all messages every ``_LOOK_S`` until cancelled."""
         trimmed_s = 0.0
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -159,7 +159,7 @@ class Receipts:
                 await asyncio.to_thread(trim)
 
     def look(self, now_s: float) -> None:
-        """End what takes too long, or holds too much."""
+        """End messages that take too long, or hold too much."""
         for connection in self._connections.values():
             connection.receipts.clear()
         for receipt in self.under_way:
@@ -178,9 +178,9 @@ class Receipts:
         self._bound()
 
     def _bound(self) -> None:
-        """End messages that are larger than their calls take, and those of whoever holds too much.
+        """End messages larger than their calls take, and those of callers that hold too much.
 
-        That is, more than it leaves free; of these the youngest first.
+        That is, more than a caller leaves free; its youngest messages end first.
         """
         by_holder: dict[Holder, list[tuple[Receipt, int]]] = defaultdict(list)
         for peer, connection in self._connections.items():
@@ -193,13 +193,13 @@ class Receipts:
                 self._freed = True
                 if not connection.receipts:
                     continue
-            each = brought // len(connection.receipts)
+            share_bytes = brought // len(connection.receipts)
             for receipt in connection.receipts:
-                by_holder[receipt.holder].append((receipt, each))
+                by_holder[receipt.holder].append((receipt, share_bytes))
         taken = self._admission.taken[Resource.BYTES]
         taken += sum(map(_size, by_holder.values()))
         capacity = self._admission.capacities[Resource.BYTES]
-        for holder, parts in sorted(by_holder.items(), key=lambda each: -_size(each[1])):
+        for holder, parts in sorted(by_holder.items(), key=lambda held_by: -_size(held_by[1])):
             held = holder.held(Resource.BYTES) + _size(parts)
             parts.sort(key=lambda part: part[0].began_s)
             most = holder.most.get(Resource.BYTES, capacity)

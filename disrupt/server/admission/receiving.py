@@ -22,11 +22,11 @@ Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 Decode: TypeAlias = Callable[[bytes], Any]
 
 _QUEUED = 10_000
-"""Messages that may wait to be decoded; admission bounds them, this never does."""
+"""Messages that may wait to be decoded. Admission bounds them first, so this is never reached."""
 
 
 class Receiver:
-    """Receives and decodes messages. For one event loop."""
+    """Receive and decode messages. For one event loop."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Receiver:
         decoders: Mapping[str, Decode],
         receipts: Receipts | None = None,
     ) -> None:
-        """``decoders`` are those that are not protobuf's own, by method.
+        """Take the ``decoders`` that are not protobuf's own, by method.
 
         Without ``receipts`` callers are trusted to send what they begin.
         """
@@ -45,7 +45,7 @@ class Receiver:
         self._decoding = Pool("decode", threads=1, queued=_QUEUED)
 
     def of(self, method: str, decode: Decode | None) -> Reading:
-        """What receives the messages of one method; ``decode`` is protobuf's."""
+        """Return the Reading of one method's messages; ``decode`` is protobuf's."""
         chosen = self._decoders.get(method, decode)
         if chosen is None:
             raise TypeError(f"{method} has no decoder")
@@ -59,7 +59,7 @@ class Receiver:
 
 
 class Reading:
-    """Receives the messages of one method, which the handler leaves to it as bytes."""
+    """Receive the messages of one method, which come as bytes."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Reading:
     async def single(self, context: Context) -> Any:  # noqa: ANN401 any message
         """Receive the only message of a call; what it holds is given back when the call ends.
 
-        InvalidRequestError, LimitExceededError, DeadlineExceededError, OverloadedError.
+        Raises InvalidRequestError, LimitExceededError, DeadlineExceededError, OverloadedError.
         """
         data = await self._read(context, self._time_s)
         if data is aio.EOF:
@@ -95,7 +95,7 @@ class Reading:
     async def each(self, context: Context) -> AsyncGenerator[Any, None]:
         """Receive the messages of a stream, each when it is asked for.
 
-        Errors as ``single``, but for the time that one takes: a stream may pause.
+        Raises what ``single`` does but DeadlineExceededError: a stream may pause.
         """
         holder = current_holder.get(None)
         while (data := await self._read(context, math.inf)) is not aio.EOF:

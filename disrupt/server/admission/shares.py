@@ -1,6 +1,6 @@
-"""Who may take how much: one admission for all calls, whose figures the workers share.
+"""Decide who may take how much: one admission for all calls, whose figures the workers share.
 
-Each worker has a row in memory that the supervisor made before it forked, and alone writes there,
+Each worker has a row in memory that the supervisor made before it forked. It alone writes there,
 so there are no locks. A key has a place in each row: what it holds now, and what it has cost since
 the worker started. Sums over rows are what it holds and costs of the whole server.
 
@@ -32,35 +32,35 @@ class Resource(IntEnum):
 
     CALLS = 0
     BYTES = auto()
-    """Of messages larger than an envelope, received and not answered yet."""
+    """Bytes of messages larger than an envelope, received and not answered yet."""
     HASHES = auto()
-    """That are searched, or wait for it; not of searches that are made at once."""
+    """Hashes that are searched, or wait for it; not of searches that are made at once."""
     PICTURES = auto()
-    """That are decoded, or wait for it."""
+    """Pictures that are decoded, or wait for it."""
     VIDEOS = auto()
-    """Likewise."""
+    """Videos that are decoded, or wait for it."""
     WRITES = auto()
     """Calls that are relayed to the writer, of all workers."""
     WRITTEN_BYTES = auto()
-    """Of these calls, of all workers."""
+    """Bytes of these calls, of all workers."""
 
 
 class Cost(IntEnum):
-    """What calls have cost, in all."""
+    """What calls have cost, summed since the worker started."""
 
     CALLS = len(Resource)
     BYTES = auto()
-    """Received."""
+    """Bytes received."""
     HASHES = auto()
-    """Searched."""
+    """Hashes searched."""
     PICTURES = auto()
-    """Decoded."""
+    """Pictures decoded."""
     VIDEO_MS = auto()
     """Length of the videos that were decoded."""
 
 
 STRANGER_BYTES_MAX = 1 << 20
-"""All that strangers may make a worker hold, beside what a connection has in any case."""
+"""Most bytes that strangers may make a worker hold, beside what any connection takes."""
 
 SHARED = frozenset({Resource.WRITES, Resource.WRITTEN_BYTES})
 """Resources of which the workers have one supply together."""
@@ -81,14 +81,14 @@ class Board:
     """Rows of figures in memory that processes share once they are forked."""
 
     def __init__(self, rows: int) -> None:
-        """Make it before forking."""
+        """Allocate the memory; call this before forking."""
         self._memory = mmap.mmap(-1, rows * _CALLERS * _COLUMNS * 8)
         self.figures: NDArray[np.int64] = np.frombuffer(self._memory, np.int64).reshape(
             rows, _CALLERS, _COLUMNS
         )
 
     def clear(self, row: int) -> None:
-        """Forget what a worker that is no more held and what that cost."""
+        """Zero the row of a worker that has ended."""
         self.figures[row] = 0
 
     def total(self, place: int, figure: Resource | Cost) -> int:
@@ -96,7 +96,7 @@ class Board:
         return int(self.figures[:, place, figure].sum())
 
     def row(self, number: int) -> memoryview:
-        """Figures of one worker, flat; its own alone to write."""
+        """Return one worker's figures, flat; only that worker may write them."""
         size = _CALLERS * _COLUMNS * 8
         return memoryview(self._memory)[number * size : (number + 1) * size].cast("q")
 
@@ -119,7 +119,7 @@ class Holder:
         return self._admission.row[self._at + resource]
 
     def may_take(self, resource: Resource, amount: int) -> bool:
-        """Whether it leaves as much free as it would hold, or holds nothing and there is room."""
+        """Tell whether it leaves free what it would hold, or holds nothing and there is room."""
         if resource in SHARED:
             board = self._admission.board
             held = board.total(self.place, resource)
@@ -133,7 +133,7 @@ class Holder:
         return free >= 0 and (not held or held + amount <= free)
 
     def take(self, resource: Resource, amount: int = 1) -> None:
-        """Take so much. OverloadedError where that is more than its share."""
+        """Take ``amount``. Raises OverloadedError where that is more than its share."""
         if not self.may_take(resource, amount):
             raise OverloadedError(_REFUSALS[resource], retry_after_s=_RETRY_AFTER_S)
         self._admission.row[self._at + resource] += amount
@@ -146,7 +146,7 @@ class Holder:
 
     @contextmanager
     def holding(self, resource: Resource, amount: int = 1) -> Iterator[None]:
-        """Hold so much. OverloadedError where that is more than its share."""
+        """Hold ``amount`` within the block. Raises OverloadedError where that exceeds its share."""
         self.take(resource, amount)
         try:
             yield
@@ -164,16 +164,16 @@ class Admission:
     def __init__(
         self, board: Board, row: int, capacities: Capacities, number_of: Callable[[str], int]
     ) -> None:
-        """``number_of``: from a key id to its number in the registry."""
+        """``number_of`` maps a key id to its number in the registry."""
         self.board = board
         self.row = board.row(row)
         self.capacities = capacities
         self.taken = [0] * len(Resource)
-        """Of each resource, in this worker."""
+        """Amount taken of each resource, in this worker."""
         self._number_of = number_of
         self._holders: dict[str, Holder] = {}
         self.strangers = Holder(self, "", 0, {Resource.BYTES: STRANGER_BYTES_MAX})
-        """Whoever has no key: one caller, with a share that is small whatever is free."""
+        """All callers without a key, counted as one; its share is small whatever is free."""
 
     def holder(self, name: str) -> Holder:
         """Return the caller of this name."""

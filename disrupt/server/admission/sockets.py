@@ -1,6 +1,6 @@
-"""Connections as the kernel knows them: what they brought, how long they are silent; their end.
+"""Read from the kernel what connections brought and how long they are silent, and shut them down.
 
-gRPC says nothing of a message before it is whole, and ends no connection that it is asked to end.
+gRPC reports no message before it is whole, and offers no way to end a connection.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class Sockets:
         self._descriptors: dict[tuple[str, int], int] = {}
 
     def received_bytes(self, peer: str) -> int | None:
-        """Bytes received from a peer since it connected; None where that cannot be known."""
+        """Return the bytes received from a peer since it connected; None where unknown."""
         address = _address(peer)
         if address is None:
             return None
         descriptor = self._descriptors.get(address)
         if descriptor is not None:
-            found, received = _look(descriptor)
-            if found == address:
+            current, received = _look(descriptor)
+            if current == address:
                 return received
         self._descriptors = _connected()
         descriptor = self._descriptors.get(address)
@@ -61,7 +61,7 @@ def most_connections(wanted: int) -> int:
 def bound(most: int) -> None:
     """Shut connections down where there are more than ``most``.
 
-    Each time that is the one that was silent for longest, of the address that has most of them.
+    Each time, take the one that was silent for longest, of the address with most connections.
     """
     if sum(1 for _ in Path("/proc/self/fd").iterdir()) <= most:
         return
@@ -81,7 +81,7 @@ def bound(most: int) -> None:
 
 
 def _address(peer: str) -> tuple[str, int] | None:
-    """Host and port of, say, ``ipv6:%5B::1%5D:50051``."""
+    """Return host and port of, say, ``ipv6:%5B::1%5D:50051``."""
     scheme, _, rest = peer.partition(":")
     host, _, port = unquote(rest).rpartition(":")
     if scheme not in {"ipv4", "ipv6"} or not port.isdigit():
@@ -94,15 +94,15 @@ def _plain(host: str) -> str:
 
 
 def _connected() -> dict[tuple[str, int], int]:
-    found = {}
+    descriptors = {}
     for entry in Path("/proc/self/fd").iterdir():
         descriptor = int(entry.name)
         with suppress(OSError):  # closed meanwhile, by another thread
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 address, _ = _look(descriptor)
                 if address is not None:
-                    found[address] = descriptor
-    return found
+                    descriptors[address] = descriptor
+    return descriptors
 
 
 def _look(descriptor: int) -> tuple[tuple[str, int] | None, int | None]:
@@ -122,7 +122,7 @@ def _look(descriptor: int) -> tuple[tuple[str, int] | None, int | None]:
 
 
 def _shut(descriptor: int | None, address: tuple[str, int]) -> bool:
-    """Shut a socket down if it still is the one of this peer; whether it was."""
+    """Shut a socket down if it still is the one of this peer; tell whether it was."""
     if descriptor is None:
         return False
     try:
@@ -138,7 +138,7 @@ def _shut(descriptor: int | None, address: tuple[str, int]) -> bool:
 
 
 def _silent_ms(descriptor: int) -> int:
-    """Time since a peer last sent something; 0 where that cannot be known."""
+    """Return the time since a peer last sent something; 0 where that is not known."""
     try:
         with socket.socket(fileno=os.dup(descriptor)) as copy:
             info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)

@@ -1,4 +1,4 @@
-"""Calls without a key: few, short, and who comes last is let in."""
+"""Bound calls without a key: few and short; the newest is always let in."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from disrupt.server.admission.limits import STRANGER_CALLS_MAX
 class Strangers:
     """Open calls of one method, by whom they come from. For one event loop.
 
-    Where there are too many, whoever has most of them loses the oldest. So a check of the server's
-    health is always let in, and nobody ends the watches of others by beginning many.
+    Where there are too many, the address with most of them loses its oldest. So a check of the
+    server's health is always let in, and nobody ends the watches of others by beginning many.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Strangers:
 
     @contextmanager
     def admitted(self, peer: str, call: asyncio.Timeout) -> Iterator[None]:
-        """Count a call; OverloadedError in it where it is ended for another."""
+        """Count a call; it raises OverloadedError where it is ended for another."""
         address = peer.rpartition(":")[0]
         self._open[call] = address
         self._of_address[address] += 1

@@ -1,7 +1,7 @@
-"""Calls that no key's share bounds, of strangers and refused ones, until gRPC is done with them.
+"""Bound the calls that no key's share bounds: those of strangers, and refused ones.
 
-A call whose sender does not take the answer keeps its place in gRPC after all is said. Nothing in
-gRPC ends it but its connection's end.
+A call whose sender does not take the answer keeps its place in gRPC after it was answered. Only
+the end of its connection ends it.
 """
 
 from __future__ import annotations

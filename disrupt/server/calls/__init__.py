@@ -1,1 +1,1 @@
-"""What answers calls: the servicers, and what holds for every call."""
+"""Servicers, which answer calls, and interceptors, which hold for every call."""

@@ -1,4 +1,4 @@
-"""AdminService, answered by the writer: what operators ask for, on its Unix socket only."""
+"""AdminService for operators, answered by the writer on its Unix socket only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from disrupt.server.upkeep.administration import InRegistry
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
-    """See proto/disrupt/admin/v1/admin.proto."""
+    """Answer the calls of proto/disrupt/admin/v1/admin.proto."""
 
     def __init__(self, registry: InRegistry, pool: Pool) -> None:
         self._registry = registry
@@ -18,23 +18,23 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     async def CreateKey(  # noqa: N802 gRPC's name
         self, request: admin_pb2.CreateKeyRequest, _context: Context
     ) -> admin_pb2.CreateKeyResponse:
-        """Makes a key."""
+        """Make a key."""
         return await self._pool.run(self._registry.create, request)
 
     async def ListKeys(  # noqa: N802 gRPC's name
         self, _request: admin_pb2.ListKeysRequest, _context: Context
     ) -> admin_pb2.ListKeysResponse:
-        """Lists keys."""
+        """List keys."""
         return await self._pool.run(self._registry.list)
 
     async def RevokeKey(  # noqa: N802 gRPC's name
         self, request: admin_pb2.RevokeKeyRequest, _context: Context
     ) -> admin_pb2.RevokeKeyResponse:
-        """Revokes a key."""
+        """Revoke a key."""
         return await self._pool.run(self._registry.revoke, request)
 
     async def Checkpoint(  # noqa: N802 gRPC's name
         self, _request: admin_pb2.CheckpointRequest, _context: Context
     ) -> admin_pb2.CheckpointResponse:
-        """Clears the registry's log."""
+        """Clear the registry's log."""
         return await self._pool.run(self._registry.checkpoint)

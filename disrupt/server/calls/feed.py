@@ -16,17 +16,17 @@ from disrupt.v1 import feed_pb2, feed_pb2_grpc
 from disrupt.wire import feed as wire
 
 _PAGE_BYTES = 2 * 2**20
-"""Hashes in one page, about: a client takes messages of 4 MiB unless it says otherwise."""
+"""Bytes of hashes in one page, about: a client takes messages of 4 MiB unless it says otherwise."""
 
 _PASSING_S = 2.0
-"""Longest that changes in other banks are passed over for one page, which may then be empty."""
+"""Longest time to pass over changes in other banks for a page, which may then be empty."""
 
 _THREADS = 2
 _QUEUED = 64
 
 
 class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
-    """See proto/disrupt/v1/feed.proto."""
+    """Answer the calls of proto/disrupt/v1/feed.proto."""
 
     def __init__(
         self, reader: RegistryReader, following: Following, cursors: SealedCursors
@@ -39,13 +39,13 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
     async def ListChanges(  # noqa: N802 gRPC's name
         self, request: feed_pb2.ListChangesRequest, _context: Context
     ) -> feed_pb2.ListChangesResponse:
-        """Lists changes after a cursor, a page at a time."""
+        """List changes after a cursor, a page at a time."""
         size = wire.page_size(request)
         after = self._opened(request.cursor) if request.cursor else None
         return await self._reading.run(self._page, after, size, caller.get())
 
     def _opened(self, cursor: str) -> Cursor:
-        if len(cursor) == PLAIN_CURSOR_CHARACTERS:  # a mirror has it from the release before
+        if len(cursor) == PLAIN_CURSOR_CHARACTERS:  # from a mirror of an earlier release
             return Cursor.from_text(cursor)
         return self._cursors.open(cursor)
 
@@ -59,7 +59,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         changes, end, give_up_s = list[Change](), after, time.monotonic() + _PASSING_S
         read_bytes = 0
         while True:
-            # one more than is wanted tells whether there is more
+            # Read one more than wanted, to see whether there are more.
             some, end = self._reader.changes(end, size + 1 - len(changes), banks)
             changes += some
             read_bytes += sum(map(_size_bytes, some))

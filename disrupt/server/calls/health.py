@@ -1,6 +1,6 @@
-"""Health of the services over gRPC's health protocol, each by what it stands on.
+"""Report the health of each service over gRPC's health protocol.
 
-docs/operations.md says what each name means. Every function here is one look; see ``forever``.
+docs/operations.md says what each name means. Every function here checks once; see ``forever``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ FEED = "disrupt.v1.FeedService"
 REGISTRATION = "disrupt.v1.RegistrationService"
 
 WRITER_LOOK_S = 1.0
-"""Pause between two looks of a worker at the writer."""
+"""Pause between two checks of the writer by a worker."""
 STORAGE_LOOK_S = 5.0
-"""Pause between two looks of the writer at its storage; each writes a page and waits for it."""
+"""Pause between two checks of the storage by the writer; each writes a page and waits for it."""
 
 _ANSWER_WITHIN_S = 5.0
-"""A writer that does not answer for so long hangs: this call waits for no other."""
+"""A writer that does not answer for so long hangs: a check waits for no other call."""
 _WRITE_WITHIN_S = 10.0
 """A registration that is large, or many, may hold the database for some seconds."""
 
@@ -41,12 +41,12 @@ class Health:
     """The statuses of one process. A change for the worse is logged as an error."""
 
     def __init__(self) -> None:
-        """Nothing serves yet."""
+        """Start with no service serving."""
         self.servicer = HealthServicer()
         self._serving: dict[str, bool] = {}
 
     async def tell(self, service: str, *, serving: bool, reason: str) -> None:
-        """Say whether a service serves; ``reason`` is for the log if it does not."""
+        """Set whether a service serves; ``reason`` is logged if it does not."""
         if serving != self._serving.get(service):
             if not serving:
                 _log.error("not_serving", service=service, reason=reason)
@@ -57,40 +57,40 @@ class Health:
         await self.servicer.set(service, states.SERVING if serving else states.NOT_SERVING)
 
 
-async def look_at_index(told: Health, following: Following, most_behind_s: float) -> None:
-    """In a worker: lookups and the feed need an index and keys not older than ``most_behind_s``.
+async def look_at_index(health: Health, following: Following, most_behind_s: float) -> None:
+    """Check, in a worker, that index and keys are not older than ``most_behind_s``.
 
-    Raises UnavailableError where they are too old to serve on.
+    Lookups and the feed need both. Raises UnavailableError where they are too old to serve on.
     """
     behind_s = following.behind_s()
     following.check()
     fresh = behind_s <= most_behind_s
     reason = f"The registry was last followed {behind_s:.0f} s ago."
-    await told.tell(FEED, serving=fresh, reason=reason)
+    await health.tell(FEED, serving=fresh, reason=reason)
     if fresh and not following.serving:
         reason = "There is no index."
     for service in (MATCH, OVERALL):
-        await told.tell(service, serving=fresh and following.serving, reason=reason)
+        await health.tell(service, serving=fresh and following.serving, reason=reason)
 
 
-async def look_at_writer(told: Health, channel: aio.Channel) -> None:
-    """In a worker: registrations need a writer that answers and says that it can write."""
+async def look_at_writer(health: Health, channel: aio.Channel) -> None:
+    """Check, in a worker, that the writer answers and can write, as registrations need."""
     writer: Any = health_pb2_grpc.HealthStub(channel)  # the stubs do not know its calls
     request = health_pb2.HealthCheckRequest(service=REGISTRATION)
     try:
         answer = await writer.Check(request, timeout=_ANSWER_WITHIN_S)
     except aio.AioRpcError as error:
         reason = f"The writer does not answer ({error.code().name})."
-        await told.tell(REGISTRATION, serving=False, reason=reason)
+        await health.tell(REGISTRATION, serving=False, reason=reason)
     else:
         serving = answer.status == health_pb2.HealthCheckResponse.SERVING
-        await told.tell(REGISTRATION, serving=serving, reason="The writer cannot write.")
+        await health.tell(REGISTRATION, serving=serving, reason="The writer cannot write.")
 
 
-async def look_at_storage(told: Health, registry: RegistryWriter, pools: Sequence[Pool]) -> None:
-    """In the writer: registrations need storage that takes them, and threads that work.
+async def look_at_storage(health: Health, registry: RegistryWriter, pools: Sequence[Pool]) -> None:
+    """Check, in the writer, that storage takes registrations and that threads work.
 
-    The look goes through every one of ``pools``, as calls do, so that it sees what they see.
+    The check goes through every one of ``pools``, as calls do, so that it sees what they see.
     """
 
     def refusal() -> str:
@@ -109,6 +109,6 @@ async def look_at_storage(told: Health, registry: RegistryWriter, pools: Sequenc
     writing = asyncio.create_task(through_pools())
     if not (await asyncio.wait({writing}, timeout=_WRITE_WITHIN_S))[0]:
         reason = f"The registry was not written to for {_WRITE_WITHIN_S:g} s."
-        await told.tell(REGISTRATION, serving=False, reason=reason)
+        await health.tell(REGISTRATION, serving=False, reason=reason)
     reason = await writing
-    await told.tell(REGISTRATION, serving=not reason, reason=reason)
+    await health.tell(REGISTRATION, serving=not reason, reason=reason)

@@ -1,4 +1,4 @@
-"""What holds for every call: who asks and may they, how long it may take, how errors are told."""
+"""Interceptors of every call: authentication, deadlines, and the translation of errors."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _SCHEME = "bearer "
 _log = structlog.get_logger(__name__)
 
 caller: ContextVar[ApiKey] = ContextVar("caller")
-"""Key of whoever made the call that is being answered."""
+"""Key of the caller of the call that is being answered."""
 
 
 class Authentication(aio.ServerInterceptor):
-    """Lets a call through if its key is valid and has the right that the call needs.
+    """Let a call through if its key is valid and has the right that the call needs.
 
-    Decided before the message is read: a stranger cannot make the server take memory for it.
+    It decides before the message is read, so that a stranger's message takes no memory.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Authentication(aio.ServerInterceptor):
         admission: Admission,
         unadmitted: Unadmitted,
     ) -> None:
-        """``authenticate``: from secret to key, or UnauthenticatedError."""
+        """``authenticate`` returns the key of a secret, or raises UnauthenticatedError."""
         self._authenticate = authenticate
         self._admission = admission
         self._unadmitted = unadmitted
@@ -60,7 +60,7 @@ class Authentication(aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
     ) -> _Handler | None:
-        """See aio.ServerInterceptor."""
+        """Implement aio.ServerInterceptor."""
         right = RIGHTS.get(details.method)
         if right is not None:
             try:
@@ -78,7 +78,7 @@ class Authentication(aio.ServerInterceptor):
         return await continuation(details)
 
     def _admit(self, key: ApiKey) -> None:
-        """Count the call as its key's until it ends."""
+        """Count the call for its key until it ends."""
         task = asyncio.current_task()  # of the whole call
         by = self._admission.holder(key.key_id)
         by.take(Resource.CALLS)
@@ -88,7 +88,7 @@ class Authentication(aio.ServerInterceptor):
         holder.set(by)
 
     def _refusal(self, error: DisruptError) -> _Handler:
-        """Make a handler of the error. As a streaming one it is not given the message to read."""
+        """Make a handler that raises the error. It is a streaming one, so gRPC reads no message."""
 
         async def refuse(_request: object, context: Context) -> AsyncIterator[Any]:
             self._unadmitted.add(context.peer())
@@ -99,15 +99,15 @@ class Authentication(aio.ServerInterceptor):
 
 
 class Errors(aio.ServerInterceptor):
-    """Tells errors as google.rpc.Status, and ends calls that take too long.
+    """Send errors as google.rpc.Status, and end calls that take too long.
 
-    Of a call with streams both ways that is the time from one answer to the next; a call that sends
-    a stream for one answer, a video, may take ``max_upload_s``.
+    A call with streams both ways may take ``max_call_s`` from one answer to the next; a call that
+    sends a stream for one answer, a video, may take ``max_upload_s``.
 
     Calls that receive a stream run within ``while_valid``, which ends them when their key is
     revoked.
 
-    What was not raised on purpose becomes INTERNAL without detail, and is logged.
+    An unexpected exception becomes INTERNAL without detail, and is logged.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Errors(aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
     ) -> _Handler | None:
-        """See aio.ServerInterceptor."""
+        """Implement aio.ServerInterceptor."""
         handler = await continuation(details)
         if handler is None:
             return None
@@ -145,7 +145,7 @@ class Errors(aio.ServerInterceptor):
         return self._guard_single(handler, method)
 
     def _guard_stranger(self, handler: _Handler, method: str) -> _Handler:
-        """For calls that need no key: with a bound on how many there are, and for how long."""
+        """Guard calls that need no key: bound how many there are, and how long each may take."""
         answer: Any = (
             handler.unary_unary
             or handler.unary_stream
@@ -154,7 +154,7 @@ class Errors(aio.ServerInterceptor):
         )
         reading = self._receiver.of(method, handler.request_deserializer)
         strangers = Strangers()
-        # a watch of the server's health lasts
+        # a watch of the server's health may last
         most_s = STRANGER_STREAM_S if handler.request_streaming else None
 
         async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
@@ -173,7 +173,7 @@ class Errors(aio.ServerInterceptor):
                                 await context.write(response)
             except TimeoutError:
                 await _abort(ended(), context)
-            except Exception as error:  # noqa: BLE001 the last place that can tell
+            except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
         make = (
@@ -184,7 +184,7 @@ class Errors(aio.ServerInterceptor):
         return make(answered, None, handler.response_serializer)
 
     def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
-        """For calls that are answered in a stream."""
+        """Guard calls that are answered in a stream."""
         produce: Any = handler.stream_stream or handler.unary_stream
         reading = self._receiver.of(method, handler.request_deserializer)
 
@@ -201,19 +201,19 @@ class Errors(aio.ServerInterceptor):
                         given = await reading.single(context)
                     async with aclosing(produce(given, context)) as responses:
                         async for response in responses:
-                            # written, not yielded: who reads no answers is told of the timeout, too
+                            # written, not yielded: a caller that reads nothing times out, too
                             await context.write(response)
                             if handler.request_streaming and allowed.when() is not None:
                                 now_s = asyncio.get_running_loop().time()
                                 allowed.reschedule(now_s + self._max_call_s)
-            except Exception as error:  # noqa: BLE001 the last place that can tell
+            except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
-        # raw bytes both ways of calling: the messages are received here
+        # raw bytes for both kinds of call: `reading` receives the messages
         return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
 
     def _guard_single(self, handler: _Handler, method: str) -> _Handler:
-        """For calls that are answered once."""
+        """Guard calls that are answered once."""
         answer: Any = handler.stream_unary or handler.unary_unary
         most_s = self._max_upload_s if handler.request_streaming else self._max_call_s
         reading = self._receiver.of(method, handler.request_deserializer)
@@ -226,10 +226,10 @@ class Errors(aio.ServerInterceptor):
                     # closed, so that what the last message holds is given back with the call
                     async with aclosing(reading.each(context)) as messages:
                         return await answer(messages, context)
-            except Exception as error:  # noqa: BLE001 the last place that can tell
+            except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
-        # raw bytes, and a stream even of one message: it is received here
+        # raw bytes, and a stream even of one message: `reading` receives it
         return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
 
     def _valid(self, handler: _Handler) -> AbstractAsyncContextManager[None]:
@@ -239,13 +239,13 @@ class Errors(aio.ServerInterceptor):
 
 
 def _timeout_s(context: Context, most_s: float) -> float | None:
-    """None where gRPC itself ends the call in time."""
+    """Return the timeout to set; None where gRPC itself ends the call in time."""
     given_s = remaining_s(context)
     return most_s if given_s is None or given_s > most_s else None
 
 
 def remaining_s(context: Context) -> float | None:
-    """Time until the caller's deadline; None without one."""
+    """Return the time until the caller's deadline; None without one."""
     return cast("float | None", context.time_remaining())  # the stubs do not know of None
 
 

@@ -37,20 +37,19 @@ from disrupt.wire.payloads import WithImage
 _Answer = TypeVar("_Answer")
 
 _INLINE_MAX_US = 500.0
-"""Longest search, as estimated, that is made on the event loop.
+"""Longest search, as estimated, that runs on the event loop.
 
-Handing it to a thread costs a fifth of one,
-and the thread has to wait for the loop's GIL beside it.
+Handing it to a thread costs a fifth of one, and the thread has to wait for the loop's GIL.
 """
 
 _INLINE_MAX_HASHES = 2
-"""Most hashes of one: where something is near, each takes some ms more (see nearness)."""
+"""Most hashes of such a search: where something is near, each takes some ms more (see nearness)."""
 
 _CURSOR_KEPT_S = 0.1
 
 
 class MatchServicer(match_pb2_grpc.MatchServiceServicer):
-    """See proto/disrupt/v1/match.proto."""
+    """Answer the calls of proto/disrupt/v1/match.proto."""
 
     def __init__(
         self,
@@ -78,16 +77,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     async def MatchHashes(  # noqa: N802 gRPC's name
         self, request: match_pb2.MatchHashesRequest, context: Context
     ) -> match_pb2.MatchHashesResponse:
-        """Looks up a batch of hashes."""
+        """Look up a batch of hashes."""
         return await self._match_hashes(request, caller.get(), context)
 
     async def StreamMatchHashes(  # noqa: N802 gRPC's name
         self, requests: AsyncIterator[match_pb2.StreamMatchHashesRequest], context: Context
     ) -> AsyncIterator[match_pb2.StreamMatchHashesResponse]:
-        """Looks up batches in a continuous flow, one after the other.
+        """Look up batches in a continuous flow, one after the other.
 
         The next is read when the one before is answered: gRPC's flow control bounds what waits. A
-        batch that is refused ends the flow. A flow may outlast its key, so that is looked at again.
+        batch that is refused ends the flow. A flow may outlast its key, so each batch checks it.
         """
         async for request in requests:
             key = self._following.ring.still(caller.get())
@@ -130,10 +129,10 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         request: WithImage[match_pb2.MatchImageRequest],  # type: ignore[override]  # see worker
         context: Context,
     ) -> match_pb2.MatchImageResponse:
-        """Hashes one picture in memory and looks it up."""
+        """Hash one picture in memory and look it up."""
         key, options = caller.get(), wire.options(request.message.options)
         searched = self._scope(key, options)
-        self._cursor()  # without an index nothing is decoded
+        self._cursor()  # raises without an index, before anything is decoded
         by = holder.get()
         by.spend(Cost.PICTURES)
         with by.holding(Resource.PICTURES):
@@ -141,7 +140,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         cursor = self._cursor()
         if isinstance(query, LowQuality):
             return wire.low_quality_answer(query, cursor)
-        queries = stack(one for one, _ in query.hashes)
+        queries = stack(hash_bytes for hash_bytes, _ in query.hashes)
 
         def answer(allowance: Allowance) -> match_pb2.MatchImageResponse:
             matches = matching.NO_MATCHES
@@ -166,7 +165,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     async def GetIndexStatus(  # noqa: N802 gRPC's name
         self, request: match_pb2.GetIndexStatusRequest, _context: Context
     ) -> match_pb2.GetIndexStatusResponse:
-        """Says what the index holds, how fresh it is, and which limits hold."""
+        """Return what the index holds, how fresh it is, and which limits hold."""
         config, status = self._config, self._following.live.status(caller.get().banks)
         asked = self._cursors.open(request.cursor) if request.cursor else status.cursor
         if asked.epoch != status.cursor.epoch:
@@ -201,7 +200,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     async def MatchVideo(  # noqa: N802 gRPC's name
         self, parts: AsyncIterator[match_pb2.MatchVideoRequest], context: Context
     ) -> match_pb2.MatchVideoResponse:
-        """Hashes one video in memory, while it comes in, and looks its frames up."""
+        """Hash one video in memory, while it comes in, and look its frames up."""
         key = caller.get()
         options = wire_videos.video_options((await first_part(parts, "options")).options)
         searched = self._scope(key, options.lookup)
@@ -211,8 +210,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         search = VideoSearch(lookup, options, self._searching)
 
         def answer() -> match_pb2.MatchVideoResponse:
-            found = lookup.matches()
-            pairs = [(one.item_id, one.distance_bits) for one in found.matches]
+            result = lookup.matches()
+            pairs = [(match.item_id, match.distance_bits) for match in result.matches]
             match_ids = self._tokens.seal(
                 [item_id for item_id, _ in pairs],
                 [distance for _, distance in pairs],
@@ -220,9 +219,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 int(time.time()),
             )
             response = wire_videos.video_answer(
-                found.matches, match_ids, self._following.ring.bank_names
+                result.matches, match_ids, self._following.ring.bank_names
             )
-            response.truncated = found.truncated
+            response.truncated = result.truncated
             return response
 
         try:
@@ -241,7 +240,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     async def ReportOutcome(  # noqa: N802 gRPC's name
         self, _request: match_pb2.ReportOutcomeRequest, _context: Context
     ) -> match_pb2.ReportOutcomeResponse:
-        """Tells the hotline what came of a match."""
+        """Tell the hotline what came of a match."""
         unimplemented("ReportOutcome", "keep the match id and report later")
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
@@ -254,7 +253,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))
 
     def _is_short(self, queries: int, searched: Scope) -> bool:
-        """Whether a search for so many queries is made at once, without asking for its time."""
+        """Tell whether a search for so many queries is short enough for the event loop."""
         if queries > _INLINE_MAX_HASHES:
             return False
         return queries * self._following.live.expected_us(searched.radius_bits) <= _INLINE_MAX_US
@@ -262,7 +261,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     async def _search(
         self, answer: Callable[[Allowance], _Answer], allowance: Allowance
     ) -> _Answer:
-        """What ``answer`` makes of a search, in a thread."""
+        """Run ``answer``, which searches, in a thread."""
         try:
             return await self._searching.run(answer, allowance)
         except asyncio.CancelledError:
@@ -272,16 +271,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
         if not len(matches):
             return []
-        item_ids = [one.tobytes() for one in matches.item_ids]
+        item_ids = [item_id.tobytes() for item_id in matches.item_ids]
         distances_bits = matches.distance_bits.tolist()
         return self._tokens.seal(item_ids, distances_bits, key.key_id, int(time.time()))
 
 
 @dataclass(slots=True)
 class _CursorText:
-    """Text of a recent cursor, kept, since sealing one takes a while.
+    """Text of a recent cursor, cached, since sealing one takes a while.
 
-    By time, not until the next change: that would show when other banks change.
+    It is kept for a time, not until the next change: that would show when other banks change.
     """
 
     cursors: SealedCursors
@@ -296,7 +295,7 @@ class _CursorText:
 
 
 class _Scopes:
-    """What callers search who do not narrow it, kept as long as keys and banks stay as they are."""
+    """Cache of the scopes of keys whose lookups narrow nothing, until keys or banks change."""
 
     def __init__(self) -> None:
         self._ring: KeyRing | None = None
@@ -309,17 +308,17 @@ class _Scopes:
             self._ring, self._kept = ring, {}
         kept = self._kept.get(id(key))
         if kept is None:
-            # the key is kept, so that no other one gets its id
+            # keep the key, so that no other object gets its id
             kept = self._kept[id(key)] = key, scope(key, ring.banks, (), None)
         return kept[1]
 
 
 def allowed_s(context: Context, most_s: float) -> float:
-    """Time that a call may take from now: until its caller's deadline, at most ``most_s``."""
+    """Return the time that a call may take from now: until its deadline, at most ``most_s``."""
     given_s = remaining_s(context)
     return most_s if given_s is None else min(given_s, most_s)
 
 
 def unimplemented(call: str, instead: str) -> NoReturn:
-    """Refuses a call that is part of the contract and not answered by this version."""
+    """Refuse a call that is part of the contract and not answered by this version."""
     raise UnimplementedError(f"This server does not answer {call} yet: {instead}.")

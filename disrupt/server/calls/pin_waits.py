@@ -1,4 +1,4 @@
-"""Calls whose PIN waits for its turn: a short wait is spent here, a long one by the caller."""
+"""Calls whose PIN waits to be checked: they wait here for a short time, else call again."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from disrupt.services.throttle import Attempt, NotYetError
 _T = TypeVar("_T")
 
 _HELD_S = 5.0
-"""Longest that a call waits here: for its turn in calm times, and on a busy machine."""
+"""Longest that a call waits here, which covers its turn in calm times and on a busy machine."""
 
 _HELD_MAX = 32
-"""Calls that wait here at once; others are told at once when to come back."""
+"""Most calls that wait here at once; others get the time to come back at once."""
 
 _LOOKED_AT_EVERY_S = 0.02
 
 
 class PinWaits:
-    """Runs use cases again when the PINs that they need are checked. For one event loop."""
+    """Run use cases again when the PINs that they need are checked. For one event loop."""
 
     def __init__(self) -> None:
-        """Nothing waits."""
+        """Start with no call that waits."""
         self._held = 0
 
     async def run(self, pool: Pool, use_case: Callable[..., _T]) -> _T:
-        """Return what ``use_case`` does in ``pool``, given ``now_s``.
+        """Return what ``use_case`` returns in ``pool``, given ``now_s``.
 
-        TooManyAttemptsError where that would take long.
+        Raises TooManyAttemptsError where that would take long.
         """
         while True:
             try:

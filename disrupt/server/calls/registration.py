@@ -1,4 +1,4 @@
-"""RegistrationService, answered by the writer: what workers relay."""
+"""RegistrationService as the writer answers it, for the calls that workers relay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
-    """The calls of RegistrationService that workers relay.
+    """Answer the calls of RegistrationService that workers relay.
 
     Registrations have a pool of their own, so that withdrawals do not wait for them to be read.
     """
@@ -46,7 +46,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         request: bytes,  # type: ignore[override]  # decoded in the thread that stores it
         context: Context,
     ) -> registration_pb2.RegisterHashesResponse:
-        """Registers media items."""
+        """Register media items."""
         job = self._job(self._register, context, request, day=today())
         return await self._pin_waits.run(self._registering, job)
 
@@ -62,7 +62,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def GetCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.GetCaseRequest, context: Context
     ) -> registration_pb2.GetCaseResponse:
-        """Shows a case."""
+        """Show a case."""
         access = wire.access(request.access)
         case = await self._run(self._registrar.show, context, access)
         return registration_pb2.GetCaseResponse(case=wire.case(case))
@@ -70,7 +70,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def WithdrawItems(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawItemsRequest, context: Context
     ) -> registration_pb2.WithdrawItemsResponse:
-        """Withdraws some items of a case."""
+        """Withdraw some items of a case."""
         access, item_ids = wire.access(request.access), wire.item_ids(request)
         case, cursor = await self._run(
             self._registrar.withdraw, context, access, item_ids, day=today()
@@ -82,7 +82,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def WithdrawCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawCaseRequest, context: Context
     ) -> registration_pb2.WithdrawCaseResponse:
-        """Withdraws a whole case."""
+        """Withdraw a whole case."""
         access = wire.access(request.access)
         case, cursor = await self._run(self._registrar.withdraw, context, access, None, day=today())
         return registration_pb2.WithdrawCaseResponse(
@@ -90,11 +90,11 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         )
 
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
-        """Relayed as RegisterHashes: pictures do not come here."""
+        """Raise: workers relay it as RegisterHashes, so pictures do not come here."""
         raise NotImplementedError
 
     async def RegisterVideo(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
-        """Relayed as RegisterHashes: videos do not come here."""
+        """Raise: workers relay it as RegisterHashes, so videos do not come here."""
         raise NotImplementedError
 
     async def _run(
@@ -106,7 +106,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     def _job(
         use_case: Callable[..., _T], context: Context, *args: object, **kwargs: object
     ) -> Callable[..., _T]:
-        """Return the use case with its arguments and who calls; it still needs ``now_s``.
+        """Return the use case with its arguments and the caller; it still needs ``now_s``.
 
         Callers take turns at the pools.
         """

@@ -27,7 +27,7 @@ from disrupt.wire.errors import DETAILS_KEY
 from disrupt.wire.payloads import WithImage
 
 CALLER_KEY = "disrupt-key-id"
-"""Metadata entry by which a worker tells the writer whose call it relays."""
+"""Metadata entry with the id of the key whose call a worker relays to the writer."""
 
 
 _TURNED_AWAY_S = 2.0
@@ -37,7 +37,7 @@ _Response = TypeVar("_Response", bound=Message)
 
 
 def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
-    """Channel to the writer, which comes back soon after the writer does."""
+    """Return a channel to the writer, which reconnects soon after the writer restarts."""
     return aio.insecure_channel(
         address,
         options=[
@@ -52,7 +52,7 @@ def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
 
 
 class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
-    """See proto/disrupt/v1/registration.proto."""
+    """Relay the calls of proto/disrupt/v1/registration.proto to the writer."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         request: bytes,  # type: ignore[override]  # the writer decodes it
         context: Context,
     ) -> registration_pb2.RegisterHashesResponse:
-        """Registers media items hashed on the person's own device."""
+        """Register media items hashed on the person's own device."""
         return await self._relay(self._register_hashes, request, context)
 
     async def RegisterImage(  # noqa: N802 gRPC's name
@@ -85,38 +85,38 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         request: WithImage[registration_pb2.RegisterImageRequest],  # type: ignore[override]  # see worker
         context: Context,
     ) -> registration_pb2.RegisterImageResponse:
-        """For staff: hashes one picture in memory and registers it."""
+        """Hash one picture in memory and register it; for staff."""
         asked = request.message.context
-        wire.context(asked)  # what is refused anyway is not decoded
+        wire.context(asked)  # raises, so that what is refused anyway is not decoded
         by = holder.get()
         by.spend(Cost.PICTURES)
         with by.holding(Resource.PICTURES):
-            found = await self._hashing.fingerprint_image(
+            fingerprinted = await self._hashing.fingerprint_image(
                 request.image, every_frame=request.message.every_frame
             )
-        if isinstance(found, LowQuality):
-            receipt = await self._rejection(found, asked, context)
+        if isinstance(fingerprinted, LowQuality):
+            receipt = await self._rejection(fingerprinted, asked, context)
             return registration_pb2.RegisterImageResponse(receipt=receipt)
-        item = MediaItem(found.kind, columns(found.fingerprints))
+        item = MediaItem(fingerprinted.kind, columns(fingerprinted.fingerprints))
         receipt = await self._register(item, asked, context)
         return registration_pb2.RegisterImageResponse(receipt=receipt)
 
     async def RegisterVideo(  # noqa: N802 gRPC's name
         self, parts: AsyncIterator[registration_pb2.RegisterVideoRequest], context: Context
     ) -> registration_pb2.RegisterVideoResponse:
-        """For staff: hashes one video in memory, while it comes in, and registers it."""
+        """Hash one video in memory, while it comes in, and register it; for staff."""
         asked = (await first_part(parts, "context")).context
         wire.context(asked)
-        found = await fingerprint(self._videos, parts)
-        if isinstance(found, LowQuality):
-            receipt = await self._rejection(found, asked, context)
+        fingerprinted = await fingerprint(self._videos, parts)
+        if isinstance(fingerprinted, LowQuality):
+            receipt = await self._rejection(fingerprinted, asked, context)
             return registration_pb2.RegisterVideoResponse(receipt=receipt)
-        item = MediaItem(MediaKind.VIDEO, found.fingerprints)
+        item = MediaItem(MediaKind.VIDEO, fingerprinted.fingerprints)
         return registration_pb2.RegisterVideoResponse(
             receipt=await self._register(item, asked, context),
-            frames_hashed=found.frames,
-            frames_low_quality=found.low_quality,
-            incomplete=found.incomplete,
+            frames_hashed=fingerprinted.frames,
+            frames_low_quality=fingerprinted.low_quality,
+            incomplete=fingerprinted.incomplete,
         )
 
     async def _register(
@@ -126,11 +126,13 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         return (await self._relay(self._register_hashes, relayed, context)).receipt
 
     async def _rejection(
-        self, found: LowQuality, asked: registration_pb2.RegistrationContext, context: Context
+        self, low_quality: LowQuality, asked: registration_pb2.RegistrationContext, context: Context
     ) -> registration_pb2.Receipt:
-        """What is told of media that nothing is stored of."""
-        receipt = wire.receipt(Receipt("", None, (), (RejectedItem(0, found),), None), cursor="")
-        if asked.access.case_number:  # of a case only who has its PIN is told anything
+        """Return the receipt of media that are rejected, of which nothing is stored."""
+        receipt = wire.receipt(
+            Receipt("", None, (), (RejectedItem(0, low_quality),), None), cursor=""
+        )
+        if asked.access.case_number:  # only a caller with the PIN learns anything of a case
             request = registration_pb2.GetCaseRequest(access=asked.access)
             case = (await self._relay(self._writer.GetCase, request, context)).case
             receipt.case_number, receipt.status = case.case_number, case.status
@@ -139,19 +141,19 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def GetCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.GetCaseRequest, context: Context
     ) -> registration_pb2.GetCaseResponse:
-        """Shows a case."""
+        """Show a case."""
         return await self._relay(self._writer.GetCase, request, context)
 
     async def WithdrawItems(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawItemsRequest, context: Context
     ) -> registration_pb2.WithdrawItemsResponse:
-        """Withdraws some items of a case."""
+        """Withdraw some items of a case."""
         return await self._relay(self._writer.WithdrawItems, request, context)
 
     async def WithdrawCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawCaseRequest, context: Context
     ) -> registration_pb2.WithdrawCaseResponse:
-        """Withdraws a whole case."""
+        """Withdraw a whole case."""
         return await self._relay(self._writer.WithdrawCase, request, context)
 
     async def _relay(
@@ -172,7 +174,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
 
 
 async def _give_back(error: aio.AioRpcError, context: Context) -> NoReturn:
-    """The writer's own answer, unchanged; that there is no writer just now is said in our words."""
+    """Abort with the writer's own error; raise UnavailableError if there is no writer now."""
     # the stubs do not know that the pairs can be unpacked
     pairs: Any = error.trailing_metadata() or ()
     details = tuple((name, value) for name, value in pairs if name == DETAILS_KEY)

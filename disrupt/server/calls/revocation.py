@@ -1,4 +1,4 @@
-"""Calls that may last, so that they end when their key is revoked."""
+"""End calls that may last when their key is revoked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls that a video is sent to in parts: taken in no faster than it is decoded."""
+"""Receive videos, which come in parts, no faster than they are decoded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Part = TypeVar("_Part", match_pb2.MatchVideoRequest, registration_pb2.RegisterV
 
 
 async def first_part(parts: AsyncIterator[_Part], name: str) -> _Part:
-    """The part that has to come first, which is called ``name``."""
+    """Receive the part that has to come first, which is called ``name``."""
     part = await anext(parts, None)
     if part is None or part.WhichOneof("part") != name:
         raise _invalid(f"send the {name} first, then the video in chunks")
@@ -41,7 +41,7 @@ async def first_part(parts: AsyncIterator[_Part], name: str) -> _Part:
 async def fingerprint(
     videos: IsolatedVideos, parts: AsyncIterator[registration_pb2.RegisterVideoRequest]
 ) -> VideoFingerprints | LowQuality:
-    """What is registered of the video whose chunks ``parts`` are."""
+    """Compute what is registered of the video whose chunks ``parts`` are."""
     rows: list[NDArray[np.void]] = []
     ended = Ended(small=False, incomplete=False)
     by, last_ms = holder.get(), 0
@@ -65,7 +65,7 @@ async def fingerprint(
 
 @dataclass(slots=True)
 class VideoSearch:
-    """A lookup that frames are handed to in blocks, in threads."""
+    """A lookup of a video's frames, in blocks and in threads."""
 
     lookup: VideoLookup
     options: VideoOptions
@@ -77,7 +77,7 @@ class VideoSearch:
     async def run(
         self, videos: IsolatedVideos, parts: AsyncIterator[match_pb2.MatchVideoRequest]
     ) -> None:
-        """Looks up what comes: chunks of a file, or frames."""
+        """Look up what comes: chunks of a file, or frames."""
         part = await anext(parts, None)
         if part is not None and part.WhichOneof("part") == "frames":
             await self._frames(part, parts)
@@ -128,7 +128,7 @@ class VideoSearch:
         await self._search(1)
 
     async def _search(self, least: int) -> bool:
-        """Looks waiting frames up once there are so many; whether that is enough."""
+        """Look up waiting frames if there are ``least``; tell whether the answer is certain."""
         if len(self._waiting) < least:
             return False
         frames, self._waiting = self._waiting, []
@@ -146,7 +146,7 @@ class VideoSearch:
 
 
 async def _chunks(parts: AsyncIterator[_Part], first: _Part | None = None) -> AsyncIterator[bytes]:
-    """The chunks of a file, each of at most 1 MiB."""
+    """Yield the chunks of a file, each of at most 1 MiB."""
     while True:
         part = first if first is not None else await anext(parts, None)
         first = None
@@ -163,7 +163,7 @@ async def _chunks(parts: AsyncIterator[_Part], first: _Part | None = None) -> As
 
 
 def _count_time(by: Holder, frame: NDArray[np.void], last_ms: int) -> int:
-    """Count the time since the frame before as the caller's; return that of this one's end."""
+    """Charge the caller with the time since the last frame; return the end of this one, in ms."""
     end_ms = int(frame["end_ms"][-1])
     by.spend(Cost.VIDEO_MS, max(0, end_ms - last_ms))
     return end_ms

@@ -1,4 +1,4 @@
-"""Watches of the server's health, which hold nobody up."""
+"""Watches of the server's health, in which a slow reader holds nobody up."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class HealthServicer(health.aio.HealthServicer):
-    """grpc_health's, but for watches: there, one that reads nothing keeps statuses from changing.
+    """grpc_health's servicer with another Watch.
 
-    It writes with a lock held that whoever changes a status needs, too.
+    grpc_health's writes while it holds the lock that a change of status needs, so that a watcher
+    which reads nothing keeps statuses from changing.
     """
 
     async def Watch(  # noqa: N802 gRPC's name
         self, request: health_pb2.HealthCheckRequest, context: Context
     ) -> NoReturn:
-        """Tell a service's status, and each time that it is another."""
-        told = None
+        """Send a service's status, and again each time it changes."""
+        sent = None
         while True:
             status = self._server_status.get(request.service, _UNKNOWN)  # type: ignore[attr-defined]
-            if status != told:
-                told = status
+            if status != sent:
+                sent = status
                 await context.write(health_pb2.HealthCheckResponse(status=status))
             await asyncio.sleep(_LOOK_S)

@@ -1,1 +1,1 @@
-"""The operators' commands."""
+"""Commands of operators."""

@@ -80,11 +80,11 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
     Example: disrupt backup --data-dir data --to backups/monday
     """  # noqa: D301 \b is click's
     logs.configure("backup", "warning")
-    made = back_up(data_dir, target)
+    written = back_up(data_dir, target)
     if as_json:
-        click.echo(made.model_dump_json())
+        click.echo(written.model_dump_json())
     else:
-        click.echo(f"Made the backup {target}, as of change {made.sequence}.")
+        click.echo(f"Made the backup {target}, as of change {written.sequence}.")
 
 
 @click.command(short_help="Put a backup in place of the data directory's content.")

@@ -102,7 +102,7 @@ def serve(
         tls_cert=tls_cert,
         tls_key=tls_key,
     )
-    # libraries look at these variables when they are loaded, and the C library when it starts
+    # Libraries read these variables when they are loaded, and the C library when it starts.
     arguments = [sys.executable, "-P", "-m", "disrupt.server", config.model_dump_json()]
     os.execve(sys.executable, arguments, os.environ | LIBRARIES)  # noqa: S606 this package
 
@@ -147,20 +147,20 @@ def create(
     \b
     Example: disrupt keys create platform --right match --data-dir data
     """  # noqa: D301 \b is click's
-    granted = tuple(Right[one.upper()] for one in rights)
+    granted = tuple(Right[right.upper()] for right in rights)
     with administration(data_dir) as admin, _secret_file(secret_file) as opened:
-        made = admin.create(wire.create_request(name, granted, banks))
+        created = admin.create(wire.create_request(name, granted, banks))
         if opened is not None:
-            opened.write(f"{made.secret}\n")
-    shown = {} if secret_file is not None else {"secret": made.secret}
+            opened.write(f"{created.secret}\n")
+    shown = {} if secret_file is not None else {"secret": created.secret}
     if as_json:
-        click.echo(json.dumps(_row(made.key) | shown))
+        click.echo(json.dumps(_row(created.key) | shown))
         return
-    click.echo(f"Made the key {made.key.key_id} for {made.key.name}.")
+    click.echo(f"Made the key {created.key.key_id} for {created.key.name}.")
     if secret_file is not None:
         click.echo(f"Its secret is in {secret_file}.")
     else:
-        click.echo(f"Its secret, shown this once: {made.secret}")
+        click.echo(f"Its secret, shown this once: {created.secret}")
 
 
 @keys.command(name="list")
@@ -210,7 +210,7 @@ def _row(key: admin_pb2.Key) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
         "name": key.name,
-        "rights": [Right(one).name.lower() for one in key.rights],
+        "rights": [Right(right).name.lower() for right in key.rights],
         "banks": list(key.banks),
         "created_on": key.created_on,
         "revoked_on": key.revoked_on,
@@ -219,7 +219,7 @@ def _row(key: admin_pb2.Key) -> dict[str, Any]:
 
 @contextmanager
 def _secret_file(file: Path | None) -> Iterator[TextIO | None]:
-    """A new file for a secret, open before there is a key; not kept if making the key fails."""
+    """Open a new file for a secret before there is a key; delete it if making the key fails."""
     if file is None:
         yield None
         return

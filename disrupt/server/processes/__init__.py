@@ -1,1 +1,1 @@
-"""The server's processes: supervisor, writer, workers, and what they do beside calls."""
+"""The server's processes: supervisor, writer, workers, housekeeping."""

@@ -1,8 +1,8 @@
-"""The server's processes, forked from the supervisor, so that all share what it has loaded.
+"""Fork the server's processes from the supervisor, so that all share what it has loaded.
 
-That takes a process that never has a second thread, and never used gRPC: it only imports what the
-others need. Libraries, and compiled search, are then in memory once for all of them; what each
-adds by itself is a fifth of what it would take alone, and it starts in some milliseconds.
+For that, the supervisor never has a second thread and never uses gRPC: it only imports what the
+others need. Libraries, and compiled search, are then in memory once for all of them. Each process
+adds a fifth of what it would take alone, and starts in some milliseconds.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Forked:
     """A process that was forked, as seen by the event loop of its parent."""
 
     def __init__(self, pid: int, pipe: int) -> None:
-        """``pipe`` gives what it writes to standard output."""
+        """Take the process and the ``pipe`` from its standard output."""
         self.pid = pid
         self.code: int | None = None
-        """Exit code, as of subprocess; None while it runs."""
+        """Exit code, as in subprocess; None while it runs."""
         self._pipe = pipe
         self._ended = os.pidfd_open(pid)
 
     async def lines(self) -> AsyncIterator[str]:
-        """What it writes to standard output, to its end."""
+        """Yield the lines that it writes to standard output, until it ends."""
         rest = b""
         while await _readable(self._pipe) and (read := os.read(self._pipe, _PIPE_BYTES)):
             *whole, rest = (rest + read).split(b"\n")
@@ -49,7 +49,7 @@ class Forked:
                 yield line.decode()
 
     async def wait(self) -> int:
-        """Its exit code. To be awaited once, by whoever forked it."""
+        """Wait for its end and return its exit code. Await this once."""
         await _readable(self._ended)
         _, status = os.waitpid(self.pid, 0)  # noqa: ASYNC222  (it has ended)
         self.code = os.waitstatus_to_exitcode(status)
@@ -58,20 +58,20 @@ class Forked:
         return self.code
 
     def kill(self, number: int) -> None:
-        """Sends a signal, unless it has ended."""
+        """Send a signal, unless it has ended."""
         if self.code is None:
             signal.pidfd_send_signal(self._ended, number)
 
 
 def settle() -> None:
-    """Before the first fork: leaves as few pages as possible for processes to copy."""
+    """Leave few pages for processes to copy. Call this before the first fork."""
     gc.collect()
     gc.freeze()
     trim()
 
 
 def fork(role: str, run: Callable[[], None]) -> Forked:
-    """A process that does ``run`` and ends; it dies with this one. OSError if there is none."""
+    """Fork a process that calls ``run`` and ends; it dies with this one. Raises OSError."""
     pipe, pid = _forked(role, run)
     try:
         return Forked(pid, pipe)
@@ -83,16 +83,16 @@ def fork(role: str, run: Callable[[], None]) -> Forked:
 
 
 def apart(role: str, run: Callable[[], None]) -> None:
-    """Does ``run`` in a process that ends with it, and raises its DisruptError as one here."""
+    """Call ``run`` in a process of its own, and raise its DisruptError here."""
 
-    def told() -> None:
+    def reporting() -> None:
         try:
             run()
         except DisruptError as error:
             sys.stdout.write(error.message)
             raise SystemExit(1) from error
 
-    pipe, pid = _forked(role, told)
+    pipe, pid = _forked(role, reporting)
     with os.fdopen(pipe) as reader:
         message = reader.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -101,7 +101,7 @@ def apart(role: str, run: Callable[[], None]) -> None:
 
 
 def _forked(role: str, run: Callable[[], None]) -> tuple[int, int]:
-    """What gives its standard output, and the process."""
+    """Fork; return the pipe from the process's standard output, and its id."""
     pipe, theirs = os.pipe()
     try:
         pid = _fork(role, run, theirs)
@@ -116,7 +116,7 @@ def _forked(role: str, run: Callable[[], None]) -> tuple[int, int]:
 def _fork(role: str, run: Callable[[], None], output: int) -> int:
     parent = os.getpid()
     sys.stdout.flush()
-    # until it handles signals by itself: this one's handlers would tell this one of them
+    # Until the child has handlers of its own: this process's would report the signals here.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         pid = os.fork()
@@ -130,21 +130,21 @@ def _fork(role: str, run: Callable[[], None], output: int) -> int:
 def _live(
     role: str, run: Callable[[], None], output: int, parent: int, mask: set[signal.Signals | int]
 ) -> NoReturn:
-    """All of a forked process. It never returns into what its parent was doing.
+    """Run a forked process to its end. It never returns into its parent's code.
 
-    What that had open stays so, here too: its objects would close descriptors that are others' by
-    then.
+    Files that the parent had open stay open here: closing its objects would close descriptors that
+    belong to others by then.
     """
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor tells when to stop
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a loop, which logs it
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _libc.prctl(_PR_SET_NAME, f"disrupt:{role}".encode(), 0, 0, 0)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() == parent:  # else it died before
+        if os.getppid() == parent:  # else the parent died before
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
             if output != 1:
@@ -164,7 +164,7 @@ def _live(
 
 
 async def _readable(descriptor: int) -> bool:
-    """True, once there is something to read, or an end."""
+    """Wait until a descriptor is readable, as it also is at its end; return True."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)

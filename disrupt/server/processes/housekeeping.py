@@ -1,6 +1,6 @@
-"""What a server does to its index beside answering: erases in time, compacts after many changes.
+"""Maintain the index beside serving: erase in time, compact after many changes.
 
-A process that the supervisor starts now and then does it, so that it takes nothing from those that
+The supervisor starts a process for it now and then, so that it takes nothing from those that
 serve. It ends with the supervisor; what it leaves half done, the next one does again.
 """
 
@@ -25,19 +25,19 @@ from disrupt.server.processes.serving import COMPACT, say
 from disrupt.server.upkeep import erasure
 
 _LOOKS = 24
-"""How often to look for what is to be erased, in the time allowed; what is that old but for four
-looks is erased."""
+"""Number of checks for withdrawn items to erase, within ``erase_within_h``."""
 _SPARE_LOOKS = 4
+"""Checks before the end of that time at which withdrawn items are erased already."""
 _FIRST_LOOK_S = 300.0
-"""A server that is restarted often must look too."""
+"""Time of the first check after the start, so that a server that restarts often erases too."""
 
 _COUNT_S = 2.0
 """Pause between two counts of the changes."""
 _REST_S = 60.0
-"""Pause after each process: one that fails is not started again and again."""
+"""Pause after each process, so that one that fails is not started all the time."""
 _H = 3600.0
 LONGEST_S = _H
-"""A process that takes longer hangs, and is killed: the next one does what it left."""
+"""A process that takes longer hangs, and is killed: the next one finishes its work."""
 _NICE = 5
 
 _log = structlog.get_logger(__name__)
@@ -46,9 +46,9 @@ _log = structlog.get_logger(__name__)
 async def keep_house(
     config: Config, start: Callable[[], Awaitable[int]], compact: asyncio.Event, stop: asyncio.Event
 ) -> None:
-    """Has ``start`` run a process whenever one is due, until ``stop``.
+    """Have ``start`` run a process whenever one is due, until ``stop``.
 
-    Due it is as often as the time for erasure asks, and when ``compact`` is set. ``start`` gives
+    One is due as often as the time for erasure asks, and when ``compact`` is set. ``start`` returns
     the exit code.
     """
     pause_s = config.erase_within_h * _H / _LOOKS
@@ -65,17 +65,17 @@ async def keep_house(
 
 
 async def watch(config: Config, reader: RegistryReader) -> None:
-    """In the writer: tells the supervisor when the index is to be compacted, until cancelled."""
+    """Tell the supervisor, from the writer, when to compact the index, until cancelled."""
     index = DataDirectory(config.data_dir).index
     while True:
         await asyncio.sleep(_COUNT_S)
-        with contextlib.suppress(DisruptError, OSError):  # whoever serves says what is wrong
+        with contextlib.suppress(DisruptError, OSError):  # the workers log what is wrong
             if await asyncio.to_thread(is_due, reader, index, config.compact_after_hashes):
                 say(COMPACT)
 
 
 async def run(config: Config) -> None:
-    """Does what is due; SystemExit where something could not be done."""
+    """Erase and compact where due. Raises SystemExit where something failed."""
     os.nice(_NICE)  # lookups go first
     done = True
     for failed, task in (("erasure_failed", _erase), ("compaction_failed", _compact)):

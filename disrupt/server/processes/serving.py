@@ -1,4 +1,4 @@
-"""A gRPC server in a process of its own: started, announced, drained."""
+"""Start, announce and drain a gRPC server in a process of its own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ COMPACT = "compact"
 """What the writer prints when the index is to be compacted."""
 
 BEAT = "beat"
-"""What a process that serves prints again and again: its event loop does not hang."""
+"""What a process that serves prints every ``BEAT_S``, to show that its event loop does not hang."""
 
 BEAT_S = 1.0
 """Pause between two beats."""
 
 
 def say(word: str) -> None:
-    """Tell the supervisor. A word is dropped where it has not read for hours: it may be stopped."""
+    """Send the supervisor a word; drop it where it has not read for hours, as one suspended."""
     with suppress(BlockingIOError):
         os.write(sys.stdout.fileno(), f"{word}\n".encode())
 
@@ -35,9 +35,9 @@ def say(word: str) -> None:
 async def until_told_to_stop(
     server: aio.Server, grace_s: float, draining: Callable[[], Awaitable[None]]
 ) -> None:
-    """Serves until SIGTERM, then finishes the calls in flight.
+    """Serve until SIGTERM, then finish the calls in flight.
 
-    SIGINT is the supervisor's: a terminal sends it to the whole process group.
+    The supervisor alone handles SIGINT: a terminal sends it to the whole process group.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -41,15 +41,15 @@ from disrupt.server.supervision import vital
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 LOCK_PATIENCE_S = 2.0
-"""Processes of a server that was killed need a moment to die: a restart at once must work."""
+"""Wait for the lock: processes of a server that was killed need a moment to die."""
 
 _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 10.0
 _STEADY_AFTER_S = 30.0
 """A process that ran this long is restarted as if it had never failed."""
 _START_S = 600.0
-"""Time for a process to say that it is ready. The longest is that of a worker which reads a large
-index from a slow disk: 60 GB at 100 MB/s."""
+"""Time for a process to become ready: for a worker that reads a large index from a slow disk, 60 GB
+at 100 MB/s."""
 _KILL_MARGIN_S = 5.0
 _LOOK_S = 0.02
 
@@ -58,10 +58,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Child:
-    """A role that is to be filled by a process at all times.
+    """A role that one process fills at all times.
 
-    ``ended`` is called after each process, and before the next. A process is killed that has
-    neither ended nor said that it is ready for ``start_s``.
+    ``ended`` is called after each process, and before the next. A process that has neither ended
+    nor become ready within ``start_s`` is killed.
     """
 
     role: str
@@ -73,13 +73,13 @@ class _Child:
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:
-    """Runs a server until SIGTERM or SIGINT; ``ready`` is told its address once all of it serves.
+    """Run a server until SIGTERM or SIGINT; call ``ready`` with its address once all of it serves.
 
     Raises DataDirectoryError, ConfigurationError and whatever else keeps it from starting.
     """
     directory = DataDirectory(config.data_dir)
     directory.make()
-    # held until the last process is gone: each inherits it
+    # The lock is held until the last process has ended: each inherits it.
     with directory.locked(patience_s=LOCK_PATIENCE_S):
         forking.apart("checking", check_known_answers)
         directory.secrets()
@@ -92,28 +92,28 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
 
 
 def _load(directory: DataDirectory) -> None:
-    """Brings the data directory up to date, and loads what processes then need not."""
+    """Bring the data directory up to date, and load what all processes share."""
     with opening.writing(directory) as registry:
         create_first(directory.index, registry.head().epoch)
         check_history(directory.index, registry)
         circle_index()
         with contextlib.suppress(
             SnapshotRefusedError, UnavailableError
-        ):  # the workers say what to do
-            # read whole here, so that they need not
+        ):  # the workers log what to do
+            # reads it whole, so that the workers need not
             if open_current(directory.index, registry).has_tables:
                 check_table_search()
 
 
 def _reserve(config: Config) -> tuple[socket.socket, str]:
-    """A bound socket that keeps the port for the workers, and the address they listen on."""
+    """Return a bound socket, which keeps the port for the workers, and the address to listen on."""
     host, port = config.address
     try:
         family, kind, _, _, target = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind) as probe:
-            # without SO_REUSEPORT: another program's listener on this port is found, not joined
+            # without SO_REUSEPORT, so that another program on this port is an error
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(target)
         reserved = socket.socket(family, kind)
@@ -145,13 +145,13 @@ class _Supervisor:
             )
             for row in range(self._config.workers)
         ]
-        # it never says that it is ready: that is the time for all of it
+        # It never becomes ready, so `start_s` bounds all of its time.
         keeper = _Child(
             "housekeeping", partial(housekeeping.run, self._config), start_s=housekeeping.LONGEST_S
         )
         watches: list[asyncio.Task[None]] = []
         try:
-            # the writer first: the health that workers tell from their start on needs it
+            # the writer first: the health that workers report from their start on needs it
             for children in ([writer], workers):
                 watches += [vital(child.role, self._keep(child)) for child in children]
                 await self._unless_stopped(*(child.ready.wait() for child in children))
@@ -180,12 +180,12 @@ class _Supervisor:
         stop = asyncio.create_task(self._stop.wait())
         futures: list[asyncio.Future[Any]] = [everything, stop]
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-        for one in futures:
-            one.cancel()
+        for future in futures:
+            future.cancel()
         await asyncio.gather(*futures, return_exceptions=True)
 
     async def _keep(self, child: _Child) -> None:
-        """Fills the role until the server stops, ever more slowly while it fails."""
+        """Fill the role until the server stops; restart it ever more slowly while it fails."""
         backoff_s = _FIRST_BACKOFF_S
         while not self._stop.is_set():
             began_s = time.monotonic()
@@ -209,7 +209,7 @@ class _Supervisor:
         """Run a process to its end and return its exit code; kill it where it hangs."""
         try:
             process = forking.fork(child.role, lambda: _run(child.role, child.run))
-        except (OSError, MemoryError) as error:  # or too many processes: tried again
+        except (OSError, MemoryError) as error:  # or too many processes; it is tried again
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
         child.process = process
@@ -245,10 +245,10 @@ class _Supervisor:
 
 @dataclass(slots=True)
 class _Patience:
-    """Time that a process has left to say something.
+    """Time that a process has left to print something.
 
-    Counted down by the supervisor's event loop rather than compared with a clock, so that no
-    process is taken to hang after all of them, or the machine, were suspended.
+    The supervisor's event loop counts it down instead of comparing clocks, so that no process seems
+    to hang after all of them, or the machine, were suspended.
     """
 
     left_s: float
@@ -267,7 +267,7 @@ async def _kill_if_hung(role: str, process: Forked, patience: _Patience) -> None
 
 
 def _run(role: str, run: _Run) -> None:
-    """A process of the server."""
+    """Run one process of the server to its end."""
     logs.configure(role)
 
     async def arranged() -> None:

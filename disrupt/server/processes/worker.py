@@ -1,4 +1,4 @@
-"""A worker: answers lookups and the feed itself, relays registrations to the writer."""
+"""The worker process: answers lookups and the feed, relays registrations to the writer."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_
 from disrupt.wire import payloads
 
 _FRAMES_SHARE = 0.8
-"""Of a picture's processor time, what frames of an animation may take: a lookup ends before it."""
+"""Share of a picture's processor time that an animation's frames may take, so that lookups end."""
 
 _DECODERS: dict[str, Decode] = {
     "/disrupt.v1.MatchService/MatchImage": payloads.match_image,
     "/disrupt.v1.MatchService/MatchVideo": partial(payloads.match_video, hashes_max=FRAMES_MAX),
     "/disrupt.v1.RegistrationService/RegisterImage": payloads.register_image,
-    "/disrupt.v1.RegistrationService/RegisterHashes": bytes,  # the writer's to decode
+    "/disrupt.v1.RegistrationService/RegisterHashes": bytes,  # the writer decodes it
 }
 
 _HANDSHAKE_MS = 10_000
-"""For TLS and the first words of HTTP/2; gRPC's own limit is two minutes."""
+"""Time for TLS and HTTP/2's first frames; gRPC's own limit is two minutes."""
 
 _MORE_CALLS = 2 * UNADMITTED_CALLS_MAX
-"""Places beside those of admitted calls. Half of them are for calls whose connection was shut down
+"""Places for calls beside admitted ones. Half of them are for calls whose connection was shut down
 a moment ago."""
 
 _CONNECTIONS_LOOK_S = 1.0
 
 
 async def run(config: Config, board: Board, row: int) -> None:
-    """Serves until SIGTERM; ``row`` of the board is this worker's."""
+    """Serve until SIGTERM; ``row`` of the board is this worker's."""
     keep_little()
     directory = DataDirectory(config.data_dir)
     room = capacities(config)
@@ -123,7 +123,7 @@ async def _serve(
     receipts = Receipts(admission)
     calls = OpenCalls()
     unadmitted = Unadmitted(Sockets().shut)
-    told = Health()
+    statuses = Health()
     server = aio.server(
         interceptors=[
             Authentication(following.authenticate, admission, unadmitted),
@@ -148,17 +148,17 @@ async def _serve(
         RelayingServicer(config, channel, hashing, videos), server
     )
     add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), server)
-    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
     names = [service.full_name for service in rights.SERVICES]
     reflection.enable_server_reflection(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
 
-    # Calls are answered once index and keys are level, so that nothing withdrawn matches.
+    # Calls are answered once index and keys are up to date, so that nothing withdrawn matches.
     await asyncio.to_thread(following.look)
     trim()
-    index = partial(look_at_index, told, following, config.stale_not_ready_s)
-    writer = partial(look_at_writer, told, channel)
+    index = partial(look_at_index, statuses, following, config.stale_not_ready_s)
+    writer = partial(look_at_writer, statuses, channel)
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
@@ -172,7 +172,7 @@ async def _serve(
         vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
     ]
     try:
-        drain = told.servicer.enter_graceful_shutdown
+        drain = statuses.servicer.enter_graceful_shutdown
         await until_told_to_stop(server, config.drain_grace_s, drain)
     finally:
         for task in tasks:
@@ -192,7 +192,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
         ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
         ("grpc.max_connection_age_grace_ms", grace_ms),
-        # what may come before it is asked for is 64 KiB a call, and does not grow
+        # keeps what gRPC receives ahead of a read at 64 KiB a call
         ("grpc.http2.bdp_probe", 0),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]

@@ -1,4 +1,4 @@
-"""The writer: alone opens the registry for writing, and serves the workers on a Unix socket."""
+"""The writer process: it alone writes the registry, and serves the workers on a Unix socket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _THREADS = 4
 _QUEUED = 256
 
 _NICENESS = 5
-"""Workers go first on a busy machine, so that guesses of PINs take little from lookups.
+"""Lets workers go first on a busy machine, so that guesses of PINs take little from lookups.
 
 The writer has a quarter of a processor even then, which is enough for all that is written.
 """
@@ -49,7 +49,7 @@ _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
 
 
 async def run(config: Config) -> None:
-    """Serves until SIGTERM."""
+    """Serve until SIGTERM."""
     os.nice(_NICENESS)
     keep_little()
     directory = DataDirectory(config.data_dir)
@@ -91,19 +91,21 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(InRegistry(registry), pool), server
     )
-    told = Health()
-    health_pb2_grpc.add_HealthServicer_to_server(told.servicer, server)
+    statuses = Health()
+    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
     directory.socket.unlink(missing_ok=True)  # what a killed writer left
     mask = os.umask(0o177)  # the socket is for this user alone
     server.add_insecure_port(directory.socket_address)
     os.umask(mask)
-    storage = partial(look_at_storage, told, registry, (pool, registering))
+    storage = partial(look_at_storage, statuses, registry, (pool, registering))
     await storage()
     tasks = [
         vital("compaction", housekeeping.watch(config, registry)),
         vital("storage", forever(storage, STORAGE_LOOK_S)),
     ]
-    await until_told_to_stop(server, config.drain_grace_s, told.servicer.enter_graceful_shutdown)
+    await until_told_to_stop(
+        server, config.drain_grace_s, statuses.servicer.enter_graceful_shutdown
+    )
     for task in tasks:
         task.cancel()
     directory.socket.unlink(missing_ok=True)

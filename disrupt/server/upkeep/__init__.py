@@ -1,1 +1,1 @@
-"""What operators and housekeeping do to what is stored: keys, erasure, restore."""
+"""Operations on stored data for operators and housekeeping: keys, erasure, restore."""

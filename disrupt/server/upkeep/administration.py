@@ -1,4 +1,4 @@
-"""Keys and the database's log, managed through the running writer or, without one, by hand."""
+"""Manage keys and the database's log through the running writer or, without one, directly."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ _OPTIONS: Any = {
 
 
 def today() -> str:
-    """Today's ISO date, UTC."""
+    """Return today's ISO date, UTC."""
     return datetime.now(UTC).date().isoformat()
 
 
 class Administration(Protocol):
-    """What AdminService offers."""
+    """The calls of AdminService."""
 
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
-        """Makes a key."""
+        """Make a key."""
 
     def list(self) -> admin_pb2.ListKeysResponse:
-        """Lists keys."""
+        """List keys."""
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
-        """Revokes a key."""
+        """Revoke a key."""
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
-        """Clears the registry's log."""
+        """Clear the registry's log."""
 
 
 @dataclass(frozen=True, slots=True)
 class InRegistry:
-    """By writing to the registry; this process holds its lock."""
+    """Administration that writes to the registry; this process holds its lock."""
 
     registry: RegistryWriter
 
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
-        """Makes a key."""
+        """Make a key."""
         rights = wire.rights(request)
         key, secret = keys.create_key(
             self.registry, request.name, rights, tuple(request.banks), day=today()
@@ -65,52 +65,52 @@ class InRegistry:
         )
 
     def list(self) -> admin_pb2.ListKeysResponse:
-        """Lists keys."""
+        """List keys."""
         names = _bank_names(self.registry)
         return admin_pb2.ListKeysResponse(
-            keys=[wire.key(one, names) for one in keys.list_keys(self.registry)]
+            keys=[wire.key(key, names) for key in keys.list_keys(self.registry)]
         )
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
-        """Revokes a key."""
+        """Revoke a key."""
         key = keys.revoke_key(self.registry, request.key_id, day=today())
         return admin_pb2.RevokeKeyResponse(key=wire.key(key, _bank_names(self.registry)))
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
-        """Clears the registry's log."""
+        """Clear the registry's log."""
         return admin_pb2.CheckpointResponse(done=self.registry.checkpoint())
 
 
 @dataclass(frozen=True, slots=True)
 class OverSocket:
-    """By asking the running writer."""
+    """Administration that asks the running writer."""
 
     stub: AdminServiceStub
 
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
-        """Makes a key."""
+        """Make a key."""
         with _told():
             return self.stub.CreateKey(request, **_OPTIONS)
 
     def list(self) -> admin_pb2.ListKeysResponse:
-        """Lists keys."""
+        """List keys."""
         with _told():
             return self.stub.ListKeys(admin_pb2.ListKeysRequest(), **_OPTIONS)
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
-        """Revokes a key."""
+        """Revoke a key."""
         with _told():
             return self.stub.RevokeKey(request, **_OPTIONS)
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
-        """Clears the registry's log."""
+        """Clear the registry's log."""
         with _told():
             return self.stub.Checkpoint(admin_pb2.CheckpointRequest(), **_OPTIONS)
 
 
 @contextmanager
 def administration(data_dir: Path) -> Iterator[Administration]:
-    """Whichever way is open: the registry itself, or while a server runs its writer's socket."""
+    """Open the registry itself or, while a server runs, its writer's socket."""
     directory = DataDirectory(data_dir)
     directory.make()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Erasing what was withdrawn from every file: by command at once, in time by ``housekeeping``."""
+"""Erase withdrawn items from every file: at once by command, in time by ``housekeeping``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _RETRY_S = 0.2
 
 
 def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0.0) -> Erased:
-    """Leaves no byte of what was withdrawn before in any file of the data directory.
+    """Erase every byte of what was withdrawn before from the data directory.
 
     The database's log is cleared, by the running writer if there is one; then the index is, see
-    ``feed.erasure.erase``, also for ``older_than_s``. UnavailableError if the log could not be
-    cleared for half a minute, DataDirectoryError while another process writes the index, or where
-    another user than this process runs as owns the data directory.
+    ``feed.erasure.erase``, also for ``older_than_s``. Raises UnavailableError if the log could not
+    be cleared for half a minute, DataDirectoryError while another process writes the index, or
+    where another user than that of this process owns the data directory.
     """
     directory = DataDirectory(data_dir)
     ownership.check(data_dir)

@@ -1,4 +1,4 @@
-"""Restoring a backup: what was withdrawn since stays withdrawn."""
+"""Restore a backup; what was withdrawn since stays withdrawn."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from disrupt.registry import backup, opening
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What is served from now on: ``cursor`` is its head, ``items`` and ``hashes`` its index.
+    """A restored state: ``cursor`` is the registry's head, ``items`` and ``hashes`` the index's.
 
-    ``removals_known``: whether all that was withdrawn and revoked since the backup was known, and
-    so is done again. If not, ``unsure_keys`` are valid, and may have been revoked: their ids.
+    ``removals_known`` tells whether all that was withdrawn and revoked since the backup was known,
+    and so is done again. If not, ``unsure_keys`` are ids of valid keys that may have been revoked.
     """
 
     cursor: str
@@ -31,12 +31,12 @@ class Restored:
 
 
 def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> Restored:
-    """Replaces a data directory's content by a backup, without what was withdrawn or revoked since.
+    """Replace a data directory's content by a backup, without what was withdrawn or revoked since.
 
-    The registry gets a new epoch and a new index, earlier generations go: they are of the epoch
-    before. Killed at any point it leaves the old state or the restored one, and can be repeated.
-    DataDirectoryError while a server or an indexer runs there, or if the backup is damaged; also
-    if what was withdrawn or revoked since is not known, unless ``accept_unknown_removals``.
+    The registry gets a new epoch and a new index. Earlier generations, of the epoch before, are
+    deleted. Killed at any point, it leaves the old state or the restored one, and can be repeated.
+    Raises DataDirectoryError while a server or an indexer runs there, or if the backup is damaged;
+    also if what was withdrawn or revoked since is not known, unless ``accept_unknown_removals``.
     """
     directory = DataDirectory(data_dir)
     directory.make()
@@ -52,7 +52,7 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> R
 def _make_ready(
     source: Path, directory: DataDirectory, *, accept_unknown_removals: bool
 ) -> Restored:
-    """All that is to replace what is there, durable, in a directory aside."""
+    """Build all that will replace the content, durably, in a directory aside."""
     aside = directory.restoring
     aside.mkdir(mode=0o700)
     try:
@@ -67,7 +67,7 @@ def _make_ready(
         with opening.reading(DataDirectory(aside)) as reader:
             rebuilt = rebuild(reader, aside / directory.index.name)
             cursor = reader.head().to_text()
-        for suffix in ("-wal", "-shm"):  # empty ones, which a reader leaves
+        for suffix in ("-wal", "-shm"):  # empty files, which a reader leaves
             (aside / f"{REGISTRY}{suffix}").unlink(missing_ok=True)
         sync_directory(aside)
     except BaseException:
@@ -88,6 +88,6 @@ def _refuse(doubt: str, valid: tuple[ApiKey, ...]) -> NoReturn:
 
 
 def _is_the_same(source: Path, data_dir: Path) -> bool:
-    """Whether the data directory is that of the server that made the backup, or has no own yet."""
+    """Tell whether the data directory has the secrets of the backup, or none yet."""
     secrets = data_dir / SECRETS
     return not secrets.exists() or secrets.read_bytes() == (source / SECRETS).read_bytes()
