@@ -42,12 +42,12 @@ def ok(name: str, meaning: str) -> Finding:
 
 
 def warn(name: str, meaning: str, advice: str) -> Finding:
-    """It works, and somebody should look at it."""
+    """A server starts and runs like this, and somebody should look at it."""
     return Finding(name, Verdict.WARN, meaning, advice)
 
 
 def fail(name: str, meaning: str, advice: str) -> Finding:
-    """A server must not, or cannot, run like this."""
+    """A server refuses to start or answers no lookup like this, or data are in danger."""
     return Finding(name, Verdict.FAIL, meaning, advice)
 
 
