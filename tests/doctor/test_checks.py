@@ -172,7 +172,9 @@ def test_a_snapshot_of_another_registry_fails(data_dir: Path) -> None:
     assert verdicts(data_dir)["index"] == Verdict.FAIL
 
 
-def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(data_dir: Path) -> None:
+def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
+    data_dir: Path,
+) -> None:
     (data_dir / journal.NAME).unlink()
     assert verdicts(data_dir)["removals"] == Verdict.WARN
     removed = [journal.Removed(number, bytes([number]) * 16) for number in (1, 2)]
