@@ -7,22 +7,19 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from disrupt import ownership
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
+from disrupt.errors import SnapshotRefusedError
 from disrupt.index import generations
 from disrupt.registry import journal, opening
+from disrupt.registry.contract import RegistryReader
 from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integrity_problems
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
-_SERVERS = {
-    *("lock", "secrets.json", "registry.db", "registry.db-wal", "registry.db-shm"),
-    *("registry.reserve", "removals.journal", "index", "restoring", "restored"),
-}
-"""Names in the data directory that the server must be able to write and delete."""
-
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,12 +61,8 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
     ]
     advice = f"chmod -R u+rwX,go= {data_dir}, as the server's own user."
     if foreign:
-        servers = [
-            entry for entry in foreign if entry[0].relative_to(data_dir).parts[0] in _SERVERS
-        ]
-        path, owner_uid = (servers or foreign)[0]
-        tell = fail if servers else warn
-        yield tell(
+        path, owner_uid = foreign[0]
+        yield warn(
             "permissions",
             f"The data directory belongs to {ownership.user(uid)}, and {len(foreign)} files in it"
             f" to others, as {path.relative_to(data_dir)} does to {ownership.user(owner_uid)}: the"
@@ -101,16 +94,15 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
                 "secrets",
                 "secrets.json is missing, and there are registrations: without its pepper no PIN"
                 " opens its case, and nobody can see or withdraw it.",
-                "Restore secrets.json from a backup before the server starts, which would make"
-                " a new one.",
+                "Restore secrets.json from a backup; the server does not start without it.",
             )
         else:
             yield ok("secrets", "There are none yet; the first start makes them.")
         return
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        whole = len(values) > 0 and all(_SECRET.fullmatch(value) for value in values.values())
-    except (ValueError, AttributeError, TypeError):
+        whole = all(_SECRET.fullmatch(values[name]) for name in ("pepper", "match_tokens"))
+    except (ValueError, KeyError, TypeError):
         whole = False
     if whole:
         yield ok("secrets", "secrets.json is there, and whole.")
@@ -147,7 +139,7 @@ def removals(data_dir: Path) -> Iterator[Finding]:
         else:
             yield ok("removals", "There is no journal yet; the first start makes it.")
     elif contents.damaged_records:
-        yield fail(
+        yield warn(
             "removals",
             f"{contents.damaged_records} records of {JOURNAL} are damaged: a restored backup"
             " could bring back what they named.",
@@ -161,20 +153,40 @@ def removals(data_dir: Path) -> Iterator[Finding]:
 
 
 def index(data_dir: Path) -> Iterator[Finding]:
-    """Check that the served generation of the index is whole and belongs to this registry."""
+    """Check that a generation of the index, best the served one, is whole and of this registry."""
     directory = DataDirectory(data_dir)
-    if not directory.registry.exists() or not directory.index.exists():
+    index_dir = directory.index
+    if not directory.registry.exists() or not index_dir.exists():
         yield ok("index", "There is none yet; the first start makes it.")
         return
     with opening.reading(directory) as reader:
+        generations.check_history(index_dir, reader)
+        try:
+            opened = generations.open_generation(index_dir, generations.current(index_dir), reader)
+        except SnapshotRefusedError as error:
+            sound = _sound(index_dir, reader)
+            if sound is None:
+                raise
+            yield warn(
+                "index",
+                f"{error.message} Generation {sound}, which is whole, serves in its place.",
+                "Run `disrupt-index rebuild` and `disrupt-index verify`, then check the disk.",
+            )
+            return
         head = reader.head()
-        number = generations.current(directory.index)
-        opened = generations.open_generation(directory.index, number, reader)
     yield ok(
         "index",
-        f"Generation {number} is whole: {opened.manifest.hashes} hashes, at change"
+        f"Generation {opened.generation} is whole: {opened.manifest.hashes} hashes, at change"
         f" {opened.cursor.sequence} of {head.sequence}.",
     )
+
+
+def _sound(index_dir: Path, reader: RegistryReader) -> int | None:
+    """Return the newest generation that can be opened."""
+    for number in generations.generations(index_dir):
+        with suppress(SnapshotRefusedError):
+            return generations.open_generation(index_dir, number, reader).generation
+    return None
 
 
 def _has_cases(data_dir: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import statistics
 import tempfile
@@ -15,6 +16,8 @@ _NETWORK = ("nfs", "cifs", "smb", "9p", "ceph", "glusterfs", "lustre", "afs", "f
 _PASSING = ("tmpfs", "ramfs", "overlay")
 _MIN_FREE_BYTES = 64 * 2**20
 _COMFORTABLE_BYTES = 2**30
+_FREE = "Free space or enlarge the disk; `disrupt-index gc` removes old generations."
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _SYNCS = 5
 _SLOW_SYNC_MS = 50.0
 
@@ -55,12 +58,12 @@ def free_space(data_dir: Path) -> Iterator[Finding]:
     free_bytes = os.statvfs(data_dir).f_bavail * os.statvfs(data_dir).f_frsize
     wanted = _COMFORTABLE_BYTES + 2 * _used_bytes(data_dir)
     shown = f"{free_bytes // 2**20} MiB are free"
-    advice = "Free space or enlarge the disk; `disrupt-index rebuild` removes old generations."
     if free_bytes < _MIN_FREE_BYTES:
-        yield fail("free space", f"{shown}: registrations are about to be refused.", advice)
+        meaning = "registrations are about to be refused; lookups and withdrawals go on."
+        yield warn("free space", f"{shown}: {meaning}", _FREE)
     elif free_bytes < wanted:
         yield warn(
-            "free space", f"{shown}; a rebuild and a backup want {wanted // 2**20} MiB.", advice
+            "free space", f"{shown}; a rebuild and a backup want {wanted // 2**20} MiB.", _FREE
         )
     else:
         yield ok("free space", f"{shown}.")
@@ -68,15 +71,14 @@ def free_space(data_dir: Path) -> Iterator[Finding]:
 
 def sync(data_dir: Path) -> Iterator[Finding]:
     """Check that the disk takes a write and a sync, and measure how long that takes."""
-    taken_ms = []
-    with tempfile.NamedTemporaryFile(dir=data_dir, prefix=".doctor-") as file:
-        for _ in range(_SYNCS):
-            file.write(bytes(4096))
-            file.flush()
-            began_s = time.perf_counter()
-            os.fsync(file.fileno())
-            taken_ms.append(1000 * (time.perf_counter() - began_s))
-    typical_ms = statistics.median(taken_ms)
+    try:
+        typical_ms = _typical_ms(data_dir)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        meaning = "The disk is full: it cannot be seen whether a write is durable."
+        yield warn("fsync", meaning, _FREE)
+        return
     if typical_ms > _SLOW_SYNC_MS:
         yield warn(
             "fsync",
@@ -86,6 +88,18 @@ def sync(data_dir: Path) -> Iterator[Finding]:
         )
     else:
         yield ok("fsync", f"A write is durable in {typical_ms:.2f} ms.")
+
+
+def _typical_ms(data_dir: Path) -> float:
+    """Measure the median time until a write is durable."""
+    taken_ms = []
+    with tempfile.NamedTemporaryFile(dir=data_dir, prefix=".doctor-", buffering=0) as file:
+        for _ in range(_SYNCS):
+            file.write(bytes(4096))
+            began_s = time.perf_counter()
+            os.fsync(file.fileno())
+            taken_ms.append(1000 * (time.perf_counter() - began_s))
+    return statistics.median(taken_ms)
 
 
 def _kind_of(path: Path, mounts: str) -> str:

@@ -42,12 +42,12 @@ def ok(name: str, meaning: str) -> Finding:
 
 
 def warn(name: str, meaning: str, advice: str) -> Finding:
-    """Make a finding that works, but that somebody should look at."""
+    """Make a finding with which a server starts and runs, but that somebody should look at."""
     return Finding(name, Verdict.WARN, meaning, advice)
 
 
 def fail(name: str, meaning: str, advice: str) -> Finding:
-    """Make a finding with which a server must not, or cannot, run."""
+    """Make a finding with which a server refuses to serve, or that endangers data."""
     return Finding(name, Verdict.FAIL, meaning, advice)
 
 

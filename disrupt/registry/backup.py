@@ -60,16 +60,22 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
     """Makes a backup in a new directory, durable and whole when this returns; modes 0700 and 0600.
 
     The copy is the registry at one moment; registering goes on meanwhile. DataDirectoryError if
-    ``target`` exists, or the data directory is incomplete or another user's; StorageFullError when
-    the disk is full. What is unfinished has another name, and is removed unless the process is
+    ``target`` exists, lies in the data directory, which erasures keep free of what was withdrawn,
+    or cannot be made; also if the data directory is incomplete or another user's. StorageFullError
+    when the disk is full. What is unfinished has another name, and is removed unless the process is
     killed.
     """
-    aside = target.with_name(f"{target.name}.unfinished")
+    aside = target.parent / f"{target.name}.unfinished"
     for path in (target, aside):
-        if path.exists() or path.is_symlink():
+        if os.path.lexists(path):
             raise DataDirectoryError(
                 f"{path} exists already. Choose another name for the backup, or remove it."
             )
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(data_dir)):
+        raise DataDirectoryError(
+            f"{target} lies in the data directory, where `disrupt erase` would not find what is"
+            " withdrawn. Nothing was written. Choose a place outside it, best on another disk."
+        )
     ownership.check(data_dir)
     with SqlRegistry.open_reader(data_dir / REGISTRY):
         pass  # refuses what is no registry of this version
@@ -178,6 +184,8 @@ def _doubt(found: Contents, in_backup: Contents | None) -> str:
     """Why a journal may not list everything since a backup; empty where nothing shows that."""
     if found.damaged_records:
         return f"{found.damaged_records} records of {JOURNAL} are damaged"
+    if found.torn:  # by a crash, in what was not acknowledged; or by damage to what was
+        return f"the end of {JOURNAL} is incomplete or damaged"
     if found.version < journal.VERSION:
         return f"{JOURNAL} is of an earlier version, which listed no revoked keys"
     if in_backup is not None and not set(in_backup.records) <= set(found.records):

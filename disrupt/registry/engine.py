@@ -85,8 +85,12 @@ def _engine(
             check_same_thread=False,  # the pool hands a connection to one thread at a time
         )
         # no temporary file ever holds a fingerprint
-        for pragma in ("temp_store=MEMORY", *pragmas):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("temp_store=MEMORY", *pragmas):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         if not opened:
             opened.append(_file(path))
         return connection

@@ -57,7 +57,8 @@ Record = Removed | Revoked
 class Contents:
     """What a journal says.
 
-    ``torn``: it ends in what was not written wholly, and so was never acknowledged.
+    ``torn``: it ends in what was not written wholly, and so was never acknowledged, or in records
+    that were damaged since: the file alone does not tell which.
     ``damaged_records`` lie between good ones: what they said was acknowledged, and is lost.
     """
 

@@ -13,7 +13,14 @@ import structlog
 """Beside the registry's file."""
 
 SIZE_BYTES = 8 * 2**20
-"""Enough to withdraw some thousand hashes at once, and for the database to take up its log."""
+"""Enough to withdraw some thousand hashes at once, and for the database to take up its log.
+
+Less does for fewer: all of it is not to be had after a start on a full disk, whose log has taken
+some of the space.
+"""
+
+_STEP_BYTES = 2**20
+"""What is held is a multiple of it, so that the disk's own bookkeeping has room."""
 
 _BLOCK_BYTES = 512
 """The unit of ``st_blocks``, whatever the file system's is."""
@@ -33,24 +40,33 @@ class Reserve:
         self._lacking = False
 
     def fill(self) -> None:
-        """Takes the space, unless it is held or there is none; does not raise."""
-        if self._held_bytes() >= self._size_bytes:
+        """Takes the space, or what there is of it, unless that is held; does not raise."""
+        held_bytes = self._held_bytes()
+        if held_bytes >= self._size_bytes:
             return
-        lacking = False
-        try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(descriptor, 0, self._size_bytes)
-            except OSError:
-                lacking = True
-                os.ftruncate(descriptor, 0)  # a part would be of no use
-            finally:
-                os.close(descriptor)
-        except OSError:
-            lacking = True
+        lacking = not held_bytes
+        with suppress(OSError):
+            disk = os.statvfs(self._path.parent)
+            room_bytes = held_bytes + disk.f_bavail * disk.f_frsize
+            size_bytes = min(self._size_bytes, room_bytes // _STEP_BYTES * _STEP_BYTES)
+            if size_bytes > held_bytes and self._take(size_bytes, held_bytes):
+                lacking = False
         if lacking and not self._lacking:  # at the beginning, not at every attempt
             _log.warning("disk_reserve_lacking", size_bytes=self._size_bytes)
         self._lacking = lacking
+
+    def _take(self, size_bytes: int, held_bytes: int) -> bool:
+        """Hold so much or, where there is no room for it, what was held before."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size_bytes)
+        except OSError:
+            os.ftruncate(descriptor, held_bytes)
+            return False
+        else:
+            return True
+        finally:
+            os.close(descriptor)
 
     def release(self) -> bool:
         """Gives the space up; False where none was held."""

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,16 +54,20 @@ class SqlRegistry:
     def open_writer(path: Path) -> Iterator["SqlRegistryWriter"]:
         """Opens a registry for writing, makes it if missing (mode 0600), and migrates its schema.
 
-        Then makes it and the journal of removals beside it agree, see ``reconciliation``. The
+        Then makes it and the journal of removals beside it agree, see ``reconciliation``. On a full
+        disk the reserve is given up for that, and as much of it taken again as there is room. The
         caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
         the directory is missing, or a file is no registry or of a newer version.
         """
-        with (
-            _writer(path) as writer,
-            _journal(writer, path.with_name(JOURNAL)) as removals,
-            _reader(path) as reader,
-        ):
-            yield SqlRegistryWriter(reader, writer, removals, Reserve(path.with_name(RESERVE)))
+        space = Reserve(path.with_name(RESERVE))
+        with ExitStack() as stack:
+            try:
+                opened = stack.enter_context(_opened(path, space))
+            except StorageFullError:
+                if not space.release():
+                    raise
+                opened = stack.enter_context(_opened(path, space))
+            yield opened
 
     def head(self) -> Cursor:
         """See RegistryReader."""
@@ -210,6 +214,16 @@ class SqlRegistryWriter(SqlRegistry):
                 key, was_valid = statements.revoke_key(connection, key_id, day)
             self._removals.add([Revoked(key_id)] if was_valid else [])
         return key
+
+
+@contextmanager
+def _opened(path: Path, space: Reserve) -> Iterator[SqlRegistryWriter]:
+    with (
+        _writer(path) as writer,
+        _journal(writer, path.with_name(JOURNAL)) as removals,
+        _reader(path) as reader,
+    ):
+        yield SqlRegistryWriter(reader, writer, removals, space)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import resource
 import socket
@@ -17,6 +19,7 @@ from disrupt.core.changes import Cursor
 from disrupt.data_directory import JOURNAL
 from disrupt.doctor import computing, data, disk, machine, network
 from disrupt.doctor.findings import Finding, Verdict, findings
+from disrupt.feed.rebuild import rebuild
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.index import generations
 from disrupt.index.flat import FlatIndex
@@ -117,7 +120,13 @@ def test_a_directory_that_others_may_enter_warns(data_dir: Path) -> None:
     assert verdicts(data_dir)["permissions"] == Verdict.WARN
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"pepper": "ab"}', '{"pepper": 7}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, "", "{}", "[]", '{"pepper": "ab"}', '{"pepper": 7, "match_tokens": 7}'),
+        json.dumps({"pepper": "ab" * 32}),
+    ],
+)
 def test_a_lost_or_damaged_pepper_fails(data_dir: Path, content: str | None) -> None:
     path = data_dir / "secrets.json"
     if content is None:
@@ -148,12 +157,25 @@ def test_a_damaged_snapshot_fails_by_name(data_dir: Path) -> None:
     assert "rebuild" in finding.advice
 
 
+def test_a_damaged_snapshot_warns_by_name_while_an_older_one_is_sound(data_dir: Path) -> None:
+    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+        rebuild(reader, data_dir / "index")
+    codes = data_dir / "index" / "00000002" / "codes.faiss"
+    codes.write_bytes(codes.read_bytes()[:-1] + b"\xff")
+    finding = next(one for one in findings(data.checks(data_dir)) if one.name == "index")
+    assert finding.verdict == Verdict.WARN
+    assert "codes.faiss" in finding.meaning
+    assert "Generation 1" in finding.meaning
+
+
 def test_a_snapshot_of_another_registry_fails(data_dir: Path) -> None:
     generations.publish(data_dir / "index", (), Cursor(bytes(16), 0))
     assert verdicts(data_dir)["index"] == Verdict.FAIL
 
 
-def test_a_missing_journal_of_removals_warns_and_a_damaged_one_fails(data_dir: Path) -> None:
+def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
+    data_dir: Path,
+) -> None:
     (data_dir / JOURNAL).unlink()
     assert verdicts(data_dir)["removals"] == Verdict.WARN
     removed = [journal.Removed(number, bytes([number]) * 16) for number in (1, 2)]
@@ -162,6 +184,11 @@ def test_a_missing_journal_of_removals_warns_and_a_damaged_one_fails(data_dir: P
     with (data_dir / JOURNAL).open("r+b") as file:
         file.seek(40)
         file.write(b"\xff")
+    assert verdicts(data_dir)["removals"] == Verdict.WARN
+    with SqlRegistry.open_writer(data_dir / "registry.db"):
+        pass  # as the next start does
+    assert verdicts(data_dir)["removals"] == Verdict.OK
+    (data_dir / JOURNAL).write_bytes(b"something else")
     assert verdicts(data_dir)["removals"] == Verdict.FAIL
 
 
@@ -195,6 +222,19 @@ def test_a_disk_that_refuses_to_write_fails(data_dir: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, was)
     assert found["fsync"].verdict == Verdict.FAIL
+
+
+def test_a_full_disk_warns_as_the_server_survives_it(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk, "_MIN_FREE_BYTES", 2**63)
+    monkeypatch.setattr(os, "fsync", full)
+    found = {one.name: one for one in findings(disk.checks(data_dir))}
+    assert found["fsync"].verdict == found["free space"].verdict == Verdict.WARN
+    assert "registrations are about to be refused" in found["free space"].meaning
 
 
 def test_a_clock_that_is_wrong_or_was_set_back_is_noticed(data_dir: Path) -> None:

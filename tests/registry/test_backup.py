@@ -127,6 +127,33 @@ def test_what_exists_is_never_written_over(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("by", ["name", "link", "dots"])
+def test_a_place_in_the_data_directory_is_refused_as_erasures_do_not_reach_it(
+    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, by: str
+) -> None:
+    del writer
+    before = sorted(data_dir.iterdir())
+    (tmp_path / "link").symlink_to(data_dir)
+    place = {"name": data_dir, "link": tmp_path / "link", "dots": data_dir / "index" / ".."}[by]
+    with pytest.raises(DataDirectoryError, match="lies in the data directory"):
+        back_up(data_dir, place / "backup")
+    assert sorted(data_dir.iterdir()) == before
+
+
+@pytest.mark.parametrize("target", [".", "/", "x" * 250, "x" * 300, "a/" * 3000])
+def test_an_impossible_place_is_refused_in_words(
+    writer: SqlRegistryWriter,
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+) -> None:
+    del writer
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataDirectoryError, match=r"exists already|cannot be written"):
+        back_up(data_dir, Path(target))
+
+
 def test_an_incomplete_or_damaged_data_directory_is_refused_and_leaves_nothing(
     data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
@@ -346,6 +373,9 @@ def test_a_damaged_journal_and_one_of_an_earlier_version_are_completed_by_the_re
         (content[:40] + b"?" + content[41:], "1 records of removals.journal are damaged"),
         (content.replace(b"journal 2", b"journal 1", 1)[:64], "listed no revoked keys"),
         (b"something else", "removals.journal cannot be read"),
+        (content[:-1] + bytes([content[-1] ^ 1]), "the end of removals.journal is"),
+        (content[:-64] + bytes(64), "the end of removals.journal is"),
+        (content[:-10], "the end of removals.journal is"),
     ):
         path.write_bytes(spoiled)
         found = since.known()

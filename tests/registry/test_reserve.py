@@ -58,6 +58,21 @@ def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: P
         assert not [one for one in all_changes(writer) if hasattr(one, "item")]
 
 
+def test_a_registry_opens_on_a_full_disk_and_keeps_room_for_withdrawals(disk: Path) -> None:
+    chance = random.Random(4)
+    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+        numbers = [register(writer, chance) for _ in range(3)]
+    fill(disk)
+    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+        for number in numbers:
+            assert held_bytes(disk) >= reserve.SIZE_BYTES // 2
+            fill(disk)  # what others take meanwhile
+            with pytest.raises(StorageFullError):
+                register(writer, chance)
+            writer.withdraw(number, None, day=DAY)
+        assert not [one for one in all_changes(writer) if hasattr(one, "item")]
+
+
 def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case(
     disk: Path,
 ) -> None:
