@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # exists in the generated types only
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
+_Returned = TypeVar("_Returned")
 
 
 class AsyncMatchClient:
@@ -138,11 +139,11 @@ class AsyncMatchClient:
         """Look up a picture, as MatchClient.match_image does; a thread reads and hashes it."""
         options = requests.options(max_distance_bits, max_matches, banks, effort)
         flag("hash_locally", hash_locally)
-        data = await asyncio.to_thread(read_picture, picture)
+        data = await _in_thread(lambda: read_picture(picture))
         if not hash_locally:
             request = match_pb2.MatchImageRequest(image=data, options=options)
             return results.image_answer(await self._call(lambda stub: stub.MatchImage, request))
-        query = await asyncio.to_thread(hash_image, data, effort=effort)
+        query = await _in_thread(lambda: hash_image(data, effort=effort))
         if isinstance(query, LowQuality):
             return results.low_quality(query)
         most = await self._most_hashes(len(query.hashes) * HASH_BYTES)
@@ -174,8 +175,8 @@ class AsyncMatchClient:
             min_stored_share_permille=min_stored_share_permille,
             answer_early=answer_early,
         )
-        sent = await asyncio.to_thread(
-            videos.prepare, video, first, hash_locally=hash_locally, watched=watched
+        sent = await _in_thread(
+            lambda: videos.prepare(video, first, hash_locally=hash_locally, watched=watched)
         )
         with sent.reading():
             response: match_pb2.MatchVideoResponse = await call_async(
@@ -189,7 +190,7 @@ class AsyncMatchClient:
 
     async def index_status(self, cursor: str = "") -> IndexStatus:
         """Return the index's state and limits, as MatchClient.index_status does."""
-        request = match_pb2.GetIndexStatusRequest(cursor=cursor)
+        request = requests.index_status(cursor)
         return results.index_status(await self._call(lambda stub: stub.GetIndexStatus, request))
 
     def _stub(self) -> MatchServiceAsyncStub:
@@ -245,6 +246,21 @@ class AsyncMatchClient:
             self._timeout_s,
             self._retries,
         )
+
+
+async def _in_thread(function: Callable[[], _Returned]) -> _Returned:
+    """Call a function in a thread. A StopIteration of it becomes a RuntimeError, as in coroutines.
+
+    A future cannot hold a StopIteration, so whoever awaits it would wait for ever.
+    """
+
+    def call() -> _Returned:
+        try:
+            return function()
+        except StopIteration as error:
+            raise RuntimeError("A function of the caller raised StopIteration.") from error
+
+    return await asyncio.to_thread(call)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -58,6 +58,14 @@ def seconds(field: str, value: object) -> float:
     return time_s
 
 
+def buffer(field: str, value: bytes | bytearray | memoryview) -> bytes:
+    """Return the bytes of a buffer; a released memoryview has none."""
+    try:
+        return bytes(value)
+    except ValueError:
+        raise invalid(field, "give a memoryview that is not released") from None
+
+
 def flag(field: str, value: object) -> bool:
     """Return True or False; other values are refused, since their truth is easily mistaken."""
     if not isinstance(value, bool):

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-from disrupt.client.arguments import invalid
+from disrupt.client.arguments import buffer, invalid
 from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.hashing.decoding.videos import SNIFFED_BYTES, is_video
@@ -29,11 +29,13 @@ def open_media(media: Media, field: str = "image") -> BinaryIO:
     whenever the file is read; InvalidRequestError for what is neither bytes nor a path.
     """
     if isinstance(media, bytes | bytearray | memoryview):
-        return io.BytesIO(bytes(media))
+        return io.BytesIO(buffer(field, media))
     if not isinstance(media, str | os.PathLike):
         raise invalid(field, f"give the bytes of a file, or its path, not {type(media).__name__}")
     try:
         file = _RegularFile(os.fspath(media), opener=_open)
+    except TypeError as error:
+        raise invalid(field, f"give a path: {error}") from error
     except OSError as error:
         raise _unreadable(error.strerror or str(error)) from error
     except ValueError as error:  # a null character, or one that the file system cannot encode

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.client.arguments import invalid, member, whole_number
+from disrupt.client.arguments import buffer, invalid, member, whole_number
 from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
@@ -77,7 +77,7 @@ def options(
 def pack(batch: object) -> bytes:
     """Pack a HashBatch, 32 bytes for each hash. Raises InvalidRequestError for anything else."""
     if isinstance(batch, bytes | bytearray | memoryview):
-        return unpack(bytes(batch)).tobytes()
+        return unpack(buffer("hashes", batch)).tobytes()
     if isinstance(batch, np.ndarray):
         if batch.dtype != np.uint8 or batch.ndim != 2 or batch.shape[1] != HASH_BYTES:  # noqa: PLR2004 the shape (n, 32)
             given = f"{batch.dtype} {batch.shape}"
@@ -140,6 +140,14 @@ def match_query(
     """Make requests of at most ``most`` hashes for the versions of a picture hashed here."""
     packed = pack([value for value, _ in query.hashes])
     return match_hashes(packed, most=most, profile=Profile.PDQ_512, qualities=None, options=options)
+
+
+def index_status(cursor: str) -> match_pb2.GetIndexStatusRequest:
+    """Request of the index's state; ``cursor`` of a receipt or an answer, or empty."""
+    try:
+        return match_pb2.GetIndexStatusRequest(cursor=cursor)
+    except (TypeError, ValueError):  # ValueError: text that UTF-8 does not have
+        raise invalid("cursor", "give the cursor of a receipt or an answer as it came") from None
 
 
 def count(request: match_pb2.MatchHashesRequest) -> int:

@@ -227,7 +227,7 @@ class MatchClient:
         ``cursor`` is that of a receipt or another answer: ``includes_cursor`` tells whether the
         index includes it.
         """
-        request = match_pb2.GetIndexStatusRequest(cursor=cursor)
+        request = requests.index_status(cursor)
         return results.index_status(self._call(lambda stub: stub.GetIndexStatus, request))
 
     def _most_hashes(self, packed_bytes: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from enum import IntEnum
 
 from disrupt.errors import CaseClosedError, InvalidRequestError, Violation
@@ -98,11 +99,12 @@ def new_case_number(request_id: bytes) -> str:
 
 
 def parse_case_number(text: str) -> str:
-    """Canonical form of what a person typed: spaces, hyphens and letter case do not matter.
+    """Canonical form of what a person typed: spaces, dashes and letter case do not matter.
 
     InvalidRequestError when it is no case number at all, which its check character tells.
     """
-    characters = text.upper().replace("-", "").replace(" ", "")
+    spaceless = _without_spaces(text.upper())
+    characters = "".join(one for one in spaceless if unicodedata.category(one) != "Pd")
     if (
         len(characters) != _RANDOM_CHARACTERS + 1
         or any(character not in ALPHABET for character in characters)
@@ -119,12 +121,17 @@ def parse_case_number(text: str) -> str:
 
 def parse_pin(text: str) -> str:
     """PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
-    pin = text.replace(" ", "")
+    pin = _without_spaces(text)
     if not (pin.isascii() and pin.isdigit() and _PIN_DIGITS_MIN <= len(pin) <= _PIN_DIGITS_MAX):
         raise InvalidRequestError.of(
             Violation("pin", f"a PIN is {_PIN_DIGITS_MIN} to {_PIN_DIGITS_MAX} digits")
         )
     return pin
+
+
+def _without_spaces(text: str) -> str:
+    """Drop spaces of any kind and invisible characters: copies out of documents have them."""
+    return "".join(one for one in text if not one.isspace() and unicodedata.category(one) != "Cf")
 
 
 def _grouped(characters: str) -> str:

@@ -67,6 +67,9 @@ class History(Protocol):
     def knows(self, cursor: Cursor) -> bool:
         """Whether the cursor is a point of this history, in its present epoch."""
 
+    def lacks(self) -> Cursor | None:
+        """Cursor noted beside this registry, in its epoch, that it does not know; None if none."""
+
 
 def not_a_cursor() -> InvalidRequestError:
     """Make the error for a text that is no cursor."""

@@ -40,13 +40,15 @@ def rebuild(
 ) -> Rebuilt:
     """Publishes a generation of all items that are alive, as of the registry's head when it began.
 
-    OtherHistoryError if the index that is there was built from another registry, unless
-    ``accept_registry``: what only that one knew is then served no more.
+    OtherHistoryError if the index that is there was built from another registry, or a newer one
+    was here, unless ``accept_registry``: what only that one knew is then served no more.
 
     The registry and its servers go on working. Items withdrawn while it is read may be in the new
     generation: their removals come after its cursor, and whoever serves it applies those first.
     """
-    if not accept_registry:
+    if accept_registry:
+        reader.accept_head()
+    else:
         check_history(index_dir, reader)
     head = reader.head()
     living = map(columns, additions(reader, Cursor(head.epoch, 0), head, progress))

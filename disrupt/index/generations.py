@@ -41,6 +41,11 @@ from disrupt.index.snapshot import Snapshot
 _CURRENT = "CURRENT"
 _BUILDING = "building"
 _LOCK = "lock"
+_OLDER_COPY = (
+    "It may be an older copy. Nothing is served from it, and nothing was changed. Stop the server"
+    " and put the right registry.db back, or run `disrupt restore`. If there is no newer one,"
+    " `disrupt-index rebuild --accept-registry` builds the index from this one."
+)
 _NAME = re.compile(r"[0-9]{8,18}", re.ASCII)
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +97,8 @@ def check_history(index_dir: Path, registry: History) -> None:
     The generation that CURRENT names decides or, where that is damaged, the newest that is not. An
     older registry, put in place of the one that the index was built from, would lack what was
     registered since; and what it lacks cannot be told from what never was. UnavailableError where
-    the manifest that decides cannot be read now: one before it might fit an older registry.
+    the manifest that decides cannot be read now: one before it might fit an older registry. A
+    registry that lacks what was noted beside it is an older one too, whatever the index shows.
     """
     named = served(index_dir)
     others = (one for one in generations(index_dir) if one != named)
@@ -102,17 +108,20 @@ def check_history(index_dir: Path, registry: History) -> None:
         except SnapshotRefusedError:
             continue
         _check_known(generation, cursor, registry)
-        return
+        break
+    lacking = registry.lacks()
+    if lacking is not None:
+        raise OtherHistoryError(
+            f"registry.db is not the one that was here before: it does not know change"
+            f" {lacking.sequence}, which registry.head names. {_OLDER_COPY}"
+        )
 
 
 def _check_known(generation: int, cursor: Cursor, registry: History) -> None:
     if not registry.knows(cursor):
         raise OtherHistoryError(
             f"registry.db is not the one that index/{generation:08d} was built from: it does not"
-            f" know change {cursor.sequence} of it, and may be an older copy. Nothing is served"
-            " from it, and nothing was changed. Stop the server and put the right registry.db back,"
-            " or run `disrupt restore`. If there is no newer one, `disrupt-index rebuild"
-            " --accept-registry` builds the index from this one."
+            f" know change {cursor.sequence} of it. {_OLDER_COPY}"
         )
 
 

@@ -114,6 +114,15 @@ class RegistryReader(Protocol):
         grown since to the same sequence.
         """
 
+    def lacks(self) -> Cursor | None:
+        """Head that was noted beside the registry and that it does not know: it is an older copy.
+
+        None where there is no note, or it is of another epoch, as after a restore.
+        """
+
+    def accept_head(self) -> None:
+        """Note the head as the newest that this registry ever had, whatever was noted before."""
+
     def changes(
         self, after: Cursor, limit: int, banks: Collection[int] | None = None
     ) -> tuple[Sequence[Change], Cursor]:
@@ -205,7 +214,10 @@ class RegistryWriter(RegistryReader, Protocol):
         """
 
     def check_storage(self) -> None:
-        """Write durably, as any call that changes something does, and change nothing."""
+        """Write durably, as any call that changes something does, and change nothing.
+
+        Also notes the head, see ``lacks``, where that is possible.
+        """
 
     def add_key(self, key: ApiKey) -> None:
         """Adds a key."""

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from disrupt.core.media import StoredItems
 from disrupt.core.policy import ApiKey, Bank
 from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-from disrupt.registry import journal, migrations, queries, statements
+from disrupt.registry import journal, migrations, noted, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import (
     reader_engine,
@@ -36,8 +36,9 @@ _log = structlog.get_logger(__name__)
 class SqlRegistry:
     """A RegistryReader. Each call is one short transaction; threads may call at once."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, note: Path) -> None:
         self._reader = engine
+        self._note = note
 
     @staticmethod
     @contextmanager
@@ -47,7 +48,7 @@ class SqlRegistry:
         DataDirectoryError if it is missing, no registry, or of another schema revision.
         """
         with _reader(path) as engine:
-            yield SqlRegistry(engine)
+            yield SqlRegistry(engine, path.with_name(noted.NAME))
 
     @staticmethod
     @contextmanager
@@ -78,6 +79,19 @@ class SqlRegistry:
         """See RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.knows(connection, cursor)
+
+    def lacks(self) -> Cursor | None:
+        """See RegistryReader."""
+        head = noted.read(self._note)
+        of_this_epoch = head is not None and head.epoch == self.head().epoch
+        return head if head is not None and of_this_epoch and not self.knows(head) else None
+
+    def accept_head(self) -> None:
+        """See RegistryReader."""
+        try:
+            noted.write(self._note, self.head())
+        except OSError as error:
+            raise UnavailableError(f"{self._note.name} cannot be written: {error}") from error
 
     def changes(
         self, after: Cursor, limit: int, banks: Collection[int] | None = None
@@ -135,8 +149,10 @@ class SqlRegistry:
 class SqlRegistryWriter(SqlRegistry):
     """A RegistryWriter. Threads take turns at writing, and read beside it."""
 
-    def __init__(self, reader: Engine, writer: Engine, removals: Journal, reserve: Reserve) -> None:
-        super().__init__(reader)
+    def __init__(
+        self, reader: Engine, writer: Engine, note: Path, removals: Journal, reserve: Reserve
+    ) -> None:
+        super().__init__(reader, note)
         self._writer = writer
         self._removals = removals
         self._reserve = reserve
@@ -196,6 +212,21 @@ class SqlRegistryWriter(SqlRegistry):
         """See RegistryWriter."""
         with self._writing, _transaction(self._writer) as connection:
             rewrite_header(connection)
+        self.note_head()
+
+    def note_head(self) -> None:
+        """Note the head outside the registry, unless what is noted is newer; does not raise.
+
+        A note that this registry does not know stays: it says that this is an older copy.
+        """
+        with self._writing, suppress(DisruptError, OSError):
+            head, before = self.head(), noted.read(self._note)
+            if (
+                before is None
+                or before.epoch != head.epoch
+                or (before.sequence < head.sequence and self.knows(before))
+            ):
+                noted.write(self._note, head)
 
     def begin_epoch(self) -> None:
         """For a registry that was restored from a backup: every earlier cursor expires."""
@@ -223,7 +254,11 @@ def _opened(path: Path, space: Reserve) -> Iterator[SqlRegistryWriter]:
         _journal(writer, path.with_name(JOURNAL)) as removals,
         _reader(path) as reader,
     ):
-        yield SqlRegistryWriter(reader, writer, removals, space)
+        opened = SqlRegistryWriter(reader, writer, path.with_name(noted.NAME), removals, space)
+        try:
+            yield opened
+        finally:
+            opened.note_head()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
@@ -181,6 +182,9 @@ class SubmissionClient:
                 self.may_have_changed, sending = False, batch
                 receipt = self._register(request)
                 _check_receipt(receipt, len(batch), opens.case_number)
+                if receipt.items:  # a request that registered nothing has not used its id up
+                    opens.case_number = receipt.case_number
+                    request_id = secrets.token_bytes(REQUEST_ID_BYTES)
                 for item in receipt.items:
                     file = batch[item.index]
                     registered.append(
@@ -190,20 +194,22 @@ class SubmissionClient:
                     source = batch[refused.index].source
                     rejected.append(too_plain(source, refused.low_quality.quality))
                 sending = []
-                if receipt.items:  # a request that registered nothing has not used its id
-                    opens.case_number = receipt.case_number
-                    request_id = secrets.token_bytes(REQUEST_ID_BYTES)
         except (Exception, KeyboardInterrupt) as error:
             lost = sending if self.may_have_changed else []
             self.may_have_changed = bool(registered or lost)
             if not self.may_have_changed:
                 raise
-            done = {file.source for file in registered} | {file.source for file in rejected}
-            unanswered = {file.source for file in lost}
+            # Count the paths: one may be given several times.
+            done = Counter([file.source for file in registered])
+            done.update([file.source for file in rejected])
+            unanswered = Counter(file.source for file in lost)
             for source in sources:
-                if source not in done:
-                    into = unknown if source in unanswered else rejected
-                    into.append(_not_sent(source, error))
+                if done[source]:
+                    done[source] -= 1
+                    continue
+                into = unknown if unanswered[source] else rejected
+                unanswered[source] -= into is unknown
+                into.append(_not_sent(source, error))
         self.may_have_changed = bool(registered or unknown)
         opened = opens.case_number or (number if unknown else "")
         return Submission(

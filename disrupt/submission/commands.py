@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -119,13 +119,21 @@ class _EndedError(Exception):
 class _Bilingual(click.Command):
     """A command whose errors are French first.
 
-    ``unchanged`` is printed after an error or an interrupt that the command raises: it says that
-    nothing was done.
+    ``unchanged`` is printed after an error or an interrupt that the command raises, unless its
+    client may have changed a case. ``advice`` replaces what ``texts.explain`` says of errors, by
+    their reason.
     """
 
-    def __init__(self, *args: Any, unchanged: Phrase | None = None, **kwargs: Any) -> None:  # noqa: ANN401 click's
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 click's
+        unchanged: Phrase | None = None,
+        advice: Mapping[str, Phrase] | None = None,
+        **kwargs: Any,  # noqa: ANN401 click's
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._unchanged = [unchanged] if unchanged else []
+        self._unchanged = unchanged
+        self._advice = advice or {}
 
     def parse_args(self, context: click.Context, args: list[str], /) -> list[str]:
         """Say in French that the command is mistyped, before click explains it in English."""
@@ -142,7 +150,7 @@ class _Bilingual(click.Command):
         except click.UsageError as error:
             raise _Mistyped(error.message, context) from error
         except DisruptError as error:
-            _complain(texts.explain(error), *self._unchanged)
+            self._fail(context, self._advice.get(error.reason) or texts.explain(error))
             click.echo(f"({error.reason}: {terminal.clean(error.message)})", err=True)
             context.exit(terminal.exit_code(error))
         except NotShownError as error:
@@ -152,8 +160,26 @@ class _Bilingual(click.Command):
             _complain(error.phrase)
             context.exit(error.code)
         except (KeyboardInterrupt, click.Abort):
-            _complain(texts.INTERRUPTED, *self._unchanged)
+            self._fail(context, texts.INTERRUPTED)
             context.exit(terminal.EXIT_FAILED)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if _may_have_changed(context):
+                raise
+            self._fail(context, texts.UNFORESEEN)
+            click.echo(f"({type(error).__name__})", err=True)
+            context.exit(terminal.EXIT_FAILED)
+
+    def _fail(self, context: click.Context, phrase: Phrase) -> None:
+        """Say what happened, and that nothing was changed where that is certain."""
+        unchanged = None if _may_have_changed(context) else self._unchanged
+        _complain(phrase, *([unchanged] if unchanged else []))
+
+
+def _may_have_changed(context: click.Context) -> bool:
+    client = context.find_object(SubmissionClient)
+    return client is not None and client.may_have_changed
 
 
 _connection = terminal.connection_options(
@@ -218,34 +244,34 @@ def submit(
     number = _case_number(case_number) if case_number is not None else ""
     pin = _pin(pin_file) if number else ""
     progress = terminal.Progress(len(files), str(texts.WORKING))
-    with (
-        _client(target, progress.aside) as client,
-        Receipt(as_json=as_json, unsure=_AGES[age] == AgeBand.UNSURE) as receipt,
-    ):
-        client.reach()
+    client = _client(target, progress.aside)
+    with Receipt(as_json=as_json, unsure=_AGES[age] == AgeBand.UNSURE) as receipt:
 
         def announce(case_number: str, pin: str) -> None:
             with progress.aside():
                 receipt.announce(case_number, pin)
 
         try:
-            with progress:
-                submission = client.submit(
-                    files,
-                    age=_AGES[age],
-                    case_number=number,
-                    pin=pin,
-                    every_frame=every_frame,
-                    announce=announce,
-                    watched=progress.files,
-                    within=progress.within,
-                )
-            receipt.finish(submission)
+            with client:
+                client.reach()
+                with progress:
+                    submission = client.submit(
+                        files,
+                        age=_AGES[age],
+                        case_number=number,
+                        pin=pin,
+                        every_frame=every_frame,
+                        announce=announce,
+                        watched=progress.files,
+                        within=progress.within,
+                    )
+                receipt.finish(submission)
         except KeyboardInterrupt:
             if not client.may_have_changed:
                 raise
-            submission = receipt.interrupted(number, files)
-            receipt.finish(submission)
+            if not receipt.is_finished:
+                submission = receipt.interrupted(number, files)
+                receipt.finish(submission)
     if submission.unknown:
         click.get_current_context().exit(terminal.EXIT_NOT_KNOWN)
     if submission.rejected:
@@ -278,6 +304,7 @@ def status(
     cls=_Bilingual,
     help=_WITHDRAW + _EXIT_CODES + _NOT_KNOWN,
     unchanged=texts.NOTHING_WAS_WITHDRAWN,
+    advice={"LIMIT_EXCEEDED": texts.TOO_MANY_TO_WITHDRAW},
 )
 @_case
 @click.option(
@@ -313,20 +340,24 @@ def withdraw(
     except InvalidRequestError:
         _usage(texts.BAD_ITEM)
     asks = not (items or yes)
-    if asks and not sys.stdin.isatty():
+    if asks and not _can_ask():
         _usage(texts.SAY_YES)
     pin = _pin(pin_file)
-    with _client(target) as client:
-        client.reach()
-        if asks:
-            _ask_whether_to_withdraw(number)
-        try:
+    client = _client(target)
+    is_shown = False
+    try:
+        with client:
+            client.reach()
+            if asks:
+                _ask_whether_to_withdraw(number)
             case = client.withdraw(number, pin, items or None)
             done = texts.ITEMS_WITHDRAWN.format(count=len(set(items))) if items else texts.WITHDRAWN
             _show_withdrawn(case, done, as_json=as_json)
-        except (DisruptError, KeyboardInterrupt) as failure:
-            if not client.may_have_changed:
-                raise
+            is_shown = True
+    except (DisruptError, KeyboardInterrupt) as failure:
+        if not client.may_have_changed:
+            raise
+        if not is_shown:
             unknown = texts.WITHDRAWAL_NOT_KNOWN.format(number=number)
             raise _EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
 
@@ -353,13 +384,16 @@ def _ask_whether_to_withdraw(number: str) -> None:
 def _client(
     target: terminal.Target, aside: Callable[[], AbstractContextManager[None]] = nullcontext
 ) -> SubmissionClient:
+    """Make the client of a command, and leave it in the command's context."""
     console = Console(stderr=True, highlight=False)
-    return SubmissionClient(
+    client = SubmissionClient(
         target.server,
         key=target.key,
         tls_ca=target.tls_ca,
         waiting=ShownWaiting(console, aside) if console.is_terminal else ToldWaiting(console),
     )
+    click.get_current_context().obj = client
+    return client
 
 
 def _complain(*phrases: Phrase) -> None:
@@ -369,6 +403,11 @@ def _complain(*phrases: Phrase) -> None:
 
 def _usage(phrase: Phrase) -> NoReturn:
     raise click.UsageError(f"{phrase.fr}\n{phrase.en}")
+
+
+def _can_ask() -> bool:
+    """Whether somebody at a terminal can answer; standard input is None where it was closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _case_number(text: str) -> str:
@@ -382,12 +421,17 @@ def _pin(file: str | None) -> str:
     """Read the PIN from a file, the environment or a prompt; others could see an argument."""
     if file is not None:
         try:
-            text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8")
+            if file != "-":
+                text = Path(file).read_text("utf-8")
+            elif sys.stdin is None:
+                _usage(texts.NO_PIN)
+            else:
+                text = sys.stdin.readline()
         except (OSError, UnicodeDecodeError):
             _usage(texts.NO_PIN)
     elif "DISRUPT_PIN" in os.environ:
         text = os.environ["DISRUPT_PIN"]
-    elif sys.stdin.isatty():
+    elif _can_ask():
         text = click.prompt(str(texts.ASK_PIN), hide_input=True, err=True)
     else:
         _usage(texts.NO_PIN)

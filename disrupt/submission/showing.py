@@ -63,6 +63,8 @@ class Receipt:
         self._number = self._pin = ""
         self._is_open = False
         self._outcome = Submission("", "", (), ())
+        self.is_finished = False
+        """Whether it was shown what became of the files."""
 
     def __enter__(self) -> Self:
         return self
@@ -99,12 +101,13 @@ class Receipt:
             phrase = texts.OTHER_NUMBER.format(number=terminal.clean(number))
             say(Console(stderr=True, highlight=False), phrase, style="bold")
         with shown(texts.DONE_NOT_SHOWN.format(number=number or self._number)):
-            if not self._as_json:
+            if self._as_json:
+                if not self._is_open:
+                    print(_opening(number or None, submission.pin or None), end="")  # noqa: T201
+                self._print_rest(submission)
+            else:
                 self._show(submission)
-                return
-            if not self._is_open:
-                print(_opening(number or None, submission.pin or None), end="")  # noqa: T201
-            self._print_rest(submission)
+        self.is_finished = True
 
     def _print_rest(self, submission: Submission) -> None:
         self._is_open = False
@@ -120,7 +123,8 @@ class Receipt:
             is_new = bool(self._number) and not submission.registered
             _show_unknown(console, submission, is_new=is_new)
         if submission.rejected:
-            _show_rejected(console, submission.rejected)
+            has_case = bool(submission.registered) or not (self._number and submission.unknown)
+            _show_rejected(console, submission.rejected, has_case=has_case)
         if not (submission.registered or submission.unknown):
             say(console, texts.NOTHING_REGISTERED, style="bold")
             if self._number:
@@ -247,11 +251,11 @@ def _show_unknown(console: Console, submission: Submission, *, is_new: bool) -> 
     console.print()
 
 
-def _show_rejected(console: Console, rejected: tuple[Rejected, ...]) -> None:
+def _show_rejected(console: Console, rejected: tuple[Rejected, ...], *, has_case: bool) -> None:
     say(console, _heading(texts.REJECTED, len(rejected)), style="bold")
     for file in rejected:
         _whole(console, f"  {terminal.clean(file.source)}")
-        say(console, texts.rejection(file), indent="    ")
+        say(console, texts.rejection(file, has_case=has_case), indent="    ")
         _detail(console, file.message)
     console.print()
 

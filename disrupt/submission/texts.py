@@ -297,6 +297,12 @@ STOPPED_EARLY = Phrase(
     "--case.",
     "Sending stopped before this file: it is not registered. Add it later with --case.",
 )
+STOPPED_BEFORE_A_CASE = Phrase(
+    "L'envoi s'est arrêté avant ce fichier : il n'est pas enregistré. Si le dossier existe, "
+    "ajoutez-le avec --case ; sinon, enregistrez-le avec les autres.",
+    "Sending stopped before this file: it is not registered. If the case exists, add it with "
+    "--case; if not, register it with the others.",
+)
 
 # Unclear outcomes
 NOT_KNOWN = Phrase(
@@ -326,8 +332,19 @@ NOTHING_WAS_REGISTERED = Phrase(
     "dossier : oubliez-le.",
     "Nothing was registered. If a new case number was shown, it opens no case: forget it.",
 )
+TOO_MANY_TO_WITHDRAW = Phrase(
+    "C'est plus que ce que le service accepte en une fois. Recommencez avec moins d'images, en "
+    "plusieurs fois.",
+    "That is more than the service takes at once. Try again with fewer pictures at a time.",
+)
 NOTHING_WAS_WITHDRAWN = Phrase("Rien n'a été retiré.", "Nothing was withdrawn.")
 INTERRUPTED = Phrase("Interrompu.", "Interrupted.")
+UNFORESEEN = Phrase(
+    "Ce programme a rencontré une erreur imprévue. Recommencez ; si cela se reproduit, montrez la "
+    "dernière ligne à l'association qui vous accompagne.",
+    "This program met an unforeseen error. Try again; if it happens again, show the last line to "
+    "the helpline.",
+)
 NOT_SHOWN = Phrase(
     "Le numéro de dossier et le code PIN n'ont pas pu être affichés : rien n'a donc été envoyé. "
     "Recommencez dans un terminal, ou vers un fichier où l'on peut écrire.",
@@ -470,9 +487,14 @@ BAD_SETTINGS = {
 }
 
 
-def rejection(rejected: Rejected) -> Phrase:
-    """Return why a file was not registered, and what can be done."""
+def rejection(rejected: Rejected, *, has_case: bool = True) -> Phrase:
+    """Return why a file was not registered, and what can be done.
+
+    ``has_case``: there is certainly a case that the file can be added to, or none was opened.
+    """
     if rejected.cause == NOT_SENT:
+        if not has_case:
+            return STOPPED_BEFORE_A_CASE
         return STOPPED.get(rejected.reason, STOPPED_EARLY)
     return REJECTIONS.get(rejected.cause) or REJECTIONS.get(rejected.reason) or ANY_ERROR
 

@@ -21,7 +21,7 @@ import pytest
 from google.rpc import status_pb2
 
 from benchmarks.harness.videos import encode, footage
-from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media
+from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media, videos
 from disrupt.client.videos import CHUNK_BYTES, Sent
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.videos import FRAME
@@ -207,6 +207,49 @@ def test_what_is_neither_bytes_nor_a_path_is_refused(
         refused = refuse(call, name, media, hash_locally=locally)
         assert type(refused) is InvalidRequestError
         assert refused.violations[0].field in fields
+
+
+class NumberPath(os.PathLike[str]):
+    """A path that is a number."""
+
+    def __fspath__(self) -> Any:
+        return 5
+
+
+@pytest.mark.parametrize("locally", [True, False])
+def test_media_that_cannot_be_taken_are_refused_by_name(call: Call, *, locally: bool) -> None:
+    released = memoryview(bytearray(HASH))
+    released.release()
+    for given in (released, NumberPath()):
+        for name, field in (("match_image", "image"), ("match_video", "video")):
+            refused = refuse(call, name, given, hash_locally=locally)
+            assert type(refused) is InvalidRequestError
+            assert refused.violations[0].field == field
+    for name, batch in (("match_hashes", released), ("stream_hashes", [released])):
+        refused = refuse(call, name, batch)
+        assert type(refused) is InvalidRequestError
+        assert refused.violations[0].field == "hashes"
+
+
+@pytest.mark.parametrize("cursor", [5, ["a"], "\ud800", b"\xff"])
+def test_what_is_no_cursor_is_refused(call: Call, cursor: object) -> None:
+    refused = refuse(call, "index_status", cursor)
+    assert type(refused) is InvalidRequestError
+    assert refused.violations[0].field == "cursor"
+
+
+def test_a_function_that_raises_stop_iteration_does_not_hang_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def hash_watched(*_: object, watched: Callable[[int, int], None], **__: object) -> None:
+        watched(0, 0)
+
+    def watched(_time_ms: int, _duration_ms: int) -> None:
+        raise StopIteration
+
+    monkeypatch.setattr(videos, "hash_video", hash_watched)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        in_loop("match_video", b"video", watched=watched)
 
 
 def unreadable(directory: Path) -> Iterator[Path]:

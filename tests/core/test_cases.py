@@ -23,6 +23,11 @@ from disrupt.errors import CaseClosedError, InvalidRequestError
 
 VALUES = st.integers(0, CASE_NUMBERS - 1)
 
+DASHES = ["\N{NON-BREAKING HYPHEN}", "\N{EN DASH}", "\N{EM DASH}"]
+SPACES = ["\t", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}",
+          "\N{LEFT-TO-RIGHT MARK}", "\N{ZERO WIDTH NO-BREAK SPACE}"]  # fmt: skip
+"""What word processors and messengers put in place of a hyphen or a space, or around a copy."""
+
 
 def accepted(text: str) -> bool:
     try:
@@ -79,11 +84,11 @@ def test_different_values_have_different_numbers(one: int, other: int) -> None:
 
 
 @given(VALUES, st.data())
-def test_spaces_hyphens_and_letter_case_do_not_matter(value: int, data: st.DataObject) -> None:
+def test_spaces_dashes_and_letter_case_do_not_matter(value: int, data: st.DataObject) -> None:
     number = case_number(value)
     typed = ""
     for character in number.replace("-", ""):
-        typed += data.draw(st.sampled_from(["", "-", " ", " - "]))
+        typed += data.draw(st.sampled_from(["", "-", " ", " - ", *DASHES, *SPACES]))
         typed += data.draw(st.sampled_from([character, character.lower()]))
     assert parse_case_number(typed) == number
 
@@ -128,13 +133,25 @@ def test_any_text_is_a_case_number_or_refused_by_field(text: str) -> None:
         assert [violation.field for violation in caught.value.violations] == ["case_number"]
 
 
-@pytest.mark.parametrize("text", ["12345678", "1234 5678", " 0000 0000 0000 0000 "])
+@pytest.mark.parametrize(
+    "text",
+    ["12345678", "1234 5678", " 0000 0000 0000 0000 ", *(f"{one}1234{one}5678" for one in SPACES)],
+)
 def test_pin_is_read_with_or_without_spaces(text: str) -> None:
-    assert parse_pin(text) == text.replace(" ", "")
+    assert parse_pin(text) == re.sub("[^0-9]", "", text)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1234567", "1" * 17, "1234567a", "\N{FULLWIDTH DIGIT ONE}" * 8, "-12345678"]
+    "text",
+    [
+        "",
+        "1234567",
+        "1" * 17,
+        "1234567a",
+        "\N{FULLWIDTH DIGIT ONE}" * 8,
+        "-12345678",
+        "1234\N{EN DASH}5678",
+    ],
 )
 def test_what_is_no_pin_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:

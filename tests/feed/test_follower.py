@@ -220,6 +220,10 @@ class Unsteady:
         self._fail()
         return self.registry.knows(cursor)
 
+    def lacks(self) -> Cursor | None:
+        self._fail()
+        return self.registry.lacks()
+
     def changes(self, after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
         self._fail()
         return self.registry.changes(after, limit)

@@ -34,6 +34,9 @@ class Unmarked:
     def knows(self, cursor: Cursor) -> bool:
         return cursor == Cursor(self.epoch, cursor.sequence) and cursor.sequence <= self.sequence
 
+    def lacks(self) -> None:
+        """Nothing is noted beside it."""
+
 
 HEAD = Unmarked(EPOCH, 2**40)
 

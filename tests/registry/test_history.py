@@ -19,7 +19,7 @@ from disrupt.errors import (
     RegistryReplacedError,
 )
 from disrupt.feed.rebuild import rebuild
-from disrupt.index.generations import check_history, open_current
+from disrupt.index.generations import check_history, open_current, roll_back
 from disrupt.registry.sql import SqlRegistry
 from tests.registry.examples import DAY, all_changes, new_case, registration
 
@@ -89,6 +89,74 @@ def test_an_index_is_refused_by_an_older_copy_that_has_grown_to_its_change(
     with SqlRegistry.open_reader(path) as reader:
         rebuild(reader, index_dir, accept_registry=True)
         assert open_current(index_dir, reader).manifest.items == 5
+
+
+def test_a_copy_made_after_the_newest_generation_is_refused_as_older(
+    path: Path, chance: random.Random
+) -> None:
+    index_dir = path.with_name("index")
+    grow(path, chance, 1)
+    with SqlRegistry.open_reader(path) as reader:
+        rebuild(reader, index_dir)
+    grow(path, chance, 1)
+    older = path.read_bytes()
+    grow(path, chance, 2)
+    newer = path.read_bytes()
+    path.write_bytes(older)
+    for _ in range(3):  # a writer leaves the note of a newer registry as it is
+        with SqlRegistry.open_reader(path) as reader:
+            for refused in (check_history, open_current):
+                with pytest.raises(OtherHistoryError, match="change 4, which registry"):
+                    refused(index_dir, reader)
+            with pytest.raises(OtherHistoryError, match="change 4, which registry"):
+                rebuild(reader, index_dir)
+        grow(path, chance, 1)
+    kept = path.read_bytes()
+    path.write_bytes(newer)
+    with SqlRegistry.open_reader(path) as reader:
+        check_history(index_dir, reader)
+    path.write_bytes(kept)
+    with SqlRegistry.open_reader(path) as reader:
+        rebuild(reader, index_dir, accept_registry=True)
+        check_history(index_dir, reader)
+
+
+def test_a_copy_older_than_a_generation_that_was_rolled_back_is_refused(
+    path: Path, chance: random.Random
+) -> None:
+    index_dir = path.with_name("index")
+    for _ in range(2):
+        older = path.read_bytes() if path.exists() else b""
+        grow(path, chance, 1)
+        with SqlRegistry.open_reader(path) as reader:
+            rebuild(reader, index_dir)
+    with SqlRegistry.open_reader(path) as reader:
+        roll_back(index_dir, reader)
+    path.write_bytes(older)
+    with (
+        SqlRegistry.open_reader(path) as reader,
+        pytest.raises(OtherHistoryError, match="change 2, which registry"),
+    ):
+        check_history(index_dir, reader)
+
+
+def test_a_note_that_is_missing_older_damaged_or_of_another_epoch_refuses_nothing(
+    path: Path, chance: random.Random
+) -> None:
+    index_dir, note = path.with_name("index"), path.with_name("registry.head")
+    grow(path, chance, 1)
+    earlier = note.read_bytes()
+    head = grow(path, chance, 1)
+    foreign = Cursor(bytes(16), 9).to_text().encode()
+    for content in (None, earlier, b"", b"\xff", foreign):
+        if content is None:
+            note.unlink()
+        else:
+            note.write_bytes(content)
+        with SqlRegistry.open_writer(path) as writer:
+            check_history(index_dir, writer)
+            writer.check_storage()  # as the server does every few seconds
+            assert note.read_text().strip() == head.to_text()
 
 
 def test_withdrawal_leaves_every_point_of_history_known(path: Path, chance: random.Random) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from disrupt.errors import (
     TooManyAttemptsError,
     UnavailableError,
 )
+from disrupt.hashing import fingerprint_image
 from disrupt.submission import client as submission_client
 from disrupt.submission import waiting
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
@@ -196,6 +198,65 @@ def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its
     assert (said["case"], len(said["items"])) == (derived(server), ITEMS_PER_REQUEST)
     assert said["pin"] == asked(server.seen[0].request).access.pin
     assert (said["rejected"], said["unknown"]) == ([], [str(files[-1])])
+
+
+def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed_once = functools.cache(fingerprint_image)
+    monkeypatch.setattr(submission_client, "fingerprint_image", hashed_once)
+    file = picture(tmp_path / "a.png", 1)
+    lines_left = 0
+
+    def interrupt(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines_left
+        if frame.f_code is not SubmissionClient.submit.__code__:
+            return None
+        if event == "line" and frame.f_locals.get("receipt") is not None:
+            lines_left -= 1
+            if lines_left < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return interrupt
+
+    with scripted(register) as server:
+        for lines in range(100):
+            lines_left = lines
+            with SubmissionClient(server.address, key="key") as client:
+                tracing = sys.gettrace()
+                sys.settrace(interrupt)
+                try:
+                    done = client.submit([file])
+                except KeyboardInterrupt:
+                    assert client.may_have_changed
+                else:
+                    number = asked(server.seen[-1].request).new_case_number
+                    pin = asked(server.seen[-1].request).access.pin
+                    assert (done.case_number, done.pin) == (number, pin), f"after {lines} lines"
+                    assert len(done.registered) + len(done.unknown) == 1
+                finally:
+                    sys.settrace(tracing)
+            if lines_left >= 0:
+                break
+    assert lines > 10
+
+
+def test_of_a_path_that_is_given_twice_each_time_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 2)
+    first, second = picture(tmp_path / "a.png", 1), picture(tmp_path / "b.png", 2)
+    files = [first, first, first, second, first]
+    for failure, unknown in ((StorageFullError("Full."), 0), (UnavailableError("Away."), 2)):
+        with (
+            scripted(register, status_of(failure)) as server,
+            SubmissionClient(server.address, key="key", retries=QUICK) as client,
+        ):
+            done = client.submit(files)
+        assert [one.source for one in done.registered] == [str(first)] * 2
+        assert len(done.unknown) == unknown
+        left = [one.source for one in (*done.unknown, *done.rejected)]
+        assert left == [str(file) for file in files[2:]]
 
 
 def reject(request: bytes) -> registration_pb2.RegisterHashesResponse:

@@ -1,0 +1,168 @@
+"""What the commands say where they are broken off, and where they cannot ask."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from disrupt.cli import main
+from disrupt.errors import LimitExceededError, UnavailableError
+from disrupt.submission import client as submission_client
+from disrupt.submission.client import SubmissionClient
+from disrupt.v1 import registration_pb2
+from tests.cli.shell import BIN
+from tests.client.scripted import Answer, scripted, status_of
+from tests.submission.examples import picture
+from tests.submission.test_client import OTHER_CASE, register
+
+PIN = "12345678"
+WITHDRAW = ("withdraw", "--yes", OTHER_CASE)
+
+
+def run(*arguments: str, answer: Answer) -> tuple[Result, str]:
+    """Run a command against an answer; its result, and what it printed on one line."""
+    with scripted(answer) as server:
+        env = {"DISRUPT_SERVER": server.address, "DISRUPT_KEY": "key", "DISRUPT_PIN": PIN}
+        result = CliRunner().invoke(main, arguments, env=env)
+    return result, " ".join(result.output.replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+@pytest.fixture
+def _interrupted_closing(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = SubmissionClient.close
+
+    def interrupted(self: SubmissionClient) -> None:
+        close(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SubmissionClient, "close", interrupted)
+
+
+@pytest.mark.usefixtures("_interrupted_closing")
+def test_ctrl_c_while_the_connection_closes_takes_back_nothing_that_was_said(
+    tmp_path: Path,
+) -> None:
+    file = picture(tmp_path / "a.png", 1)
+    for options in ([], ["--json"]):
+        result, flat = run("submit", *options, str(file), answer=register)
+        assert result.exit_code == 0
+        assert "oubliez" not in flat
+        assert "On ne sait pas" not in flat
+    withdrawn = registration_pb2.WithdrawCaseResponse(
+        case=registration_pb2.Case(case_number=OTHER_CASE)
+    )
+    result, flat = run(*WITHDRAW, answer=withdrawn)
+    assert result.exit_code == 0
+    assert "Le dossier est retiré" in flat
+    assert "Rien n'a été retiré" not in flat
+
+
+@pytest.mark.usefixtures("_interrupted_closing")
+def test_ctrl_c_while_the_connection_of_a_refused_call_closes_says_that_nothing_changed(
+    tmp_path: Path,
+) -> None:
+    refused = status_of(LimitExceededError("Too many."))
+    _, flat = run("submit", str(picture(tmp_path / "a.png", 1)), answer=refused)
+    assert "Rien n'a été enregistré" in flat
+    _, flat = run(*WITHDRAW, answer=refused)
+    assert "Rien n'a été retiré" in flat
+
+
+def test_an_interrupt_after_a_change_never_says_that_nothing_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("disrupt.submission.showing.Receipt.__exit__", interrupted)
+    _, flat = run("submit", str(picture(tmp_path / "a.png", 1)), answer=register)
+    assert "Interrompu." in flat
+    assert "oubliez" not in flat
+
+
+def test_an_unforeseen_error_before_anything_is_sent_says_that_nothing_was_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(SubmissionClient, "submit", fail)
+    result, flat = run("submit", str(picture(tmp_path / "a.png", 1)), answer=register)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert flat.startswith("Ce programme a rencontré une erreur imprévue.")
+    assert "Rien n'a été enregistré." in flat
+    assert result.output.splitlines()[-1] == "(ZeroDivisionError)"
+
+
+def test_who_names_too_many_items_to_withdraw_is_not_told_to_open_a_case() -> None:
+    result, flat = run(*WITHDRAW, answer=status_of(LimitExceededError("At most 1000 items.")))
+    assert result.exit_code == 1
+    assert "nouveau dossier" not in flat
+    assert "Recommencez avec moins d'images" in flat
+    assert "Rien n'a été retiré." in flat
+
+
+def test_files_behind_an_unknown_first_request_are_added_only_if_the_case_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 1)
+    files = [str(picture(tmp_path / f"{at}.png", at)) for at in range(2)]
+    away = status_of(UnavailableError("Away.", retry_after_s=3600))
+    result, flat = run("submit", *files, answer=away)
+    assert result.exit_code == 4
+    assert "Si le dossier existe, ajoutez-le avec --case ; sinon" in flat
+    assert "plus tard avec --case" not in flat
+    result, flat = run("submit", "--case", OTHER_CASE, *files, answer=away)
+    assert result.exit_code == 4
+    assert "plus tard avec --case" in flat
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (("status", OTHER_CASE), "--pin-file"),
+        (("status", "--pin-file", "-", OTHER_CASE), "--pin-file"),
+        (("submit", "--case", OTHER_CASE, "a.png"), "--pin-file"),
+        (("withdraw", "--item", "00" * 16, OTHER_CASE), "--pin-file"),
+        (("withdraw", OTHER_CASE), "--yes"),
+    ],
+    ids=str,
+)
+def test_without_standard_input_the_commands_say_what_to_do(
+    arguments: tuple[str, ...], advice: str
+) -> None:
+    env = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", BIN / "disrupt", *arguments],
+        env=env | {"DISRUPT_KEY": "key"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("Erreur · Error: ")
+    assert advice in done.stderr
+
+
+def test_a_number_and_a_pin_out_of_a_document_open_the_case() -> None:
+    number = OTHER_CASE.replace("-", "\N{NON-BREAKING HYPHEN}")
+    shown = registration_pb2.GetCaseResponse(case=registration_pb2.Case(case_number=OTHER_CASE))
+    with scripted(shown) as server:
+        result = CliRunner().invoke(
+            main,
+            ["status", number],
+            env={
+                "DISRUPT_SERVER": server.address,
+                "DISRUPT_KEY": "key",
+                "DISRUPT_PIN": "1234\N{NO-BREAK SPACE}5678",
+            },
+        )
+    assert result.exit_code == 0
+    request = registration_pb2.GetCaseRequest.FromString(server.seen[0].request)
+    assert (request.access.case_number, request.access.pin) == (OTHER_CASE, PIN)
