@@ -20,6 +20,7 @@ REGISTRY = "registry.db"
 SECRETS = "secrets.json"
 JOURNAL = "removals.journal"
 RESERVE = "registry.reserve"
+NOTED_HEAD = "registry.head"
 _INDEX = "index"
 
 _SECRET_BYTES = 32

@@ -13,9 +13,6 @@ import structlog
 from disrupt.core.changes import Cursor
 from disrupt.errors import InvalidRequestError
 
-NAME = "registry.head"
-"""Beside the registry's file: a cursor as text."""
-
 _log = structlog.get_logger(__name__)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import StoredItems
 from disrupt.core.policy import ApiKey, Bank
-from disrupt.data_directory import JOURNAL, RESERVE
+from disrupt.data_directory import JOURNAL, NOTED_HEAD, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import journal, migrations, noted, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
@@ -48,7 +48,7 @@ class SqlRegistry:
         DataDirectoryError if it is missing, no registry, or of another schema revision.
         """
         with _reader(path) as engine:
-            yield SqlRegistry(engine, path.with_name(noted.NAME))
+            yield SqlRegistry(engine, path.with_name(NOTED_HEAD))
 
     @staticmethod
     @contextmanager
@@ -254,7 +254,7 @@ def _opened(path: Path, space: Reserve) -> Iterator[SqlRegistryWriter]:
         _journal(writer, path.with_name(JOURNAL)) as removals,
         _reader(path) as reader,
     ):
-        opened = SqlRegistryWriter(reader, writer, path.with_name(noted.NAME), removals, space)
+        opened = SqlRegistryWriter(reader, writer, path.with_name(NOTED_HEAD), removals, space)
         try:
             yield opened
         finally:
