@@ -46,7 +46,7 @@ class InvalidRequestError(DisruptError):
 
     @classmethod
     def of(cls, *violations: Violation) -> InvalidRequestError:
-        """From violations, with a message that reads them out."""
+        """Make the error for violations, with a message that lists them."""
         text = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
         return cls(text, violations=violations)
 

@@ -1,4 +1,4 @@
-"""Cases: what a person gets for a registration, and what may become of it."""
+"""Cases: what a person gets for a registration, and the steps of its status."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class AgeBand(IntEnum):
 
 
 def advance(current: CaseStatus, to: CaseStatus) -> CaseStatus:
-    """Status after a step; CaseClosedError where the step is not allowed."""
+    """Return the status after a step; CaseClosedError where the step is not allowed."""
     if to not in _TRANSITIONS[current]:
         raise CaseClosedError(
             f"The case is {current.name.lower()}; it cannot become {to.name.lower()}."
@@ -59,7 +59,7 @@ def advance(current: CaseStatus, to: CaseStatus) -> CaseStatus:
 
 
 def _check_character(characters: str) -> str:
-    """ISO 7064 hybrid system MOD 31,30.
+    """Return the check character by the ISO 7064 hybrid system MOD 31,30.
 
     Finds every single wrong character, and every swap of neighbours but of one pair at each place.
     """
@@ -98,9 +98,10 @@ def new_case_number(request_id: bytes) -> str:
 
 
 def parse_case_number(text: str) -> str:
-    """Canonical form of what a person typed: spaces, hyphens and letter case do not matter.
+    """Return the canonical form of a typed case number.
 
-    InvalidRequestError when it is no case number at all, which its check character tells.
+    Spaces, hyphens and letter case do not matter. InvalidRequestError when it is no case number at
+    all, as its check character shows.
     """
     characters = text.upper().replace("-", "").replace(" ", "")
     if (
@@ -118,7 +119,7 @@ def parse_case_number(text: str) -> str:
 
 
 def parse_pin(text: str) -> str:
-    """PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
+    """Return the PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
     pin = text.replace(" ", "")
     if not (pin.isascii() and pin.isdigit() and _PIN_DIGITS_MIN <= len(pin) <= _PIN_DIGITS_MAX):
         raise InvalidRequestError.of(

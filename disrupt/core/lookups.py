@@ -44,7 +44,10 @@ _STEPS: tuple[Crop, ...] = (
 
 
 def _steps(cut: int) -> tuple[Crop, ...]:
-    """Ways to cut a step off the sides: off one, two neighbours, two opposite ones, three, all."""
+    """Return the crops that cut a step off one, two, three or all sides.
+
+    Two sides are neighbours or opposite.
+    """
     return tuple(
         (cut * left, cut * top, cut * right, cut * bottom) for left, top, right, bottom in _STEPS
     )
@@ -129,7 +132,7 @@ class HashLookup:
         return self.hashes if self.searched is None else self.hashes[self.searched]
 
     def rows(self, queries: NDArray[np.uint32]) -> list[int]:
-        """Rows of ``hashes``, from those of ``queries``."""
+        """Convert rows of ``queries`` to rows of ``hashes``."""
         rows: list[int] = (queries if self.searched is None else self.searched[queries]).tolist()
         return rows
 

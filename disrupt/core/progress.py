@@ -9,4 +9,4 @@ Progress = Callable[[str, int, int], None]
 
 
 def quiet(_doing: str, _done: int, _to_do: int) -> None:
-    """Progress that nobody watches."""
+    """Report nothing: the default where nobody watches."""
