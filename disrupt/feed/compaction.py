@@ -22,7 +22,7 @@ worker, they take as much memory as the generation's do for all."""
 
 
 def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
-    """Publishes what a rebuild would, from the served generation and the changes after it.
+    """Publish what a rebuild would, from the served generation and the changes after it.
 
     SnapshotRefusedError where that generation is damaged: then only a rebuild helps.
     DataDirectoryError while another process writes the index.
@@ -33,7 +33,7 @@ def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
 
 
 def is_due(reader: RegistryReader, index_dir: Path, least_hashes: int) -> bool:
-    """Whether so much has changed since the served generation that lookups feel it.
+    """Tell whether enough has changed since the served generation to slow lookups.
 
     That is ``least_hashes``, and a twentieth of what it holds; a change that adds none counts as
     one. False where there is no generation of this registry.
@@ -49,7 +49,7 @@ def is_due(reader: RegistryReader, index_dir: Path, least_hashes: int) -> bool:
 def _content(
     reader: RegistryReader, index_dir: Path, head: Cursor, progress: Progress
 ) -> Iterator[Columns]:
-    # Begun once the index is locked: what is erased from it before does not come back.
+    # Runs once the index is locked, so that items erased before do not come back.
     base = open_generation(index_dir, current(index_dir), reader)
     since = walk(reader, base.cursor, reader.head())
     gone = [change.number for change in since if isinstance(change, Removal)]

@@ -26,7 +26,7 @@ class Rebuilt:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Self:
-        """Of a published snapshot."""
+        """Return the summary of a published snapshot."""
         manifest = snapshot.manifest
         return cls(snapshot.generation, manifest.sequence, manifest.items, manifest.hashes)
 
@@ -38,7 +38,7 @@ def rebuild(
     *,
     accept_registry: bool = False,
 ) -> Rebuilt:
-    """Publishes a generation of all items that are alive, as of the registry's head when it began.
+    """Publish a generation of all living items, as of the registry's head when it began.
 
     OtherHistoryError if the index that is there was built from another registry, unless
     ``accept_registry``: what only that one knew is then served no more.
