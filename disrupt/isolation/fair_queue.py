@@ -13,7 +13,7 @@ from dataclasses import dataclass
 _REMEMBERED_MAX = 4096
 
 turn_of: ContextVar[Hashable] = ContextVar("turn_of", default=None)
-"""Who makes the call that is being answered; None where all are one."""
+"""Caller of the call that is being answered; None where callers are not told apart."""
 
 
 class FairQueue:
@@ -32,7 +32,7 @@ class FairQueue:
         """Time served of whoever had the latest turn, at its beginning."""
 
     def are_wanted(self) -> bool:
-        """Whether another caller than this one waits."""
+        """Tell whether another caller than this one waits."""
         return any(caller != turn_of.get() for caller in self._waiting)
 
     async def begin(self) -> Turn:
@@ -69,7 +69,7 @@ class FairQueue:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._leave(caller, turn)
-            else:  # it had been given the turn
+            else:  # It already had the turn.
                 self._pass_on()
             raise
 
@@ -99,7 +99,7 @@ class FairQueue:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A turn that is had: to be ended once."""
+    """A turn in use: to be ended once."""
 
     queue: FairQueue
     caller: Hashable
@@ -108,5 +108,5 @@ class Turn:
     began_s: float
 
     def end(self) -> None:
-        """Give it to whoever waits."""
+        """End the turn and give it to the next caller."""
         self.queue.ended(self)

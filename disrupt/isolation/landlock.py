@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def abi() -> int:
-    """Version that this kernel offers; 0 for none."""
+    """Return the version that this kernel offers; 0 for none."""
     version: int = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     return max(version, 0)
 
