@@ -10,8 +10,6 @@ from pathlib import Path
 
 import structlog
 
-"""Beside the registry's file."""
-
 SIZE_BYTES = 8 * 2**20
 """Enough to withdraw some thousand hashes at once, and for the database to take up its log."""
 
@@ -33,7 +31,7 @@ class Reserve:
         self._lacking = False
 
     def fill(self) -> None:
-        """Takes the space, unless it is held or there is none; does not raise."""
+        """Allocate the space, unless it is held or the disk is full; does not raise."""
         if self._held_bytes() >= self._size_bytes:
             return
         lacking = False
@@ -43,17 +41,17 @@ class Reserve:
                 os.posix_fallocate(descriptor, 0, self._size_bytes)
             except OSError:
                 lacking = True
-                os.ftruncate(descriptor, 0)  # a part would be of no use
+                os.ftruncate(descriptor, 0)  # A part of the reserve is of no use.
             finally:
                 os.close(descriptor)
         except OSError:
             lacking = True
-        if lacking and not self._lacking:  # at the beginning, not at every attempt
+        if lacking and not self._lacking:  # Log the beginning, not every attempt.
             _log.warning("disk_reserve_lacking", size_bytes=self._size_bytes)
         self._lacking = lacking
 
     def release(self) -> bool:
-        """Gives the space up; False where none was held."""
+        """Free the space; return False where none was held."""
         if not self._held_bytes():
             return False
         with suppress(OSError):
