@@ -161,7 +161,7 @@ class Matches:
     truncated: NDArray[np.uint32]
 
     def __len__(self) -> int:
-        """Matches."""
+        """Return the number of matches."""
         return len(self.query)
 
 

@@ -203,7 +203,7 @@ class StoredItems:
         )
 
     def __len__(self) -> int:
-        """Number of items."""
+        """Return the number of items."""
         return len(self.number)
 
 

@@ -121,7 +121,7 @@ class Hits:
     end_ms: NDArray[np.uint32]
 
     def __len__(self) -> int:
-        """Number of hits."""
+        """Return the number of hits."""
         return len(self.query)
 
     def take(self, rows: NDArray[Any]) -> Hits:

@@ -84,7 +84,7 @@ class FlatIndex:
         return cls(index)
 
     def __len__(self) -> int:
-        """Number of codes."""
+        """Return the number of codes."""
         return int(self._index.ntotal)
 
     def view(self) -> NDArray[np.uint8]:

@@ -79,7 +79,7 @@ class MultiIndex:
         self._plans: dict[int, Plan] = {}
 
     def __len__(self) -> int:
-        """Number of codes."""
+        """Return the number of codes."""
         return len(self._codes)
 
     @property
