@@ -35,7 +35,7 @@ class MediaKind(IntEnum):
 
 
 class Assurance(IntEnum):
-    """What stands behind a stored item; the numbers are those of proto/ and of stored columns."""
+    """How well a stored item is verified; the numbers are those of proto/ and of stored columns."""
 
     SELF_REPORTED = 1
     REVIEWED = 2
@@ -123,8 +123,8 @@ def unpack_all(blobs: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.vo
 def folded(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
     """Fold equal fingerprints of one item whose intervals overlap or touch into one interval.
 
-    Fingerprints (dtype FINGERPRINT) are equal that differ in their times and quality at most. The
-    first of them in the array is kept, and gets the times; order and all others stay as they are.
+    Fingerprints (dtype FINGERPRINT) are equal if they differ at most in times and quality. The
+    first of them in the array is kept and gets the times; the order and all others stay.
     """
     said = repack_fields(fingerprints[["hash", "profile", "plan", "ordinal"]])
     _, equal = np.unique(said.view(f"V{said.dtype.itemsize}"), return_inverse=True)
@@ -209,7 +209,7 @@ class StoredItems:
 
 @dataclass(frozen=True, slots=True)
 class LowQuality:
-    """A picture or frame too featureless to be told from others: an outcome, not an error.
+    """A picture or frame too featureless to identify: an outcome, not an error.
 
     ``quality`` is the PDQ quality found, 0-100. It is less than ``minimum_quality``, or the picture
     is so regular (stripes, a chessboard) that noise decides its hash, or it shows a line or an edge

@@ -1,4 +1,4 @@
-"""Which version of a media item a hash is of, and the published plans of such versions."""
+"""Versions of a media item that are hashed, and the published plans of such versions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Dihedral(IntEnum):
 
 
 Crop: TypeAlias = tuple[int, int, int, int]
-"""What is cut off left, top, right, bottom, in thousandths of the width or height."""
+"""Cut off left, top, right and bottom, in thousandths of the width or height."""
 
 
 def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
@@ -43,7 +43,7 @@ def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
 class Transform(NamedTuple):
     """Steps in the order of the fields; all zero is the media item itself.
 
-    To turn what a crop leaves shows at its corners what is around it in the picture.
+    Turning happens after cropping, but the turned corners show the picture around the crop.
 
     ``scale_side_px``: longer side after scaling; 0 means not scaled. 512 also stands for the square
     that the canonical profile reduces larger pictures to.
@@ -88,7 +88,7 @@ class Transform(NamedTuple):
 IDENTITY = Transform()
 
 ENLARGED = Transform(scale_side_px=512)
-"""A picture of at most 512 px a side as large as those that were reduced, to be found by them."""
+"""A picture of at most 512 px a side, enlarged, so that reduced larger copies match it."""
 
 
 def _of(variant: tuple[int, int, int, int, int]) -> Transform:

@@ -1,4 +1,4 @@
-"""Videos as frames sampled by time: what is looked up, and what of it is registered."""
+"""Videos as frames sampled by time, for lookups and registrations."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ FRAME = np.dtype(
     ]
 )
 """One version of one sampled frame, 51 bytes without padding: the time that it stands for, its
-hash, whether that can be told from others and be trusted (0 or 1), and what was done to the frame
-before: mirrored or turned, and cut (left, top, right, bottom). Versions of a frame follow each
+hash, whether that is distinctive and trustworthy (0 or 1), and the steps before hashing: mirrored
+or turned, and cut (left, top, right, bottom). Versions of a frame follow each
 other and have the same times; the frame as it is comes first."""
 
 
@@ -45,7 +45,7 @@ _HASHES_ALWAYS = 240
 """Hashes that a video of any length may have: a minute of frames that all differ."""
 
 _DISTINCT_BITS = (10, 14, 18, 22)
-"""How far apart frames are to be that are stored as two; more where there are too many of them."""
+"""Distances within which frames count as one; the next larger is used where too many are left."""
 
 _UNEVEN = (5**0.5 - 1) / 2
 """Multiples of the golden ratio are spread evenly over the time, and meet no period in it."""
@@ -76,7 +76,7 @@ def fingerprints_of(frames: NDArray[np.void], *, small: bool) -> NDArray[np.void
 
     Frames have dtype FRAME, Versions.STORED, ascending.
 
-    A frame of which each version is near to that of the one stored before it widens that one's
+    A frame whose versions are all near those of the frame stored before it extends that one's
     interval. Versions that are not usable are left out; a frame without any ends the interval
     before it. At most HASHES_PER_HOUR for each hour, and 240 at least: where there are more, frames
     count as near at up to 22 bits, and then some of them are left out, at uneven steps. ``small``:
