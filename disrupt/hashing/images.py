@@ -1,4 +1,4 @@
-"""Picture files to fingerprints: what is registered."""
+"""Picture files to fingerprints, for registrations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from disrupt.hashing.pdq.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.variants import variants
 
 MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
-"""Most bits that chance may decide: in a copy half of them differ, which must stay a match."""
+"""Most bits that chance may decide: half of them differ in a copy, which must still match."""
 
 MAX_FRAMES = 256
 """Most distinct frames of an animation that one lookup names, or one item holds."""
@@ -57,8 +57,8 @@ def fingerprint_image(
     """Fingerprint a picture file for registration, in variant plans 0 and 1.
 
     PDQ_512 and PDQ_FULL, and of a picture of at most 512 px a side also PDQ_512 of it enlarged: PDQ
-    samples points whose places depend on the size, so that copies of other sizes are 7 to 20 bits
-    away without. Then ``variants``, by which edited copies are found. All but the first are left
+    samples points whose places depend on the size, so that copies of other sizes would be 7 to 20
+    bits away. Then ``variants``, which match edited copies. All but the first are left
     out where they are of low quality. Of an animation, the first frame. Thread-safe. Errors as of
     ``decode``.
     """
@@ -127,7 +127,7 @@ def _fingerprints(picture: Picture, canonical: PdqHash, quality: int) -> tuple[F
     """Fingerprint a picture whose canonical hash is ``canonical``, which comes first."""
     fingerprints = [Fingerprint(canonical, quality, Profile.PDQ_512)]
     full = single(hash_rgb(picture.rgb, picture.width_px, picture.height_px, picture.orientation))
-    # Where nothing was reduced, equal hashes are one fact and not two. A larger picture keeps both
+    # Where nothing was reduced, an equal hash adds nothing. A larger picture keeps both
     # even when they happen to be equal, so that readers who search one profile find it.
     reduced = max(picture.width_px, picture.height_px) > SIDE_PX
     if not isinstance(full, LowQuality) and (reduced or full[0] != canonical):

@@ -27,7 +27,7 @@ _ANSWERS = {
 }
 
 _LOOKUP_TOLERANCE_BITS = 10
-"""Likewise for what a lookup makes of them."""
+"""Tolerance of the hashes that a lookup makes."""
 
 _TOLERANCE_BITS = {"PNG": 0, "JPEG": 10, "WEBP": 10}
 """Lossless files must give the answers bit for bit, lossy ones as near as any decoder must."""

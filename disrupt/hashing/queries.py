@@ -38,7 +38,7 @@ from disrupt.hashing.regions.detection import WHOLE as WHOLE_REGION
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
 
 MAX_PARTS = 2200
-"""Most crops and regions that are looked up of a file, in all versions, whatever its frames."""
+"""Most hashes of crops and regions of a file, in all versions and frames."""
 
 _TURNS = tuple(Dihedral)
 
@@ -55,7 +55,7 @@ _CELL_AREA = 0.7
 
 @dataclass(frozen=True, slots=True)
 class ImageQuery:
-    """What is looked up of a picture: hashes, each with its version, and the picture's quality.
+    """Query of a picture: hashes, each with its version, and the picture's quality.
 
     ``frames_skipped`` are frames of an animation that were not looked at.
     """
@@ -70,8 +70,8 @@ def hash_image(
 ) -> ImageQuery | LowQuality:
     """Hash a picture file for a lookup, in the canonical profile, no two hashes alike.
 
-    FAST: of the picture itself, and where it has at most 512 px a side, of it ENLARGED. Other
-    efforts: of these, and of LOOKUP_CROPS of the whole and of regions, all in their eight turned
+    FAST hashes the picture itself and, where it has at most 512 px a side, the picture ENLARGED.
+    Other efforts hash these and LOOKUP_CROPS of the whole and of regions, all in their eight turned
     and mirrored versions.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is

@@ -20,11 +20,11 @@ from disrupt.hashing.regions.rotation import turned
 PLAN = 1
 
 NEAR_BITS = 6
-"""A variant within so many bits of a hash that is kept is left out: what is near to the one is near
-to the other."""
+"""A variant within so many bits of a kept hash is left out, as the kept hash matches its copies."""
 
 MAX_UNDECIDED_BITS = 48
-"""Fewer than of a whole picture: a part that a copy hashes differently finds nothing."""
+"""Most undecided bits of a part; fewer than of a picture, as a part whose copy hashes
+differently matches nothing."""
 
 
 def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:

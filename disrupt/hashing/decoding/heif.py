@@ -1,9 +1,9 @@
-"""AVIF and HEIC files that say the properties of their pictures in several boxes.
+"""AVIF and HEIC files that list the properties of their pictures in several boxes.
 
 A picture with alpha is two items, colour and alpha, and an ``ipma`` box (item property association,
-ISO 14496-12, 8.11.14) says which properties each has: size, codec, that one is alpha. Of a version
-and flags there is one such box. An encoder of AVIF writes one for each item all the same, which
-libavif refuses, and of which libheif reads the first.
+ISO 14496-12, 8.11.14) says which properties each has: size, codec, whether it is alpha. The
+standard allows one such box for a version and flags. An encoder of AVIF writes one for each item
+nevertheless: libavif refuses such files, and libheif reads the first box only.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _MOST_BOXES = 1000
-"""In a file before its metadata, or in one box; files have some ten."""
+"""Most boxes in a file before its metadata, or in one box; files have some ten."""
 
 _MOST_BYTES = 1 << 16
-"""Of all ``ipma`` boxes of a file; one for colour and alpha takes some 30."""
+"""Most bytes of all ``ipma`` boxes of a file; one for colour and alpha takes some 30."""
 
 _HEADER_BYTES = 8
 _ESSENTIAL, _NARROW_ESSENTIAL = 1 << 15, 1 << 7

@@ -42,7 +42,7 @@ with contextlib.suppress(AttributeError, OSError):
     _libtiff.TIFFSetWarningHandler(None)
 
 MAX_SIDE_PX = 65_535
-"""Longest side of a picture: what JPEG can say. The area average counts on it, see luma.py."""
+"""Longest side of a picture, as in JPEG. The area average relies on it, see luma.py."""
 
 _FIELD = "image"
 
@@ -99,10 +99,10 @@ _SIGNATURES = (
 )
 
 _TOO_SHORT_MS, _UNSAID_MS = 10, 100
-"""A frame of an animation that says so much time or less, or none, is shown as long as that."""
+"""A frame of an animation that declares the first time or less, or none, is shown for the second."""
 
 _OF_ANY_CODING = {b"ftypmif1", b"ftypmsf1"}
-"""Brands that HEIC and AVIF share; the compatible ones after them tell."""
+"""Brands that HEIC and AVIF share; the compatible brands after them decide."""
 
 _ORIENTATIONS = {
     2: Dihedral.MIRROR,
@@ -132,7 +132,7 @@ DEFAULT_LIMITS = ImageLimits()
 
 
 def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False) -> Picture:
-    """Decode a picture file of a format in FORMATS, told by its first bytes.
+    """Decode a picture file of a format in FORMATS, identified by its first bytes.
 
     Of an animation the first frame, of several pages the first; colours as sRGB. Sizes are checked
     in the header before memory is taken for pixels. Thread-safe.

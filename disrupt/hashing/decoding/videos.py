@@ -52,15 +52,15 @@ SNIFFED_BYTES = 193
 """First bytes of a file that identify its format."""
 
 _TS_SYNC = {188: 0, 192: 4}
-"""Where the packet before begins with the same byte: transport streams, plain and with times."""
+"""Where the packet before starts with the same byte: transport streams, plain and with times."""
 
 _PICTURE_BRANDS = (b"avi", b"hei", b"hev", b"mif", b"msf")
-"""Of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
+"""Brands of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
 
 _ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
 
 FORMATS = ("MP4", "QuickTime", "WebM", "Matroska", "AVI", "MPEG", "GIF", "WebP")
-"""Names of the formats that people are told of."""
+"""Names of the formats, for messages to people."""
 
 _CODECS = (
     *("h264", "hevc", "libdav1d", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv"),
@@ -73,12 +73,12 @@ VIDEO_EXTRA = 'pip install "av>=18"'
 
 SHORT_MS = 2000
 SHORT_INTERVAL_MS = 250
-"""A video that ends before has few frames at the usual interval: it is sampled so instead."""
+"""A video shorter than SHORT_MS is sampled at this interval: the usual one gives few frames."""
 
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
 _SKIPPING_FPS = 12
-"""From this many frames a second on, those that no other needs may be skipped between samples."""
+"""Frames a second from which non-reference frames are skipped between samples."""
 _MISSING_MS = 2000
 _MISSING_SHARE = 0.05
 """A file that ends by more than both before the time that it declares is incomplete."""
@@ -122,7 +122,7 @@ class Shown(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Luma:
-    """The luma plane of a decoded frame, as the codec has it: times ``gain`` it is of 0-255."""
+    """The luma plane of a decoded frame, as the codec has it; ``gain`` scales it to 0-255."""
 
     plane: NDArray[np.uint8]
     orientation: Dihedral

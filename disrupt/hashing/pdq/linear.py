@@ -61,7 +61,7 @@ _UNDECIDED = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hashed:
-    """Hashes, uint8 of shape (..., 32), with what they are worth, of shape (...).
+    """Hashes, uint8 of shape (..., 32), with measures of their quality, of shape (...).
 
     ``qualities`` are PDQ's, 0-100, uint8. ``undecided_bits``, uint16, counts the bits whose
     coefficient is so near to the median that any copy may have it on the other side: up to some 40
@@ -318,7 +318,9 @@ def coefficients_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def _bits(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.bool], NDArray[np.uint16]]:
     """Return bits by coefficient (..., 16, 16), and how many of them are undecided."""
     flat = coefficients.reshape(*coefficients.shape[:-2], 8 * HASH_BYTES)
-    median = np.partition(flat, 127, axis=-1)[..., 127:128]  # the lower one of two
+    median = np.partition(flat, 127, axis=-1)[
+        ..., 127:128
+    ]  # The lower one of the two middle values.
     undecided_bits = (np.abs(flat - median) < _UNDECIDED).sum(axis=-1, dtype=np.uint16)
     return coefficients > median[..., None], undecided_bits
 

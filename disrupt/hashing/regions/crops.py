@@ -31,11 +31,11 @@ looks like other shapes whatever its quality. Photographs have up to 0.75, half 
 
 _ALL: Crop = (0, 0, 0, 0)
 _NEAR = 60
-"""Thousandths that a side may be cut by for quality to be told from samples of all."""
+"""Most thousandths cut off a side for which samples of the whole give the quality."""
 
 _WHOLE = 1000
 _STEP = 0.5
-"""Levels between neighbouring samples that are a step."""
+"""Least difference in levels of neighbouring samples that counts as a step."""
 
 
 def hash_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
@@ -57,7 +57,7 @@ def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
 
     ``luma`` may be several pictures of one size, (..., height, width): hashes (..., n, 8, 32). The
     quality of all eight is that of the crop as it is, from which theirs differ by little; 0 for a
-    shape on a plain page. That of a crop that leaves most is told from samples of all.
+    shape on a plain page. That of a crop that leaves most is estimated from samples of the whole.
     """
     pixels = luma.astype(np.float32, copy=False)
     coefficients = _mapped(pixels, crops, _coefficients)
@@ -155,7 +155,7 @@ def _axis(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
     """Return both for the interval ``start`` to ``stop``, in thousandths: (64 + 2 x 16, n)."""
     edges = np.arange(size_px + 1) * (_WHOLE / size_px)
     cells = ((edges - start) * (REDUCED_PX / (stop - start))).clip(0, REDUCED_PX)
-    # a pixel weighs what the cells weigh that it lies in: the difference of their running sums
+    # A pixel has the weight of the cells that it lies in: the difference of their running sums.
     below = cells.astype(np.intp).clip(max=REDUCED_PX - 1)
     sums = _running_sums()
     at = sums[:, below] + (cells - below) * (sums[:, below + 1] - sums[:, below])

@@ -22,7 +22,7 @@ from disrupt.core.transforms import Crop
 from disrupt.hashing.regions.edge_lines import CORNER, Lines, peaks, shares
 
 _SIDE_PX = 512
-"""The longer side that lines are looked for at, or up to twice as much."""
+"""Longer side of the reduced picture in which lines are sought; up to twice as much."""
 
 _LEAST_SHARE = 0.45
 """Share of a side of a rectangle along which there must be a step."""
@@ -40,10 +40,10 @@ _LEAST_DEVIATION = 6
 """Least standard deviation of a candidate's luma: plain areas of a page have less."""
 
 _AT_AN_END = 0.75
-"""What a side counts that is an end of the whole, where a line counts by its share of steps."""
+"""Weight of a side that is an end of the whole; a line has its share of steps as weight."""
 
 _LINE_LOSS = 0.2
-"""What a side at an end loses at most if there is a line: of a picture with little around it."""
+"""Most that a side at an end loses where a line exists, as in a picture with a thin border."""
 
 _SAME = 0.015
 """Difference of sides, as a share of the width or height, that changes no hash by much."""
@@ -57,8 +57,8 @@ _MOST_CUTS = 4
 """Most lines along which the whole, or a part of it, is cut."""
 
 _CERTAIN = 0.35
-"""Weight from which a candidate is more likely than the whole; of 92 pictures without any border
-one has such a one."""
+"""Weight from which a candidate is more likely than the whole; one of 92 pictures without a border
+has such a candidate."""
 
 
 class Region(NamedTuple):

@@ -20,14 +20,14 @@ _BLOCK_PX = 16
 """Pixels of a line that steps are counted together of."""
 
 _BAND = 128
-"""Lines that steps are looked for in at a time: what is held of them stays in the cache."""
+"""Lines that are searched for steps at a time: their data stay in the cache."""
 
 CORNER = 3
-"""Lines at an end of the whole that nothing is said of."""
+"""Lines at an end of the whole for which no share is computed."""
 
 
 class Lines:
-    """What there is of edges between the lines of an axis, for ``luma`` of shape (lines, along).
+    """Edges between the lines of an axis, for ``luma`` of shape (lines, along).
 
     Rows of its running sums, shape (lines, along / 16 + 1), count up to each sixteenth place along
     a line those pixels where there is a step from the line before; of two neighbours one is looked

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIDE_PX = 400
-"""Frames are looked at with about so many rows and columns: an edge is a quarter percent off."""
+"""Rows and columns, about, that frames are reduced to: an edge is a quarter percent off."""
 
 _CHANGE = 16
-"""Levels of 255 between which a pixel comes to be that does not stand still: over the whole time,
-since a slow camera changes little from frame to frame; more than what noise does."""
+"""Range of levels, of 255 and over the whole time, from which a pixel counts as changing: more than
+noise causes. A slow camera changes little from frame to frame."""
 
 _VARIED = 12
-"""Levels between the lightest and the darkest pixel of a row that is no bar."""
+"""Least range of levels in a row that is no bar."""
 
 _SHARE = 0.3
 """Share of a row that has changed where the video is."""
@@ -42,7 +42,7 @@ _NEWS = 1.1
 
 
 class Box(NamedTuple):
-    """What is to be cut off each side, as shares of the width and height."""
+    """What to cut off each side, as shares of the width and height."""
 
     left: float
     top: float
@@ -54,7 +54,7 @@ _NO_BORDERS = Box(0, 0, 0, 0)
 
 
 class Borders:
-    """Learns from frame to frame what is border. For frames of one size."""
+    """Learns the borders from frame to frame. For frames of one size."""
 
     def __init__(self) -> None:
         self._darkest: NDArray[np.uint8] | None = None
@@ -89,8 +89,8 @@ class Borders:
     def boxes(self) -> tuple[Box, ...]:
         """Return the borders to cut: plain edges, bars, still parts, and around straight edges.
 
-        Those that are about the same are one. What stands still may be a part of the video, and
-        then some cut too much.
+        Nearly equal boxes are merged. Still parts may belong to the video: then some boxes cut too
+        much.
         """
         if self._frames >= _NEWS * self._boxed_at:
             self._boxes, self._boxed_at = self._found(), self._frames

@@ -1,4 +1,4 @@
-"""Video files to hashes of frames: what is registered, and what is looked up."""
+"""Video files to hashes of frames, for registrations and lookups."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from disrupt.hashing.videos.borders import Borders, Box
 
 LOOKUP_INTERVAL_MS = 1000
 REGISTRATION_INTERVAL_MS = 250
-"""Registered frames are denser, and pruned: a lookup then meets one near to each of its own."""
+"""Registered frames are denser, and pruned, so that each frame of a lookup has one near it."""
 
 _LATE = 8
-"""Frames that are looked at for borders before the first one is hashed without."""
+"""Frames that are examined for borders before the first one is hashed without them."""
 
 
 class VideoHashing:
@@ -76,7 +76,7 @@ class VideoHashing:
         return self._video.incomplete
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:
-        """Rows of each frame, a few late: later ones tell when it ends, and what is border."""
+        """Yield rows of each frame, a few frames late: later ones show its end, and the borders."""
         waiting: list[tuple[Sample, Luma]] = []
         for sample in self._video.samples(self._interval_ms):
             luma = _plane(sample.shown)
@@ -88,7 +88,7 @@ class VideoHashing:
             waiting = [entry for entry in waiting if not entry[0].between]
             while len(waiting) > (_LATE if self._versions else 1):
                 yield self._rows(*waiting.pop(0), end_ms=waiting[0][0].time_ms)
-        if self._video.end_ms > SHORT_MS:  # no second sample came
+        if self._video.end_ms > SHORT_MS:  # The loop had no later sample at which to drop these.
             waiting = [entry for entry in waiting if not entry[0].between]
         if self._versions:
             for sample, luma in waiting:
@@ -132,8 +132,8 @@ def hash_video(
 ) -> tuple[NDArray[np.void], bool]:
     """Hash the frames of a video file for a lookup: dtype FRAME, and whether it is incomplete.
 
-    For one's own files, in this process and on all cores. ``watched`` is told where the work is,
-    and how long the video says that it lasts (0: it does not say), both in ms. Errors as of
+    For one's own files, in this process and on all cores. ``watched`` gets the position
+    reached and the duration that the video declares (0: none), both in ms. Errors as of
     ``Video``.
     """
     hashing = VideoHashing(
