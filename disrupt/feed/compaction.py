@@ -1,4 +1,4 @@
-"""Folds what came since the served generation into a new one, without reading all the registry."""
+"""Merge changes since the served generation into a new one, without reading all the registry."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from disrupt.index.writing import remaining
 from disrupt.registry.contract import RegistryReader
 
 _SHARE = 20
-"""Of a generation's hashes, those that are compacted when they have been added: in tables of each
-worker, they take as much memory as the generation's do for all."""
+"""Added hashes, as one in this many of the generation's, that make compaction due: in each worker's
+own tables, they take as much memory as the generation's shared tables do."""
 
 
 def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:

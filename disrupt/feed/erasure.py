@@ -1,4 +1,4 @@
-"""Takes what was withdrawn out of the index's files, where it is a tombstone at first."""
+"""Remove withdrawn items from the index's files, in which they only have tombstones at first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TAKE_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The generation served now (0: none), whether it is a new one, and the generations deleted."""
+    """The generation served now (0: none), whether it is new, and the generations deleted."""
 
     generation: int
     rebuilt: bool
