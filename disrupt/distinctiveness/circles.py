@@ -1,4 +1,4 @@
-"""Hashes of circles: of an outline, or of what is inside, wherever and however large it is.
+"""Hashes of circles: outlined or filled, at any place and size.
 
 The outline of a ball, a fruit, a cup, a head, a planet or the sun is nearly one, and so is a part
 of it: pictures of such things share these hashes, whatever else they are of. A part of a picture is
@@ -20,10 +20,10 @@ _STRETCHES = np.array([0.8, 1, 1.25], np.float32)
 """Widths over heights."""
 
 _MARGIN = 0.08
-"""Least of a circle, as a share of a side, that has to be in the picture, and of what is not."""
+"""Least share of a side by which the circle, and its outside, have to reach into the picture."""
 
 _INSIDE, _OUTLINE = np.float32(0.02), np.float32(0.03)
-"""Widths, as shares of a side: of the edge of what is inside, and of outlines."""
+"""Widths, as shares of a side: of the edge of filled circles, and of outlines."""
 
 
 def circles() -> NDArray[np.uint8]:

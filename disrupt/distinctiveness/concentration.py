@@ -49,7 +49,7 @@ def most_bits(hashes: NDArray[np.uint8]) -> NDArray[np.int16]:
 def draw_outlines(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
     """Tell which hashes, shape (n, 32), may be those of an outline: their drawing is uneven.
 
-    Shape (n,). Long outlines are less concentrated than ``concentration`` tells from points. Of
+    Shape (n,). Long outlines are less concentrated than what ``concentration`` detects. Of
     random hashes 3 of 100 may be, of photographs' parts 85: from 17 to 100, by photograph.
     """
     blocks = DRAWN // _BLOCK
