@@ -116,7 +116,7 @@ class PermissionDeniedError(DisruptError):
 
 
 class NotFoundError(DisruptError):
-    """What was named does not exist, or is not the caller's to see."""
+    """The named thing does not exist, or the caller may not see it."""
 
     status = "NOT_FOUND"
     reason = "NOT_FOUND"
@@ -173,7 +173,7 @@ class UnavailableError(DisruptError):
 
 
 class RegistryReplacedError(UnavailableError):
-    """The registry's file was replaced while it was open: what is open is not what is there."""
+    """The registry's file was replaced while it was open: the open file is the old one."""
 
     reason = "REGISTRY_REPLACED"
 
