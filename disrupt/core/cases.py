@@ -18,9 +18,9 @@ CASE_NUMBERS: int = _RADIX**_RANDOM_CHARACTERS
 _DERIVATION = b"disrupt case number 1\0"
 
 PIN_DIGITS = 12
-"""Of a new PIN. At three guesses a second, a year finds one of 10 000 such PINs."""
+"""Digits of a new PIN. At three guesses a second, a year finds one of 10 000 such PINs."""
 _PIN_DIGITS_MIN = 8
-"""Of the PINs of earlier versions."""
+"""Fewest digits of a PIN: that of earlier versions."""
 _PIN_DIGITS_MAX = 16
 
 
@@ -61,7 +61,7 @@ def advance(current: CaseStatus, to: CaseStatus) -> CaseStatus:
 def _check_character(characters: str) -> str:
     """Return the check character by the ISO 7064 hybrid system MOD 31,30.
 
-    Finds every single wrong character, and every swap of neighbours but of one pair at each place.
+    Detects every single wrong character, and every swap of neighbours but one pair at each place.
     """
     check = _RADIX
     for character in characters:
@@ -86,11 +86,11 @@ def case_number(value: int) -> str:
 def new_case_number(request_id: bytes) -> str:
     """Return the number of the case that a registration of this request id (16 bytes) opens.
 
-    The device and the server compute it each for themselves, so the device knows it before it sends
-    anything: SHA-256 over the 21 ASCII bytes of ``disrupt case number 1``, one zero byte and the
-    request id; all 32 bytes of that as one big-endian integer, modulo CASE_NUMBERS; ``case_number``
-    of it. docs/clients.md has examples. The remainder is uniform to within 2^-207. The number has
-    49 bits and the request id 128, so that the number tells nothing by which a request could be
+    The device and the server both compute it, so the device knows it before it sends anything:
+    SHA-256 over the 21 ASCII bytes of ``disrupt case number 1``, one zero byte and the request id;
+    all 32 bytes of that as one big-endian integer, modulo CASE_NUMBERS; ``case_number`` of it.
+    docs/clients.md has examples. The remainder is uniform to within 2^-207. The number has 49 bits
+    and the request id 128, so that the number reveals nothing with which a request could be
     replayed.
     """
     digest = hashlib.sha256(_DERIVATION + request_id).digest()

@@ -18,12 +18,12 @@ HASH_BYTES = 32
 HASH_BITS = 256
 
 MIN_QUALITY = 50
-"""Least PDQ quality that is stored, and searched of videos and where a caller gives hashes; PDQ's
+"""Least PDQ quality of stored hashes, and in lookups of videos and of a caller's hashes; PDQ's
 authors advise to discard 49 and below."""
 
 MIN_LOOKUP_QUALITY = 40
-"""Least PDQ quality of what is looked up of a picture: a copy of what is stored at 50 may have a
-few less, blurred or of lower contrast."""
+"""Least PDQ quality in lookups of a picture: a blurred or low-contrast copy of a picture that was
+stored at 50 may have a few less."""
 
 MAX_DISTANCE_BITS = 31
 """Largest distance that is a match unless a bank says less (PDQ's published recommendation)."""

@@ -35,7 +35,7 @@ class MediaKind(IntEnum):
 
 
 class Assurance(IntEnum):
-    """How well a stored item is verified; the numbers are those of proto/ and of stored columns."""
+    """Basis on which an item was stored; the numbers are those of proto/ and of stored columns."""
 
     SELF_REPORTED = 1
     REVIEWED = 2

@@ -1,4 +1,4 @@
-"""How far long work has come, for those who wait for it."""
+"""Progress of long work, for those who wait for it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ ORIGIN_TOKEN_BYTES_MAX = 64
 class CaseAccess:
     """What opens a case: its canonical number and its PIN.
 
-    ``origin_token`` says who asks, at most 64 bytes; empty: the key does.
+    ``origin_token`` identifies who asks, at most 64 bytes; empty: the key does.
     """
 
     case_number: str
