@@ -1,4 +1,4 @@
-"""What the index keeps beside the codes, in columns, and what a search answers."""
+"""Columns that the index keeps beside the codes, and the answers of a search."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Hits:
 class NearestHits:
     """Of each media item its nearest hash; of each query its nearest items.
 
-    ``hits`` as ever; ``truncated`` u32, ascending: the queries of which there were more items.
+    ``truncated`` u32, ascending: the queries of which there were more items.
     """
 
     hits: Hits

@@ -69,8 +69,8 @@ class FlatIndex:
         """Map a file into memory.
 
         SnapshotRefusedError if it is no FAISS file of 256-bit codes, UnavailableError if it cannot
-        be mapped now. The caller has checked that it is whole: a failure of FAISS, which raises one
-        class for all of them, then says that descriptors or memory are short.
+        be mapped now. The caller has checked that it is complete, so that a failure of FAISS, which
+        raises one class for all failures, means that descriptors or memory are short.
         IO_FLAG_MMAP would copy an IndexBinaryFlat; IO_FLAG_MMAP_IFC does map it.
         """
         with reading(path), path.open("rb") as file:
@@ -105,7 +105,7 @@ class FlatIndex:
         """Find all codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
 
         The distance is inclusive; -1 finds nothing.
-        FAISS lets the GIL go while it searches, and spreads a large batch over its threads.
+        FAISS releases the GIL while it searches, and spreads a large batch over its threads.
         """
         pairs = len(queries) * len(self)
         faiss.omp_set_num_threads(1 if pairs < _PAIRS_WORTH_THREADS else _THREADS)

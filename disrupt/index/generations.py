@@ -1,10 +1,10 @@
 """The index directory: numbered generations, and CURRENT, which names the served one.
 
 index/lock       held while a generation is written
-index/building   a generation being written; what a killed writer leaves, the next removes
+index/building   a generation being written; the next writer removes what a killed one leaves
 index/CURRENT    name of the served generation, replaced atomically
 index/00000001/  a generation, see ``writing``
-index/00000001.verified  that it was read whole, see ``verified``
+index/00000001.verified  a note that it was read completely, see ``verified``
 """
 
 from __future__ import annotations
@@ -91,8 +91,9 @@ def check_history(index_dir: Path, registry: History) -> None:
 
     The generation that CURRENT names decides or, where that is damaged, the newest that is not. An
     older registry, put in place of the one that the index was built from, would lack what was
-    registered since; and what it lacks cannot be told from what never was. UnavailableError where
-    the manifest that decides cannot be read now: one before it might fit an older registry.
+    registered since; and missing items cannot be distinguished from items that never existed.
+    UnavailableError where the manifest that decides cannot be read now: one before it might fit an
+    older registry.
     """
     named = served(index_dir)
     rest = (number for number in generations(index_dir) if number != named)

@@ -1,4 +1,4 @@
-"""The compiled inside of ``multi_index``: sorts codes into its tables, and searches those.
+"""Compiled kernels of ``multi_index``: sort codes into its tables, and search those.
 
 Kernels take addresses, not arrays: mapped and anonymous, read-only and writable arrays are then one
 signature, compiled once, and a call costs a microsecond less. They hold no GIL and touch no Python
@@ -37,15 +37,15 @@ _PREFETCHED_TAGS = 8 * LANES
 _PENDING = 4096
 """Codes to compare that are gathered first.
 
-A lookup that has more of them is in a crowd of near-duplicates, which it meets in most chunks: it
-remembers each, so as to compare none twice.
+A lookup that has more is in a crowd of near-duplicates, which occur in most chunks: it remembers
+each code, so as to compare none twice.
 """
 _SEEN_SHARE = 32
 """Codes compared before that take as long to skip as fetching one takes."""
 
 
 class Tables(NamedTuple):
-    """What is searched; see ``tables.Tables``. Rows of the chunks follow each other.
+    """The searched tables; see ``tables.Tables``. Rows of the chunks follow each other.
 
     ``low`` and ``low_wide`` are the same memory: which of them it is depends on ``words``.
     """
@@ -66,7 +66,7 @@ class Tables(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Where hits go; those that do not fit are counted only."""
+    """Arrays for hits; those that do not fit are only counted."""
 
     query: NDArray[np.uint32]
     entry: NDArray[np.int64]
@@ -74,7 +74,7 @@ class Answers(NamedTuple):
 
 
 class Items(NamedTuple):
-    """The items of the codes, what may be answered of them, and room for the nearest code of each.
+    """The items of the codes, the limits of answers, and room for the nearest code of each.
 
     ``row`` u32 and ``bank`` u16 are columns of wider rows, so many bytes apart. ``best`` holds
     1 + distance, 0 where there is none; ``touched`` the rows where there is one; ``histogram`` how
@@ -199,7 +199,7 @@ def search(
         carray(pointer(room[2]), room[0], np.int64),
         carray(pointer(room[3]), room[0], np.uint16),
     )
-    # without items any address will do: none of it is read
+    # Without items any address will do: nothing is read from it.
     layout = carray(pointer(items_at or tables_at), 11, np.int64)
     n_items = layout[0] if items_at else 0
     most_items = layout[1] if items_at else 0
@@ -477,7 +477,7 @@ def _scan(
 ) -> int:
     """Compare every code, instead of the candidates so far; return the number of items.
 
-    Rows ascend, so that once there are items enough, only a nearer one displaces any.
+    Rows ascend, so that once there are enough items, only a nearer one displaces any.
     """
     for i in range(touched):
         items.best[items.touched[i]] = 0

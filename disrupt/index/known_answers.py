@@ -1,4 +1,4 @@
-"""Known-answer check: does this build of FAISS, and of numba's kernels, find what it must?"""
+"""Known-answer check: builds of FAISS and of numba's kernels must find what brute force does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_flat_search() -> None:
 def check_table_search(cut: Cut = NARROW) -> None:
     """Compare the compiled search with brute force; DisruptError if they differ.
 
-    Compiles the kernels, or loads them from numba's cache: seconds, or one.
+    Compiles the kernels, which takes seconds, or loads them from numba's cache, in one second.
     """
     codes, queries = _examples(_TABLES_DISTANCE_BITS)
     index = MultiIndex(FlatIndex.of(codes), Tables.of(codes, cut=cut))

@@ -27,7 +27,7 @@ from disrupt.index.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """What can match now.
+    """Counts of what can match now.
 
     ``items`` and ``hashes`` in all, ``delta_hashes`` among them added since the snapshot, in so
     many ``segments``; ``tombstones``: items of the snapshot removed since.
@@ -45,7 +45,7 @@ class LiveStatus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """What searching threads see. Never modified, but for the tombstones in its parts."""
+    """State that searching threads read. Never modified, but for the tombstones in its parts."""
 
     snapshot: Snapshot
     base: Part
@@ -95,8 +95,8 @@ class LiveIndex:
     def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
         """Find the stored hashes within ``max_distance_bits`` of each of ``queries``, (n, 32).
 
-        The distance is inclusive, -1 (finds nothing) to 256. Exact. Holds no lock, and not the GIL
-        while it searches.
+        The distance is inclusive, -1 (finds nothing) to 256. Exact. Holds neither a lock nor the
+        GIL while it searches.
         """
         return merge([part.search(queries, max_distance_bits) for part in self._serving().parts])
 
@@ -115,8 +115,8 @@ class LiveIndex:
         largest distance that is answered from each bank, -1 for nothing; farther hits take no
         place. Equally near items go by number, equally near hashes of one as they are stored. Time
         and memory stay small where very many items are near. A batch is spread over ``threads``.
-        Only items of ``kind`` are searched, if that is given: this takes a look at every item
-        first, some 5 ms for a million.
+        Only items of ``kind`` are searched, if that is given: this reads every item first,
+        some 5 ms for a million.
         """
         answers = []
         for part in self._serving().parts:

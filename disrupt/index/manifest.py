@@ -79,7 +79,7 @@ NARROW_TABLES = MultiIndexParameters()
 WIDE_TABLES = MultiIndexParameters(chunks=12, tables_version=2)
 
 Engine = Annotated[FlatParameters | MultiIndexParameters, Field(discriminator="name")]
-"""How the codes are searched; a build that searches otherwise refuses the snapshot."""
+"""How the codes are searched; a build without this engine refuses the snapshot."""
 
 
 class Manifest(BaseModel):
@@ -136,7 +136,7 @@ def read(directory: Path) -> Manifest:
         at = ".".join(map(str, first["loc"]))
         raise refused(path, f"{at}: {first['msg']}") from error
     if set(manifest.files) != set(manifest.engine.files):
-        # a name with .. in it ends here, too: no file is opened by a name that a manifest chose
+        # This refuses a name with .. in it, too: a manifest's names never choose a file to open.
         raise refused(path, f"lists other files than {', '.join(manifest.engine.files)}")
     if manifest.to_bytes() != raw:
         raise refused(path, "altered: its checksum does not fit")

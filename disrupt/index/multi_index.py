@@ -35,7 +35,7 @@ _PROBE_NS = 4.0
 _TAG_NS = 0.5
 _COMPARED_CODE_NS = 60.0
 _CROWD_CODE_NS = 150.0
-"""Codes of a crowd are hits, of which the items are looked at, too."""
+"""Codes of a crowd of near-duplicates are hits, whose items are read, too."""
 
 _LEAST_SHARE = 8
 """Fewest queries that are worth handing to another thread."""
@@ -47,7 +47,7 @@ _FIRST_ANSWERS = 1024
 
 
 _Wanted: TypeAlias = "tuple[ItemColumns, NDArray[np.int16], int]"
-"""Items, by bank the largest distance that is answered, and how many items at most."""
+"""Items, the largest answered distance by bank, and the most items."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +195,7 @@ def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
     if tables is NO_TABLES:
         return np.full(tables.cut.chunks, length)
     medians = []
-    for starts in tables.starts:  # one at a time: wide ones take 50 MB
+    for starts in tables.starts:  # One chunk at a time: wide ones take 50 MB.
         sizes = np.sort(np.diff(starts))
         medians.append(sizes[np.searchsorted(np.cumsum(sizes, dtype=np.int64), length // 2)])
     return np.array(medians, np.int64)

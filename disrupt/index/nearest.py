@@ -1,4 +1,4 @@
-"""What an engine answers: every code within a radius, or of each item its nearest one."""
+"""Answers of an engine: every code within a radius, or the nearest code of each item."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CACHED_PAIRS = 2**16
-"""Neighbours that are sorted at once: more fall out of the processor's cache, and each of them
-takes twice as long."""
+"""Neighbours that are sorted at once: more exceed the processor's cache, and each then takes twice
+as long."""
 
 _ENTRY_BITS = 48
-"""Of a key that orders by distance, then entry."""
+"""Bits of the entry in a key that orders by distance, then entry."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemColumns:
-    """Of which item each code is, and what says whether an item may be answered.
+    """The item of each code, and the columns that decide whether an item may be answered.
 
     ``row`` u32 (n,): item of each code, ascending; ``bank`` u16 (items,); both may be columns of
     wider rows. ``dead`` bool (items,): marked items are not answered, also when they are marked

@@ -28,8 +28,8 @@ from disrupt.index.nearest import NOTHING, ItemColumns
 from disrupt.index.tables import NO_TABLES, Tables
 
 _TABLES_FROM_HASHES = 5000
-"""Fewer are compared with all, by compiled code, faster than they are looked up in tables, which
-take 4 MB."""
+"""Compiled code compares fewer hashes than this faster than it looks them up in tables, which take
+4 MB."""
 
 _COUNTED_AT_ONCE = 1 << 20
 """Hashes counted by bank at once: a few MB."""
@@ -43,7 +43,7 @@ class Part:
     """Codes, entries and items that never change, and a tombstone per item.
 
     Numbers are never reused, so a tombstone stays: it is written in place by the one thread that
-    applies changes, while others search, and a search that sees it early is no worse for it.
+    applies changes, while others search; a search may see it early without harm.
     """
 
     index: FlatIndex | MultiIndex

@@ -65,9 +65,10 @@ class Snapshot:
     def open(cls, path: Path, *, anew: bool = False) -> Self:
         """Check the files against the manifest and each other, then map them.
 
-        Reads every byte, unless somebody has, see ``verified``, or ``anew``. SnapshotRefusedError
-        names the first file that is missing, truncated, altered, of another format version or
-        engine parameters, or does not fit the others; UnavailableError one that cannot be read now.
+        Reads every byte, unless ``verified`` has a note that it was done; with ``anew``, always.
+        SnapshotRefusedError names the first file that is missing, truncated, altered, of another
+        format version or engine parameters, or does not fit the others; UnavailableError one that
+        cannot be read now.
         """
         manifest = manifests.read(path)
         identities = verified.verify(path, manifest, _check_rows, anew=anew)
@@ -128,7 +129,7 @@ def _map(path: Path, dtype: np.dtype[Any], length: int) -> NDArray[Any]:
         raise refused(path, "not a NumPy array file") from error
     if array.dtype != dtype or array.shape != (length,):
         raise refused(path, f"{array.dtype} {array.shape}, not {dtype} of length {length}")
-    # plain arrays over the same memory: np.memmap makes every small slice slow
+    # Use plain arrays over the same memory: np.memmap makes every small slice slow.
     plain: NDArray[Any] = array.view(np.ndarray)
     return plain
 

@@ -1,7 +1,7 @@
 """The tables that multi-index hashing searches: made from the codes, mapped by every process.
 
-This module says how they are laid out; only sorting and searching them needs compiled code, which
-is imported when that is done: it costs a process half a second and 60 MB.
+This module defines their layout. Only sorting and searching need compiled code, which is imported
+when it is used: it costs a process half a second and 60 MB.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from disrupt.index.manifest import (
 )
 
 TAG_BITS = 16
-"""Of the following chunk, as many as stand beside a posting."""
+"""Bits of the following chunk that are stored beside a posting."""
 
 _SORTING = "Sorting"
 
@@ -37,7 +37,7 @@ PADDING = 32
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How codes are cut: into ``chunks`` of so many ``bits``; what is left over is not looked at.
+    """How codes are cut: into ``chunks`` of so many ``bits``; the remaining bits are not used.
 
     ``low_bits`` of an entry's number are stored as they are.
     """
@@ -76,7 +76,7 @@ def engine_of(cut: Cut) -> MultiIndexParameters:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """What is kept beside n codes: 68 bytes each at ten million, and 4 MB; 72 and 100 MB if wide.
+    """Tables beside n codes: 68 bytes each at ten million, and 4 MB; 72 and 100 MB if wide.
 
     In each, a row per chunk; postings of a chunk are sorted by key, then entry. ``starts`` u32
     (chunks, keys + 1): first posting of each key. ``tags`` u16 (chunks, n + 32): first 16 bits of
@@ -192,7 +192,7 @@ NO_TABLES = Tables(
     np.empty((NARROW.chunks, 0), np.uint16),
     np.empty((NARROW.chunks, 0), np.int64),
 )
-"""Of codes so few that all are compared."""
+"""Placeholder for codes so few that all are compared."""
 
 
 @cache

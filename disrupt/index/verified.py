@@ -1,10 +1,10 @@
-"""Which generations have been read whole and found good, so that nobody need do it again.
+"""Notes of which generations were read completely and found good, to spare reading them again.
 
-``index/NNNNNNNN.verified`` beside a generation names its files by what the kernel says of them:
-device, inode, size, and times of change, of which nobody can set the last. It holds for exactly
-these files since this boot: what was written to, put in another's place or brought back from a
-backup is read again, and so is everything after a crash of the machine. It guards against damage,
-not against whoever may write here: they could write a manifest that fits.
+``index/NNNNNNNN.verified`` beside a generation identifies its files by their status:
+device, inode, size, and times of change, the last of which nobody can set. It holds for exactly
+these files since this boot: a file that was written to, replaced or restored from a backup is read
+again, and so is everything after a crash of the machine. It guards against damage, not against
+processes that may write here: they could write a manifest that fits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from disrupt.index.manifest import FileSum, Manifest, reading, refused
 
 Identity = tuple[int, ...]
-"""What stays the same as long as nobody touches a file."""
+"""Status fields that stay equal as long as a file is not modified."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SETTLED_NS = 100_000_000
@@ -58,7 +58,7 @@ def note(
     """
     body = _body(manifest, identities)
     if directory.stat().st_uid != os.geteuid():
-        return  # the note would be this user's, beside files of the server's
+        return  # The note would belong to this user, beside files of the server's user.
     if body is None or any(
         file_identity[-1] + _SETTLED_NS > read_ns for file_identity in identities.values()
     ):

@@ -36,7 +36,7 @@ from disrupt.index.tables import Tables, cut_for, engine_of
 from disrupt.index.verified import Identity, sum_of
 
 TABLES_FROM_HASHES = 20_000
-"""Fewer are compared with all in some 25 µs: not worth what compiled code costs each process."""
+"""Comparing all of fewer hashes takes some 25 µs: compiled code would cost each process more."""
 
 _BLOCK_ITEMS = 4096
 
@@ -194,7 +194,7 @@ class _ArrayWriter:
         self.length += len(rows)
 
     def close(self) -> None:
-        # NumPy leaves room in the header for the length to grow
+        # NumPy leaves room in the header for the length to grow.
         with self._file:
             self._file.seek(0)
             self._write_header()
