@@ -28,8 +28,8 @@ class Follower:
     """Keeps one live index level with the registry.
 
     For one thread, which calls ``step`` every 0.2 s or so. The first step opens the snapshot and
-    applies what came after it: a process answers lookups after that, not before, or a withdrawn
-    item could match. A step that raises may leave a change half applied: both the follower and its
+    applies what came after it: a process answers lookups only after that, or a withdrawn item could
+    match. A step that raises may leave a change half applied: both the follower and its
     live index are of no use then.
     """
 
@@ -117,9 +117,9 @@ class Follower:
     def _prepare(self, snapshot: Snapshot) -> tuple[LiveIndex, float]:
         """Make a live index over another snapshot, level with the registry; return it and when.
 
-        Changes that come meanwhile reach the served one as well: a withdrawal does not wait for a
-        swap. The changes after the snapshot's cursor are read again, rather than kept: so that an
-        older snapshot can be taken up too, and there is one way into the index.
+        Changes during that time reach the served index as well: a withdrawal does not wait for a
+        swap. The changes after the snapshot's cursor are read again rather than kept, so that an
+        older snapshot can be taken up too, and changes enter the index in one way only.
         """
         fresh = LiveIndex(snapshot)
         while True:

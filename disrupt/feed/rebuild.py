@@ -17,7 +17,7 @@ from disrupt.registry.contract import RegistryReader
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was published."""
+    """Summary of a published generation."""
 
     generation: int
     sequence: int
@@ -41,7 +41,7 @@ def rebuild(
     """Publish a generation of all living items, as of the registry's head when it began.
 
     OtherHistoryError if the index that is there was built from another registry, unless
-    ``accept_registry``: what only that one knew is then served no more.
+    ``accept_registry``: items that only the other one has are then no longer served.
 
     The registry and its servers go on working. Items withdrawn while it is read may be in the new
     generation: their removals come after its cursor, and whoever serves it applies those first.
