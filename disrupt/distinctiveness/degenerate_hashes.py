@@ -64,8 +64,8 @@ def product_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
     """Return distances of hashes, shape (n, 16, 16), from the nearest product of column and row.
 
     Nearly: the nearest one whose column is the best one for a row of the hash, and whose row is the
-    best one for that column. To take the best column for that row, and so on, brings no hash within
-    40 bits that is not yet: none of 190 000, of which 4 800 are.
+    best one for that column. Repeating that, with the best column for that row, brings no further
+    hash within 40 bits: none of 190 000, of which 4 800 are.
     """
     signs = np.copysign(np.float32(1), bits - np.float32(0.5))
     columns = np.copysign(np.float32(1), signs @ np.ascontiguousarray(signs.mT))
