@@ -99,7 +99,7 @@ _SIGNATURES = (
 )
 
 _TOO_SHORT_MS, _UNSAID_MS = 10, 100
-"""A frame of an animation that declares the first time or less, or none, is shown for the second."""
+"""A frame that declares the first time or less, or no time, is shown for the second time."""
 
 _OF_ANY_CODING = {b"ftypmif1", b"ftypmsf1"}
 """Brands that HEIC and AVIF share; the compatible brands after them decide."""
