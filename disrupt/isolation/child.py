@@ -18,14 +18,14 @@ from enum import StrEnum
 
 _MESSAGE_BYTES_MAX = 320 * 1024
 _DEATH_S = 1.0
-"""A process that closed its socket is given this long to end with an exit status of its own."""
+"""Time for a process that closed its socket to end with an exit status of its own."""
 
 LIBRARIES = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    # glibc keeps up to 128 MiB between pictures: giving it back and taking fresh pages doubled the
-    # time of a WebP of 1280 px, and tripled what receiving a picture of 3 MB costs a worker
+    # Let glibc keep up to 128 MiB between pictures: returning it and taking fresh pages doubled the
+    # time of a WebP of 1280 px, and tripled a worker's cost of receiving a picture of 3 MB.
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
 }
@@ -58,7 +58,7 @@ class ProcessDiedError(Exception):
 
 
 class Child:
-    """A process with a socket to it, and memory that both sides map. A death uses it up."""
+    """A process with a socket to it, and memory that both sides map. Unusable after its death."""
 
     def __init__(self, module: str, shared_bytes: int, memory_bytes: int) -> None:
         """Spawn it, from the main thread: it dies with the thread that started it."""

@@ -1,4 +1,4 @@
-"""Places that several callers want: whoever was served least goes first."""
+"""A queue for places: the caller that was served least goes first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FairQueue:
 
     Of those that wait, the caller that was served for the least time has the next turn: one that
     asks for a lot delays others by the turns that it already has, and by none that it waits for.
-    A caller that was away begins level with those that are there: it saves nothing up.
+    A caller that was away starts level with the others: it accumulates no credit.
     """
 
     def __init__(self, places: int) -> None:
@@ -29,7 +29,7 @@ class FairQueue:
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._served_s: dict[Hashable, float] = {}
         self._level_s = 0.0
-        """Time served of whoever had the latest turn, at its beginning."""
+        """Time for which the caller of the latest turn had been served when that turn began."""
 
     def are_wanted(self) -> bool:
         """Tell whether another caller than this one waits."""
@@ -55,7 +55,7 @@ class FairQueue:
             turn.end()
 
     def ended(self, turn: Turn) -> None:
-        """Note what a turn took, and give it to whoever waits."""
+        """Note the duration of a turn, and pass it on to the next caller."""
         took_s = time.monotonic() - turn.began_s
         before_s = max(self._served_s.get(turn.caller, 0.0), turn.level_s)
         self._served_s[turn.caller] = before_s + took_s

@@ -1,4 +1,4 @@
-"""What the server and a decoding process say to each other: fixed binary messages, no pickle.
+"""Messages between the server and a decoding process: fixed binary formats, no pickle.
 
 Answers come from a process that untrusted media may have taken over: they are parsed as such.
 """
@@ -41,7 +41,7 @@ _TEXT_CHARACTERS_MAX = 500
 
 
 class Task(IntEnum):
-    """What to do with the picture."""
+    """Task for a picture."""
 
     FAST_LOOKUP = 1
     LOOKUP = 2

@@ -23,7 +23,7 @@ START_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class IsolationLimits:
-    """What one process may take.
+    """Limits of one process.
 
     ``memory_bytes`` of address space: libraries take 0.4 GiB of it, a picture of 50 megapixels 0.1
     to 0.9 GiB. ``cpu_s`` of processor time for one picture, in whole seconds: one of 50 megapixels
@@ -36,7 +36,7 @@ class IsolationLimits:
 
 
 SLOTS = 2
-"""Pictures that a process has at once: the next one is there when it has hashed the first."""
+"""Pictures that a process has at once: the second is ready when it has hashed the first."""
 
 
 class NotBegunError(Exception):

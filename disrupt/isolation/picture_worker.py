@@ -41,11 +41,11 @@ from disrupt.isolation.messages import (
 )
 from disrupt.isolation.sandbox import lock_down
 
-with contextlib.suppress(ImportError):  # as in decode
+with contextlib.suppress(ImportError):  # as in decoding.pictures
     import pillow_heif
 
     pillow_heif.options.DECODE_THREADS = 1
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many of these processes as cores
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # There are as many of these processes as cores.
 
 _REQUEST_BYTES_MAX = 64
 

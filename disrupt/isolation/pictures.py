@@ -1,7 +1,7 @@
 """Untrusted pictures are decoded and hashed in processes of their own, which hold nothing else.
 
 The processes are started before the first call, locked down (see ``sandbox``), limited in memory
-and time, killed where they hang and replaced where they died: a picture that breaks its decoder
+and time, killed when they hang and replaced when they die: a picture that breaks its decoder
 fails one call. Pictures go there through memory that both sides map, and never touch a disk.
 """
 
@@ -66,9 +66,9 @@ class IsolatedHashing:
     An asynchronous context, entered once all processes are ready. For one event loop, on the main
     thread. Those that wait take turns, see ``fair_queue``. A call that is cancelled while it waits
     leaves the queue; one whose picture a process has in hand keeps its place until that has
-    ended, since that is what it occupies.
+    ended, since it occupies the process.
 
-    Errors of its calls, each with ``cause`` in its metadata where a process was the end of it:
+    Errors of its calls, each with ``cause`` in its metadata where a process ended:
     InvalidMediaError for what is no picture within the limits, and for one that crashes its
     decoder, takes too much memory or too much processor time; DeadlineExceededError where it took
     too long without using the processor; UnavailableError where the process was killed from

@@ -15,7 +15,7 @@ from disrupt.isolation.landlock import close_files
 from disrupt.isolation.seccomp import close_system_calls
 
 LAYERS = ("landlock", "seccomp")
-"""What a kernel may lack; the limits on resources always hold."""
+"""Layers that a kernel may lack; the limits on resources always hold."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

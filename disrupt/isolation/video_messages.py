@@ -1,4 +1,4 @@
-"""What the server and a process that decodes videos say to each other, beside pictures' answers.
+"""Messages between the server and a process that decodes videos, beside those of pictures.
 
 Answers come from a process that untrusted media may have taken over: they are parsed as such.
 """
@@ -35,7 +35,7 @@ _PERMILLE = 1000
 
 
 class _Kind(IntEnum):
-    """Apart from the kinds of pictures' answers."""
+    """Kinds of messages, distinct from those of pictures' answers."""
 
     BEGIN = 100
     FED = 101
@@ -78,7 +78,7 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The video is through. ``small``: no side of over 512 px; ``incomplete`` as of ``Video``."""
+    """The video has ended. ``small``: no side of over 512 px; ``incomplete`` as of ``Video``."""
 
     small: bool
     incomplete: bool

@@ -1,7 +1,7 @@
-"""A process that decodes and hashes untrusted videos, started by ``isolation_videos``.
+"""A process that decodes and hashes untrusted videos, started by ``isolation.videos``.
 
 ``python -m disrupt.isolation.video_worker SOCKET VIDEO PARENT MEMORY``, as of
-``isolation_worker``. Hashes one video after another, each while it comes in: it says how far it has
+``picture_worker``. Hashes one video after another, each while it comes in: it says how far it has
 read, waits for what is not there yet, and gives each frame as soon as it has it.
 """
 
@@ -36,7 +36,7 @@ from disrupt.isolation.video_messages import (
     unpack_request,
 )
 
-with contextlib.suppress(ImportError):  # as in video_decode
+with contextlib.suppress(ImportError):  # as in decoding.videos
     import av
 
 AHEAD_BYTES = 4 << 20
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 class _Coming:
-    """The file that is coming in; reading waits for what is not there yet."""
+    """The incoming file; reading waits for bytes that have not arrived yet."""
 
     def __init__(self, memory: mmap.mmap, channel: socket.socket) -> None:
         self._memory = memory

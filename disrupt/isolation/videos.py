@@ -45,9 +45,9 @@ from disrupt.isolation.video_worker import AHEAD_BYTES
 _RETRY_AFTER_S = 5.0
 
 _PATIENCE_S = 5.0
-"""What the sender of a video may keep its process waiting in all while others wait for one."""
+"""Total time that a sender may keep its process waiting while others wait for one."""
 _LEAST_BYTES_PER_S = 256 * 1024
-"""And this much longer with each part: 2 Mbit/s are enough."""
+"""Rate at which received parts extend that time: 2 Mbit/s are enough."""
 _LOOK_S = 0.5
 
 _log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VideoIsolationLimits:
-    """What one process may take.
+    """Limits of one process.
 
     ``memory_bytes`` of address space beside the file: a video of 9 megapixels a frame takes 0.6
     GiB, libraries 0.4. ``cpu_s`` of processor time for one video, in whole seconds: an hour of
@@ -115,13 +115,13 @@ class IsolatedVideos:
     ) -> AsyncGenerator[Frames | Ended]:
         """Hash the file that ``chunks`` are parts of; yield frames as they come, and then its end.
 
-        To be closed by whoever leaves it early. ``interval_ms`` and ``versions`` as of
+        A caller that leaves it early has to close it. ``interval_ms`` and ``versions`` as of
         ``VideoHashing``. No more than 4 MiB are taken from ``chunks`` ahead of the decoder.
 
-        InvalidMediaError for what is no video within the limits, and for one that crashes its
-        decoder, takes too much memory or processor time; DeadlineExceededError where no part comes
-        for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for it;
-        UnavailableError. Those that wait take turns by caller, see ``fair_queue``.
+        InvalidMediaError for a file that is no video within the limits, and for one that crashes
+        its decoder, takes too much memory or processor time; DeadlineExceededError where no part
+        comes for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for
+        it; UnavailableError. Those that wait take turns by caller, see ``fair_queue``.
         """
         if not self._places:
             raise OverloadedError(
