@@ -1,4 +1,4 @@
-"""What every registry backend promises.
+"""The contract of every registry backend.
 
 The conformance suite in tests/registry holds each backend to it.
 """
@@ -16,10 +16,10 @@ from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
 
 CHANGES_AT_ONCE = 50_000
-"""Changes that one read of some banks' changes passes over: a tenth of a second or two."""
+"""Most changes that a read of some banks' changes scans: a tenth of a second or two."""
 
 BYTES_AT_ONCE = 2 * 2**20
-"""Bytes of fingerprints that one read brings at most, or one item: less than six of the largest."""
+"""Most bytes of fingerprints in one read, unless one item has more: under six of the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What a registration became.
+    """The result of a registration.
 
     ``items`` are (item id, number of hashes) in the order of the request. ``cursor`` includes them.
     """
@@ -189,8 +189,8 @@ class RegistryWriter(RegistryReader, Protocol):
         or an id is no item of it; then nothing is withdrawn. Ids of erased items pass for any case:
         which case they were of is erased too.
 
-        What stays of a withdrawn case: its number, PIN hash, status and days. Of an erased item:
-        number, id and bank, unlinked from the case. Of its request: the id. What was erased is
+        A withdrawn case keeps its number, PIN hash, status and days; an erased item its number, id
+        and bank, unlinked from the case; its request the id. What was erased is
         overwritten in the database, and in its log by ``checkpoint``, which this method calls
         without insisting on success. That an item was withdrawn is kept outside the database too,
         so that a restored backup does not bring it back; where that fails (StorageFullError,
@@ -200,8 +200,8 @@ class RegistryWriter(RegistryReader, Protocol):
     def checkpoint(self) -> bool:
         """Clear the database's log, so that no file holds bytes erased before.
 
-        False when a reader held it up: then call again. To be called from time to time, in case
-        that of a withdrawal could not finish. Takes milliseconds, at most about a second.
+        False when a reader held it up: then call again. Call it from time to time, in case the
+        checkpoint of a withdrawal could not finish. Takes milliseconds, at most about a second.
         """
 
     def check_storage(self) -> None:

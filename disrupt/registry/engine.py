@@ -1,4 +1,4 @@
-"""SQLite as the registry's database: all that is particular to it, and nothing else.
+"""SQLite as the registry's database: everything specific to it, and nothing else.
 
 Another backend brings its own connection, transaction start and error classes. Changes must be
 numbered in the order of their commits: here the single writing connection gives that; where several
@@ -36,7 +36,7 @@ def reader_engine(path: Path) -> Engine:
     """Make an engine that only reads, also while another process writes; never makes the file.
 
     Each transaction sees one state, and raises RegistryReplacedError once another file is in the
-    place of the one that was opened. As many threads at once as want to.
+    place of the one that was opened. Any number of threads at once.
     """
     return _engine(path, "ro", "BEGIN", _READER_BUSY_TIMEOUT_S, pool_size=4, max_overflow=-1)
 
@@ -81,7 +81,7 @@ def _engine(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
             timeout=busy_timeout_s,
-            isolation_level=None,  # transactions begin where this module says
+            isolation_level=None,  # This module begins transactions.
             check_same_thread=False,  # the pool hands a connection to one thread at a time
         )
         # Temporary tables stay in memory: no temporary file ever holds a fingerprint.

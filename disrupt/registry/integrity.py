@@ -1,4 +1,4 @@
-"""Check that the registry's file is undamaged, and that this SQLite has no known bug."""
+"""Check that the registry's file is undamaged, and this SQLite free of a known bug."""
 
 import sqlite3
 from pathlib import Path

@@ -53,7 +53,7 @@ Record = Removed | Revoked
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a journal says.
+    """Contents of a journal.
 
     ``torn``: the end was not written completely, and so was never acknowledged. ``damaged_records``
     lie between good ones: they were acknowledged, and their content is lost.

@@ -1,4 +1,4 @@
-"""What is read from the registry: each function within one transaction of its caller."""
+"""Reads from the registry: each function runs in one transaction of its caller."""
 
 from collections.abc import Collection, Sequence
 from contextlib import closing

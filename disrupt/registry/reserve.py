@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 class Reserve:
     """A file of zeros. Its caller serialises the calls.
 
-    On a file system that copies on write, or whose space others take at once, it promises nothing.
+    It guarantees nothing on a copy-on-write file system, or where others take freed space at once.
     """
 
     def __init__(self, path: Path, size_bytes: int = SIZE_BYTES) -> None:

@@ -141,7 +141,7 @@ class SqlRegistryWriter(SqlRegistry):
 
     def register(self, registration: Registration, *, day: str) -> Registered:
         """Add items; see RegistryWriter."""
-        # Not beside a withdrawal: the reserve that it gives up is for nothing else.
+        # Not during a withdrawal: only that may use the reserve that it frees.
         with self._writing:
             with _transaction(self._writer) as connection:
                 registered = statements.register(connection, registration, day)
@@ -150,14 +150,14 @@ class SqlRegistryWriter(SqlRegistry):
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
         """Remove items of a case; see RegistryWriter."""
-        # A withdrawal that another thread repeats is acknowledged after the first one's record.
+        # A withdrawal that another thread repeats is acknowledged only once the first is journaled.
         with self._writing:
             try:
                 erased, cursor = self._withdraw(number, item_ids, day)
             except StorageFullError:
                 if not self._reserve.release():
                     raise
-                # The log is cleared in any case: that gives back what it took.
+                # Clear the log in any case, which frees the space that it took.
                 _, cursor = self._withdraw(number, item_ids, day)
                 erased = True
             if erased:

@@ -1,4 +1,4 @@
-"""What is written to the registry: each function within one transaction of its caller."""
+"""Writes to the registry: each function runs in one transaction of its caller."""
 
 import secrets
 from collections.abc import Sequence
