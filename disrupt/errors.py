@@ -116,7 +116,7 @@ class PermissionDeniedError(DisruptError):
 
 
 class NotFoundError(DisruptError):
-    """The named thing does not exist, or the caller may not see it."""
+    """What was named does not exist, or is not the caller's to see."""
 
     status = "NOT_FOUND"
     reason = "NOT_FOUND"
