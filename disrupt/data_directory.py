@@ -80,7 +80,7 @@ class DataDirectory:
         return f"unix:{path}"
 
     def make(self) -> None:
-        """Makes the directory, for its owner alone, where there is none.
+        """Make the directory, for its owner alone, where there is none.
 
         DataDirectoryError if that fails, or it belongs to another user than this process runs as.
         """
@@ -94,7 +94,7 @@ class DataDirectory:
 
     @contextmanager
     def locked(self, *, patience_s: float = 0.0) -> Iterator[int]:
-        """Holds the directory as its only writer; gives the descriptor that holds it.
+        """Hold the directory as its only writer; yield the descriptor that holds it.
 
         A process that inherits the descriptor holds the directory too, so that no successor begins
         while one of them lives. DataDirectoryError when another holds it for ``patience_s``.
@@ -121,19 +121,19 @@ class DataDirectory:
 
     @property
     def restoring(self) -> Path:
-        """What a restore is making ready."""
+        """Directory in which a restore prepares its files."""
         return self.path / "restoring"
 
     @property
     def restored(self) -> Path:
-        """What a restore has made ready, to replace what is there: whole as soon as it exists."""
+        """Files that a restore has prepared to replace the present ones; complete if it exists."""
         return self.path / "restored"
 
     def complete_restore(self) -> None:
-        """Puts in place what is in ``restored``; killed at any point, the next holder goes on.
+        """Move what is in ``restored`` into place; after a kill, the next holder continues.
 
-        What a restore left that was killed before goes. DataDirectoryError where that fails: it may
-        hold what was withdrawn.
+        Also deletes what an interrupted restore left. DataDirectoryError where that fails, as it
+        may hold withdrawn items.
         """
         try:
             if self.restoring.exists():
@@ -155,7 +155,7 @@ class DataDirectory:
 
     def _replace_by_restored(self) -> None:
         if (self.restored / self.registry.name).exists():
-            for suffix in ("-wal", "-shm"):  # never beside a database that they are not of
+            for suffix in ("-wal", "-shm"):  # These belong to the old database.
                 self.registry.with_name(self.registry.name + suffix).unlink(missing_ok=True)
             sync_directory(self.path)
         for part in list(self.restored.iterdir()):
@@ -167,7 +167,7 @@ class DataDirectory:
         sync_directory(self.path)
 
     def secrets(self) -> Secrets:
-        """The secrets, made together with a new data directory.
+        """Return the secrets; make them together with a new data directory.
 
         The caller holds the lock, or they exist already. DataDirectoryError where they are damaged,
         or gone: with others in their place every PIN would be wrong.
@@ -180,7 +180,7 @@ class DataDirectory:
             values = [bytes.fromhex(stored[name]) for name in _NAMES]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _damaged(file) from error
-        if any(len(one) != _SECRET_BYTES for one in values):
+        if any(len(value) != _SECRET_BYTES for value in values):
             raise _damaged(file)
         return Secrets(*values)
 
@@ -215,7 +215,7 @@ def _write_private(file: Path, value: dict[str, str]) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Makes what was made, renamed and removed in a directory durable."""
+    """Make durable what was made, renamed and removed in a directory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

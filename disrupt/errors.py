@@ -46,7 +46,7 @@ class InvalidRequestError(DisruptError):
 
     @classmethod
     def of(cls, *violations: Violation) -> InvalidRequestError:
-        """From violations, with a message that reads them out."""
+        """Make the error for violations, with a message that lists them."""
         text = "; ".join(f"{violation.field}: {violation.description}" for violation in violations)
         return cls(text, violations=violations)
 
@@ -173,7 +173,7 @@ class UnavailableError(DisruptError):
 
 
 class RegistryReplacedError(UnavailableError):
-    """The registry's file was replaced while it was open: what is open is not what is there."""
+    """The registry's file was replaced while it was open: the open file is the old one."""
 
     reason = "REGISTRY_REPLACED"
 

@@ -12,20 +12,20 @@ _ROOT = 0
 
 
 def user(uid: int) -> str:
-    """Name and number of a user; the number alone where this machine has no name for it."""
+    """Return name and number of a user; the number alone where this machine has no name for it."""
     name = _name(uid)
     return f"{name} (uid {uid})" if name else f"uid {uid}"
 
 
 def owner(data_dir: Path) -> int | None:
-    """User that a data directory belongs to; None where that is not decided yet, or not to be seen.
+    """Return the user that a data directory belongs to; None where it is missing or undecided.
 
     A directory of root's may be a volume that others may write to, by their group: it belongs to
     whoever made the lock file.
     """
     try:
         uid = data_dir.stat().st_uid
-    except OSError:  # there is none, or whoever uses it says what is wrong
+    except OSError:  # It is missing, or its user reports the error.
         return None
     if uid != _ROOT:
         return uid
@@ -48,12 +48,12 @@ def check(data_dir: Path) -> None:
 
 
 def as_user(uid: int) -> str:
-    """How a shell runs a command as a user."""
+    """Return how a shell runs a command as a user."""
     return "sudo -u " + (_name(uid) or f"'#{uid}'")
 
 
 def denied(error: PermissionError) -> str:
-    """Sentence that says whose the file is that this user may not use."""
+    """Return a sentence that says who owns the file that this user may not use."""
     path = Path(error.filename)
     try:
         whose = user(path.lstat().st_uid)
@@ -63,16 +63,16 @@ def denied(error: PermissionError) -> str:
 
 
 def foreign(data_dir: Path, uid: int) -> list[tuple[Path, int]]:
-    """What in a data directory is of other users than ``uid``, with these users, by path."""
-    found = []
+    """List, by path, the entries of a data directory that users other than ``uid`` own."""
+    entries = []
     for path in sorted(data_dir.rglob("*")):
         try:
             status = path.lstat()
         except OSError:  # the server removed it meanwhile
             continue
         if status.st_uid != uid and path.name != "lost+found":
-            found.append((path, status.st_uid))
-    return found
+            entries.append((path, status.st_uid))
+    return entries
 
 
 def _name(uid: int) -> str:

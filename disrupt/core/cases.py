@@ -1,4 +1,4 @@
-"""Cases: what a person gets for a registration, and what may become of it."""
+"""Cases: what a person gets for a registration, and the steps of its status."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CASE_NUMBERS: int = _RADIX**_RANDOM_CHARACTERS
 _DERIVATION = b"disrupt case number 1\0"
 
 PIN_DIGITS = 12
-"""Of a new PIN. At three guesses a second, a year finds one of 10 000 such PINs."""
+"""Digits of a new PIN. At three guesses a second, a year finds one of 10 000 such PINs."""
 _PIN_DIGITS_MIN = 8
-"""Of the PINs of earlier versions."""
+"""Fewest digits of a PIN: that of earlier versions."""
 _PIN_DIGITS_MAX = 16
 
 
@@ -51,7 +51,7 @@ class AgeBand(IntEnum):
 
 
 def advance(current: CaseStatus, to: CaseStatus) -> CaseStatus:
-    """Status after a step; CaseClosedError where the step is not allowed."""
+    """Return the status after a step; CaseClosedError where the step is not allowed."""
     if to not in _TRANSITIONS[current]:
         raise CaseClosedError(
             f"The case is {current.name.lower()}; it cannot become {to.name.lower()}."
@@ -60,9 +60,9 @@ def advance(current: CaseStatus, to: CaseStatus) -> CaseStatus:
 
 
 def _check_character(characters: str) -> str:
-    """ISO 7064 hybrid system MOD 31,30.
+    """Return the check character by the ISO 7064 hybrid system MOD 31,30.
 
-    Finds every single wrong character, and every swap of neighbours but of one pair at each place.
+    Detects every single wrong character, and every swap of neighbours but one pair at each place.
     """
     check = _RADIX
     for character in characters:
@@ -87,11 +87,11 @@ def case_number(value: int) -> str:
 def new_case_number(request_id: bytes) -> str:
     """Return the number of the case that a registration of this request id (16 bytes) opens.
 
-    The device and the server compute it each for themselves, so the device knows it before it sends
-    anything: SHA-256 over the 21 ASCII bytes of ``disrupt case number 1``, one zero byte and the
-    request id; all 32 bytes of that as one big-endian integer, modulo CASE_NUMBERS; ``case_number``
-    of it. docs/clients.md has examples. The remainder is uniform to within 2^-207. The number has
-    49 bits and the request id 128, so that the number tells nothing by which a request could be
+    The device and the server both compute it, so the device knows it before it sends anything:
+    SHA-256 over the 21 ASCII bytes of ``disrupt case number 1``, one zero byte and the request id;
+    all 32 bytes of that as one big-endian integer, modulo CASE_NUMBERS; ``case_number`` of it.
+    docs/clients.md has examples. The remainder is uniform to within 2^-207. The number has 49 bits
+    and the request id 128, so that the number reveals nothing with which a request could be
     replayed.
     """
     digest = hashlib.sha256(_DERIVATION + request_id).digest()
@@ -99,12 +99,15 @@ def new_case_number(request_id: bytes) -> str:
 
 
 def parse_case_number(text: str) -> str:
-    """Canonical form of what a person typed: spaces, dashes and letter case do not matter.
+    """Return the canonical form of a typed case number.
 
-    InvalidRequestError when it is no case number at all, which its check character tells.
+    Spaces, dashes and letter case do not matter. InvalidRequestError when it is no case number at
+    all, as its check character shows.
     """
     spaceless = _without_spaces(text.upper())
-    characters = "".join(one for one in spaceless if unicodedata.category(one) != "Pd")
+    characters = "".join(
+        character for character in spaceless if unicodedata.category(character) != "Pd"
+    )
     if (
         len(characters) != _RANDOM_CHARACTERS + 1
         or any(character not in ALPHABET for character in characters)
@@ -120,7 +123,7 @@ def parse_case_number(text: str) -> str:
 
 
 def parse_pin(text: str) -> str:
-    """PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
+    """Return the PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
     pin = _without_spaces(text)
     if not (pin.isascii() and pin.isdigit() and _PIN_DIGITS_MIN <= len(pin) <= _PIN_DIGITS_MAX):
         raise InvalidRequestError.of(

@@ -41,19 +41,19 @@ class Cursor:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Cursor:
-        """Inverse of ``to_bytes``; anything else is an InvalidRequestError."""
+        """Parse what ``to_bytes`` returns; anything else is an InvalidRequestError."""
         if len(raw) not in _SIZES_BYTES:
             raise not_a_cursor()
         sequence = int.from_bytes(raw[EPOCH_BYTES:_UNMARKED_BYTES])
         return cls(raw[:EPOCH_BYTES], sequence, raw[_UNMARKED_BYTES:])
 
     def to_text(self) -> str:
-        """Return it as text for operators; callers get it sealed."""
+        """Return the cursor as text for operators; callers get it sealed."""
         return base64.urlsafe_b64encode(self.to_bytes()).decode()
 
     @classmethod
     def from_text(cls, text: str) -> Cursor:
-        """Inverse of ``to_text``; anything else is an InvalidRequestError."""
+        """Parse what ``to_text`` returns; anything else is an InvalidRequestError."""
         try:
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error):
@@ -65,7 +65,7 @@ class History(Protocol):
     """The history of one registry."""
 
     def knows(self, cursor: Cursor) -> bool:
-        """Whether the cursor is a point of this history, in its present epoch."""
+        """Tell whether the cursor is a point of this history, in its present epoch."""
 
     def lacks(self) -> Cursor | None:
         """Cursor noted beside this registry, in its epoch, that it does not know; None if none."""

@@ -18,12 +18,12 @@ HASH_BYTES = 32
 HASH_BITS = 256
 
 MIN_QUALITY = 50
-"""Least PDQ quality that is stored, and searched of videos and where a caller gives hashes; PDQ's
+"""Least PDQ quality of stored hashes, and in lookups of videos and of a caller's hashes; PDQ's
 authors advise to discard 49 and below."""
 
 MIN_LOOKUP_QUALITY = 40
-"""Least PDQ quality of what is looked up of a picture: a copy of what is stored at 50 may have a
-few less, blurred or of lower contrast."""
+"""Least PDQ quality in lookups of a picture: a blurred or low-contrast copy of a picture that was
+stored at 50 may have a few less."""
 
 MAX_DISTANCE_BITS = 31
 """Largest distance that is a match unless a bank says less (PDQ's published recommendation)."""
@@ -58,10 +58,10 @@ class PdqHash:
 
     @classmethod
     def from_hex(cls, text: str) -> PdqHash:
-        """From 64 hex digits of either case; anything else is an InvalidRequestError."""
+        """Parse 64 hex digits of either case; anything else is an InvalidRequestError."""
         try:
             digits = text.strip()
-            # fromhex alone would let white space between the digits pass
+            # fromhex alone accepts white space between the digits.
             value = bytes.fromhex(digits) if len(digits) == 2 * HASH_BYTES else b""
         except (AttributeError, TypeError, ValueError):
             value = b""
@@ -75,17 +75,17 @@ class PdqHash:
         return cls(value)
 
     def hex(self) -> str:
-        """64 lowercase hex digits, as PDQ publishes them."""
+        """Return 64 lowercase hex digits, as PDQ publishes them."""
         return self.value.hex()
 
     def distance_bits(self, other: PdqHash) -> int:
-        """Hamming distance, 0-256."""
+        """Return the Hamming distance, 0-256."""
         return (int.from_bytes(self.value) ^ int.from_bytes(other.value)).bit_count()
 
 
 def stack(hashes: Iterable[PdqHash]) -> NDArray[np.uint8]:
-    """Hashes as one array of shape (n, 32)."""
-    return unpack(b"".join(one.value for one in hashes))
+    """Stack hashes into one array of shape (n, 32)."""
+    return unpack(b"".join(pdq_hash.value for pdq_hash in hashes))
 
 
 def unpack(packed: bytes) -> NDArray[np.uint8]:
@@ -101,6 +101,6 @@ def unpack(packed: bytes) -> NDArray[np.uint8]:
 
 
 def distances_bits(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Hamming distances along the last axis, 0-256; the shapes broadcast."""
+    """Return Hamming distances along the last axis, 0-256; the shapes broadcast."""
     distances: NDArray[np.uint16] = np.bitwise_count(left ^ right).sum(axis=-1, dtype=np.uint16)
     return distances

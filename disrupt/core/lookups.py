@@ -18,7 +18,7 @@ MAX_MATCHES = 1000
 
 
 class Effort(IntEnum):
-    """How much work a lookup by picture may be; the numbers are those of proto/."""
+    """How much work a lookup by picture may take; the numbers are those of proto/."""
 
     FAST = 1
     STANDARD = 2
@@ -44,7 +44,10 @@ _STEPS: tuple[Crop, ...] = (
 
 
 def _steps(cut: int) -> tuple[Crop, ...]:
-    """Ways to cut a step off the sides: off one, two neighbours, two opposite ones, three, all."""
+    """Return the crops that cut a step off one, two, three or all sides.
+
+    Two sides are neighbours or opposite.
+    """
     return tuple(
         (cut * left, cut * top, cut * right, cut * bottom) for left, top, right, bottom in _STEPS
     )
@@ -55,16 +58,16 @@ _LIKELY = (WHOLE, *_steps(40), _MIDDLE)
 
 _ALL = (*_LIKELY, *_QUADRANTS, *_steps(60))
 _CELL: tuple[Crop, ...] = (WHOLE, (40, 40, 40, 40), (40, 0, 40, 0), (0, 40, 0, 40))
-"""Of what may be a cell of a collage, which cuts two opposite sides of a picture."""
+"""Crops of a possible cell of a collage, which cuts two opposite sides of a picture."""
 
 
 class LookupCrops(NamedTuple):
-    """Crops that are looked up of the parts of a picture, and at most how many ``regions`` it has.
+    """Crops that a lookup hashes of the parts of a picture, and the most ``regions`` that it uses.
 
-    ``whole``: of all of it where no region is likelier to be the picture, ``whole_unlikely`` where
-    one is, ``whole_around`` where that has two sides or more that are no ends of the whole;
-    ``likely`` of that one, ``others`` of other regions, ``large`` of those of them that are too
-    large to be a cell of a collage.
+    ``whole``: crops of the whole where no region is likelier to be the picture. ``whole_unlikely``:
+    where one is. ``whole_around``: where that has two sides or more within the whole. ``likely``:
+    crops of the likely region. ``others``: of other regions. ``large``: of those among them that
+    are too large to be a cell of a collage.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
@@ -99,7 +102,7 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
 
 @dataclass(frozen=True, slots=True)
 class LookupOptions:
-    """What narrows a lookup.
+    """Options that narrow a lookup.
 
     ``max_distance_bits`` None: each bank's own; ``banks`` empty: every bank of the key.
     """
@@ -129,7 +132,7 @@ class HashLookup:
         return self.hashes if self.searched is None else self.hashes[self.searched]
 
     def rows(self, queries: NDArray[np.uint32]) -> list[int]:
-        """Rows of ``hashes``, from those of ``queries``."""
+        """Convert rows of ``queries`` to rows of ``hashes``."""
         rows: list[int] = (queries if self.searched is None else self.searched[queries]).tolist()
         return rows
 
@@ -158,7 +161,7 @@ class Matches:
     truncated: NDArray[np.uint32]
 
     def __len__(self) -> int:
-        """Matches."""
+        """Return the number of matches."""
         return len(self.query)
 
 

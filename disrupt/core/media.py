@@ -35,7 +35,7 @@ class MediaKind(IntEnum):
 
 
 class Assurance(IntEnum):
-    """What stands behind a stored item; the numbers are those of proto/ and of stored columns."""
+    """Basis on which an item was stored; the numbers are those of proto/ and of stored columns."""
 
     SELF_REPORTED = 1
     REVIEWED = 2
@@ -74,29 +74,29 @@ class Fingerprint:
 
 
 def columns(fingerprints: Iterable[Fingerprint]) -> NDArray[np.void]:
-    """Fingerprints as one array of dtype FINGERPRINT, shape (n,)."""
+    """Return fingerprints as one array of dtype FINGERPRINT, shape (n,)."""
     rows = list(fingerprints)
     array = np.zeros(len(rows), FINGERPRINT)
-    for at, one in enumerate(rows):
+    for at, fingerprint in enumerate(rows):
         array[at] = (
-            np.frombuffer(one.hash.value, np.uint8),
-            one.quality,
-            one.profile,
-            one.plan,
-            one.ordinal,
-            one.start_ms,
-            one.end_ms,
+            np.frombuffer(fingerprint.hash.value, np.uint8),
+            fingerprint.quality,
+            fingerprint.profile,
+            fingerprint.plan,
+            fingerprint.ordinal,
+            fingerprint.start_ms,
+            fingerprint.end_ms,
         )
     return array
 
 
 def pack(fingerprints: NDArray[np.void]) -> bytes:
-    """Blob of an array of dtype FINGERPRINT: a version byte, then its rows."""
+    """Return the blob of an array of dtype FINGERPRINT: a version byte, then its rows."""
     return _BLOB_VERSION + fingerprints.astype(FINGERPRINT, copy=False).tobytes()
 
 
 def unpack(blob: bytes) -> NDArray[np.void]:
-    """Inverse of ``pack``, read-only.
+    """Return the fingerprints of a blob that ``pack`` made, read-only.
 
     A blob of another version or length is a ValueError: the registry is damaged or was written by
     a newer version.
@@ -107,7 +107,7 @@ def unpack(blob: bytes) -> NDArray[np.void]:
 
 
 def unpack_all(blobs: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.void]]:
-    """How many fingerprints each blob holds, and those of all of them, one after the other.
+    """Return how many fingerprints each blob holds, and all fingerprints in the same order.
 
     ValueError as ``unpack``.
     """
@@ -123,13 +123,13 @@ def unpack_all(blobs: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.vo
 def folded(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
     """Fold equal fingerprints of one item whose intervals overlap or touch into one interval.
 
-    Fingerprints (dtype FINGERPRINT) are equal that differ in their times and quality at most. The
-    first of them in the array is kept, and gets the times; order and all others stay as they are.
+    Fingerprints (dtype FINGERPRINT) are equal if they differ at most in times and quality. The
+    first of them in the array is kept and gets the times; the order and all others stay.
     """
     said = repack_fields(fingerprints[["hash", "profile", "plan", "ordinal"]])
     _, equal = np.unique(said.view(f"V{said.dtype.itemsize}"), return_inverse=True)
     order = np.lexsort((fingerprints["start_ms"], equal))
-    # times of different fingerprints lie so far apart that they never touch
+    # Add an offset per fingerprint, so that intervals of different ones never touch.
     base_ms = equal[order].astype(np.int64) << 33
     starts_ms = base_ms + fingerprints["start_ms"][order]
     latest_ms = np.maximum.accumulate(base_ms + fingerprints["end_ms"][order])
@@ -168,10 +168,10 @@ class StoredItem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredItems:
-    """Many of them in columns of one length, but for ``fingerprints``, which holds those of all.
+    """Media items in columns of one length; ``fingerprints`` holds those of all items.
 
-    ``lengths`` says how many each has. ``number`` u64, ``item_id`` u8 (n, 16), ``bank`` u16,
-    ``kind`` u8, ``assurance`` u8.
+    ``lengths`` says how many fingerprints each item has. ``number`` u64, ``item_id`` u8 (n, 16),
+    ``bank`` u16, ``kind`` u8, ``assurance`` u8.
     """
 
     number: NDArray[np.uint64]
@@ -192,7 +192,7 @@ class StoredItems:
         assurance: Sequence[int],
         blobs: Sequence[bytes],
     ) -> StoredItems:
-        """From plain columns, and the blob of each item. ValueError as ``unpack``."""
+        """Build from plain columns and the blob of each item. ValueError as ``unpack``."""
         return cls(
             np.array(number, np.uint64),
             np.frombuffer(b"".join(item_id), np.uint8).reshape(len(item_id), ITEM_ID_BYTES),
@@ -203,13 +203,13 @@ class StoredItems:
         )
 
     def __len__(self) -> int:
-        """Number of items."""
+        """Return the number of items."""
         return len(self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class LowQuality:
-    """A picture or frame too featureless to be told from others: an outcome, not an error.
+    """A picture or frame too featureless to identify: an outcome, not an error.
 
     ``quality`` is the PDQ quality found, 0-100. It is less than ``minimum_quality``, or the picture
     is so regular (stripes, a chessboard) that noise decides its hash, or it shows a line or an edge

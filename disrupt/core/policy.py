@@ -61,7 +61,7 @@ class ApiKey:
     revoked_on: str = ""
 
     def require(self, right: Right) -> None:
-        """PermissionDeniedError unless the key has the right."""
+        """Raise PermissionDeniedError unless the key has the right."""
         if right not in self.rights:
             raise PermissionDeniedError(
                 f"This key does not have the right {right.name}; ask for one that has.",
@@ -78,7 +78,7 @@ class Scope:
     """Radius that covers every bank; -1 for no bank."""
 
     def __post_init__(self) -> None:
-        """Looks for the largest one."""
+        """Compute radius_bits, the largest distance of any bank."""
         object.__setattr__(self, "radius_bits", max(self.limits.values(), default=-1))
 
 
@@ -88,7 +88,7 @@ def scope(
     names: tuple[str, ...],
     max_distance_bits: int | None,
 ) -> Scope:
-    """Banks and distances of a lookup by ``key``.
+    """Return the banks and distances of a lookup by ``key``.
 
     ``names`` empty: every bank of the key. A threshold above a searched bank's own is refused, not
     lowered (operators: above 63). Raises InvalidRequestError for a threshold out of range or an

@@ -1,4 +1,4 @@
-"""How far long work has come, for those who wait for it."""
+"""Progress of long work, for those who wait for it."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ Progress = Callable[[str, int, int], None]
 
 
 def quiet(_doing: str, _done: int, _to_do: int) -> None:
-    """Progress that nobody watches."""
+    """Report nothing: the default where nobody watches."""

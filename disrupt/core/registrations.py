@@ -1,4 +1,4 @@
-"""Registrations: what a person's device asks for, and what it is told."""
+"""Registrations: the requests of a person's device, and the answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORIGIN_TOKEN_BYTES_MAX = 64
 class CaseAccess:
     """What opens a case: its canonical number and its PIN.
 
-    ``origin_token`` says who asks, at most 64 bytes; empty: the key does.
+    ``origin_token`` identifies who asks, at most 64 bytes; empty: the key does.
     """
 
     case_number: str
@@ -62,7 +62,7 @@ class RegisteredItem:
 
 @dataclass(frozen=True, slots=True)
 class RejectedItem:
-    """One item that was not: the best quality among its hashes."""
+    """One item that was not registered: the best quality among its hashes."""
 
     index: int
     low_quality: LowQuality
@@ -70,7 +70,7 @@ class RejectedItem:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a registration.
+    """The outcome of a registration.
 
     ``case_number`` is empty and ``status`` None where every item was rejected and no case was
     opened; ``cursor`` is None where nothing was stored.

@@ -1,4 +1,4 @@
-"""Which version of a media item a hash is of, and the published plans of such versions."""
+"""Versions of a media item that are hashed, and the published plans of such versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Dihedral(IntEnum):
     MIRROR_ROTATE_270 = 7
 
     def then(self, other: Dihedral) -> Dihedral:
-        """What this and then another one are together."""
+        """Return the symmetry that equals this one followed by ``other``."""
         (mirrored, quarters), (mirrored_more, quarters_more) = divmod(self, 4), divmod(other, 4)
         if mirrored_more:
             quarters = -quarters
@@ -29,11 +29,11 @@ class Dihedral(IntEnum):
 
 
 Crop: TypeAlias = tuple[int, int, int, int]
-"""What is cut off left, top, right, bottom, in thousandths of the width or height."""
+"""Cut off left, top, right and bottom, in thousandths of the width or height."""
 
 
 def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
-    """The same crop of the turned picture."""
+    """Return the same crop of the turned picture."""
     mirrored, quarters = divmod(dihedral, 4)
     sides = crop[2::-1] + crop[3:] if mirrored else crop
     left, top, right, bottom = sides[4 - quarters :] + sides[: 4 - quarters]
@@ -43,7 +43,7 @@ def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
 class Transform(NamedTuple):
     """Steps in the order of the fields; all zero is the media item itself.
 
-    To turn what a crop leaves shows at its corners what is around it in the picture.
+    Turning happens after cropping, but the turned corners show the picture around the crop.
 
     ``scale_side_px``: longer side after scaling; 0 means not scaled. 512 also stands for the square
     that the canonical profile reduces larger pictures to.
@@ -88,7 +88,7 @@ class Transform(NamedTuple):
 IDENTITY = Transform()
 
 ENLARGED = Transform(scale_side_px=512)
-"""A picture of at most 512 px a side as large as those that were reduced, to be found by them."""
+"""A picture of at most 512 px a side, enlarged, so that reduced larger copies match it."""
 
 
 def _of(variant: tuple[int, int, int, int, int]) -> Transform:
@@ -96,7 +96,7 @@ def _of(variant: tuple[int, int, int, int, int]) -> Transform:
 
 
 def _across(variant: tuple[int, int, int, int, int]) -> tuple[int, int, int, int, int]:
-    """What a variant of a picture is of the picture with its axes exchanged."""
+    """Return the variant of the picture with its axes exchanged."""
     left, top, right, bottom, millidegrees = variant
     return top, left, bottom, right, -millidegrees
 
@@ -119,13 +119,13 @@ are taken of a picture at least as wide as tall, then those that are taken of a 
 
 
 def variants_of(aspect: float) -> list[tuple[int, Transform]]:
-    """Ordinals and transforms of plan 1 that are for a picture of this width over height."""
+    """Return ordinals and transforms of plan 1 for a picture of this width over height."""
     half = len(VARIANTS)
     first = 0 if aspect >= 1 else half
     return list(enumerate(PLANS[1]))[first : first + half]
 
 
 def transform_of(plan: int, ordinal: int) -> Transform | None:
-    """Transform at a place of a plan; None where only a newer version knows it."""
+    """Return the transform at a place of a plan; None where only a newer version knows it."""
     transforms = PLANS.get(plan, ())
     return transforms[ordinal] if ordinal < len(transforms) else None

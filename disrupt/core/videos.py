@@ -1,4 +1,4 @@
-"""Videos as frames sampled by time: what is looked up, and what of it is registered."""
+"""Videos as frames sampled by time, for lookups and registrations."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ FRAME = np.dtype(
     ]
 )
 """One version of one sampled frame, 51 bytes without padding: the time that it stands for, its
-hash, whether that can be told from others and be trusted (0 or 1), and what was done to the frame
-before: mirrored or turned, and cut (left, top, right, bottom). Versions of a frame follow each
+hash, whether that is distinctive and trustworthy (0 or 1), and the steps before hashing: mirrored
+or turned, and cut (left, top, right, bottom). Versions of a frame follow each
 other and have the same times; the frame as it is comes first."""
 
 
@@ -45,7 +45,7 @@ _HASHES_ALWAYS = 240
 """Hashes that a video of any length may have: a minute of frames that all differ."""
 
 _DISTINCT_BITS = (10, 14, 18, 22)
-"""How far apart frames are to be that are stored as two; more where there are too many of them."""
+"""Distances within which frames count as one; the next larger is used where too many are left."""
 
 _UNEVEN = (5**0.5 - 1) / 2
 """Multiples of the golden ratio are spread evenly over the time, and meet no period in it."""
@@ -66,15 +66,17 @@ class VideoFingerprints:
 
 
 def transform_of_frame(frame: np.void) -> Transform:
-    """What was done to a frame, as a transform."""
+    """Return what was done to a frame, as a transform."""
     left, top, right, bottom = frame["crop_permille"].tolist()
     return Transform(Dihedral(int(frame["dihedral"])), left, top, right, bottom)
 
 
 def fingerprints_of(frames: NDArray[np.void], *, small: bool) -> NDArray[np.void]:
-    """What is stored of frames (dtype FRAME, Versions.STORED, ascending): dtype FINGERPRINT.
+    """Return the fingerprints to store, dtype FINGERPRINT, of frames.
 
-    A frame of which each version is near to that of the one stored before it widens that one's
+    Frames have dtype FRAME, Versions.STORED, ascending.
+
+    A frame whose versions are all near those of the frame stored before it extends that one's
     interval. Versions that are not usable are left out; a frame without any ends the interval
     before it. At most HASHES_PER_HOUR for each hour, and 240 at least: where there are more, frames
     count as near at up to 22 bits, and then some of them are left out, at uneven steps. ``small``:
@@ -86,7 +88,7 @@ def fingerprints_of(frames: NDArray[np.void], *, small: bool) -> NDArray[np.void
         kept = _pruned(frames, bits)
         if sum(len(rows) for rows, _ in kept) <= most:
             break
-    # even steps would meet the same picture every time where several take turns
+    # Even steps would keep the same picture every time where several alternate.
     order = np.argsort(np.arange(len(kept)) * _UNEVEN % 1)
     hashes = np.cumsum([len(kept[at][0]) for at in order])
     some = [kept[at] for at in np.sort(order[hashes <= most]).tolist()]
@@ -98,21 +100,21 @@ def fingerprints_of(frames: NDArray[np.void], *, small: bool) -> NDArray[np.void
     stored["profile"] = Profile.PDQ_512
     scale_side_px = ENLARGED.scale_side_px if small else 0
     whole, cut = (
-        PLANS[0].index(Transform(scale_side_px=scale_side_px, plain_edges_cut=one))
-        for one in (False, True)
+        PLANS[0].index(Transform(scale_side_px=scale_side_px, plain_edges_cut=is_cut))
+        for is_cut in (False, True)
     )
     stored["ordinal"] = np.where(frames["crop_permille"][rows].any(axis=1), cut, whole)
     return stored
 
 
 def frames_of(rows: NDArray[np.void]) -> list[NDArray[np.void]]:
-    """Versions (dtype FRAME, ascending) of each frame."""
+    """Split rows (dtype FRAME, ascending) into the versions of each frame."""
     firsts = np.flatnonzero(np.diff(rows["start_ms"].astype(np.int64), prepend=-1))
     return np.split(rows, firsts[1:])
 
 
 def _pruned(frames: NDArray[np.void], bits: int) -> list[tuple[list[int], int]]:
-    """Rows to store of each moment, and when it ends."""
+    """Return for each moment the rows to store, and when it ends."""
     kept: list[tuple[list[int], int]] = []
     last: dict[bool, int] = {}
     rows: list[int] = []
@@ -135,8 +137,11 @@ def _pruned(frames: NDArray[np.void], bits: int) -> list[tuple[list[int], int]]:
     return kept
 
 
-def _near(one: dict[bool, int], other: dict[bool, int], bits: int) -> bool:
-    """Whether these hashes, whole and cut, are of the same versions and each near."""
-    if one.keys() != other.keys():
+def _near(shown: dict[bool, int], stored: dict[bool, int], bits: int) -> bool:
+    """Tell whether both are of the same versions and each pair is within ``bits``.
+
+    Keys: whether the version is cut.
+    """
+    if shown.keys() != stored.keys():
         return False
-    return all((value ^ other[cut]).bit_count() <= bits for cut, value in one.items())
+    return all((value ^ stored[cut]).bit_count() <= bits for cut, value in shown.items())

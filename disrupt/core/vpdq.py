@@ -19,7 +19,7 @@ _TIME_MAX_MS = 2**32 - 1
 
 
 def parse_vpdq(text: str) -> NDArray[np.void]:
-    """Frames of a text, dtype FRAME, ascending; InvalidRequestError names the line that is none.
+    """Parse frames, dtype FRAME, ascending; InvalidRequestError names the line that is wrong.
 
     A frame's time ends where the next one begins, the last one's after as long as the one before.
     """
@@ -46,7 +46,7 @@ def parse_vpdq(text: str) -> NDArray[np.void]:
 
 
 def vpdq_text(frames: NDArray[np.void]) -> str:
-    """Text of frames (dtype FRAME), of each the first version."""
+    """Return the text of frames (dtype FRAME), of each the first version."""
     starts_ms = frames["start_ms"]
     first = np.append(True, starts_ms[1:] != starts_ms[:-1])[: len(frames)]
     return "".join(

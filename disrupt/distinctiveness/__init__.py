@@ -1,1 +1,1 @@
-"""How much a hash says, and so how near another has to be."""
+"""How distinctive a hash is, and so how near another has to be to match."""

@@ -1,4 +1,4 @@
-"""Hashes of circles: of an outline, or of what is inside, wherever and however large it is.
+"""Hashes of circles: outlined or filled, at any place and size.
 
 The outline of a ball, a fruit, a cup, a head, a planet or the sun is nearly one, and so is a part
 of it: pictures of such things share these hashes, whatever else they are of. A part of a picture is
@@ -20,20 +20,20 @@ _STRETCHES = np.array([0.8, 1, 1.25], np.float32)
 """Widths over heights."""
 
 _MARGIN = 0.08
-"""Least of a circle, as a share of a side, that has to be in the picture, and of what is not."""
+"""Least share of a side by which the circle, and its outside, have to reach into the picture."""
 
 _INSIDE, _OUTLINE = np.float32(0.02), np.float32(0.03)
-"""Widths, as shares of a side: of the edge of what is inside, and of outlines."""
+"""Widths, as shares of a side: of the edge of filled circles, and of outlines."""
 
 
 def circles() -> NDArray[np.uint8]:
-    """Hashes of circles whose centres are left of and above the middle, shape (n, 32).
+    """Return hashes of circles whose centres are left of and above the middle, shape (n, 32).
 
     Some 250 000: of 126 000 circles, each filled and as an outline. Those of the circles in
     negative are their complements, of others ``mirrored`` ones. Takes half a second.
     """
     middle = (np.arange(DRAWN, dtype=np.float32) + 0.5) / DRAWN
-    found = []
+    hashes = []
     for stretch in np.sqrt(_STRETCHES):
         for first, last, step in _SIZES:
             radii = np.arange(first, last, step, dtype=np.float32)
@@ -49,25 +49,25 @@ def circles() -> NDArray[np.uint8]:
                 seen = (nearest + _MARGIN < radii) & (farthest - _MARGIN > radii)
                 centre, radius = np.nonzero(seen)
                 beyond = distances[centre] - radii[radius, None, None]
-                found.append(_hashes(np.tanh(beyond / _INSIDE)))
-                found.append(_hashes(np.exp(-((beyond / _OUTLINE) ** 2))))
-    return np.concatenate(found)
+                hashes.append(_hashes(np.tanh(beyond / _INSIDE)))
+                hashes.append(_hashes(np.exp(-((beyond / _OUTLINE) ** 2))))
+    return np.concatenate(hashes)
 
 
 def mirrored(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Hashes, shape (n, 32), of pictures as they are and mirrored in each direction, (4, n, 32).
+    """Return hashes, shape (n, 32), unmirrored and mirrored in each direction, (4, n, 32).
 
-    As if the median by which PDQ tells bits were 0: of circles it nearly is, of photographs bits
-    of these hashes may be another 24.
+    Takes the median that PDQ compares coefficients with as 0. For circles it nearly is; of
+    photographs, up to 24 bits of these hashes may differ.
     """
-    odd = np.arange(COEFFICIENTS) % 2 == 0  # the first coefficient is of half a wave
+    odd = np.arange(COEFFICIENTS) % 2 == 0  # The first coefficient is half a wave.
     flips = [np.zeros_like(odd), odd]
     signs = np.stack([down[:, None] ^ across for down in flips for across in flips])
     return hashes ^ _packed(signs)[:, None]
 
 
 def _hashes(drawn: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Hashes of pictures of shape (n, 32, 32), of which the median counts as 0."""
+    """Hash pictures of shape (n, 32, 32), taking 0 as their median."""
     return _packed(COSINES @ drawn @ COSINES.T > 0)
 
 

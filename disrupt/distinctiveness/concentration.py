@@ -1,4 +1,4 @@
-"""How near hashes must be by what they say: nearer where few places of a picture decide all bits.
+"""How near hashes must be to match: nearer where few places of a picture decide all bits.
 
 The signs of a picture's coefficients draw its edges (Oppenheim and Lim, "The importance of phase in
 signals", 1981). What is drawn all over, as of most photographs, belongs to one picture; one line,
@@ -42,14 +42,14 @@ _OUTLINED = np.float32(1.45)
 
 
 def most_bits(hashes: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """Largest distances at which hashes, shape (n, 32), match, 12 to 31, shape (n,)."""
+    """Return the largest distances at which hashes, shape (n, 32), match: 12 to 31, shape (n,)."""
     return _MOST_BITS[np.searchsorted(_CONCENTRATIONS, concentration(_bits(hashes)), side="right")]
 
 
 def draw_outlines(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
-    """Which hashes, shape (n, 32), may be those of an outline, as what they draw is uneven.
+    """Tell which hashes, shape (n, 32), may be those of an outline: their drawing is uneven.
 
-    Shape (n,). Long outlines are less concentrated than ``concentration`` tells from points. Of
+    Shape (n,). Long outlines are less concentrated than what ``concentration`` detects. Of
     random hashes 3 of 100 may be, of photographs' parts 85: from 17 to 100, by photograph.
     """
     blocks = DRAWN // _BLOCK
@@ -58,12 +58,12 @@ def draw_outlines(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
 
 
 def concentration(bits: NDArray[Any]) -> NDArray[np.float32]:
-    """Kurtosis of the pictures that the bits of hashes, shape (n, 16, 16), draw, shape (n,).
+    """Return the kurtosis of what the bits of hashes, shape (n, 16, 16), draw, shape (n,).
 
     Random bits give 3. It hardly changes when a picture is turned or mirrored.
     """
     power = _power(bits).reshape(-1, DRAWN**2)
-    # the mean of the power is the same for all hashes, as cosines are orthogonal
+    # The mean of the power is the same for all hashes, as cosines are orthogonal.
     return np.asarray(np.einsum("ij,ij->i", power, power) / (DRAWN**2 * _MEAN_POWER**2))
 
 
@@ -72,7 +72,7 @@ def _bits(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _power(bits: NDArray[Any]) -> NDArray[np.float32]:
-    """Of what the bits of hashes draw, shape (n, 32, 32)."""
+    """Return the power of what the bits of hashes draw, shape (n, 32, 32)."""
     signs = 2 * bits.astype(np.float32) - 1
     columns = (signs.reshape(-1, COEFFICIENTS) @ COSINES).reshape(-1, COEFFICIENTS, DRAWN)
     drawn = columns.mT.reshape(-1, COEFFICIENTS) @ COSINES

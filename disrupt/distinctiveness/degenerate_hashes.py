@@ -1,4 +1,4 @@
-"""Hashes that say little: those of one line, edge, corner, box or gradient on a plain page.
+"""Degenerate hashes: those of one line, edge, corner, box or gradient on a plain page.
 
 The coefficients of such a picture are, but for details, those of a function of two or three
 numbers, and so are the signs of which its hash consists: pictures that have nothing to do with each
@@ -34,10 +34,10 @@ _EDGES, _LINES = (0.01, 0.06), (0.015, 0.06)
 
 
 def are_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
-    """Whether hashes, shape (..., 16, 16), are those of a shape, shape (...). Thread-safe.
+    """Tell whether hashes, shape (..., 16, 16), are those of a shape, shape (...). Thread-safe.
 
-    Of a mirrored picture now and then another verdict: mirroring moves the median that bits are
-    told by, and the points that PDQ samples. Transposing moves neither.
+    A mirrored picture sometimes gets another verdict: mirroring moves the median that decides
+    the bits, and the points that PDQ samples. Transposing moves neither.
     """
     flat = bits.reshape(-1, COEFFICIENTS, COEFFICIENTS)
     shapes = product_bits(flat) <= _MAX_PRODUCT_BITS
@@ -47,9 +47,9 @@ def are_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
 
 
 def mirrored_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
-    """As ``are_shapes`` of the four mirrored versions of pictures, shape (..., 4, 16, 16).
+    """Apply ``are_shapes`` to the four mirrored versions of pictures, shape (..., 4, 16, 16).
 
-    The others are looked at where the first one is near to a shape.
+    The other versions are compared only where the first one is near a shape.
     """
     versions = bits.reshape(-1, *bits.shape[-3:])
     upright = versions[:, 0]
@@ -61,11 +61,11 @@ def mirrored_shapes(bits: NDArray[np.bool]) -> NDArray[np.bool]:
 
 
 def product_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
-    """Distances of hashes, shape (n, 16, 16), from the nearest product of a column and a row.
+    """Return distances of hashes, shape (n, 16, 16), from the nearest product of column and row.
 
     Nearly: the nearest one whose column is the best one for a row of the hash, and whose row is the
-    best one for that column. To take the best column for that row, and so on, brings no hash within
-    40 bits that is not yet: none of 190 000, of which 4 800 are.
+    best one for that column. Repeating that, with the best column for that row, brings no further
+    hash within 40 bits: none of 190 000, of which 4 800 are.
     """
     signs = np.copysign(np.float32(1), bits - np.float32(0.5))
     columns = np.copysign(np.float32(1), signs @ np.ascontiguousarray(signs.mT))
@@ -74,25 +74,26 @@ def product_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
 
 
 def line_bits(bits: NDArray[np.bool]) -> NDArray[np.intp]:
-    """Distances of hashes, shape (n, 16, 16), from the nearest of lines and edges anywhere."""
-    found = np.empty(len(bits), np.intp)
-    for at, one in enumerate(_packed(bits).T):
-        distances = np.bitwise_count(_lines() ^ one[:, None]).sum(axis=0, dtype=np.uint16)
-        found[at] = min(distances.min(), COEFFICIENTS**2 - distances.max())  # or of its negative
-    return found
+    """Return distances of hashes, shape (n, 16, 16), from the nearest line or edge anywhere."""
+    nearest_bits = np.empty(len(bits), np.intp)
+    for at, words in enumerate(_packed(bits).T):
+        distances = np.bitwise_count(_lines() ^ words[:, None]).sum(axis=0, dtype=np.uint16)
+        # The most distant line is the nearest in negative.
+        nearest_bits[at] = min(distances.min(), COEFFICIENTS**2 - distances.max())
+    return nearest_bits
 
 
 def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint64]:
-    """Hashes (n, 16, 16) as words (4, n)."""
+    """Pack hashes (n, 16, 16) into words (4, n)."""
     words = np.packbits(bits.reshape(-1, COEFFICIENTS**2), axis=1).view(np.uint64)
     return np.ascontiguousarray(words.T)
 
 
 @lru_cache(maxsize=1)
 def _lines() -> NDArray[np.uint64]:
-    """Hashes of lines and edges, as words (4, n). Takes a tenth of a second."""
+    """Return hashes of lines and edges, as words (4, n). Takes a tenth of a second."""
     middle = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5).astype(np.float32)
-    found = []
+    hashes = []
     for angle in (np.arange(_ANGLES) + 0.5) * (np.pi / _ANGLES):
         cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         reach = (abs(cosine) + abs(sine)) / 2
@@ -103,5 +104,5 @@ def _lines() -> NDArray[np.uint64]:
         coefficients = COSINES @ np.concatenate(samples) @ COSINES.T
         flat = coefficients.reshape(-1, COEFFICIENTS**2)
         median = np.partition(flat, 127, axis=1)[:, 127:128]
-        found.append(flat > median)
-    return _packed(np.concatenate(found))
+        hashes.append(flat > median)
+    return _packed(np.concatenate(hashes))

@@ -1,4 +1,4 @@
-"""Which of what is near a hash is near enough: nearer than elsewhere where the hash says little."""
+"""Which hits are near enough to match: the limit is lower where a hash is not distinctive."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _CIRCLE_BITS = 60
 def near_enough(
     near: NearestHits, queries: NDArray[np.uint8], scope: Scope, spared: MediaKind | None = None
 ) -> NearestHits:
-    """What is as near to each of ``queries``, uint8 (n, 32), as it has to be to match.
+    """Drop hits that are too far from their query, of ``queries`` uint8 (n, 32), to match.
 
-    That is, within ``most_bits``, or 12 bits where the query is a circle. All where an operator
-    looks beyond 31 bits in any bank, and all items of the kind that is ``spared``. ``truncated``
-    loses the queries of which something was too far: of these only spared items were cut off.
+    The limit is ``most_bits``, or 12 bits where the query is a circle. Nothing is dropped where an
+    operator searches beyond 31 bits in any bank, and no item of the kind ``spared``. Queries that
+    lost hits leave ``truncated``: of these only spared items were cut off.
     """
     if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
         return near
@@ -44,23 +44,25 @@ def near_enough(
     kept &= spare | ~np.isin(place, outlines)
     if kept.all():
         return near
-    # The nearest of each query come first: where some are too far, so is all that was cut off.
+    # Hits are sorted by distance: where some are too far, so is everything that was cut off.
     return NearestHits(near.hits.take(kept), np.setdiff1d(near.truncated, query[~kept]))
 
 
 def are_circles(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
-    """Which hashes, shape (n, 32), are nearly those of a circle or its negative, shape (n,).
+    """Tell which hashes, shape (n, 32), are nearly those of a circle or its negative, shape (n,).
 
     Takes 2 ms of processor time for each that may be of an outline.
     """
     circular = draw_outlines(hashes)
     versions = mirrored(hashes[circular])
     both = np.concatenate([versions, ~versions]).swapaxes(0, 1)
-    circular[circular] = [len(circle_index().search(one, _CIRCLE_BITS).entry) > 0 for one in both]
+    circular[circular] = [
+        len(circle_index().search(hash_versions, _CIRCLE_BITS).entry) > 0 for hash_versions in both
+    ]
     return circular
 
 
 @cache
 def circle_index() -> FlatIndex:
-    """Hashes of circles. The first call takes half a second."""
+    """Return the index of hashes of circles. The first call takes half a second."""
     return FlatIndex.of(circles())

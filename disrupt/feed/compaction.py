@@ -1,4 +1,4 @@
-"""Folds what came since the served generation into a new one, without reading all the registry."""
+"""Merge changes since the served generation into a new one, without reading all the registry."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from disrupt.index.writing import remaining
 from disrupt.registry.contract import RegistryReader
 
 _SHARE = 20
-"""Of a generation's hashes, those that are compacted when they have been added: in tables of each
-worker, they take as much memory as the generation's do for all."""
+"""Added hashes, as one in this many of the generation's, that make compaction due: in each worker's
+own tables, they take as much memory as the generation's shared tables do."""
 
 
 def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
-    """Publishes what a rebuild would, from the served generation and the changes after it.
+    """Publish what a rebuild would, from the served generation and the changes after it.
 
     SnapshotRefusedError where that generation is damaged: then only a rebuild helps.
     DataDirectoryError while another process writes the index.
@@ -44,7 +44,7 @@ def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
 
 
 def is_due(reader: RegistryReader, index_dir: Path, least_hashes: int) -> bool:
-    """Whether so much has changed since the served generation that lookups feel it.
+    """Tell whether enough has changed since the served generation to slow lookups.
 
     That is ``least_hashes``, and a twentieth of what it holds; a change that adds none counts as
     one. False where there is no generation of this registry.

@@ -1,4 +1,4 @@
-"""Takes what was withdrawn out of the index's files, where it is a tombstone at first."""
+"""Remove withdrawn items from the index's files, in which they only have tombstones at first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TAKE_UP_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The generation served now (0: none), whether it is a new one, and the generations deleted."""
+    """The generation served now (0: none), whether it is new, and the generations deleted."""
 
     generation: int
     rebuilt: bool
@@ -38,15 +38,19 @@ def erase(
     *,
     older_than_s: float = 0.0,
 ) -> Erased:
-    """Leaves no generation on disk that holds an item withdrawn before the call.
+    """Delete every generation on disk that holds an item withdrawn before the call.
 
-    Where the served one does, a new one is published, which running servers take up; then all that
-    do are deleted. With ``older_than_s`` only if one of those is as old as that: called often
-    enough, it keeps whatever is withdrawn from staying longer. DataDirectoryError while another
+    Where the served one holds such an item, a new one is published first, which running servers
+    take up. With ``older_than_s``, does so only if one of these is at least that old: called often
+    enough, this bounds how long withdrawn items stay. DataDirectoryError while another
     process writes the index: then nothing is sure, call again.
     """
-    holding = [one for one in generations(index_dir) if _holds_removed(reader, index_dir, one)]
-    if not any(_age_s(index_dir, one) >= older_than_s for one in holding):
+    holding = [
+        generation
+        for generation in generations(index_dir)
+        if _holds_removed(reader, index_dir, generation)
+    ]
+    if not any(_age_s(index_dir, generation) >= older_than_s for generation in holding):
         holding = []
     rebuilt = bool(holding) and served(index_dir) in (0, *holding)
     if rebuilt:
@@ -60,7 +64,7 @@ def erase(
 
 
 def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> bool:
-    """Whether a generation holds what was withdrawn; also if that cannot be told."""
+    """Tell whether a generation holds withdrawn items; True also where that is unknown."""
     try:
         cursor = manifests.read(directory_of(index_dir, generation)).cursor
     except (SnapshotRefusedError, UnavailableError):
@@ -72,7 +76,7 @@ def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> 
 
 
 def _age_s(index_dir: Path, generation: int) -> float:
-    """Time since a generation was written, by the clock; infinite if that is in the future."""
+    """Return the time since a generation was written, by the clock; infinite if in the future."""
     try:
         written_s = (directory_of(index_dir, generation) / manifests.MANIFEST).stat().st_mtime
     except OSError:

@@ -28,8 +28,8 @@ class Follower:
     """Keeps one live index level with the registry.
 
     For one thread, which calls ``step`` every 0.2 s or so. The first step opens the snapshot and
-    applies what came after it: a process answers lookups after that, not before, or a withdrawn
-    item could match. A step that raises may leave a change half applied: both the follower and its
+    applies what came after it: a process answers lookups only after that, or a withdrawn item could
+    match. A step that raises may leave a change half applied: both the follower and its
     live index are of no use then.
     """
 
@@ -45,10 +45,10 @@ class Follower:
     def step(self) -> None:
         """Take up a newly published snapshot, then the registry's changes.
 
-        Logs what may pass, instead of raising it: a registry or a snapshot that cannot be read now.
-        The index serves as before, and the next step tries again. A snapshot that is refused is not
-        tried again. Where serving on would be wrong, the live index is suspended: its files are
-        gone, or the registry is another one than it follows.
+        Logs errors that may pass, instead of raising them: a registry or a snapshot that cannot be
+        read now. The index serves as before, and the next step tries again. A snapshot that is
+        refused is not tried again. Where serving on would be wrong, the live index is suspended:
+        its files are gone, or the registry is another one than it follows.
         """
         fault = ""
         try:
@@ -67,21 +67,21 @@ class Follower:
             self._live.suspend(fault)
         except (DisruptError, OSError) as error:
             fault = str(error)
-        if fault and fault != self._fault:  # when it begins, not at every step
+        if fault and fault != self._fault:  # Log a fault when it begins, not at every step.
             _log.error("follower_fault", reason=fault)
         self._fault = fault
 
     def behind_s(self, now_s: float) -> float:
-        """Upper bound on the age of the oldest change that the served index lacks, in seconds.
+        """Return an upper bound on the age of the oldest change that the served index lacks.
 
-        ``now_s`` is of time.monotonic. 0 while nothing is served. A change counts from the last
-        time that the registry was read without it, so that the bound grows while the registry
-        cannot be read, and while a step hangs; any thread may ask.
+        In seconds; ``now_s`` is of time.monotonic. 0 while nothing is served. A change counts from
+        the last time that the registry was read without it, so that the bound grows while the
+        registry cannot be read, and while a step hangs; any thread may ask.
         """
         return max(0.0, now_s - self._complete_s) if self._live.serving else 0.0
 
     def _take_up(self) -> str:
-        """Swap to the generation in CURRENT if that is another one, and was not refused before.
+        """Swap to the generation in CURRENT if it is another one and was not refused before.
 
         Returns why it cannot be opened now, or nothing.
         """
@@ -100,14 +100,14 @@ class Follower:
             _log.error("snapshot_refused", reason=error.message)
             return ""
         except UnavailableError as error:
-            # changes must not wait for it
+            # Changes must not wait for this generation.
             return error.message
         snapshot.warm()
         before = self._live.snapshot if self._live.serving else None
         fresh, complete_s = self._prepare(snapshot)
-        self._complete_s = complete_s  # before the swap: from then on it is asked for
+        self._complete_s = complete_s  # Set before the swap: behind_s reads it from then on.
         self._live.replace(fresh)
-        # not ``named``: an older one may serve because that cannot be read now
+        # Not ``named``: an older one may serve because that one cannot be read now.
         self._taken = snapshot.generation
         if before is not None:
             before.cool()
@@ -115,11 +115,11 @@ class Follower:
         return ""
 
     def _prepare(self, snapshot: Snapshot) -> tuple[LiveIndex, float]:
-        """Live index over another snapshot, level with the registry as of a moment, and that.
+        """Make a live index over another snapshot, level with the registry; return it and when.
 
-        Changes that come meanwhile reach the served one as well: a withdrawal does not wait for a
-        swap. The changes after the snapshot's cursor are read again, rather than kept: so that an
-        older snapshot can be taken up too, and there is one way into the index.
+        Changes during that time reach the served index as well: a withdrawal does not wait for a
+        swap. The changes after the snapshot's cursor are read again rather than kept, so that an
+        older snapshot can be taken up too, and changes enter the index in one way only.
         """
         fresh = LiveIndex(snapshot)
         while True:
@@ -132,7 +132,7 @@ class Follower:
     def _advance(self) -> None:
         """Apply every change that the registry has now; those that come meanwhile are left.
 
-        So that behind a registry that changes all the time it is known, too, how far.
+        This ends, and so sets the lag, even where the registry changes all the time.
         """
         read_s = time.monotonic()
         head = self._reader.head()
@@ -141,7 +141,7 @@ class Follower:
         self._complete_s = read_s
 
     def _apply_page(self, live: LiveIndex) -> bool:
-        """Applies the next page; False when there was nothing more."""
+        """Apply the next page; return False when there was nothing more."""
         changes, cursor = self._reader.changes(live.cursor, _PAGE_CHANGES)
         live.apply(changes, cursor)
         return bool(changes)

@@ -17,7 +17,7 @@ from disrupt.registry.contract import RegistryReader
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was published."""
+    """Summary of a published generation."""
 
     generation: int
     sequence: int
@@ -26,7 +26,7 @@ class Rebuilt:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Self:
-        """Of a published snapshot."""
+        """Return the summary of a published snapshot."""
         manifest = snapshot.manifest
         return cls(snapshot.generation, manifest.sequence, manifest.items, manifest.hashes)
 
@@ -38,10 +38,10 @@ def rebuild(
     *,
     accept_registry: bool = False,
 ) -> Rebuilt:
-    """Publishes a generation of all items that are alive, as of the registry's head when it began.
+    """Publish a generation of all living items, as of the registry's head when it began.
 
     OtherHistoryError if the index that is there was built from another registry, or a newer one
-    was here, unless ``accept_registry``: what only that one knew is then served no more.
+    was here, unless ``accept_registry``: items that only that one has are then no longer served.
 
     The registry and its servers go on working. Items withdrawn while it is read may be in the new
     generation: their removals come after its cursor, and whoever serves it applies those first.

@@ -18,7 +18,7 @@ _READING = "Reading the registry"
 def pages(
     reader: RegistryReader, after: Cursor, head: Cursor
 ) -> Iterator[tuple[list[Change], Cursor]]:
-    """Changes after a cursor up to ``head``, oldest first, and the cursor after each page."""
+    """Yield changes after a cursor up to ``head``, oldest first, and the cursor after each page."""
     cursor = after
     while cursor.sequence < head.sequence:
         changes, cursor = reader.changes(cursor, _PAGE_CHANGES)
@@ -30,7 +30,7 @@ def pages(
 
 
 def walk(reader: RegistryReader, after: Cursor, head: Cursor) -> Iterator[Change]:
-    """The same, change by change."""
+    """Yield what ``pages`` does, change by change."""
     for changes, _ in pages(reader, after, head):
         yield from changes
 
@@ -38,7 +38,7 @@ def walk(reader: RegistryReader, after: Cursor, head: Cursor) -> Iterator[Change
 def additions(
     reader: RegistryReader, after: Cursor, head: Cursor, progress: Progress = quiet
 ) -> Iterator[StoredItems]:
-    """What was added after a cursor up to ``head`` and is alive, some thousands at a time."""
+    """Yield items added after a cursor up to ``head`` that are alive, some thousands at a time."""
     cursor = after
     while cursor.sequence < head.sequence:
         items, cursor = reader.additions(cursor, head, _PAGE_ITEMS)

@@ -1,4 +1,4 @@
-"""Picture files to fingerprints: what is registered."""
+"""Picture files to fingerprints, for registrations."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from disrupt.hashing.pdq.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.variants import variants
 
 MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
-"""Most bits that chance may decide: in a copy half of them differ, which must stay a match."""
+"""Most bits that chance may decide: half of them differ in a copy, which must still match."""
 
 MAX_FRAMES = 256
 """Most distinct frames of an animation that one lookup names, or one item holds."""
 
 _DISTINCT_BITS = 16
-"""Frames nearer than this to one before are taken for it: what is near to one is near to both."""
+"""Frames nearer than this to an earlier one count as equal: what matches one matches both."""
 
 _TIME_MAX_MS = 2**32 - 1
 
@@ -54,11 +54,11 @@ class ImageFingerprints:
 def fingerprint_image(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImageFingerprints | LowQuality:
-    """Fingerprints of a picture file for registration, variant plans 0 and 1.
+    """Fingerprint a picture file for registration, in variant plans 0 and 1.
 
     PDQ_512 and PDQ_FULL, and of a picture of at most 512 px a side also PDQ_512 of it enlarged: PDQ
-    samples points whose places depend on the size, so that copies of other sizes are 7 to 20 bits
-    away without. Then ``variants``, by which edited copies are found. All but the first are left
+    samples points whose places depend on the size, so that copies of other sizes would be 7 to 20
+    bits away. Then ``variants``, which match edited copies. All but the first are left
     out where they are of low quality. Of an animation, the first frame. Thread-safe. Errors as of
     ``decode``.
     """
@@ -68,13 +68,13 @@ def fingerprint_image(
 def fingerprint_frames(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImageFingerprints | LowQuality:
-    """As ``fingerprint_image``, but of every distinct frame of an animation, in plan 0 only.
+    """Fingerprint every distinct frame of an animation as ``fingerprint_image``, in plan 0 only.
 
-    A frame near to one before is left out; where it follows that one, it lengthens its interval.
+    A frame near an earlier one is left out; where it follows that one, it lengthens its interval.
     InvalidMediaError also for more than MAX_FRAMES: some would be registered as if they were all.
     """
     kept: list[tuple[Fingerprint, ...]] = []
-    shown: int | None = None  # which of them is on the page
+    shown: int | None = None  # index of the kept frame that is on the page
     featureless: LowQuality | None = None
     kind, end_ms = MediaKind.IMAGE, 0
     for picture in decode_frames(data, limits):
@@ -99,18 +99,18 @@ def fingerprint_frames(
         else:
             shown = len(kept)
             stamped = _fingerprints(picture, *canonical)
-            kept.append(tuple(replace(one, start_ms=start_ms) for one in stamped))
+            kept.append(tuple(replace(fingerprint, start_ms=start_ms) for fingerprint in stamped))
         if shown is not None:
-            kept[shown] = tuple(replace(one, end_ms=end_ms) for one in kept[shown])
+            kept[shown] = tuple(replace(fingerprint, end_ms=end_ms) for fingerprint in kept[shown])
     if featureless and not kept:
         return featureless
-    every = tuple(one for fingerprints in kept for one in fingerprints)
+    every = tuple(fingerprint for fingerprints in kept for fingerprint in fingerprints)
     return ImageFingerprints(every[0].quality, every, kind)
 
 
-def place_near(one: PdqHash, others: list[PdqHash]) -> int | None:
-    """Place of the first of ``others`` that shows the same."""
-    distances = (one.distance_bits(other) for other in others)
+def place_near(pdq_hash: PdqHash, candidates: list[PdqHash]) -> int | None:
+    """Return the place of the first candidate that counts as equal, or None."""
+    distances = (pdq_hash.distance_bits(candidate) for candidate in candidates)
     return next((at for at, bits in enumerate(distances) if bits < _DISTINCT_BITS), None)
 
 
@@ -123,18 +123,18 @@ def _registered(picture: Picture) -> ImageFingerprints | LowQuality:
     return ImageFingerprints(canonical[1], (*own, *variants(luma, picture.aspect, own)))
 
 
-def _fingerprints(picture: Picture, one: PdqHash, quality: int) -> tuple[Fingerprint, ...]:
-    """Of a picture whose canonical hash is ``one``, which comes first."""
-    fingerprints = [Fingerprint(one, quality, Profile.PDQ_512)]
+def _fingerprints(picture: Picture, canonical: PdqHash, quality: int) -> tuple[Fingerprint, ...]:
+    """Fingerprint a picture whose canonical hash is ``canonical``, which comes first."""
+    fingerprints = [Fingerprint(canonical, quality, Profile.PDQ_512)]
     full = single(hash_rgb(picture.rgb, picture.width_px, picture.height_px, picture.orientation))
-    # Where nothing was reduced, equal hashes are one fact and not two. A larger picture keeps both
+    # Where nothing was reduced, an equal hash adds nothing. A larger picture keeps both
     # even when they happen to be equal, so that readers who search one profile find it.
     reduced = max(picture.width_px, picture.height_px) > SIDE_PX
-    if not isinstance(full, LowQuality) and (reduced or full[0] != one):
+    if not isinstance(full, LowQuality) and (reduced or full[0] != canonical):
         fingerprints.append(Fingerprint(*full, Profile.PDQ_FULL))
     if not reduced:
         enlarged = single(_reduced(picture))
-        if not isinstance(enlarged, LowQuality) and enlarged[0] != one:
+        if not isinstance(enlarged, LowQuality) and enlarged[0] != canonical:
             ordinal = PLANS[0].index(ENLARGED)
             fingerprints.append(Fingerprint(*enlarged, Profile.PDQ_512, ordinal=ordinal))
     return tuple(fingerprints)
@@ -150,7 +150,7 @@ def _reduced(picture: Picture) -> Hashed:
 
 
 def single(hashed: Hashed, least: int = MIN_QUALITY) -> tuple[PdqHash, int] | LowQuality:
-    """The one hash and its quality, unless it is too featureless, or noise decides it."""
+    """Return the only hash and its quality, unless it is too featureless or decided by noise."""
     quality = int(hashed.qualities)
     if quality < least:
         return LowQuality(quality, least)
@@ -160,12 +160,12 @@ def single(hashed: Hashed, least: int = MIN_QUALITY) -> tuple[PdqHash, int] | Lo
 
 
 def usable(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
-    """Which hashes tell pictures apart: not too featureless, decided by noise, or of a shape."""
+    """Tell which hashes are distinctive: not featureless, decided by noise, or of a shape."""
     return (
         (hashed.qualities >= least) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS) & ~hashed.shapes
     )
 
 
 def first_usable(versions: Hashed, least: int) -> Hashed:
-    """Of versions of a picture the first that tells it apart, or the first of all."""
+    """Return the first distinctive version of a picture, or the first of all."""
     return versions[int(usable(versions, least).argmax())]

@@ -27,7 +27,7 @@ _ANSWERS = {
 }
 
 _LOOKUP_TOLERANCE_BITS = 10
-"""Likewise for what a lookup makes of them."""
+"""Tolerance of the hashes that a lookup makes."""
 
 _TOLERANCE_BITS = {"PNG": 0, "JPEG": 10, "WEBP": 10}
 """Lossless files must give the answers bit for bit, lossy ones as near as any decoder must."""
@@ -48,21 +48,25 @@ def check_known_answers() -> None:
                 f"This build of Pillow lacks {format_}; install the locked version."
             ) from error
         outcome = fingerprint_image(file.getvalue())
-        found = (
+        hashes = (
             {}
             if isinstance(outcome, LowQuality)
-            else {one.profile: one.hash for one in outcome.fingerprints if one.plan == 0}
+            else {
+                fingerprint.profile: fingerprint.hash
+                for fingerprint in outcome.fingerprints
+                if fingerprint.plan == 0
+            }
         )
         for profile, answer in _ANSWERS.items():
-            if profile not in found or found[profile].distance_bits(answer) > tolerance_bits:
+            if profile not in hashes or hashes[profile].distance_bits(answer) > tolerance_bits:
                 raise DisruptError(
                     f"This build hashes a known {format_} picture wrongly ({profile.name}), so"
                     " nothing hashed here would match. Install the locked dependencies."
                 )
         query = hash_image(file.getvalue(), effort=Effort.FAST)
         if isinstance(query, LowQuality) or any(
-            one.distance_bits(_ANSWERS[Profile.PDQ_512]) > _LOOKUP_TOLERANCE_BITS
-            for one, _ in query.hashes
+            pdq_hash.distance_bits(_ANSWERS[Profile.PDQ_512]) > _LOOKUP_TOLERANCE_BITS
+            for pdq_hash, _ in query.hashes
         ):
             raise DisruptError(
                 f"This build hashes a known {format_} picture wrongly for a lookup, so nothing"
@@ -71,7 +75,7 @@ def check_known_answers() -> None:
 
 
 def _picture() -> NDArray[np.uint8]:
-    """Soft waves in integer arithmetic, the same on every machine; shape (height, width, 3)."""
+    """Draw soft waves in integer arithmetic, equal on every machine; shape (height, width, 3)."""
     y, x = np.mgrid[0:_HEIGHT_PX, 0:_WIDTH_PX] * 2
     red = _wave(x + y // 3, 190) + _wave(y, 110)
     green = _wave(2 * x - y, 230) + _wave(x * y // 256, 350)

@@ -1,4 +1,4 @@
-"""Picture files to what is looked up of them: hashes of many versions, each with its transform."""
+"""Picture files to lookup queries: hashes of many versions, each with its transform."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from disrupt.hashing.regions.detection import WHOLE as WHOLE_REGION
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
 
 MAX_PARTS = 2200
-"""Most crops and regions that are looked up of a file, in all versions, whatever its frames."""
+"""Most hashes of crops and regions of a file, in all versions and frames."""
 
 _TURNS = tuple(Dihedral)
 
@@ -55,7 +55,7 @@ _CELL_AREA = 0.7
 
 @dataclass(frozen=True, slots=True)
 class ImageQuery:
-    """What is looked up of a picture: hashes, each with its version, and the picture's quality.
+    """Query of a picture: hashes, each with its version, and the picture's quality.
 
     ``frames_skipped`` are frames of an animation that were not looked at.
     """
@@ -68,10 +68,10 @@ class ImageQuery:
 def hash_image(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS, effort: Effort = Effort.STANDARD
 ) -> ImageQuery | LowQuality:
-    """Hashes of a picture file for a lookup, in the canonical profile, no two alike.
+    """Hash a picture file for a lookup, in the canonical profile, no two hashes alike.
 
-    FAST: of the picture itself, and where it has at most 512 px a side, of it ENLARGED. Other
-    efforts: of these, and of LOOKUP_CROPS of the whole and of regions, all in their eight turned
+    FAST hashes the picture itself and, where it has at most 512 px a side, the picture ENLARGED.
+    Other efforts hash these and LOOKUP_CROPS of the whole and of regions, all in their eight turned
     and mirrored versions.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
@@ -88,8 +88,8 @@ def hash_image(
     for picture in _in_time(decode_frames(data, limits, scaled=True), limits.frames_cpu_s):
         skipped = picture.frames_left
         page = None if effort == Effort.FAST else picture.page()
-        found = list(_as_it_is(picture) if page is None else _turned(page))
-        canonical = single(first_usable(found[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
+        groups = list(_as_it_is(picture) if page is None else _turned(page))
+        canonical = single(first_usable(groups[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
         elif place_near(canonical[0], frames) is not None:
@@ -97,7 +97,7 @@ def hash_image(
         else:
             quality = quality or canonical[1]
             frames.append(canonical[0])
-            _add(hashes, found)
+            _add(hashes, groups)
         if page is not None:
             before = len(hashes)
             featureless_whole = isinstance(canonical, LowQuality)
@@ -109,25 +109,25 @@ def hash_image(
             break
     if featureless and not hashes:
         return replace(featureless, frames_skipped=skipped)
-    found_once = tuple((PdqHash(one), version) for one, version in hashes.items())
-    return ImageQuery(quality, found_once, skipped)
+    unique_hashes = tuple((PdqHash(code), version) for code, version in hashes.items())
+    return ImageQuery(quality, unique_hashes, skipped)
 
 
 _Versions = tuple[Sequence[Transform], Hashed]
-"""What hashes are of, upright, and they, of each in the first n of its eight versions."""
+"""Upright transforms, and hashes of each in the first n of its eight versions."""
 
 
-def _add(hashes: dict[bytes, Transform], found: Iterable[_Versions]) -> int:
-    """Add those that tell pictures apart, of equal ones the first; their best quality, or 0."""
+def _add(hashes: dict[bytes, Transform], groups: Iterable[_Versions]) -> int:
+    """Add the distinctive hashes, the first of equal ones; return their best quality, or 0."""
     best = 0
-    for upright, versions in found:
+    for upright, versions in groups:
         good = usable(versions, MIN_LOOKUP_QUALITY)
         best = max(best, int(versions.qualities[good].max(initial=0)))
         codes = versions.hashes[good].tobytes()
         for place, (at, turn) in enumerate(np.argwhere(good).tolist()):
-            one = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
-            if one not in hashes:
-                hashes[one] = _version(upright[at], _TURNS[turn])
+            code = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
+            if code not in hashes:
+                hashes[code] = _version(upright[at], _TURNS[turn])
     return best
 
 
@@ -146,7 +146,7 @@ def _as_it_is(picture: Picture) -> Iterator[_Versions]:
 
 
 def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
-    """The whole, and where it is small the same of it enlarged."""
+    """Yield the versions of the whole and, where it is small, of the whole enlarged."""
     small = max(page.shape) <= SIDE_PX
     if small:
         yield [IDENTITY], hash_dihedral(page)[None]
@@ -156,43 +156,47 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
 def _parts(
     page: NDArray[np.uint8], effort: Effort, most: int, *, featureless: bool
 ) -> Iterator[_Versions]:
-    """At most so many crops of regions, and of the whole unless that is ``featureless``."""
+    """Yield at most so many crops of regions, and of the whole unless ``featureless``."""
     wanted = LOOKUP_CROPS[effort]
     image = Image.fromarray(page)
     factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
     small = image.reduce(factor)
     shown = np.asarray(small) if factor == reduction(*image.size) else page
     regions = find_regions(shown, wanted.regions)
-    likely = next((one for one in regions if one.certain), None)
+    likely = next((region for region in regions if region.certain), None)
     parts, whole = {}, wanted.whole
     if likely:
-        # a region with one side within the whole may be what is below a horizon
+        # A region with one side within the whole may be the ground below a horizon.
         whole = wanted.whole_around if likely.sides_within > 1 else wanted.whole_unlikely
         parts = {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
     by_crops: dict[tuple[Crop, ...], list[Region]] = {}
-    others = {one: wanted.large if one.area > _CELL_AREA else wanted.others for one in regions}
-    for region, crops in (parts | others | parts).items():
+    rest = {
+        region: wanted.large if region.area > _CELL_AREA else wanted.others for region in regions
+    }
+    for region, crops in (parts | rest | parts).items():
         by_crops.setdefault(crops, []).append(region)
     for crops, alike in by_crops.items():
         if not crops or not most:
             continue
         some = alike[: -(-most // len(crops))]
-        upright = [Transform(Dihedral.IDENTITY, *one.crop(crop)) for one in some for crop in crops]
-        averaged = np.stack([_averaged(small, one) for one in some])
+        upright = [
+            Transform(Dihedral.IDENTITY, *region.crop(crop)) for region in some for crop in crops
+        ]
+        averaged = np.stack([_averaged(small, region) for region in some])
         yield upright[:most], hash_crops_dihedral(averaged, crops).joined()[:most]
         most = max(most - len(upright), 0)
 
 
 def _averaged(image: Image.Image, region: Region) -> NDArray[np.uint8]:
-    """A region of a page, averaged to _PART_PX a side."""
+    """Average a region of a page to _PART_PX a side."""
     width, height = image.size
     box = region.left * width, region.top * height, region.right * width, region.bottom * height
     return np.asarray(image.resize((_PART_PX, _PART_PX), Image.Resampling.HAMMING, box))
 
 
 def _in_time(frames: Iterator[Picture], cpu_s: float) -> Iterator[Picture]:
-    """The first one, and those after it that this thread can decode and hash within ``cpu_s``."""
+    """Yield the first frame, and later ones as long as ``cpu_s`` of this thread suffice."""
     began_s = before_s = time.thread_time()
     longest_s = 0.0
     for picture in frames:

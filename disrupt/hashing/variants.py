@@ -20,15 +20,15 @@ from disrupt.hashing.regions.rotation import turned
 PLAN = 1
 
 NEAR_BITS = 6
-"""A variant within so many bits of a hash that is kept is left out: what is near to the one is near
-to the other."""
+"""A variant within so many bits of a kept hash is left out, as the kept hash matches its copies."""
 
 MAX_UNDECIDED_BITS = 48
-"""Fewer than of a whole picture: a part that a copy hashes differently finds nothing."""
+"""Most undecided bits of a part; fewer than of a picture, as a part whose copy hashes
+differently matches nothing."""
 
 
 def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Fingerprints of plan 1 of an upright picture, of which ``kept`` are stored already.
+    """Fingerprint an upright picture in plan 1; ``kept`` are stored already.
 
     ``luma`` (height, width), also if it was reduced to a square; ``aspect`` is the picture's width
     over its height. In the plan's order; left out are parts of low quality, parts whose hash noise
@@ -37,7 +37,7 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
     by_turn: dict[int, list[tuple[int, tuple[int, int, int, int]]]] = defaultdict(list)
     for ordinal, transform in variants_of(aspect):
         by_turn[transform.rotation_millidegrees].append((ordinal, transform.crop))
-    found: list[tuple[int, NDArray[np.uint8], int]] = []
+    candidates: list[tuple[int, NDArray[np.uint8], int]] = []
     for millidegrees, some in by_turn.items():
         shown = turned(_coarse(luma), millidegrees / 1000, aspect) if millidegrees else luma
         samples = sample_crops(shown, [crop for _, crop in some])
@@ -48,22 +48,22 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
             & ~hashed.shapes
             & (plain_shares(samples) <= MAX_PLAIN_SHARE)
         )
-        found += [
+        candidates += [
             (some[at][0], hashed.hashes[at], int(hashed.qualities[at]))
             for at in np.flatnonzero(good)
         ]
-    hashes = stack(one.hash for one in kept)
+    hashes = stack(fingerprint.hash for fingerprint in kept)
     chosen = []
-    for ordinal, code, quality in sorted(found, key=lambda one: one[0]):
+    for ordinal, code, quality in sorted(candidates, key=lambda candidate: candidate[0]):
         if distances_bits(code, hashes).min(initial=256) > NEAR_BITS:
             hashes = np.concatenate([hashes, code[None]])
-            one = PdqHash(code.tobytes())
-            chosen.append(Fingerprint(one, quality, Profile.PDQ_512, PLAN, ordinal))
+            pdq_hash = PdqHash(code.tobytes())
+            chosen.append(Fingerprint(pdq_hash, quality, Profile.PDQ_512, PLAN, ordinal))
     return chosen
 
 
 def _coarse(luma: NDArray[Any]) -> NDArray[Any]:
-    """Half as large if it is the canonical square: turning it takes a quarter of the time."""
+    """Halve the canonical square, so that turning takes a quarter of the time."""
     if luma.shape != (SIDE_PX, SIDE_PX):
         return luma
     half = SIDE_PX // 2

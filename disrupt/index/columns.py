@@ -1,4 +1,4 @@
-"""What the index keeps beside the codes, in columns, and what a search answers."""
+"""Columns that the index keeps beside the codes, and the answers of a search."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Columns:
 
 
 def columns(items: StoredItems) -> Columns:
-    """Columns of items that ascend by number, rows counted from 0."""
+    """Return the columns of items that ascend by number, rows counted from 0."""
     entries = np.empty(len(items.fingerprints), ENTRY)
     entries["row"] = np.repeat(np.arange(len(items), dtype=np.uint32), items.lengths)
     for name in _SAME_IN_FINGERPRINT:
@@ -64,34 +64,34 @@ def columns(items: StoredItems) -> Columns:
 
 
 def columns_of(items: Iterable[StoredItem]) -> Columns:
-    """The same of items one by one, in any order."""
+    """Return the columns of items in any order."""
     ordered = sorted(items, key=attrgetter("number"))
     return columns(
         StoredItems.of(
-            [one.number for one in ordered],
-            [one.item_id for one in ordered],
-            [one.bank for one in ordered],
-            [one.kind for one in ordered],
-            [one.assurance for one in ordered],
-            [pack(one.fingerprints) for one in ordered],
+            [item.number for item in ordered],
+            [item.item_id for item in ordered],
+            [item.bank for item in ordered],
+            [item.kind for item in ordered],
+            [item.assurance for item in ordered],
+            [pack(item.fingerprints) for item in ordered],
         )
     )
 
 
 def joined(parts: Sequence[Columns]) -> Columns:
-    """Columns of all items of several, of which no two hold the same."""
-    items = np.concatenate([one.items for one in parts])
-    starts = np.cumsum([0, *(len(one.items) for one in parts[:-1])])
+    """Join the columns of several parts, of which no two hold the same item."""
+    items = np.concatenate([part.items for part in parts])
+    starts = np.cumsum([0, *(len(part.items) for part in parts[:-1])])
     rows = np.concatenate(
-        [one.entries["row"] + start for one, start in zip(parts, starts, strict=True)]
+        [part.entries["row"] + start for part, start in zip(parts, starts, strict=True)]
     )
     order = np.argsort(items["number"], kind="stable")
     place = np.empty(len(items), np.uint32)
     place[order] = np.arange(len(items), dtype=np.uint32)
-    entries = np.concatenate([one.entries for one in parts])
+    entries = np.concatenate([part.entries for part in parts])
     entries["row"] = place[rows]
     entry_order = np.argsort(entries["row"], kind="stable")
-    codes = np.concatenate([one.codes for one in parts])
+    codes = np.concatenate([part.codes for part in parts])
     return Columns(codes[entry_order], entries[entry_order], items[order])
 
 
@@ -121,7 +121,7 @@ class Hits:
     end_ms: NDArray[np.uint32]
 
     def __len__(self) -> int:
-        """Number of hits."""
+        """Return the number of hits."""
         return len(self.query)
 
     def take(self, rows: NDArray[Any]) -> Hits:
@@ -133,7 +133,7 @@ class Hits:
 class NearestHits:
     """Of each media item its nearest hash; of each query its nearest items.
 
-    ``hits`` as ever; ``truncated`` u32, ascending: the queries of which there were more items.
+    ``truncated`` u32, ascending: the queries of which there were more items.
     """
 
     hits: Hits
@@ -146,7 +146,7 @@ def gather(
     entries: NDArray[np.void],
     items: NDArray[np.void],
 ) -> Hits:
-    """Hits of equally long columns; ``entries`` and ``items`` are those that were hit."""
+    """Make hits of equally long columns; ``entries`` and ``items`` are those that were hit."""
     return Hits(
         query,
         distance,
@@ -172,34 +172,34 @@ NO_HITS = gather(
 
 
 NOTHING_NEAR = NearestHits(NO_HITS, np.empty(0, np.uint32))
-"""The answer nearly always: told by identity, without a look into it."""
+"""Shared empty answer, the usual one. Compare with ``is``."""
 
 
 def merge(answers: Sequence[Hits]) -> Hits:
-    """Hits of several parts of the index as one answer, in order."""
-    found = [hits for hits in answers if len(hits)]
-    if not found:
+    """Merge the hits of several parts of the index into one answer, in order."""
+    nonempty = [hits for hits in answers if len(hits)]
+    if not nonempty:
         return NO_HITS
     joined = [
-        np.concatenate([getattr(hits, field.name) for hits in found]) for field in fields(Hits)
+        np.concatenate([getattr(hits, field.name) for hits in nonempty]) for field in fields(Hits)
     ]
     query, distance, number = joined[:3]
     return Hits(*joined).take(np.lexsort((number, distance, query)))
 
 
 def merge_nearest(answers: Sequence[NearestHits], most_items: int) -> NearestHits:
-    """As ``merge``, cut to the ``most_items`` nearest of each query. No item is in two parts.
+    """Merge answers, cut to the ``most_items`` nearest of each query. No item is in two parts.
 
-    Of parts that found anything.
+    ``answers`` are those that are not empty.
     """
-    if len(answers) <= 1:  # in order, and cut
+    if len(answers) <= 1:  # already sorted and cut
         return answers[0] if answers else NOTHING_NEAR
-    hits = merge([one.hits for one in answers])
-    truncated = np.unique(np.concatenate([one.truncated for one in answers]))
-    found = np.bincount(hits.query)
-    if np.all(found <= most_items):
+    hits = merge([answer.hits for answer in answers])
+    truncated = np.unique(np.concatenate([answer.truncated for answer in answers]))
+    counts = np.bincount(hits.query)
+    if np.all(counts <= most_items):
         return NearestHits(hits, truncated)
-    rank = np.arange(len(hits)) - np.repeat(np.cumsum(found) - found, found)
+    rank = np.arange(len(hits)) - np.repeat(np.cumsum(counts) - counts, counts)
     kept = rank < most_items
-    more = np.flatnonzero(found > most_items).astype(np.uint32)
+    more = np.flatnonzero(counts > most_items).astype(np.uint32)
     return NearestHits(hits.take(kept), np.union1d(truncated, more))

@@ -26,17 +26,17 @@ CODE_NS = 1.25
 """Time that comparing a code takes, on the machine of docs/measurements/2026-11-26-search.md."""
 
 _HEADER = struct.pack("<4sii", b"IBxF", HASH_BITS, HASH_BYTES)
-"""What a file of FAISS begins with that holds an IndexBinaryFlat of such codes."""
+"""First bytes of a FAISS file that holds an IndexBinaryFlat of such codes."""
 
 _THREADS = faiss.omp_get_max_threads()
 _PAIRS_WORTH_THREADS = 2**22
 """About 5 ms of comparing; for less, waking threads on busy cores costs more than they give."""
 _PAIRS_AT_ONCE = 2**19
-"""In a crowd all of them are near, and take some 75 bytes each."""
+"""In a crowd of near-duplicates all pairs are hits, of some 75 bytes each."""
 
 
 class _Codes:
-    """Where the codes of a FAISS index are, for NumPy, which keeps this, and so that, alive."""
+    """Array interface to the codes of a FAISS index; NumPy's view keeps both alive."""
 
     def __init__(self, index: Any) -> None:  # noqa: ANN401
         self._index = index
@@ -59,18 +59,18 @@ class FlatIndex:
 
     @classmethod
     def of(cls, codes: NDArray[np.uint8]) -> FlatIndex:
-        """From codes of shape (n, 32), copied."""
+        """Build from codes of shape (n, 32), copied."""
         index = faiss.IndexBinaryFlat(HASH_BITS)
         index.add(np.ascontiguousarray(codes))
         return cls(index)
 
     @classmethod
     def map(cls, path: Path) -> FlatIndex:
-        """From a file, memory-mapped.
+        """Map a file into memory.
 
         SnapshotRefusedError if it is no FAISS file of 256-bit codes, UnavailableError if it cannot
-        be mapped now. The caller has checked that it is whole: a failure of FAISS, which raises one
-        class for all of them, then says that descriptors or memory are short.
+        be mapped now. The caller has checked that it is complete, so that a failure of FAISS, which
+        raises one class for all failures, means that descriptors or memory are short.
         IO_FLAG_MMAP would copy an IndexBinaryFlat; IO_FLAG_MMAP_IFC does map it.
         """
         with reading(path), path.open("rb") as file:
@@ -84,32 +84,32 @@ class FlatIndex:
         return cls(index)
 
     def __len__(self) -> int:
-        """Number of codes."""
+        """Return the number of codes."""
         return int(self._index.ntotal)
 
     def view(self) -> NDArray[np.uint8]:
-        """All codes, shape (n, 32), read-only and not copied; keeps them in memory."""
+        """Return all codes, shape (n, 32), read-only and not copied; keeps them in memory."""
         if not len(self):
             return np.empty((0, HASH_BYTES), np.uint8)
         return np.asarray(_Codes(self._index))
 
     def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
-        """Copy of some codes, shape (n, 32)."""
+        """Copy some codes, shape (n, 32)."""
         return np.array(self.view()[entries])
 
     def expected_us(self, _max_distance_bits: int) -> float:
-        """Time that a lookup is estimated to take."""
+        """Estimate the time that a lookup takes."""
         return len(self) * CODE_NS / 1000
 
     def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Neighbours:
-        """All codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
+        """Find all codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
 
         The distance is inclusive; -1 finds nothing.
-        FAISS lets the GIL go while it searches, and spreads a large batch over its threads.
+        FAISS releases the GIL while it searches, and spreads a large batch over its threads.
         """
         pairs = len(queries) * len(self)
         faiss.omp_set_num_threads(1 if pairs < _PAIRS_WORTH_THREADS else _THREADS)
-        # FAISS compares strictly, and wants rows in one piece
+        # FAISS excludes the radius itself, and needs contiguous rows.
         limits, distances, labels = self._index.range_search(
             np.ascontiguousarray(queries), max_distance_bits + 1
         )
@@ -121,9 +121,9 @@ class FlatIndex:
         return Neighbours(query, labels, distances.astype(np.uint16))
 
     def nearest_bits(self, queries: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Distance of the nearest code from each of ``queries``, shape (n, 32), shape (n,).
+        """Return the distance, shape (n,), of the nearest code from each of ``queries``, (n, 32).
 
-        There has to be one at least. Memory does not go with how many codes are near.
+        There must be at least one code. Memory does not depend on how many codes are near.
         """
         distances: NDArray[np.int32]
         faiss.omp_set_num_threads(1)
@@ -139,12 +139,12 @@ class FlatIndex:
         most_items: int,
         _threads: int = 1,
     ) -> NearestItems:
-        """As ``MultiIndex.search_items``; FAISS takes the threads that it was given.
+        """Search as ``MultiIndex.search_items`` does; FAISS uses the threads that it was given.
 
-        All that is near is held before it is cut, but of few queries at once.
+        All hits of a few queries at a time are held before they are cut.
         """
         block = max(1, _PAIRS_AT_ONCE // max(1, len(self)))
-        found = []
+        answers = []
         for start in range(0, len(queries), block):
             part = queries[start : start + block]
             near = self.search(part, max_distance_bits)
@@ -152,5 +152,7 @@ class FlatIndex:
                 continue
             best = nearest_items(near, len(part), items, limits_bits, most_items)
             first = np.uint32(start)
-            found.append(replace(best, query=best.query + first, truncated=best.truncated + first))
-        return joined(found)
+            answers.append(
+                replace(best, query=best.query + first, truncated=best.truncated + first)
+            )
+        return joined(answers)

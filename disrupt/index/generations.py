@@ -1,10 +1,10 @@
 """The index directory: numbered generations, and CURRENT, which names the served one.
 
 index/lock       held while a generation is written
-index/building   a generation being written; what a killed writer leaves, the next removes
+index/building   a generation being written; the next writer removes what a killed one leaves
 index/CURRENT    name of the served generation, replaced atomically
 index/00000001/  a generation, see ``writing``
-index/00000001.verified  that it was read whole, see ``verified``
+index/00000001.verified  a note that it was read completely, see ``verified``
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _log = structlog.get_logger(__name__)
 
 
 def generations(index_dir: Path) -> list[int]:
-    """Numbers of the generations on disk, newest first, whole or not."""
+    """List the numbers of the generations on disk, newest first, complete or not."""
     if not index_dir.is_dir():
         return []
     return sorted(
@@ -62,12 +62,12 @@ def generations(index_dir: Path) -> list[int]:
 
 
 def directory_of(index_dir: Path, generation: int) -> Path:
-    """Directory of a generation."""
+    """Return the directory of a generation."""
     return index_dir / f"{generation:08d}"
 
 
 def current(index_dir: Path) -> int:
-    """Number of the generation that CURRENT names.
+    """Return the number of the generation that CURRENT names.
 
     SnapshotRefusedError if there is no such file, or it names none; UnavailableError if it cannot
     be read now.
@@ -81,7 +81,7 @@ def current(index_dir: Path) -> int:
 
 
 def served(index_dir: Path) -> int:
-    """Number of the generation that CURRENT names; 0 where it names none.
+    """Return the number of the generation that CURRENT names; 0 where it names none.
 
     UnavailableError if it cannot be read now.
     """
@@ -96,13 +96,14 @@ def check_history(index_dir: Path, registry: History) -> None:
 
     The generation that CURRENT names decides or, where that is damaged, the newest that is not. An
     older registry, put in place of the one that the index was built from, would lack what was
-    registered since; and what it lacks cannot be told from what never was. UnavailableError where
-    the manifest that decides cannot be read now: one before it might fit an older registry. A
-    registry that lacks what was noted beside it is an older one too, whatever the index shows.
+    registered since; and missing items cannot be distinguished from items that never existed.
+    UnavailableError where the manifest that decides cannot be read now: one before it might fit an
+    older registry. A registry that lacks what was noted beside it is an older one too, whatever the
+    index shows.
     """
     named = served(index_dir)
-    others = (one for one in generations(index_dir) if one != named)
-    for generation in (named, *others) if named else others:
+    rest = (number for number in generations(index_dir) if number != named)
+    for generation in (named, *rest) if named else rest:
         try:
             cursor = manifests.read(directory_of(index_dir, generation)).cursor
         except SnapshotRefusedError:
@@ -128,7 +129,7 @@ def _check_known(generation: int, cursor: Cursor, registry: History) -> None:
 def open_generation(
     index_dir: Path, generation: int, registry: History, *, anew: bool = False
 ) -> Snapshot:
-    """A generation, opened as by Snapshot.open, if it was built from this registry.
+    """Open a generation by Snapshot.open, if it was built from this registry.
 
     SnapshotRefusedError if it is damaged, UnavailableError if it cannot be read now,
     OtherHistoryError if the registry does not know its cursor.
@@ -139,9 +140,9 @@ def open_generation(
 
 
 def open_current(index_dir: Path, registry: History) -> Snapshot:
-    """The generation that CURRENT names or, where that cannot be opened, the newest good one.
+    """Open the generation that CURRENT names or, where that fails, the newest good one.
 
-    Each that cannot is logged by name. An older generation answers as well once the changes after
+    Each failure is logged by name. An older generation answers as well once the changes after
     its cursor are applied. UnavailableError if none can be opened and one of them may be good, or
     as of ``check_history``: try again. SnapshotRefusedError if all are refused, OtherHistoryError
     as of ``check_history``: there is no lookup until one is published.
@@ -155,7 +156,7 @@ def open_current(index_dir: Path, registry: History) -> Snapshot:
         errors.append(error)
         _log.warning("snapshot_refused", reason=error.message)
     else:
-        candidates = [named, *(one for one in candidates if one != named)]
+        candidates = [named, *(number for number in candidates if number != named)]
     for generation in candidates:
         try:
             return open_generation(index_dir, generation, registry)
@@ -165,13 +166,13 @@ def open_current(index_dir: Path, registry: History) -> Snapshot:
         except UnavailableError as error:
             errors.append(error)
             _log.warning("snapshot_unreadable", reason=error.message)
-    raise next((one for one in errors if isinstance(one, UnavailableError)), errors[0])
+    raise next((failure for failure in errors if isinstance(failure, UnavailableError)), errors[0])
 
 
 def publish(
     index_dir: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
 ) -> Snapshot:
-    """Writes a new generation aside, makes it durable and names it in CURRENT.
+    """Write a new generation aside, make it durable and name it in CURRENT.
 
     Running servers take it up. See ``writing.write`` for ``content``. At whatever point it is
     killed, CURRENT names a whole generation. The one that was served before stays, so that there
@@ -215,7 +216,7 @@ def publish_locked(
 
 
 def roll_back(index_dir: Path, registry: History) -> Snapshot:
-    """Names in CURRENT the newest good generation before the one that it names now.
+    """Name in CURRENT the newest good generation before the one that it names now.
 
     Running servers take it up, and apply every change after its cursor first: what was withdrawn
     since stays withdrawn. SnapshotRefusedError if there is none, DataDirectoryError while another
@@ -238,18 +239,20 @@ def roll_back(index_dir: Path, registry: History) -> Snapshot:
 
 
 def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
-    """Deletes generations but for the one in CURRENT, and what a killed writer left.
+    """Delete generations but for the one in CURRENT, and what a killed writer left.
 
-    Gives those deleted, newest first. DataDirectoryError while another process writes here, though
-    not where there is nothing to delete; DisruptError names what cannot be deleted, once the rest
-    is.
+    Returns those deleted, newest first. DataDirectoryError while another process writes here,
+    though not where there is nothing to delete; DisruptError names what cannot be deleted, once the
+    rest is.
     """
     if not unwanted and not (index_dir / _BUILDING).exists():
         return ()
     with locked(index_dir), _storage_errors():
         kept = served(index_dir)
-        gone = tuple(one for one in generations(index_dir) if one in unwanted and one != kept)
-        with ExitStack() as every:  # one that cannot be deleted does not keep the others
+        gone = tuple(
+            number for number in generations(index_dir) if number in unwanted and number != kept
+        )
+        with ExitStack() as every:  # A failed deletion does not stop the others.
             every.callback(writing.sync, index_dir)
             if (index_dir / _BUILDING).exists():
                 every.callback(shutil.rmtree, index_dir / _BUILDING)
@@ -259,7 +262,7 @@ def delete(index_dir: Path, unwanted: Collection[int]) -> tuple[int, ...]:
 
 
 def create_first(index_dir: Path, epoch: bytes) -> None:
-    """Publishes an empty generation in a new data directory; nothing where an index was ever made.
+    """Publish an empty generation in a new data directory, unless an index was ever made.
 
     Where one was made and is gone, the operator decides: there is no lookup until ``disrupt-index
     rebuild``.
@@ -270,7 +273,7 @@ def create_first(index_dir: Path, epoch: bytes) -> None:
 
 @contextmanager
 def locked(index_dir: Path) -> Iterator[None]:
-    """Holds the index as its only writer; DataDirectoryError while another process does."""
+    """Hold the index as its only writer; DataDirectoryError while another process does."""
     index_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(index_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

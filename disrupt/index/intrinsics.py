@@ -20,7 +20,7 @@ LANES = 32
 
 @intrinsic
 def pointer(_context: Any, address: Any) -> Any:
-    """Address as a pointer, for numba.carray."""
+    """Convert an address to a pointer, for numba.carray."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
@@ -30,7 +30,7 @@ def pointer(_context: Any, address: Any) -> Any:
 
 @intrinsic
 def prefetch(_context: Any, array: Any, index: Any) -> Any:
-    """Begins to load the cache line of array[index]; the index may lie outside."""
+    """Start to load the cache line of array[index]; the index may lie outside."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at = _element(context, builder, signature, args)
@@ -49,7 +49,7 @@ def prefetch(_context: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def near(_context: Any, tags: Any, index: Any, tag: Any, bound: Any) -> Any:
-    """Mask of those of the LANES u16 tags from ``index`` on that are within ``bound`` bits."""
+    """Return the mask of the LANES u16 tags from ``index`` on that are within ``bound`` bits."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lane = ir.IntType(16)
@@ -91,7 +91,7 @@ load_16, load_32, load_64 = _loads(16), _loads(32), _loads(_WORD_BITS)
 
 @intrinsic
 def ones(_context: Any, word: Any) -> Any:
-    """Number of bits set in 64."""
+    """Return the number of bits set in 64."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
@@ -101,7 +101,7 @@ def ones(_context: Any, word: Any) -> Any:
 
 @intrinsic
 def lowest(_context: Any, word: Any) -> Any:
-    """Place of the lowest bit set in 64; one must be."""
+    """Return the place of the lowest bit set in 64; one must be set."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.IntType(1)(1))

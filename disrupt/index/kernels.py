@@ -1,4 +1,4 @@
-"""The compiled inside of ``multi_index``: sorts codes into its tables, and searches those.
+"""Compiled kernels of ``multi_index``: sort codes into its tables, and search those.
 
 Kernels take addresses, not arrays: mapped and anonymous, read-only and writable arrays are then one
 signature, compiled once, and a call costs a microsecond less. They hold no GIL and touch no Python
@@ -37,15 +37,15 @@ _PREFETCHED_TAGS = 8 * LANES
 _PENDING = 4096
 """Codes to compare that are gathered first.
 
-A lookup that has more of them is in a crowd of near-duplicates, which it meets in most chunks: it
-remembers each, so as to compare none twice.
+A lookup that has more is in a crowd of near-duplicates, which occur in most chunks: it remembers
+each code, so as to compare none twice.
 """
 _SEEN_SHARE = 32
-"""Codes that were compared before, which take as long as fetching one."""
+"""Codes compared before that take as long to skip as fetching one takes."""
 
 
 class Tables(NamedTuple):
-    """What is searched; see ``tables.Tables``. Rows of the chunks follow each other.
+    """The searched tables; see ``tables.Tables``. Rows of the chunks follow each other.
 
     ``low`` and ``low_wide`` are the same memory: which of them it is depends on ``words``.
     """
@@ -66,7 +66,7 @@ class Tables(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Where hits go; those that do not fit are counted only."""
+    """Arrays for hits; those that do not fit are only counted."""
 
     query: NDArray[np.uint32]
     entry: NDArray[np.int64]
@@ -74,7 +74,7 @@ class Answers(NamedTuple):
 
 
 class Items(NamedTuple):
-    """The items of the codes, what may be answered of them, and room for the nearest code of each.
+    """The items of the codes, the limits of answers, and room for the nearest code of each.
 
     ``row`` u32 and ``bank`` u16 are columns of wider rows, so many bytes apart. ``best`` holds
     1 + distance, 0 where there is none; ``touched`` the rows where there is one; ``histogram`` how
@@ -94,7 +94,7 @@ class Items(NamedTuple):
 
 
 def compiled(function: Any) -> Any:  # noqa: ANN401
-    """Compiles on the first call, or loads what an earlier process compiled."""
+    """Compile on the first call, or load what an earlier process compiled."""
     try:
         return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # none of the places for numba's cache can be written
@@ -116,7 +116,7 @@ def sort_chunk(
     low_at: int,
     high_at: int,
 ) -> None:
-    """Counting sort of all codes by one of their chunks; fills its row of each table."""
+    """Sort all codes by one of their chunks (counting sort) into its row of each table."""
     cut = carray(pointer(cut_at), 3, np.int64)
     bits, low_bits = cut[1], cut[2]
     keys = 1 << bits
@@ -159,7 +159,7 @@ def search(
     answers_at: int,
     n_queries: int,
 ) -> int:
-    """Writes the hits of all queries to the answers and returns their number, also beyond room.
+    """Write the hits of all queries to the answers; return their number, also beyond room.
 
     Without items (address 0) hits are codes; with items each is the nearest code of an item, at
     most ``most_items`` a query, nearest first, and ``truncated`` says where there were more; a
@@ -199,7 +199,7 @@ def search(
         carray(pointer(room[2]), room[0], np.int64),
         carray(pointer(room[3]), room[0], np.uint16),
     )
-    # without items any address will do: none of it is read
+    # Without items any address will do: nothing is read from it.
     layout = carray(pointer(items_at or tables_at), 11, np.int64)
     n_items = layout[0] if items_at else 0
     most_items = layout[1] if items_at else 0
@@ -220,7 +220,7 @@ def search(
     ranges = np.empty((2, most_probes, 2), np.int64)
     keys = np.empty(chunks, np.int64)
     radii = np.empty(chunks, np.int64)
-    found = np.empty((_PENDING, 3), np.int64)
+    candidates = np.empty((_PENDING, 3), np.int64)
     count = 0
     for query in range(n_queries):
         code = queries[query * CODE_BYTES : (query + 1) * CODE_BYTES]
@@ -279,33 +279,33 @@ def search(
                     while passed and not full:
                         place = begin - first_tag + lowest(passed)
                         passed &= passed - 1
-                        found[pending, 0] = chunk
-                        found[pending, 1] = key
-                        found[pending, 2] = place
+                        candidates[pending, 0] = chunk
+                        candidates[pending, 1] = key
+                        candidates[pending, 2] = place
                         pending += 1
                         if pending == _PENDING:
                             crowded = True
                             hits, fresh = _compare(
-                                tables, radii, limit, code, keys, found, pending, crowded
+                                tables, radii, limit, code, keys, candidates, pending, crowded
                             )
                             pending = 0
                             if items_at:
-                                touched = _nearest(items, found, hits, touched)
+                                touched = _nearest(items, candidates, hits, touched)
                                 compared += fresh + (_PENDING - fresh) // _SEEN_SHARE
                                 full = compared > most_compared
                             else:
-                                count = _answer(answers, query, found, hits, count)
+                                count = _answer(answers, query, candidates, hits, count)
         if full:
-            touched = _scan(tables, items, plan[2 * chunks], code, found, touched, most_items)
+            touched = _scan(tables, items, plan[2 * chunks], code, candidates, touched, most_items)
             hits = 0
         else:
-            hits, _ = _compare(tables, radii, limit, code, keys, found, pending, crowded)
+            hits, _ = _compare(tables, radii, limit, code, keys, candidates, pending, crowded)
         if items_at:
-            touched = _nearest(items, found, hits, touched)
+            touched = _nearest(items, candidates, hits, touched)
             truncated[query] = touched > most_items
             count = _answer_items(answers, query, items, touched, most_items, count)
         else:
-            count = _answer(answers, query, found, hits, count)
+            count = _answer(answers, query, candidates, hits, count)
         if crowded:
             tables.seen[:] = 0
     return count
@@ -325,14 +325,14 @@ def _compare(
     limit: int,
     code: NDArray[np.uint8],
     keys: NDArray[np.int64],
-    found: NDArray[np.int64],
+    candidates: NDArray[np.int64],
     pending: int,
     crowded: bool,  # noqa: FBT001
 ) -> tuple[int, int]:
-    """Leaves (entry, distance) of the codes that are hits in ``found``.
+    """Compare candidates with a query; write (entry, distance) of the hits over them.
 
-    Returns their number, and that of the codes that were fetched for it. ``found`` has (chunk, key,
-    place) of postings whose tags have passed.
+    Returns the number of hits, and of codes fetched. ``candidates`` has (chunk, key, place) of
+    postings whose tags have passed.
     """
     chunk = -1
     key = -1
@@ -342,16 +342,16 @@ def _compare(
     left = np.int64(0)
     passed = 0
     for i in range(pending):
-        place = found[i, 2]
+        place = candidates[i, 2]
         if not tables.words:
-            entry = np.int64(tables.low_wide[found[i, 0] * tables.length + place])
-            found[i, 1] = entry
+            entry = np.int64(tables.low_wide[candidates[i, 0] * tables.length + place])
+            candidates[i, 1] = entry
             prefetch(tables.codes, entry * CODE_BYTES)
             prefetch(tables.codes, entry * CODE_BYTES + CODE_BYTES - 1)
             continue
-        if found[i, 0] != chunk or found[i, 1] != key:
-            chunk = found[i, 0]
-            key = found[i, 1]
+        if candidates[i, 0] != chunk or candidates[i, 1] != key:
+            chunk = candidates[i, 0]
+            key = candidates[i, 1]
             begin = np.int64(tables.starts[chunk * (tables.keys + 1) + key])
             first_bit = begin + key * tables.rows
             word = first_bit >> 6
@@ -370,7 +370,7 @@ def _compare(
             passed += 1
         upper = (word << 6) + lowest(left) - first_bit - nth
         entry = (upper << TAG_BITS) | np.int64(tables.low[chunk * tables.length + place])
-        found[i, 1] = entry
+        candidates[i, 1] = entry
         prefetch(tables.codes, entry * CODE_BYTES)
         prefetch(tables.codes, entry * CODE_BYTES + CODE_BYTES - 1)
     word_0, word_1, word_2, word_3 = (
@@ -382,7 +382,7 @@ def _compare(
     hits = 0
     fresh = 0
     for i in range(pending):
-        entry = found[i, 1]
+        entry = candidates[i, 1]
         if crowded:
             bit = np.int64(1) << (entry & 63)
             if tables.seen[entry >> 6] & bit:
@@ -398,10 +398,10 @@ def _compare(
         )
         if distance > limit:
             continue
-        if not crowded and _answered(tables, at, keys, radii, found[i, 0]):
+        if not crowded and _answered(tables, at, keys, radii, candidates[i, 0]):
             continue
-        found[hits, 1] = entry
-        found[hits, 2] = distance
+        candidates[hits, 1] = entry
+        candidates[hits, 2] = distance
         hits += 1
     return hits, fresh
 
@@ -414,12 +414,12 @@ def _answered(
     radii: NDArray[np.int64],
     chunk: int,
 ) -> bool:
-    """Whether an earlier chunk has led to the same code."""
+    """Tell whether an earlier chunk has led to the same code."""
     bits = tables.bits
     for earlier in range(chunk):
         here = ones(_chunk(tables.codes, at, earlier, bits) ^ keys[earlier])
         if here <= radii[earlier]:
-            # as far as its tag shows
+            # Only the bits in its tag count.
             differ = _chunk(tables.codes, at, earlier + 1, bits) ^ keys[earlier + 1]
             if here + ones(differ & _TAG) <= radii[earlier] + radii[earlier + 1] + 1:
                 return True
@@ -427,22 +427,24 @@ def _answered(
 
 
 @compiled
-def _answer(answers: Answers, query: int, found: NDArray[np.int64], hits: int, count: int) -> int:
+def _answer(
+    answers: Answers, query: int, candidates: NDArray[np.int64], hits: int, count: int
+) -> int:
     for i in range(hits):
         if count < len(answers.query):
             answers.query[count] = query
-            answers.entry[count] = found[i, 1]
-            answers.distance[count] = found[i, 2]
+            answers.entry[count] = candidates[i, 1]
+            answers.distance[count] = candidates[i, 2]
         count += 1
     return count
 
 
 @compiled
-def _nearest(items: Items, found: NDArray[np.int64], hits: int, touched: int) -> int:
-    """Takes hits in, keeping the nearest of each item; returns the number of items so far."""
+def _nearest(items: Items, candidates: NDArray[np.int64], hits: int, touched: int) -> int:
+    """Keep the nearest of each item among the hits; return the number of items so far."""
     for i in range(hits):
-        entry = found[i, 1]
-        distance = found[i, 2]
+        entry = candidates[i, 1]
+        distance = candidates[i, 2]
         row = load_32(items.row, entry * items.row_stride)
         bank = load_16(items.bank, row * items.bank_stride)
         if items.dead[row] or distance > items.limits[bank]:
@@ -469,13 +471,13 @@ def _scan(
     items: Items,
     limit: int,
     code: NDArray[np.uint8],
-    found: NDArray[np.int64],
+    candidates: NDArray[np.int64],
     touched: int,
     most_items: int,
 ) -> int:
-    """Compares every code, in place of what was found so far; returns the number of items.
+    """Compare every code, instead of the candidates so far; return the number of items.
 
-    Rows ascend, so that once there are items enough, only a nearer one displaces any.
+    Rows ascend, so that once there are enough items, only a nearer one displaces any.
     """
     for i in range(touched):
         items.best[items.touched[i]] = 0
@@ -496,9 +498,9 @@ def _scan(
         best = items.best[load_32(items.row, entry * items.row_stride)]
         if 0 < best <= distance + 1:
             continue
-        found[0, 1] = entry
-        found[0, 2] = distance
-        touched = _nearest(items, found, 1, touched)
+        candidates[0, 1] = entry
+        candidates[0, 2] = distance
+        touched = _nearest(items, candidates, 1, touched)
         if touched > most_items:
             limit = min(limit, _cut(items.histogram, most_items) - 1)
             if limit < 0:
@@ -508,7 +510,7 @@ def _scan(
 
 @compiled
 def _cut(histogram: NDArray[np.int64], most_items: int) -> int:
-    """Least distance within which there are ``most_items`` items, or the largest of all."""
+    """Return the least distance within which ``most_items`` items are, or the largest of all."""
     within = 0
     for distance in range(len(histogram)):
         within += histogram[distance]
@@ -521,7 +523,7 @@ def _cut(histogram: NDArray[np.int64], most_items: int) -> int:
 def _tighten(
     histogram: NDArray[np.int64], most_items: int, radii: NDArray[np.int64], chunk: int
 ) -> int:
-    """Lowers the radii from ``chunk`` on to what can still displace the items found so far.
+    """Lower the radii from ``chunk`` on to what can still displace the items so far.
 
     Returns the distance, inclusive as items of one distance are ordered by row.
     """
@@ -549,43 +551,43 @@ def _answer_items(
         row = np.int64(items.touched[i])
         distance = np.int64(items.best[row]) - 1
         items.best[row] = 0
-        one = (distance << 32) | row
+        item_key = (distance << 32) | row
         if distance > limit:
             continue
         if size < len(order):
             at = size
             size += 1
-            while at and order[(at - 1) >> 1] < one:
+            while at and order[(at - 1) >> 1] < item_key:
                 order[at] = order[(at - 1) >> 1]
                 at = (at - 1) >> 1
-            order[at] = one
-        elif size and one < order[0]:
-            _sink(order, size, one)
+            order[at] = item_key
+        elif size and item_key < order[0]:
+            _sink(order, size, item_key)
     items.histogram[:] = 0
     for last in range(size - 1, 0, -1):
-        one = order[last]
+        item_key = order[last]
         order[last] = order[0]
-        _sink(order, last, one)
-    for one in order:
+        _sink(order, last, item_key)
+    for item_key in order:
         if count < len(answers.query):
             answers.query[count] = query
-            answers.entry[count] = items.best_entry[one & 0xFFFFFFFF]
-            answers.distance[count] = one >> 32
+            answers.entry[count] = items.best_entry[item_key & 0xFFFFFFFF]
+            answers.distance[count] = item_key >> 32
         count += 1
     return count
 
 
 @compiled
-def _sink(heap: NDArray[np.int64], size: int, one: int) -> None:
-    """Replaces the top of a heap of ``size``."""
+def _sink(heap: NDArray[np.int64], size: int, key: int) -> None:
+    """Replace the top of a heap of ``size`` by ``key``."""
     at = 0
     child = 1
     while child < size:
         if child + 1 < size and heap[child + 1] > heap[child]:
             child += 1
-        if heap[child] <= one:
+        if heap[child] <= key:
             break
         heap[at] = heap[child]
         at = child
         child = 2 * at + 1
-    heap[at] = one
+    heap[at] = key

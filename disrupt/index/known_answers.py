@@ -1,4 +1,4 @@
-"""Known-answer check: does this build of FAISS, and of numba's kernels, find what it must?"""
+"""Known-answer check: builds of FAISS and of numba's kernels must find what brute force does."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _TABLES_DISTANCE_BITS = 15
 
 
 def check_flat_search() -> None:
-    """Compares FAISS's exact search with brute force; DisruptError if they differ. Some ms."""
+    """Compare FAISS's exact search with brute force; DisruptError if they differ. Some ms."""
     codes, queries = _examples(_FLAT_DISTANCE_BITS)
-    found = FlatIndex.of(codes).search(queries, _FLAT_DISTANCE_BITS)
-    _compare("FAISS", codes, queries, _FLAT_DISTANCE_BITS, found)
+    neighbours = FlatIndex.of(codes).search(queries, _FLAT_DISTANCE_BITS)
+    _compare("FAISS", codes, queries, _FLAT_DISTANCE_BITS, neighbours)
 
 
 def check_table_search(cut: Cut = NARROW) -> None:
-    """Compares the compiled search with brute force; DisruptError if they differ.
+    """Compare the compiled search with brute force; DisruptError if they differ.
 
-    Compiles the kernels, or loads them from numba's cache: seconds, or one.
+    Compiles the kernels, which takes seconds, or loads them from numba's cache, in one second.
     """
     codes, queries = _examples(_TABLES_DISTANCE_BITS)
     index = MultiIndex(FlatIndex.of(codes), Tables.of(codes, cut=cut))
     if index.plan(_TABLES_DISTANCE_BITS).engine != "multi_index":
         raise DisruptError("The compiled search was not tried: its cost estimate has changed.")
-    found = index.search(queries, _TABLES_DISTANCE_BITS)
-    _compare("the compiled search", codes, queries, _TABLES_DISTANCE_BITS, found)
+    neighbours = index.search(queries, _TABLES_DISTANCE_BITS)
+    _compare("the compiled search", codes, queries, _TABLES_DISTANCE_BITS, neighbours)
 
 
 def _examples(max_distance_bits: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes, and copies of some at ``max_distance_bits`` - 1, + 0 and + 1."""
+    """Return codes, and copies of some at ``max_distance_bits`` - 1, + 0 and + 1."""
     codes = np.random.default_rng(1).integers(0, 256, (_CODES, HASH_BYTES), np.uint8)
     queries = codes[:30].copy()
     for place, query in enumerate(queries):
@@ -59,7 +59,7 @@ def _compare(
     codes: NDArray[np.uint8],
     queries: NDArray[np.uint8],
     max_distance_bits: int,
-    found: Neighbours,
+    neighbours: Neighbours,
 ) -> None:
     distances = np.bitwise_count(queries[:, None] ^ codes[None]).sum(axis=-1, dtype=np.uint16)
     expected = {
@@ -67,7 +67,12 @@ def _compare(
         for query, entry in np.argwhere(distances <= max_distance_bits).tolist()
     }
     answered = list(
-        zip(found.query.tolist(), found.entry.tolist(), found.distance.tolist(), strict=True)
+        zip(
+            neighbours.query.tolist(),
+            neighbours.entry.tolist(),
+            neighbours.distance.tolist(),
+            strict=True,
+        )
     )
     if len(answered) != len(expected) or set(answered) != expected:
         raise DisruptError(

@@ -27,7 +27,7 @@ from disrupt.index.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """What can match now.
+    """Counts of what can match now.
 
     ``items`` and ``hashes`` in all, ``delta_hashes`` among them added since the snapshot, in so
     many ``segments``; ``tombstones``: items of the snapshot removed since.
@@ -45,7 +45,7 @@ class LiveStatus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """What searching threads see. Never modified, but for the tombstones in its parts."""
+    """State that searching threads read. Never modified, but for the tombstones in its parts."""
 
     snapshot: Snapshot
     base: Part
@@ -93,10 +93,10 @@ class LiveIndex:
         return self._serving().cursor
 
     def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
-        """Every stored hash within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
+        """Find the stored hashes within ``max_distance_bits`` of each of ``queries``, (n, 32).
 
-        The distance is inclusive, -1 (finds nothing) to 256. Exact. Holds no lock, and not the GIL
-        while it searches.
+        The distance is inclusive, -1 (finds nothing) to 256. Exact. Holds neither a lock nor the
+        GIL while it searches.
         """
         return merge([part.search(queries, max_distance_bits) for part in self._serving().parts])
 
@@ -109,25 +109,26 @@ class LiveIndex:
         threads: int = 1,
         kind: MediaKind | None = None,
     ) -> NearestHits:
-        """As ``search``, but of each item its nearest hash only, and the nearest ``most_items``.
+        """Find the nearest hash of each item, and of those the nearest ``most_items``.
 
-        ``limits_bits`` i16 (65536,): largest distance that is answered from each bank, -1 for
-        nothing. What is beyond it takes no place. Equally near items go by number, equally near
-        hashes of one as they are stored. Time and memory stay small where very many items are near.
-        A batch is spread over ``threads``. Only items of ``kind`` are searched, if that is given:
-        this takes a look at every item first, some 5 ms for a million.
+        ``queries`` and ``max_distance_bits`` as of ``search``. ``limits_bits`` i16 (65536,):
+        largest distance that is answered from each bank, -1 for nothing; farther hits take no
+        place. Equally near items go by number, equally near hashes of one as they are stored. Time
+        and memory stay small where very many items are near. A batch is spread over ``threads``.
+        Only items of ``kind`` are searched, if that is given: this reads every item first,
+        some 5 ms for a million.
         """
-        found = []
+        answers = []
         for part in self._serving().parts:
             near = part.search_items(
                 queries, max_distance_bits, limits_bits, most_items, threads, kind
             )
             if near is not NOTHING_NEAR:
-                found.append(near)
-        return merge_nearest(found, most_items) if found else NOTHING_NEAR
+                answers.append(near)
+        return merge_nearest(answers, most_items) if answers else NOTHING_NEAR
 
     def expected_us(self, max_distance_bits: int) -> float:
-        """Time that a lookup is estimated to take."""
+        """Estimate the time that a lookup takes."""
         state = self._serving()
         known_us = state.expected_us.get(max_distance_bits)
         if known_us is None:
@@ -136,7 +137,7 @@ class LiveIndex:
         return known_us
 
     def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
-        """Takes in changes, oldest first, up to ``cursor``, but for those applied before."""
+        """Apply changes, oldest first, up to ``cursor``, but for those applied before."""
         state = self._serving()
         added: dict[int, StoredItem] = {}
         for change in changes:
@@ -147,7 +148,7 @@ class LiveIndex:
             elif added.pop(change.number, None) is None:
                 any(part.bury(change.number) for part in state.parts)
         delta = state.delta
-        # compiled code is at hand where the snapshot has tables, and only there
+        # Compiled code is loaded only where the snapshot has tables.
         tables = state.snapshot.has_tables
         if added:
             delta = (*delta, Part.of(added.values(), tables=tables))
@@ -156,16 +157,16 @@ class LiveIndex:
         )
 
     def replace(self, prepared: LiveIndex) -> None:
-        """Serves from now on what ``prepared`` serves, which must not be used any more.
+        """Serve what ``prepared`` serves from now on; it must not be used any more.
 
-        That is a live index over another snapshot, to which the changes up to this one's cursor
+        ``prepared`` is over another snapshot, and the changes up to this one's cursor
         have been applied.
         """
         self._segments = prepared._segments
         self._state = prepared._serving()
 
     def suspend(self, reason: str) -> None:
-        """Answers no lookup until ``replace``; ``reason`` goes to callers and says what to do."""
+        """Answer no lookup until ``replace``; ``reason`` goes to callers and says what to do."""
         self._trouble = reason
         self._state = None
 
@@ -185,16 +186,16 @@ class LiveIndex:
         )
 
     def numbers(self) -> NDArray[np.uint64]:
-        """Numbers of all items that can match, ascending."""
+        """Return the numbers of all items that can match, ascending."""
         return np.sort(np.concatenate([part.numbers() for part in self._serving().parts]))
 
     def find(self, number: int) -> Columns | None:
-        """What the index holds of one item; None if it cannot match."""
-        found = (part.find(number) for part in self._serving().parts)
-        return next((one for one in found if one is not None), None)
+        """Return what the index holds of one item; None if it cannot match."""
+        candidates = (part.find(number) for part in self._serving().parts)
+        return next((item_columns for item_columns in candidates if item_columns is not None), None)
 
     def between(self, after: int, until: int) -> Columns:
-        """What the index holds of items whose numbers are over ``after``, up to ``until``."""
+        """Return what the index holds of items with numbers over ``after``, up to ``until``."""
         return joined([part.living(after, until) for part in self._serving().parts])
 
     def _serving(self) -> _State:

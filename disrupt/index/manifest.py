@@ -79,7 +79,7 @@ NARROW_TABLES = MultiIndexParameters()
 WIDE_TABLES = MultiIndexParameters(chunks=12, tables_version=2)
 
 Engine = Annotated[FlatParameters | MultiIndexParameters, Field(discriminator="name")]
-"""How the codes are searched; a build that searches otherwise refuses the snapshot."""
+"""How the codes are searched; a build without this engine refuses the snapshot."""
 
 
 class Manifest(BaseModel):
@@ -106,14 +106,14 @@ class Manifest(BaseModel):
         return Cursor(bytes.fromhex(self.epoch), self.sequence, bytes.fromhex(self.mark))
 
     def to_bytes(self) -> bytes:
-        """The file: one way of writing it only, so that any altered byte shows."""
+        """Return the file. There is only one encoding, so any altered byte shows."""
         body = self.model_dump(mode="json", exclude={"mark"} if self.format_version == 1 else None)
         text = json.dumps(body | {"checksum": _checksum(body)}, indent=2)
         return text.encode() + b"\n"
 
 
 def read(directory: Path) -> Manifest:
-    """Manifest of a snapshot directory.
+    """Read the manifest of a snapshot directory.
 
     SnapshotRefusedError if it is missing, damaged or of another format; UnavailableError as of
     ``reading``.
@@ -136,7 +136,7 @@ def read(directory: Path) -> Manifest:
         at = ".".join(map(str, first["loc"]))
         raise refused(path, f"{at}: {first['msg']}") from error
     if set(manifest.files) != set(manifest.engine.files):
-        # a name with .. in it ends here, too: no file is opened by a name that a manifest chose
+        # This refuses a name with .. in it, too: a manifest's names never choose a file to open.
         raise refused(path, f"lists other files than {', '.join(manifest.engine.files)}")
     if manifest.to_bytes() != raw:
         raise refused(path, "altered: its checksum does not fit")
@@ -144,14 +144,14 @@ def read(directory: Path) -> Manifest:
 
 
 def refused(path: Path, reason: str) -> SnapshotRefusedError:
-    """Error that names a file of a snapshot and why it is refused."""
+    """Make the error that names a file of a snapshot and why it is refused."""
     return SnapshotRefusedError(
         f"Snapshot file {path.parent.name}/{path.name} refused: {reason}. {REMEDY}"
     )
 
 
 def unreadable(path: Path, reason: str | None) -> UnavailableError:
-    """Error that names a file of a snapshot which cannot be read now, but may be good."""
+    """Make the error that names a file of a snapshot that cannot be read now, but may be good."""
     return UnavailableError(
         f"Snapshot file {path.parent.name}/{path.name} cannot be read now: {reason}."
     )
@@ -159,7 +159,7 @@ def unreadable(path: Path, reason: str | None) -> UnavailableError:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Sort the system's errors about a file of a snapshot by what they prove.
+    """Translate the system's errors about a file of a snapshot.
 
     SnapshotRefusedError where it is missing. UnavailableError for everything else, which may pass:
     no descriptor or memory is free, the call was interrupted, permissions are set wrong.
@@ -176,7 +176,9 @@ def _check_format(path: Path, body: dict[str, Any]) -> None:
     version = body.get("format_version")
     if version not in range(1, FORMAT_VERSION + 1):
         raise refused(path, f"format version {version!r}, this build reads 1 to {FORMAT_VERSION}")
-    engines = [one.model_dump() for one in (FlatParameters(), NARROW_TABLES, WIDE_TABLES)]
+    engines = [
+        parameters.model_dump() for parameters in (FlatParameters(), NARROW_TABLES, WIDE_TABLES)
+    ]
     if body.get("engine") not in engines:
         raise refused(
             path,

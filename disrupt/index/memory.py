@@ -1,4 +1,4 @@
-"""Mapped memory, touched and let go off the lookup path and without the GIL."""
+"""Mapped memory: populate and release it outside of lookups, without the GIL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 _MADV_DONTNEED = 4
 _MADV_POPULATE_READ = 22
-"""Since Linux 5.14; where it is not known, pages are mapped as they are met."""
+"""Since Linux 5.14; older kernels map pages as they are accessed."""
 
 _STEP_BYTES = 16 * 2**20
 """Longest piece in one call: a page fault waits while the kernel changes the mapping."""
@@ -20,12 +20,12 @@ _madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
 def populate(*arrays: NDArray[Any]) -> None:
-    """Maps the pages of read-only mapped arrays, reading those that are not cached."""
+    """Map the pages of read-only mapped arrays, reading those that are not cached."""
     _advise(_MADV_POPULATE_READ, arrays)
 
 
 def release(*arrays: NDArray[Any]) -> None:
-    """Unmaps their pages; a reader that comes yet maps them again."""
+    """Unmap their pages; a later reader maps them again."""
     _advise(_MADV_DONTNEED, arrays)
 
 

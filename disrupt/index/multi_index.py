@@ -35,10 +35,10 @@ _PROBE_NS = 4.0
 _TAG_NS = 0.5
 _COMPARED_CODE_NS = 60.0
 _CROWD_CODE_NS = 150.0
-"""Codes of a crowd are hits, of which the items are looked at, too."""
+"""Codes of a crowd of near-duplicates are hits, whose items are read, too."""
 
 _LEAST_SHARE = 8
-"""Queries for which handing them to another thread takes less time than searching."""
+"""Fewest queries that are worth handing to another thread."""
 
 _NOTHING = (NOTHING.query, NOTHING.entry, NOTHING.distance, NOTHING.truncated)
 
@@ -47,7 +47,7 @@ _FIRST_ANSWERS = 1024
 
 
 _Wanted: TypeAlias = "tuple[ItemColumns, NDArray[np.int16], int]"
-"""Items, by bank the largest distance that is answered, and how many items at most."""
+"""Items, the largest answered distance by bank, and the most items."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ class Plan:
     radii: tuple[int, ...]
     address: int
     _kept: tuple[NDArray[np.int64], NDArray[np.uint32]]
-    """What ``address`` leads to: numbers, and behind one of them the flips."""
+    """The arrays at ``address``: numbers, and the flips that one of them points to."""
 
 
 class MultiIndex:
@@ -79,21 +79,21 @@ class MultiIndex:
         self._plans: dict[int, Plan] = {}
 
     def __len__(self) -> int:
-        """Number of codes."""
+        """Return the number of codes."""
         return len(self._codes)
 
     @property
     def name(self) -> str:
-        """Which way a lookup at the recommended distance goes."""
+        """Engine of a lookup at the recommended distance."""
         return self.plan(MAX_DISTANCE_BITS).engine
 
     @property
     def skew(self) -> float:
-        """How often as long as with random codes the worst of ``postings`` is; 1 or more."""
+        """Ratio of the longest of ``postings`` to that of random codes; 1 or more."""
         return int(self.postings.max()) / -(-len(self) // self.tables.cut.keys)
 
     def plan(self, max_distance_bits: int) -> Plan:
-        """How lookups at this distance go."""
+        """Return how lookups at this distance go."""
         plan = self._plans.get(max_distance_bits)
         if plan is None:
             plan = _planned(max_distance_bits, len(self), self.tables, self.postings)
@@ -101,15 +101,15 @@ class MultiIndex:
         return plan
 
     def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
-        """Copy of some codes, shape (n, 32)."""
+        """Copy some codes, shape (n, 32)."""
         return self.flat.codes(entries)
 
     def view(self) -> NDArray[np.uint8]:
-        """All codes, see ``FlatIndex.view``."""
+        """Return all codes, see ``FlatIndex.view``."""
         return self._codes
 
     def expected_us(self, max_distance_bits: int) -> float:
-        """Time that a lookup is estimated to take, the way it goes."""
+        """Estimate the time that a lookup takes, by the engine that it uses."""
         plan = self.plan(max_distance_bits)
         if plan.engine == "flat":
             return self.flat.expected_us(max_distance_bits)
@@ -118,7 +118,7 @@ class MultiIndex:
     def search(
         self, queries: NDArray[np.uint8], max_distance_bits: int, threads: int = 1
     ) -> Neighbours:
-        """All codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
+        """Find all codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
 
         The distance is inclusive, -1 finds nothing. A batch is spread over ``threads``; none holds
         the GIL.
@@ -141,21 +141,22 @@ class MultiIndex:
         most_items: int,
         threads: int = 1,
     ) -> NearestItems:
-        """As ``search``, but of each item its nearest code only, and the nearest ``most_items``.
+        """Find the nearest code of each item, and of those the nearest ``most_items``.
 
-        That is 1 at least. ``limits_bits`` i16 (65536,): the largest distance that is answered from
-        each bank, -1 for nothing at all. Time and memory stay small when one query has very many
-        neighbours: it is compared with all codes, once following the tables would take longer.
+        ``most_items`` is at least 1. ``limits_bits`` i16 (65536,): the largest distance that is
+        answered from each bank, -1 for nothing at all. Time and memory stay small when one query
+        has very many neighbours: it is compared with all codes, once following the tables would
+        take longer.
         """
         if max_distance_bits < 0:
             return NOTHING
         plan = self.plan(max_distance_bits)
         wanted = (items, limits_bits, most_items)
         if threads == 1:
-            found = self._search(plan, wanted, queries, 0)
+            answer = self._search(plan, wanted, queries, 0)
         else:
-            found = _spread(partial(self._search, plan, wanted), queries, threads)
-        return NOTHING if found is _NOTHING else NearestItems(*found)
+            answer = _spread(partial(self._search, plan, wanted), queries, threads)
+        return NOTHING if answer is _NOTHING else NearestItems(*answer)
 
     def _search(
         self, plan: Plan, wanted: _Wanted | None, queries: NDArray[np.uint8], first: int
@@ -186,7 +187,7 @@ class MultiIndex:
 
 
 def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
-    """Per chunk, length of the posting list that the median code is in.
+    """Return per chunk the length of the posting list that the median code is in.
 
     The measure of skew: n / keys, rounded up, where codes are uniformly random. A mean would be
     that of one crowd of near-duplicates.
@@ -194,7 +195,7 @@ def _postings(tables: Tables, length: int) -> NDArray[np.int64]:
     if tables is NO_TABLES:
         return np.full(tables.cut.chunks, length)
     medians = []
-    for starts in tables.starts:  # one at a time: wide ones take 50 MB
+    for starts in tables.starts:  # One chunk at a time: wide ones take 50 MB.
         sizes = np.sort(np.diff(starts))
         medians.append(sizes[np.searchsorted(np.cumsum(sizes, dtype=np.int64), length // 2)])
     return np.array(medians, np.int64)
@@ -233,13 +234,13 @@ def _expected_us(radii: list[int], postings: list[int], cut: Cut) -> float:
 
 
 def _ball(radius: int, bits: int) -> int:
-    """Values of so many bits within ``radius`` of one."""
+    """Count the values of so many bits within ``radius`` of one."""
     return sum(comb(bits, flipped) for flipped in range(radius + 1))
 
 
 @cache
 def _flips(bits: int, radius: int) -> NDArray[np.uint32]:
-    """Values of so many bits with up to ``radius`` of them set, those with fewer first."""
+    """List the values of so many bits with up to ``radius`` of them set, fewest first."""
     values = np.arange(1 << bits, dtype=np.uint32)
     counts = np.bitwise_count(values)
     within = np.flatnonzero(counts <= radius)
@@ -247,7 +248,7 @@ def _flips(bits: int, radius: int) -> NDArray[np.uint32]:
 
 
 class _Room:
-    """Where one thread's lookups put what they find. Pages that are never touched cost nothing."""
+    """Buffers of one thread's lookups. Pages that are never touched cost nothing."""
 
     def __init__(self, tables: Tables, codes: NDArray[np.uint8]) -> None:
         from disrupt.index import kernels
@@ -277,7 +278,7 @@ class _Room:
         self.answers_at = address(self._answers)
 
     def receive(self, items: ItemColumns, limits_bits: NDArray[np.int16], most_items: int) -> int:
-        """Where the kernel reads what is wanted."""
+        """Lay out the search's limits for the kernel and return their address."""
         if self._items is not items:
             length = len(items.bank)
             self._item_arrays = (
@@ -319,10 +320,10 @@ def _spread(
         return search(queries, 0)
     firsts = range(0, len(queries), share)
     answers = _pool().map(search, (queries[first : first + share] for first in firsts), firsts)
-    found = [one for one in answers if one is not _NOTHING]
-    if not found:
+    nonempty = [answer for answer in answers if answer is not _NOTHING]
+    if not nonempty:
         return _NOTHING
-    return tuple(np.concatenate(columns) for columns in zip(*found, strict=True))
+    return tuple(np.concatenate(columns) for columns in zip(*nonempty, strict=True))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What an engine answers: every code within a radius, or of each item its nearest one."""
+"""Answers of an engine: every code within a radius, or the nearest code of each item."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CACHED_PAIRS = 2**16
-"""Neighbours that are sorted at once: more fall out of the processor's cache, and each of them
-takes twice as long."""
+"""Neighbours that are sorted at once: more exceed the processor's cache, and each then takes twice
+as long."""
 
 _ENTRY_BITS = 48
-"""Of a key that orders by distance, then entry."""
+"""Bits of the entry in a key that orders by distance, then entry."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemColumns:
-    """Of which item each code is, and what says whether an item may be answered.
+    """The item of each code, and the columns that decide whether an item may be answered.
 
     ``row`` u32 (n,): item of each code, ascending; ``bank`` u16 (items,); both may be columns of
     wider rows. ``dead`` bool (items,): marked items are not answered, also when they are marked
@@ -63,7 +63,7 @@ def nearest_items(
     limits_bits: NDArray[np.int16],
     most_items: int,
 ) -> NearestItems:
-    """The nearest code of each item, and of those the nearest ``most_items``, of all neighbours.
+    """Return the nearest code of each item, and of those the nearest ``most_items``.
 
     ``near`` has to be ordered by query, then entry, as FAISS answers. Takes time linear in it: in a
     crowd there are millions.
@@ -86,24 +86,24 @@ def nearest_items(
     query, entry, distance, row = near.query[keep], near.entry[keep], near.distance[keep], row[keep]
     if not len(query):
         return NOTHING
-    # codes of an item are neighbours, in order: the first of the nearest has the least key
+    # Codes of an item are adjacent and in order: the first of the nearest has the least key.
     begins = np.append(True, (np.diff(query) != 0) | (np.diff(row) != 0))
     keys = distance.astype(np.int64) << _ENTRY_BITS | entry
     least = np.minimum.reduceat(keys, np.flatnonzero(begins))
     query, row = query[begins], row[begins]
     entry, distance = least & (1 << _ENTRY_BITS) - 1, (least >> _ENTRY_BITS).astype(np.uint16)
     order = np.lexsort((row, distance, query))
-    found = np.bincount(query[order], minlength=n_queries)
-    begins = np.cumsum(found) - found
-    rank = np.arange(len(order)) - np.repeat(begins, found)
+    counts = np.bincount(query[order], minlength=n_queries)
+    begins = np.cumsum(counts) - counts
+    rank = np.arange(len(order)) - np.repeat(begins, counts)
     order = order[rank < most_items]
-    truncated = np.flatnonzero(found > most_items).astype(np.uint32)
+    truncated = np.flatnonzero(counts > most_items).astype(np.uint32)
     return NearestItems(query[order], entry[order], distance[order], truncated)
 
 
 def joined(parts: Sequence[NearestItems]) -> NearestItems:
-    """Answers to successive queries as one; their queries count on already."""
-    columns = ([getattr(part, one.name) for part in parts] for one in fields(NearestItems))
+    """Join answers to successive queries; the query numbers go on from part to part."""
+    columns = ([getattr(part, column.name) for part in parts] for column in fields(NearestItems))
     if not parts:
         return NOTHING
     return NearestItems(*map(np.concatenate, columns))
@@ -112,4 +112,4 @@ def joined(parts: Sequence[NearestItems]) -> NearestItems:
 NOTHING = NearestItems(
     np.empty(0, np.uint32), np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint32)
 )
-"""The answer nearly always: told by identity, without a look into it."""
+"""Shared empty answer, the usual one. Compare with ``is``."""

@@ -28,8 +28,8 @@ from disrupt.index.nearest import NOTHING, ItemColumns
 from disrupt.index.tables import NO_TABLES, Tables
 
 _TABLES_FROM_HASHES = 5000
-"""Fewer are compared with all, by compiled code, faster than they are looked up in tables, which
-take 4 MB."""
+"""Compiled code compares fewer hashes than this faster than it looks them up in tables, which take
+4 MB."""
 
 _COUNTED_AT_ONCE = 1 << 20
 """Hashes counted by bank at once: a few MB."""
@@ -43,7 +43,7 @@ class Part:
     """Codes, entries and items that never change, and a tombstone per item.
 
     Numbers are never reused, so a tombstone stays: it is written in place by the one thread that
-    applies changes, while others search, and a search that sees it early is no worse for it.
+    applies changes, while others search; a search may see it early without harm.
     """
 
     index: FlatIndex | MultiIndex
@@ -57,7 +57,7 @@ class Part:
     _item_columns: ItemColumns = field(init=False)
 
     def __post_init__(self) -> None:
-        """All items alive."""
+        """Count items and hashes by bank; all items are alive."""
         self._dead = np.zeros(len(self.items), np.bool_)
         self._item_columns = ItemColumns(self.entries["row"], self.items["bank"], self._dead)
         self._items_of = Counter[int]()
@@ -70,18 +70,21 @@ class Part:
 
     @classmethod
     def of(cls, items: Iterable[StoredItem], *, tables: bool) -> Part:
-        """From items in any order; see ``from_columns``."""
+        """Build from items in any order; see ``from_columns``."""
         return cls.from_columns(columns_of(items), tables=tables)
 
     @classmethod
-    def from_columns(cls, made: Columns, *, tables: bool) -> Part:
-        """From columns in memory; ``tables``: compiled code searches, in tables where that pays."""
-        flat = FlatIndex.of(made.codes)
+    def from_columns(cls, columns: Columns, *, tables: bool) -> Part:
+        """Build from columns in memory.
+
+        ``tables``: compiled code searches, in tables where that pays.
+        """
+        flat = FlatIndex.of(columns.codes)
         index: FlatIndex | MultiIndex = flat
         if tables and len(flat):
             few = len(flat) < _TABLES_FROM_HASHES
             index = MultiIndex(flat, NO_TABLES if few else Tables.of(flat.view()))
-        return cls(index, made.entries, made.items)
+        return cls(index, columns.entries, columns.items)
 
     def hashes(self, banks: Banks = None) -> int:
         """Count the hashes of living items in ``banks``."""
@@ -100,7 +103,7 @@ class Part:
         return _total(self._dead_hashes_of, banks)
 
     def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
-        """Hits among living items, by query, in no order of distance."""
+        """Find hits among living items, by query, in no order of distance."""
         if not len(self.index):
             return NO_HITS
         near = self.index.search(queries, max_distance_bits)
@@ -125,7 +128,7 @@ class Part:
         threads: int = 1,
         kind: MediaKind | None = None,
     ) -> NearestHits:
-        """See ``LiveIndex.search_items``."""
+        """Search as ``LiveIndex.search_items`` does."""
         items = self._item_columns
         if kind is not None:
             items = replace(items, dead=self._dead | (self.items["kind"] != kind))
@@ -139,7 +142,7 @@ class Part:
         return NearestHits(hits, near.truncated)
 
     def bury(self, number: int) -> bool:
-        """Puts a tombstone on an item; False if it is not here."""
+        """Put a tombstone on an item; return False if it is not here."""
         row = self._row(number)
         if row is None:
             return False
@@ -151,7 +154,7 @@ class Part:
         return True
 
     def find(self, number: int) -> Columns | None:
-        """Columns of one living item, copied, its row being 0; None if it is not here or dead."""
+        """Copy the columns of one living item, its row being 0; None if it is not here or dead."""
         row = self._row(number)
         if row is None or self._dead[row]:
             return None
@@ -161,17 +164,17 @@ class Part:
         return Columns(self.index.codes(span), entries, np.array(self.items[row : row + 1]))
 
     def numbers(self) -> NDArray[np.uint64]:
-        """Numbers of the living items, ascending."""
+        """Return the numbers of the living items, ascending."""
         living: NDArray[np.uint64] = self.items["number"][~self._dead]
         return living
 
     def removed(self) -> NDArray[np.uint64]:
-        """Numbers of the items with a tombstone, ascending."""
+        """Return the numbers of the items with a tombstone, ascending."""
         dead: NDArray[np.uint64] = self.items["number"][self._dead]
         return dead
 
     def living(self, after: int = 0, until: int = 2**64 - 1) -> Columns:
-        """Columns, copied, of living items with numbers over ``after``, up to ``until``."""
+        """Copy the columns of living items with numbers over ``after``, up to ``until``."""
         numbers = self.items["number"]
         items = slice(bisect_right(numbers, after), bisect_right(numbers, until))
         rows = self.entries["row"]
@@ -185,7 +188,7 @@ class Part:
 
     def _row(self, number: int) -> int | None:
         numbers = self.items["number"]
-        # bisect looks at a few rows only; np.searchsorted would copy the mapped column first
+        # bisect reads a few rows only; np.searchsorted would copy the mapped column first.
         row = bisect_left(numbers, number)
         return row if row < len(numbers) and numbers[row] == number else None
 
@@ -206,5 +209,5 @@ def _total(count_of: Counter[int], banks: Banks) -> int:
 
 
 def join(parts: Sequence[Part], *, tables: bool) -> Part:
-    """One part of the living items of several; see ``Part.from_columns``."""
+    """Join the living items of several parts into one; see ``Part.from_columns``."""
     return Part.from_columns(joined([part.living() for part in parts]), tables=tables)

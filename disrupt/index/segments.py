@@ -17,7 +17,7 @@ from disrupt.index.part import Part, join
 
 _FANOUT = 8
 _AT_ONCE_HASHES = 50_000
-"""Joined at once, in some tens of ms: longer segments are joined beside."""
+"""Joined at once, in some tens of ms: longer segments are joined in a thread."""
 
 _REST_S = 60.0
 """Pause before what could not be joined, mostly for lack of memory, is tried again."""
@@ -31,11 +31,11 @@ class Segments:
     """Joins the segments of one delta. For the one thread that applies changes."""
 
     def __init__(self) -> None:
-        """Nothing is being joined."""
+        """Start with no join in progress."""
         self._aside: _Join | None = None
 
     def settle(self, delta: Delta, *, tables: bool) -> Delta:
-        """The same living hashes in fewer segments, as far as they are joined by now.
+        """Return the same living hashes in fewer segments, as far as they are joined by now.
 
         ``tables`` as of ``Part.from_columns``.
         """
@@ -52,17 +52,17 @@ class Segments:
         return delta
 
     def _split(self, delta: Delta) -> tuple[Delta, Delta]:
-        """Segments up to the last that is being joined, and those after it."""
+        """Split after the last segment that is being joined."""
         after = delta.index(self._aside.parts[-1]) + 1 if self._aside else 0
         return delta[:after], delta[after:]
 
     def _with_joined(self, delta: Delta) -> Delta:
-        """With what was joined beside, once that is done, in place of its parts."""
+        """Replace the parts of a finished background join by its result."""
         aside = self._aside
         if aside is None or aside.is_alive():
             return delta
         self._aside = None
-        if aside.joined is None:  # it failed, and is tried again
+        if aside.joined is None:  # It failed; settle tries again.
             return delta
         for part in aside.parts:  # items removed meanwhile
             for number in part.removed().tolist():
@@ -93,7 +93,7 @@ def _mostly_dead(delta: Delta) -> bool:
 
 
 def _worth_joining(delta: Delta) -> Delta:
-    """Successive segments that are to become one."""
+    """Return the successive segments to join next, in the background."""
     if _mostly_dead(delta):
         return delta
     for end in range(len(delta), 1, -1):
@@ -103,7 +103,7 @@ def _worth_joining(delta: Delta) -> Delta:
 
 
 def _run(delta: Delta, most_hashes: int | None = None) -> Delta:
-    """The last segment, and those before it that are to be joined with it."""
+    """Return the last segment, and those before it that are to be joined with it."""
     begin = len(delta) - 1
     while begin > 0 and len(delta[begin - 1].index) <= _FANOUT * _length(delta[begin:]):
         if most_hashes is not None and _length(delta[begin - 1 :]) > most_hashes:

@@ -63,11 +63,12 @@ class Snapshot:
 
     @classmethod
     def open(cls, path: Path, *, anew: bool = False) -> Self:
-        """Checks the files against the manifest and each other, then maps them.
+        """Check the files against the manifest and each other, then map them.
 
-        Reads every byte, unless somebody has, see ``verified``, or ``anew``. SnapshotRefusedError
-        names the first file that is missing, truncated, altered, of another format version or
-        engine parameters, or does not fit the others; UnavailableError one that cannot be read now.
+        Reads every byte, unless ``verified`` has a note that it was done; with ``anew``, always.
+        SnapshotRefusedError names the first file that is missing, truncated, altered, of another
+        format version or engine parameters, or does not fit the others; UnavailableError one that
+        cannot be read now.
         """
         manifest = manifests.read(path)
         identities = verified.verify(path, manifest, _check_rows, anew=anew)
@@ -80,13 +81,13 @@ class Snapshot:
         return cls(path, manifest, flat, index, *_columns(path, manifest), identities)
 
     def warm(self) -> None:
-        """Makes it ready for lookups, so that none waits: pages mapped, the search compiled."""
+        """Map its pages and compile the search, so that no lookup waits for that."""
         if isinstance(self.index, MultiIndex):
             check_table_search(self.index.tables.cut)
             memory.populate(self.flat.view(), *self.index.tables.arrays)
 
     def cool(self) -> None:
-        """Lets go of its pages, when no lookup comes any more; else unmapping stalls a process."""
+        """Release its pages, once no lookup comes any more; else unmapping stalls a process."""
         if isinstance(self.index, MultiIndex):
             memory.release(*self.arrays)
 
@@ -97,19 +98,19 @@ class Snapshot:
         return self.flat.view(), *tables, self.entries, self.items
 
     def missing_file(self) -> str | None:
-        """Name of a file that is gone, replaced or written to since it was opened.
+        """Return the name of a file that is gone, replaced or written to since it was opened.
 
         Costs one stat per file. The mapping outlives a file that is gone, and shows what is written
-        into one, so nothing else would tell.
+        into one, so nothing else would reveal it.
         """
         for name, identity in self._identities.items():
             try:
                 status = (self.path / name).stat()
             except (FileNotFoundError, NotADirectoryError):
                 return f"{self.path.name}/{name}"
-            except OSError:  # it says nothing of the file, and the mapping is as good as before
+            except OSError:  # This proves nothing about the file; the mapping stays valid.
                 continue
-            # not the time of the status: a backup's hard link changes that, too
+            # Ignore the time of the status: a backup's hard link changes it, too.
             if verified.identity(status)[:-1] != identity[:-1]:
                 return f"{self.path.name}/{name}"
         return None
@@ -128,7 +129,7 @@ def _map(path: Path, dtype: np.dtype[Any], length: int) -> NDArray[Any]:
         raise refused(path, "not a NumPy array file") from error
     if array.dtype != dtype or array.shape != (length,):
         raise refused(path, f"{array.dtype} {array.shape}, not {dtype} of length {length}")
-    # plain arrays over the same memory: np.memmap makes every small slice slow
+    # Use plain arrays over the same memory: np.memmap makes every small slice slow.
     plain: NDArray[Any] = array.view(np.ndarray)
     return plain
 

@@ -1,7 +1,7 @@
 """The tables that multi-index hashing searches: made from the codes, mapped by every process.
 
-This module says how they are laid out; only sorting and searching them needs compiled code, which
-is imported when that is done: it costs a process half a second and 60 MB.
+This module defines their layout. Only sorting and searching need compiled code, which is imported
+when it is used: it costs a process half a second and 60 MB.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from disrupt.index.manifest import (
 )
 
 TAG_BITS = 16
-"""Of the following chunk, as many as stand beside a posting."""
+"""Bits of the following chunk that are stored beside a posting."""
 
 _SORTING = "Sorting"
 
@@ -37,7 +37,7 @@ PADDING = 32
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How codes are cut: into ``chunks`` of so many ``bits``; what is left over is not looked at.
+    """How codes are cut: into ``chunks`` of so many ``bits``; the remaining bits are not used.
 
     ``low_bits`` of an entry's number are stored as they are.
     """
@@ -60,23 +60,23 @@ WIDE_FROM_HASHES = 30_000_000
 
 
 def cut_for(length: int) -> Cut:
-    """What so many codes are cut into."""
+    """Return how to cut so many codes."""
     return WIDE if length >= WIDE_FROM_HASHES else NARROW
 
 
 def cut_of(engine: MultiIndexParameters) -> Cut:
-    """What the codes of a snapshot are cut into."""
+    """Return how the codes of a snapshot are cut."""
     return WIDE if engine == WIDE_TABLES else NARROW
 
 
 def engine_of(cut: Cut) -> MultiIndexParameters:
-    """What a manifest says of it."""
+    """Return the manifest's parameters of a cut."""
     return WIDE_TABLES if cut == WIDE else NARROW_TABLES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """What is kept beside n codes: 68 bytes each at ten million, and 4 MB; 72 and 100 MB if wide.
+    """Tables beside n codes: 68 bytes each at ten million, and 4 MB; 72 and 100 MB if wide.
 
     In each, a row per chunk; postings of a chunk are sorted by key, then entry. ``starts`` u32
     (chunks, keys + 1): first posting of each key. ``tags`` u16 (chunks, n + 32): first 16 bits of
@@ -93,7 +93,7 @@ class Tables:
 
     @classmethod
     def of(cls, codes: NDArray[np.uint8], threads: int = 1, cut: Cut | None = None) -> Tables:
-        """In memory, from codes of shape (n, 32), in one piece, 0 < n < 2³²."""
+        """Build in memory, from contiguous codes of shape (n, 32), 0 < n < 2³²."""
         cut = cut or cut_for(len(codes))
         return cls._sorted(codes, threads, cut, lambda _, shape, dtype: np.empty(shape, dtype))
 
@@ -106,7 +106,7 @@ class Tables:
         threads: int = 1,
         progress: Progress = quiet,
     ) -> Tables:
-        """As ``of``, in new files of a directory, which are mapped; not yet durable.
+        """Build as ``of`` does, in new files of a directory, which are mapped; not yet durable.
 
         OSError when the disk is full.
         """
@@ -114,7 +114,7 @@ class Tables:
         def create(name: str, shape: tuple[int, int], dtype: DTypeLike) -> NDArray[np.generic]:
             path = directory / file_name(name)
             array = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
-            # writing to a page that the disk has no room for would kill the process
+            # Writing to a page that the disk has no room for would kill the process.
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
             return array
@@ -123,7 +123,7 @@ class Tables:
 
     @classmethod
     def map(cls, directory: Path, length: int, cut: Cut) -> Tables:
-        """From files that ``write`` made for ``length`` codes, read-only.
+        """Map files that ``write`` made for ``length`` codes, read-only.
 
         SnapshotRefusedError names a file that is missing or not of this length; UnavailableError
         one that cannot be mapped now.
@@ -192,23 +192,23 @@ NO_TABLES = Tables(
     np.empty((NARROW.chunks, 0), np.uint16),
     np.empty((NARROW.chunks, 0), np.int64),
 )
-"""Of codes so few that all are compared."""
+"""Placeholder for codes so few that all are compared."""
 
 
 @cache
 def cut_array(cut: Cut) -> NDArray[np.int64]:
-    """For kernels, which take an address."""
+    """Return the cut as an array, for kernels, which take an address."""
     return np.array([cut.chunks, cut.bits, cut.low_bits], np.int64)
 
 
 def high_rows(length: int, low_bits: int) -> int:
-    """Number of upper parts that the numbers of ``length`` entries have."""
+    """Return the number of upper parts that the numbers of ``length`` entries have."""
     return ((length - 1) >> low_bits) + 1
 
 
 def high_words(length: int, bits: int, low_bits: int) -> int:
-    """64-bit words that ``high`` has per chunk: a bit per code, and one per key and upper part."""
-    # kernels compile this: it calls nothing
+    """Return the 64-bit words of ``high`` per chunk: a bit per code, and per key and upper part."""
+    # Kernels compile this function, so it calls no other.
     if low_bits > TAG_BITS:
         return 0
     rows = ((length - 1) >> low_bits) + 1
@@ -216,7 +216,7 @@ def high_words(length: int, bits: int, low_bits: int) -> int:
 
 
 def layout(length: int, cut: Cut) -> dict[str, tuple[tuple[int, int], DTypeLike]]:
-    """Name, shape and type of each array of Tables over ``length`` codes."""
+    """Return name, shape and type of each array of Tables over ``length`` codes."""
     words = high_words(length, cut.bits, cut.low_bits)
     return {
         "starts": ((cut.chunks, cut.keys + 1), np.uint32),
@@ -227,11 +227,11 @@ def layout(length: int, cut: Cut) -> dict[str, tuple[tuple[int, int], DTypeLike]
 
 
 def file_name(name: str) -> str:
-    """Of an array of Tables in a snapshot."""
+    """Return the file name of an array of Tables in a snapshot."""
     return f"search-{name}.npy"
 
 
 def address(array: NDArray[Any]) -> int:
-    """Where the array begins, for kernels; several times faster than ``array.ctypes``."""
+    """Return where the array begins, for kernels; several times faster than ``array.ctypes``."""
     place: int = array.__array_interface__["data"][0]
     return place

@@ -1,10 +1,10 @@
-"""Which generations have been read whole and found good, so that nobody need do it again.
+"""Notes of which generations were read completely and found good, to spare reading them again.
 
-``index/NNNNNNNN.verified`` beside a generation names its files by what the kernel says of them:
-device, inode, size, and times of change, of which nobody can set the last. It holds for exactly
-these files since this boot: what was written to, put in another's place or brought back from a
-backup is read again, and so is everything after a crash of the machine. It guards against damage,
-not against whoever may write here: they could write a manifest that fits.
+``index/NNNNNNNN.verified`` beside a generation identifies its files by their status:
+device, inode, size, and times of change, the last of which nobody can set. It holds for exactly
+these files since this boot: a file that was written to, replaced or restored from a backup is read
+again, and so is everything after a crash of the machine. It guards against damage, not against
+processes that may write here: they could write a manifest that fits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from disrupt.index.manifest import FileSum, Manifest, reading, refused
 
 Identity = tuple[int, ...]
-"""What stays the same as long as nobody touches a file."""
+"""Status fields that stay equal as long as a file is not modified."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SETTLED_NS = 100_000_000
@@ -33,7 +33,7 @@ def verify(
     *,
     anew: bool = False,
 ) -> dict[str, Identity]:
-    """Identities of the files of a generation, which fit its manifest and pass ``check``.
+    """Return identities of a generation's files, once they fit its manifest and pass ``check``.
 
     Reads every byte, unless that was done before, or ``anew``. SnapshotRefusedError names the first
     file that is missing, truncated or altered; UnavailableError one that cannot be read now.
@@ -51,18 +51,20 @@ def verify(
 def note(
     directory: Path, manifest: Manifest, identities: dict[str, Identity], read_ns: int
 ) -> None:
-    """Notes that the files were read, at ``read_ns`` of the clock or later, and found good.
+    """Note that the files were read, at ``read_ns`` of the clock or later, and found good.
 
-    Not where one was written a moment before: it may be written again and look the same. Such are
-    small, and soon read again.
+    Skipped where a file was written a moment before: it may be written again and look the same.
+    Such files are small, and soon read again.
     """
     body = _body(manifest, identities)
     if directory.stat().st_uid != os.geteuid():
-        return  # the note would be this user's, beside files of the server's
-    if body is None or any(one[-1] + _SETTLED_NS > read_ns for one in identities.values()):
+        return  # The note would belong to this user, beside files of the server's user.
+    if body is None or any(
+        file_identity[-1] + _SETTLED_NS > read_ns for file_identity in identities.values()
+    ):
         return
     path = _path(directory)
-    # each process its own: two may check the same generation at once
+    # One file per process: two may check the same generation at once.
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         aside.write_text(json.dumps(body), encoding="ascii")
@@ -72,7 +74,7 @@ def note(
 
 
 def sum_of(path: Path) -> tuple[FileSum, Identity]:
-    """Size and SHA-256 of a file, and its identity."""
+    """Return size and SHA-256 of a file, and its identity."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -80,7 +82,7 @@ def sum_of(path: Path) -> tuple[FileSum, Identity]:
 
 
 def identity(status: os.stat_result) -> Identity:
-    """Of a file with this status."""
+    """Return the identity of a file with this status."""
     return (
         status.st_dev,
         status.st_ino,
@@ -91,18 +93,18 @@ def identity(status: os.stat_result) -> Identity:
 
 
 def forget(directory: Path) -> None:
-    """Takes away what is noted of a generation that goes."""
+    """Remove the note on a generation that is deleted."""
     _path(directory).unlink(missing_ok=True)
 
 
 def _noted(directory: Path, manifest: Manifest) -> dict[str, Identity] | None:
     try:
         noted = json.loads(_path(directory).read_bytes())
-        found = {name: identity((directory / name).stat()) for name in manifest.files}
+        identities = {name: identity((directory / name).stat()) for name in manifest.files}
     except (OSError, ValueError, RecursionError):
         return None
-    body = _body(manifest, found)
-    return found if body is not None and noted == body else None
+    body = _body(manifest, identities)
+    return identities if body is not None and noted == body else None
 
 
 def _body(manifest: Manifest, identities: dict[str, Identity]) -> dict[str, object] | None:
@@ -113,7 +115,7 @@ def _body(manifest: Manifest, identities: dict[str, Identity]) -> dict[str, obje
     return {
         "boot": boot,
         "manifest": hashlib.sha256(manifest.to_bytes()).hexdigest(),
-        "files": {name: list(one) for name, one in identities.items()},
+        "files": {name: list(file_identity) for name, file_identity in identities.items()},
     }
 
 
@@ -126,7 +128,7 @@ def _verify(path: Path, expected: FileSum) -> Identity:
         size_bytes = path.stat().st_size
         if size_bytes != expected.size_bytes:
             raise refused(path, f"{size_bytes} bytes, not {expected.size_bytes}: truncated")
-        found, read = sum_of(path)
-    if found != expected:
+        file_sum, read = sum_of(path)
+    if file_sum != expected:
         raise refused(path, "altered: its checksum does not fit")
     return read

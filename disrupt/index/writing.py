@@ -36,7 +36,7 @@ from disrupt.index.tables import Tables, cut_for, engine_of
 from disrupt.index.verified import Identity, sum_of
 
 TABLES_FROM_HASHES = 20_000
-"""Fewer are compared with all in some 25 µs: not worth what compiled code costs each process."""
+"""Comparing all of fewer hashes takes some 25 µs: compiled code would cost each process more."""
 
 _BLOCK_ITEMS = 4096
 
@@ -48,7 +48,7 @@ _METRIC_L2 = 1
 
 
 def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
-    """What a snapshot holds, but for items with the numbers in ``gone``."""
+    """Yield what a snapshot holds, but for items with the numbers in ``gone``."""
     codes = base.flat.view()
     rows = base.entries["row"]
     dead = np.array(sorted(gone), np.uint64)
@@ -66,7 +66,7 @@ def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
 def write(
     directory: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
 ) -> tuple[Manifest, dict[str, Identity]]:
-    """Writes a snapshot into a new directory and makes it durable; gives the files as they are.
+    """Write a snapshot into a new directory and make it durable; return the files' identities.
 
     ``content`` are the living items as of ``cursor``, ascending by number over all blocks, rows of
     each counted from 0; items removed after the cursor may be among them, or missing. Memory does
@@ -93,7 +93,7 @@ def write(
     if codes.length >= TABLES_FROM_HASHES:
         cut = cut_for(codes.length)
         engine = engine_of(cut)
-        # servers then find the search compiled
+        # Compile the search now, so that servers load it.
         check_table_search()
         Tables.write(directory, FlatIndex.map(directory / CODES).view(), cut, _cores(), progress)
     return _seal(directory, engine, cursor, items.length, codes.length, progress)
@@ -107,7 +107,7 @@ def _seal(
     hashes: int,
     progress: Progress,
 ) -> tuple[Manifest, dict[str, Identity]]:
-    """Makes the files durable and writes what they are into the manifest."""
+    """Make the files durable and write their sums into the manifest."""
 
     def settle(name: str) -> tuple[FileSum, Identity]:
         sync(directory / name)
@@ -115,8 +115,10 @@ def _seal(
 
     with ThreadPoolExecutor(_cores()) as pool:
         settled = {}
-        for name, found in zip(engine.files, pool.map(settle, engine.files), strict=True):
-            settled[name] = found
+        for name, sum_and_identity in zip(
+            engine.files, pool.map(settle, engine.files), strict=True
+        ):
+            settled[name] = sum_and_identity
             progress(_SETTLING, len(settled), len(engine.files))
     manifest = Manifest(
         engine=engine,
@@ -125,7 +127,7 @@ def _seal(
         mark=cursor.mark.hex(),
         items=items,
         hashes=hashes,
-        files={name: found for name, (found, _) in settled.items()},
+        files={name: file_sum for name, (file_sum, _) in settled.items()},
     )
     (directory / MANIFEST).write_bytes(manifest.to_bytes())
     sync(directory / MANIFEST)
@@ -134,7 +136,7 @@ def _seal(
 
 
 def sync(path: Path) -> None:
-    """Makes a file, or the entries of a directory, durable."""
+    """Make a file, or the entries of a directory, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -159,12 +161,12 @@ class CodesWriter:
         self._write_header()
 
     def append(self, codes: NDArray[np.uint8]) -> None:
-        """Adds codes, shape (n, 32)."""
+        """Append codes, shape (n, 32)."""
         self._file.write(codes.tobytes())
         self.length += len(codes)
 
     def close(self) -> None:
-        """Completes the header."""
+        """Complete the header."""
         with self._file:
             self._file.seek(0)
             self._write_header()
@@ -192,7 +194,7 @@ class _ArrayWriter:
         self.length += len(rows)
 
     def close(self) -> None:
-        # NumPy leaves room in the header for the length to grow
+        # NumPy leaves room in the header for the length to grow.
         with self._file:
             self._file.seek(0)
             self._write_header()

@@ -1,4 +1,4 @@
-"""A decoding process, seen from the server: started, limited, killed, and what became of it."""
+"""A decoding process, seen from the server: start, limits, messages, and death."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from enum import StrEnum
 
 _MESSAGE_BYTES_MAX = 320 * 1024
 _DEATH_S = 1.0
-"""A process that closed its socket is given this long to end with an exit status of its own."""
+"""Time for a process that closed its socket to end with an exit status of its own."""
 
 LIBRARIES = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    # glibc keeps up to 128 MiB between pictures: giving it back and taking fresh pages doubled the
-    # time of a WebP of 1280 px, and tripled what receiving a picture of 3 MB costs a worker
+    # Let glibc keep up to 128 MiB between pictures: returning it and taking fresh pages doubled the
+    # time of a WebP of 1280 px, and tripled a worker's cost of receiving a picture of 3 MB.
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
 }
-"""Variables for processes that are as many as cores and have pictures in hand: one thread each."""
+"""Variables for processes that hash pictures, one per core: one thread each."""
 
 _INHERITED = ("LANG", "LC_", "LD_LIBRARY_PATH", "PYTHON")
 """Other variables may hold secrets, and are not given to a process that may be taken over."""
@@ -39,7 +39,7 @@ _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 class Cause(StrEnum):
-    """Why a process is no more."""
+    """Why a process ended."""
 
     CRASH = "CRASH"
     CPU_TIME = "CPU_TIME"
@@ -58,17 +58,17 @@ class ProcessDiedError(Exception):
 
 
 class Child:
-    """A process with a socket to it, and memory that both sides map. A death uses it up."""
+    """A process with a socket to it, and memory that both sides map. Unusable after its death."""
 
     def __init__(self, module: str, shared_bytes: int, memory_bytes: int) -> None:
         """Spawn it, from the main thread: it dies with the thread that started it."""
         self._over = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(0)
-        # room for the longest answer in one message; Linux gives twice what it grants
+        # Room for the longest answer in one message; Linux allocates twice what it is asked for.
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MESSAGE_BYTES_MAX)
         memory = _shared_memory(shared_bytes)
-        # inherited for good: a terminal that closes ends no decoder
+        # The child inherits the mask, so that closing the terminal ends no decoder.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             self._shared = mmap.mmap(memory, shared_bytes)
@@ -101,7 +101,7 @@ class Child:
         self._socket.close()
 
     async def wait(self) -> int:
-        """Exit status, as of subprocess."""
+        """Return the exit status, as of subprocess."""
         try:
             return await asyncio.to_thread(self._process.wait, _DEATH_S)
         except subprocess.TimeoutExpired:
@@ -109,19 +109,19 @@ class Child:
             return await asyncio.to_thread(self._process.wait)
 
     async def receive(self, timeout_s: float | None, most_bytes: int) -> bytes:
-        """Its next message; no bytes where it ended. ProcessDiedError after ``timeout_s``."""
+        """Return its next message, or no bytes at its end. ProcessDiedError after ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
                 loop = asyncio.get_running_loop()
                 return await loop.sock_recv(self._socket, most_bytes)
         except TimeoutError:
             raise await self.died(Cause.TIMEOUT) from None
-        except ConnectionResetError:  # it left a message unread; otherwise its end is no bytes
+        except ConnectionResetError:  # It left a message unread; else recv returns no bytes.
             return b""
 
     async def died(self, cause: Cause) -> ProcessDiedError:
-        """What to raise where it is found to be gone, or is not to go on, for this cause."""
-        self._over = True  # from here on its process id may become another's
+        """Return the error to raise for a process that is gone, or is killed for this cause."""
+        self._over = True  # From here on another process may get its id.
         if cause == Cause.TIMEOUT:
             self._process.kill()
         status = await self.wait()
@@ -134,14 +134,14 @@ class Child:
 
     def allow_cpu_time(self, allowed_s: int) -> None:
         """Limit it anew, from here: what it has used so far, and ``allowed_s``."""
-        with contextlib.suppress(OSError):  # that it is gone is noticed elsewhere
+        with contextlib.suppress(OSError):  # Other code notices that it is gone.
             used_s = time.clock_gettime(_cpu_clock(self.pid))
             soft_s = math.ceil(used_s) + allowed_s
             resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft_s, resource.RLIM_INFINITY))
 
 
 def _shared_memory(size_bytes: int) -> int:
-    """Descriptor of anonymous memory whose size neither side can change any more.
+    """Return a descriptor of anonymous memory whose size neither side can change any more.
 
     Were it cut, the server would be killed by SIGBUS when it writes into it.
     """
@@ -158,5 +158,5 @@ def _environment() -> dict[str, str]:
 
 
 def _cpu_clock(pid: int) -> int:
-    """Clock of a process's processor time, as clock_getcpuclockid(3) makes it."""
+    """Return the clock of a process's processor time, as clock_getcpuclockid(3) makes it."""
     return ~pid << 3 | 2

@@ -1,4 +1,4 @@
-"""Places that several callers want: whoever was served least goes first."""
+"""A queue for places: the caller that was served least goes first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 _REMEMBERED_MAX = 4096
 
 turn_of: ContextVar[Hashable] = ContextVar("turn_of", default=None)
-"""Who makes the call that is being answered; None where all are one."""
+"""Caller of the call that is being answered; None where callers are not told apart."""
 
 
 class FairQueue:
@@ -21,7 +21,7 @@ class FairQueue:
 
     Of those that wait, the caller that was served for the least time has the next turn: one that
     asks for a lot delays others by the turns that it already has, and by none that it waits for.
-    A caller that was away begins level with those that are there: it saves nothing up.
+    A caller that was away starts level with the others: it accumulates no credit.
     """
 
     def __init__(self, places: int) -> None:
@@ -29,10 +29,10 @@ class FairQueue:
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._served_s: dict[Hashable, float] = {}
         self._level_s = 0.0
-        """Time served of whoever had the latest turn, at its beginning."""
+        """Time for which the caller of the latest turn had been served when that turn began."""
 
     def are_wanted(self) -> bool:
-        """Whether another caller than this one waits."""
+        """Tell whether another caller than this one waits."""
         return any(caller != turn_of.get() for caller in self._waiting)
 
     async def begin(self) -> Turn:
@@ -55,7 +55,7 @@ class FairQueue:
             turn.end()
 
     def ended(self, turn: Turn) -> None:
-        """Note what a turn took, and give it to whoever waits."""
+        """Note the duration of a turn, and pass it on to the next caller."""
         took_s = time.monotonic() - turn.began_s
         before_s = max(self._served_s.get(turn.caller, 0.0), turn.level_s)
         self._served_s[turn.caller] = before_s + took_s
@@ -69,7 +69,7 @@ class FairQueue:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._leave(caller, turn)
-            else:  # it had been given the turn
+            else:  # It already had the turn.
                 self._pass_on()
             raise
 
@@ -99,7 +99,7 @@ class FairQueue:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A turn that is had: to be ended once."""
+    """A turn in use: to be ended once."""
 
     queue: FairQueue
     caller: Hashable
@@ -108,5 +108,5 @@ class Turn:
     began_s: float
 
     def end(self) -> None:
-        """Give it to whoever waits."""
+        """End the turn and give it to the next caller."""
         self.queue.ended(self)

@@ -14,7 +14,7 @@ _RESTRICT_SELF = 446
 _VERSION_FLAG = 1
 
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
-"""How many rights over files there are from an ABI on; they are the lowest bits."""
+"""Number of rights over files since each ABI; they are the lowest bits."""
 _NETWORK_RIGHTS = 0b11  # bind and connect of TCP
 _NETWORK_SINCE = 4
 _SCOPES = 0b11  # abstract sockets and signals of processes outside
@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def abi() -> int:
-    """Version that this kernel offers; 0 for none."""
+    """Return the version that this kernel offers; 0 for none."""
     version: int = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     return max(version, 0)
 
@@ -44,7 +44,7 @@ def close_files() -> bool:
         handled += struct.pack("=Q", _NETWORK_RIGHTS)
     if version >= _SCOPES_SINCE:
         handled += struct.pack("=Q", _SCOPES)
-    # no rule is added: what is handled and not allowed is denied
+    # Add no rule: handled rights that no rule allows are denied.
     ruleset = _libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "landlock_create_ruleset")

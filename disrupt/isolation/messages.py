@@ -1,4 +1,4 @@
-"""What the server and a decoding process say to each other: fixed binary messages, no pickle.
+"""Messages between the server and a decoding process: fixed binary formats, no pickle.
 
 Answers come from a process that untrusted media may have taken over: they are parsed as such.
 """
@@ -41,7 +41,7 @@ _TEXT_CHARACTERS_MAX = 500
 
 
 class Task(IntEnum):
-    """What to do with the picture."""
+    """Task for a picture."""
 
     FAST_LOOKUP = 1
     LOOKUP = 2
@@ -102,7 +102,7 @@ Answer: TypeAlias = (
 
 
 def pack_request(request: Request) -> bytes:
-    """Message of a request."""
+    """Pack a request into a message."""
     limits = request.limits
     return _REQUEST.pack(
         request.task,
@@ -115,18 +115,18 @@ def pack_request(request: Request) -> bytes:
 
 
 def unpack_request(message: bytes) -> Request:
-    """Inverse of ``pack_request``."""
+    """Unpack what ``pack_request`` packed."""
     task, start, size_bytes, *limits = _REQUEST.unpack(message)
     return Request(Task(task), start, size_bytes, ImageLimits(*limits))
 
 
 def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
-    """Message of an answer."""
+    """Pack an answer into a message."""
     match answer:
         case Ready(missing):
             return bytes([_Kind.READY, *(name in missing for name in LAYERS)])
         case ImageQuery(quality, hashes, skipped):
-            rows = b"".join(_query_row(*one) for one in hashes)
+            rows = b"".join(_query_row(*pair) for pair in hashes)
             return bytes([_Kind.QUERY]) + _QUERY.pack(quality, skipped) + rows
         case ImageFingerprints(quality, fingerprints, kind):
             rows = columns(fingerprints).tobytes()
@@ -143,7 +143,7 @@ def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
 
 
 def unpack_answer(message: bytes) -> Answer:
-    """Inverse of ``pack_answer``; ValueError for anything that it does not make."""
+    """Unpack what ``pack_answer`` packed; ValueError for anything else."""
     try:
         return _unpacked(_Kind(message[0]), message[1:])
     except (IndexError, InvalidRequestError, struct.error) as error:
@@ -161,8 +161,8 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
             return ImageQuery(_quality(quality), tuple(_query(*row) for row in rows), skipped)
         case _Kind.FINGERPRINTS:
             quality, kind_of_item = _FINGERPRINTS.unpack_from(body)
-            found = np.frombuffer(body, FINGERPRINT, offset=_FINGERPRINTS.size).tolist()
-            fingerprints = tuple(_fingerprint(*row) for row in found)
+            records = np.frombuffer(body, FINGERPRINT, offset=_FINGERPRINTS.size).tolist()
+            fingerprints = tuple(_fingerprint(*row) for row in records)
             return ImageFingerprints(_quality(quality), fingerprints, MediaKind(kind_of_item))
         case _Kind.LOW_QUALITY:
             quality, least, skipped = _LOW_QUALITY.unpack_from(body)
@@ -176,18 +176,18 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
             return Failed(_text(body))
 
 
-def _query_row(one: PdqHash, transform: Transform) -> bytes:
-    return _QUERY_ROW.pack(one.value, *transform[:-1])  # plain edges are cut of videos only
+def _query_row(pdq_hash: PdqHash, transform: Transform) -> bytes:
+    return _QUERY_ROW.pack(pdq_hash.value, *transform[:-1])  # plain edges are cut of videos only
 
 
-def _query(value: bytes, dihedral: int, *others: int) -> tuple[PdqHash, Transform]:
-    left, top, right, bottom, millidegrees, side_px = others
+def _query(value: bytes, dihedral: int, *numbers: int) -> tuple[PdqHash, Transform]:
+    left, top, right, bottom, millidegrees, side_px = numbers
     transform = Transform(Dihedral(dihedral), left, top, right, bottom, millidegrees, side_px)
     return PdqHash(value), transform
 
 
-def _fingerprint(value: list[int], quality: int, profile: int, *others: int) -> Fingerprint:
-    return Fingerprint(PdqHash(bytes(value)), _quality(quality), Profile(profile), *others)
+def _fingerprint(value: list[int], quality: int, profile: int, *numbers: int) -> Fingerprint:
+    return Fingerprint(PdqHash(bytes(value)), _quality(quality), Profile(profile), *numbers)
 
 
 def _quality(value: int) -> int:

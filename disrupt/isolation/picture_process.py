@@ -23,7 +23,7 @@ START_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class IsolationLimits:
-    """What one process may take.
+    """Limits of one process.
 
     ``memory_bytes`` of address space: libraries take 0.4 GiB of it, a picture of 50 megapixels 0.1
     to 0.9 GiB. ``cpu_s`` of processor time for one picture, in whole seconds: one of 50 megapixels
@@ -36,11 +36,11 @@ class IsolationLimits:
 
 
 SLOTS = 2
-"""Pictures that a process has at once: the next one is there when it has hashed the first."""
+"""Pictures that a process has at once: the second is ready when it has hashed the first."""
 
 
 class NotBegunError(Exception):
-    """The process is no more, and has not begun with this picture."""
+    """The process has ended, and has not begun with this picture."""
 
 
 class Process(Child):
@@ -59,7 +59,7 @@ class Process(Child):
 
     @classmethod
     async def start(cls, limits: IsolationLimits, images: ImageLimits) -> tuple[Self, Ready]:
-        """A process that can be asked; ProcessDiedError where it does not get so far."""
+        """Start a process that can be asked; ProcessDiedError where it fails to get ready."""
         process = cls(limits, images)
         try:
             answer = await process._answer(START_TIMEOUT_S)
@@ -67,10 +67,11 @@ class Process(Child):
             process.kill()
             await process.wait()
             raise
-        return process, cast("Ready", answer)  # nothing was asked, and nobody came near it yet
+        # The process has seen no media yet, so its first answer is Ready.
+        return process, cast("Ready", answer)
 
     async def ask(self, task: Task, picture: bytes | memoryview) -> Answer:
-        """Have a picture hashed, after those that it was asked before.
+        """Have a picture hashed, after those that it was given before.
 
         ProcessDiedError where that ends the process, NotBegunError where it had ended before.
         """
@@ -92,7 +93,7 @@ class Process(Child):
                 self._allow_cpu_time()
                 return await self._answer(self._limits.timeout_s)
         finally:
-            # gone for both sides; giving the pages back would cost a tenth of a lookup
+            # Erase it for both sides; giving the pages back would cost a tenth of a lookup.
             self._shared[here] = bytes(len(picture))
             self.in_hand -= 1
             self._starts.append(start)
@@ -104,5 +105,5 @@ class Process(Child):
             raise await self.died(Cause.CRASH) from None
 
     def _allow_cpu_time(self) -> None:
-        """A picture's worth for each that it has."""
+        """Allow processor time for each picture that it has."""
         self.allow_cpu_time(self.in_hand * self._limits.cpu_s)

@@ -41,11 +41,11 @@ from disrupt.isolation.messages import (
 )
 from disrupt.isolation.sandbox import lock_down
 
-with contextlib.suppress(ImportError):  # as in decode
+with contextlib.suppress(ImportError):  # as in decoding.pictures
     import pillow_heif
 
     pillow_heif.options.DECODE_THREADS = 1
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many of these processes as cores
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # There are as many of these processes as cores.
 
 _REQUEST_BYTES_MAX = 64
 
@@ -59,7 +59,7 @@ _TASKS: dict[Task, Callable[..., Answer]] = {
 
 
 def main() -> None:
-    """See the module."""
+    """Run the process, with the arguments that the module describes."""
     socket_fd, picture_fd, parent, memory_bytes = map(int, sys.argv[1:])
     pictures = mmap.mmap(picture_fd, 0, prot=mmap.PROT_READ)
     os.close(picture_fd)
@@ -87,7 +87,7 @@ def _answer(request: Request, data: bytes) -> Answer:
 
 
 class LateImports(MetaPathFinder):
-    """Tells of a module that is wanted after the lock-down, which cannot be had any more.
+    """Reports a module that is imported after the lock-down, when it cannot be loaded.
 
     Decoders would take the failure for a damaged picture. It means that ``_warm_up`` lacks
     something.
@@ -97,14 +97,14 @@ class LateImports(MetaPathFinder):
         self._failure: Failed | None = None
 
     def take(self) -> Failed | None:
-        """The failure since the last call."""
+        """Return and clear the failure since the last call."""
         failure, self._failure = self._failure, None
         return failure
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """See MetaPathFinder."""
+        """Note the module that is wanted, and leave it to other finders."""
         self._failure = Failed(f"ImportError {fullname}")
         return None
 
@@ -119,7 +119,7 @@ def _warm_up() -> None:
             pillow_heif.from_pillow(image).save(file)
         else:
             image.save(file, format_.upper())
-        # formats differ in decoding only
+        # Formats differ in decoding only.
         for task in _TASKS.values() if format_ == FORMATS[0] else [_TASKS[Task.FAST_LOOKUP]]:
             task(file.getvalue())
 

@@ -1,7 +1,7 @@
 """Untrusted pictures are decoded and hashed in processes of their own, which hold nothing else.
 
 The processes are started before the first call, locked down (see ``sandbox``), limited in memory
-and time, killed where they hang and replaced where they died: a picture that breaks its decoder
+and time, killed when they hang and replaced when they die: a picture that breaks its decoder
 fails one call. Pictures go there through memory that both sides map, and never touch a disk.
 """
 
@@ -66,9 +66,9 @@ class IsolatedHashing:
     An asynchronous context, entered once all processes are ready. For one event loop, on the main
     thread. Those that wait take turns, see ``fair_queue``. A call that is cancelled while it waits
     leaves the queue; one whose picture a process has in hand keeps its place until that has
-    ended, since that is what it occupies.
+    ended, since it occupies the process.
 
-    Errors of its calls, each with ``cause`` in its metadata where a process was the end of it:
+    Errors of its calls, each with ``cause`` in its metadata where a process ended:
     InvalidMediaError for what is no picture within the limits, and for one that crashes its
     decoder, takes too much memory or too much processor time; DeadlineExceededError where it took
     too long without using the processor; UnavailableError where the process was killed from
@@ -85,7 +85,7 @@ class IsolatedHashing:
     ) -> None:
         self.limits = limits
         self.deaths: Counter[Cause] = Counter()
-        """Processes that are no more, by cause."""
+        """Number of processes that ended, by cause."""
         self.missing: tuple[str, ...] = ()
         """Layers of the lock-down that this kernel lacks."""
         self._isolation = isolation
@@ -102,7 +102,7 @@ class IsolatedHashing:
         started = await asyncio.gather(
             *(self._start() for _ in range(self._workers)), return_exceptions=True
         )
-        failed = [one for one in started if isinstance(one, BaseException)]
+        failed = [outcome for outcome in started if isinstance(outcome, BaseException)]
         if failed:
             await self._end()
             raise DisruptError(
@@ -127,7 +127,7 @@ class IsolatedHashing:
     async def hash_image(
         self, data: bytes | memoryview, effort: Effort = Effort.STANDARD
     ) -> ImageQuery | LowQuality:
-        """As ``hashing.hash_image``."""
+        """Hash a picture in a process, as ``hashing.hash_image`` does."""
         answer = await self._run(_LOOKUPS[effort], data)
         if not isinstance(answer, (ImageQuery, LowQuality)):
             raise _broken(answer)
@@ -136,7 +136,7 @@ class IsolatedHashing:
     async def fingerprint_image(
         self, data: bytes | memoryview, *, every_frame: bool = False
     ) -> ImageFingerprints | LowQuality:
-        """As ``hashing.fingerprint_image``, or with ``every_frame`` as ``fingerprint_frames``."""
+        """Fingerprint a picture in a process; ``every_frame`` as in ``fingerprint_frames``."""
         task = Task.REGISTRATION_OF_FRAMES if every_frame else Task.REGISTRATION
         answer = await self._run(task, data)
         if not isinstance(answer, (ImageFingerprints, LowQuality)):
@@ -164,7 +164,7 @@ class IsolatedHashing:
         finally:
             if work is None or work.done():
                 self._places += 1
-            else:  # nobody waits for it any more, and still it occupies a process
+            else:  # Its caller is gone, but it still occupies a process.
                 work.add_done_callback(self._give_place_back)
 
     async def _slot(self) -> _Slot:
@@ -176,7 +176,7 @@ class IsolatedHashing:
             self._found_dead(slot.process, status)
 
     async def _work(self, slot: _Slot, task: Task, data: bytes | memoryview) -> Answer:
-        """One picture in one process, to its end."""
+        """Have one process hash one picture, to its end."""
         try:
             answer = await slot.process.ask(task, data)
         except ProcessDiedError as death:
@@ -186,7 +186,7 @@ class IsolatedHashing:
             self._found_dead(slot.process, await slot.process.wait())
             raise
         except Exception:
-            # what it does with this slot is not known, so that it cannot be used any more
+            # What the process does with this slot is unknown, so that it cannot be used any more.
             self._lost(slot.process, ProcessDiedError(Cause.KILLED, -signal.SIGKILL))
             raise
         self._free.put_nowait(slot)
@@ -232,12 +232,12 @@ class IsolatedHashing:
         self._places += 1
 
     def _found_dead(self, process: Process, status: int) -> None:
-        """It died with nothing to do; otherwise the call whose picture it had tells of what."""
+        """Note the death of an idle process; if it had a picture, that call reports the death."""
         if not process.in_hand:
             self._lost(process, ProcessDiedError(Cause.IDLE, status))
 
     def _lost(self, process: Process, death: ProcessDiedError) -> None:
-        """Count and replace a process, once: its slots are found to be gone one by one."""
+        """Count and replace a process, once, though each of its slots reports its death."""
         if process not in self._processes:
             return
         process.kill()
@@ -277,7 +277,7 @@ class IsolatedHashing:
         await asyncio.gather(*(process.wait() for process in self._processes))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """A task that nobody need wait for."""
+        """Start a task that nobody need await."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -15,7 +15,7 @@ from disrupt.isolation.landlock import close_files
 from disrupt.isolation.seccomp import close_system_calls
 
 LAYERS = ("landlock", "seccomp")
-"""What a kernel may lack; the limits on resources always hold."""
+"""Layers that a kernel may lack; the limits on resources always hold."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -40,12 +40,12 @@ def lock_down(*, memory_bytes: int, parent: int) -> tuple[str, ...]:
     outside. To be called last: nothing can be imported afterwards.
     """
     _await_ended_threads()
-    _libc.malloc_trim(0)  # what warming up has freed
+    _libc.malloc_trim(0)  # Return what warming up has freed.
     _close_streams()
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("the parent is gone")
-    _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)  # nor may others of this user look into it
+    _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)  # Other processes of this user may not inspect it.
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if _libc.unshare(_CLONE_NEWNET):
         # often forbidden; without sockets there is no network either
@@ -61,7 +61,7 @@ def lock_down(*, memory_bytes: int, parent: int) -> tuple[str, ...]:
 
 
 def _await_ended_threads() -> None:
-    """A thread that a codec has joined is listed for a moment more, long under a tracer."""
+    """Wait until threads that a codec has joined are unlisted, which a tracer delays."""
     until_s = time.monotonic() + _THREADS_END_S
     while (threads := len(list(Path("/proc/self/task").iterdir()))) > 1:
         if time.monotonic() > until_s:
@@ -77,7 +77,7 @@ def _close_streams() -> None:
 
 
 def _drop_capabilities() -> None:
-    """Those of root, and those that a new user namespace gave."""
+    """Drop the capabilities of root, and those that a new user namespace gave."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     _call("capset", header, (ctypes.c_uint32 * 6)())
 

@@ -111,7 +111,7 @@ def _program(column: int, architecture: int) -> list[bytes]:
         ]
     return [
         *program,
-        # its flags are in memory, where a filter cannot look: the C library falls back to clone
+        # A filter cannot read its flags in memory: the C library falls back to clone.
         _instruction(_IF_EQUAL, _CLONE3[column], otherwise=1),
         _instruction(_RETURN, _UNKNOWN),
         _instruction(_RETURN, _REFUSE),
@@ -119,5 +119,5 @@ def _program(column: int, architecture: int) -> list[bytes]:
 
 
 def _instruction(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
-    """One instruction; ``then`` and ``otherwise`` are how many of the next ones to skip."""
+    """Pack one instruction; ``then`` and ``otherwise`` are how many of the next ones to skip."""
     return struct.pack("=HBBI", code, then, otherwise, value)

@@ -1,4 +1,4 @@
-"""What the server and a process that decodes videos say to each other, beside pictures' answers.
+"""Messages between the server and a process that decodes videos, beside those of pictures.
 
 Answers come from a process that untrusted media may have taken over: they are parsed as such.
 """
@@ -35,7 +35,7 @@ _PERMILLE = 1000
 
 
 class _Kind(IntEnum):
-    """Apart from the kinds of pictures' answers."""
+    """Kinds of messages, distinct from those of pictures' answers."""
 
     BEGIN = 100
     FED = 101
@@ -78,7 +78,7 @@ class Frames:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The video is through. ``small``: no side of over 512 px; ``incomplete`` as of ``Video``."""
+    """The video has ended. ``small``: no side of over 512 px; ``incomplete`` as of ``Video``."""
 
     small: bool
     incomplete: bool
@@ -89,7 +89,7 @@ Answer: TypeAlias = "Ready | Wanted | Frames | Ended | Refused | OutOfMemory | F
 
 
 def pack_request(request: Request) -> bytes:
-    """Message of a request."""
+    """Pack a request into a message."""
     match request:
         case Begin(interval_ms, versions, limits):
             sizes = (limits.max_pixels, limits.max_bytes, limits.max_duration_s)
@@ -99,7 +99,7 @@ def pack_request(request: Request) -> bytes:
 
 
 def unpack_request(message: bytes) -> Request:
-    """Inverse of ``pack_request``."""
+    """Unpack what ``pack_request`` packed."""
     if message[0] == _Kind.BEGIN:
         _, interval_ms, versions, *sizes = _BEGIN.unpack(message)
         return Begin(interval_ms, Versions(versions), VideoLimits(*sizes))
@@ -108,7 +108,7 @@ def unpack_request(message: bytes) -> Request:
 
 
 def pack_video_answer(answer: Answer) -> bytes:
-    """Message of an answer."""
+    """Pack an answer into a message."""
     match answer:
         case Wanted(position):
             return _NUMBER.pack(_Kind.WANTED, position)
@@ -116,12 +116,12 @@ def pack_video_answer(answer: Answer) -> bytes:
             return bytes([_Kind.FRAMES]) + rows.tobytes()
         case Ended(small, incomplete):
             return _ENDED.pack(_Kind.ENDED, small, incomplete)
-        case other:
-            return pack_answer(other)
+        case picture_answer:
+            return pack_answer(picture_answer)
 
 
 def unpack_video_answer(message: bytes) -> Answer:
-    """Inverse of ``pack_video_answer``; ValueError for anything that it does not make."""
+    """Unpack what ``pack_video_answer`` packed; ValueError for anything else."""
     try:
         match message[0]:
             case _Kind.WANTED:

@@ -1,7 +1,7 @@
-"""A process that decodes and hashes untrusted videos, started by ``isolation_videos``.
+"""A process that decodes and hashes untrusted videos, started by ``isolation.videos``.
 
 ``python -m disrupt.isolation.video_worker SOCKET VIDEO PARENT MEMORY``, as of
-``isolation_worker``. Hashes one video after another, each while it comes in: it says how far it has
+``picture_worker``. Hashes one video after another, each while it comes in: it says how far it has
 read, waits for what is not there yet, and gives each frame as soon as it has it.
 """
 
@@ -36,15 +36,15 @@ from disrupt.isolation.video_messages import (
     unpack_request,
 )
 
-with contextlib.suppress(ImportError):  # as in video_decode
+with contextlib.suppress(ImportError):  # as in decoding.videos
     import av
 
 AHEAD_BYTES = 4 << 20
-"""The server brings so much before it knows that it is wanted."""
+"""Bytes that the server sends ahead of the decoder's position."""
 
 
 def main() -> None:
-    """See the module."""
+    """Run the process, with the arguments that the module describes."""
     socket_fd, video_fd, parent, memory_bytes = map(int, sys.argv[1:])
     video = mmap.mmap(video_fd, 0, prot=mmap.PROT_READ)
     os.close(video_fd)
@@ -56,13 +56,13 @@ def main() -> None:
         channel.send(pack_video_answer(Ready(missing)))
         while message := channel.recv(REQUEST_BYTES_MAX):
             request = unpack_request(message)
-            if isinstance(request, Begin):  # and not the end of one that was refused early
+            if isinstance(request, Begin):  # else the rest of a video that was refused early
                 answer = _answer(request, _Coming(video, channel), channel)
                 channel.send(pack_video_answer(late.take() or answer))
 
 
 class _Coming:
-    """The file that is coming in; reading waits for what is not there yet."""
+    """The incoming file; reading waits for bytes that have not arrived yet."""
 
     def __init__(self, memory: mmap.mmap, channel: socket.socket) -> None:
         self._memory = memory
@@ -72,7 +72,7 @@ class _Coming:
         self._there = Fed(0, whole=False)
 
     def read(self, size_bytes: int = -1) -> bytes:
-        """The next bytes, at least one; none at the end. A negative size is all to the end."""
+        """Return the next bytes, at least one; none at the end. A negative size reads it all."""
         if self._position >= self._told + AHEAD_BYTES // 2:
             self._tell()
         while not self._there.whole and (
@@ -89,7 +89,7 @@ class _Coming:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """The new position; negative, as FFmpeg has it, where that is not known yet."""
+        """Return the new position; negative, as FFmpeg expects, where the size is not known yet."""
         if whence == os.SEEK_END and not self._there.whole:
             return -1
         base = (0, self._position, self._there.size_bytes)[whence]
@@ -97,7 +97,7 @@ class _Coming:
         return self._position
 
     def tell(self) -> int:
-        """The position."""
+        """Return the position."""
         return self._position
 
     def _tell(self, position: int | None = None) -> None:
@@ -107,7 +107,7 @@ class _Coming:
     def _wait(self) -> None:
         message = self._channel.recv(REQUEST_BYTES_MAX)
         if not message:
-            os._exit(0)  # nobody wants this video any more; FFmpeg would swallow an exception
+            os._exit(0)  # The server closed the socket; FFmpeg would swallow an exception.
         request = unpack_request(message)
         if isinstance(request, Fed):
             self._there = request
@@ -156,7 +156,7 @@ def _converted(frame: Image.Image) -> av.VideoFrame:
 
 
 def _encoded(frames: list[Image.Image]) -> io.BytesIO:
-    """A video by an encoder that has no threads, which would stay outside of the lock-down."""
+    """Encode a video without threads, which would stay outside of the lock-down."""
     file = io.BytesIO()
     with av.open(file, "w", format="avi") as output:
         stream = output.add_stream("mpeg4", rate=2)

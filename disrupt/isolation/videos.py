@@ -45,9 +45,9 @@ from disrupt.isolation.video_worker import AHEAD_BYTES
 _RETRY_AFTER_S = 5.0
 
 _PATIENCE_S = 5.0
-"""What the sender of a video may keep its process waiting in all while others wait for one."""
+"""Total time that a sender may keep its process waiting while others wait for one."""
 _LEAST_BYTES_PER_S = 256 * 1024
-"""And this much longer with each part: 2 Mbit/s are enough."""
+"""Rate at which received parts extend that time: 2 Mbit/s are enough."""
 _LOOK_S = 0.5
 
 _log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VideoIsolationLimits:
-    """What one process may take.
+    """Limits of one process.
 
     ``memory_bytes`` of address space beside the file: a video of 9 megapixels a frame takes 0.6
     GiB, libraries 0.4. ``cpu_s`` of processor time for one video, in whole seconds: an hour of
@@ -84,7 +84,7 @@ class IsolatedVideos:
     ) -> None:
         self.limits = limits
         self.deaths: Counter[Cause] = Counter()
-        """Processes that are no more, by cause; not those whose video was given up."""
+        """Number of processes that ended, by cause; not those whose video was given up."""
         self._isolation = isolation
         self._places = workers + queued
         self._queue = FairQueue(workers)
@@ -108,20 +108,20 @@ class IsolatedVideos:
     @property
     def pids(self) -> frozenset[int]:
         """Process ids of the processes that are ready or at work."""
-        return frozenset(one.pid for one in self._processes if one.status is None)
+        return frozenset(process.pid for process in self._processes if process.status is None)
 
     async def hash(
         self, chunks: AsyncIterator[bytes], *, interval_ms: int, versions: Versions
     ) -> AsyncGenerator[Frames | Ended]:
-        """Frames of the file that ``chunks`` are parts of, as they come, and then its end.
+        """Hash the file that ``chunks`` are parts of; yield frames as they come, and then its end.
 
-        To be closed by whoever leaves it early. ``interval_ms`` and ``versions`` as of
+        A caller that leaves it early has to close it. ``interval_ms`` and ``versions`` as of
         ``VideoHashing``. No more than 4 MiB are taken from ``chunks`` ahead of the decoder.
 
-        InvalidMediaError for what is no video within the limits, and for one that crashes its
-        decoder, takes too much memory or processor time; DeadlineExceededError where no part comes
-        for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for it;
-        UnavailableError. Those that wait take turns by caller, see ``fair_queue``.
+        InvalidMediaError for a file that is no video within the limits, and for one that crashes
+        its decoder, takes too much memory or processor time; DeadlineExceededError where no part
+        comes for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for
+        it; UnavailableError. Those that wait take turns by caller, see ``fair_queue``.
         """
         if not self._places:
             raise OverloadedError(
@@ -133,7 +133,7 @@ class IsolatedVideos:
             async with self._queue.turn():
                 process = await self._ready()
                 feeding = asyncio.create_task(self._feed(process, chunks))
-                # where an answer comes first, nobody asks what it failed with
+                # Where an answer comes first, nobody retrieves its exception.
                 feeding.add_done_callback(lambda done: done.cancelled() or done.exception())
                 finished = False
                 try:
@@ -155,7 +155,7 @@ class IsolatedVideos:
             self._places += 1
 
     async def _ready(self) -> _Process:
-        self._processes = {one for one in self._processes if one.status is None}
+        self._processes = {process for process in self._processes if process.status is None}
         while self._idle:
             process = self._idle.pop()
             if process.status is None:
@@ -235,21 +235,21 @@ class IsolatedVideos:
                         " allowed; send a smaller version",
                         "MEMORY",
                     )
-                case other:
-                    kind = other.kind if isinstance(other, Failed) else "protocol"
+                case unexpected:
+                    kind = unexpected.kind if isinstance(unexpected, Failed) else "protocol"
                     _log.error("hashing_failed", kind=kind)
                     raise DisruptError(
                         "Something went wrong in the server; the operator's log says what."
                     )
 
     async def _next(self, process: _Process, feeding: asyncio.Task[None]) -> Answer:
-        """Its next answer; what makes feeding it fail is raised at once."""
+        """Return its next answer; an error of ``feeding`` is raised at once."""
         receiving = asyncio.create_task(process.answer(None))
         try:
             if not feeding.done():
                 await asyncio.wait({receiving, feeding}, return_when=asyncio.FIRST_COMPLETED)
             if feeding.done() and not receiving.done():
-                with contextlib.suppress(ConnectionError):  # of a process that ended
+                with contextlib.suppress(ConnectionError):  # The process has ended.
                     feeding.result()
             return await receiving
         except ProcessDiedError as death:
@@ -292,7 +292,7 @@ class _Process(Child):
         self._further = asyncio.Event()
 
     async def send(self, request: Request) -> None:
-        """Say something; ConnectionError where it is gone, of which ``answer`` tells more."""
+        """Send a request; ConnectionError where it is gone: ``answer`` then says why."""
         await asyncio.get_running_loop().sock_sendall(self._socket, pack_request(request))
 
     def put(self, at: int, chunk: bytes) -> None:
@@ -306,7 +306,7 @@ class _Process(Child):
             await self._further.wait()
 
     async def answer(self, timeout_s: float | None) -> Answer:
-        """Its next answer but those that say how far it is; ProcessDiedError where it ends."""
+        """Return its next answer, without progress reports; ProcessDiedError where it ends."""
         while True:
             message = await self.receive(timeout_s, ANSWER_BYTES_MAX)
             try:

@@ -57,7 +57,7 @@ class BackupManifest(BaseModel):
 
 
 def back_up(data_dir: Path, target: Path) -> BackupManifest:
-    """Makes a backup in a new directory, durable and whole when this returns; modes 0700 and 0600.
+    """Make a backup in a new directory, durable and complete on return; modes 0700 and 0600.
 
     The copy is the registry at one moment; registering goes on meanwhile. DataDirectoryError if
     ``target`` exists, lies in the data directory, which erasures keep free of what was withdrawn,
@@ -78,7 +78,7 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
         )
     ownership.check(data_dir)
     with SqlRegistry.open_reader(data_dir / REGISTRY):
-        pass  # refuses what is no registry of this version
+        pass  # Opening refuses what is no registry of this version.
     try:
         aside.mkdir(mode=0o700)
     except OSError as error:
@@ -95,7 +95,7 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
 
 
 def check(directory: Path) -> BackupManifest:
-    """Manifest of a backup, once every byte of its files was compared with it.
+    """Check every byte of a backup's files against its manifest, and return the manifest.
 
     DataDirectoryError names what is missing, altered, or of a newer version.
     """
@@ -111,10 +111,10 @@ def check(directory: Path) -> BackupManifest:
         raise _refused(path, f"it lists other files than {', '.join(_FILES)}")
     for name, expected in manifest.files.items():
         try:
-            found = _sum(directory / name)
+            actual = _sum(directory / name)
         except OSError as error:
             raise _refused(directory / name, "missing or unreadable") from error
-        if found != expected:
+        if actual != expected:
             raise _refused(directory / name, "altered or truncated: its checksum does not fit")
     if _described(directory / REGISTRY) != (
         manifest.epoch,
@@ -127,7 +127,7 @@ def check(directory: Path) -> BackupManifest:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a data directory tells of what was withdrawn and revoked since a backup.
+    """What a data directory lists as withdrawn and revoked since a backup.
 
     ``doubt`` is a clause that says why something may be missing from ``records``; else empty.
     """
@@ -137,7 +137,7 @@ class Known:
 
 
 def unpack(directory: Path, into: Path) -> None:
-    """Copies a checked backup into an existing empty directory, and brings its schema up to date.
+    """Copy a checked backup into an existing empty directory, and migrate its schema.
 
     Its journal of removals then lists what the backup itself knows.
     """
@@ -151,25 +151,25 @@ def unpack(directory: Path, into: Path) -> None:
 
 
 def known(data_dir: Path, unpacked: Path) -> Known:
-    """What the journal and the registry in a data directory tell, as far as they can be read.
+    """Collect what the journal and registry of a data directory list, as far as readable.
 
-    The registry tells everything if the backup's newest change is in its history. Else the journal
-    does, unless it lacks something that the backup knows: then it is older than the backup. It may
-    still be a copy that is older than the newest withdrawal, which nobody can see.
+    The registry is complete if the backup's newest change is in its history. Else the journal is,
+    unless it lacks something that the backup has: then it is older than the backup. It may still
+    be a copy that is older than the newest withdrawal, which cannot be detected.
     """
     with SqlRegistry.open_reader(unpacked / REGISTRY) as backup:
         head = backup.head()
     records: dict[Record, None] = {}
     doubt = f"there is neither {JOURNAL} nor a registry that is newer than the backup"
     try:
-        found = journal.read(data_dir / JOURNAL)
+        contents = journal.read(data_dir / JOURNAL)
     except DisruptError as error:
         _log.warning("removals_journal_unreadable", reason=error.message)
         doubt = f"{JOURNAL} cannot be read"
     else:
-        if found is not None:
-            records |= dict.fromkeys(found.records)
-            doubt = _doubt(found, journal.read(unpacked / JOURNAL))
+        if contents is not None:
+            records |= dict.fromkeys(contents.records)
+            doubt = _doubt(contents, journal.read(unpacked / JOURNAL))
     try:
         with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
             records |= dict.fromkeys(registry.journaled())
@@ -180,21 +180,21 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     return Known(tuple(records), doubt)
 
 
-def _doubt(found: Contents, in_backup: Contents | None) -> str:
-    """Why a journal may not list everything since a backup; empty where nothing shows that."""
-    if found.damaged_records:
-        return f"{found.damaged_records} records of {JOURNAL} are damaged"
-    if found.torn:  # by a crash, in what was not acknowledged; or by damage to what was
+def _doubt(contents: Contents, in_backup: Contents | None) -> str:
+    """Return why a journal may not list everything since a backup; empty if it seems complete."""
+    if contents.damaged_records:
+        return f"{contents.damaged_records} records of {JOURNAL} are damaged"
+    if contents.torn:  # by a crash, in what was not acknowledged; or by damage to what was
         return f"the end of {JOURNAL} is incomplete or damaged"
-    if found.version < journal.VERSION:
+    if contents.version < journal.VERSION:
         return f"{JOURNAL} is of an earlier version, which listed no revoked keys"
-    if in_backup is not None and not set(in_backup.records) <= set(found.records):
+    if in_backup is not None and not set(in_backup.records) <= set(contents.records):
         return f"{JOURNAL} is older than the backup"
     return ""
 
 
 def bring_up_to_date(unpacked: Path, records: Iterable[Record]) -> tuple[ApiKey, ...]:
-    """Erases and revokes in an unpacked backup what ``records`` list, beside what it knows itself.
+    """Erase and revoke in an unpacked backup what ``records`` and the backup itself list.
 
     Its journal then lists all of it. A new epoch begins: every cursor given out before is refused.
     Returns the keys that are valid.
@@ -233,7 +233,7 @@ def _write(data_dir: Path, aside: Path) -> BackupManifest:
 
 
 def _described(path: Path) -> tuple[str, int, str]:
-    """Epoch (hex), newest sequence and schema revision of a copy."""
+    """Return epoch (hex), newest sequence and schema revision of a copy."""
     engine = reader_engine(path)
     try:
         with translated_errors(), engine.begin() as connection:

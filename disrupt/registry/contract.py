@@ -1,4 +1,4 @@
-"""What every registry backend promises.
+"""The contract of every registry backend.
 
 The conformance suite in tests/registry holds each backend to it.
 """
@@ -16,10 +16,10 @@ from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
 
 CHANGES_AT_ONCE = 50_000
-"""Changes that one read of some banks' changes passes over: a tenth of a second or two."""
+"""Most changes that a read of some banks' changes scans: a tenth of a second or two."""
 
 BYTES_AT_ONCE = 2 * 2**20
-"""Bytes of fingerprints that one read brings at most, or one item: less than six of the largest."""
+"""Most bytes of fingerprints in one read, unless one item has more: under six of the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What a registration became.
+    """The result of a registration.
 
     ``items`` are (item id, number of hashes) in the order of the request. ``cursor`` includes them.
     """
@@ -105,10 +105,10 @@ class RegistryReader(Protocol):
     """
 
     def head(self) -> Cursor:
-        """Cursor of the newest change; sequence 0 in an empty registry."""
+        """Return the cursor of the newest change; sequence 0 in an empty registry."""
 
     def knows(self, cursor: Cursor) -> bool:
-        """Whether the cursor is a point of this registry's history, in its present epoch.
+        """Tell whether the cursor is a point of this registry's history, in its present epoch.
 
         A copy of the registry that was made before that change does not know it, also when it has
         grown since to the same sequence.
@@ -126,7 +126,7 @@ class RegistryReader(Protocol):
     def changes(
         self, after: Cursor, limit: int, banks: Collection[int] | None = None
     ) -> tuple[Sequence[Change], Cursor]:
-        """Up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the cursor to go on from.
+        """Return up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the next cursor.
 
         Fewer where they have more than ``BYTES_AT_ONCE``. With ``banks``, those of items in these
         banks, of the next ``CHANGES_AT_ONCE`` changes.
@@ -137,39 +137,39 @@ class RegistryReader(Protocol):
         """
 
     def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
-        """Up to ``limit`` (≥ 1) living items of those added after one cursor, up to another.
+        """Return up to ``limit`` (≥ 1) living items of those added after one cursor, up to another.
 
         In the order of their additions, and with the cursor to go on from, which is ``until`` after
         the last. Bounded by ``BYTES_AT_ONCE``, and CursorExpiredError, as for ``changes``.
         """
 
     def removed_since(self, cursor: Cursor) -> int:
-        """How many items that were there at a cursor were removed since.
+        """Count the items that were there at a cursor and were removed since.
 
-        So many does an index as of that cursor still hold. CursorExpiredError as for ``changes``.
+        An index as of that cursor still holds so many. CursorExpiredError as for ``changes``.
         """
 
     def hashes_since(self, cursor: Cursor) -> int:
-        """How many hashes were added since a cursor, and one for each change that is none.
+        """Count the hashes added since a cursor, and one for each change that adds none.
 
-        So much do changes weigh on an index as of that cursor. CursorExpiredError as for
-        ``changes``.
+        This estimates the cost of the changes to an index as of that cursor. CursorExpiredError as
+        for ``changes``.
         """
 
     def banks(self) -> tuple[Bank, ...]:
-        """All banks, by number."""
+        """Return all banks, by number."""
 
     def keys(self) -> tuple[ApiKey, ...]:
-        """All keys, oldest first, revoked ones too."""
+        """Return all keys, oldest first, revoked ones too."""
 
     def case(self, number: str) -> CaseRecord | None:
-        """The case, or None."""
+        """Return the case, or None."""
 
     def pin_hash(self, number: str) -> str | None:
         """Return the PIN hash of a case, or None, in a time that does not depend on its items."""
 
     def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
-        """Digest and result of an earlier registration by its request id, or None.
+        """Return digest and result of an earlier registration by its request id, or None.
 
         None also once any of its items was withdrawn: the digest, made from hashes, is erased too.
         """
@@ -183,7 +183,7 @@ class RegistryWriter(RegistryReader, Protocol):
     """
 
     def register(self, registration: Registration, *, day: str) -> Registered:
-        """Adds items. The same request id with the same digest gives the first result again.
+        """Add items. The same request id with the same digest gives the first result again.
 
         A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
         CaseClosedError (withdrawn or rejected), UnavailableError (a new case's number or an item id
@@ -192,14 +192,14 @@ class RegistryWriter(RegistryReader, Protocol):
         """
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
-        """Removes some items of a case, or with None all of them, and their fingerprints at once.
+        """Remove some items of a case, or with None all of them, and their fingerprints at once.
 
         Idempotent. A case without items left is WITHDRAWN. NotFoundError if there is no such case
         or an id is no item of it; then nothing is withdrawn. Ids of erased items pass for any case:
         which case they were of is erased too.
 
-        What stays of a withdrawn case: its number, PIN hash, status and days. Of an erased item:
-        number, id and bank, unlinked from the case. Of its request: the id. What was erased is
+        A withdrawn case keeps its number, PIN hash, status and days; an erased item its number, id
+        and bank, unlinked from the case; its request the id. What was erased is
         overwritten in the database, and in its log by ``checkpoint``, which this method calls
         without insisting on success. That an item was withdrawn is kept outside the database too,
         so that a restored backup does not bring it back; where that fails (StorageFullError,
@@ -207,10 +207,10 @@ class RegistryWriter(RegistryReader, Protocol):
         """
 
     def checkpoint(self) -> bool:
-        """Clears the database's log, so that bytes erased before are in no file any more.
+        """Clear the database's log, so that no file holds bytes erased before.
 
-        False when a reader held it up: then call again. To be called from time to time, in case
-        that of a withdrawal could not finish. Takes milliseconds, at most about a second.
+        False when a reader held it up: then call again. Call it from time to time, in case the
+        checkpoint of a withdrawal could not finish. Takes milliseconds, at most about a second.
         """
 
     def check_storage(self) -> None:
@@ -220,10 +220,10 @@ class RegistryWriter(RegistryReader, Protocol):
         """
 
     def add_key(self, key: ApiKey) -> None:
-        """Adds a key."""
+        """Add a key."""
 
     def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
-        """Revokes a key; idempotent. NotFoundError if there is none of that id.
+        """Revoke a key; idempotent. NotFoundError if there is none of that id.
 
         Kept outside the database too, as a removal is, and completed by calling again.
         """

@@ -1,4 +1,4 @@
-"""SQLite as the registry's database: all that is particular to it, and nothing else.
+"""SQLite as the registry's database: everything specific to it, and nothing else.
 
 Another backend brings its own connection, transaction start and error classes. Changes must be
 numbered in the order of their commits: here the single writing connection gives that; where several
@@ -33,16 +33,16 @@ _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
 def reader_engine(path: Path) -> Engine:
-    """Engine that only reads; it never creates the file, and reads while another process writes.
+    """Make an engine that only reads, also while another process writes; never makes the file.
 
     Each transaction sees one state, and raises RegistryReplacedError once another file is in the
-    place of the one that was opened. As many threads at once as want to.
+    place of the one that was opened. Any number of threads at once.
     """
     return _engine(path, "ro", "BEGIN", _READER_BUSY_TIMEOUT_S, pool_size=4, max_overflow=-1)
 
 
 def writer_engine(path: Path) -> Engine:
-    """Engine of one writing connection, for which threads take turns; the file must exist.
+    """Make an engine of one writing connection; threads take turns, and the file must exist.
 
     Each transaction raises RegistryReplacedError once another file is in the place of the one that
     was opened.
@@ -81,10 +81,10 @@ def _engine(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
             timeout=busy_timeout_s,
-            isolation_level=None,  # transactions begin where this module says
+            isolation_level=None,  # This module begins transactions.
             check_same_thread=False,  # the pool hands a connection to one thread at a time
         )
-        # no temporary file ever holds a fingerprint
+        # Temporary tables stay in memory: no temporary file ever holds a fingerprint.
         try:
             for pragma in ("temp_store=MEMORY", *pragmas):
                 connection.execute(f"PRAGMA {pragma}")
@@ -118,7 +118,7 @@ def _engine(
 
 
 def _file(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another of the same name; None where there is none."""
+    """Return what distinguishes a file from another of the same name; None where it is missing."""
     try:
         status = path.stat()
     except OSError:
@@ -127,22 +127,22 @@ def _file(path: Path) -> tuple[int, int] | None:
 
 
 def truncate_wal(engine: Engine) -> bool:
-    """Copies the WAL into the database file and empties it; False where a reader held it up."""
+    """Copy the WAL into the database file and empty it; False where a reader held it up."""
     with closing(engine.raw_connection()) as connection:
-        # not within a transaction, which any statement of an SQLAlchemy connection would begin
+        # Use the raw cursor: a statement of an SQLAlchemy connection would begin a transaction.
         cursor = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         busy, _, _ = cursor.fetchone()
     return bool(busy == 0)
 
 
 def rewrite_header(connection: Connection) -> None:
-    """Writes the first page of the database anew, as it is."""
+    """Write the first page of the database again, unchanged."""
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
 
 
 def copy_database(path: Path, target: Path) -> None:
-    """Copies the database, as it is at one moment, over an empty file; sqlite3.Error if it cannot.
+    """Copy the database, as of one moment, over an empty file; sqlite3.Error where that fails.
 
     Only what is stored is copied, not the free pages. The caller makes the copy durable.
     """
@@ -150,15 +150,15 @@ def copy_database(path: Path, target: Path) -> None:
         try:
             source.execute("VACUUM INTO ?", (str(target),))
         except sqlite3.Error:
-            _refuse_damaged(source)  # which is not what the error always says
+            _refuse_damaged(source)  # The error does not always say that the file is damaged.
             raise
     with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as copy:
         _refuse_damaged(copy)
 
 
 def _refuse_damaged(connection: sqlite3.Connection) -> None:
-    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if found != "ok":
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
         raise DataDirectoryError(
             "The registry file is damaged: it fails SQLite's integrity check. Restore it from a"
             " backup."
@@ -166,7 +166,7 @@ def _refuse_damaged(connection: sqlite3.Connection) -> None:
 
 
 def skip_numbers(connection: Connection, table: str, last: int) -> None:
-    """Makes the next number that an AUTOINCREMENT table draws at least ``last`` + 1."""
+    """Make the next number that an AUTOINCREMENT table draws at least ``last`` + 1."""
     row = {"name": table, "last": last}
     raised = text("UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :name")
     if not connection.execute(raised, row).rowcount:  # nothing was ever added
@@ -174,19 +174,19 @@ def skip_numbers(connection: Connection, table: str, last: int) -> None:
 
 
 def last_number(connection: Connection, table: str) -> int:
-    """Largest number that an AUTOINCREMENT table has drawn or skipped; 0 where it has not yet."""
+    """Return the largest number that an AUTOINCREMENT table has drawn or skipped, or 0."""
     drawn = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
     return int(connection.execute(drawn, {"name": table}).scalar_one_or_none() or 0)
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turns what the database raises into errors of this project."""
+    """Translate what the database raises into errors of this project."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
         code = getattr(error.orig if isinstance(error, DBAPIError) else error, _CODE, None)
-        # Python's own errors have no code, and quote what they could not read: not to be kept
+        # Python's own errors have no code and quote what they could not read: drop them.
         raise _translate(error, code) from (None if code is None else error)
 
 

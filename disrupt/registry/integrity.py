@@ -1,4 +1,4 @@
-"""Is the registry's file whole, and is this SQLite one that can be trusted with it?"""
+"""Check that the registry's file is undamaged, and this SQLite free of a known bug."""
 
 import sqlite3
 from pathlib import Path
@@ -13,13 +13,13 @@ _WAL_RESET_BUG = ((3, 7, 0), (3, 51, 2))
 
 
 def has_wal_reset_bug(version: str = SQLITE_VERSION) -> bool:
-    """Whether several connections that write at once may corrupt a database of this version."""
+    """Tell whether connections that write at once may corrupt a database of this version."""
     first, last = _WAL_RESET_BUG
     return first <= tuple(int(part) for part in version.split(".")[:3]) <= last
 
 
 def integrity_problems(path: Path) -> tuple[str, ...]:
-    """What SQLite's quick_check finds wrong with a registry; empty if it is whole.
+    """Return what SQLite's quick_check finds wrong with a registry; empty if nothing.
 
     Reads every page once, beside a running writer too. DataDirectoryError if it is no database.
     """

@@ -1,7 +1,7 @@
 """The journal of removals: items ever withdrawn and keys ever revoked, outside all backups.
 
-A backup brings back what was withdrawn or revoked after it was made; the journal says what to take
-away again. It holds item numbers, item ids and key ids, nothing made from a hash or a secret.
+A backup brings back what was withdrawn or revoked after it was made; the journal lists what to
+remove again. It holds item numbers, item ids and key ids, nothing made from a hash or a secret.
 
 The file is a header of 32 bytes, then records of 32 bytes: number (7 bytes, little-endian), kind (1
 byte), id (16 bytes), and the first 8 bytes of the SHA-256 of these 24. Kind 0 is an item: its
@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Self
 
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-
-"""Beside the registry's file."""
 
 _RECORD_BYTES = 32
 _CHECKED_BYTES = 24
@@ -55,11 +53,11 @@ Record = Removed | Revoked
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a journal says.
+    """Contents of a journal.
 
-    ``torn``: it ends in what was not written wholly, and so was never acknowledged, or in records
-    that were damaged since: the file alone does not tell which.
-    ``damaged_records`` lie between good ones: what they said was acknowledged, and is lost.
+    ``torn``: the end was not written completely, and so was never acknowledged, or it was damaged
+    since: the file alone does not show which. ``damaged_records`` lie between good ones: they were
+    acknowledged, and their content is lost.
     """
 
     records: tuple[Record, ...]
@@ -70,16 +68,16 @@ class Contents:
     @property
     def removed(self) -> tuple[Removed, ...]:
         """The items among the records."""
-        return tuple(one for one in self.records if isinstance(one, Removed))
+        return tuple(record for record in self.records if isinstance(record, Removed))
 
     @property
     def revoked(self) -> tuple[Revoked, ...]:
         """The keys among the records."""
-        return tuple(one for one in self.records if isinstance(one, Revoked))
+        return tuple(record for record in self.records if isinstance(record, Revoked))
 
 
 def read(path: Path) -> Contents | None:
-    """What the journal says, or None if there is none.
+    """Read the journal; None if there is none.
 
     DataDirectoryError if it cannot be read, is no journal, or of a newer version.
     """
@@ -90,7 +88,7 @@ def read(path: Path) -> Contents | None:
     except OSError as error:
         raise DataDirectoryError(f"The journal of removals cannot be read: {error}") from error
     header = content[:_RECORD_BYTES]
-    version = next((one for one, known in _HEADERS.items() if header == known), None)
+    version = next((number for number, known in _HEADERS.items() if header == known), None)
     if version is None:
         raise DataDirectoryError(
             f"{path.name} is no journal of removals, or of a newer version of Disrupt. Bring the"
@@ -111,7 +109,7 @@ def read(path: Path) -> Contents | None:
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
-    """Writes a journal in place of any that is there, at once and durably; mode 0600.
+    """Write a journal in place of any present one, atomically and durably; mode 0600.
 
     StorageFullError when the disk is full; the journal is then as it was.
     """
@@ -139,7 +137,7 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Opens a journal that ``write`` wrote or ``read`` found neither torn nor damaged."""
+        """Open a journal that ``write`` wrote or ``read`` found neither torn nor damaged."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             return cls(descriptor, os.fstat(descriptor).st_size)
@@ -147,7 +145,7 @@ class Journal:
             raise DataDirectoryError(f"{path.name} cannot be opened: {error}") from error
 
     def add(self, records: Iterable[Record]) -> None:
-        """Adds records; returns when they are durable.
+        """Add records; return when they are durable.
 
         StorageFullError or UnavailableError where that fails. They are kept then, and the next
         call, also one that adds nothing, writes them or fails in turn.
@@ -157,7 +155,7 @@ class Journal:
             return
         content = b"".join(map(_packed, self._pending))
         try:
-            # Over what an earlier call left unfinished, in order, so that a tear is at the end.
+            # Overwrite what an earlier call left unfinished, in order: a tear is at the end.
             written = 0
             while written < len(content):
                 at = self._size_bytes + written
@@ -171,7 +169,7 @@ class Journal:
         self._pending.clear()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
@@ -184,7 +182,7 @@ def _packed(record: Record) -> bytes:
 
 
 def _parsed(content: bytes) -> Record | None:
-    """What a record says; None if it is damaged."""
+    """Parse a record; None if it is damaged."""
     number, kind = content[:_NUMBER_BYTES], content[_NUMBER_BYTES : _NUMBER_BYTES + 1]
     record_id = content[_NUMBER_BYTES + 1 : _CHECKED_BYTES]
     record: Record

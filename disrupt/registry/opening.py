@@ -1,4 +1,4 @@
-"""Opens the registry of a data directory: nothing else knows on which backend it stands."""
+"""Open the registry of a data directory: nothing else knows which backend it uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from the registry: each function within one transaction of its caller."""
+"""Reads from the registry: each function runs in one transaction of its caller."""
 
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -27,20 +27,20 @@ from disrupt.registry.journal import Record, Removed, Revoked
 
 
 def head(connection: Connection) -> Cursor:
-    """Cursor of the newest change."""
+    """Return the cursor of the newest change."""
     epoch, sequence = position(connection)
     return Cursor(epoch, sequence, _mark(connection, sequence))
 
 
 def position(connection: Connection) -> tuple[bytes, int]:
-    """Epoch, and sequence of the newest change; of a registry of any schema revision."""
+    """Return epoch and sequence of the newest change; of a registry of any schema revision."""
     newest = select(func.coalesce(func.max(schema.changes.c.sequence), 0)).scalar_subquery()
     epoch, sequence = connection.execute(select(schema.registry.c.epoch, newest)).one()
     return epoch, sequence
 
 
 def knows(connection: Connection, cursor: Cursor) -> bool:
-    """Whether the cursor is a point of this registry's history, in its present epoch."""
+    """Tell whether the cursor is a point of this registry's history, in its present epoch."""
     epoch, newest = position(connection)
     return (
         cursor.epoch == epoch
@@ -50,7 +50,7 @@ def knows(connection: Connection, cursor: Cursor) -> bool:
 
 
 def _mark(connection: Connection, sequence: int) -> bytes:
-    """Mark of a change; empty where it has none, or there is no change of this sequence."""
+    """Return the mark of a change; empty where it has none, or no change has this sequence."""
     query = select(schema.changes.c.mark).where(schema.changes.c.sequence == sequence)
     return connection.execute(query).scalar_one_or_none() or b""
 
@@ -58,7 +58,7 @@ def _mark(connection: Connection, sequence: int) -> bytes:
 def changes(
     connection: Connection, after: Cursor, limit: int, banks: Collection[int] | None
 ) -> tuple[Sequence[Change], Cursor]:
-    """A page of changes, and the cursor of its end."""
+    """Return a page of changes, and the cursor of its end."""
     _check_known(connection, after)
     _, end = position(connection)
     changes = schema.changes.c
@@ -81,7 +81,7 @@ def changes(
 def additions(
     connection: Connection, after: Cursor, until: Cursor, limit: int
 ) -> tuple[StoredItems, Cursor]:
-    """A page of living items, and the cursor of its end."""
+    """Return a page of living items, and the cursor of its end."""
     _check_known(connection, after)
     items = schema.items.c
     query = (
@@ -101,21 +101,21 @@ def additions(
     rows, cut_off = _read(connection, query, limit)
     sequences, *plain, marks = zip(*rows, strict=True) if rows else [()] * 8
     try:
-        found = StoredItems.of(*plain)
+        page = StoredItems.of(*plain)
     except ValueError:
         for row in rows:
             _unpacked(row.number, row.fingerprints)
         raise
     if not cut_off:
-        return found, until
-    return found, Cursor(after.epoch, sequences[-1], marks[-1] or b"")
+        return page, until
+    return page, Cursor(after.epoch, sequences[-1], marks[-1] or b"")
 
 
 def removed_since(connection: Connection, cursor: Cursor) -> int:
-    """Number of items added up to a cursor and removed after it."""
+    """Count the items added up to a cursor and removed after it."""
     _check_known(connection, cursor)
     changes = schema.changes.c
-    # numbers ascend in the feed
+    # Item numbers ascend in the feed.
     newest = (
         select(changes.item)
         .where(changes.sequence <= cursor.sequence, changes.kind == schema.ChangeKind.ADDITION)
@@ -132,7 +132,7 @@ def removed_since(connection: Connection, cursor: Cursor) -> int:
 
 
 def hashes_since(connection: Connection, cursor: Cursor) -> int:
-    """Hashes of what was added after a cursor and is there, and one for each other change."""
+    """Count the living hashes added after a cursor, and one for each other change."""
     _check_known(connection, cursor)
     changes, items = schema.changes.c, schema.items.c
     added = when((changes.kind == schema.ChangeKind.ADDITION, items.hashes))
@@ -145,7 +145,7 @@ def hashes_since(connection: Connection, cursor: Cursor) -> int:
 
 
 def _read(connection: Connection, query: Select[Any], limit: int) -> tuple[list[Row[Any]], bool]:
-    """Rows with fingerprints, as many as one read may bring, and whether more may follow."""
+    """Return rows with fingerprints, as many as one read may bring, and whether more may follow."""
     rows = list[Row[Any]]()
     read_bytes = 0
     with closing(connection.execute(query.limit(limit))) as result:
@@ -193,13 +193,13 @@ def _unpacked(number: int, blob: bytes) -> NDArray[np.void]:
 
 
 def banks(connection: Connection) -> tuple[Bank, ...]:
-    """All banks, by number."""
+    """Return all banks, by number."""
     rows = connection.execute(select(schema.banks).order_by(schema.banks.c.number))
     return tuple(Bank(row.number, row.name, row.max_distance_bits) for row in rows)
 
 
 def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
-    """All keys, or the one of this id, oldest first."""
+    """Return all keys, or the one of this id, oldest first."""
     query = select(schema.keys).order_by(schema.keys.c.id)
     if key_id is not None:
         query = query.where(schema.keys.c.key_id == key_id)
@@ -218,7 +218,7 @@ def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...
 
 
 def case(connection: Connection, number: str) -> CaseRecord | None:
-    """The case with what is left of its items, oldest first."""
+    """Return the case with its remaining items, oldest first."""
     row = connection.execute(select(schema.cases).where(schema.cases.c.number == number)).first()
     if row is None:
         return None
@@ -231,19 +231,21 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
         CaseStatus(row.status),
         row.opened_on,
         row.closed_on,
-        tuple(CaseItem(one.item_id, one.bank, MediaKind(one.kind), one.hashes) for one in items),
+        tuple(
+            CaseItem(item.item_id, item.bank, MediaKind(item.kind), item.hashes) for item in items
+        ),
     )
 
 
 def pin_hash(connection: Connection, number: str) -> str | None:
     """Return the PIN hash of a case, or None."""
     query = select(schema.cases.c.pin_hash).where(schema.cases.c.number == number)
-    found: str | None = connection.execute(query).scalar()
-    return found
+    stored: str | None = connection.execute(query).scalar()
+    return stored
 
 
 def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Registered] | None:
-    """Digest and result of a request of which nothing was withdrawn."""
+    """Return digest and result of a request of which nothing was withdrawn."""
     request = connection.execute(
         select(schema.requests, schema.registry.c.epoch)
         .join_from(schema.requests, schema.registry, true())
@@ -261,13 +263,13 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     return request.digest, Registered(
         items[0].case_number,
         CaseStatus(items[0].status),
-        tuple((one.item_id, one.hashes) for one in items),
+        tuple((item.item_id, item.hashes) for item in items),
         Cursor(request.epoch, request.sequence, _mark(connection, request.sequence)),
     )
 
 
 def journaled(connection: Connection) -> list[Record]:
-    """All erased items, by number, then all revoked keys, oldest first."""
+    """List all erased items, by number, then all revoked keys, oldest first."""
     rows = connection.execute(
         select(schema.items.c.number, schema.items.c.item_id)
         .where(schema.items.c.case_id.is_(None))
@@ -278,6 +280,6 @@ def journaled(connection: Connection) -> list[Record]:
 
 
 def _items() -> Select[Any]:
-    # the fingerprints are left where they are
+    # Leave out the fingerprints, which are large.
     items = schema.items.c
     return select(items.number, items.item_id, items.bank, items.kind, items.hashes)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import structlog
 
-"""Beside the registry's file."""
-
 SIZE_BYTES = 8 * 2**20
 """Enough to withdraw some thousand hashes at once, and for the database to take up its log.
 
@@ -31,7 +29,7 @@ _log = structlog.get_logger(__name__)
 class Reserve:
     """A file of zeros. Its caller serialises the calls.
 
-    On a file system that copies on write, or whose space others take at once, it promises nothing.
+    It guarantees nothing on a copy-on-write file system, or where others take freed space at once.
     """
 
     def __init__(self, path: Path, size_bytes: int = SIZE_BYTES) -> None:
@@ -40,7 +38,7 @@ class Reserve:
         self._lacking = False
 
     def fill(self) -> None:
-        """Takes the space, or what there is of it, unless that is held; does not raise."""
+        """Allocate the space, or what there is of it, unless that is held; does not raise."""
         held_bytes = self._held_bytes()
         if held_bytes >= self._size_bytes:
             return
@@ -69,7 +67,7 @@ class Reserve:
             os.close(descriptor)
 
     def release(self) -> bool:
-        """Gives the space up; False where none was held."""
+        """Free the space; return False where none was held."""
         if not self._held_bytes():
             return False
         with suppress(OSError):

@@ -34,7 +34,7 @@ _DAY = String(10)
 
 
 class ChangeKind(IntEnum):
-    """What a row of ``changes`` says of its item."""
+    """Kind of a row of ``changes``."""
 
     ADDITION = 1
     REMOVAL = 2
@@ -69,7 +69,7 @@ keys = Table(
     Column("revoked_on", _DAY, nullable=False),
 )
 
-# A withdrawn case keeps its number, PIN hash and days. Banks, which tell an age, are its items'.
+# A withdrawn case keeps its number, PIN hash and days. Its items have the banks, which show an age.
 cases = Table(
     "cases",
     metadata,
@@ -102,7 +102,7 @@ items = Table(
     Column("case_id", ForeignKey(cases.c.id), index=True),
     Column(
         "request_id",
-        # a request is stored after its items, since it names the sequence of the last one
+        # A request is stored after its items, since it names the sequence of the last one.
         ForeignKey(requests.c.request_id, deferrable=True, initially="DEFERRED"),
         index=True,
     ),

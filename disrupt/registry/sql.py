@@ -43,7 +43,7 @@ class SqlRegistry:
     @staticmethod
     @contextmanager
     def open_reader(path: Path) -> Iterator["SqlRegistry"]:
-        """Opens an existing registry for reading only, also while a writer has it open.
+        """Open an existing registry for reading only, also while a writer has it open.
 
         DataDirectoryError if it is missing, no registry, or of another schema revision.
         """
@@ -53,7 +53,7 @@ class SqlRegistry:
     @staticmethod
     @contextmanager
     def open_writer(path: Path) -> Iterator["SqlRegistryWriter"]:
-        """Opens a registry for writing, makes it if missing (mode 0600), and migrates its schema.
+        """Open a registry for writing, make it if missing (mode 0600), and migrate its schema.
 
         Then makes it and the journal of removals beside it agree, see ``reconciliation``. On a full
         disk the reserve is given up for that, and as much of it taken again as there is room. The
@@ -71,12 +71,12 @@ class SqlRegistry:
             yield opened
 
     def head(self) -> Cursor:
-        """See RegistryReader."""
+        """Return the cursor of the newest change; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.head(connection)
 
     def knows(self, cursor: Cursor) -> bool:
-        """See RegistryReader."""
+        """Tell whether the cursor is a point of this history; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.knows(connection, cursor)
 
@@ -96,52 +96,52 @@ class SqlRegistry:
     def changes(
         self, after: Cursor, limit: int, banks: Collection[int] | None = None
     ) -> tuple[Sequence[Change], Cursor]:
-        """See RegistryReader."""
+        """Return a page of changes and the next cursor; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.changes(connection, after, limit, banks)
 
     def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
-        """See RegistryReader."""
+        """Return a page of living items and the next cursor; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.additions(connection, after, until, limit)
 
     def removed_since(self, cursor: Cursor) -> int:
-        """See RegistryReader."""
+        """Count the items removed since a cursor; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.removed_since(connection, cursor)
 
     def hashes_since(self, cursor: Cursor) -> int:
-        """See RegistryReader."""
+        """Count the hashes added since a cursor; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.hashes_since(connection, cursor)
 
     def journaled(self) -> list[Record]:
-        """All that the journal of removals has to list: items withdrawn, then keys revoked."""
+        """List what the journal of removals has to hold: items withdrawn, then keys revoked."""
         with _transaction(self._reader) as connection:
             return queries.journaled(connection)
 
     def banks(self) -> tuple[Bank, ...]:
-        """See RegistryReader."""
+        """Return all banks; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.banks(connection)
 
     def keys(self) -> tuple[ApiKey, ...]:
-        """See RegistryReader."""
+        """Return all keys; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.keys(connection)
 
     def case(self, number: str) -> CaseRecord | None:
-        """See RegistryReader."""
+        """Return the case, or None; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.case(connection, number)
 
     def pin_hash(self, number: str) -> str | None:
-        """See RegistryReader."""
+        """Return the PIN hash of a case, or None; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.pin_hash(connection, number)
 
     def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
-        """See RegistryReader."""
+        """Return digest and result of an earlier registration; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.registered(connection, request_id)
 
@@ -160,8 +160,8 @@ class SqlRegistryWriter(SqlRegistry):
         self._reserve.fill()
 
     def register(self, registration: Registration, *, day: str) -> Registered:
-        """See RegistryWriter."""
-        # Not beside a withdrawal: the reserve that it gives up is for nothing else.
+        """Add items; see RegistryWriter."""
+        # Not during a withdrawal: only that may use the reserve that it frees.
         with self._writing:
             with _transaction(self._writer) as connection:
                 registered = statements.register(connection, registration, day)
@@ -169,15 +169,15 @@ class SqlRegistryWriter(SqlRegistry):
         return registered
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
-        """See RegistryWriter."""
-        # A withdrawal that another thread repeats is acknowledged after the first one's record.
+        """Remove items of a case; see RegistryWriter."""
+        # A withdrawal that another thread repeats is acknowledged only once the first is journaled.
         with self._writing:
             try:
                 erased, cursor = self._withdraw(number, item_ids, day)
             except StorageFullError:
                 if not self._reserve.release():
                     raise
-                # The log is cleared in any case: that gives back what it took.
+                # Clear the log in any case, which frees the space that it took.
                 _, cursor = self._withdraw(number, item_ids, day)
                 erased = True
             if erased:
@@ -204,12 +204,12 @@ class SqlRegistryWriter(SqlRegistry):
                 _log.warning("registry_checkpoint_held_up")
 
     def checkpoint(self) -> bool:
-        """See RegistryWriter."""
+        """Clear the database's log; see RegistryWriter."""
         with translated_errors():
             return truncate_wal(self._writer)
 
     def check_storage(self) -> None:
-        """See RegistryWriter."""
+        """Write durably and change nothing; see RegistryWriter."""
         with self._writing, _transaction(self._writer) as connection:
             rewrite_header(connection)
         self.note_head()
@@ -229,17 +229,17 @@ class SqlRegistryWriter(SqlRegistry):
                 noted.write(self._note, head)
 
     def begin_epoch(self) -> None:
-        """For a registry that was restored from a backup: every earlier cursor expires."""
+        """Expire every earlier cursor, after the registry was restored from a backup."""
         with _transaction(self._writer) as connection:
             begin_epoch(connection)
 
     def add_key(self, key: ApiKey) -> None:
-        """See RegistryWriter."""
+        """Add a key; see RegistryWriter."""
         with _transaction(self._writer) as connection:
             statements.add_key(connection, key)
 
     def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
-        """See RegistryWriter."""
+        """Revoke a key; see RegistryWriter."""
         with self._writing:
             with _transaction(self._writer) as connection:
                 key, was_valid = statements.revoke_key(connection, key_id, day)
@@ -284,7 +284,7 @@ def _reader(path: Path) -> Iterator[Engine]:
 def _writer(path: Path) -> Iterator[Engine]:
     with _disposed(writer_engine(path)) as engine:
         with _opening(path):
-            # SQLite gives its -wal and -shm files the mode of this one
+            # SQLite gives its -wal and -shm files the mode of this file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             with _transaction(engine) as connection:
                 migrations.upgrade(connection)

@@ -1,4 +1,4 @@
-"""What is written to the registry: each function within one transaction of its caller."""
+"""Writes to the registry: each function runs in one transaction of its caller."""
 
 import secrets
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _BATCH_IDS = 500
 
 
 def seed(connection: Connection) -> None:
-    """Gives a new registry its epoch and first banks; does nothing to one that has them."""
+    """Give a new registry its epoch and first banks; do nothing to one that has them."""
     if connection.execute(select(schema.registry)).first() is not None:
         return
     connection.execute(insert(schema.registry).values(id=1, epoch=secrets.token_bytes(EPOCH_BYTES)))
@@ -42,7 +42,7 @@ def seed(connection: Connection) -> None:
 
 
 def register(connection: Connection, registration: Registration, day: str) -> Registered:
-    """Adds items, or answers as before."""
+    """Add items, or answer as before."""
     if not registration.items:
         raise InvalidRequestError.of(Violation("items", "at least one is needed"))
     known = queries.registered(connection, registration.request_id)
@@ -77,7 +77,7 @@ def _is_taken(connection: Connection, request_id: bytes) -> bool:
 
 
 def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
-    """Row of the case, new or not, that is ACTIVE now."""
+    """Return the row of the case, new or not, that is ACTIVE now."""
     if isinstance(case, NewCase):
         connection.execute(
             insert(schema.cases).values(
@@ -113,7 +113,7 @@ def _set_status(
 
 
 def _add_items(connection: Connection, registration: Registration, case: Row[Any]) -> Sequence[int]:
-    """Stores the items; their numbers, ascending in the order of the request."""
+    """Store the items; return their numbers, ascending in the order of the request."""
     rows = [
         {
             "item_id": item.item_id,
@@ -132,7 +132,7 @@ def _add_items(connection: Connection, registration: Registration, case: Row[Any
 
 
 def _add_changes(connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind) -> int:
-    """Stores one change per item; the sequence of the last."""
+    """Store one change per item; return the sequence of the last."""
     mark = secrets.token_bytes(MARK_BYTES)
     rows = [{"item": number, "kind": kind, "mark": mark} for number in numbers]
     add = insert(schema.changes).returning(schema.changes.c.sequence, sort_by_parameter_order=True)
@@ -142,7 +142,7 @@ def _add_changes(connection: Connection, numbers: Sequence[int], kind: schema.Ch
 def withdraw(
     connection: Connection, number: str, item_ids: Sequence[bytes] | None, day: str
 ) -> list[Removed]:
-    """Erases items of a case, all for None; those that it erased."""
+    """Erase items of a case, all for None; return those that it erased."""
     case = _case(connection, number)
     linked = connection.execute(
         select(schema.items.c.number, schema.items.c.item_id, schema.items.c.request_id)
@@ -161,8 +161,8 @@ def withdraw(
 
 
 def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> bool:
-    """Erases items, of whatever case, that were withdrawn before; whether any was there."""
-    found = False
+    """Erase items, of whatever case, that were withdrawn before; tell whether any was there."""
+    erased_any = False
     for at in range(0, len(item_ids), _BATCH_IDS):
         rows = connection.execute(
             select(schema.items.c.number, schema.items.c.request_id)
@@ -175,14 +175,14 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
         if rows:
             requests = {row.request_id for row in rows if row.request_id is not None}
             _erase(connection, [row.number for row in rows], requests)
-            found = True
-    if found:
+            erased_any = True
+    if erased_any:
         _close_empty_cases(connection, day)
-    return found
+    return erased_any
 
 
 def _close_empty_cases(connection: Connection, day: str) -> None:
-    """A case without items left is withdrawn."""
+    """Mark cases without items as withdrawn."""
     is_empty = ~exists().where(schema.items.c.case_id == schema.cases.c.id)
     empty = connection.execute(
         select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
@@ -192,25 +192,25 @@ def _close_empty_cases(connection: Connection, day: str) -> None:
 
 
 def begin_epoch(connection: Connection) -> None:
-    """Every cursor given out before is refused from now on."""
+    """Refuse every cursor given out before from now on."""
     connection.execute(update(schema.registry).values(epoch=secrets.token_bytes(EPOCH_BYTES)))
 
 
 def _check_erased(connection: Connection, item_ids: set[bytes]) -> None:
-    """NotFoundError unless all are ids of erased items: of which case, is erased too."""
-    found = connection.execute(
+    """Raise NotFoundError unless all are ids of erased items, whose case is erased too."""
+    rows = connection.execute(
         select(schema.items.c.number).where(
             schema.items.c.item_id.in_(item_ids), schema.items.c.case_id.is_(None)
         )
     ).all()
-    if len(found) != len(item_ids):
+    if len(rows) != len(item_ids):
         raise NotFoundError(
             "The case has no item of this id; nothing was withdrawn. The case lists its items."
         )
 
 
 def _erase(connection: Connection, numbers: list[int], requests: set[bytes]) -> None:
-    """Takes from items and their requests whatever was made from hashes or leads to a case."""
+    """Clear from items and their requests what was made from hashes or identifies a case."""
     connection.execute(
         update(schema.items).where(schema.items.c.request_id.in_(requests)).values(request_id=None)
     )
@@ -228,7 +228,7 @@ def _erase(connection: Connection, numbers: list[int], requests: set[bytes]) -> 
 
 
 def add_key(connection: Connection, key: ApiKey) -> None:
-    """Adds a key."""
+    """Add a key."""
     connection.execute(
         insert(schema.keys).values(
             key_id=key.key_id,
@@ -249,7 +249,7 @@ def revoke_key(connection: Connection, key_id: str, day: str) -> tuple[ApiKey, b
         .where(schema.keys.c.key_id == key_id, schema.keys.c.revoked_on == "")
         .values(revoked_on=day)
     )
-    found = queries.keys(connection, key_id)
-    if not found:
+    keys = queries.keys(connection, key_id)
+    if not keys:
         raise NotFoundError("There is no key of this id. `disrupt keys list` shows all.")
-    return found[0], bool(revoked.rowcount)
+    return keys[0], bool(revoked.rowcount)

@@ -1,9 +1,9 @@
-"""AVIF and HEIC files that say the properties of their pictures in several boxes.
+"""AVIF and HEIC files that list the properties of their pictures in several boxes.
 
 A picture with alpha is two items, colour and alpha, and an ``ipma`` box (item property association,
-ISO 14496-12, 8.11.14) says which properties each has: size, codec, that one is alpha. Of a version
-and flags there is one such box. An encoder of AVIF writes one for each item all the same, which
-libavif refuses, and of which libheif reads the first.
+ISO 14496-12, 8.11.14) says which properties each has: size, codec, whether it is alpha. The
+standard allows one such box for a version and flags. An encoder of AVIF writes one for each item
+nevertheless: libavif refuses such files, and libheif reads the first box only.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _MOST_BOXES = 1000
-"""In a file before its metadata, or in one box; files have some ten."""
+"""Most boxes in a file before its metadata, or in one box; files have some ten."""
 
 _MOST_BYTES = 1 << 16
-"""Of all ``ipma`` boxes of a file; one for colour and alpha takes some 30."""
+"""Most bytes of all ``ipma`` boxes of a file; one for colour and alpha takes some 30."""
 
 _HEADER_BYTES = 8
 _ESSENTIAL, _NARROW_ESSENTIAL = 1 << 15, 1 << 7
 
 
 class _Box(NamedTuple):
-    """Where a box of a file begins, where its content does, and where it ends."""
+    """A box of a file: its kind, and where it starts, its content starts, and it ends."""
 
     kind: bytes
     start: int
@@ -35,7 +35,7 @@ def with_one_ipma(data: bytes) -> bytes:
     """Join the ``ipma`` boxes of an AVIF or HEIC file, so that its other bytes stay where they are.
 
     A ``free`` box takes the room that is left. A file with one ``ipma`` box, or one that cannot be
-    read, is returned as it is: whether it is a picture is for the decoder to say.
+    read, is returned as it is; the decoder judges it.
     """
     try:
         meta = _first(b"meta", data, 0, len(data))
@@ -44,11 +44,9 @@ def with_one_ipma(data: bytes) -> bytes:
         parts = [data[box.content : box.end] for box in boxes if box.kind == b"ipma"]
         if len(parts) <= 1 or sum(map(len, parts)) > _MOST_BYTES:
             return data
-        # Headers are made anew: what went "to the end" as the last box is no longer the last.
-        others = [
-            _box(box.kind, data[box.content : box.end]) for box in boxes if box.kind != b"ipma"
-        ]
-        joined = _box(b"iprp", b"".join(others) + _box(b"ipma", _joined(parts)))
+        # Headers are written anew: a last box of size "to the end" may no longer be the last.
+        kept = [_box(box.kind, data[box.content : box.end]) for box in boxes if box.kind != b"ipma"]
+        joined = _box(b"iprp", b"".join(kept) + _box(b"ipma", _joined(parts)))
         left_bytes = iprp.end - iprp.start - len(joined) - _HEADER_BYTES
         free = _box(b"free", bytes(left_bytes))
     except (ValueError, struct.error):
@@ -87,23 +85,28 @@ def _box(kind: bytes, content: bytes) -> bytes:
 
 
 def _joined(parts: list[bytes]) -> bytes:
-    """Content of one ``ipma`` box that says what those of these contents say, as short as may be.
+    """Merge the contents of ``ipma`` boxes into the content of one, as short as possible.
 
-    Items ascend, and each has one entry. ValueError or struct.error for contents that are none.
+    Items ascend, and each has one entry. ValueError or struct.error for contents that are no
+    ``ipma`` boxes.
     """
     properties: dict[int, list[int]] = {}
     for part in parts:
         for item, associations in _entries(part):
             properties.setdefault(item, []).extend(associations)
     version = int(max(properties, default=0) >= 1 << 16)
-    wide = any(one & ~_ESSENTIAL >= _NARROW_ESSENTIAL for of in properties.values() for one in of)
+    wide = any(
+        value & ~_ESSENTIAL >= _NARROW_ESSENTIAL
+        for values in properties.values()
+        for value in values
+    )
     content = [struct.pack(">BxxBI", version, wide, len(properties))]
     for item, associations in sorted(properties.items()):
         content.append(struct.pack(">IB" if version else ">HB", item, len(associations)))
         if wide:
-            content += (one.to_bytes(2) for one in associations)
+            content += (value.to_bytes(2) for value in associations)
         else:
-            content += ((one >> 8 | one & 0x7F).to_bytes() for one in associations)
+            content += ((value >> 8 | value & 0x7F).to_bytes() for value in associations)
     return b"".join(content)
 
 
@@ -123,4 +126,4 @@ def _entries(content: bytes) -> Iterator[tuple[int, list[int]]]:
         if wide:
             yield item, list(associations)
         else:
-            yield item, [(one & _NARROW_ESSENTIAL) << 8 | one & 0x7F for one in associations]
+            yield item, [(value & _NARROW_ESSENTIAL) << 8 | value & 0x7F for value in associations]

@@ -42,7 +42,7 @@ with contextlib.suppress(AttributeError, OSError):
     _libtiff.TIFFSetWarningHandler(None)
 
 MAX_SIDE_PX = 65_535
-"""Longest side of a picture: what JPEG can say. The area average counts on it, see luma.py."""
+"""Longest side of a picture, as in JPEG. The area average relies on it, see luma.py."""
 
 _FIELD = "image"
 
@@ -99,10 +99,10 @@ _SIGNATURES = (
 )
 
 _TOO_SHORT_MS, _UNSAID_MS = 10, 100
-"""A frame of an animation that says so much time or less, or none, is shown as long as that."""
+"""A frame that declares the first time or less, or no time, is shown for the second time."""
 
 _OF_ANY_CODING = {b"ftypmif1", b"ftypmsf1"}
-"""Brands that HEIC and AVIF share; the compatible ones after them tell."""
+"""Brands that HEIC and AVIF share; the compatible brands after them decide."""
 
 _ORIENTATIONS = {
     2: Dihedral.MIRROR,
@@ -132,7 +132,7 @@ DEFAULT_LIMITS = ImageLimits()
 
 
 def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False) -> Picture:
-    """Decode a picture file of a format in FORMATS, told by its first bytes.
+    """Decode a picture file of a format in FORMATS, identified by its first bytes.
 
     Of an animation the first frame, of several pages the first; colours as sRGB. Sizes are checked
     in the header before memory is taken for pixels. Thread-safe.
@@ -149,7 +149,7 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
 def decode_frames(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False
 ) -> Iterator[Picture]:
-    """As ``decode``, but all frames of an animation, each as a page shows it.
+    """Decode as ``decode`` does, but yield all frames of an animation, each as a page shows it.
 
     Each is decoded when it is asked for, and is to be used before the next one.
     """
@@ -172,7 +172,7 @@ def decode_frames(
     for frame in range(1, frames):
         with _refusing(kind):
             image.seek(frame)
-            _check_size(*image.size, limits)  # a GIF grows with a frame larger than its page
+            _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
             picture = _load(image, scaled=scaled)
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
@@ -180,7 +180,7 @@ def decode_frames(
 
 
 def _checked(data: bytes, limits: ImageLimits) -> str:
-    """Format of a file, once its size is checked where opening it would be too late."""
+    """Return the format of a file; check the size where opening it would be too late."""
     if not data:
         raise refused("the file is empty")
     if len(data) > limits.max_bytes:
@@ -188,9 +188,9 @@ def _checked(data: bytes, limits: ImageLimits) -> str:
         raise refused(reason, cause="TOO_LARGE")
     kind = _sniff(data)
     if kind == "WebP":
-        _check_size(*_webp_size(data), limits)  # opening it already takes memory for its pixels
+        _check_size(*_webp_size(data), limits)  # Opening it already allocates its pixels.
     if kind == "HEIC":
-        for size in _coded_sizes(data):  # of what is decoded before it is cut to the size shown
+        for size in _coded_sizes(data):  # The decoded size, before the crop to the shown one.
             _check_size(*size, limits)
     return kind
 
@@ -218,10 +218,10 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
     shown: Image.Image = file
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         shown = grey_of_tiff(file)
-    if transform:  # a copy of frames: the next one is painted on this one
+    if transform:  # Copy a frame: the next one is painted on it.
         shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, transform)
     picture = Picture(shown, orientation, _shown_ms(file))
-    picture.luma(0, 1)  # whether a mode or a palette can be shown is told by any row
+    picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
     return picture
 
 
@@ -234,20 +234,20 @@ def _shown_ms(file: ImageFile.ImageFile) -> int:
 def _sniff(data: bytes) -> str:
     for offset, signature, kind in _SIGNATURES:
         if data.startswith(signature, offset):
-            found = kind
+            name = kind
             if signature in _OF_ANY_CODING and b"avi" in data[16 : int.from_bytes(data[:4])]:
-                found = "AVIF"
-            if found in _OPENERS:
-                return found
+                name = "AVIF"
+            if name in _OPENERS:
+                return name
             why = "are not supported"
-            if found == "HEIC":
+            if name == "HEIC":
                 why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
-            raise refused(f"{found} files {why}; or send one of {', '.join(FORMATS)}")
+            raise refused(f"{name} files {why}; or send one of {', '.join(FORMATS)}")
     raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height from the first chunk of a WebP file (RFC 9649, sections 2.5 to 2.7)."""
+    """Read width and height from the first chunk of a WebP file (RFC 9649, sections 2.5 to 2.7)."""
     chunk, header = data[12:16], data[20:30]
     if len(header) == 10:  # noqa: PLR2004
         if chunk == b"VP8X":
@@ -264,7 +264,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Width and height of every coded image that the metadata of a HEIC file declares.
+    """Yield width and height of every coded image that the metadata of a HEIC file declares.
 
     They are in ``ispe`` boxes within the ``meta`` box, which is one of the outermost boxes (ISO
     14496-12, 4.2, and 23008-12, 6.5.3).
@@ -276,8 +276,8 @@ def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
             size = int.from_bytes(data[at + 8 : at + 16])
         end = len(data) if size == 0 else at + max(size, 8)
         if kind == b"meta":
-            for found in re.finditer(rb"ispe.{4}(.{4})(.{4})", data[at:end], re.DOTALL):
-                yield int.from_bytes(found[1]), int.from_bytes(found[2])
+            for box in re.finditer(rb"ispe.{4}(.{4})(.{4})", data[at:end], re.DOTALL):
+                yield int.from_bytes(box[1]), int.from_bytes(box[2])
         at = end
 
 
@@ -291,7 +291,7 @@ def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
 
 
 def _orientation(exif: object) -> Dihedral:
-    """Orientation of an EXIF block; damaged metadata do not make a picture unreadable."""
+    """Return the orientation of an EXIF block; IDENTITY where it is damaged."""
     tags = Image.Exif()
     try:
         tags.load(exif)  # type: ignore[arg-type]
@@ -308,7 +308,7 @@ def _damaged(kind: str) -> InvalidMediaError:
 
 
 def refused(reason: str, cause: str | None = None) -> InvalidMediaError:
-    """The error for a file that is not hashed, for this reason; ``cause`` for programs."""
+    """Make the error for a file that is not hashed, for this reason; ``cause`` for programs."""
     violations = (Violation(_FIELD, reason),)
     message = f"{_FIELD}: {reason}"
     if cause is None:

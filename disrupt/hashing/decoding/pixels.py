@@ -42,7 +42,7 @@ class Picture:
         return 1 / aspect if self.orientation % 2 else aspect
 
     def luma(self, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Luma of the rows ``top`` to ``bottom``, shape (bottom - top, width).
+        """Return the luma of the rows ``top`` to ``bottom``, shape (bottom - top, width).
 
         (19595 R + 38470 G + 7471 B + 32768) >> 16 of 8-bit RGB, which is Pillow's conversion to
         ``L``. ValueError where a mode cannot be shown, for any rows alike.
@@ -50,7 +50,7 @@ class Picture:
         return np.asarray(_opaque(self._rows(top, bottom)).convert("L"))
 
     def page(self) -> NDArray[np.uint8]:
-        """Luma of all of it, upright, shape (height, width); converted strip by strip."""
+        """Return the luma of all rows, upright, shape (height, width); converted in strips."""
         luma = np.empty((self.height_px, self.width_px), np.uint8)
         for top in range(0, self.height_px, _STRIP_PX):
             bottom = min(top + _STRIP_PX, self.height_px)
@@ -58,7 +58,7 @@ class Picture:
         return np.ascontiguousarray(oriented(luma, self.orientation))
 
     def rgb(self, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Colours of the rows ``top`` to ``bottom``, shape (bottom - top, width, 3)."""
+        """Return the colours of the rows ``top`` to ``bottom``, shape (bottom - top, width, 3)."""
         return np.asarray(_opaque(self._rows(top, bottom)).convert("RGB"))
 
     def _rows(self, top: int, bottom: int) -> Image.Image:
@@ -72,7 +72,7 @@ def oriented(pixels: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """8-bit version without transparency: composited on white, as a page shows it."""
+    """Convert to 8 bits without transparency: composited on white, as a page shows it."""
     if image.mode in {"F", "I"}:
         raise ValueError("numbers without a range are no grey levels")
     if image.mode.startswith("I;16"):
@@ -86,7 +86,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def from_16_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip instead."""
+    """Convert grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip."""
     values = np.asarray(image)
     grey = (values >> 8).astype(np.uint8)
     grey[values == image.info.get("transparency")] = 255
@@ -94,9 +94,9 @@ def from_16_bits(image: Image.Image) -> Image.Image:
 
 
 def grey_of_tiff(file: TiffImagePlugin.TiffImageFile) -> Image.Image:
-    """The picture, its grey as 16 bits where 0 is black: Pillow leaves what the file has.
+    """Return the picture with grey as 16 bits where 0 is black; Pillow keeps the file's own scale.
 
-    That may be 0 for white, or 12 bits (TIFF 6.0, section 8).
+    A file's own scale may have 0 for white, or 12 bits (TIFF 6.0, section 8).
     """
     if not file.mode.startswith("I;16"):
         return file

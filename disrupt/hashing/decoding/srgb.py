@@ -12,7 +12,7 @@ from disrupt.hashing.decoding.pixels import from_16_bits
 _OUTPUT_MODES = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 
 _LIKE = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"}
-"""Modes in which nothing is transformed to those that show the same."""
+"""Modes that no transform takes, and the modes that they are converted to first."""
 
 _ALIKE_LEVELS = 2
 """A profile that moves no colour by more than this is sRGB by another name."""
@@ -23,9 +23,9 @@ _SWATCHES = Image.fromarray(
 
 
 def transform_to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
-    """The colour transform that a picture's profile asks for; None to take colours as they are.
+    """Return the colour transform that a profile asks for; None to take colours as they are.
 
-    So without a profile or with sRGB's, and with one that is damaged or for another kind of
+    None without a profile or with sRGB's, and with one that is damaged or for another kind of
     colours, which browsers ignore too. Needs the header only. A transform is for one thread.
     """
     profile = image.info.get("icc_profile")
@@ -46,7 +46,7 @@ def transform_to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 
 def to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    """The picture in sRGB; the given one is used up."""
+    """Convert an image to sRGB. Modifies the argument."""
     if transform.input_mode == "L":
         return _grey_to_srgb(image, transform)
     if image.mode != transform.input_mode:
@@ -55,14 +55,14 @@ def to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.
 
 
 def _colours(image: Image.Image) -> str:
-    """Mode in which the colours of a picture go through a transform."""
+    """Return the mode in which the colours of a picture go through a transform."""
     if image.mode in {"L", "LA"} or image.mode.startswith("I;16"):
         return "L"
     return "RGBA" if "transparency" in image.info else _LIKE.get(image.mode, image.mode)
 
 
 def _grey_to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    """Grey of 8 or 16 bits; transparency is kept, for a transform takes none of grey."""
+    """Convert grey of 8 or 16 bits; keep transparency, which a transform of grey does not take."""
     if image.mode.startswith("I;16"):
         return transform.apply(from_16_bits(image))
     if not image.has_transparency_data:

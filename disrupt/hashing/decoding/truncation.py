@@ -1,4 +1,4 @@
-"""Whether files end where they should: what Pillow takes for whole although a part is missing."""
+"""Detect truncated files that Pillow takes for whole although a part is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INFLATED_BYTES = 1 << 16
 
 
 def gif_is_whole(data: bytes) -> bool:
-    """Whether blocks follow each other up to the trailer (GIF89a, appendix B).
+    """Tell whether blocks follow each other up to the trailer (GIF89a, appendix B).
 
     Pillow takes a file that ends within or after its first frame for one of a single frame.
     """
@@ -37,7 +37,7 @@ def gif_is_whole(data: bytes) -> bool:
 
 
 def png_is_whole(data: bytes, image: Image.Image) -> bool:
-    """Whether the compressed pixels are as many as the header says, and the last chunk is there.
+    """Tell whether a PNG has all the pixels that its header declares, and its last chunk.
 
     Pillow leaves pixels black where the compressed stream ends early, so that only a picture with a
     black line at its end is inflated a second time, a piece at a time.
@@ -48,11 +48,13 @@ def png_is_whole(data: bytes, image: Image.Image) -> bool:
     if all(any(_line(end, y)) for y in range(end.height)):
         return True
     header = dict(_chunks(data))[b"IHDR"]
-    return _inflates_to(_raw_bytes(header), (one for kind, one in _chunks(data) if kind == b"IDAT"))
+    return _inflates_to(
+        _raw_bytes(header), (content for kind, content in _chunks(data) if kind == b"IDAT")
+    )
 
 
 def png_frames_are_whole(data: bytes) -> Iterator[bool]:
-    """The same of each frame after the first of an animated PNG (sections 11.3.3.3, 11.3.3.4).
+    """Yield the same of each frame after the first of an animated PNG (11.3.3.3, 11.3.3.4).
 
     Pillow leaves the frame before it where a stream ends early. Each is inflated when asked for.
     """
@@ -61,7 +63,7 @@ def png_frames_are_whole(data: bytes) -> Iterator[bool]:
     raw_bytes, pieces = 0, list[bytes]()
     for kind, content in chunks:
         if kind == b"IDAT":
-            raw_bytes = 0  # what was announced is the first frame
+            raw_bytes = 0  # The fcTL before IDAT describes the first frame.
         elif kind == b"fdAT":
             pieces.append(content[4:])
         elif kind in {b"fcTL", b"IEND"}:
@@ -72,7 +74,7 @@ def png_frames_are_whole(data: bytes) -> Iterator[bool]:
 
 
 def _inflates_to(raw_bytes: int, pieces: Iterable[bytes]) -> bool:
-    """Whether a compressed stream, given in pieces, holds as many bytes."""
+    """Tell whether a compressed stream, given in pieces, holds at least ``raw_bytes``."""
     missing = raw_bytes
     inflate = zlib.decompressobj()
     try:
@@ -80,7 +82,7 @@ def _inflates_to(raw_bytes: int, pieces: Iterable[bytes]) -> bool:
             rest = piece
             while rest:
                 missing -= len(inflate.decompress(rest, _INFLATED_BYTES))
-                if missing <= 0:  # whatever follows: to flush it would take memory without bound
+                if missing <= 0:  # Ignore the rest: flushing it takes memory without bound.
                     return True
                 rest = inflate.unconsumed_tail
         return missing <= len(inflate.flush())
@@ -93,13 +95,13 @@ def _line(image: Image.Image, y: int) -> bytes:
 
 
 def _table_bytes(flags: bytes) -> int:
-    """Size of the colour table that a byte of flags announces."""
+    """Return the size in bytes of the colour table that a byte of flags declares."""
     packed = int.from_bytes(flags)
     return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each chunk (PNG, section 5.3)."""
+    """Yield kind and content of each chunk (PNG, section 5.3)."""
     at = 8
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4])
@@ -108,7 +110,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _raw_bytes(header: bytes) -> int:
-    """Bytes of all filtered lines, from the content of IHDR (PNG, sections 7.2 and 8.2)."""
+    """Return the bytes of all filtered lines, from the content of IHDR (PNG, sections 7.2, 8.2)."""
     width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
     depth, colour, interlaced = header[8], header[9], header[12]
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]

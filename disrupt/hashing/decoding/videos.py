@@ -49,18 +49,18 @@ _SIGNATURES = (
     (0, b"OggS", "ogg"),
 )
 SNIFFED_BYTES = 193
-"""From so many first bytes it is told what a file is."""
+"""First bytes of a file that identify its format."""
 
 _TS_SYNC = {188: 0, 192: 4}
-"""Where the packet before begins with the same byte: transport streams, plain and with times."""
+"""Where the packet before starts with the same byte: transport streams, plain and with times."""
 
 _PICTURE_BRANDS = (b"avi", b"hei", b"hev", b"mif", b"msf")
-"""Of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
+"""Brands of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
 
 _ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
 
 FORMATS = ("MP4", "QuickTime", "WebM", "Matroska", "AVI", "MPEG", "GIF", "WebP")
-"""Names of the formats that people are told of."""
+"""Names of the formats, for messages to people."""
 
 _CODECS = (
     *("h264", "hevc", "libdav1d", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263", "flv"),
@@ -73,12 +73,12 @@ VIDEO_EXTRA = 'pip install "av>=18"'
 
 SHORT_MS = 2000
 SHORT_INTERVAL_MS = 250
-"""A video that ends before has few frames at the usual interval: it is sampled so instead."""
+"""A video shorter than SHORT_MS is sampled at this interval: the usual one gives few frames."""
 
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
 _SKIPPING_FPS = 12
-"""From this many frames a second on, those that no other needs may be skipped between samples."""
+"""Frames a second from which non-reference frames are skipped between samples."""
 _MISSING_MS = 2000
 _MISSING_SHARE = 0.05
 """A file that ends by more than both before the time that it declares is incomplete."""
@@ -114,15 +114,15 @@ class Shown(Protocol):
 
     @property
     def orientation(self) -> Dihedral:
-        """What makes them upright."""
+        """Symmetry that makes them upright."""
 
     def luma(self, top: int, bottom: int, /) -> NDArray[np.uint8]:
-        """Luma of the rows ``top`` to ``bottom``, shape (bottom - top, width)."""
+        """Return the luma of the rows ``top`` to ``bottom``, shape (bottom - top, width)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Luma:
-    """The luma plane of a decoded frame, as the codec has it: times ``gain`` it is of 0-255."""
+    """The luma plane of a decoded frame, as the codec has it; ``gain`` scales it to 0-255."""
 
     plane: NDArray[np.uint8]
     orientation: Dihedral
@@ -138,7 +138,7 @@ class Luma:
         return int(self.plane.shape[0])
 
     def luma(self, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Rows ``top`` to ``bottom``."""
+        """Return the rows ``top`` to ``bottom``."""
         return self.plane[top:bottom]
 
 
@@ -185,7 +185,7 @@ class Video:
                 self._open(_sniffed(head), threads)
 
     def samples(self, interval_ms: int) -> Iterator[Sample]:
-        """The first frame, then the first one at or after each multiple of ``interval_ms``.
+        """Yield the first frame, then the first one at or after each multiple of ``interval_ms``.
 
         Where that is longer than SHORT_INTERVAL_MS, in the first SHORT_MS also those ``between``,
         at or after each multiple of that. InvalidMediaError where there is none, or one is over the
@@ -226,7 +226,9 @@ class Video:
             options={"codec_whitelist": ",".join(_CODECS)},
         )
         covers = av.stream.Disposition.attached_pic
-        streams = [one for one in container.streams.video if not one.disposition & covers]
+        streams = [
+            candidate for candidate in container.streams.video if not candidate.disposition & covers
+        ]
         if not streams:
             raise refused("this file has no video in it, only sound or other data")
         stream = streams[0]
@@ -247,7 +249,7 @@ class Video:
         self._rate = float(stream.average_rate or _USUAL_FPS)
 
     def _decoded(self, interval_ms: int) -> Iterator[Sample]:
-        """All frames but those skipped, with steady times."""
+        """Yield all frames but those skipped, with steady times."""
         stream, period_ms = self._stream, 1000 / max(self._rate, 1)
         if self._rate >= _SKIPPING_FPS and interval_ms >= 4 * period_ms:
             stream.codec_context.skip_frame = "NONREF"
@@ -277,7 +279,7 @@ class Video:
                 if first_ms is None:
                     first_ms = said_ms or 0.0
                 elif said_ms is None or said_ms - first_ms < time_ms:
-                    time_ms += period_ms  # no time, or one that was before
+                    time_ms += period_ms  # The time is missing, or not after the last one.
                     first_ms = first_ms if said_ms is None else said_ms - time_ms
                 else:
                     time_ms = said_ms - first_ms
@@ -289,7 +291,7 @@ class Video:
                 yield sample
 
     def _animation(self) -> Iterator[Sample]:
-        """Frames of an animation, as a lookup by picture sees them."""
+        """Yield the frames of an animation, as a lookup by picture sees them."""
         for picture in decode_frames(self._file.read(IMAGE_LIMITS.max_bytes + 1)):
             yield Sample(self.end_ms, picture)
             self.end_ms += picture.duration_ms
@@ -326,7 +328,7 @@ def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
 
 
 def is_video(head: bytes) -> bool:
-    """Whether a file with these first bytes (SNIFFED_BYTES) is a video, and no animation."""
+    """Tell whether a file with these first bytes (SNIFFED_BYTES) is a video, and no animation."""
     return _kind(head) is not None
 
 
@@ -370,7 +372,7 @@ def _refusing() -> Iterator[None]:
 
 
 def refused(reason: str, cause: str = "") -> InvalidMediaError:
-    """Error about the video of a request; ``cause`` for programs."""
+    """Make the error about the video of a request; ``cause`` for programs."""
     error = InvalidMediaError(f"{_FIELD}: {reason}", violations=(Violation(_FIELD, reason),))
     if cause:
         error.metadata["cause"] = cause

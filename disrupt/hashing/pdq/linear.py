@@ -61,13 +61,13 @@ _UNDECIDED = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hashed:
-    """Hashes, uint8 of shape (..., 32), with what they are worth, of shape (...).
+    """Hashes, uint8 of shape (..., 32), with measures of their quality, of shape (...).
 
     ``qualities`` are PDQ's, 0-100, uint8. ``undecided_bits``, uint16, counts the bits whose
     coefficient is so near to the median that any copy may have it on the other side: up to some 40
     in photographs, 64 to 256 in stripes, chessboards and other pictures of one or two coefficients.
     ``shapes``, bool: whether it is the hash of one line or box, whatever the picture is of; not
-    told of versions whose quality is too low for a lookup.
+    determined for versions whose quality is too low for a lookup.
     """
 
     hashes: NDArray[np.uint8]
@@ -77,11 +77,11 @@ class Hashed:
 
     def __getitem__(self, at: int | slice | tuple[int | None, ...] | None) -> Hashed:
         """As an index of arrays, into the axes before that of the bytes."""
-        return self._each(lambda one: one[at])
+        return self._each(lambda array: array[at])
 
     def joined(self) -> Hashed:
-        """With the first two axes as one."""
-        return self._each(lambda one: one.reshape(-1, *one.shape[2:]))
+        """Merge the first two axes into one."""
+        return self._each(lambda array: array.reshape(-1, *array.shape[2:]))
 
     def _each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Hashed:
         return Hashed(
@@ -93,7 +93,7 @@ class Hashed:
 
 
 def hash_luma(luma: NDArray[np.uint8]) -> Hashed:
-    """PDQ of pictures of one size, shape (..., height, width), at that size. Thread-safe.
+    """Hash pictures of one size, shape (..., height, width), at that size. Thread-safe.
 
     A crop is a slice of its picture; a batch of frames is one array. A side under 5 px gives
     quality 0.
@@ -102,7 +102,7 @@ def hash_luma(luma: NDArray[np.uint8]) -> Hashed:
 
 
 def hash_dihedral(luma: NDArray[np.uint8]) -> Hashed:
-    """PDQ of the eight turned and mirrored versions of pictures (..., height, width). Thread-safe.
+    """Hash the eight turned and mirrored versions of pictures (..., height, width). Thread-safe.
 
     The last axis before the hash's bytes is that of ``Dihedral``. Each is the hash of the turned
     pixels: PDQ samples off centre, so that changing signs of coefficients, as the reference's
@@ -114,7 +114,7 @@ def hash_dihedral(luma: NDArray[np.uint8]) -> Hashed:
 def hash_rgb(
     rows: Callable[[int, int], NDArray[np.uint8]], width_px: int, height_px: int, turn: Dihedral
 ) -> Hashed:
-    """PDQ of one RGB picture at its own size, turned. Thread-safe.
+    """Hash one RGB picture at its own size, turned. Thread-safe.
 
     ``rows(top, bottom)`` gives a strip of it, shape (bottom - top, width, 3): only one strip of
     about 64 rows, or 1/64 of the height, is held at a time.
@@ -136,7 +136,7 @@ def hash_rgb(
 def hash_reduced(
     rows: Callable[[int, int], NDArray[np.uint8]], width_px: int, height_px: int, turn: Dihedral
 ) -> Hashed:
-    """PDQ of one picture averaged to 512x512 and turned, whatever its size. Thread-safe.
+    """Hash one picture averaged to 512x512 and turned, whatever its size. Thread-safe.
 
     ``rows(top, bottom)`` gives a strip of its luma, shape (bottom - top, width). The average is not
     rounded to 8 bits, as PDQ_512 has it: within 2 bits of it, most often 0, at a fifth of the time.
@@ -145,7 +145,7 @@ def hash_reduced(
 
 
 def hash_reduced_dihedral(luma: NDArray[np.uint8]) -> Hashed:
-    """As ``hash_reduced``, of upright luma (height, width) in its eight versions: (8, 32)."""
+    """Hash upright luma (height, width) as ``hash_reduced``, in its eight versions: (8, 32)."""
     height_px, width_px = luma.shape
     both = (False, True)
     samples = _reduced_samples(
@@ -157,7 +157,7 @@ def hash_reduced_dihedral(luma: NDArray[np.uint8]) -> Hashed:
 def reduced_samples(
     rows: Callable[[int, int], NDArray[np.uint8]], width_px: int, height_px: int, turn: Dihedral
 ) -> NDArray[np.float32]:
-    """First half of ``hash_reduced``: blurred samples of the averaged picture, shape (64, 64)."""
+    """Return the first half of ``hash_reduced``: blurred samples of the average, shape (64, 64)."""
     mirrored_rows, mirrored_columns, transposed = _VIEWS[turn]
     samples = _reduced_samples(rows, width_px, height_px, (mirrored_rows,), (mirrored_columns,))
     return samples.mT if transposed else samples
@@ -170,7 +170,7 @@ def _reduced_samples(
     directions_of_rows: tuple[bool, ...],
     directions_of_columns: tuple[bool, ...],
 ) -> NDArray[np.float32]:
-    """Samples of the averaged picture, 64 per axis and direction."""
+    """Return samples of the averaged picture, 64 per axis and direction."""
 
     def strip(top: int, bottom: int) -> NDArray[np.float32]:
         return rows(top, bottom).astype(np.float32)
@@ -181,7 +181,7 @@ def _reduced_samples(
 
 
 def _sample_luma(luma: NDArray[np.uint8], directions: tuple[bool, ...]) -> NDArray[np.float32]:
-    """Blurred samples of luma (..., height, width), 64 per axis and direction."""
+    """Return blurred samples of luma (..., height, width), 64 per axis and direction."""
     *batch, height_px, width_px = luma.shape
     samples = np.zeros((*batch, _SIDE * len(directions), width_px), np.float32)
     if min(height_px, width_px) >= _MIN_SIDE_PX:
@@ -205,7 +205,7 @@ def _sample_columns(rows: NDArray[np.float32], sampler: tuple[Band, ...]) -> NDA
 def _sampler(
     size_px: int, directions: tuple[bool, ...], *, reduced: bool = False
 ) -> tuple[Band, ...]:
-    """Blur and sampling of an axis, plain (False) or of the mirrored picture (True), stacked.
+    """Return the blur and sampling of an axis, plain (False) or mirrored (True), stacked.
 
     ``reduced``: after an average over 512 cells of equal length.
     """
@@ -235,7 +235,7 @@ _Weights = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
 
 
 def blur_weights(size_px: int) -> _Weights:
-    """Blur and sampling of an axis: weights of its pixels in 64 samples.
+    """Return the blur and sampling of an axis: weights of its pixels in 64 samples.
 
     ``box1DFloat`` and ``decimateFloat`` of the reference: windows of ceil(n / 128) pixels, one
     more after the centre than before it when that is even, cut off at the edges.
@@ -260,7 +260,7 @@ def blur_weights(size_px: int) -> _Weights:
 
 
 def _reduced(size_px: int) -> _Weights:
-    """Average over 512 cells of equal length, then blur and sampling of those."""
+    """Return the average over 512 cells of equal length, then blur and sampling of those."""
     starts, stops, weights = blur_weights(REDUCED_PX)
     # A pixel weighs what the cells weigh that it lies in: the difference of their running sum.
     sums = np.pad(weights.cumsum(axis=1), ((0, 0), (1, 1)), mode="edge")
@@ -276,20 +276,20 @@ def _reduced(size_px: int) -> _Weights:
 
 
 def hash_samples(samples: NDArray[np.float32]) -> Hashed:
-    """Hashes and qualities of blurred samples (..., 64, 64)."""
+    """Return hashes and qualities of blurred samples (..., 64, 64)."""
     bits, undecided_bits = _bits(coefficients_of(samples))
     return Hashed(_packed(bits), quality_of(samples), undecided_bits, are_shapes(bits))
 
 
 def _hash_halves(both: NDArray[np.float32]) -> Hashed:
-    """Hashes of the eight versions of pictures from samples in both directions (..., 128, 128)."""
+    """Hash the eight versions of pictures, from samples in both directions (..., 128, 128)."""
     halves = both.reshape(*both.shape[:-2], 2, _SIDE, 2, _SIDE).swapaxes(-3, -2)
     samples = halves.reshape(*both.shape[:-2], 4, _SIDE, _SIDE)
     return hash_mirrored(coefficients_of(samples), quality_of(samples))
 
 
 def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8]) -> Hashed:
-    """Hashes of the eight versions of pictures, last axis that of ``Dihedral``.
+    """Hash the eight versions of pictures; the last axis is that of ``Dihedral``.
 
     ``coefficients`` (..., 4, 16, 16) are of the picture, of it with its columns mirrored, with its
     rows mirrored, with both; ``qualities`` (..., 4) likewise.
@@ -310,27 +310,29 @@ def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8
 
 
 def coefficients_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coefficients (..., 16, 16) of blurred samples (..., 64, 64)."""
+    """Return the coefficients (..., 16, 16) of blurred samples (..., 64, 64)."""
     coefficients: NDArray[np.float32] = np.matmul(COSINES @ samples, COSINES.T)
     return coefficients
 
 
 def _bits(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.bool], NDArray[np.uint16]]:
-    """Bits by coefficient (..., 16, 16), and how many of them are undecided."""
+    """Return bits by coefficient (..., 16, 16), and how many of them are undecided."""
     flat = coefficients.reshape(*coefficients.shape[:-2], 8 * HASH_BYTES)
-    median = np.partition(flat, 127, axis=-1)[..., 127:128]  # the lower one of two
+    median = np.partition(flat, 127, axis=-1)[
+        ..., 127:128
+    ]  # The lower one of the two middle values.
     undecided_bits = (np.abs(flat - median) < _UNDECIDED).sum(axis=-1, dtype=np.uint16)
     return coefficients > median[..., None], undecided_bits
 
 
 def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
-    """Hashes (..., 32): the published hex begins with the last bit."""
+    """Pack bits into hashes (..., 32): the published hex begins with the last bit."""
     flat = bits.reshape(*bits.shape[:-2], 8 * HASH_BYTES)
     return np.ascontiguousarray(np.packbits(flat, axis=-1, bitorder="little")[..., ::-1])
 
 
 def quality_of(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Sum of steps between neighbours, each in whole hundredths of the range, over 90."""
+    """Return the quality: steps between neighbours, in whole hundredths of the range, over 90."""
     down, across = (
         in_hundredths(np.diff(samples, axis=axis)).sum(axis=(-2, -1)) for axis in (-2, -1)
     )
@@ -339,7 +341,7 @@ def quality_of(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def in_hundredths(steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Steps of luma, either way, in whole hundredths of the range of 255."""
+    """Return steps of luma, of either sign, in whole hundredths of the range of 255."""
     hundredths: NDArray[np.float32] = steps * np.float32(100)
     hundredths /= np.float32(255)
     np.abs(np.trunc(hundredths, out=hundredths), out=hundredths)

@@ -19,7 +19,7 @@ _PER_BAND = 8
 
 
 def canonical_luma(picture: Picture) -> NDArray[np.uint8]:
-    """Luma that PDQ_512 hashes, upright, shape (height, width).
+    """Return the luma that PDQ_512 hashes, upright, shape (height, width).
 
     The picture's own size up to 512 px; when either side is larger, 512x512 (aspect not kept).
     Takes 2 kB per pixel of width beside the picture, whatever its height.
@@ -37,7 +37,7 @@ def canonical_luma(picture: Picture) -> NDArray[np.uint8]:
 def area_average(
     rows: Callable[[int, int], NDArray[np.uint8]], width_px: int, height_px: int
 ) -> NDArray[np.uint8]:
-    """Average of each cell of a 512x512 grid over the picture, rounded half up; (512, 512).
+    """Average each cell of a 512x512 grid over the picture, rounded half up; (512, 512).
 
     ``rows(top, bottom)`` gives a strip of 8-bit luma, shape (bottom - top, width). In units of
     1/512 input pixel, cell i covers [i n, (i + 1) n) of an axis of n pixels and pixel x covers
@@ -63,7 +63,7 @@ def area_average(
 
 @lru_cache(maxsize=64)
 def _coverage(size_px: int) -> tuple[Band, ...]:
-    """How much each cell covers of each pixel of an axis."""
+    """Return how much each cell covers of each pixel of an axis."""
     bands = []
     for first in range(0, SIDE_PX, _PER_BAND):
         start, stop = first * size_px // SIDE_PX, -(-(first + _PER_BAND) * size_px // SIDE_PX)

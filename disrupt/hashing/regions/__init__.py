@@ -1,1 +1,1 @@
-"""Where in a picture another may be, and the crops and turns of it that are hashed."""
+"""Regions of a picture that may be another picture, and the crops and turns that are hashed."""

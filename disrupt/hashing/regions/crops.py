@@ -31,15 +31,15 @@ looks like other shapes whatever its quality. Photographs have up to 0.75, half 
 
 _ALL: Crop = (0, 0, 0, 0)
 _NEAR = 60
-"""Thousandths that a side may be cut by for quality to be told from samples of all."""
+"""Most thousandths cut off a side for which samples of the whole give the quality."""
 
 _WHOLE = 1000
 _STEP = 0.5
-"""Levels between neighbouring samples that are a step."""
+"""Least difference in levels of neighbouring samples that counts as a step."""
 
 
 def hash_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
-    """PDQ of n crops of a picture, shape (height, width): hashes (n, 32). Thread-safe.
+    """Hash n crops of a picture, shape (height, width): hashes (n, 32). Thread-safe.
 
     The cropped pictures are averaged to 512x512 without rounding, whatever their size. ``luma`` of
     512x512 or even 256x256 px does for a larger picture: hashes of its crops move by a few bits.
@@ -48,16 +48,16 @@ def hash_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
 
 
 def sample_crops(luma: NDArray[Any], crops: Sequence[Crop]) -> NDArray[np.float32]:
-    """First half of ``hash_crops``: blurred samples of the cropped pictures, (..., n, 64, 64)."""
+    """Return the first half of ``hash_crops``: blurred samples of the crops, (..., n, 64, 64)."""
     return _mapped(luma, crops, _samples)
 
 
 def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
-    """As ``hash_crops``, each crop in its eight versions: hashes (n, 8, 32), by ``Dihedral``.
+    """Hash crops as ``hash_crops``, in eight versions each: hashes (n, 8, 32), by ``Dihedral``.
 
     ``luma`` may be several pictures of one size, (..., height, width): hashes (..., n, 8, 32). The
     quality of all eight is that of the crop as it is, from which theirs differ by little; 0 for a
-    shape on a plain page. That of a crop that leaves most is told from samples of all.
+    shape on a plain page. That of a crop that leaves most is estimated from samples of the whole.
     """
     pixels = luma.astype(np.float32, copy=False)
     coefficients = _mapped(pixels, crops, _coefficients)
@@ -68,11 +68,11 @@ def hash_crops_dihedral(luma: NDArray[Any], crops: Sequence[Crop]) -> Hashed:
 
 
 def _qualities(pixels: NDArray[np.float32], crops: Sequence[Crop]) -> NDArray[np.uint8]:
-    """Qualities (..., n) of crops of pictures; 0 for a shape on a plain page."""
+    """Return qualities (..., n) of crops of pictures; 0 for a shape on a plain page."""
     near = np.array([max(crop) <= _NEAR for crop in crops])
-    of_near = [crop for crop, one in zip(crops, near, strict=True) if one]
-    others = [crop for crop, one in zip(crops, near, strict=True) if not one]
-    samples = sample_crops(pixels, [_ALL, *others])
+    of_near = [crop for crop, is_near in zip(crops, near, strict=True) if is_near]
+    distant = [crop for crop, is_near in zip(crops, near, strict=True) if not is_near]
+    samples = sample_crops(pixels, [_ALL, *distant])
     qualities = np.empty((*pixels.shape[:-2], len(crops)), np.uint8)
     qualities[..., ~near] = _judged(samples[..., 1:, :, :])
     qualities[..., near] = _judged_near(samples[..., 0, :, :], tuple(of_near))
@@ -86,14 +86,14 @@ def _judged(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArray[np.uint8]:
-    """Of crops of pictures, about, from samples (..., 64, 64) of all of these."""
+    """Estimate qualities of crops from samples (..., 64, 64) of the whole pictures."""
     across, down = np.diff(samples[..., :-1, :], axis=-1), np.diff(samples[..., :-1], axis=-2)
     steps = in_hundredths(across) + in_hundredths(down)
     plain = np.maximum(np.abs(across), np.abs(down)) < _STEP
     rows, columns = _windows(crops)
-    sums = [((rows @ one) * columns).sum(axis=-1) for one in (steps, plain)]
+    sums = [((rows @ values) * columns).sum(axis=-1) for values in (steps, plain)]
     areas = rows.sum(axis=1) * columns.sum(axis=1)
-    # a crop has as many samples; half of what that adds goes as its smaller steps are cut to whole
+    # A crop has as many samples; truncating its smaller steps loses half of what that adds.
     totals = sums[0] * np.sqrt(SAMPLES / np.sqrt(areas))
     qualities: NDArray[np.uint8] = np.minimum(totals // 90, 100).astype(np.uint8)
     qualities[sums[1] > MAX_PLAIN_SHARE * areas] = 0
@@ -102,7 +102,7 @@ def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArr
 
 @lru_cache(maxsize=16)
 def _windows(crops: tuple[Crop, ...]) -> NDArray[np.float32]:
-    """How much of each step between samples is left by crops, by rows and columns: (2, n, 63)."""
+    """Return how much of each step between samples crops leave, by rows and columns: (2, n, 63)."""
     steps = SAMPLES - 1
     cuts = np.array(crops).reshape(-1, 4) * (steps / _WHOLE)
     sides = cuts[:, [[1, 3], [0, 2]]].swapaxes(0, 1)
@@ -113,7 +113,7 @@ def _windows(crops: tuple[Crop, ...]) -> NDArray[np.float32]:
 
 
 def plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
-    """Shares of samples (..., 64, 64) that are like the next one in their row and column."""
+    """Return the shares of samples (..., 64, 64) that equal the next one in row and column."""
     across = np.abs(np.diff(samples, axis=-1))[..., :-1, :] < _STEP
     down = np.abs(np.diff(samples, axis=-2))[..., :-1] < _STEP
     return np.asarray((across & down).mean(axis=(-2, -1)))
@@ -124,7 +124,7 @@ _Weights = Callable[[int, int, int], NDArray[np.float32]]
 
 
 def _mapped(luma: NDArray[Any], crops: Sequence[Crop], weights: _Weights) -> NDArray[np.float32]:
-    """Crops of pictures (..., height, width) with ``weights`` m of both axes: (..., n, m, m)."""
+    """Apply ``weights`` m of both axes to crops of luma (..., height, width): (..., n, m, m)."""
     height_px, width_px = luma.shape[-2:]
     pixels = luma.astype(np.float32, copy=False)
     by_rows: dict[tuple[int, int], list[int]] = {}
@@ -141,21 +141,21 @@ def _mapped(luma: NDArray[Any], crops: Sequence[Crop], weights: _Weights) -> NDA
 
 
 def _samples(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
-    """Weights of the pixels of an axis in samples of an interval of it: (64, n)."""
+    """Return weights of the pixels of an axis in samples of an interval of it: (64, n)."""
     return _axis(size_px, start, stop)[:SAMPLES]
 
 
 def _coefficients(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
-    """In coefficients of the interval as it is, then in those of it mirrored: (2 x 16, n)."""
+    """Return weights in coefficients of the interval, plain and then mirrored: (2 x 16, n)."""
     return _axis(size_px, start, stop)[SAMPLES:]
 
 
 @lru_cache(maxsize=256)
 def _axis(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
-    """Of the interval from ``start`` to ``stop``, in thousandths: (64 + 2 x 16, n)."""
+    """Return both for the interval ``start`` to ``stop``, in thousandths: (64 + 2 x 16, n)."""
     edges = np.arange(size_px + 1) * (_WHOLE / size_px)
     cells = ((edges - start) * (REDUCED_PX / (stop - start))).clip(0, REDUCED_PX)
-    # a pixel weighs what the cells weigh that it lies in: the difference of their running sums
+    # A pixel has the weight of the cells that it lies in: the difference of their running sums.
     below = cells.astype(np.intp).clip(max=REDUCED_PX - 1)
     sums = _running_sums()
     at = sums[:, below] + (cells - below) * (sums[:, below + 1] - sums[:, below])
@@ -165,7 +165,7 @@ def _axis(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _running_sums() -> NDArray[np.float64]:
-    """Weights of the cells before each one, in all rows of an ``_axis``: (64 + 2 x 16, 513)."""
+    """Return weights of the cells before each one, in rows of an ``_axis``: (64 + 2 x 16, 513)."""
     blur = np.zeros((SAMPLES, REDUCED_PX))
     for line, start, stop, row in zip(blur, *blur_weights(REDUCED_PX), strict=True):
         line[start:stop] = row[: stop - start]

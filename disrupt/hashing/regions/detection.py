@@ -22,7 +22,7 @@ from disrupt.core.transforms import Crop
 from disrupt.hashing.regions.edge_lines import CORNER, Lines, peaks, shares
 
 _SIDE_PX = 512
-"""The longer side that lines are looked for at, or up to twice as much."""
+"""Longer side of the reduced picture in which lines are sought; up to twice as much."""
 
 _LEAST_SHARE = 0.45
 """Share of a side of a rectangle along which there must be a step."""
@@ -40,10 +40,10 @@ _LEAST_DEVIATION = 6
 """Least standard deviation of a candidate's luma: plain areas of a page have less."""
 
 _AT_AN_END = 0.75
-"""What a side counts that is an end of the whole, where a line counts by its share of steps."""
+"""Weight of a side that is an end of the whole; a line has its share of steps as weight."""
 
 _LINE_LOSS = 0.2
-"""What a side at an end loses at most if there is a line: of a picture with little around it."""
+"""Most that a side at an end loses where a line exists, as in a picture with a thin border."""
 
 _SAME = 0.015
 """Difference of sides, as a share of the width or height, that changes no hash by much."""
@@ -57,8 +57,8 @@ _MOST_CUTS = 4
 """Most lines along which the whole, or a part of it, is cut."""
 
 _CERTAIN = 0.35
-"""Weight from which a candidate is more likely than the whole; of 92 pictures without any border
-one has such a one."""
+"""Weight from which a candidate is more likely than the whole; one of 92 pictures without a border
+has such a candidate."""
 
 
 class Region(NamedTuple):
@@ -84,7 +84,7 @@ class Region(NamedTuple):
         return sum((self.left > 0, self.top > 0, self.right < 1, self.bottom < 1))
 
     def crop(self, inner: Crop) -> Crop:
-        """What is cut off the whole where ``inner`` is cut off this, in thousandths."""
+        """Return the crop of the whole that ``inner`` of this region is, in thousandths."""
         left, top, right, bottom = (side / 1000 for side in inner)
         wide, high = self.right - self.left, self.bottom - self.top
         shares = (
@@ -120,7 +120,7 @@ _Side = tuple[int, bool, int, int, int]
 
 
 def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
-    """At most so many candidates in a picture, shape (height, width), the best first.
+    """Find at most so many candidates in a picture, shape (height, width), the best first.
 
     Deterministic and thread-safe. Takes 2 to 5 ms, more on pages with many lines.
     """
@@ -133,13 +133,13 @@ def find_regions(luma: NDArray[np.uint8], most: int) -> list[Region]:
     whole = _Box(0, len(rows.luma), 0, len(columns.luma))
     on_pages = _less_at_ends([*_on_pages(rows, columns)], whole)
     chosen = _best(rows, [*on_pages, *_in_collages(rows, columns)], whole, most)
-    return [_refined(rows, columns, *one) for one in chosen]
+    return [_refined(rows, columns, *weighed) for weighed in chosen]
 
 
 def reduction(width_px: int, height_px: int) -> int:
-    """By how much a picture is reduced first.
+    """Return the factor by which a picture is reduced first.
 
-    One reduced by as much has the same candidates, if not too thin to be looked at.
+    A picture reduced by it has the same candidates, except those that get too thin.
     """
     return max(max(width_px, height_px) // _SIDE_PX, 1)
 
@@ -153,7 +153,7 @@ class _Sides:
         self._evenness: dict[_Side, float] = {}
 
     def weight(self, box: _Box, least: float) -> float:
-        """Product of the four; 0 once it is below ``least``."""
+        """Return the product of the four sides' weights; 0 once it is below ``least``."""
         top, bottom, left, right = box
         sides = (
             (0, False, top, left, right),
@@ -162,7 +162,7 @@ class _Sides:
             (1, True, right, top, bottom),
         )
         weight = 1.0
-        # how even the page is takes longer to tell, and makes no weight larger
+        # Evenness is slower to compute, and only lowers a weight: compute it last.
         for known, tell in ((self._shares, self._share), (self._evenness, self._even)):
             for side in sides:
                 if side not in known:
@@ -189,7 +189,7 @@ class _Sides:
 
 
 def _on_pages(rows: Lines, columns: Lines) -> Iterator[_Weighed]:
-    """Rectangles with an even page around them."""
+    """Yield rectangles with an even page around them."""
     height, width = len(rows.luma), len(columns.luma)
     sides = _Sides(rows, columns)
     tops = [0, *peaks(shares(rows.starts, 0, width), _LEAST_LINE, _MOST_LINES)]
@@ -209,13 +209,13 @@ def _on_pages(rows: Lines, columns: Lines) -> Iterator[_Weighed]:
 
 
 def _less_at_ends(weighed: list[_Weighed], whole: _Box) -> Iterator[_Weighed]:
-    """With less weight where a side is an end of the whole, and a line would do nearly as well."""
+    """Lower weights where a side is an end of the whole and a line would do nearly as well."""
     at_lines: dict[tuple[int, ...], float] = {}
     for weight, box in weighed:
         for side in range(4):
             if box[side] != whole[side]:
-                others = (side, *box[:side], *box[side + 1 :])
-                at_lines[others] = max(at_lines.get(others, 0), weight)
+                key = (side, *box[:side], *box[side + 1 :])
+                at_lines[key] = max(at_lines.get(key, 0), weight)
     for weight, box in weighed:
         less = weight
         for side in range(4):
@@ -226,7 +226,7 @@ def _less_at_ends(weighed: list[_Weighed], whole: _Box) -> Iterator[_Weighed]:
 
 
 def _in_collages(rows: Lines, columns: Lines) -> Iterator[_Weighed]:
-    """Parts of the whole when it is cut along lines from side to side, and the parts again."""
+    """Yield the parts of the whole, cut along lines from side to side, and their parts again."""
     whole = _Box(0, len(rows.luma), 0, len(columns.luma))
     for first in (0, 1):
         for weight, box in _parts((rows, columns), whole, (_AT_AN_END,) * 4, first, 3):
@@ -236,15 +236,15 @@ def _in_collages(rows: Lines, columns: Lines) -> Iterator[_Weighed]:
 def _parts(
     axes: tuple[Lines, Lines], box: _Box, weights: tuple[float, ...], axis: int, cuts: int
 ) -> Iterator[_Weighed]:
-    """A box, and what is between lines that cut it, ``cuts`` times, by rows and columns in turn."""
+    """Yield a box, and its parts between lines, cut ``cuts`` times, by rows and columns in turn."""
     if min(weights) < _AT_AN_END or max(weights) > _AT_AN_END:
         yield float(np.prod(weights)), box
     if not cuts:
         return
     start, stop = box[2 * axis : 2 * axis + 2]
-    found = shares(axes[axis].cuts[start:stop], *box[2 - 2 * axis : 4 - 2 * axis])
-    found[:CORNER] = found[-CORNER:] = 0
-    lines = [0, *sorted(peaks(found, _LEAST_SHARE, _MOST_CUTS)), stop - start]
+    cut_shares = shares(axes[axis].cuts[start:stop], *box[2 - 2 * axis : 4 - 2 * axis])
+    cut_shares[:CORNER] = cut_shares[-CORNER:] = 0
+    lines = [0, *sorted(peaks(cut_shares, _LEAST_SHARE, _MOST_CUTS)), stop - start]
     for first, last in pairwise(lines):
         if last - first < _LEAST_SIDE * len(axes[axis].luma) or (first, last) == (0, stop - start):
             continue
@@ -252,27 +252,27 @@ def _parts(
         for at, line in enumerate((first, last)):
             ends[2 * axis + at] = start + line
             if 0 < line < stop - start:
-                sides[2 * axis + at] = float(found[line])
+                sides[2 * axis + at] = float(cut_shares[line])
         yield from _parts(axes, _Box(*ends), tuple(sides), 1 - axis, cuts - 1)
 
 
 def _plain(rows: Lines, box: _Box) -> bool:
-    """Whether there is nothing to see in a rectangle."""
-    # a quarter of the lines tells nearly always: all vary by no less than a quarter of what it does
+    """Tell whether a rectangle is plain."""
+    # A quarter of the lines nearly always decides: all vary by at least a quarter of its variance.
     return _variance(rows, box, 16) / 4 < _LEAST_DEVIATION**2 > _variance(rows, box, 4)
 
 
 def _variance(rows: Lines, box: _Box, step: int) -> float:
-    """Of each fourth pixel of one in ``step`` lines."""
+    """Return the variance of each fourth pixel of one in ``step`` lines."""
     shown = rows.luma[box.top : box.bottom : step, box.left : box.right : 4]
     pixels = shown.astype(np.float32).ravel()
-    pixels -= pixels[0]  # for the precision of what follows
+    pixels -= pixels[0]  # keeps precision in the sums
     mean = float(pixels.sum()) / len(pixels)
     return float(pixels @ pixels) / len(pixels) - mean**2
 
 
 def _best(rows: Lines, weighed: list[_Weighed], whole: _Box, most: int) -> list[_Weighed]:
-    """The best that are not plain, differ from each other and the whole, and overlap little."""
+    """Choose the best that are not plain, not alike nor the whole, and overlap little."""
     chosen: list[_Weighed] = []
     if not weighed:
         return chosen
@@ -296,24 +296,24 @@ def _best(rows: Lines, weighed: list[_Weighed], whole: _Box, most: int) -> list[
     return chosen
 
 
-def _alike(boxes: NDArray[np.intp], other: _Box) -> NDArray[np.bool]:
-    """Which of the boxes (n, 4) are as good as the same."""
-    sizes = np.repeat((other.bottom - other.top, other.right - other.left), 2)
-    alike: NDArray[np.bool] = (np.abs(boxes - other) <= _SAME * sizes).all(axis=1)
+def _alike(boxes: NDArray[np.intp], box: _Box) -> NDArray[np.bool]:
+    """Tell which of the boxes (n, 4) are nearly equal to ``box``."""
+    sizes = np.repeat((box.bottom - box.top, box.right - box.left), 2)
+    alike: NDArray[np.bool] = (np.abs(boxes - box) <= _SAME * sizes).all(axis=1)
     return alike
 
 
-def _overlaps(boxes: NDArray[np.intp], other: _Box) -> NDArray[np.float64]:
-    """Area of both over area of either, of each of the boxes (n, 4)."""
+def _overlaps(boxes: NDArray[np.intp], box: _Box) -> NDArray[np.float64]:
+    """Return the area of both over the area of either, for each of the boxes (n, 4)."""
     starts, stops = boxes[:, ::2], boxes[:, 1::2]
-    both = np.minimum(stops, other[1::2]) - np.maximum(starts, other[::2])
+    both = np.minimum(stops, box[1::2]) - np.maximum(starts, box[::2])
     shared = both.clip(0).prod(axis=1)
-    either = (stops - starts).prod(axis=1) + other.area - shared
+    either = (stops - starts).prod(axis=1) + box.area - shared
     return np.asarray(shared / either)
 
 
 def _refined(rows: Lines, columns: Lines, weight: float, box: _Box) -> Region:
-    """Its sides to a part of a line: an edge within a pixel is shared by two steps."""
+    """Refine the sides to a part of a line: an edge within a pixel is shared by two steps."""
     top, bottom, left, right = box
     vertical = [rows.place(line, left, right) for line in (top, bottom)]
     horizontal = [columns.place(line, top, bottom) for line in (left, right)]

@@ -20,14 +20,14 @@ _BLOCK_PX = 16
 """Pixels of a line that steps are counted together of."""
 
 _BAND = 128
-"""Lines that steps are looked for in at a time: what is held of them stays in the cache."""
+"""Lines that are searched for steps at a time: their data stay in the cache."""
 
 CORNER = 3
-"""Lines at an end of the whole that nothing is said of."""
+"""Lines at an end of the whole for which no share is computed."""
 
 
 class Lines:
-    """What there is of edges between the lines of an axis, for ``luma`` of shape (lines, along).
+    """Edges between the lines of an axis, for ``luma`` of shape (lines, along).
 
     Rows of its running sums, shape (lines, along / 16 + 1), count up to each sixteenth place along
     a line those pixels where there is a step from the line before; of two neighbours one is looked
@@ -60,11 +60,11 @@ class Lines:
             _count(over_3[1:-1] > least, counts[2, first + 3 :])
         counts[:2] += 3 * counts[3:]
         counts[2] *= 4
-        # a product with ones above the diagonal takes half the time of a running sum
+        # A product with ones above the diagonal takes half the time of a running sum.
         self.starts, self.stops, self.cuts = counts[:3].astype(np.float32) @ (_above(blocks) / 4)
 
     def evenness(self, line: int, start: int, stop: int) -> float:
-        """Share of a line, from ``start`` to ``stop``, that is of one level, or without steps."""
+        """Return the share of a line, ``start`` to ``stop``, that is of one level or smooth."""
         levels = self.luma[line, start:stop:2].astype(np.int16)
         middle = np.partition(levels, len(levels) // 2)[len(levels) // 2]
         plain = np.count_nonzero(np.abs(levels - middle) <= _STEP) / len(levels)
@@ -72,7 +72,7 @@ class Lines:
         return max(plain, 0.9 * smooth)
 
     def place(self, line: int, start: int, stop: int) -> float:
-        """Where the edge at a line is, as a share of all lines."""
+        """Return where the edge at a line is, as a share of all lines."""
         last = len(self.luma)
         if not 1 < line < last - 1:
             return line / last
@@ -82,9 +82,9 @@ class Lines:
         return (line + float(steps @ (-1, 0, 1)) / max(float(steps.sum()), 1e-9)) / last
 
 
-def _count(found: NDArray[np.bool], sums: NDArray[np.uint8]) -> None:
-    """How many there are in each block of some lines, into the first of ``sums``."""
-    np.bitwise_count(found.view(np.uint64), out=sums[: len(found)])
+def _count(marks: NDArray[np.bool], sums: NDArray[np.uint8]) -> None:
+    """Count the marks in each block of some lines, into the first of ``sums``."""
+    np.bitwise_count(marks.view(np.uint64), out=sums[: len(marks)])
 
 
 @lru_cache(maxsize=16)
@@ -93,21 +93,21 @@ def _above(blocks: int) -> NDArray[np.float32]:
 
 
 def shares(sums: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float64]:
-    """Share of each line, from ``start`` to ``stop`` and without what is no whole block."""
+    """Return the share of each line, from ``start`` to ``stop``, in whole blocks only."""
     last = stop // _BLOCK_PX
-    first = min(-(-start // _BLOCK_PX), last)  # there may be none
+    first = min(-(-start // _BLOCK_PX), last)  # An interval within a block has none.
     return (sums[..., last] - sums[..., first]) / (max(last - first, 1) * (_BLOCK_PX // 2))
 
 
 def peaks(of_lines: NDArray[np.float64], least: float, most: int) -> list[int]:
-    """Lines where a share is largest around, the largest first, no two within 3 of another."""
+    """List lines where a share is largest around, largest first, no two within 3 of another."""
     places = np.flatnonzero(of_lines >= least)
     if not len(places):
         return []
-    found: list[int] = []
+    lines: list[int] = []
     for place in places[np.argsort(-of_lines[places], kind="stable")].tolist():
-        if all(abs(place - other) > CORNER for other in found):
-            found.append(place)
-            if len(found) == most:
+        if all(abs(place - line) > CORNER for line in lines):
+            lines.append(place)
+            if len(lines) == most:
                 break
-    return found
+    return lines

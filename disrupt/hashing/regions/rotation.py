@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def turned(luma: NDArray[Any], degrees: float, aspect: float) -> NDArray[np.float32]:
-    """Luma (height, width) turned clockwise, of the same shape, interpolated between pixels.
+    """Turn luma (height, width) clockwise, to the same shape, interpolated between pixels.
 
     ``aspect``: width over height of the picture, which ``luma`` may have lost. Where corners come
     from outside the picture, its edge goes on.
@@ -33,6 +33,6 @@ def turned(luma: NDArray[Any], degrees: float, aspect: float) -> NDArray[np.floa
 
 
 def _cell(at: NDArray[np.float32], size_px: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Pixel before each place of an axis, and the share of the one after it."""
+    """Return the pixel before each place of an axis, and the share of the one after it."""
     before = np.floor(at).clip(0, size_px - 2)
     return before.astype(np.intp), (at - before).clip(0, 1).astype(np.float32)

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIDE_PX = 400
-"""Frames are looked at with about so many rows and columns: an edge is a quarter percent off."""
+"""Rows and columns, about, that frames are reduced to: an edge is a quarter percent off."""
 
 _CHANGE = 16
-"""Levels of 255 between which a pixel comes to be that does not stand still: over the whole time,
-since a slow camera changes little from frame to frame; more than what noise does."""
+"""Range of levels, of 255 and over the whole time, from which a pixel counts as changing: more than
+noise causes. A slow camera changes little from frame to frame."""
 
 _VARIED = 12
-"""Levels between the lightest and the darkest pixel of a row that is no bar."""
+"""Least range of levels in a row that is no bar."""
 
 _SHARE = 0.3
 """Share of a row that has changed where the video is."""
@@ -38,11 +38,11 @@ _NARROW = 0.015
 _MIN_FRAMES = 3
 
 _NEWS = 1.1
-"""So many times the frames are to be there, before it is looked again where the video is."""
+"""Growth of the number of frames after which the borders are computed again."""
 
 
 class Box(NamedTuple):
-    """What is to be cut off each side, as shares of the width and height."""
+    """What to cut off each side, as shares of the width and height."""
 
     left: float
     top: float
@@ -54,7 +54,7 @@ _NO_BORDERS = Box(0, 0, 0, 0)
 
 
 class Borders:
-    """Learns from frame to frame what is border. For frames of one size."""
+    """Learns the borders from frame to frame. For frames of one size."""
 
     def __init__(self) -> None:
         self._darkest: NDArray[np.uint8] | None = None
@@ -66,7 +66,7 @@ class Borders:
         self._boxed_at = 0
 
     def see(self, luma: NDArray[np.uint8]) -> None:
-        """Takes a frame in, shape (height, width)."""
+        """Learn from a frame, shape (height, width)."""
         steps = [max(size // _SIDE_PX, 1) for size in luma.shape]
         small = luma[:: steps[0], :: steps[1]]
         if self._darkest is None or self._lightest is None or self._darkest.shape != small.shape:
@@ -79,7 +79,7 @@ class Borders:
             np.maximum(self._lightest, small, out=self._lightest)
         for varied, every in zip(self._varied, (small, small.T), strict=True):
             lines = every[~varied]
-            cut = lines.shape[1] // 20  # what a codec leaves of neighbours is no picture
+            cut = lines.shape[1] // 20  # Ignore what codecs smear in from neighbours.
             ordered = np.partition(lines, (cut, lines.shape[1] - 1 - cut), axis=1)
             light, dark = ordered[:, -1 - cut].astype(np.int16), ordered[:, cut]
             varied[~varied] = light - dark > _VARIED
@@ -87,17 +87,17 @@ class Borders:
         self._frames += 1
 
     def boxes(self) -> tuple[Box, ...]:
-        """Borders to cut: all that is plain, bars, what stands still, and around straight edges.
+        """Return the borders to cut: plain edges, bars, still parts, and around straight edges.
 
-        Those that are about the same are one. What stands still may be a part of the video, and
-        then some cut too much.
+        Nearly equal boxes are merged. Still parts may belong to the video: then some boxes cut too
+        much.
         """
         if self._frames >= _NEWS * self._boxed_at:
             self._boxes, self._boxed_at = self._found(), self._frames
         return self._boxes
 
     def plain(self) -> tuple[Box, ...]:
-        """What is plain at the edges, at most one: it is border, or the video's own."""
+        """Return the plain edges, at most one box: a border, or part of the video."""
         if self._frames < _MIN_FRAMES:
             return ()
         return _some([self._box(*(_extent(varied) for varied in self._varied))])
@@ -107,24 +107,23 @@ class Borders:
             return ()
         rows, columns = (_extent(varied) for varied in self._varied)
         plain = self._box(rows, columns)
-        found = [plain, _bars(plain)]
+        boxes = [plain, _bars(plain)]
         changed = self._lightest - self._darkest > _CHANGE
         inner = changed[rows[0] : rows[1], columns[0] : columns[1]]
-        if (
-            inner.size and inner.mean() > _SHARE / 2
-        ):  # else it stands still itself, for the most part
+        # Otherwise most of the video itself stands still.
+        if inner.size and inner.mean() > _SHARE / 2:
             top, bottom = _extent(inner.mean(axis=1) > _SHARE)
             left, right = _extent(inner[top:bottom].mean(axis=0) > _SHARE)
-            found.append(self._box(_within(rows, (top, bottom)), _within(columns, (left, right))))
+            boxes.append(self._box(_within(rows, (top, bottom)), _within(columns, (left, right))))
         if min(inner.shape) > 1:
-            found += self._framed(rows, columns, inner)
-        return _some(found)
+            boxes += self._framed(rows, columns, inner)
+        return _some(boxes)
 
     def _framed(
         self, rows: tuple[int, int], columns: tuple[int, int], changed: NDArray[np.bool_]
     ) -> list[Box]:
-        """All that moves, and straight edges around it: a still camera shows more than moves."""
-        # noise changes pixels one by one
+        """Return boxes around all that moves and around the straight edges outside of it."""
+        # Noise changes single pixels, so count only blocks of four.
         solid = changed[1:, 1:] & changed[1:, :-1] & changed[:-1, 1:] & changed[:-1, :-1]
         top, bottom = _extent(solid.mean(axis=1) > _SOME)
         left, right = _extent(solid.mean(axis=0) > _SOME)
@@ -132,14 +131,15 @@ class Borders:
             return []
         mean = self._sum[rows[0] : rows[1], columns[0] : columns[1]] / self._frames
         moving = (top, bottom), (left, right)
-        found = [self._box(_within(rows, moving[0]), _within(columns, moving[1]))]
-        for _ in range(2):  # longer edges tell more
+        boxes = [self._box(_within(rows, moving[0]), _within(columns, moving[1]))]
+        # The second pass measures along the box of the first: longer edges are clearer.
+        for _ in range(2):
             across, along = _steps(mean[:, left:right]), _steps(mean[top:bottom].T)
             top, bottom = _outside(across, *moving[0])
             left, right = _outside(along, *moving[1])
             if top >= bottom or left >= right:
-                return found
-        return [*found, self._box(_within(rows, (top, bottom)), _within(columns, (left, right)))]
+                return boxes
+        return [*boxes, self._box(_within(rows, (top, bottom)), _within(columns, (left, right)))]
 
     def _box(self, rows: tuple[int, int], columns: tuple[int, int]) -> Box:
         height, width = self._darkest.shape if self._darkest is not None else (1, 1)
@@ -148,40 +148,40 @@ class Borders:
         )
 
 
-def _some(found: list[Box]) -> tuple[Box, ...]:
-    """Those that leave enough of the frame, but not all of it, and are not about the same."""
+def _some(candidates: list[Box]) -> tuple[Box, ...]:
+    """Keep boxes that leave enough of the frame, cut something, and differ from each other."""
     boxes: list[Box] = []
-    for box in found:
+    for box in candidates:
         small = 1 - box.left - box.right < _LEAST or 1 - box.top - box.bottom < _LEAST
-        if not small and all(_apart(box, other) for other in (_NO_BORDERS, *boxes)):
+        if not small and all(_apart(box, earlier) for earlier in (_NO_BORDERS, *boxes)):
             boxes.append(box)
     return tuple(boxes)
 
 
 def _bars(plain: Box) -> Box:
-    """Bars as players put them, equal and on two sides: the rest that is plain is of the video."""
+    """Return bars as players add them, equal and on two sides; other plain edges stay."""
     across, along = min(plain.left, plain.right), min(plain.top, plain.bottom)
     return Box(across, 0, across, 0) if across > along else Box(0, along, 0, along)
 
 
-def _apart(one: Box, other: Box) -> bool:
-    """Whether hashes without the one and without the other border differ."""
-    return max(abs(a - b) for a, b in zip(one, other, strict=True)) > _NARROW
+def _apart(first: Box, second: Box) -> bool:
+    """Tell whether hashes without the one and without the other border differ."""
+    return max(abs(a - b) for a, b in zip(first, second, strict=True)) > _NARROW
 
 
 def _extent(inside: NDArray[np.bool_]) -> tuple[int, int]:
-    """From the first one to after the last one; empty for none."""
+    """Return the extent from the first True to after the last; empty for none."""
     places = np.flatnonzero(inside)
     return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
 def _within(outer: tuple[int, int], inner: tuple[int, int]) -> tuple[int, int]:
-    """An extent that is counted from where another begins."""
+    """Convert an extent counted from the start of ``outer``."""
     return outer[0] + inner[0], outer[0] + inner[1]
 
 
 def _steps(mean: NDArray[np.floating]) -> NDArray[np.float64]:
-    """For the line before each row: along which share of it there is a step. None at the ends."""
+    """Return for the line before each row the share of it with a step; 0 at the ends."""
     steps = np.zeros(len(mean) + 1)
     if len(mean) > 3:  # noqa: PLR2004 two rows on each side
         pairs = mean[1:] + mean[:-1]
@@ -190,7 +190,7 @@ def _steps(mean: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _outside(steps: NDArray[np.float64], first: int, end: int) -> tuple[int, int]:
-    """The nearest straight lines before the first and after the last row that moves, or ends."""
+    """Return the nearest straight lines before the first and after the last moving row, or ends."""
     before = np.flatnonzero(steps[: first + 3] > _STRAIGHT)
     after = np.flatnonzero(steps[max(end - 2, 0) :] > _STRAIGHT)
     return (
@@ -200,6 +200,6 @@ def _outside(steps: NDArray[np.float64], first: int, end: int) -> tuple[int, int
 
 
 def _peak(steps: NDArray[np.float64], at: int) -> int:
-    """Where the step is, of which a line or two beside it show a part."""
+    """Return where the step is largest; a line or two beside it show a part of it."""
     from_ = max(at - 2, 0)
     return from_ + int(steps[from_ : at + 3].argmax())

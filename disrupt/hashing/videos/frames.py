@@ -1,4 +1,4 @@
-"""Video files to hashes of frames: what is registered, and what is looked up."""
+"""Video files to hashes of frames, for registrations and lookups."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from disrupt.hashing.videos.borders import Borders, Box
 
 LOOKUP_INTERVAL_MS = 1000
 REGISTRATION_INTERVAL_MS = 250
-"""Registered frames are denser, and pruned: a lookup then meets one near to each of its own."""
+"""Registered frames are denser, and pruned, so that each frame of a lookup has one near it."""
 
 _LATE = 8
-"""Frames that are looked at for borders before the first one is hashed without."""
+"""Frames that are examined for borders before the first one is hashed without them."""
 
 
 class VideoHashing:
@@ -76,7 +76,7 @@ class VideoHashing:
         return self._video.incomplete
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:
-        """Rows of each frame, a few late: later ones tell when it ends, and what is border."""
+        """Yield rows of each frame, a few frames late: later ones show its end, and the borders."""
         waiting: list[tuple[Sample, Luma]] = []
         for sample in self._video.samples(self._interval_ms):
             luma = _plane(sample.shown)
@@ -84,12 +84,12 @@ class VideoHashing:
                 self._borders.see(luma.plane)
             waiting.append((replace(sample, shown=luma), luma))
             if self._interval_ms > SHORT_INTERVAL_MS and sample.time_ms < SHORT_MS:
-                continue  # it may be the end of a short one
-            waiting = [one for one in waiting if not one[0].between]
+                continue  # The video may end before SHORT_MS.
+            waiting = [entry for entry in waiting if not entry[0].between]
             while len(waiting) > (_LATE if self._versions else 1):
                 yield self._rows(*waiting.pop(0), end_ms=waiting[0][0].time_ms)
-        if self._video.end_ms > SHORT_MS:  # no second sample came
-            waiting = [one for one in waiting if not one[0].between]
+        if self._video.end_ms > SHORT_MS:  # The loop had no later sample at which to drop these.
+            waiting = [entry for entry in waiting if not entry[0].between]
         if self._versions:
             for sample, luma in waiting:
                 if sample.between:
@@ -108,7 +108,7 @@ class VideoHashing:
         elif self._versions == Versions.SEARCHED:
             turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
             views += [_cut(luma, box) for box in self._borders.boxes()]
-        # borders of larger frames that came later may leave nothing of this one
+        # Borders of larger frames that came later may leave nothing of this one.
         views = [(view, crop) for view, crop in views if view.plane.size]
         rows = np.zeros(len(views) * len(turns), FRAME)
         rows["start_ms"], rows["end_ms"] = sample.time_ms, end_ms
@@ -130,10 +130,10 @@ def hash_video(
     versions: bool = True,
     watched: Callable[[int, int], None] = lambda _time_ms, _declared_ms: None,
 ) -> tuple[NDArray[np.void], bool]:
-    """Frames of a video file for a lookup, dtype FRAME, and whether it is incomplete.
+    """Hash the frames of a video file for a lookup: dtype FRAME, and whether it is incomplete.
 
-    For one's own files, in this process and on all cores. ``watched`` is told where the work is,
-    and how long the video says that it lasts (0: it does not say), both in ms. Errors as of
+    For one's own files, in this process and on all cores. ``watched`` gets the position
+    reached and the duration that the video declares (0: none), both in ms. Errors as of
     ``Video``.
     """
     hashing = VideoHashing(
@@ -152,7 +152,7 @@ def fingerprint_video(
     *,
     watched: Callable[[int, int], None] = lambda _time_ms, _declared_ms: None,
 ) -> VideoFingerprints | LowQuality:
-    """Fingerprints of a video file for registration; otherwise as ``hash_video``."""
+    """Fingerprint a video file for registration; otherwise as ``hash_video``."""
     hashing = VideoHashing(
         file, limits, interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED, threads=0
     )
@@ -163,13 +163,13 @@ def fingerprint_video(
 def fingerprints(
     frames: NDArray[np.void], *, small: bool, incomplete: bool
 ) -> VideoFingerprints | LowQuality:
-    """What is registered of frames (dtype FRAME, Versions.STORED, at least one)."""
+    """Return what is registered of frames (dtype FRAME, Versions.STORED, at least one)."""
     stored = fingerprints_of(frames, small=small)
     if not len(stored):
         return LowQuality(
             int(frames["quality"].max()), advice="No frame of this video shows enough detail."
         )
-    usable = [bool(one["usable"].any()) for one in frames_of(frames)]
+    usable = [bool(versions["usable"].any()) for versions in frames_of(frames)]
     return VideoFingerprints(stored, len(usable), usable.count(False), incomplete)
 
 
@@ -182,14 +182,14 @@ def _all(hashing: VideoHashing, watched: Callable[[int, int], None]) -> NDArray[
 
 
 def _plane(shown: Shown) -> Luma:
-    """Its luma, which stays as it is when the next frame is decoded."""
+    """Copy its luma, so that it outlives the decoding of the next frame."""
     if isinstance(shown, Luma):
         return shown
     return Luma(shown.luma(0, shown.height_px), shown.orientation)
 
 
 def _cut(luma: Luma, box: Box) -> tuple[Luma, Crop]:
-    """The frame without its borders, and what is cut off it as it is shown, in thousandths."""
+    """Cut the borders off; return also the crop of the shown frame, in thousandths."""
     height, width = luma.plane.shape
     inner = luma.plane[
         round(box.top * height) : round((1 - box.bottom) * height),

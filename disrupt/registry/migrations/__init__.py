@@ -17,7 +17,7 @@ _PLACE = Path(__file__).parent
 
 
 def upgrade(connection: Connection) -> None:
-    """Brings the schema to the newest revision, within the caller's transaction.
+    """Bring the schema to the newest revision, within the caller's transaction.
 
     DataDirectoryError if it is of a revision that this version does not know.
     """
@@ -28,7 +28,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def check(connection: Connection) -> None:
-    """DataDirectoryError unless the schema is of the newest revision."""
+    """Raise DataDirectoryError unless the schema is of the newest revision."""
     current = _current(connection)
     _refuse_newer(current)
     if current != _revisions().get_current_head():
@@ -39,7 +39,7 @@ def check(connection: Connection) -> None:
 
 
 def revision(connection: Connection) -> str:
-    """Revision of the schema; empty if it has none."""
+    """Return the revision of the schema; empty if it has none."""
     return _current(connection) or ""
 
 

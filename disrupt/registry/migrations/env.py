@@ -1,4 +1,4 @@
-"""What Alembic runs: everything happens in the caller's transaction."""
+"""Environment that Alembic runs: everything happens in the caller's transaction."""
 
 from alembic import context
 
