@@ -17,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 
 def read(path: Path) -> Cursor | None:
-    """What was noted; None where nothing was, or it cannot be read, which is logged."""
+    """Return what was noted; None where nothing was, or it cannot be read, which is logged."""
     try:
         return Cursor.from_text(path.read_text(encoding="ascii").strip())
     except FileNotFoundError:
