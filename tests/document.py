@@ -15,17 +15,17 @@ _SERVER = "127.0.0.1:50051"
 
 def examples(text: str) -> list[tuple[str, str]]:
     """Every console line and Python block, in order, with the output written below it."""
-    found: list[tuple[str, str]] = []
+    steps: list[tuple[str, str]] = []
     for language, body in re.findall(
         r"^```(console|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
     ):
         if language == "python":
-            found.append((f"python - <<'PYTHON'\n{body}PYTHON", "..."))
+            steps.append((f"python - <<'PYTHON'\n{body}PYTHON", "..."))
             continue
         for step in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
             command, _, output = step.partition("\n")
-            found.append((command, output.strip()))
-    return found
+            steps.append((command, output.strip()))
+    return steps
 
 
 def run_examples(text: str, directory: Path, port: int) -> None:

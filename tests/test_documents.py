@@ -87,9 +87,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_error_reason_is_documented_with_its_status() -> None:
     documented = {row[0]: row[1] for row in table((DOCS / "clients.md").read_text(), "Errors")}
     assert documented == {
-        one.reason: one.status
-        for one in vars(errors).values()
-        if isinstance(one, type) and issubclass(one, DisruptError)
+        class_.reason: class_.status
+        for class_ in vars(errors).values()
+        if isinstance(class_, type) and issubclass(class_, DisruptError)
     }
 
 
@@ -99,7 +99,7 @@ def test_the_errors_that_are_tried_again_are_documented_so() -> None:
     classes = {name: getattr(errors, name) for name in retried}
     for name, again in retried.items():
         assert (again == "yes") == issubclass(classes[name], RETRYABLE)
-    assert {one.__name__ for one in RETRYABLE} <= set(retried)
+    assert {class_.__name__ for class_ in RETRYABLE} <= set(retried)
     assert all(then == "hold" or "refuse" in then for *_, then in rows)
 
 

@@ -33,7 +33,7 @@ NUMBER = case_number(7)
 
 
 def fields(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]:
-    return [one.field for one in error.value.violations]
+    return [violation.field for violation in error.value.violations]
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_a_threshold_of_zero_is_not_an_absent_one() -> None:
     assert asked.max_distance_bits == 0
 
 
-def context(**other: Any) -> registration_pb2.RegistrationContext:
+def context(**changed: Any) -> registration_pb2.RegistrationContext:
     said: dict[str, Any] = {
         "request_id": bytes(16),
         "access": {"case_number": NUMBER, "pin": "12345678"},
         "age_band": registration_pb2.AGE_BAND_ADULT,
     }
-    return registration_pb2.RegistrationContext(**(said | other))
+    return registration_pb2.RegistrationContext(**(said | changed))
 
 
 def item(**columns: Any) -> registration_pb2.MediaItem:
@@ -191,13 +191,13 @@ def test_fingerprints_come_back_as_they_went(rows: list[Any], kind: MediaKind) -
 
 
 def _classes(root: type[DisruptError]) -> list[type[DisruptError]]:
-    return [root, *(found for one in root.__subclasses__() for found in _classes(one))]
+    return [root, *(class_ for subclass in root.__subclasses__() for class_ in _classes(subclass))]
 
 
 def test_every_error_has_a_code_and_no_two_share_a_reason() -> None:
-    found = _classes(DisruptError)
-    assert {one.status for one in found} <= {code.name for code in grpc.StatusCode}
-    assert len({one.reason for one in found}) == len(found)
+    classes = _classes(DisruptError)
+    assert {class_.status for class_ in classes} <= {code.name for code in grpc.StatusCode}
+    assert len({class_.reason for class_ in classes}) == len(classes)
 
 
 def test_errors_carry_google_rpc_details() -> None:

@@ -118,9 +118,9 @@ def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -
             check=False,
         )
     assert report.exists(), done.stderr
-    made = json.loads(report.read_text())
-    (row,) = made["attacks"]
-    assert done.returncode == made["failed"] == bool(row["failed"])
+    result = json.loads(report.read_text())
+    (row,) = result["attacks"]
+    assert done.returncode == result["failed"] == bool(row["failed"])
     assert row["kind"] == "together"
     assert row["withdrawals"] > 0
     assert 0 < row["idle_writer_mb"] <= row["peak_writer_mb"]

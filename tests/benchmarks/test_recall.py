@@ -52,16 +52,18 @@ def test_every_edit_has_a_row_at_every_effort_and_a_peer(folder: Path, tmp_path:
     report = tmp_path / "out.json"
     done = bench(folder, report, "--photographs", "2")
     assert done.returncode == 0, done.stderr
-    made = json.loads(report.read_text())
-    assert made["settings"]["photographs"] == ["astronaut.png", "chelsea.png"]
+    result = json.loads(report.read_text())
+    assert result["settings"]["photographs"] == ["astronaut.png", "chelsea.png"]
     for effort in ("FAST", "STANDARD", "THOROUGH"):
         assert recalls(report, effort).keys() >= EDITS.keys()
-    for row in made["rows"]:
+    for row in result["rows"]:
         assert 0 <= row["low"] <= row["recall"] <= row["high"] <= 1
         assert 0 <= row["threatexchange"] <= 1
     assert recalls(report)["photometric"] == 1
     assert (
-        made["cost"]["lookups"]["FAST"]["most"] <= 2 < made["cost"]["lookups"]["STANDARD"]["mean"]
+        result["cost"]["lookups"]["FAST"]["most"]
+        <= 2
+        < result["cost"]["lookups"]["STANDARD"]["mean"]
     )
     plotted = program(folder, "recall_plot", str(report), "--folder", str(tmp_path))
     assert plotted.returncode == 0, plotted.stderr
@@ -103,17 +105,17 @@ def test_unrelated_lookups_find_nothing_unless_what_is_looked_up_is_stored(
     words += ["--json", str(report), "--show", str(show)]
     done = program(folder, "unrelated", *words, *(["--sabotage", sabotage] if sabotage else []))
     assert done.returncode == (1 if sabotage else 0), done.stderr
-    made = json.loads(report.read_text())["false_matches"]
-    assert made["hashes"] > made["lookups"] >= made["sources"] > 0
-    assert made["stored"]["hashes"] >= 1000
-    assert sum(made["nearest_distances"].values()) > 0
-    assert made["pairs"]["crop"]["all"] > made["pairs"]["crop"]["90"]
-    assert (made["found"] > 0) == (made["found_hashes"] > 0) == (sabotage is not None)
-    assert len(list(show.glob("*.png"))) == len(made["examples"])
+    result = json.loads(report.read_text())["false_matches"]
+    assert result["hashes"] > result["lookups"] >= result["sources"] > 0
+    assert result["stored"]["hashes"] >= 1000
+    assert sum(result["nearest_distances"].values()) > 0
+    assert result["pairs"]["crop"]["all"] > result["pairs"]["crop"]["90"]
+    assert (result["found"] > 0) == (result["found_hashes"] > 0) == (sabotage is not None)
+    assert len(list(show.glob("*.png"))) == len(result["examples"])
     if sabotage is None:
-        assert 0 < made["upper_95_hashes"] < made["upper_95"] <= made["upper_95_sources"] < 1
+        assert 0 < result["upper_95_hashes"] < result["upper_95"] <= result["upper_95_sources"] < 1
     else:
-        assert made["upper_95_sources"] > made["found_sources"] / made["sources"]
+        assert result["upper_95_sources"] > result["found_sources"] / result["sources"]
 
 
 def test_a_report_is_written_while_unrelated_lookups_go_on(folder: Path, tmp_path: Path) -> None:
@@ -121,8 +123,8 @@ def test_a_report_is_written_while_unrelated_lookups_go_on(folder: Path, tmp_pat
     few = ["--edit=crop_sides", "--unrelated", "20", "--stored", "3000", "--minutes", "0"]
     done = bench(folder, report, *few)
     assert done.returncode == 0, done.stderr
-    made = json.loads(report.read_text())["false_matches"]
-    assert 0 < made["lookups"] < 10
+    result = json.loads(report.read_text())["false_matches"]
+    assert 0 < result["lookups"] < 10
 
 
 def test_a_plan_is_chosen_and_finds_photographs_that_it_was_not_chosen_on(

@@ -42,8 +42,8 @@ class Losing:
         self.end_connections()
         for thread in self._threads:
             thread.join()
-        for one in self._sockets:
-            one.close()
+        for open_socket in self._sockets:
+            open_socket.close()
 
     def accept(self) -> None:
         """Pass connections on until the listener is closed."""
@@ -90,9 +90,9 @@ def _pass_answers(server: socket.socket, client: socket.socket, losing: threadin
 
 
 def _end(*sockets: socket.socket) -> None:
-    for one in sockets:
+    for open_socket in sockets:
         with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+            open_socket.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager

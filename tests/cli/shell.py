@@ -85,7 +85,7 @@ class Shell:
             )
         done = self("match", "--json", file)
         assert done.code == 0, done.err
-        (found,) = done.lines
-        assert found["error"] is None
-        assert len(found["matches"]) == until
-        return [found]
+        (line,) = done.lines
+        assert line["error"] is None
+        assert len(line["matches"]) == until
+        return [line]

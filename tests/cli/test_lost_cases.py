@@ -37,8 +37,8 @@ from tests.submission.test_client import asked, register
 NUMBER = r"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}"
 
 
-def variables(server: str, key: str = "key", **others: str) -> dict[str, str]:
-    return {"DISRUPT_SERVER": server, "DISRUPT_KEY": key, **others}
+def variables(server: str, key: str = "key", **extra: str) -> dict[str, str]:
+    return {"DISRUPT_SERVER": server, "DISRUPT_KEY": key, **extra}
 
 
 def started(
@@ -69,12 +69,12 @@ def registered(disrupt: Shell, file: Path) -> None:
 def announced(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Case number and PIN, as soon as the command shows them."""
     shown = ""
-    while not (found := re.search(rf"({NUMBER})\n.*PIN: ([0-9 ]+)\n", shown)):
+    while not (access := re.search(rf"({NUMBER})\n.*PIN: ([0-9 ]+)\n", shown)):
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, "it ended without showing number and PIN"
         shown += line
-    return found[1], found[2].replace(" ", "")
+    return access[1], access[2].replace(" ", "")
 
 
 def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_twice(
@@ -90,7 +90,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_tw
     assert done.code == 0, done.err
     assert case in done.out
     shown = disrupt("status", "--json", case, pin=pin).json
-    assert [one["item"] in done.out for one in shown["items"]] == [True]
+    assert [shown_item["item"] in done.out for shown_item in shown["items"]] == [True]
 
 
 def test_a_command_that_is_killed_before_the_answer_leaves_number_and_pin_of_the_case(
@@ -168,7 +168,7 @@ def test_a_server_killed_between_commit_and_answer_has_the_case_that_was_shown(
             server = killing.result()
             assert shown == [(done.case_number, done.pin)]
             case = client.case(*shown[0])
-            assert [one.item_id for one in case.items] == [done.registered[0].item_id]
+            assert [item.item_id for item in case.items] == [done.registered[0].item_id]
     finally:
         server.stop()
 

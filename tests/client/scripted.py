@@ -93,9 +93,9 @@ def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
     if error.violations:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
-                field=one.field, description=one.description
+                field=violation.field, description=violation.description
             )
-            for one in error.violations
+            for violation in error.violations
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
     if error.retry_after_s is not None:
@@ -103,9 +103,9 @@ def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
         delay.FromMicroseconds(round(error.retry_after_s * 1e6))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     packed = []
-    for one in details:
+    for detail in details:
         packed.append(any_pb2.Any())
-        packed[-1].Pack(one)
+        packed[-1].Pack(detail)
     return status_pb2.Status(
         code=grpc.StatusCode[error.status].value[0], message=error.message, details=packed
     )

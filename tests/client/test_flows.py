@@ -106,8 +106,8 @@ def in_loop(
         client = loop.run(open_client())
         answers = client.stream_hashes(awaited())
         try:
-            while (found := loop.run(anext(answers, None))) is not None:
-                yield found
+            while (answer := loop.run(anext(answers, None))) is not None:
+                yield answer
         finally:
             loop.run(close())
 
@@ -322,7 +322,7 @@ def test_a_flow_outlasts_its_timeout_and_moves_to_other_connections(flow: Flow) 
 def test_an_iterable_will_do_for_asyncio() -> None:
     async def ask(address: str) -> list[int]:
         async with AsyncMatchClient(address, key="key") as client:
-            answers = [one async for one in client.stream_hashes(map(hash_of, range(100)))]
+            answers = [answer async for answer in client.stream_hashes(map(hash_of, range(100)))]
         return numbers(answers)
 
     with flowing() as server:

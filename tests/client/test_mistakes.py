@@ -60,7 +60,7 @@ def in_loop(
     async def ask() -> object:
         async with AsyncMatchClient(address, key="key", retries=retries) as client:
             given = getattr(client, name)(*arguments, **named)
-            return [one async for one in given] if inspect.isasyncgen(given) else await given
+            return [answer async for answer in given] if inspect.isasyncgen(given) else await given
 
     return asyncio.run(ask())
 

@@ -150,10 +150,12 @@ def test_folding_keeps_when_each_hash_is_seen_and_no_more_entries_than_needed(
     assert seen(folded) == seen(array)
     assert (np.diff(folded["quality"].astype(int)) > 0).all(), "in the order of what is kept"
     for at, row in enumerate(folded):
-        for other in folded[:at]:
-            apart = row["end_ms"] < other["start_ms"] or other["end_ms"] < row["start_ms"]
+        for earlier in folded[:at]:
+            apart = row["end_ms"] < earlier["start_ms"] or earlier["end_ms"] < row["start_ms"]
             assert (
-                row["hash"][-1] != other["hash"][-1] or row["ordinal"] != other["ordinal"] or apart
+                row["hash"][-1] != earlier["hash"][-1]
+                or row["ordinal"] != earlier["ordinal"]
+                or apart
             )
 
 

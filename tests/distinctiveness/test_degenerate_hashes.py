@@ -103,7 +103,7 @@ def turned(luma: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("seed", [16, 27, 28, 33])
 def test_each_version_is_judged_as_the_turned_picture_is(seed: int) -> None:
     luma = blotched(seed)
-    verdicts = [bool(hash_luma(turned(luma, one)).shapes) for one in Dihedral]
+    verdicts = [bool(hash_luma(turned(luma, dihedral)).shapes) for dihedral in Dihedral]
     assert 0 < sum(verdicts) < 8
     assert hash_dihedral(luma).shapes.tolist() == verdicts
     assert not first_usable(hash_dihedral(luma), 50).shapes
@@ -115,5 +115,5 @@ def test_a_picture_is_looked_up_by_the_versions_that_are_no_shapes() -> None:
     assert shapes[Dihedral.IDENTITY]
     query = hash_image(cv2.imencode(".png", luma)[1].tobytes())
     assert not isinstance(query, LowQuality)
-    whole = [one.dihedral for _, one in query.hashes if one.crop == (0, 0, 0, 0)]
+    whole = [transform.dihedral for _, transform in query.hashes if transform.crop == (0, 0, 0, 0)]
     assert set(whole) == set(np.flatnonzero(~shapes).tolist())

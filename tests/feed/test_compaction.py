@@ -67,10 +67,10 @@ def test_a_compaction_equals_a_rebuild(
         for _ in range(5):  # of this round and of those before
             writer.withdraw(cases.pop(), None, day=DAY)
         compacted = compact(writer, index_dir)
-        made = content(index_dir)
-        assert len(made) == len(FILES) + (len(TABLES) if round_ else 0)
+        written = content(index_dir)
+        assert len(written) == len(FILES) + (len(TABLES) if round_ else 0)
         rebuilt = rebuild(writer, index_dir)
-        assert content(index_dir) == made
+        assert content(index_dir) == written
         assert (compacted.items, compacted.hashes) == (rebuilt.items, rebuilt.hashes)
         assert compacted.items == len(cases)
         if round_ % 2:  # the next one starts from a compacted generation

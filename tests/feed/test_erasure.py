@@ -53,13 +53,13 @@ def holding(index_dir: Path, item: NewItem) -> list[str]:
     return [
         str(path.relative_to(index_dir))
         for path in sorted(index_dir.rglob("*"))
-        if path.is_file() and any(one in path.read_bytes() for one in wanted)
+        if path.is_file() and any(secret in path.read_bytes() for secret in wanted)
     ]
 
 
 def spelled_by_tables(index_dir: Path) -> set[bytes]:
     """Hashes put together again from nothing but the search tables of all generations."""
-    found = set()
+    rows = set()
     for generation in generations(index_dir):
         directory = directory_of(index_dir, generation)
         if not (directory / TABLES[0]).exists():
@@ -72,8 +72,8 @@ def spelled_by_tables(index_dir: Path) -> set[bytes]:
             places = np.arange(len(lower))
             upper = np.flatnonzero(bits) - places - keys * (1 + (len(lower) - 1 >> 16))
             chunks[upper << 16 | lower, chunk] = keys
-        found |= {row.tobytes() for row in chunks}
-    return found
+        rows |= {row.tobytes() for row in chunks}
+    return rows
 
 
 def backdate(index_dir: Path, generation: int, age_s: float) -> None:

@@ -29,12 +29,12 @@ def target(data: bytes) -> None:
         query, item = hash_image(data, LIMITS), fingerprint_image(data, LIMITS)
         animated = fingerprint_frames(data, LIMITS)
     except InvalidMediaError as error:
-        if [one.field for one in error.violations] != ["image"]:
+        if [violation.field for violation in error.violations] != ["image"]:
             raise AssertionError("no field is named") from error
         return
-    for found in (query, item, animated):
-        assert 0 <= found.quality <= 100
-        assert isinstance(found, LowQuality) or found.quality >= 50
+    for outcome in (query, item, animated):
+        assert 0 <= outcome.quality <= 100
+        assert isinstance(outcome, LowQuality) or outcome.quality >= 50
 
 
 def main() -> None:

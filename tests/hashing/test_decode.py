@@ -82,28 +82,28 @@ LOSSLESS = {
 def test_every_lossless_mode_gives_the_colours_seen_on_a_white_page(name: str) -> None:
     kind, image = LOSSLESS[name]
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
-    found = colours(encode(image, kind, **options)).astype(np.int64)
-    assert np.abs(found - on_white(image)).max() <= 1
+    decoded = colours(encode(image, kind, **options)).astype(np.int64)
+    assert np.abs(decoded - on_white(image)).max() <= 1
 
 
 @pytest.mark.parametrize("name", ["RGB", "L", "1"])
 def test_one_transparent_colour_is_white(name: str) -> None:
     image = {"RGB": COLOURS, "L": GREY, "1": GREY.convert("1")}[name]
     key = {"RGB": COLOURS.getpixel((3, 4)), "L": GREY.getpixel((3, 4)), "1": 0}[name]
-    found = colours(encode(image, "PNG", transparency=key))
+    decoded = colours(encode(image, "PNG", transparency=key))
     expected = np.array(image.convert("RGB"))
     spot = expected[4, 3] if name != "1" else np.zeros(3, np.uint8)
     expected[(expected == spot).all(axis=2)] = 255
-    assert (found == expected).all()
+    assert (decoded == expected).all()
 
 
 def test_a_palette_with_transparency_is_white_there() -> None:
     image = COLOURS.quantize(16)
     alpha = bytes(17 * at for at in range(16))
-    found = colours(encode(image, "PNG", transparency=alpha)).astype(np.int64)
+    decoded = colours(encode(image, "PNG", transparency=alpha)).astype(np.int64)
     levels = np.asarray(image.convert("RGB")).astype(np.int64)
     share = np.frombuffer(alpha, np.uint8)[np.asarray(image)][:, :, None].astype(np.int64)
-    assert np.abs(found - (levels * share + 255 * (255 - share) + 127) // 255).max() <= 1
+    assert np.abs(decoded - (levels * share + 255 * (255 - share) + 127) // 255).max() <= 1
 
 
 def test_16_bit_grey_keeps_its_upper_byte() -> None:
@@ -149,9 +149,9 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = Image.fromarray(np.ascontiguousarray(stored))
-    found = colours(encode(image, kind, exif=exif, quality=98, subsampling=0, lossless=True))
-    assert found.shape == upright.shape
-    assert np.abs(found.astype(np.int64) - upright).mean() < 2
+    decoded = colours(encode(image, kind, exif=exif, quality=98, subsampling=0, lossless=True))
+    assert decoded.shape == upright.shape
+    assert np.abs(decoded.astype(np.int64) - upright).mean() < 2
 
 
 @pytest.mark.parametrize("dihedral", Dihedral)
@@ -316,8 +316,8 @@ def test_a_transparent_grey_is_that_of_the_files_own_depth(depth: int) -> None:
     levels = np.asarray(GREY) >> 8 - depth
     bits = levels[:, :, None] >> np.arange(depth)[::-1] & 1
     lines = np.packbits(bits.reshape(GREY.height, -1), axis=1)
-    found = colours(small_png(depth, 0, lines, struct.pack(">H", 1)))[:, :, 0]
-    assert (found == np.where(levels == 1, 255, levels * (255 // (2**depth - 1)))).all()
+    decoded = colours(small_png(depth, 0, lines, struct.pack(">H", 1)))[:, :, 0]
+    assert (decoded == np.where(levels == 1, 255, levels * (255 // (2**depth - 1)))).all()
 
 
 def test_a_transparent_colour_of_16_bits_is_white() -> None:
@@ -334,7 +334,7 @@ def small_png(depth: int, colour_type: int, lines: np.ndarray, key: bytes) -> by
     header = struct.pack(">IIBBBBB", COLOURS.width, COLOURS.height, depth, colour_type, 0, 0, 0)
     raw = b"".join(b"\0" + line.tobytes() for line in lines)
     parts = {b"IHDR": header, b"tRNS": key, b"IDAT": zlib.compress(raw), b"IEND": b""}
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, one) for kind, one in parts.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, body) for kind, body in parts.items())
 
 
 HUGE = {

@@ -233,8 +233,8 @@ def canonical(data: bytes) -> int:
 def looked_up(data: bytes) -> int:
     outcome = hash_image(data)
     assert not isinstance(outcome, LowQuality)
-    (one, _), *_ = outcome.hashes
-    return int.from_bytes(one.value)
+    (hash_, _), *_ = outcome.hashes
+    return int.from_bytes(hash_.value)
 
 
 ORIGINAL = canonical(encode(PHOTO, "PNG"))
@@ -435,7 +435,7 @@ def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str, ga
 
 @pytest.mark.parametrize("profile", [b"x", DISPLAY_P3[:200], bytes(3000)])
 @pytest.mark.parametrize(
-    "image", [PHOTO, GREY, PALETTE, OPAQUE.convert("LA")], ids=lambda one: one.mode
+    "image", [PHOTO, GREY, PALETTE, OPAQUE.convert("LA")], ids=lambda image: image.mode
 )
 def test_a_profile_that_cannot_be_used_is_ignored(profile: bytes, image: Image.Image) -> None:
     assert canonical(encode(image, "PNG", icc_profile=profile)) == canonical(encode(image, "PNG"))

@@ -71,6 +71,6 @@ def test_canonical_luma_is_that_of_the_upright_picture(
 ) -> None:
     stored = np.random.default_rng(height * width).integers(0, 256, (height, width), np.uint8)
     upright = oriented(stored, orientation)
-    found = canonical_luma(picture(stored, orientation))
-    assert (found == canonical_luma(picture(np.ascontiguousarray(upright)))).all()
-    assert (found == (upright if max(height, width) <= 512 else naive(upright))).all()
+    luma = canonical_luma(picture(stored, orientation))
+    assert (luma == canonical_luma(picture(np.ascontiguousarray(upright)))).all()
+    assert (luma == (upright if max(height, width) <= 512 else naive(upright))).all()

@@ -111,7 +111,7 @@ def test_a_crop_is_a_slice(region: Image.Image, data: st.DataObject) -> None:
 
 
 def test_a_batch_gives_what_its_pictures_give() -> None:
-    frames = np.stack([np.asarray(one.convert("L").resize((300, 200))) for one in PHOTOS])
+    frames = np.stack([np.asarray(photo.convert("L").resize((300, 200))) for photo in PHOTOS])
     for hashing in (hash_luma, hash_dihedral):
         batch = hashing(frames)
         for at, frame in enumerate(frames):

@@ -53,12 +53,12 @@ def test_a_gif_cut_anywhere_is_refused_also_after_its_first_frame(frames: int) -
 
 
 def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
-    found, at = [], 8
+    parsed, at = [], 8
     while at < len(png):
         size = int.from_bytes(png[at : at + 4])
-        found.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
+        parsed.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
         at += size + 12
-    return found
+    return parsed
 
 
 def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
@@ -74,7 +74,7 @@ def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
 def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
     """The file with other compressed pixels, in two chunks, and right checksums."""
     parts = chunks(png)
-    kept = [one for one in parts if one[0] != b"IDAT"]
+    kept = [part for part in parts if part[0] != b"IDAT"]
     raw = change(zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT")))
     packed = zlib.compress(raw)
     kept[-1:-1] = [(b"IDAT", packed[:9]), (b"IDAT", packed[9:])]
@@ -146,7 +146,7 @@ def test_an_animated_png_is_whole_only_with_all_of_each_frame(mode: str, *, apar
     whole = encode(frames[0], "PNG", save_all=True, append_images=frames[1:], default_image=apart)
     looked_up = hash_image(whole, effort=Effort.FAST)
     assert isinstance(looked_up, ImageQuery)
-    assert len({one for one, transform in looked_up.hashes if transform == IDENTITY}) == 3
+    assert len({hash_ for hash_, transform in looked_up.hashes if transform == IDENTITY}) == 3
     parts = chunks(whole)
     for at in [at for at, (kind, _) in enumerate(parts) if kind == b"fdAT"]:
         sequence, packed = parts[at][1][:4], parts[at][1][4:]

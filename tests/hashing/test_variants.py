@@ -31,9 +31,13 @@ def file_of(picture: Image.Image, **options: object) -> bytes:
 
 
 def stored(picture: Image.Image, **options: object) -> dict[int, Fingerprint]:
-    found = fingerprint_image(file_of(picture, **options))
-    assert isinstance(found, ImageFingerprints)
-    return {one.ordinal: one for one in found.fingerprints if one.plan == PLAN}
+    outcome = fingerprint_image(file_of(picture, **options))
+    assert isinstance(outcome, ImageFingerprints)
+    return {
+        fingerprint.ordinal: fingerprint
+        for fingerprint in outcome.fingerprints
+        if fingerprint.plan == PLAN
+    }
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -60,13 +64,13 @@ def test_a_tall_picture_has_the_variants_of_the_wide_one_with_its_axes_exchanged
     half = len(PLANS[PLAN]) // 2
     wide = PHOTOS["coffee"]
     tall = wide.transpose(Image.Transpose.TRANSPOSE)
-    ordinals, across = set(stored(wide)), {one - half for one in stored(tall)}
+    ordinals, across = set(stored(wide)), {ordinal - half for ordinal in stored(tall)}
     assert max(ordinals) < half
     assert min(across) >= 0
     assert len(ordinals & across) > 0.8 * len(ordinals)
-    for one in range(half):
-        left, top, right, bottom = PLANS[PLAN][one].crop
-        assert PLANS[PLAN][one + half].crop == (top, left, bottom, right)
+    for ordinal in range(half):
+        left, top, right, bottom = PLANS[PLAN][ordinal].crop
+        assert PLANS[PLAN][ordinal + half].crop == (top, left, bottom, right)
 
 
 def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upright_one() -> None:
@@ -83,9 +87,9 @@ def test_no_stored_hash_is_near_another_or_of_low_quality() -> None:
     photo[:, 400:] = 200  # two thirds of it are featureless
     kept = stored(Image.fromarray(photo))
     assert 0 < len(kept) < len(full)
-    assert min(one.quality for one in kept.values()) >= MIN_QUALITY
-    for one, other in combinations(kept.values(), 2):
-        assert one.hash.distance_bits(other.hash) > NEAR_BITS
+    assert min(fingerprint.quality for fingerprint in kept.values()) >= MIN_QUALITY
+    for left, right in combinations(kept.values(), 2):
+        assert left.hash.distance_bits(right.hash) > NEAR_BITS
 
 
 def test_turning_goes_clockwise_and_keeps_the_shape_that_the_luma_has_lost() -> None:

@@ -104,23 +104,23 @@ def answers(hits: Hits) -> list[Answer]:
 def brute_force(
     items: Iterable[StoredItem], queries: Codes, max_distance_bits: int
 ) -> list[Answer]:
-    found: list[Answer] = []
-    for one in items:
-        distances = distances_bits(queries[:, None], one.fingerprints["hash"][None])
+    hits: list[Answer] = []
+    for stored in items:
+        distances = distances_bits(queries[:, None], stored.fingerprints["hash"][None])
         for query, row in np.argwhere(distances <= max_distance_bits):
-            fingerprint = one.fingerprints[row]
-            found.append(
+            fingerprint = stored.fingerprints[row]
+            hits.append(
                 (
                     int(query),
                     int(distances[query, row]),
-                    one.number,
-                    one.bank,
-                    one.kind,
-                    one.assurance,
+                    stored.number,
+                    stored.bank,
+                    stored.kind,
+                    stored.assurance,
                     *(int(fingerprint[name]) for name in _SHOWN),
                 )
             )
-    return sorted(found)
+    return sorted(hits)
 
 
 def blocks(items: Iterable[StoredItem]) -> Iterator[Columns]:

@@ -248,8 +248,8 @@ def test_what_fails_after_publishing_is_a_warning(
     with capture_logs() as logs:
         snapshot = published(tmp_path, some_items(3), 3)
     assert snapshot.generation == current(tmp_path) == 3
-    reasons = [one["reason"] for one in logs if one["event"] == "snapshot_published_but"]
-    assert [one.split(":")[0] for one in reasons] == [
+    reasons = [event["reason"] for event in logs if event["event"] == "snapshot_published_but"]
+    assert [reason.split(":")[0] for reason in reasons] == [
         "Generation 00000003 is published and served, but a crash of the machine may undo that",
         "Generation 00000003 is published and served, but generation 00000001 could not be deleted",
     ]

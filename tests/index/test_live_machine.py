@@ -117,7 +117,7 @@ class LiveMachine(RuleBasedStateMachine):
         """A rebuild that began before the newest changes: it may miss what was erased since."""
         sequence = max(0, len(self.feed) - back)
         items = [change.item for change in self.feed[:sequence] if isinstance(change, Addition)]
-        alive = [one for one in items if one.number in self.alive]
+        alive = [stored for stored in items if stored.number in self.alive]
         published(self.index_dir, alive, sequence)
 
     @rule(page_size=st.integers(1, 5))
@@ -150,24 +150,24 @@ class LiveMachine(RuleBasedStateMachine):
         limits_bits = np.full(2**16, -1, np.int16)
         limits_bits[1:3] = max_distance_bits, max_distance_bits // 2
         nearest: dict[tuple[int, int], tuple[int, ...]] = {}
-        searched = [one for one in self.alive.values() if kind in (None, one.kind)]
+        searched = [stored for stored in self.alive.values() if kind in (None, stored.kind)]
         for answer in brute_force(searched, queries, max_distance_bits):
             query, distance, number, bank = answer[:4]
             if distance <= limits_bits[bank]:
-                one = (query, distance, number, answer[8])
-                nearest[query, number] = min(nearest.get((query, number), one), one)
+                candidate = (query, distance, number, answer[8])
+                nearest[query, number] = min(nearest.get((query, number), candidate), candidate)
         expected, truncated = [], []
         for query in range(len(queries)):
-            found = sorted(one for one in nearest.values() if one[0] == query)
-            expected += found[:most_items]
-            if len(found) > most_items:
+            query_hits = sorted(hit for hit in nearest.values() if hit[0] == query)
+            expected += query_hits[:most_items]
+            if len(query_hits) > most_items:
                 truncated.append(query)
         near = self.live.search_items(
             queries, max_distance_bits, limits_bits, most_items, kind=kind
         )
         hits = near.hits
         columns = (hits.query, hits.distance, hits.number, hits.ordinal)
-        assert list(zip(*(one.tolist() for one in columns), strict=True)) == expected
+        assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
         assert near.truncated.tolist() == truncated
 
     @invariant()
@@ -177,18 +177,18 @@ class LiveMachine(RuleBasedStateMachine):
         status = self.live.status()
         assert self.live.numbers().tolist() == sorted(self.alive)
         assert status.items == len(self.alive)
-        assert status.hashes == sum(len(one.fingerprints) for one in self.alive.values())
+        assert status.hashes == sum(len(stored.fingerprints) for stored in self.alive.values())
         for bank in (1, 2, 3):
-            of_bank = [one for one in self.alive.values() if one.bank == bank]
+            of_bank = [stored for stored in self.alive.values() if stored.bank == bank]
             counted = self.live.status(frozenset([bank]))
             assert counted.items == len(of_bank)
-            assert counted.hashes == sum(len(one.fingerprints) for one in of_bank)
-        each = [self.live.status(frozenset([bank])) for bank in (1, 2)]
-        assert status.tombstones == sum(one.tombstones for one in each)
-        assert status.delta_hashes == sum(one.delta_hashes for one in each)
-        for one in list(self.alive.values())[:2]:
-            queries = np.array(one.fingerprints["hash"][:8])
-            assert one.number in self.live.search(queries, 0).number
+            assert counted.hashes == sum(len(stored.fingerprints) for stored in of_bank)
+        statuses = [self.live.status(frozenset([bank])) for bank in (1, 2)]
+        assert status.tombstones == sum(bank_status.tombstones for bank_status in statuses)
+        assert status.delta_hashes == sum(bank_status.delta_hashes for bank_status in statuses)
+        for stored in list(self.alive.values())[:2]:
+            queries = np.array(stored.fingerprints["hash"][:8])
+            assert stored.number in self.live.search(queries, 0).number
 
 
 TestLiveMachine = LiveMachine.TestCase

@@ -75,8 +75,8 @@ def test_answers_are_exact_at_every_distance(seed: int, cut: Cut) -> None:
     index = in_memory(codes, cut)
     for max_distance_bits in range(64):
         assert index.plan(max_distance_bits).engine == "multi_index"
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(codes, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -96,8 +96,8 @@ def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
     codes = queries ^ np.packbits(np.stack(masks), axis=1, bitorder="little")
     index = in_memory(codes, cut)
     for max_distance_bits in range(64):
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(codes, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -109,8 +109,8 @@ def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits(cut: Cut) -> 
     queries = np.concatenate([around(codes, 3)[::4], codes[-3:], np.zeros((1, 32), np.uint8)])
     index = in_memory(codes, cut)
     for max_distance_bits in (0, 14, 15, 31, 33):
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(codes, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
 
 def columns(codes: Codes, seed: int = 0) -> tuple[ItemColumns, NDArray[np.int16]]:
@@ -148,9 +148,9 @@ def nearest(
     return answer, truncated
 
 
-def in_order(found: NearestItems) -> tuple[list[tuple[int, int, int]], list[int]]:
-    rows = zip(found.query.tolist(), found.entry.tolist(), found.distance.tolist(), strict=True)
-    return list(rows), found.truncated.tolist()
+def in_order(answer: NearestItems) -> tuple[list[tuple[int, int, int]], list[int]]:
+    rows = zip(answer.query.tolist(), answer.entry.tolist(), answer.distance.tolist(), strict=True)
+    return list(rows), answer.truncated.tolist()
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -198,8 +198,8 @@ def test_a_crowd_of_near_duplicates_is_answered_exactly(
     # the second query shows that nothing is left over from the first
     queries = np.stack([flipped(crowd[0], bits_away), crowd[5], flipped(crowd[0], bits_away, 1)])
     for max_distance_bits in (15, 31, 50):
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(crowd, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(crowd, queries, max_distance_bits)
         near = FlatIndex.of(crowd).search(queries, max_distance_bits)
         for most_items in (1, 100, 20_000):
             bounds = (items, limits_bits, most_items)
@@ -220,8 +220,8 @@ def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
     items = ItemColumns(
         np.arange(6000, dtype=np.uint32), np.zeros(6000, np.uint16), np.zeros(6000, np.bool_)
     )
-    found = in_memory(codes).search_items(query, 31, items, np.full(65536, 31, np.int16), 3)
-    assert in_order(found) == ([(0, 0, 20), (0, 1, 20), (0, 2, 20)], [0])
+    answer = in_memory(codes).search_items(query, 31, items, np.full(65536, 31, np.int16), 3)
+    assert in_order(answer) == ([(0, 0, 20), (0, 1, 20), (0, 2, 20)], [0])
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -230,8 +230,8 @@ def test_a_batch_over_several_threads_is_answered_as_by_one() -> None:
     queries = np.concatenate([around(codes, 1), around(codes, 2)])
     items, limits_bits = columns(codes)
     index = in_memory(codes)
-    one, three = index.search(queries, 31), index.search(queries, 31, threads=3)
-    assert triples(one) == triples(three) == compared(codes, queries, 31)
+    single, three = index.search(queries, 31), index.search(queries, 31, threads=3)
+    assert triples(single) == triples(three) == compared(codes, queries, 31)
     assert np.all(np.diff(three.query.astype(np.int64)) >= 0)
     bounds = (31, items, limits_bits, 2)
     assert in_order(index.search_items(queries, *bounds, threads=3)) == in_order(
@@ -248,8 +248,8 @@ def test_items_that_die_between_lookups_are_not_answered() -> None:
     index = in_memory(codes)
     assert index.plan(31).engine == "multi_index"
     for expected in ([7], []):
-        found = index.search_items(codes[7:8], 31, items, limits_bits, 5)
-        assert found.entry.tolist() == expected
+        answer = index.search_items(codes[7:8], 31, items, limits_bits, 5)
+        assert answer.entry.tolist() == expected
         items.dead[7] = True
 
 
@@ -297,9 +297,9 @@ def test_one_crowd_does_not_change_the_choice_for_all() -> None:
 @pytest.mark.parametrize("cut", CUTS[:2])
 def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path, cut: Cut) -> None:
     Tables.write(tmp_path, random_codes(100), cut)
-    for length, other in ((101, cut), (100, CUTS[2])):
+    for length, other_cut in ((101, cut), (100, CUTS[2])):
         with pytest.raises(SnapshotRefusedError, match="search-"):
-            Tables.map(tmp_path, length, other)
+            Tables.map(tmp_path, length, other_cut)
     for name in layout(100, cut):
         path = tmp_path / file_name(name)
         content = path.read_bytes()
@@ -317,11 +317,13 @@ def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path, cut: Cu
 @pytest.mark.parametrize("cut", CUTS[:2])
 def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path, cut: Cut) -> None:
     codes = random_codes(70_000)
-    written, made = Tables.write(tmp_path, codes, cut), Tables.of(codes, 2, cut)
+    written, in_memory_tables = Tables.write(tmp_path, codes, cut), Tables.of(codes, 2, cut)
     names = layout(len(codes), cut)
     for name in names:
-        assert np.array_equal(getattr(written, name), getattr(made, name))
-    assert made.size_bytes == sum(getattr(made, name).nbytes for name in names)
+        assert np.array_equal(getattr(written, name), getattr(in_memory_tables, name))
+    assert in_memory_tables.size_bytes == sum(
+        getattr(in_memory_tables, name).nbytes for name in names
+    )
 
 
 def test_faiss_answers_the_same_from_the_same_codes() -> None:

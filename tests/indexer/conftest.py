@@ -27,5 +27,5 @@ def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
         for _ in range(10):
             items: list[NewItem] = [new_item(chance, hashes) for hashes in (1, 2, 5)]
             done = writer.register(registration(chance, None, *items), day=DAY)
-        writer.withdraw(done.case_number, [one.item_id for one in items[:2]], day=DAY)
+        writer.withdraw(done.case_number, [item.item_id for item in items[:2]], day=DAY)
         yield writer

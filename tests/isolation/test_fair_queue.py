@@ -27,10 +27,10 @@ def test_who_asks_for_a_lot_delays_others_by_the_turns_that_it_has() -> None:
         queue, log, going_on = FairQueue(1), list[str](), asyncio.Event()
         greedy = [asyncio.create_task(have(queue, "greedy", log, going_on)) for _ in range(10)]
         await step()
-        other = asyncio.create_task(have(queue, "other", log, going_on))
+        other_task = asyncio.create_task(have(queue, "other", log, going_on))
         await step()
         going_on.set()
-        await asyncio.gather(*greedy, other)
+        await asyncio.gather(*greedy, other_task)
         return log
 
     assert asyncio.run(run())[:3] == ["greedy", "other", "greedy"]

@@ -115,9 +115,9 @@ def test_a_plain_picture_is_the_same_outcome_as_without_isolation(
 ) -> None:
     file = io.BytesIO()
     Image.new("RGB", (64, 64)).save(file, "PNG")
-    found = run(hashing.hash_image(file.getvalue()))
-    assert isinstance(found, LowQuality)
-    assert found == hash_image(file.getvalue())
+    outcome = run(hashing.hash_image(file.getvalue()))
+    assert isinstance(outcome, LowQuality)
+    assert outcome == hash_image(file.getvalue())
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", GOOD[:-100]])
@@ -211,7 +211,7 @@ def test_a_process_holds_no_descriptor_variable_or_privilege_that_it_does_not_ne
     monkeypatch.setenv("DISRUPT_SECRET", "swordfish")
 
     def look(pid: int) -> None:
-        links = sorted(str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+        links = sorted(str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
         assert links[:3] == ["/dev/null"] * 3
         assert links[3].startswith("/memfd:media")
         assert links[4].startswith("socket:")
@@ -357,8 +357,8 @@ def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_plac
             await asyncio.wait([waiting])
             successor = asyncio.create_task(isolated.hash_image(GOOD))
 
-            for one in (working, next_one):
-                one.cancel()
+            for task in (working, next_one):
+                task.cancel()
             await asyncio.wait([working, next_one])
             # nobody waits for those pictures any more, and still they occupy the process
             assert isinstance(await failure(isolated.hash_image(GOOD)), OverloadedError)
@@ -374,12 +374,12 @@ def test_a_picture_behind_one_that_ends_its_process_is_hashed_by_another(run: Ru
         async with IsolatedHashing(workers=1, queued=3) as isolated:
             (pid,) = isolated.pids
             os.kill(pid, signal.SIGSTOP)
-            first, *others = (asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(4))
+            first, *rest = (asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(4))
             await asyncio.sleep(0.1)
             os.kill(pid, signal.SIGSEGV)
             os.kill(pid, signal.SIGCONT)
             assert (await failure(first)).metadata == {"cause": "CRASH"}
-            assert await asyncio.gather(*others) == [hash_image(GOOD)] * 3
+            assert await asyncio.gather(*rest) == [hash_image(GOOD)] * 3
             assert isolated.deaths == {Cause.CRASH: 1}
 
     run(follow())

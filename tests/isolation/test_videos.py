@@ -198,8 +198,8 @@ def test_what_is_no_video_is_refused_in_the_words_used_without_isolation(
 ) -> None:
     with pytest.raises(InvalidMediaError) as plain:
         hash_video(io.BytesIO(data))
-    told = run(failure(hashed(videos, parts(data))))
-    assert (type(told), told.message) == (InvalidMediaError, plain.value.message)
+    error = run(failure(hashed(videos, parts(data))))
+    assert (type(error), error.message) == (InvalidMediaError, plain.value.message)
 
 
 def test_a_sender_that_stops_is_told_so_and_costs_no_process_afterwards(
@@ -210,8 +210,8 @@ def test_a_sender_that_stops_is_told_so_and_costs_no_process_afterwards(
         await asyncio.sleep(60)
         yield GOOD[len(GOOD) // 2 :]
 
-    told = run(failure(hashed(videos, stopping())))
-    assert type(told) is DeadlineExceededError
+    error = run(failure(hashed(videos, stopping())))
+    assert type(error) is DeadlineExceededError
     run(gone(videos))
 
 
@@ -221,19 +221,19 @@ def test_an_endless_file_is_refused_at_the_limit(videos: IsolatedVideos, run: Ru
         while True:
             yield bytes(1 << 20)
 
-    told = run(failure(hashed(videos, endless())))
-    assert type(told) is InvalidMediaError
-    assert f"{LIMITS.max_bytes} bytes" in told.message
+    error = run(failure(hashed(videos, endless())))
+    assert type(error) is InvalidMediaError
+    assert f"{LIMITS.max_bytes} bytes" in error.message
 
 
 def test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named(
     videos: IsolatedVideos, run: Run[Any]
 ) -> None:
     costly = repeated(np.zeros((2304, 4096, 3), np.uint8), 300, JPEG)
-    told = run(failure(hashed(videos, parts(costly), 40)))
-    assert type(told) is InvalidMediaError
-    assert "1 s of processor time" in told.message
-    assert told.metadata["cause"] == Cause.CPU_TIME
+    error = run(failure(hashed(videos, parts(costly), 40)))
+    assert type(error) is InvalidMediaError
+    assert "1 s of processor time" in error.message
+    assert error.metadata["cause"] == Cause.CPU_TIME
     assert len(run(hashed(videos, parts(GOOD)))[0])
 
 
@@ -259,10 +259,10 @@ def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) 
                 await asyncio.sleep(0.01)
             await first.aclose()
             left.set()
-            found = await second
-            assert (await hashed(videos, parts(GOOD)))[1] == found[1]
+            hashed_again = await second
+            assert (await hashed(videos, parts(GOOD)))[1] == hashed_again[1]
             assert len(videos.pids) == 2, "both are used again"
-            return found
+            return hashed_again
 
     there, _ = hash_video(io.BytesIO(GOOD))
     rows, _ = run(two_readers())
@@ -278,8 +278,8 @@ def test_a_decoder_that_is_killed_fails_one_call(videos: IsolatedVideos, run: Ru
                 for pid in videos.pids:
                     os.kill(pid, signal.SIGSEGV)
 
-    told = run(failure(kill()))
-    assert (type(told), told.metadata) == (InvalidMediaError, {"cause": "CRASH"})
+    error = run(failure(kill()))
+    assert (type(error), error.metadata) == (InvalidMediaError, {"cause": "CRASH"})
     assert len(run(hashed(videos, parts(GOOD)))[0])
 
 
@@ -291,7 +291,7 @@ def test_more_videos_than_places_are_told_to_come_back(
         return list(await asyncio.gather(*calls, return_exceptions=True))
 
     answers = run(several())
-    (refused,) = (one for one in answers if isinstance(one, BaseException))
+    (refused,) = (answer for answer in answers if isinstance(answer, BaseException))
     assert isinstance(refused, OverloadedError)
     assert refused.retry_after_s
 

@@ -22,8 +22,8 @@ class Instruction:
     def words(self) -> list[str]:
         """The rest as a list: of JSON, or of shell words."""
         if self.rest.startswith("["):
-            found: list[str] = json.loads(self.rest)
-            return found
+            command: list[str] = json.loads(self.rest)
+            return command
         return shlex.split(self.rest)
 
     @property
@@ -42,8 +42,8 @@ class Stage:
 
     def only(self, name: str) -> Instruction:
         """The one instruction of this name."""
-        (found,) = (one for one in self.instructions if one.name == name)
-        return found
+        (instruction,) = (candidate for candidate in self.instructions if candidate.name == name)
+        return instruction
 
 
 def parse(text: str) -> list[Stage]:
@@ -74,9 +74,9 @@ def in_context(path: PurePosixPath, ignore: str) -> bool:
         anywhere = "**/" in line
         parents = [path, *path.parents][:-1]
         if any(
-            fnmatchcase(one.name if anywhere else str(one), pattern)
-            for one in parents
-            if anywhere or len(one.parts) == len(PurePosixPath(pattern).parts)
+            fnmatchcase(parent.name if anywhere else str(parent), pattern)
+            for parent in parents
+            if anywhere or len(parent.parts) == len(PurePosixPath(pattern).parts)
         ):
             kept = line.startswith("!")
     return kept

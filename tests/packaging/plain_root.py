@@ -179,7 +179,7 @@ def _run_step(image: Image, instruction: Instruction) -> subprocess.CompletedPro
     """The shell form, by /bin/sh as in an engine; cache mounts are this machine's caches."""
     mounts: tuple[str, ...] = ()
     if "mount" in instruction.flags:
-        options = dict(one.split("=") for one in instruction.flags["mount"].split(","))
+        options = dict(option.split("=") for option in instruction.flags["mount"].split(","))
         if options != {"type": "cache", "target": "/root/.cache"}:
             raise ValueError(f"The test does not know the mount {options}.")
         CACHE.mkdir(exist_ok=True)

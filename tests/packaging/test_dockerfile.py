@@ -46,14 +46,14 @@ needs_root = pytest.mark.skipif(bool(why := plain_root.usable()), reason=why)
 
 
 def test_base_images_are_the_official_ones_of_one_python_and_debian_line() -> None:
-    lines = {re.fullmatch(r"python:(3\.\d+)(?:-slim)?-([a-z]+)", one.image) for one in STAGES}
-    assert len({found.groups() for found in lines if found}) == 1
+    lines = {re.fullmatch(r"python:(3\.\d+)(?:-slim)?-([a-z]+)", stage.image) for stage in STAGES}
+    assert len({match.groups() for match in lines if match}) == 1
     assert None not in lines
     assert "slim" in FINAL.image
 
 
 def test_no_place_of_packages_is_named() -> None:
-    commands = "\n".join(one.rest for stage in STAGES for one in stage.instructions)
+    commands = "\n".join(instruction.rest for stage in STAGES for instruction in stage.instructions)
     assert not re.search(r"://|index-url|find-links|trusted-host", commands)
     for line in re.findall(r"pip install[^&]*", commands):
         assert "--require-hashes" in line or "--offline" in line, line
@@ -147,14 +147,16 @@ def entered(pid: int, image: Image, command: list[str]) -> subprocess.CompletedP
 def mapped_libraries(first: int) -> set[str]:
     """Names of the libraries of the base image that any process inside has loaded."""
     space = Path(f"/proc/{first}/ns/pid").readlink()
-    found: set[str] = set()
+    libraries: set[str] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it may have ended
             if (process / "ns" / "pid").readlink() == space:
                 maps = (process / "maps").read_text()
-                found |= set(re.findall(r"/usr/lib/\S*/([^/\s]+\.so[.\d]*)$", maps, re.MULTILINE))
-    assert found
-    return found
+                libraries |= set(
+                    re.findall(r"/usr/lib/\S*/([^/\s]+\.so[.\d]*)$", maps, re.MULTILINE)
+                )
+    assert libraries
+    return libraries
 
 
 def packages_of(libraries: set[str]) -> set[str]:

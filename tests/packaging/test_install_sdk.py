@@ -129,7 +129,9 @@ def test_the_page_leads_to_a_first_lookup(
 def test_names_versions_and_extras_are_those_of_the_project_file() -> None:
     facts = dict(re.findall(r"^\| (\w+) \| (.*) \|$", PAGE, re.MULTILINE))
     assert facts["distribution"] == f"`{PROJECT['name']}`"
-    lines = [re.fullmatch(r".*Python :: (3\.\d+)", one) for one in PROJECT["classifiers"]]
+    lines = [
+        re.fullmatch(r".*Python :: (3\.\d+)", classifier) for classifier in PROJECT["classifiers"]
+    ]
     assert facts["Python"] == ", ".join(match[1] for match in lines if match)
     documented = {row[0]: row[2] for row in table(PAGE, "What it brings")}
     assert documented == {

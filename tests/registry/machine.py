@@ -147,7 +147,10 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(number=case_numbers, pick=st.randoms(use_true_random=False))
     def withdraw_what_is_not_there(self, number: str, pick: random.Random) -> None:
         strange = [
-            item for other, case in self.cases.items() if other != number for item in case.items
+            item
+            for case_number, case in self.cases.items()
+            if case_number != number
+            for item in case.items
         ]
         strange.append(self.chance.randbytes(16))
         mine = list(self.cases[number].items)
@@ -200,8 +203,8 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @invariant()
     def feed_is_as_in_the_model(self) -> None:
-        found = [change for page, _ in pages(self.writer) for change in page]
-        assert [plain(change)[1:] for change in found] == self._expected_feed()
+        changes = [change for page, _ in pages(self.writer) for change in page]
+        assert [plain(change)[1:] for change in changes] == self._expected_feed()
 
     @invariant()
     def cases_are_as_in_the_model(self) -> None:

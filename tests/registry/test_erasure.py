@@ -69,10 +69,10 @@ def test_digest_goes_with_the_first_withdrawn_item_and_the_other_items_stay(
     number = writer.register(request, day=DAY).case_number
     assert files_with(path, request.request_digest)
     writer.withdraw(number, [request.items[0].item_id], day=DAY)
-    first, *others, digest = secrets_of(request)
+    first, *rest, digest = secrets_of(request)
     assert not files_with(path, digest)
     assert not files_with(path, first)
-    assert all(files_with(path, secret) == {"registry.db"} for secret in others)
+    assert all(files_with(path, secret) == {"registry.db"} for secret in rest)
 
 
 def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(

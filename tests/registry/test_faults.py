@@ -204,11 +204,11 @@ def test_reader_does_not_wait_for_a_transaction_of_the_writer(path: Path) -> Non
 def test_locked_registry_is_unavailable_and_then_works_again(path: Path) -> None:
     request = registration(random.Random(4))
     with SqlRegistry.open_writer(path) as writer:
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(path, isolation_level=None)) as locker:
+            locker.execute("BEGIN IMMEDIATE")
             with pytest.raises(UnavailableError):
                 writer.register(request, day=DAY)
-            other.execute("ROLLBACK")
+            locker.execute("ROLLBACK")
         assert writer.register(request, day=DAY).cursor == writer.head()
 
 

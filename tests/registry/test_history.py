@@ -94,15 +94,15 @@ def test_an_index_is_refused_by_an_older_copy_that_has_grown_to_its_change(
 def test_withdrawal_leaves_every_point_of_history_known(path: Path, chance: random.Random) -> None:
     with SqlRegistry.open_writer(path) as writer:
         done = [writer.register(registration(chance), day=DAY) for _ in range(3)]
-        for one in done:
-            writer.withdraw(one.case_number, None, day=DAY)
-        assert all(writer.knows(one.cursor) for one in done)
+        for receipt in done:
+            writer.withdraw(receipt.case_number, None, day=DAY)
+        assert all(writer.knows(receipt.cursor) for receipt in done)
 
 
 def replaced(path: Path) -> None:
-    other = path.with_name("other.db")
-    shutil.copyfile(path, other)
-    other.replace(path)
+    other_path = path.with_name("other.db")
+    shutil.copyfile(path, other_path)
+    other_path.replace(path)
 
 
 @pytest.mark.parametrize("exchange", [replaced, Path.unlink])

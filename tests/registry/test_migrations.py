@@ -37,14 +37,14 @@ def definitions(path: Path) -> dict[str, list[str]]:
 
 
 def test_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
-    migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
+    migrated, created = tmp_path / "migrated.db", tmp_path / "made.db"
     with SqlRegistry.open_writer(migrated) as writer, writer._reader.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
-    engine = create_engine(f"sqlite:///{made}")
+    engine = create_engine(f"sqlite:///{created}")
     schema.metadata.create_all(engine)
     engine.dispose()
     # also what Alembic does not compare: checks, AUTOINCREMENT, deferred keys
-    assert definitions(migrated) == definitions(made)
+    assert definitions(migrated) == definitions(created)
 
 
 def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:

@@ -40,29 +40,29 @@ def chance() -> random.Random:
 
 
 def journaled(path: Path) -> list[bytes]:
-    found = journal.read(path.with_name(JOURNAL))
-    assert found is not None
-    assert not found.torn
-    assert not found.damaged_records
-    return [one.item_id for one in found.removed]
+    contents = journal.read(path.with_name(JOURNAL))
+    assert contents is not None
+    assert not contents.torn
+    assert not contents.damaged_records
+    return [removal.item_id for removal in contents.removed]
 
 
 def removed(path: Path) -> set[bytes]:
     with SqlRegistry.open_reader(path) as reader:
-        return {one.item_id for one in all_changes(reader) if isinstance(one, Removal)}
+        return {change.item_id for change in all_changes(reader) if isinstance(change, Removal)}
 
 
 def test_every_withdrawn_item_is_in_the_journal_once(path: Path, chance: random.Random) -> None:
-    one, other = new_item(chance), new_item(chance)
+    first, second = new_item(chance), new_item(chance)
     with SqlRegistry.open_writer(path) as writer:
-        number = writer.register(registration(chance, None, one, other), day=DAY).case_number
+        number = writer.register(registration(chance, None, first, second), day=DAY).case_number
         assert journaled(path) == []
-        writer.withdraw(number, [one.item_id], day=DAY)
-        assert journaled(path) == [one.item_id]
+        writer.withdraw(number, [first.item_id], day=DAY)
+        assert journaled(path) == [first.item_id]
         writer.withdraw(number, None, day=DAY)
         writer.withdraw(number, None, day=DAY)
     with SqlRegistry.open_writer(path):
-        assert journaled(path) == [one.item_id, other.item_id]
+        assert journaled(path) == [first.item_id, second.item_id]
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,9 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
         with pytest.raises(StorageFullError):
             writer.withdraw(number, None, day=DAY)
     monkeypatch.undo()
-    found = journal.read(path.with_name(JOURNAL))
-    assert found is not None
-    assert found.torn
+    contents = journal.read(path.with_name(JOURNAL))
+    assert contents is not None
+    assert contents.torn
     with SqlRegistry.open_writer(path):
         assert set(journaled(path)) == {item.item_id for item in request.items}
 
@@ -233,9 +233,9 @@ def api_key(key_id: str) -> ApiKey:
 
 
 def revoked(path: Path) -> list[str]:
-    found = journal.read(path.with_name(JOURNAL))
-    assert found is not None
-    return [one.key_id for one in found.revoked]
+    contents = journal.read(path.with_name(JOURNAL))
+    assert contents is not None
+    return [revocation.key_id for revocation in contents.revoked]
 
 
 def test_every_revoked_key_is_in_the_journal_once(path: Path) -> None:
@@ -275,7 +275,7 @@ def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> No
     path.write_bytes(older)
     with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
         keys = writer.keys()
-        assert [bool(one.revoked_on) for one in keys] == [True, False]
+        assert [bool(key.revoked_on) for key in keys] == [True, False]
         assert writer.head().epoch != epoch
     assert [entry["event"] for entry in logs] == ["registry_older_than_its_journal"]
 

@@ -36,9 +36,9 @@ class Caller:
         """Calls ``method`` of whichever service has it."""
         metadata = [("authorization", f"Bearer {self.key}")] if self.key is not None else []
         for stub in (MatchServiceStub, RegistrationServiceStub, FeedServiceStub):
-            made: Any = stub(self.channel)
-            if hasattr(made, method):
-                call = getattr(made, method)
+            connected: Any = stub(self.channel)
+            if hasattr(connected, method):
+                call = getattr(connected, method)
                 return call(request, timeout=timeout, metadata=metadata, wait_for_ready=True)
         raise AssertionError(method)
 
@@ -70,7 +70,7 @@ def refusal(call: Callable[[], Any]) -> Refused:
     try:
         call()
     except grpc.RpcError as error:
-        return told(error)
+        return refused_of(error)
     raise AssertionError("the call succeeded")
 
 
@@ -84,7 +84,7 @@ def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-def told(error: Any) -> Refused:
+def refused_of(error: Any) -> Refused:
     """The error with its google.rpc details."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
@@ -99,7 +99,7 @@ def told(error: Any) -> Refused:
         error.details(),
         info.reason,
         info.domain,
-        tuple(one.field for one in bad.field_violations),
+        tuple(violation.field for violation in bad.field_violations),
         retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
     )
 
@@ -121,9 +121,9 @@ def register(
         items=[
             registration_pb2.MediaItem(
                 kind=types_pb2.MEDIA_KIND_IMAGE,
-                fingerprints=types_pb2.Fingerprints(hashes=one, qualities=bytes([quality])),
+                fingerprints=types_pb2.Fingerprints(hashes=value, qualities=bytes([quality])),
             )
-            for one in hashes
+            for value in hashes
         ],
     )
 

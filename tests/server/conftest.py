@@ -69,6 +69,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
         return started[-1]
 
     yield start_one
-    for one in started:
+    for deployment in started:
         with suppress(ProcessLookupError):
-            _stop(one)
+            _stop(deployment)

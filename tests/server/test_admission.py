@@ -42,11 +42,11 @@ class Machine(RuleBasedStateMachine):
 
     def holding(self, resource: Resource, row: int) -> dict[str, int]:
         """What each caller holds, of one worker, or of all where these share it."""
-        found: dict[str, int] = defaultdict(int)
+        totals: dict[str, int] = defaultdict(int)
         for at, key, what, amount in self.held:
             if what == resource and (what in SHARED or at == row):
-                found[key] += amount
-        return found
+                totals[key] += amount
+        return totals
 
     @rule(
         target=holds,

@@ -52,12 +52,12 @@ def refused(desk: Desk, write: Write) -> None:
 
 def matched(client: MatchClient, write: Write) -> list[bool]:
     """Whether all of its items match, by each of the connections."""
-    found = []
+    outcomes = []
     for _ in range(CONNECTIONS):
         answers = client.match_hashes(write.hashes, max_distance_bits=0)
         ids = [{match.item_id for match in answer.matches} for answer in answers]
-        found.append(all(a.hex() in b for a, b in zip(write.item_ids, ids, strict=True)))
-    return found
+        outcomes.append(all(a.hex() in b for a, b in zip(write.item_ids, ids, strict=True)))
+    return outcomes
 
 
 def until(client: MatchClient, write: Write, *, matches: bool) -> None:

@@ -46,13 +46,13 @@ def test_a_worker_that_hangs_is_replaced_and_the_other_serves_meanwhile(
 ) -> None:
     key = server.make_key("platform", "match")
     with client_of_each_worker(server, key) as clients:
-        hanging, other = clients
+        hanging, healthy = clients
         os.kill(hanging, signal.SIGSTOP)
-        clients[other].match_hashes(bytes(32))
+        clients[healthy].match_hashes(bytes(32))
         eventually(lambda: len(set(processes(server.process.pid, "worker")) - {hanging}) == 2)
-        clients[other].match_hashes(bytes(32))
+        clients[healthy].match_hashes(bytes(32))
     assert hanging not in processes(server.process.pid, "worker")
-    assert other in processes(server.process.pid, "worker")
+    assert healthy in processes(server.process.pid, "worker")
     eventually(lambda: answering(server, key) == 2)
 
 

@@ -58,7 +58,7 @@ async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
     await asyncio.sleep(0)
     request = registration_pb2.WithdrawCaseRequest(access=access(CASE))
     await servicer.WithdrawCase(request, context)
-    unanswered = [not one.done() for one in registrations]
+    unanswered = [not call.done() for call in registrations]
     registrar.going_on.set()
     await asyncio.gather(*registrations)
     return unanswered

@@ -70,7 +70,7 @@ def test_a_registration_beyond_the_limits_costs_no_memory_beside_its_bytes(
         "LIMIT_EXCEEDED",
     )
     grown = [peak_bytes(pid) - peak for pid, peak in zip(pids, before, strict=True)]
-    assert all(one < 4 * MESSAGE_BYTES for one in grown)
+    assert all(size_bytes < 4 * MESSAGE_BYTES for size_bytes in grown)
 
 
 @pytest.mark.parametrize("method", ["MatchImage", "MatchHashes"])

@@ -83,7 +83,10 @@ def state(directory: Path) -> dict[str, tuple[int, int, int]]:
 @pytest.mark.parametrize(
     "words",
     [
-        *(["disrupt-index", one] for one in ("rebuild", "compact", "verify", "stats", "gc")),
+        *(
+            ["disrupt-index", command]
+            for command in ("rebuild", "compact", "verify", "stats", "gc")
+        ),
         ["disrupt-index", "rollback"],
         ["disrupt", "erase"],
         ["disrupt", "backup", "--to", "backup"],
@@ -102,8 +105,8 @@ def test_root_is_refused_in_the_directory_of_another_user_before_anything_is_wri
     program = main if words[0] == "disrupt" else indexer
     done = CliRunner().invoke(program, [*words[1:], "--data-dir", str(data_dir)])
     assert (done.exit_code, done.stdout) == (1, "")
-    for told in ("belongs to uid 12345", "runs as root (uid 0)", "sudo -u '#12345'"):
-        assert told in done.stderr
+    for fact in ("belongs to uid 12345", "runs as root (uid 0)", "sudo -u '#12345'"):
+        assert fact in done.stderr
     assert state(data_dir) == before
     assert list(tmp_path.iterdir()) == []
 
@@ -182,25 +185,29 @@ def test_an_erasure_that_cannot_delete_a_file_says_whose_it_is(
 def test_the_doctor_tells_files_of_other_users_from_running_as_another(
     data_dir: Path, foreign: Path
 ) -> None:
-    def told() -> list[tuple[Verdict, str]]:
-        found = findings(data.checks(data_dir))
-        return [(one.verdict, one.meaning) for one in found if one.name == "permissions"]
+    def permissions() -> list[tuple[Verdict, str]]:
+        reported = findings(data.checks(data_dir))
+        return [
+            (finding.verdict, finding.meaning)
+            for finding in reported
+            if finding.name == "permissions"
+        ]
 
-    (_, meaning), (warned, run_as) = told()
+    (_, meaning), (warned, run_as) = permissions()
     assert warned == Verdict.WARN
     assert "runs as root (uid 0)" in run_as
     assert "belongs to uid 12345" in run_as
     assert f"index/{foreign.name} does to root (uid 0)" in meaning
     with acting_as(OWNER):
-        ((verdict, meaning),) = told()
+        ((verdict, meaning),) = permissions()
     assert verdict == Verdict.FAIL
     assert f"index/{foreign.name} does to root (uid 0)" in meaning
     chown(foreign, OWNER)
     with acting_as(OWNER):
-        ((verdict, _),) = told()
+        ((verdict, _),) = permissions()
     assert verdict == Verdict.OK
     (data_dir / "notes").touch()  # of root's, and nothing that the server needs
     with acting_as(OWNER):
-        ((verdict, meaning),) = told()
+        ((verdict, meaning),) = permissions()
     assert verdict == Verdict.WARN
     assert "notes" in meaning

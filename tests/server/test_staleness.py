@@ -65,12 +65,12 @@ def descriptors(pid: int) -> int:
     return max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
-def told(server: Deployment, service: str, status: int) -> None:
+def await_health(server: Deployment, service: str, status: int) -> None:
     """Wait until the health of a service is this."""
     eventually(lambda: bool(health(server.address, service) == status))
 
 
-def found(server: Deployment, key: str, value: bytes) -> int:
+def match_count(server: Deployment, key: str, value: bytes) -> int:
     with calling(server.address, key) as caller:
         return len(items(caller("MatchHashes", lookup(value))))
 
@@ -86,7 +86,7 @@ def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_so
         item.fingerprints.qualities = bytes([90]) * 1000
     with writer(server) as call:
         case = call("RegisterHashes", register(gone)).receipt.case_number
-        eventually(lambda: found(server, match, gone) == 1)
+        eventually(lambda: match_count(server, match, gone) == 1)
         (worker,) = children(server.process.pid, "worker")
         pages = int(Path(f"/proc/{worker}/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + 2**18
@@ -103,11 +103,11 @@ def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_so
 
     def right() -> bool:
         with suppress(grpc.RpcError):
-            return (found(server, match, gone), found(server, match, late)) == (0, 1)
+            return (match_count(server, match, gone), match_count(server, match, late)) == (0, 1)
         return False
 
     eventually(right)
-    told(server, "", SERVING)
+    await_health(server, "", SERVING)
 
 
 def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(start: Start) -> None:
@@ -128,7 +128,7 @@ def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(star
         taken = len(list(Path(f"/proc/{worker}/fd").iterdir()))
         assert taken <= few[0]
         run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
-        eventually(lambda: any(one["event"] == "follower_fault" for one in log(server)))
+        eventually(lambda: any(event["event"] == "follower_fault" for event in log(server)))
         assert generation() == 1
         resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
         eventually(lambda: generation() == 2)
@@ -163,11 +163,11 @@ def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on
     (worker,) = children(server.process.pid, "worker")
     with hanging(server), calling(server.address, helpline) as people:
         for service in ("", MATCH, FEED):
-            told(server, service, NOT_SERVING)
+            await_health(server, service, NOT_SERVING)
         assert health(server.address, REGISTRATION) == SERVING
         people("RegisterHashes", register(random.token_bytes(32)))
     for service in ("", MATCH, FEED):
-        told(server, service, SERVING)
+        await_health(server, service, SERVING)
     assert children(server.process.pid, "worker") == [worker]
 
 
@@ -181,7 +181,7 @@ def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(
     value = random.token_bytes(32)
     with calling(server.address, helpline) as people:
         case = people("RegisterHashes", register(value)).receipt.case_number
-    eventually(lambda: found(server, match, value) == 1)
+    eventually(lambda: match_count(server, match, value) == 1)
     (worker,) = children(server.process.pid, "worker")
     with hanging(server), writer(server) as call:
         call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
@@ -194,7 +194,7 @@ def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(
             lambda: outcome(lambda: platform("MatchHashes", lookup(value))) == grpc.StatusCode.OK,
         )
         assert items(platform("MatchHashes", lookup(value))) == []
-    assert [one["part"] for one in log(server) if one["event"] == "part_failed"][:1] == [
+    assert [event["part"] for event in log(server) if event["event"] == "part_failed"][:1] == [
         "freshness"
     ]
 
@@ -238,14 +238,14 @@ def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     trouble = {"stopped": stopped(pid), "killed": killed(server, pid), "no_room": no_room(pid)}[how]
     command: list[str | Path] = [BIN / "disrupt", "health", "--server", server.address]
     with trouble:
-        told(server, REGISTRATION, NOT_SERVING)
+        await_health(server, REGISTRATION, NOT_SERVING)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert f"{REGISTRATION}: NOT_SERVING" in done.stderr
         for service in ("", MATCH, FEED):
             assert health(server.address, service) == SERVING
-        assert found(server, match, bytes(32)) == 0
-    told(server, REGISTRATION, SERVING)
+        assert match_count(server, match, bytes(32)) == 0
+    await_health(server, REGISTRATION, SERVING)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "serving\n")
 
@@ -266,11 +266,11 @@ def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -
     os.killpg(server.process.pid, signal.SIGHUP)
 
     def logged() -> list[str]:
-        return sorted(one["role"] for one in log(server) if one["event"] == "hangup_ignored")
+        return sorted(event["role"] for event in log(server) if event["event"] == "hangup_ignored")
 
     eventually(lambda: logged() == ["supervisor", "worker", "worker", "writer"])
     assert processes() == before
-    assert found(server, match, bytes(32)) == 0
+    assert match_count(server, match, bytes(32)) == 0
     assert server.stop() == 0
 
 

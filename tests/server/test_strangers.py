@@ -146,8 +146,8 @@ def test_who_begins_many_calls_ends_none_of_others() -> None:
             calls += [(f"ipv4:10.9.9.9:{port}", Timeout()) for port in range(1000)]
             for peer, call in calls:
                 scopes.enter_context(strangers.admitted(peer, cast("asyncio.Timeout", call)))
-            others = sum(call.is_ended for _, call in calls[:10])
-            return others, sum(call.is_ended for _, call in calls[10:])
+            ended = sum(call.is_ended for _, call in calls[:10])
+            return ended, sum(call.is_ended for _, call in calls[10:])
 
     assert asyncio.run(run()) == (0, 1000 - STRANGER_CALLS_MAX + 10)
 

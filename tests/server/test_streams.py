@@ -87,10 +87,10 @@ def test_a_cancelled_flow_frees_its_place(server: Deployment, platform: Caller) 
         return outcome(lambda: next(flows[-1])) == grpc.StatusCode.OK
 
     eventually(begun)
-    with calling(server.address, platform.key) as other:
-        assert not free(other)
+    with calling(server.address, platform.key) as other_caller:
+        assert not free(other_caller)
         flows[-1].cancel()
-        eventually(lambda: free(other))
+        eventually(lambda: free(other_caller))
 
 
 def test_who_reads_no_answers_is_not_read_from_and_hears_of_the_deadline(platform: Caller) -> None:
@@ -119,5 +119,5 @@ def test_low_quality_is_told_in_each_batch_of_a_flow(server: Deployment, platfor
     batches: list[bytes | Batch] = [Batch(HASH * 3, [49, 50, 49]), HASH, Batch(HASH, [0])]
     with MatchClient(server.address, key=platform.key or "", connections=1) as client:
         answers = list(client.stream_hashes(batches))
-    low = [[one.low_quality for one in batch] for batch in answers]
+    low = [[answer.low_quality for answer in batch] for batch in answers]
     assert low == [[True, False, True], [False], [True]]

@@ -46,7 +46,7 @@ def run(body: str) -> tuple[int, str, list[dict[str, Any]]]:
     )
     assert "Traceback" not in done.stderr
     assert "a secret" not in done.stderr
-    return done.returncode, done.stdout, [json.loads(one) for one in done.stderr.splitlines()]
+    return done.returncode, done.stdout, [json.loads(line) for line in done.stderr.splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def run(body: str) -> tuple[int, str, list[dict[str, Any]]]:
 def test_a_part_that_fails_ends_its_process(body: str, part: str) -> None:
     code, output, log = run(body)
     assert (code, output) == (70, "")
-    (line,) = (one for one in log if one["event"] == "part_failed")
+    (line,) = (event for event in log if event["event"] == "part_failed")
     assert (line["part"], line["level"]) == (part, "critical")
 
 
@@ -84,7 +84,7 @@ await serving.until_told_to_stop(server, 1.0, forever_)
 """)
     assert code == 70
     assert output.startswith("ready\n")
-    assert [one["part"] for one in log if one["event"] == "part_failed"] == ["server"]
+    assert [event["part"] for event in log if event["event"] == "part_failed"] == ["server"]
 
 
 def test_what_is_cancelled_or_returns_ends_nothing() -> None:
@@ -105,7 +105,7 @@ await asyncio.sleep(0)
 del task
 """)
     assert code == 0
-    assert [(one["event"], one["kind"]) for one in log] == [("error_unread", "MemoryError")]
+    assert [(event["event"], event["kind"]) for event in log] == [("error_unread", "MemoryError")]
 
 
 _SUPERVISED = """

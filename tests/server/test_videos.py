@@ -91,7 +91,7 @@ def only(answer: match_pb2.MatchVideoResponse) -> match_pb2.Match:
 def test_a_smaller_copy_at_another_rate_is_found_whole(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
-    small = [np.asarray(Image.fromarray(one).resize((160, 120))) for one in SECRET]
+    small = [np.asarray(Image.fromarray(frame).resize((160, 120))) for frame in SECRET]
     answer = platform("MatchVideo", lookup(encode(small, codec=Codec("webm", "libvpx"))))
     match = only(answer)
     assert match.item_id == registered.items[0].item_id
@@ -100,13 +100,13 @@ def test_a_smaller_copy_at_another_rate_is_found_whole(
     assert match.match_id
     assert min(match.query_share_permille, match.stored_share_permille) >= 900
     (segment,) = match.segments
-    for found, expected in (
+    for measured, expected in (
         (segment.query_start_ms, 0),
         (segment.query_end_ms, 6000),
         (segment.stored_start_ms, 0),
         (segment.stored_end_ms, 6000),
     ):
-        assert abs(found - expected) <= 1000
+        assert abs(measured - expected) <= 1000
     assert (answer.frames_hashed, answer.frames_low_quality) == (6, 0)
     assert not any((answer.incomplete, answer.answered_early, answer.truncated))
     assert answer.index_cursor
@@ -115,7 +115,7 @@ def test_a_smaller_copy_at_another_rate_is_found_whole(
 def test_it_is_found_inside_a_compilation_mirrored(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
-    mirrored = [np.ascontiguousarray(one[:, ::-1]) for one in COMPILATION]
+    mirrored = [np.ascontiguousarray(frame[:, ::-1]) for frame in COMPILATION]
     match = only(platform("MatchVideo", lookup(encode(mirrored))))
     assert match.item_id == registered.items[0].item_id
     assert match.query_transform.dihedral == types_pb2.DIHEDRAL_MIRROR
@@ -142,7 +142,7 @@ def test_frames_hashed_by_the_caller_get_the_same_answer(
     here = platform(
         "MatchVideo",
         chain(
-            [asked()], (match_pb2.MatchVideoRequest(frames=frames_message(one)) for one in halves)
+            [asked()], (match_pb2.MatchVideoRequest(frames=frames_message(half)) for half in halves)
         ),
     )
     there = platform("MatchVideo", lookup(video))
@@ -308,7 +308,7 @@ def test_a_registration_is_replayed_and_a_plain_video_rejected(staff: Caller) ->
     black = encode([np.zeros_like(OTHERS[0])] * 10)
     rejected = staff("RegisterVideo", registration(black)).receipt
     assert not rejected.case_number
-    assert [one.index for one in rejected.rejected] == [0]
+    assert [rejection.index for rejection in rejected.rejected] == [0]
 
 
 def test_a_withdrawn_video_is_not_found(platform: Caller, staff: Caller, helpline: Caller) -> None:

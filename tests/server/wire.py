@@ -97,8 +97,8 @@ class Wire:
             for at in range(0, len(body), 6):
                 name, value = struct.unpack_from(">HI", body, at)
                 if name == _INITIAL_WINDOW:
-                    for each in self._rooms:
-                        self._rooms[each] += value - self._first_room
+                    for stream in self._rooms:
+                        self._rooms[stream] += value - self._first_room
                     self._first_room = value
             self._socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
         elif kind == _PING and not flags & _ACK:
@@ -116,12 +116,12 @@ def wires(address: str, count: int, *, window: int = 2**31 - 1) -> Iterator[list
     """Several connections, once the server has said how much it takes."""
     opened = [Wire(address, window=window) for _ in range(count)]
     try:
-        for each in opened:
-            each.read(0.2)
+        for wire in opened:
+            wire.read(0.2)
         yield opened
     finally:
-        for each in opened:
-            each.close()
+        for wire in opened:
+            wire.close()
 
 
 def begun(size_bytes: int, data: bytes = b"") -> bytes:

@@ -104,6 +104,6 @@ class World:
     def most_checks_in_a_second(self) -> int:
         """Return how many checks began within a second at most."""
         return max(
-            sum(at <= other < at + 1 for other in self.checks_s[place : place + 20])
+            sum(at <= checked_s < at + 1 for checked_s in self.checks_s[place : place + 20])
             for place, at in enumerate(self.checks_s)
         )

@@ -48,11 +48,13 @@ def test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most(known: int) -> 
     assert world.most_checks_in_a_second() <= CHECKS_PER_S
 
 
-@pytest.mark.parametrize("others", [0, 6])
-def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(others: int) -> None:
-    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(others)})
-    flood(world, TOKENS - others, itertools.repeat(OWN))
-    for at in range(others):
+@pytest.mark.parametrize("other_cases", [0, 6])
+def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(
+    other_cases: int,
+) -> None:
+    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(other_cases)})
+    flood(world, TOKENS - other_cases, itertools.repeat(OWN))
+    for at in range(other_cases):
         world.send(world.guess("key", TOKENS + at, itertools.repeat(f"known {at}")), 0.0)
     waited_s: list[float] = []
     world.send(world.open_case("key", ME, OWN, waited_s), 2.0)
@@ -65,14 +67,14 @@ def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(ot
 def test_an_owner_gets_in_beside_more_cases_than_there_are_turns(
     *, number_known: bool, most_s: float
 ) -> None:
-    others = 120
-    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(others)})
+    other_cases = 120
+    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(other_cases)})
     waited_s: list[float] = []
     if number_known:
         flood(world, 500, itertools.repeat(OWN))
         world.run(lambda: False, 60.0)
-    for origin in range(2 * others):
-        cases = itertools.repeat(f"known {origin % others}")
+    for origin in range(2 * other_cases):
+        cases = itertools.repeat(f"known {origin % other_cases}")
         world.send(world.guess("key", TOKENS + origin, cases), world.now_s)
     world.send(world.open_case("key", ME, OWN, waited_s), world.now_s + 2)
     world.run(lambda: bool(waited_s), 3600.0)
@@ -236,13 +238,13 @@ def test_a_right_pin_counts_for_its_caller_and_for_one_call() -> None:
     with suppress(NotYetError):
         throttle.ask(asked, "right", 0.0)
     throttle.work(lambda: 0.0)
-    for other in (
+    for guesser in (
         asked._replace(origin=b"other"),
         asked._replace(key="other"),
         asked._replace(proof=b"wrong"),
     ):
         with pytest.raises(NotYetError):
-            throttle.ask(other, "right", 0.0)
+            throttle.ask(guesser, "right", 0.0)
     assert throttle.ask(asked, "right", 0.0)
     with pytest.raises(NotYetError):
         throttle.ask(asked, "right", 0.0)

@@ -116,13 +116,14 @@ def looking(
 def indexed(directory: Path, *items: StoredItem) -> LiveIndex:
     live = LiveIndex(publish(directory, [], Cursor(bytes(16), 0)))
     live.apply(
-        [Addition(one.number, one) for one in items], Cursor(bytes(16), max(len(items), 1) * 1000)
+        [Addition(stored.number, stored) for stored in items],
+        Cursor(bytes(16), max(len(items), 1) * 1000),
     )
     return live
 
 
-def only(found: VideoMatches) -> VideoMatch:
-    (match,) = found.matches
+def only(answer: VideoMatches) -> VideoMatch:
+    (match,) = answer.matches
     return match
 
 
@@ -130,12 +131,12 @@ def edges(match: VideoMatch) -> list[tuple[float, float, float, float]]:
     """Segments, in seconds."""
     return [
         (
-            one.query_start_ms / 1000,
-            one.query_end_ms / 1000,
-            one.stored_start_ms / 1000,
-            one.stored_end_ms / 1000,
+            segment.query_start_ms / 1000,
+            segment.query_end_ms / 1000,
+            segment.stored_start_ms / 1000,
+            segment.stored_end_ms / 1000,
         )
-        for one in match.segments
+        for segment in match.segments
     ]
 
 
@@ -211,8 +212,10 @@ def test_lost_frames_do_not_break_a_segment(find: Find) -> None:
 def test_a_segment_ends_where_frames_begin_that_cannot_be_told(find: Find) -> None:
     codes = shown(1, 60)
     rows = frames(sampled(np.concatenate([shown(2, 20), codes[80:160], shown(3, 20)])), 1000)
-    told = np.delete(rows, [*range(10, 20), *range(40, 50)])  # as plain ones are left out
-    assert edges(only(find(told, video(1, codes)))) == [pytest.approx((20, 40, 20, 40), abs=1)]
+    identified = np.delete(rows, [*range(10, 20), *range(40, 50)])  # as plain ones are left out
+    assert edges(only(find(identified, video(1, codes)))) == [
+        pytest.approx((20, 40, 20, 40), abs=1)
+    ]
 
 
 def test_a_picture_that_stands_for_minutes_is_found_as_long_as_it_stands(find: Find) -> None:
@@ -301,8 +304,8 @@ def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[Stor
     ]
 
 
-def numbers_of(found: VideoMatches) -> list[int]:
-    return sorted(one.item_id[-1] for one in found.matches)
+def numbers_of(answer: VideoMatches) -> list[int]:
+    return sorted(match.item_id[-1] for match in answer.matches)
 
 
 ALL = VideoOptions(LookupOptions(max_matches=50))
@@ -337,8 +340,8 @@ def test_videos_that_are_near_to_an_edited_copy_only_do_not_hide_the_original(
     copy = noisy(codes, 20, 1)
     around = [noisy(copy, bits, 100 + number) for number in range(COMMON_VIDEOS)]
     stored = [
-        video(number, np.concatenate([other, shown(OTHERS + number, 60)]))
-        for number, other in enumerate(around, 2)
+        video(number, np.concatenate([neighbour, shown(OTHERS + number, 60)]))
+        for number, neighbour in enumerate(around, 2)
     ]
     assert 1 in numbers_of(find(sampled(copy), video(1, codes), *stored, options=ALL))
 
@@ -352,8 +355,8 @@ def test_pictures_do_not_make_a_video_that_others_show_look_rare(find: Find) -> 
     ]
     stored = [video(1, codes), *among(codes, COMMON_VIDEOS, 60), *pictures]
     options = VideoOptions(LookupOptions(max_matches=500))
-    found = find(sampled(codes)[5:15], *stored, options=options)
-    assert [m.item_id[-1] for m in found.matches if m.kind == MediaKind.VIDEO] == [1]
+    answer = find(sampled(codes)[5:15], *stored, options=options)
+    assert [m.item_id[-1] for m in answer.matches if m.kind == MediaKind.VIDEO] == [1]
 
 
 @pytest.mark.parametrize("shown_s", [6, 12])
@@ -372,8 +375,8 @@ def test_of_a_long_video_less_than_half_can_be_hidden_by_what_is_not_looked_up(
     monkeypatch.setattr(video_matching, "_MOST_JUDGED", 9 * 10)  # ten of each
     codes = shown(1, 60)
     for hidden in (np.arange(len(codes)) % 24 != 0, np.arange(len(codes)) % 24 < 6):
-        other = np.where(hidden[:, None], codes, shown(2, 60))
-        stored = [video(1, codes), *among(other, COMMON_VIDEOS, 200)]
+        partly_replaced = np.where(hidden[:, None], codes, shown(2, 60))
+        stored = [video(1, codes), *among(partly_replaced, COMMON_VIDEOS, 200)]
         clips = [sampled(clip) for clip in np.split(codes, 6)]
         assert sum(1 in numbers_of(find(clip, *stored)) for clip in clips) >= 3
 
@@ -405,8 +408,8 @@ def test_an_outro_that_many_share_is_no_evidence_for_what_many_registered(
     stored += [video(number, noisy(codes, 3, number)) for number in range(1, 1 + copies)]
     unrelated = np.concatenate([shown(99, 30), outro])
     assert not find(sampled(unrelated), *stored).matches
-    found = find(sampled(codes), *stored, options=ALL)
-    assert numbers_of(found) == list(range(1, 1 + copies))
+    answer = find(sampled(codes), *stored, options=ALL)
+    assert numbers_of(answer) == list(range(1, 1 + copies))
 
 
 @pytest.mark.parametrize("judged", [1, 4096])
@@ -450,26 +453,26 @@ def test_only_the_banks_of_the_scope_are_found(find: Find) -> None:
     codes = shown(1, 10)
     stored = (video(1, codes), video(2, codes, MINORS.number))
     for limits, expected in (({2: 31}, [2]), ({1: 31, 2: 31}, [1, 2]), ({}, [])):
-        found = find(sampled(codes), *stored, scope=Scope(limits))
-        assert sorted(one.item_id[-1] for one in found.matches) == expected
+        answer = find(sampled(codes), *stored, scope=Scope(limits))
+        assert sorted(match.item_id[-1] for match in answer.matches) == expected
 
 
-@pytest.mark.parametrize(("bits", "found"), [(31, True), (32, False)])
+@pytest.mark.parametrize(("bits", "matched"), [(31, True), (32, False)])
 def test_the_threshold_is_inclusive(
     bits: int,
-    found: bool,  # noqa: FBT001 pytest's
+    matched: bool,  # noqa: FBT001 pytest's
     find: Find,
 ) -> None:
     codes = sampled(shown(1, 40))[::4]  # of which no two are near
-    assert bool(find(noisy(codes, bits), video(1, np.repeat(codes, 4, axis=0))).matches) == found
+    assert bool(find(noisy(codes, bits), video(1, np.repeat(codes, 4, axis=0))).matches) == matched
 
 
 def test_the_nearest_items_are_answered_and_more_are_told_of(find: Find) -> None:
     codes = shown(1, 10)
     stored = [video(number, noisy(codes, number, number)) for number in range(1, 6)]
-    found = find(sampled(codes), *stored, options=VideoOptions(LookupOptions(max_matches=2)))
-    assert [one.item_id[-1] for one in found.matches] == [1, 2]
-    assert found.truncated
+    answer = find(sampled(codes), *stored, options=VideoOptions(LookupOptions(max_matches=2)))
+    assert [match.item_id[-1] for match in answer.matches] == [1, 2]
+    assert answer.truncated
 
 
 def test_copies_in_one_bank_do_not_hide_the_best_item_of_another(
@@ -481,11 +484,11 @@ def test_copies_in_one_bank_do_not_hide_the_best_item_of_another(
     minors = [video(90 + bits, noisy(codes, bits, bits), MINORS.number) for bits in (8, 4)]
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
     options = VideoOptions(LookupOptions(max_matches=3))
-    found = find(sampled(codes), *adults, *minors, scope=scope, options=options)
-    banks = [one.bank for one in found.matches]
+    answer = find(sampled(codes), *adults, *minors, scope=scope, options=options)
+    banks = [match.bank for match in answer.matches]
     assert banks == [ADULTS.number] * 3 + [MINORS.number]
-    assert found.matches[3].item_id[-1] == 94
-    assert found.truncated
+    assert answer.matches[3].item_id[-1] == 94
+    assert answer.truncated
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -514,10 +517,10 @@ def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
     codes = sampled(shown(1, 20))
     late = np.concatenate([shown(2, 12)[::4], codes[12:]])
     stored = [
-        item(number, fingerprints_of(frames(one, 1000), small=False), MediaKind.VIDEO)
-        for number, one in enumerate((noisy(codes, 9), codes, late), 1)
+        item(number, fingerprints_of(frames(shown_codes, 1000), small=False), MediaKind.VIDEO)
+        for number, shown_codes in enumerate((noisy(codes, 9), codes, late), 1)
     ]  # of the last 8 s two others are nearer than the first
-    edges_of = {one.item_id[-1]: edges(one) for one in [*find(codes, *stored).matches][:2]}
+    edges_of = {match.item_id[-1]: edges(match) for match in [*find(codes, *stored).matches][:2]}
     assert edges_of[1] == [pytest.approx((0, 20, 0, 20), abs=1)]
 
 
@@ -532,9 +535,9 @@ def test_a_thousand_pictures_near_frames_that_say_little_do_not_hide_a_video(
     ]
     registered = video(1, noisy(np.repeat(point, 4, axis=0), 25), bank.number)
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
-    found = find(point, registered, *spread, scope=scope)
-    assert only(found).item_id == registered.item_id
-    assert not found.truncated
+    answer = find(point, registered, *spread, scope=scope)
+    assert only(answer).item_id == registered.item_id
+    assert not answer.truncated
 
 
 @pytest.mark.parametrize("stored_step_ms", [0, 1, 10])
@@ -559,8 +562,8 @@ def test_an_animation_without_times_is_found_as_earlier_clients_registered_it(
 
 
 def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
-    codes, other = shown(1, 10), shown(2, 10)
-    rows = np.repeat(frames(sampled(other), 1000), 2)
+    codes, other_codes = shown(1, 10), shown(2, 10)
+    rows = np.repeat(frames(sampled(other_codes), 1000), 2)
     rows["hash"][1::2], rows["dihedral"][1::2] = sampled(codes), Dihedral.MIRROR
     lookup = looking(indexed(tmp_path, video(1, codes)))
     lookup.add(rows[at : at + 2] for at in range(0, len(rows), 2))
@@ -617,7 +620,7 @@ def test_two_versions_of_a_stored_moment_are_one_moment(find: Find) -> None:
     stored = item(1, fingerprints_of(both, small=False), MediaKind.VIDEO)
     assert len(stored.fingerprints) == 2 * len(video(1, codes).fingerprints)
     query = sampled(codes)[10:20]
-    with_both, alone = (only(find(query, one)) for one in (stored, video(1, codes)))
+    with_both, alone = (only(find(query, candidate)) for candidate in (stored, video(1, codes)))
     assert replace(with_both, ordinal=0) == replace(alone, ordinal=0)
     one_frame = np.concatenate([shown(2, 10)[::4], codes[40:41], shown(3, 10)[::4]])
     assert not find(one_frame, stored).matches
@@ -718,7 +721,7 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
     monkeypatch.setattr(video_evidence, "_PAIRS_AT_ONCE", pairs_at_once)
     query = Query.of(frames_of(rows))
     every = np.ones(len(query.firsts), np.bool_)
-    found = weigh(query, kind, stored, every, ~every, 31, UNBOUNDED)
+    evidence = weigh(query, kind, stored, every, ~every, 31, UNBOUNDED)
 
     times = np.zeros((len(fingerprints), 2), int)
     if kind == MediaKind.VIDEO:
@@ -738,7 +741,7 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
             best.append(least)
     ends = [2**32 if kind == MediaKind.IMAGE else end for _, end in moments]
     timeline = Timeline(np.array([start for start, _ in moments]), np.array(ends))
-    if found is None:
+    if evidence is None:
         assert not align(near, query.timeline, timeline, least_frames=2)
         return
     expected = [
@@ -746,11 +749,13 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
         for least_frames in (1, 2)
         if (aligned := align(near, query.timeline, timeline, least_frames=least_frames))
     ]
-    assert found.distance_bits == min(best)
-    assert found.frames in [sum(one.frames for one in aligned) for aligned in expected]
+    assert evidence.distance_bits == min(best)
+    assert evidence.frames in [
+        sum(alignment.frames for alignment in aligned) for aligned in expected
+    ]
     if kind == MediaKind.VIDEO:
-        told = [tuple(one.segment for one in aligned) for aligned in expected]
-        assert found.segments in told
+        segments = [tuple(alignment.segment for alignment in aligned) for aligned in expected]
+        assert evidence.segments in segments
 
 
 def test_a_lookup_has_so_many_hashes_of_frames_at_most(

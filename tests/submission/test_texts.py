@@ -20,7 +20,7 @@ def phrases() -> Iterator[Phrase]:
         if isinstance(value, Phrase):
             yield value
         elif isinstance(value, dict):
-            yield from (one for one in value.values() if isinstance(one, Phrase))
+            yield from (phrase for phrase in value.values() if isinstance(phrase, Phrase))
 
 
 def fields(text: str) -> set[str | None]:
