@@ -80,21 +80,21 @@ def measure(codes: Codes, crowd: int) -> list[Row]:
     index.search_items(codes[-1:], *arguments)
     rows = []
     for at, bits in enumerate((-1, *_BITS_AWAY)):
-        took_us, wrong, found = [], 0, 0
+        took_us, wrong, most_found = [], 0, 0
         for place in range(at * _LOOKUPS, (at + 1) * _LOOKUPS):
             best, us = _timed(partial(index.search_items, asked[place : place + 1], *arguments))
             took_us.append(us)
             answer = list(zip(best.distance.tolist(), best.entry.tolist(), strict=True))
             expected = sorted((distance, entry) for entry, distance in truth[place])
             wrong += answer != expected[:_MOST_ITEMS]
-            found = max(found, len(answer))
+            most_found = max(most_found, len(answer))
         rows.append(
             Row(
                 bits,
                 round(float(np.median(took_us)), 1),
                 round(max(took_us), 1),
                 round(comparing_us, 1),
-                found,
+                most_found,
                 wrong,
             )
         )

@@ -171,13 +171,13 @@ def lifecycle(
         "hashes_per_item": place.hashes_per_item,
         "fill_s": round(fill_s, 1),
         "build": asdict(built),
-        "open": [asdict(one) for one in opened],
-        "changes": [asdict(one) for one in aged],
-        "crowd": [asdict(one) for one in crowded],
+        "open": [asdict(row) for row in opened],
+        "changes": [asdict(row) for row in aged],
+        "crowd": [asdict(row) for row in crowded],
         "swaps": swapped,
         **served,
-        "wrong": sum(one.wrong for one in aged)
-        + sum(one.wrong for one in crowded)
+        "wrong": sum(row.wrong for row in aged)
+        + sum(row.wrong for row in crowded)
         + swapped["wrong"],
         "sabotage": sabotage,
         "machine": {"cores": os.cpu_count(), "os": platform.platform()},
@@ -200,10 +200,10 @@ def _apart(function: Callable[..., _Result], *arguments: Any, **options: Any) ->
 def table(report: dict[str, Any]) -> Table:
     """What was promised, and what was found."""
     rows = Table("what", "promised at ten million", "found")
-    kept = [one["answered_s"] for one in report["open"] if one["cache"] == "kept"]
-    slowest = max(report["changes"], key=lambda one: one["times_slower"])
+    kept = [row["answered_s"] for row in report["open"] if row["cache"] == "kept"]
+    slowest = max(report["changes"], key=lambda row: row["times_slower"])
     build, memory = report["build"], report["memory"]
-    fresh = max(one["p99_ms"] for one in report["freshness"]["rows"])
+    fresh = max(row["p99_ms"] for row in report["freshness"]["rows"])
     rows.add_row("rebuild from the registry", "60 s", f"{build['rebuild_s']} s")
     rows.add_row("its memory beside files", "", f"{build['own_peak_mb']} MB")
     rows.add_row("tables from codes in memory", "", f"{build['from_codes_s']} s")
@@ -213,7 +213,7 @@ def table(report: dict[str, Any]) -> Table:
         "2 times",
         f"{slowest['times_slower']} times ({slowest['count']} {slowest['changes']})",
     )
-    longest = max(one["longest_us"] for one in report["crowd"])
+    longest = max(row["longest_us"] for row in report["crowd"])
     rows.add_row("lookup near a crowd of 50 000", "", f"{longest / 1000:.1f} ms")
     swaps = report["swaps"]
     rows.add_row(

@@ -208,7 +208,7 @@ class Builds:
         answers = brute_force(self.codes, asked, MAX_DISTANCE_BITS)
         items = [{entry // self.hashes_per_item for entry, _ in answer} for answer in answers]
         self._kept = set[int]().union(*items)
-        return np.array([len(found) for found in items])
+        return np.array([len(numbers) for numbers in items])
 
     def change(self) -> None:
         """Some registrations and withdrawals, far from the queries."""
@@ -241,7 +241,7 @@ def measure(builds: Builds, asked: Codes, repeats: int) -> dict[str, Any]:
     expected = builds.expected(asked)
     builds.build("rebuild", followed=False)  # for the control to compact
     nothing, build, swap = CONDITIONS
-    runs: dict[str, list[Run]] = {one: [] for one in CONDITIONS}
+    runs: dict[str, list[Run]] = {condition: [] for condition in CONDITIONS}
     with SqlRegistry.open_reader(builds.data_dir / "registry.db") as reader:
         live = LiveIndex()
         follower = Follower(reader, live, builds.data_dir / "index")
@@ -262,9 +262,9 @@ def measure(builds: Builds, asked: Codes, repeats: int) -> dict[str, Any]:
 
 def row(runs: list[Run]) -> Row:
     """Of runs beside the same load."""
-    took_us = np.concatenate([one.took_us for one in runs])
-    longest = [float(one.took_us.max()) for one in runs]
-    own = [float(_own(one).max()) for one in runs]
+    took_us = np.concatenate([measured.took_us for measured in runs])
+    longest = [float(measured.took_us.max()) for measured in runs]
+    own = [float(_own(measured).max()) for measured in runs]
     p50, p999 = np.percentile(took_us, (50, 99.9))
     return Row(
         runs[0].beside,
@@ -276,7 +276,7 @@ def row(runs: list[Run]) -> Row:
         _ms(float(np.median(longest))),
         _ms(max(own)),
         _ms(float(np.median(own))),
-        sum(one.wrong for one in runs),
+        sum(measured.wrong for measured in runs),
     )
 
 
@@ -303,18 +303,22 @@ def report(runs: dict[str, list[Run]]) -> dict[str, Any]:
     turns = list(zip(runs[CONDITIONS[1]], runs[CONDITIONS[2]], strict=True))
     adds_us = [float(swap.took_us.max() - build.took_us.max()) for build, swap in turns]
     own_us = [_own(swap).max() - _own(build).max() for build, swap in turns]
-    in_swaps = [one for _, one in turns if one.swap.any()]
+    in_swaps = [measured for _, measured in turns if measured.swap.any()]
     return {
         "rows": [asdict(row(runs[beside])) for beside in CONDITIONS],
         "swap_adds_ms": _ms(float(np.median(adds_us))),
         "own_swap_adds_ms": _ms(float(np.median(own_us))),
         "swaps": len(in_swaps),
-        "taking_up_s": [round(one.swap_s, 2) for one in in_swaps],
-        "in_swaps_longest_ms": [_ms(float(one.took_us[one.swap].max())) for one in in_swaps],
-        "in_swaps_own_longest_ms": [_ms(float(_own(one)[one.swap].max())) for one in in_swaps],
-        "wrong": sum(one.wrong for all_of in runs.values() for one in all_of),
+        "taking_up_s": [round(measured.swap_s, 2) for measured in in_swaps],
+        "in_swaps_longest_ms": [
+            _ms(float(measured.took_us[measured.swap].max())) for measured in in_swaps
+        ],
+        "in_swaps_own_longest_ms": [
+            _ms(float(_own(measured)[measured.swap].max())) for measured in in_swaps
+        ],
+        "wrong": sum(measured.wrong for all_of in runs.values() for measured in all_of),
     }
 
 
-def _own(one: Run) -> NDArray[np.float64]:
-    return np.maximum(one.took_us - one.waited_us, 0)
+def _own(measured: Run) -> NDArray[np.float64]:
+    return np.maximum(measured.took_us - measured.waited_us, 0)

@@ -266,7 +266,7 @@ def sticker(scene: Scene, *, blurred: bool) -> Edited:
         part[:] = cv2.blur(part, (max(wide // 3, 3), max(tall // 3, 3)))
     else:
         middle = (wide // 2, tall // 2)
-        colour = tuple(int(one) for one in rng.integers(0, 256, 3))
+        colour = tuple(int(level) for level in rng.integers(0, 256, 3))
         shown = np.ascontiguousarray(part)
         cv2.ellipse(shown, middle, middle, 0, 0, 360, colour, -1)
         cv2.circle(shown, middle, max(min(middle) // 3, 1), (255 - colour[0], 40, 90), -1)
@@ -276,8 +276,8 @@ def sticker(scene: Scene, *, blurred: bool) -> Edited:
 
 GROUPS: dict[str, dict[str, Edit]] = {
     "photometric": {
-        one.__name__: one
-        for one in (jpeg, resize, blur, noise, gamma, contrast, grey, sepia, saturation)
+        edit.__name__: edit
+        for edit in (jpeg, resize, blur, noise, gamma, contrast, grey, sepia, saturation)
     },
     "turned": {
         "mirror": mirror,
@@ -290,7 +290,7 @@ GROUPS: dict[str, dict[str, Edit]] = {
         "crop_4_5": partial(crop_aspect, aspect=4 / 5),
         "crop_9_16": partial(crop_aspect, aspect=9 / 16),
     },
-    "border": {one.__name__: one for one in (letterbox, pillarbox, frame, story)},
+    "border": {edit.__name__: edit for edit in (letterbox, pillarbox, frame, story)},
     "screen": {
         "caption_bar": caption_bar,
         "meme_header": meme_header,
@@ -349,7 +349,7 @@ def upload(edit: Edit, scene: Scene) -> tuple[bytes, float]:
     quality = scene.encoding.get("quality") or int(rng.integers(70, 96))
     longest = max(pixels.shape)
     if longest != side_px:
-        size = [max(round(one * side_px / longest), 1) for one in pixels.shape[1::-1]]
+        size = [max(round(length * side_px / longest), 1) for length in pixels.shape[1::-1]]
         how = cv2.INTER_AREA if side_px < longest else cv2.INTER_CUBIC
         pixels = cv2.resize(pixels, size, interpolation=how)
     _, file = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -35,11 +35,11 @@ def canvas(height: int, width: int, rng: np.random.Generator, *, gradient: bool 
 def paste(page: Pixels, picture: Pixels, top: int, left: int, radius: int = 0) -> Pixels:
     """The page with the picture on it, its corners rounded by so many pixels."""
     height, width = picture.shape[:2]
-    made = page.copy()
-    place = made[top : top + height, left : left + width]
+    pasted = page.copy()
+    place = pasted[top : top + height, left : left + width]
     if not radius:
         place[:] = picture
-        return made
+        return pasted
     mask = np.zeros((height, width), np.uint8)
     cv2.rectangle(mask, (radius, 0), (width - 1 - radius, height - 1), 255, -1)
     cv2.rectangle(mask, (0, radius), (width - 1, height - 1 - radius), 255, -1)
@@ -48,13 +48,13 @@ def paste(page: Pixels, picture: Pixels, top: int, left: int, radius: int = 0) -
             cv2.circle(mask, (x, y), radius, 255, -1, cv2.LINE_AA)
     share = mask[..., None].astype(np.float32) / 255
     place[:] = (share * picture + (1 - share) * place).astype(np.uint8)
-    return made
+    return pasted
 
 
 def fitted(picture: Pixels, width: int, height: int) -> Pixels:
     """Scaled to fit into a box."""
     scale = min(width / picture.shape[1], height / picture.shape[0])
-    size = [max(round(one * scale), 1) for one in picture.shape[1::-1]]
+    size = [max(round(length * scale), 1) for length in picture.shape[1::-1]]
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
@@ -111,7 +111,7 @@ def _chat(
     page: Pixels, picture: Pixels, unit: int, rng: np.random.Generator, ink: tuple[int, ...]
 ) -> None:
     height, width = page.shape[:2]
-    bubble = tuple(abs(int(one) - 35) for one in page[0, 0])
+    bubble = tuple(abs(int(level) - 35) for level in page[0, 0])
     cv2.rectangle(page, (0, unit), (width, 3 * unit), bubble, -1)
     _write(page, 2 * unit + unit // 3, 2 * unit, unit * 0.6, rng, ink, words=2)
     shown = fitted(picture, round(width * rng.uniform(0.6, 0.85)), round(height * 0.6))

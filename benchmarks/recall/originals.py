@@ -63,11 +63,11 @@ class Photograph:
 
 def collection(folder: Path | None = None) -> list[Photograph]:
     """Distinct photographs of a folder, or of the packages on this machine, by name."""
-    found = _in_folder(folder) if folder else photographs()
+    loaders = _in_folder(folder) if folder else photographs()
     kept = cache_dir() / f"photographs-{SIDE_PX}{'-' + _digest(str(folder)) if folder else ''}"
     kept.mkdir(exist_ok=True)
     listed = kept / "distinct.json"
-    paths = {name: _kept(name, load, kept) for name, load in found}
+    paths = {name: _kept(name, load, kept) for name, load in loaders}
     known = json.loads(listed.read_text()) if listed.exists() else {}
     if known.get("of") != sorted(paths):
         known = {"of": sorted(paths), "distinct": _distinct(paths)}
@@ -109,7 +109,7 @@ def _distinct(paths: dict[str, Path]) -> list[str]:
     thumbnails = {name: _thumbnail(_read(paths[name])) for name in large}
     distinct: list[str] = []
     for name in large:
-        if not any(_contains(thumbnails[other], thumbnails[name]) for other in distinct):
+        if not any(_contains(thumbnails[kept_name], thumbnails[name]) for kept_name in distinct):
             distinct.append(name)
     return distinct
 
@@ -119,7 +119,7 @@ def _contains(whole: NDArray[np.float32], part: NDArray[np.float32]) -> bool:
     height, width = part.shape
     middle = part[height // 8 : height - height // 8, width // 8 : width - width // 8]
     for scale in np.geomspace(0.4, 1.3, 14):
-        size = [max(round(one * scale), 8) for one in middle.shape[::-1]]
+        size = [max(round(length * scale), 8) for length in middle.shape[::-1]]
         if size[0] <= whole.shape[1] and size[1] <= whole.shape[0]:
             small = cv2.resize(middle, size, interpolation=cv2.INTER_AREA)
             if (
@@ -142,7 +142,7 @@ def chosen(
     photographs: Sequence[Photograph], half: Half | Literal["all"], most: int | None
 ) -> list[Photograph]:
     """Photographs of a half, or all, at most so many."""
-    return [one for one in photographs if half in {one.half, "all"}][:most]
+    return [photograph for photograph in photographs if half in {photograph.half, "all"}][:most]
 
 
 def _digest(text: str) -> str:

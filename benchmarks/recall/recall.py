@@ -130,7 +130,7 @@ def main(  # noqa: PLR0913 one for each option
         "half": half,
         "seed": seed,
         "sabotage": sabotage,
-        "photographs": [one.name for one in photographs],
+        "photographs": [photograph.name for photograph in photographs],
         "version": code_version(),
     }
     done = _kept_trials(kept, settings)
@@ -139,16 +139,16 @@ def main(  # noqa: PLR0913 one for each option
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         registered = [
-            one
-            for each in pool.map(partial(register, sabotage=sabotage), photographs)
-            for one in each
+            original
+            for originals in pool.map(partial(register, sabotage=sabotage), photographs)
+            for original in originals
         ]
     with ProcessPoolExecutor(
         processes, mp_context=spawn, initializer=begin, initargs=(registered, photographs)
     ) as pool:
-        for found in pool.map(run, tasks):
-            done.extend(found)
-            _keep(kept, found)
+        for results in pool.map(run, tasks):
+            done.extend(results)
+            _keep(kept, results)
     rows = rows_of(done)
     console.print(_table(rows))
     report: dict[str, object] = {
@@ -162,11 +162,11 @@ def main(  # noqa: PLR0913 one for each option
     if json_path:  # now, so that it is there if the rest is interrupted
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if unrelated:
-        for made in false_matches(sources(folder), stored, unrelated, minutes, seed):
-            report["false_matches"] = made
+        for result in false_matches(sources(folder), stored, unrelated, minutes, seed):
+            report["false_matches"] = result
             if json_path:
                 json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        console.print(said(made))
+        console.print(said(result))
 
 
 def rows_of(trials: Sequence[Trial]) -> list[Row]:
@@ -175,17 +175,20 @@ def rows_of(trials: Sequence[Trial]) -> list[Row]:
     by_edit: dict[str, list[Trial]] = {}
     for trial in trials:
         by_edit.setdefault(trial.edit, []).append(trial)
-    groups = {group: [one for one in names if one in by_edit] for group, names in GROUPS.items()}
+    groups = {group: [edit for edit in names if edit in by_edit] for group, names in GROUPS.items()}
     if "two_edits" in by_edit:
         groups["two_edits"] = ["two_edits"]
     for group, names in groups.items():
-        for name, of in [(group, names), *((one, [one]) for one in names if len(names) > 1)]:
+        for name, of in [(group, names), *((edit, [edit]) for edit in names if len(names) > 1)]:
             some = [trial for edit in of for trial in by_edit[edit]]
             for effort in EFFORTS if some else ():
                 low, recall, high = interval(
-                    [(one.photograph, one.distances[effort.name] is not None) for one in some]
+                    [
+                        (counted.photograph, counted.distances[effort.name] is not None)
+                        for counted in some
+                    ]
                 )
-                peer = float(np.mean([one.threatexchange for one in some]))
+                peer = float(np.mean([counted.threatexchange for counted in some]))
                 rows.append(
                     Row(
                         name,
@@ -195,28 +198,28 @@ def rows_of(trials: Sequence[Trial]) -> list[Row]:
                         high,
                         peer,
                         len(some),
-                        len({one.photograph for one in some}),
+                        len({counted.photograph for counted in some}),
                         TARGETS.get(group) if name == group else None,
                     )
                 )
     return rows
 
 
-def interval(found: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
+def interval(results: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
     """Share found, between the ends of its 95 % interval; trials of a photograph hang together.
 
     Wilson's interval over as many independent trials as these are worth: n divided by the design
     effect of the clusters, and no more than there are photographs where all or none were found.
     """
     clusters: dict[str, list[bool]] = {}
-    for photograph, one in found:
-        clusters.setdefault(photograph, []).append(one)
+    for photograph, is_found in results:
+        clusters.setdefault(photograph, []).append(is_found)
     n = sum(map(len, clusters.values()))
     share = sum(map(sum, clusters.values())) / n
     worth = float(len(clusters))
     if 0 < share < 1 and len(clusters) > 1:
-        errors = [sum(each) - share * len(each) for each in clusters.values()]
-        variance = sum(one**2 for one in errors) * len(errors) / (len(errors) - 1) / n**2
+        errors = [sum(cluster) - share * len(cluster) for cluster in clusters.values()]
+        variance = sum(error**2 for error in errors) * len(errors) / (len(errors) - 1) / n**2
         worth = max(min(share * (1 - share) / variance, n), len(clusters)) if variance else n
     z = 1.96
     centre = (share + z**2 / (2 * worth)) / (1 + z**2 / worth)
@@ -226,19 +229,19 @@ def interval(found: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
 
 def cost_of(registered: Sequence[Registered], trials: Sequence[Trial]) -> dict[str, object]:
     """Hashes stored and looked up for a picture, and the processor time to make them."""
-    stored = [len(one.fingerprints) for one in registered]
+    stored = [len(original.fingerprints) for original in registered]
     return {
         "stored_hashes": {
             "mean": float(np.mean(stored)),
             "most": max(stored),
             "pictures": len(stored),
         },
-        "registration_ms": float(np.mean([one.registration_ms for one in registered])),
+        "registration_ms": float(np.mean([original.registration_ms for original in registered])),
         "lookups": {
             effort.name: {
-                "mean": float(np.mean([one.lookups[effort.name] for one in trials])),
-                "most": max(one.lookups[effort.name] for one in trials),
-                "hashing_ms": float(np.mean([one.hashing_ms[effort.name] for one in trials])),
+                "mean": float(np.mean([trial.lookups[effort.name] for trial in trials])),
+                "most": max(trial.lookups[effort.name] for trial in trials),
+                "hashing_ms": float(np.mean([trial.hashing_ms[effort.name] for trial in trials])),
             }
             for effort in EFFORTS
         },
@@ -253,7 +256,7 @@ def _tasks(
     sabotage: Sabotage | None,
     done: Sequence[Trial],
 ) -> Iterable[Task]:
-    known = {(one.edit, one.photograph, one.number) for one in done}
+    known = {(trial.edit, trial.photograph, trial.number) for trial in done}
     for photograph in photographs:
         for edit in edits:
             wanted = trials * _TIMES.get(edit, 1)
@@ -278,7 +281,7 @@ def _kept_trials(path: Path | None, settings: dict[str, object]) -> list[Trial]:
 def _keep(path: Path | None, trials: Sequence[Trial]) -> None:
     if path:
         with path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(one)) + "\n" for one in trials)
+            file.writelines(json.dumps(asdict(trial)) + "\n" for trial in trials)
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -89,11 +89,13 @@ def register(photograph: Photograph, sabotage: Sabotage | None = None) -> list[R
     for number in range(ORIGINALS):
         data = encoded(photograph.original(number))
         before_s = time.thread_time()
-        found = fingerprint_image(data)
+        outcome = fingerprint_image(data)
         took_ms = 1000 * (time.thread_time() - before_s)
-        if isinstance(found, ImageFingerprints):
+        if isinstance(outcome, ImageFingerprints):
             kept = tuple(
-                one for one in found.fingerprints if sabotage != "no_variants" or one.plan == 0
+                fingerprint
+                for fingerprint in outcome.fingerprints
+                if sabotage != "no_variants" or fingerprint.plan == 0
             )
             registered.append(Registered(photograph.name, number, kept, _peer_hash(data), took_ms))
     return registered
@@ -103,14 +105,15 @@ class Searched:
     """Everything registered, searched as the server searches it."""
 
     def __init__(self, registered: Sequence[Registered], photographs: Sequence[Photograph]) -> None:
-        self._photographs = {one.name: one for one in photographs}
+        self._photographs = {photograph.name: photograph for photograph in photographs}
         self._originals: dict[str, list[Registered]] = {}
-        for one in registered:
-            self._originals.setdefault(one.photograph, []).append(one)
+        for original in registered:
+            self._originals.setdefault(original.photograph, []).append(original)
         self._item_ids = {
-            (one.photograph, one.number): item_id_of(at) for at, one in enumerate(registered)
+            (original.photograph, original.number): item_id_of(at)
+            for at, original in enumerate(registered)
         }
-        self._index = index_of([columns(one.fingerprints) for one in registered])
+        self._index = index_of([columns(original.fingerprints) for original in registered])
 
     def run(self, task: Task) -> list[Trial]:
         """Trials of a task; none where nothing is registered of the photograph."""
@@ -123,12 +126,12 @@ class Searched:
         originals = self._originals[task.photograph]
         original = originals[rng.integers(len(originals))]
         pixels = self._photographs[task.photograph].original(original.number)
-        others = [name for name in self._photographs if name != task.photograph]
+        names = [name for name in self._photographs if name != task.photograph]
 
-        def other() -> Pixels:
-            return self._photographs[others[rng.integers(len(others))]].pixels
+        def background() -> Pixels:
+            return self._photographs[names[rng.integers(len(names))]].pixels
 
-        data, strength = upload(EDITS[task.edit][1], Scene(pixels, rng, other))
+        data, strength = upload(EDITS[task.edit][1], Scene(pixels, rng, background))
         peer = _peer_hash(data)
         item_id = self._item_ids[original.photograph, original.number]
         distances: dict[str, int | None] = {}
@@ -161,10 +164,10 @@ class Searched:
         """Distance at which an item is found, and the transforms of both sides."""
         if not hashes:
             return None, None
-        queries = stack(one for one, _ in hashes)
+        queries = stack(hash_ for hash_, _ in hashes)
         matches = match_picture(self._index, queries, SCOPE, 1000, Allowance(math.inf))
-        for at, found in enumerate(matches.item_ids):
-            if found.tobytes() == item_id:
+        for at, matched_id in enumerate(matches.item_ids):
+            if matched_id.tobytes() == item_id:
                 asked = str(hashes[int(matches.version[at])][1])
                 stored = f"{matches.plan[at]}.{matches.ordinal[at]}"
                 return int(matches.distance_bits[at]), (asked, stored)
@@ -178,7 +181,7 @@ def _asked(
     if isinstance(query, LowQuality):
         return ()
     if sabotage == "no_turns":
-        return [one for one in query.hashes if one[1].dihedral == Dihedral.IDENTITY]
+        return [pair for pair in query.hashes if pair[1].dihedral == Dihedral.IDENTITY]
     return query.hashes
 
 

@@ -86,8 +86,10 @@ def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
     Other generated ones for each ``split``.
     """
     every = [
-        _named("photograph", one.name, lambda one=one: one.pixels, split)  # type: ignore[misc]
-        for one in collection(folder)
+        _named(
+            "photograph", photograph.name, lambda photograph=photograph: photograph.pixels, split
+        )  # type: ignore[misc]
+        for photograph in collection(folder)
     ]
     every += [] if folder else _packaged(split)
     generated = range(_GENERATED * (split - 1), _GENERATED * split)
@@ -96,7 +98,7 @@ def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
             _named(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)), split)  # type: ignore[misc]
             for at in generated
         ]
-    shown = [one for one in every if one.kind in {"photograph", "scene"}]
+    shown = [source for source in every if source.kind in {"photograph", "scene"}]
     return every + [_screen_of(at, shown) for at in generated]
 
 
@@ -112,7 +114,7 @@ def _packaged(split: Split) -> list[Source]:
         _named("drawing", name, lambda load=load: np.asarray(load()), split)  # type: ignore[misc]
         for name, load in files.items()
     ]
-    every += [one for of in _COLLECTIONS for one in _files(of, stored=of.stored == split)]
+    every += [file for of in _COLLECTIONS for file in _files(of, stored=of.stored == split)]
     every += [
         _named("texture", name, lambda name=name: _colours(getattr(data, name)()), split)  # type: ignore[misc]
         for name in _TEXTURES
@@ -211,9 +213,9 @@ def _scene(rng: np.random.Generator) -> Pixels:
     height, width = 600, int(rng.integers(450, 1000))
     page = np.ascontiguousarray(canvas(height, width, rng, gradient=True))
     for _ in range(int(rng.integers(4, 25))):
-        colour = tuple(int(one) for one in rng.integers(0, 256, 3))
+        colour = tuple(int(level) for level in rng.integers(0, 256, 3))
         middle = (int(rng.integers(0, width)), int(rng.integers(0, height)))
-        axes = tuple(int(one) for one in rng.integers(15, 220, 2))
+        axes = tuple(int(length) for length in rng.integers(15, 220, 2))
         if rng.random() < 0.6:
             cv2.ellipse(page, middle, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
         else:
@@ -225,7 +227,7 @@ def _scene(rng: np.random.Generator) -> Pixels:
 def _screen_of(at: int, every: list[Source]) -> Source:
     """A screen that shows a picture of its own side."""
     stored = half_of(f"screen {at}") == "development"
-    mine = [one for one in every if one.stored == stored]
+    mine = [source for source in every if source.stored == stored]
     return Source("screen", str(at), lambda: _screen(at, mine), stored)
 
 

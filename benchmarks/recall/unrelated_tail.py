@@ -30,7 +30,7 @@ class Tail:
             (plan, at): _class_of(plan, at)
             for plan, at in np.unique(every[["plan", "ordinal"]]).tolist()
         }
-        self._classes = np.array([classes[one] for one in every[["plan", "ordinal"]].tolist()])
+        self._classes = np.array([classes[place] for place in every[["plan", "ordinal"]].tolist()])
         self._nearest = np.zeros(257, np.int64)
         self._pairs = np.zeros(len(_CLASSES) * 257, np.int64)
 

@@ -87,51 +87,51 @@ def main(
 ) -> None:
     """Draw, choose, print, write."""
     photographs = chosen(collection(folder), "all" if folder else "development", n_photographs)
-    made = table(photographs, candidates(seed), draws, seed)
+    measured = table(photographs, candidates(seed), draws, seed)
     points = []
     for families in _CURVE_LOOKUPS:
-        for point in curve(made, families, sorted({*_CURVE_STORED, stored})):
+        for point in curve(measured, families, sorted({*_CURVE_STORED, stored})):
             points.append(point)
             shares = " ".join(f"{name} {share:.3f}" for name, share in point.recall.items())
             click.echo(
                 f"{point.lookups} lookups {point.stored} stored {point.weighed:.3f} {shares}"
             )
-    places = choice(made, PLAN_LOOKUPS, stored)
+    places = choice(measured, PLAN_LOOKUPS, stored)
     if plan_path:
-        rows = "".join(f"    {made.candidates[at]},\n" for at in places)
+        rows = "".join(f"    {measured.candidates[at]},\n" for at in places)
         plan_path.write_text(_HEAD + rows + _FOOT, "utf-8")
     if json_path:
-        report = {"points": [asdict(one) for one in points], "trials": len(made.edits)}
+        report = {"points": [asdict(listed) for listed in points], "trials": len(measured.edits)}
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 
-def choice(made: Table, families: Sequence[str], stored: int) -> list[int]:
+def choice(measured: Table, families: Sequence[str], stored: int) -> list[int]:
     """Places of the candidates to store beside the picture itself, by falling gain at first."""
-    covered = made.covered(families)
-    weights = np.tile(made.weights() / np.float32(4), 4)
+    covered = measured.covered(families)
+    weights = np.tile(measured.weights() / np.float32(4), 4)
     return _exchanged(covered, weights, _greedy(covered, weights, stored))
 
 
-def curve(made: Table, families: Sequence[str], sizes: Sequence[int]) -> list[Point]:
+def curve(measured: Table, families: Sequence[str], sizes: Sequence[int]) -> list[Point]:
     """Chosen on every other photograph, measured on the others, both ways."""
-    names = sorted(set(made.photographs))
-    halves = [made.of(names[::2]), made.of(names[1::2])]
-    found: dict[int, list[NDArray[np.bool_]]] = {size: [] for size in sizes}
-    for mine, others in (halves, halves[::-1]):
+    names = sorted(set(measured.photographs))
+    halves = [measured.of(names[::2]), measured.of(names[1::2])]
+    covered_tests: dict[int, list[NDArray[np.bool_]]] = {size: [] for size in sizes}
+    for mine, theirs in (halves, halves[::-1]):
         covered = mine.covered(families)
         weights = np.tile(mine.weights() / np.float32(4), 4)
         order = _greedy(covered, weights, max(sizes))
-        test = others.covered(families)[: len(others.edits)]
-        for size, parts in found.items():
+        test = theirs.covered(families)[: len(theirs.edits)]
+        for size, parts in covered_tests.items():
             parts.append(np.logical_or.reduce(test[:, [0, *order[:size]]], axis=1))
-    edits = np.concatenate([others.edits for others in halves[::-1]])
+    edits = np.concatenate([half.edits for half in halves[::-1]])
     points = []
-    for size, parts in found.items():
+    for size, parts in covered_tests.items():
         every = np.concatenate(parts)
         recall = {name: round(float(every[edits == name].mean()), 4) for name in DRAWN}
         total = sum(weight for _, _, weight in DRAWN.values())
         weighed = sum(recall[name] * weight for name, (_, _, weight) in DRAWN.items()) / total
-        lookups = sum(len(LOOKUPS[one]) for one in families)
+        lookups = sum(len(LOOKUPS[family]) for family in families)
         points.append(Point(size, lookups, tuple(families), recall, round(weighed, 4)))
     return points
 

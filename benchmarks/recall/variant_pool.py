@@ -27,20 +27,20 @@ _TURNS = (1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000)
 def candidates(seed: int) -> list[Variant]:
     """Versions of a picture that is at least as wide as tall, with the mirrored version of each."""
     rng = np.random.default_rng(seed)
-    found: list[Variant] = [IDENTITY]
-    found += [(*cut, 0) for cut in itertools.product(_SIDES, _SIDES, _SIDES, _SIDES)]
+    variants: list[Variant] = [IDENTITY]
+    variants += [(*cut, 0) for cut in itertools.product(_SIDES, _SIDES, _SIDES, _SIDES)]
     drawn = rng.integers(5, 141, (len(_SIDES) ** 4 // 6, 4)).tolist()
-    found += [(left, top, right, bottom, 0) for left, top, right, bottom in drawn]
-    found += [(cut, cut, cut, cut, 0) for cut in range(10, 180, 5)]
-    found += [variant for kept in range(300, 985, 15) for variant in _aspects(1000 - kept)]
-    found += [(left, top, right, bottom, 0) for left, right in _PARTS for top, bottom in _PARTS]
-    found += [
+    variants += [(left, top, right, bottom, 0) for left, top, right, bottom in drawn]
+    variants += [(cut, cut, cut, cut, 0) for cut in range(10, 180, 5)]
+    variants += [variant for kept in range(300, 985, 15) for variant in _aspects(1000 - kept)]
+    variants += [(left, top, right, bottom, 0) for left, right in _PARTS for top, bottom in _PARTS]
+    variants += [
         (across, down, across, down, turn)
         for turn in _TURNS
         for across, down in itertools.product((0, 15, 25, 35, 45, 60, 75), repeat=2)
         if abs(across - down) <= 20
     ]
-    return list(dict.fromkeys(itertools.chain.from_iterable(map(mirrored, found))))
+    return list(dict.fromkeys(itertools.chain.from_iterable(map(mirrored, variants))))
 
 
 def _aspects(cut: int) -> Iterable[Variant]:
@@ -68,7 +68,7 @@ def mirrored(variant: Variant) -> tuple[Variant, Variant, Variant, Variant]:
 def orbit(crop: Crop) -> list[Crop]:
     """A crop in the eight orientations: what a lookup asks must not depend on how it is turned."""
     both = (crop, (crop[1], crop[0], crop[3], crop[2]))
-    return sorted({one[:4] for each in both for one in mirrored((*each, 0))})
+    return sorted({variant[:4] for sides in both for variant in mirrored((*sides, 0))})
 
 
 LOOKUPS: dict[str, list[Crop]] = {

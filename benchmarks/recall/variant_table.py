@@ -84,20 +84,26 @@ class Table:
         """
         covered = self._covered(families)
         shapes = np.tile(self.edits == "shape", 4)
-        covered[shapes] = self._covered([one for one in families if one in OF_REGIONS])[shapes]
+        covered[shapes] = self._covered([family for family in families if family in OF_REGIONS])[
+            shapes
+        ]
         return covered
 
     def _covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
-        places = {one: at for at, one in enumerate(self.candidates)}
+        places = {candidate: at for at, candidate in enumerate(self.candidates)}
         parts = []
         for symmetry in range(4):
             crops = [
-                mirrored((*crop, 0))[symmetry][:4] for one in families for crop in LOOKUPS[one]
+                mirrored((*crop, 0))[symmetry][:4]
+                for family in families
+                for crop in LOOKUPS[family]
             ]
             rows = [self.crops.index(crop) for crop in crops]
             packed = np.bitwise_or.reduce(self.found[:, rows], axis=1)
             bits = np.unpackbits(packed, axis=-1, count=len(self.candidates)).astype(np.bool_)
-            parts.append(bits[:, [places[mirrored(one)[symmetry]] for one in self.candidates]])
+            parts.append(
+                bits[:, [places[mirrored(candidate)[symmetry]] for candidate in self.candidates]]
+            )
         return np.concatenate(parts)
 
     def weights(self) -> NDArray[np.float32]:
@@ -125,7 +131,7 @@ def table(
 ) -> Table:
     """Hash, edit, look up. ``draws`` multiplies those of DRAWN."""
     crops = [crop for family in LOOKUPS.values() for crop in family]
-    edits, names, found = [], [], []
+    edits, names, near_rows = [], [], []
     for photograph in photographs:
         for number in range(ORIGINALS):
             original = _wide(photograph.original(number))
@@ -136,8 +142,8 @@ def table(
             for name, near in _trials(original, stored, crops, rng, draws):
                 edits.append(name)
                 names.append(photograph.name)
-                found.append(near)
-    return Table(candidates, crops, np.array(edits), np.array(names), np.array(found))
+                near_rows.append(near)
+    return Table(candidates, crops, np.array(edits), np.array(names), np.array(near_rows))
 
 
 def _stored(original: Pixels, candidates: list[Variant]) -> NDArray[np.uint64] | None:

@@ -72,7 +72,11 @@ def _lookup() -> Callable[[bytes], list[str]]:
 
     def whole(data: bytes) -> list[str]:
         query = hash_image(data, effort=Effort.FAST)
-        return [one.value.hex() for one, _ in query.hashes] if isinstance(query, ImageQuery) else []
+        return (
+            [hash_.value.hex() for hash_, _ in query.hashes]
+            if isinstance(query, ImageQuery)
+            else []
+        )
 
     return whole
 
@@ -104,10 +108,10 @@ def _registration() -> Callable[[bytes], list[str]]:
     from disrupt.hashing import ImageFingerprints, fingerprint_image  # noqa: PLC0415
 
     def whole(data: bytes) -> list[str]:
-        found = fingerprint_image(data)
-        if not isinstance(found, ImageFingerprints):
+        outcome = fingerprint_image(data)
+        if not isinstance(outcome, ImageFingerprints):
             return []
-        return [one.hash.value.hex() for one in found.fingerprints]
+        return [fingerprint.hash.value.hex() for fingerprint in outcome.fingerprints]
 
     return whole
 

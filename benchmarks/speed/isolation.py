@@ -123,14 +123,16 @@ def _scaling(kind: str, data: bytes, rounds: int, round_s: float) -> dict[str, A
     quality = expected.quality if isinstance(expected, ImageQuery) else -1
     body = match_pb2.MatchImageRequest(image=data).SerializeToString()
     numbers = sorted({1, _CORES})
-    found: dict[int, list[dict[str, Any]]] = {workers: [] for workers in numbers}
+    by_workers: dict[int, list[dict[str, Any]]] = {workers: [] for workers in numbers}
     with contextlib.ExitStack() as stack:
         servers = {workers: stack.enter_context(_serving(workers)) for workers in numbers}
         for _ in range(rounds):
             for workers, served in servers.items():
-                found[workers].append(_round(served, body, quality, max(round_s, _ROUND_S_LEAST)))
+                by_workers[workers].append(
+                    _round(served, body, quality, max(round_s, _ROUND_S_LEAST))
+                )
     rows = [
-        {"workers": workers, **max(found[workers], key=lambda one: one["per_s"])}
+        {"workers": workers, **max(by_workers[workers], key=lambda result: result["per_s"])}
         for workers in numbers
     ]
     return {
@@ -168,8 +170,8 @@ def _processor_s(process: int) -> float:
 @contextlib.contextmanager
 def _serving(workers: int) -> Iterator[_Served]:
     """A server with so many workers, each with one decoding process."""
-    with tempfile.TemporaryDirectory(prefix="disrupt-isolation-") as made:
-        directory = Path(made)
+    with tempfile.TemporaryDirectory(prefix="disrupt-isolation-") as folder:
+        directory = Path(folder)
         config = directory / "config.toml"
         config.write_text("hashing_workers = 1\n")
         server = Deployment.start(directory / "data", "--config", str(config), workers=workers)
@@ -191,7 +193,7 @@ def _round(served: _Served, body: bytes, quality: int, seconds: float) -> dict[s
             for channel in served.channels
             for _ in range(_IN_FLIGHT)
         ]
-        answered = sum(one.result() for one in asked)
+        answered = sum(task.result() for task in asked)
         took_s, after = time.perf_counter() - began_s, served.spent_s()
     spent_s = {name: after[name] - before[name] for name in after}
     return {

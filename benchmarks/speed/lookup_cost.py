@@ -89,10 +89,10 @@ def main(
         rows["hash"], rows["quality"], rows["profile"] = some, 100, 1
         items.append(rows)
     index = index_of(items)
-    found = [_row(name, photographs, index, repeat) for name in _PICTURES]
-    Console().print(_table(found))
+    measured = [_row(name, photographs, index, repeat) for name in _PICTURES]
+    Console().print(_table(measured))
     if json_path:
-        report = {"rows": [asdict(one) for one in found], "stored": stored}
+        report = {"rows": [asdict(row) for row in measured], "stored": stored}
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 
@@ -118,13 +118,13 @@ def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int
     )
 
 
-def _file(name: str, photograph: Photograph, other: Photograph, at: int) -> bytes:
+def _file(name: str, photograph: Photograph, background: Photograph, at: int) -> bytes:
     """A JPEG of _SIDE_PX."""
     original, rng = photograph.original(at % ORIGINALS), np.random.default_rng([1, at])
-    made = EDITS[_PICTURES[name]][1](Scene(original, rng, lambda: other.pixels))
-    scene = Scene(made[0], rng, lambda: other.pixels)
+    edited = EDITS[_PICTURES[name]][1](Scene(original, rng, lambda: background.pixels))
+    scene = Scene(edited[0], rng, lambda: background.pixels)
     scene.encoding.update(side_px=_SIDE_PX, quality=85)
-    return upload(lambda _: made, scene)[0]
+    return upload(lambda _: edited, scene)[0]
 
 
 def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] | None:
@@ -133,7 +133,7 @@ def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] |
     query = hash_image(data)
     if isinstance(query, LowQuality):
         return None
-    hashes: NDArray[np.uint8] = stack(one for one, _ in query.hashes)
+    hashes: NDArray[np.uint8] = stack(hash_ for hash_, _ in query.hashes)
     decode_ms = _fastest_ms(lambda: decode(data, scaled=True).page(), repeat)
     regions_ms = _fastest_ms(
         partial(find_regions, page, LOOKUP_CROPS[Effort.STANDARD].regions), repeat
@@ -155,10 +155,10 @@ def _fastest_ms(work: Callable[[], object], repeat: int) -> float:
 
 def _table(rows: list[Row]) -> Table:
     table = Table("picture", "decode", "find regions", "hash", "hashes", "search", "in all", "most")
-    for one in rows:
-        numbers = one.decode_ms, one.find_regions_ms, one.hash_ms, one.hashes
-        more = one.search_ms, one.in_all_ms, one.most_ms
-        table.add_row(one.picture, *(f"{number:.1f}" for number in (*numbers, *more)))
+    for row in rows:
+        numbers = row.decode_ms, row.find_regions_ms, row.hash_ms, row.hashes
+        more = row.search_ms, row.in_all_ms, row.most_ms
+        table.add_row(row.picture, *(f"{number:.1f}" for number in (*numbers, *more)))
     return table
 
 

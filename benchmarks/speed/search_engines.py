@@ -114,7 +114,7 @@ def _disrupt(codes: Codes, task: Task) -> Engine:
     return Engine(
         lambda query: search.search(query, task.max_distance_bits),
         lambda query: query[None],
-        lambda found: list(zip(found.entry.tolist(), found.distance.tolist(), strict=True)),
+        lambda result: list(zip(result.entry.tolist(), result.distance.tolist(), strict=True)),
         chosen,
     )
 
@@ -124,7 +124,7 @@ def _faiss(index: faiss.IndexBinary, task: Task) -> Engine:
     return Engine(
         lambda query: index.range_search(query, task.max_distance_bits + 1),
         lambda query: query[None],
-        lambda found: list(zip(found[2].tolist(), found[1].astype(int).tolist(), strict=True)),
+        lambda result: list(zip(result[2].tolist(), result[1].astype(int).tolist(), strict=True)),
     )
 
 
@@ -152,7 +152,7 @@ def _threatexchange(codes: Codes, _task: Task) -> Engine:
     return Engine(
         index.query,
         lambda query: query.tobytes().hex(),
-        lambda found: [(match.metadata, match.similarity_info.distance) for match in found],
+        lambda result: [(match.metadata, match.similarity_info.distance) for match in result],
     )
 
 

@@ -101,15 +101,15 @@ class Run:
             metadata = [("authorization", f"Bearer {key}")]
             bodies = []
             for batches in self._queries(workload):
-                sent = [match_pb2.MatchHashesRequest(hashes=one.tobytes()) for one in batches]
+                sent = [match_pb2.MatchHashesRequest(hashes=batch.tobytes()) for batch in batches]
                 if workload.method == "MatchHashes":
-                    answers = [call(one, metadata=metadata, timeout=60) for one in sent]
-                    messages = [one.SerializeToString() for one in sent]
+                    answers = [call(request, metadata=metadata, timeout=60) for request in sent]
+                    messages = [request.SerializeToString() for request in sent]
                 else:
-                    flow = [match_pb2.StreamMatchHashesRequest(batch=one) for one in sent]
+                    flow = [match_pb2.StreamMatchHashesRequest(batch=request) for request in sent]
                     answers = list(call(iter(flow), metadata=metadata, timeout=60))
-                    messages = [one.SerializeToString() for one in flow]
-                length = len(framed([one.SerializeToString() for one in answers]))
+                    messages = [message.SerializeToString() for message in flow]
+                length = len(framed([answer.SerializeToString() for answer in answers]))
                 bodies.append(Body(tuple(messages), length))
         return bodies
 

@@ -88,25 +88,25 @@ def lookup_cost(frames_stored: int) -> Iterator[dict[str, object]]:
     Frames at one a second, each in ``versions``; ``found``: a tenth of them is from stored videos.
     The median of lookups of different videos: what was just looked up is quicker to look up.
     """
-    with tempfile.TemporaryDirectory(prefix="disrupt-video-index-") as made:
+    with tempfile.TemporaryDirectory(prefix="disrupt-video-index-") as folder:
         codes = np.load(stored("real", frames_stored), mmap_mode="r")
-        live = LiveIndex(publish(Path(made), _columns(codes), Cursor(bytes(16), 0)))
+        live = LiveIndex(publish(Path(folder), _columns(codes), Cursor(bytes(16), 0)))
         fresh = np.load(stored("real", min(3600 * 8, frames_stored), seed=5))
         for minutes in (1, 60):
             for versions in _VERSIONS:
-                for found in (False, True):
+                for is_known in (False, True):
                     took_s = []
                     for turn in range(_LOOKUPS):
-                        other = np.roll(fresh, turn * len(fresh) // _LOOKUPS, axis=0)
-                        known = codes if found else None
-                        frames = _frames(other, known, 60 * minutes, versions, seed=turn)
+                        rolled = np.roll(fresh, turn * len(fresh) // _LOOKUPS, axis=0)
+                        known = codes if is_known else None
+                        frames = _frames(rolled, known, 60 * minutes, versions, seed=turn)
                         before_s = time.process_time()
                         matches = len(look_up(live, frames))
                         took_s.append(time.process_time() - before_s)
                     yield {
                         "minutes": minutes,
                         "versions": versions,
-                        "found": found,
+                        "found": is_known,
                         "matches": matches,
                         "stored_frames": frames_stored,
                         "ms": 1000 * float(np.median(took_s)),

@@ -39,8 +39,8 @@ def _mapped(change: Callable[[Source, Chance], Callable[[Frame], Frame]]) -> Edi
     """An edit that does the same to each frame of the whole."""
 
     def edit(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
-        each = change(source, chance)
-        frames = map(each, source.shown(_ROWS))
+        change_frame = change(source, chance)
+        frames = map(change_frame, source.shown(_ROWS))
         data = encode(frames, fps=source.fps, codec=_codec(chance))
         return Edited(data, (0, source.seconds), (0, source.seconds))
 
@@ -88,13 +88,13 @@ def _trimmed(source: Source, _others: Sequence[Source], chance: Chance) -> Edite
     return Edited(data, (0, end_s - start_s), (start_s, end_s))
 
 
-def _compilation(source: Source, others: Sequence[Source], chance: Chance) -> Edited:
+def _compilation(source: Source, pool: Sequence[Source], chance: Chance) -> Edited:
     """5 to 10 s of it at any place among parts of ten others, all at 12 frames a second."""
     start_s, end_s = _part(source, float(chance.uniform(_CLIP_S, 2 * _CLIP_S)), chance)
-    picked = [others[at] for at in chance.permutation(len(others))[:_OTHERS]]
+    picked = [pool[at] for at in chance.permutation(len(pool))[:_OTHERS]]
     place = int(chance.integers(len(picked) + 1))
     parts: list[tuple[Source, float, float]] = [
-        (one, *_part(one, float(chance.uniform(4, 8)), chance)) for one in picked
+        (video, *_part(video, float(chance.uniform(4, 8)), chance)) for video in picked
     ]
     parts.insert(place, (source, start_s, end_s))
     width = next(source.shown(_ROWS)).shape[1]
@@ -103,18 +103,18 @@ def _compilation(source: Source, others: Sequence[Source], chance: Chance) -> Ed
 
     def frames() -> Iterator[Frame]:
         nonlocal before_s, begins_s, ends_s
-        for at, (one, first_s, last_s) in enumerate(parts):
+        for at, (video, first_s, last_s) in enumerate(parts):
             begins = before_s
             count = max(round((last_s - first_s) * 12), 1)
-            shown = _between(one, one.shown(_ROWS), first_s, last_s)
-            for frame in _thinned(shown, float(one.fps) / 12, count):
+            shown = _between(video, video.shown(_ROWS), first_s, last_s)
+            for frame in _thinned(shown, float(video.fps) / 12, count):
                 before_s += 1 / 12
                 yield _filling(frame, width)
             if at == place:
                 begins_s, ends_s = begins, before_s
 
     data = encode(frames(), fps=12, codec=_codec(chance))
-    names = frozenset(one.name for one in picked)
+    names = frozenset(video.name for video in picked)
     return Edited(data, (begins_s, ends_s), (start_s, end_s), names)
 
 
@@ -141,7 +141,7 @@ def _letterboxed(_source: Source, chance: Chance) -> Callable[[Frame], Frame]:
     """Black bars of 5 to 25 % above and below, or at the sides."""
     share, upright = float(chance.uniform(0.05, 0.25)), bool(chance.integers(2))
 
-    def each(frame: Frame) -> Frame:
+    def cropped(frame: Frame) -> Frame:
         canvas = np.zeros_like(frame)
         height, width = frame.shape[:2]
         rows, columns = (
@@ -152,7 +152,7 @@ def _letterboxed(_source: Source, chance: Chance) -> Callable[[Frame], Frame]:
         canvas[rows : height - rows, columns : width - columns] = inner
         return canvas
 
-    return each
+    return cropped
 
 
 def _mirrored(_source: Source, _chance: Chance) -> Callable[[Frame], Frame]:
@@ -165,11 +165,11 @@ def _logo(_source: Source, chance: Chance) -> Callable[[Frame], Frame]:
     right, low = chance.integers(2, size=2)
     colour = chance.integers(0, 256, 3).astype(np.uint8)
 
-    def each(frame: Frame) -> Frame:
+    def labelled(frame: Frame) -> Frame:
         frame = frame.copy()
         height, width = frame.shape[:2]
         box = np.tile(colour, (round(tall * height), round(wide * width), 1))
-        ink = [int(255 - one) for one in colour]
+        ink = [int(255 - level) for level in colour]
         where = (box.shape[1] // 12, box.shape[0] * 2 // 3)
         cv2.putText(box, "LOGO", where, cv2.FONT_HERSHEY_SIMPLEX, box.shape[1] / 100, ink, 2)
         top = height - box.shape[0] - height // 40 if low else height // 40
@@ -178,15 +178,15 @@ def _logo(_source: Source, chance: Chance) -> Callable[[Frame], Frame]:
         under[:] = cv2.addWeighted(box, opacity, under, 1 - opacity, 0)
         return frame
 
-    return each
+    return labelled
 
 
 def _grey(_source: Source, _chance: Chance) -> Callable[[Frame], Frame]:
-    def each(frame: Frame) -> Frame:
+    def framed(frame: Frame) -> Frame:
         grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         return np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
 
-    return each
+    return framed
 
 
 def _screen(source: Source, chance: Chance) -> Callable[[Frame], Frame]:
@@ -196,7 +196,7 @@ def _screen(source: Source, chance: Chance) -> Callable[[Frame], Frame]:
     gain, noise_levels = chance.uniform(0.85, 1.15), chance.uniform(0, 4)
     desktop = _desktop(next(source.shown(_ROWS)).shape[:2], chance)
 
-    def each(frame: Frame) -> Frame:
+    def recorded(frame: Frame) -> Frame:
         height, width = frame.shape[:2]
         inner = scaled(frame, round(share * width), round(share * height))
         top = round(y * (height - inner.shape[0]))
@@ -207,7 +207,7 @@ def _screen(source: Source, chance: Chance) -> Callable[[Frame], Frame]:
         noisy += np.float32(noise_levels) * chance.standard_normal(canvas.shape, np.float32)
         return noisy.clip(0, 255).astype(np.uint8)
 
-    return each
+    return recorded
 
 
 def _desktop(size: tuple[int, int], chance: Chance) -> Frame:
@@ -217,10 +217,10 @@ def _desktop(size: tuple[int, int], chance: Chance) -> Frame:
     canvas[:] = chance.integers(0, 256, 3)
     for _ in range(12):
         top, left = int(chance.integers(height)), int(chance.integers(width))
-        colour = [int(one) for one in chance.integers(0, 256, 3)]
+        colour = [int(level) for level in chance.integers(0, 256, 3)]
         tall, wide = int(chance.integers(height // 2)), int(chance.integers(width // 2))
         cv2.rectangle(canvas, (left, top), (left + wide, top + tall), colour, -1)
-        ink = [255 - one for one in colour]
+        ink = [255 - level for level in colour]
         for line in range(top + 12, top + tall, 14):
             cv2.putText(canvas, "lorem ipsum", (left, line), cv2.FONT_HERSHEY_PLAIN, 0.8, ink)
     return canvas

@@ -91,9 +91,11 @@ def sources(seconds: float, most: int | None = None) -> list[Source]:
     They are kept for the next run.
     """
     numbers = _distinct()
-    made: list[tuple[Kind, str, Path | int]] = [("made", str(one), one) for one in numbers]
-    found = []
-    for kind, name, what in _packaged()[:most] + made[:most]:
+    generated: list[tuple[Kind, str, Path | int]] = [
+        ("made", str(number), number) for number in numbers
+    ]
+    collected = []
+    for kind, name, what in _packaged()[:most] + generated[:most]:
         kept = cache_dir() / f"video-{kind}-{name}-{seconds:g}-{_version()}.mp4"
         if not kept.exists():
             frames, fps = _filmed(what, seconds) if isinstance(what, Path) else _made(what, seconds)
@@ -104,17 +106,17 @@ def sources(seconds: float, most: int | None = None) -> list[Source]:
         with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.video[0]
             rate = Fraction(stream.average_rate or 25).limit_denominator(1001)
-            found.append(Source(f"{kind} {name}", kind, rate, stream.frames, data))
-    return found
+            collected.append(Source(f"{kind} {name}", kind, rate, stream.frames, data))
+    return collected
 
 
 def _packaged() -> list[tuple[Kind, str, Path | int]]:
-    found: list[tuple[Kind, str, Path | int]] = []
+    files: list[tuple[Kind, str, Path | int]] = []
     for folder, pattern in _PACKAGED:
         for path in sorted((_ROOT / folder).glob(pattern)):
             drawn = path.stem in _DRAWN or "lebiniou" in path.stem
-            found.append(("drawn" if drawn else "filmed", path.stem, path))
-    return found
+            files.append(("drawn" if drawn else "filmed", path.stem, path))
+    return files
 
 
 def _filmed(path: Path, seconds: float) -> tuple[list[Frame], Fraction]:
@@ -136,7 +138,7 @@ def _made(number: int, seconds: float) -> tuple[Iterator[Frame], Fraction]:
 def _distinct() -> list[int]:
     """Numbers of the photographs none of which shows what another one shows."""
     names = {name: number for number, (name, _) in enumerate(photographs())}
-    return [names[one.name] for one in collection()]
+    return [names[source.name] for source in collection()]
 
 
 def _fitted(frame: Frame) -> Frame:
@@ -152,4 +154,4 @@ def _even(size: float) -> int:
 def _version() -> str:
     """Changes when the code does that makes them."""
     files = (Path(__file__), Path(videos.__file__))
-    return hashlib.sha256(b"".join(one.read_bytes() for one in files)).hexdigest()[:8]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

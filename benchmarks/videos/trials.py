@@ -73,22 +73,22 @@ def register(sources: Sequence[Source]) -> Registered:
     live = LiveIndex(publish(Path(directory.name), [], Cursor(bytes(16), 0)))
     additions, unusable, hashes = [], [], []
     for number, source in enumerate(sources, 1):
-        found = fingerprint_video(io.BytesIO(source.data))
-        if not isinstance(found, VideoFingerprints):
+        outcome = fingerprint_video(io.BytesIO(source.data))
+        if not isinstance(outcome, VideoFingerprints):
             unusable.append(source.name)
             continue
-        hashes.append(len(found.fingerprints))
+        hashes.append(len(outcome.fingerprints))
         item = StoredItem(
             number,
             number.to_bytes(16),
             ADULTS.number,
             MediaKind.VIDEO,
             Assurance.SELF_REPORTED,
-            found.fingerprints,
+            outcome.fingerprints,
         )
         additions.append(Addition(number, item))
     live.apply(additions, Cursor(bytes(16), len(sources) + 1))
-    return Registered([one.name for one in sources], live, unusable, hashes, directory)
+    return Registered([video.name for video in sources], live, unusable, hashes, directory)
 
 
 def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoMatch, ...]:
@@ -100,12 +100,14 @@ def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoM
 
 
 def attempt(
-    registered: Registered, edit: str, source: Source, others: Sequence[Source], seed: list[int]
+    registered: Registered, edit: str, source: Source, pool: Sequence[Source], seed: list[int]
 ) -> Trial:
     """One trial."""
-    edited = EDITS[edit](source, others, np.random.default_rng(seed))
+    edited = EDITS[edit](source, pool, np.random.default_rng(seed))
     rows, _ = hash_video(io.BytesIO(edited.data))
-    matches = {registered.name(one): one for one in look_up(registered.live, frames_of(rows))}
+    matches = {
+        registered.name(listed): listed for listed in look_up(registered.live, frames_of(rows))
+    }
     match = matches.pop(source.name, None)
     unrelated = tuple(sorted(set(matches) - edited.others))
     query_errors, stored_errors = _errors(match, edited) if match else ((), ())
@@ -124,14 +126,14 @@ def attempt(
 
 def _errors(match: VideoMatch, edited: Edited) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """How far the ends of what is told are off, on both sides, in s."""
-    told = (
-        min(one.query_start_ms for one in match.segments),
-        max(one.query_end_ms for one in match.segments),
-        min(one.stored_start_ms for one in match.segments),
-        max(one.stored_end_ms for one in match.segments),
+    measured = (
+        min(segment.query_start_ms for segment in match.segments),
+        max(segment.query_end_ms for segment in match.segments),
+        min(segment.stored_start_ms for segment in match.segments),
+        max(segment.stored_end_ms for segment in match.segments),
     )
     truth = (*edited.query, *edited.stored)
-    errors = [abs(ms / 1000 - s) for ms, s in zip(told, truth, strict=True)]
+    errors = [abs(ms / 1000 - s) for ms, s in zip(measured, truth, strict=True)]
     return tuple(errors[:2]), tuple(errors[2:])
 
 
@@ -150,7 +152,7 @@ def false_matches(registered: Registered, sources: Sequence[Source]) -> Unrelate
     for source in sources:
         rows, _ = hash_video(io.BytesIO(source.data))
         frames = frames_of(rows)
-        starts_ms = np.array([int(one["start_ms"][0]) for one in frames])
+        starts_ms = np.array([int(frame_rows["start_ms"][0]) for frame_rows in frames])
         clips = [frames]
         for start_ms in range(0, int(starts_ms[-1]) + 1, _CLIP_MS):
             within = np.flatnonzero((starts_ms >= start_ms) & (starts_ms < start_ms + _CLIP_MS))
@@ -171,7 +173,7 @@ def hour_of(sources: Sequence[Source]) -> int:
         file = io.BytesIO(source.data)
         hashing = VideoHashing(file, interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED)
         parts.append(np.concatenate(list(hashing)))
-    lasts_ms = sum(int(one["end_ms"][-1]) for one in parts)
+    lasts_ms = sum(int(frame_rows["end_ms"][-1]) for frame_rows in parts)
     shown, before_ms = [], 0
     for part in parts * (3_600_000 // lasts_ms + 1):
         later = part.copy()

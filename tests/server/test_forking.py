@@ -76,12 +76,12 @@ asyncio.run(main())
 def test_a_signal_to_a_forked_process_is_not_its_parents() -> None:
     output = run("""
 async def main():
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    signalled = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signalled.set)
     forked = forking.fork("worker", lambda: (print("here", flush=True), time.sleep(60)))
     async for _ in forked.lines():
         forked.kill(signal.SIGTERM)
-    print(await forked.wait(), told.is_set())
+    print(await forked.wait(), signalled.is_set())
 asyncio.run(main())
 """)
     assert output.splitlines() == [f"{-signal.SIGTERM} False"]

@@ -90,10 +90,10 @@ await serving.until_told_to_stop(server, 1.0, forever_)
 def test_what_is_cancelled_or_returns_ends_nothing() -> None:
     code, output, log = run("""
 async def nothing(): pass
-one, other = supervision.vital("one", forever_()), supervision.vital("other", nothing())
+endless, returning = supervision.vital("one", forever_()), supervision.vital("other", nothing())
 await asyncio.sleep(0)
-one.cancel()
-await asyncio.wait([one, other])
+endless.cancel()
+await asyncio.wait([endless, returning])
 """)
     assert (code, output, log) == (0, "ended by itself\n", [])
 
