@@ -14,7 +14,7 @@ _SERVER = "127.0.0.1:50051"
 
 
 def examples(text: str) -> list[tuple[str, str]]:
-    """Every console line and Python block, in order, with the output written below it."""
+    """Return each console line and Python block, in order, with the output written below it."""
     steps: list[tuple[str, str]] = []
     for language, body in re.findall(
         r"^```(console|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
@@ -29,7 +29,7 @@ def examples(text: str) -> list[tuple[str, str]]:
 
 
 def run_examples(text: str, directory: Path, port: int) -> None:
-    """Fails unless each command succeeds and prints what is written; ``...`` is anything."""
+    """Fail unless each command succeeds and prints what is written; ``...`` is anything."""
     script = [
         # the case number and PIN that submit printed are what a reader would copy
         "copy() { sed -n 's/.*Case number: *//p' submitted | head -n 1 | tr -d ' '; }",
@@ -69,7 +69,7 @@ def run_examples(text: str, directory: Path, port: int) -> None:
 
 
 def table(text: str, heading: str) -> list[list[str]]:
-    """Rows of the first table under a heading, without its head; cells without backquotes."""
+    """Return the rows of the first table under a heading, without its head and backquotes."""
     _, _, after = text.partition(f"\n## {heading}\n")
     section, _, _ = after.partition("\n## ")
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def short_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Room for a server, whose socket's path must be short."""
+    """Set a TMPDIR for a server, whose socket's path must be short."""
     with tempfile.TemporaryDirectory() as path:
         monkeypatch.setenv("TMPDIR", path)
         yield

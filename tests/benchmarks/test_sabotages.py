@@ -45,7 +45,7 @@ class Sabotage:
 
 
 def module(benchmark: str) -> str:
-    """Name of the module that ``scripts/bench`` starts by this name."""
+    """Return the name of the module that ``scripts/bench`` starts by this name."""
     (path,) = (ROOT / "benchmarks").glob(f"*/{benchmark}.py")
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
@@ -225,7 +225,7 @@ MEASURED = {"recall", "unrelated"}
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """Environment with a TMPDIR of its own, short enough for a server's socket."""
+    """Yield an environment with a TMPDIR of its own, short enough for a server's socket."""
     with tempfile.TemporaryDirectory() as path:
         yield os.environ | {"TMPDIR": path}
 

@@ -29,7 +29,7 @@ class Losing:
         self._loses = True
 
     def heal(self) -> None:
-        """End the connections that lost answers; answers on later ones are passed on."""
+        """End the connections that lost answers. Answers on later ones are passed on."""
         with self._lock:
             self._loses = False
             self.end_connections()
@@ -38,7 +38,7 @@ class Losing:
         _end(*self._sockets)
 
     def close(self) -> None:
-        """Once the listener is closed."""
+        """End all connections and threads. Close the listener first."""
         self.end_connections()
         for thread in self._threads:
             thread.join()
@@ -97,7 +97,7 @@ def _end(*sockets: socket.socket) -> None:
 
 @contextlib.contextmanager
 def losing_answers(server: str) -> Iterator[Losing]:
-    """The proxy, in front of ``server``, HOST:PORT."""
+    """Yield a proxy in front of ``server``, HOST:PORT."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy = Losing(listener, server)
         accepting = threading.Thread(target=proxy.accept)

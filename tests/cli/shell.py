@@ -78,7 +78,7 @@ class Shell:
             return client.submit(files, age=age)
 
     def match(self, file: Path, *, until: int) -> list[Any]:
-        """The matches that ``match --json`` finds, once every worker finds so many."""
+        """Return the matches of ``match --json``, once every worker finds ``until`` of them."""
         with MatchClient(self.address, key=self.match_key) as client:
             eventually(
                 lambda: all(len(client.match_image(file).matches) == until for _ in range(8))

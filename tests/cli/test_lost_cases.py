@@ -67,7 +67,7 @@ def registered(disrupt: Shell, file: Path) -> None:
 
 
 def announced(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Case number and PIN, as soon as the command shows them."""
+    """Return the case number and PIN, as soon as the command shows them."""
     shown = ""
     while not (access := re.search(rf"({NUMBER})\n.*PIN: ([0-9 ]+)\n", shown)):
         assert process.stdout is not None
@@ -207,14 +207,14 @@ def test_nothing_is_sent_where_number_and_pin_cannot_be_shown(
 
 
 def unread_pipe() -> int:
-    """The writing end of a pipe that nobody reads, as of ``| head -0``."""
+    """Return the writing end of a pipe that nobody reads, as of ``| head -0``."""
     reading, writing = os.pipe()
     os.close(reading)
     return writing
 
 
 def test_where_output_ends_after_the_answer_the_case_is_named_once_more(tmp_path: Path) -> None:
-    """The pipe is full when the answer comes, and its reader goes."""
+    """Fill the pipe before the answer comes, and then end its reader."""
     long = "x" * 200
     files = [picture(tmp_path / f"{long}{at}.png", 310 + at) for at in range(ITEMS_PER_REQUEST)]
     for ends_by in ("a reader that goes", "Ctrl-C"):

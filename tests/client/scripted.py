@@ -68,7 +68,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
 def scripted(
     *script: Answer, credentials: grpc.ServerCredentials | None = None
 ) -> Iterator[ScriptedServer]:
-    """The server, on a port of its own."""
+    """Run the server on a port of its own."""
     handler = ScriptedServer(list(script))
     server = grpc.server(ThreadPoolExecutor(8), handlers=[handler])
     port = (
@@ -85,7 +85,7 @@ def scripted(
 
 
 def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
-    """The google.rpc.Status that a server says for an error."""
+    """Return the google.rpc.Status with which a server reports an error."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain="disrupt", metadata=error.metadata),
         *extra,

@@ -238,7 +238,7 @@ def test_an_unknown_key_is_refused(known: Registered) -> None:
 
 @pytest.fixture(scope="module")
 def clip(known: Registered) -> Clip:
-    """A video registered from this device, and one that holds it from 5 s to 9 s."""
+    """Register a video from this device, and make another that holds it from 5 s to 9 s."""
     frames, surroundings = list(footage(21, seconds=4)), list(footage(22, seconds=12))
     part = known.file.with_name("clip.mp4")
     whole = known.file.with_name("whole.mkv")

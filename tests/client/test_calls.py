@@ -233,7 +233,7 @@ def limits(hashes_per_lookup: int) -> match_pb2.GetIndexStatusResponse:
 
 
 def echo(request: bytes) -> match_pb2.MatchHashesResponse:
-    """One match per query, with the hash's first half as its item id."""
+    """Answer one match per query, with the hash's first half as its item id."""
     hashes = match_pb2.MatchHashesRequest.FromString(request).hashes
     count = len(hashes) // HASH_BYTES
     return match_pb2.MatchHashesResponse(

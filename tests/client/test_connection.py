@@ -28,7 +28,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def certificate(*, ended: bool = False) -> tuple[bytes, bytes]:
-    """Private key and self-signed certificate of 127.0.0.1, as PEM; ``ended``: an expired one."""
+    """Return the key and self-signed certificate of 127.0.0.1, as PEM; ``ended``: expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)

@@ -24,7 +24,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 @contextmanager
 def server(status: Any, tls: Pair | None = None, **statuses: Any) -> Iterator[str]:
-    """A gRPC server with the standard health service; its port."""
+    """Run a gRPC server with the standard health service and yield its port."""
     servicer = health.HealthServicer()
     servicer.set("", status)
     for service in ("MatchService", "FeedService", "RegistrationService"):

@@ -227,7 +227,7 @@ def unreadable(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def receiving() -> Iterator[str]:
-    """Address of a server that takes all that is sent, and then says that nothing matches."""
+    """Yield the address of a server that takes all that is sent, then answers no matches."""
 
     class Receiving(grpc.GenericRpcHandler):
         def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:

@@ -47,7 +47,7 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client with its locked packages, generated and compiled, type errors being errors."""
+    """Install the locked packages, generate and compile the client; type errors fail."""
     copy = tmp_path_factory.mktemp("clients") / "typescript"
     shutil.copytree(HERE, copy, ignore=shutil.ignore_patterns("node_modules", "gen", "dist"))
     run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", cwd=copy)
@@ -65,7 +65,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the client says of a server's answers."""
+    """Return what the client prints of a server's answers."""
     directory = tmp_path_factory.mktemp("server")
     file = directory / "picture.png"
     Image.open(picture(file, 1)).verify()

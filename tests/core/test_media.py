@@ -101,7 +101,7 @@ def test_low_quality_says_what_would_have_been_enough() -> None:
 
 
 def entries(*rows: tuple[int, int, int, int]) -> np.ndarray:
-    """Fingerprints of (hash, ordinal, start_ms, end_ms), whose qualities count them."""
+    """Return fingerprints of (hash, ordinal, start_ms, end_ms), whose qualities count them."""
     return media.columns(
         Fingerprint(PdqHash(bytes(31) + bytes([value])), at, Profile.PDQ_512, 0, *rest)
         for at, (value, *rest) in enumerate(rows)

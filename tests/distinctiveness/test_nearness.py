@@ -26,7 +26,7 @@ SIDE_PX = 512
 
 
 def circle(seed: int) -> NDArray[np.uint8]:
-    """A noisy one, filled or as an outline, of which a good part is in the picture."""
+    """Draw a noisy circle, filled or as an outline, a good part of which is in the picture."""
     rng = np.random.default_rng(seed)
     luma = np.full((SIDE_PX, SIDE_PX), rng.integers(0, 100), np.uint8)
     centre, radius = rng.uniform(0, SIDE_PX, 2), rng.uniform(0.25, 0.7) * SIDE_PX

@@ -22,7 +22,7 @@ class Pair:
 
 
 def pair(directory: Path, name: str, *, days: int = 90) -> Pair:
-    """A certificate for a host name, valid since yesterday and for so many more days."""
+    """Write a certificate for a host name, valid since yesterday and for ``days`` more days."""
     written = Pair(directory / "cert.pem", directory / "key.pem")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -38,7 +38,7 @@ def only(reported: Iterable[Finding]) -> Finding:
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """A data directory as a server leaves it, with one registration."""
+    """Make a data directory as a server leaves it, with one registration."""
     path = tmp_path / "data"
     path.mkdir(mode=0o700)
     with SqlRegistry.open_writer(path / "registry.db") as writer:

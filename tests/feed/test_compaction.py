@@ -35,7 +35,7 @@ def writer(tmp_path: Path, index_dir: Path) -> Iterator[SqlRegistryWriter]:
 
 
 def register(writer: SqlRegistryWriter, chance: random.Random, count: int) -> list[str]:
-    """Cases of one item each."""
+    """Register cases of one item each and return their numbers."""
     return [
         writer.register(
             registration(chance, None, new_item(chance, hashes=1 + at % 4)), day=DAY
@@ -109,7 +109,7 @@ def test_what_is_erased_just_before_a_compaction_does_not_come_back(
     rebuild(writer, index_dir)
 
     def meanwhile(*arguments: object) -> object:
-        """Between the look at the registry's head and the lock."""
+        """Withdraw the case between the look at the registry's head and the lock."""
         writer.withdraw(case, None, day=DAY)
         return publish(*arguments)  # type: ignore[arg-type]
 

@@ -48,7 +48,7 @@ def register(writer: SqlRegistryWriter, chance: random.Random) -> tuple[NewItem,
 
 
 def holding(index_dir: Path, item: NewItem) -> list[str]:
-    """Files of the index with a hash or the id of an item."""
+    """List the files of the index with a hash or the id of an item."""
     wanted = [item.item_id, *(row["hash"].tobytes() for row in item.fingerprints)]
     return [
         str(path.relative_to(index_dir))
@@ -58,7 +58,7 @@ def holding(index_dir: Path, item: NewItem) -> list[str]:
 
 
 def spelled_by_tables(index_dir: Path) -> set[bytes]:
-    """Hashes put together again from nothing but the search tables of all generations."""
+    """Return the hashes put together from nothing but the search tables of all generations."""
     rows = set()
     for generation in generations(index_dir):
         directory = directory_of(index_dir, generation)

@@ -21,7 +21,7 @@ from tests.feed.test_follower import Site
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """It serves generation 1; generations from then on have tables."""
+    """Serve generation 1; later generations have tables."""
     with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
         site = Site(tmp_path, writer)
         monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
@@ -31,7 +31,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 @contextmanager
 def few_descriptors(spare: int) -> Iterator[None]:
-    """Only ``spare`` more files can be opened."""
+    """Let only ``spare`` more files be opened."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(64)]  # so that no number is free below
     resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1 + spare, limits[1]))

@@ -25,7 +25,7 @@ _FILES = ("manifest.json", *FILES, *TABLES)
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """It serves generation 2, which has tables and uses them."""
+    """Serve generation 2, which has tables and uses them."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
     with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
@@ -87,7 +87,7 @@ def test_a_damaged_file_is_refused_by_name_and_the_served_generation_goes_on(
 
 
 def manifest_with(**changed: Any) -> Callable[[Path], None]:
-    """Writes that into a manifest, and makes its checksum fit."""
+    """Return a function that writes these values into a manifest and makes its checksum fit."""
     return lambda directory: rewrite_manifest(directory, lambda body: body.update(changed))
 
 
@@ -140,7 +140,7 @@ def test_a_generation_of_another_history_stops_who_starts_until_somebody_decides
 
 
 def check_refused(site: Site, harm: Callable[[Path], None], reason: str) -> None:
-    """To a server, to a process that starts then, and until a rebuild is there."""
+    """Check that a server and a new process refuse the generation until a rebuild is there."""
     items = site.register(1)
     rebuild(site.writer, site.index_dir)
     harm(site.index_dir / "00000003")

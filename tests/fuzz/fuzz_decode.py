@@ -24,7 +24,7 @@ LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=2**20, frames_cpu_s=0.2)
 
 
 def target(data: bytes) -> None:
-    """What must hold for any bytes."""
+    """Check what must hold for any bytes."""
     try:
         query, item = hash_image(data, LIMITS), fingerprint_image(data, LIMITS)
         animated = fingerprint_frames(data, LIMITS)

@@ -52,7 +52,7 @@ def reason(data: bytes, limits: ImageLimits = ImageLimits()) -> str:  # noqa: B0
 
 
 def with_alpha(image: Image.Image) -> Image.Image:
-    """Left half opaque, right half fading."""
+    """Make the left half opaque and let the right half fade."""
     ramp = np.full((image.height, image.width), 255, np.uint8)
     ramp[:, image.width // 2 :] = np.linspace(255, 0, image.width - image.width // 2)
     image = image.copy()
@@ -135,7 +135,7 @@ def test_luma_is_the_documented_integer_formula() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(10))
 def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
-    """EXIF 2.32, 4.6.5: where stored row 0 and column 0 are in the upright picture."""
+    """Place stored row 0 and column 0 in the upright picture as EXIF 2.32, 4.6.5 says."""
     upright = np.asarray(COLOURS)
     stored = {
         2: upright[:, ::-1],
@@ -296,7 +296,7 @@ def huge_webp(width: int, height: int) -> bytes:
 
 
 def huge_tiff(width: int, height: int) -> bytes:
-    """The picture's size is in the first two entries of its directory."""
+    """Return a TIFF with this size in the first two entries of its directory."""
     tiff = WHOLE["TIFF"]
     at = struct.unpack_from("<I", tiff, 4)[0] + 2
     long = 4
@@ -305,7 +305,7 @@ def huge_tiff(width: int, height: int) -> bytes:
 
 
 def huge_box(kind: str, width: int, height: int) -> bytes:
-    """AVIF and HEIC files say the picture's size in a box "ispe"."""
+    """Return an AVIF or HEIC file with this size in its box "ispe"."""
     whole = WHOLE[kind]
     at = whole.index(b"ispe") + 8
     return whole[:at] + struct.pack(">II", width, height) + whole[at + 8 :]
@@ -330,7 +330,7 @@ def test_a_transparent_colour_of_16_bits_is_white() -> None:
 
 
 def small_png(depth: int, colour_type: int, lines: np.ndarray, key: bytes) -> bytes:
-    """Of the size of COLOURS, with a colour that means transparent."""
+    """Return a PNG of the size of COLOURS, with a colour that means transparent."""
     header = struct.pack(">IIBBBBB", COLOURS.width, COLOURS.height, depth, colour_type, 0, 0, 0)
     raw = b"".join(b"\0" + line.tobytes() for line in lines)
     parts = {b"IHDR": header, b"tRNS": key, b"IDAT": zlib.compress(raw), b"IEND": b""}
@@ -386,7 +386,7 @@ def test_the_pixel_limit_is_inclusive() -> None:
 
 
 def test_a_later_frame_over_the_limit_is_refused() -> None:
-    """A GIF's page grows with a frame that reaches beyond it, in Pillow."""
+    """Append a frame that reaches beyond a GIF's page; Pillow lets the page grow with it."""
     large = encode(GREY.resize((500, 400)), "GIF")
     data = encode(GREY, "GIF")[:-1] + large[large.index(b"\x2c\0\0\0\0") :]
     frames = decode_frames(data, ImageLimits(max_pixels=500 * 400 - 1))

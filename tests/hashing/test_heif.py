@@ -50,7 +50,7 @@ def ipma(entries: Entries, version: int = 0, flags: int = 0) -> bytes:
 
 
 def entries_of(data: bytes) -> Entries:
-    """Of a file as Pillow writes it: one box of version 0 and flags 0."""
+    """Return the ``ipma`` entries of a file as Pillow writes it: one box, version 0, flags 0."""
     at = data.index(b"ipma") + 4
     assert data[at : at + 4] == bytes(4)
     (count,) = struct.unpack_from(">I", data, at + 4)
@@ -65,7 +65,7 @@ def entries_of(data: bytes) -> Entries:
 
 
 def with_boxes(data: bytes, *boxes: bytes) -> bytes:
-    """The file with these boxes for its ``ipma``; what comes after is moved, and found there."""
+    """Replace the ``ipma`` box of a file by these, and correct the offset of what comes after."""
     at = data.index(b"ipma") - 4
     old = int.from_bytes(data[at : at + 4])
     grown = sum(map(len, boxes)) - old
@@ -85,7 +85,7 @@ def with_boxes(data: bytes, *boxes: bytes) -> bytes:
 
 
 def split(data: bytes, *, version: int = 0, flags: int = 0) -> bytes:
-    """The file with a box for each item."""
+    """Return the file with a box for each item."""
     return with_boxes(data, *(ipma([entry], version, flags) for entry in entries_of(data)))
 
 
@@ -105,7 +105,7 @@ def test_the_file_of_the_tests_has_alpha_and_moves_well() -> None:
 
 
 def halves(data: bytes) -> list[bytes]:
-    """Boxes of which two tell of each item."""
+    """Return boxes of which two hold each item's properties."""
     entries = entries_of(data)
     first = [(item, properties[:2]) for item, properties in entries]
     return [ipma(first), ipma([(item, properties[2:]) for item, properties in entries])]
@@ -190,7 +190,7 @@ def test_the_last_box_may_go_to_the_end_of_the_one_around_it(kind: str) -> None:
 
 
 def split_boxes(data: bytes) -> list[bytes]:
-    """Kind and content of each box."""
+    """Return kind and content of each box."""
     boxes = []
     while data:
         size = int.from_bytes(data[:4])
@@ -250,7 +250,7 @@ def test_damaged_boxes_are_decoded_or_refused_and_nothing_else(
 
 @st.composite
 def box_trees(draw: st.DrawFn, depth: int = 3) -> bytes:
-    """Boxes in boxes, of any lengths said."""
+    """Draw boxes in boxes, with any lengths in their headers."""
     content_bytes = b""
     for _ in range(draw(st.integers(0, 4))):
         content = draw(st.binary(max_size=30)) if draw(st.booleans()) else b""

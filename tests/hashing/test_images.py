@@ -105,7 +105,7 @@ def test_a_lookup_finds_the_registered_hash_of_the_same_file(name: str) -> None:
 @pytest.mark.parametrize("registered_px", [1000, 400])
 @pytest.mark.parametrize("copy_px", [700, 500, 400, 320, 240])
 def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: int) -> None:
-    """Without the enlarged hash, 320 px copies of the same pictures are 12 to 24 bits away."""
+    """Compare 320 px copies too, which are 12 to 24 bits away without the enlarged hash."""
     for name in ("astronaut", "cat", "coffee", "rocket"):
         image = Image.fromarray(PHOTOS[name])
         original, copy = (
@@ -194,7 +194,7 @@ def test_a_blank_first_frame_hides_nothing_and_only_blank_ones_are_low_quality()
 
 
 def pattern(seed: int, side_px: int = 560) -> Image.Image:
-    """A picture unlike those of other seeds."""
+    """Return a picture unlike those of other seeds."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
     return Image.fromarray(np.kron(coarse, np.ones((side_px // 8,) * 2, np.uint8)))
 
@@ -340,7 +340,7 @@ def test_quality_50_is_registered_and_40_looked_up(quality: int) -> None:
 
 
 def test_a_picture_of_low_contrast_is_looked_up_but_not_registered() -> None:
-    """Patches of growing contrast."""
+    """Hash patches of growing contrast."""
     patches = np.random.default_rng(1).integers(0, 2, (9, 9))
     pattern = np.kron(patches, np.ones((30, 30), np.int64))
     seen = {}
@@ -426,7 +426,7 @@ def nearest_512(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def test_published_hashes_are_reproduced_in_their_own_dialect(
     record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Within 10 bits where quality ≥ 80: PDQ's own rule for another decoder.
+    """Allow 10 bits where quality ≥ 80: PDQ's own rule for another decoder.
 
     What expected.json calls full_resolution_python is made by ThreatExchange's pure Python hasher,
     which shrinks to at most 512 px a side with Pillow's thumbnail, keeping the aspect; the 2019

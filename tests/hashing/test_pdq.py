@@ -21,7 +21,7 @@ PHOTOS = [
 
 @st.composite
 def regions(draw: st.DrawFn, least_px: int, most_px: int) -> Image.Image:
-    """A region of a photograph, stretched to any size: pictures like others, each of its own."""
+    """Draw a region of a photograph, stretched to any size: natural content, rarely repeated."""
     photo = draw(st.sampled_from(PHOTOS))
     width, height = (draw(st.integers(120, side)) for side in photo.size)
     left, top = (
@@ -42,7 +42,7 @@ def in_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def undecided(pixels: NDArray[np.uint8]) -> bytes:
-    """Bits whose coefficient is as near to the median as the reference's own rounding errors."""
+    """Return the bits whose coefficient is within the reference's rounding errors of the median."""
     coefficients, _ = pdqhash.compute_float(in_colour(pixels))
     return np.packbits(np.abs(coefficients - np.sort(coefficients)[127]) < 0.01).tobytes()
 
@@ -50,7 +50,7 @@ def undecided(pixels: NDArray[np.uint8]) -> bytes:
 def assert_as_the_reference(
     hashed: Hashed, pixels: NDArray[np.uint8], at: int | tuple[()] = ()
 ) -> None:
-    """Bit for bit where PDQ decides; quality within the one that a rounding error can cost.
+    """Check the bits that PDQ decides, and that quality differs by 1 at most.
 
     Quality counts whole hundredths: where two samples are a whole number of them apart, and the sum
     is at the edge of a multiple of 90, the residue in the reference's running sums shows.
@@ -130,7 +130,7 @@ def test_a_side_under_5_pixels_has_no_hash(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [5, 63, 64, 65, 128, 129, 255, 256])
 def test_quality_is_exact_where_every_step_is_a_whole_hundredth(size: int) -> None:
-    """Levels 51 apart are 20 hundredths; up to 256 px all weights are powers of 2, and exact."""
+    """Check levels 51 apart, 20 hundredths each; up to 256 px all weights are powers of 2."""
     levels = np.random.default_rng(size).integers(0, 6, (8, 8)) * 51
     places = np.arange(size) * 8 // size
     luma = levels[np.ix_(places, places)].astype(np.uint8)

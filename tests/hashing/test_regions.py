@@ -41,7 +41,7 @@ def scene(pixels: Pixels, seed: int) -> Scene:
 
 
 def truth(edit: Callable[[Scene], tuple[Pixels, float]], example: Scene) -> Region:
-    """Where an edit puts the picture: where it puts one of a colour that no other has."""
+    """Return where an edit puts the picture, found by a colour that nothing else has."""
     marked = np.empty_like(example.pixels)
     marked[:] = MARK
     page = edit(replace(example, pixels=marked))[0]
@@ -54,7 +54,7 @@ def truth(edit: Callable[[Scene], tuple[Pixels, float]], example: Scene) -> Regi
 
 
 def error(region: Region, true: Region) -> float:
-    """Largest error of a side, as a share of the picture's width or height."""
+    """Return the largest error of a side, as a share of the picture's width or height."""
     wide, high = true.right - true.left, true.bottom - true.top
     sizes = (wide, high, wide, high)
     return max(
@@ -115,7 +115,7 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def shown(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
-    """Pixels that a transform says a hash is of, averaged to 512x512."""
+    """Return the pixels that a transform describes, averaged to 512x512."""
     pixels = oriented(luma, transform.dihedral)
     height, width = pixels.shape
     left, top, right, bottom = transform.crop

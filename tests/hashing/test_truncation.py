@@ -72,7 +72,7 @@ def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The file with other compressed pixels, in two chunks, and right checksums."""
+    """Return the PNG with changed raw pixels, in two chunks with right checksums."""
     parts = chunks(png)
     kept = [part for part in parts if part[0] != b"IDAT"]
     raw = change(zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT")))
@@ -115,7 +115,7 @@ def test_a_stream_that_goes_on_after_its_picture_takes_no_memory() -> None:
 
 
 def interlaced(image: Image.Image) -> bytes:
-    """Adam7, which Pillow reads and does not write (PNG, section 8.2)."""
+    """Write a PNG in Adam7, which Pillow reads and does not write (PNG, section 8.2)."""
     pixels = np.asarray(image)
     starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
     raw = b"".join(
@@ -141,7 +141,7 @@ def test_an_interlaced_png_is_whole_only_with_all_its_passes(size: tuple[int, in
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])
 def test_an_animated_png_is_whole_only_with_all_of_each_frame(mode: str, *, apart: bool) -> None:
-    """``apart``: the picture shown where animations are not is no frame of it."""
+    """Cut the file; ``apart``: the picture shown without animation is no frame of it."""
     frames = [MODES[mode], MODES[mode].rotate(90), MODES[mode].rotate(180)]
     whole = encode(frames[0], "PNG", save_all=True, append_images=frames[1:], default_image=apart)
     looked_up = hash_image(whole, effort=Effort.FAST)

@@ -71,7 +71,7 @@ def upright(data: bytes) -> np.ndarray:
 
 
 def versions(hashes: np.ndarray, dihedral: Dihedral, *, cut: bool = False) -> np.ndarray:
-    """Rows of whole frames, or of those without borders."""
+    """Return the rows of whole frames, or of those without borders."""
     wanted = (hashes["dihedral"] == dihedral) & (hashes["crop_permille"].any(axis=1) == cut)
     rows: np.ndarray = hashes[wanted]
     return rows
@@ -135,7 +135,7 @@ def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) ->
 def test_bars_are_told_from_what_is_plain_in_the_video(
     plain: tuple[int, int], bars: tuple[int, int]
 ) -> None:
-    """Rows and columns of the video that are black themselves, and of bars."""
+    """Distinguish black rows and columns of the video itself from those of bars."""
     frames = [frame.copy() for frame in footage(3, seconds=4, fps=5, size=(480, 270))]
     for frame in frames:
         frame[: plain[0]], frame[:, : plain[1]], frame[:, 480 - plain[1] :] = 0, 0, 0
@@ -154,7 +154,7 @@ def test_bars_are_told_from_what_is_plain_in_the_video(
 def test_what_is_dark_at_its_edges_is_found_with_bars_and_without(
     stored_bars: tuple[int, int], sent_bars: tuple[int, int]
 ) -> None:
-    """Each side cuts more than the bars, and both the same."""
+    """Hash with each side cut by more than the bars, both sides by the same."""
     dark = np.zeros((270, 480, 3), np.uint8)
     shown = []
     for frame in footage(3, seconds=4, fps=5, size=(260, 180)):
@@ -365,7 +365,7 @@ def test_versions_of_too_many_frames_are_told_apart_less_before_frames_are_left_
 
 @pytest.mark.parametrize("alike", [0, 12, 256])
 def test_an_hour_has_at_most_2000_fingerprints(alike: int) -> None:
-    """Whether each frame is like the one before it, half like it, or not at all."""
+    """Hash frames that are all, half or not at all like the frame before."""
     chance = np.random.default_rng(alike)
     frames = np.zeros(4 * 3600, FRAME)
     frames["start_ms"] = np.arange(len(frames)) * 250
@@ -500,7 +500,7 @@ def test_a_declared_duration_over_the_limit_is_refused(frames: list[Frame]) -> N
 
 
 def _saying(data: bytes, duration_ms: float) -> bytes:
-    """A Matroska file that says that it lasts so long."""
+    """Return a Matroska file that states this duration."""
     at = data.index(b"\x44\x89\x88") + 3
     return data[:at] + struct.pack(">d", duration_ms) + data[at + 8 :]
 
@@ -526,7 +526,7 @@ def test_what_a_file_is_goes_by_its_bytes(frames: list[Frame], tmp_path: Path) -
 
 
 def test_decoded_footage_is_what_was_encoded(frames: list[Frame]) -> None:
-    """What the claims above stand on."""
+    """Check the premise of the tests above."""
     kept: Iterator[Frame] = decode(encode(frames, fps=FPS))
     apart = [
         np.abs(kept_frame.astype(int) - frame).mean()

@@ -48,7 +48,7 @@ def random_codes(count: int, seed: int = 0) -> Codes:
 
 
 def flipped(code: Codes, bits: int, seed: int = 0) -> Codes:
-    """A code exactly ``bits`` away."""
+    """Return a code exactly ``bits`` away."""
     places = np.random.default_rng(seed).permutation(HASH_BITS)[:bits]
     mask = np.zeros(HASH_BITS, np.uint8)
     mask[places] = 1
@@ -56,7 +56,7 @@ def flipped(code: Codes, bits: int, seed: int = 0) -> Codes:
 
 
 def item(number: int, codes: Codes, bank: int = 1) -> StoredItem:
-    """An item whose every column differs from those of its neighbours."""
+    """Return an item whose every column differs from those of its neighbours."""
     rng = np.random.default_rng(number)
     fingerprints = np.zeros(len(codes), FINGERPRINT)
     fingerprints["hash"] = codes
@@ -81,7 +81,7 @@ def some_items(count: int, first: int = 1, hashes: int = 2) -> list[StoredItem]:
 
 
 def answers(hits: Hits) -> list[Answer]:
-    """Hits as sorted rows; they must come ordered by query, distance and number."""
+    """Return hits as sorted rows; they must come ordered by query, distance and number."""
     columns = (
         hits.query,
         hits.distance,
@@ -124,7 +124,7 @@ def brute_force(
 
 
 def blocks(items: Iterable[StoredItem]) -> Iterator[Columns]:
-    """Items as columns, some at a time."""
+    """Yield items as columns, at most 4096 items each."""
     left = iter(items)
     while some := list(islice(left, 4096)):
         yield columns_of(some)
@@ -136,7 +136,7 @@ def published(index_dir: Path, items: Sequence[StoredItem], sequence: int) -> Sn
 
 @st.composite
 def near_codes(draw: st.DrawFn, max_size: int = 12) -> Codes:
-    """Codes in few clusters, 0-70 bits from their middles, so on all sides of a threshold."""
+    """Draw codes 0-70 bits from few centres, so on all sides of a threshold."""
     middles = random_codes(3, seed=7)
     chosen = draw(
         st.lists(
@@ -154,7 +154,7 @@ thresholds = st.integers(0, 63) | st.sampled_from([0, 31, 63, 255, 256])
 
 
 def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Changes the manifest as a writer of it would, so that its checksum fits."""
+    """Change the manifest as its writer would, so that its checksum fits."""
     body = json.loads((path / "manifest.json").read_text())
     del body["checksum"]
     change(body)

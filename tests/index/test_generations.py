@@ -38,7 +38,7 @@ from tests.index.examples import EPOCH, HEAD, Unmarked, blocks, published, some_
 
 
 def names(index_dir: Path) -> set[str]:
-    """Of what is there, but for notes of what was verified, which come when files have settled."""
+    """List the files without the ``.verified`` notes, which come when files have settled."""
     return {path.name for path in index_dir.iterdir() if path.suffix != ".verified"}
 
 

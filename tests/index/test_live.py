@@ -39,7 +39,7 @@ def apply(live: LiveIndex, *changes: Change) -> None:
 
 
 def holds(live: LiveIndex, items: Iterable[StoredItem]) -> bool:
-    """Whether exactly these items are found, by all their hashes and by others."""
+    """Tell whether exactly these items are found, by all their hashes and by random ones."""
     items = list(items)
     queries = np.concatenate(
         [random_codes(3, 12345), *(stored.fingerprints["hash"] for stored in items)]
@@ -59,7 +59,7 @@ def items() -> list[StoredItem]:
 
 @pytest.fixture
 def live(tmp_path: Path, items: list[StoredItem]) -> LiveIndex:
-    """Over a snapshot of items 1-10, as of change 10."""
+    """Return an index over a snapshot of items 1-10, as of change 10."""
     return LiveIndex(published(tmp_path, items[:10], 10))
 
 
@@ -159,7 +159,7 @@ def test_many_small_changes_stay_in_few_segments(live: LiveIndex, items: list[St
 
 @pytest.fixture
 def joining(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Every join is done beside, and ends when this is set."""
+    """Hold the end of every join until this event is set."""
     may_end = threading.Event()
 
     def slow(parts: Sequence[Part], *, tables: bool) -> Part:

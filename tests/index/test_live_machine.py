@@ -66,7 +66,7 @@ class LiveMachine(RuleBasedStateMachine):
         return Cursor(EPOCH, len(self.feed))
 
     def page(self, after: Cursor, until: int) -> list[Change]:
-        """Changes of the feed; an addition that was erased since comes as a removal."""
+        """Return changes of the feed; an addition that was erased since comes as a removal."""
         return [
             Removal(change.sequence, change.item.number, change.item.item_id, 1)
             if isinstance(change, Addition) and change.item.number not in self.alive
@@ -88,7 +88,7 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(codes=near_codes(6))
     def register_very_many(self, codes: Codes) -> None:
-        """From here on lookups may go through tables, in the snapshot and then in the delta."""
+        """Register so many that later lookups may use tables, in snapshot and then delta."""
         self.register(np.concatenate([codes, random_codes(_MANY, len(self.feed))]))
 
     @precondition(lambda self: self.alive)
@@ -104,7 +104,7 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 8))
     def replay(self, back: int) -> None:
-        """Changes that were applied already come again, with what is new."""
+        """Apply changes again that were applied already, together with new ones."""
         begin = Cursor(EPOCH, max(0, self.live.cursor.sequence - back))
         self.live.apply(self.page(begin, len(self.feed)), self.head)
 
@@ -114,7 +114,7 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 6))
     def publish_behind_head(self, back: int) -> None:
-        """A rebuild that began before the newest changes: it may miss what was erased since."""
+        """Publish a rebuild older than the newest changes: it may miss what was erased since."""
         sequence = max(0, len(self.feed) - back)
         items = [change.item for change in self.feed[:sequence] if isinstance(change, Addition)]
         alive = [stored for stored in items if stored.number in self.alive]

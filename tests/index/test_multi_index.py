@@ -32,7 +32,7 @@ def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:
 
 @pytest.fixture
 def tables_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every distance up to 63 is searched through the tables, however few codes there are."""
+    """Search every distance up to 63 through the tables, however few codes there are."""
     monkeypatch.setattr(multi_index, "CODE_NS", 1e12)
 
 
@@ -61,7 +61,7 @@ class TestTablesMapped(SearchConformance):
 
 
 def around(codes: Codes, seed: int) -> Codes:
-    """Queries at each distance from 0 to 66 from some code, and two that are near to none."""
+    """Return queries at each distance from 0 to 66 from some code, and two near to none."""
     chosen = np.random.default_rng(seed).integers(0, len(codes), 67)
     near = [flipped(codes[at], bits, bits + seed) for bits, at in enumerate(chosen)]
     return np.concatenate([np.stack(near), random_codes(2, seed + 1)])
@@ -114,7 +114,7 @@ def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits(cut: Cut) -> 
 
 
 def columns(codes: Codes, seed: int = 0) -> tuple[ItemColumns, NDArray[np.int16]]:
-    """Items of one to three codes in five banks, some of them dead; limits of the banks."""
+    """Return items of one to three codes in five banks, some dead, and limits of the banks."""
     rng = np.random.default_rng(seed)
     row = np.repeat(np.arange(len(codes)), rng.integers(1, 4, len(codes)))[: len(codes)]
     bank = rng.integers(0, 5, row[-1] + 1).astype(np.uint16)
@@ -131,7 +131,7 @@ def nearest(
     limits_bits: NDArray[np.int16],
     most_items: int,
 ) -> tuple[list[tuple[int, int, int]], list[int]]:
-    """What search_items must answer, one query and one code at a time."""
+    """Return what search_items must answer, one query and one code at a time."""
     answer: list[tuple[int, int, int]] = []
     truncated = []
     for query, distances in enumerate(distances_bits(queries[:, None], codes[None]).tolist()):
@@ -178,7 +178,7 @@ def test_nearest_items_equal_brute_force(
 
 @pytest.fixture(scope="module")
 def crowd() -> Codes:
-    """20 000 codes within 40 bits of one, some of them equal, between codes far away."""
+    """Return 20 000 codes within 40 bits of one, some equal, between codes far away."""
     rng = np.random.default_rng(1)
     codes = random_codes(70_000)
     order = np.argsort(rng.random((20_000, 256)), axis=1)
@@ -269,7 +269,7 @@ def test_chunks_with_long_posting_lists_get_the_smaller_radii() -> None:
 
 
 def test_a_plan_keeps_what_its_address_leads_to() -> None:
-    """Two threads that make one at once may each have made the flips, and one of them is kept."""
+    """Check that a plan keeps its flips, though another thread's copy may replace them."""
     multi_index._flips.cache_clear()  # plans of other tests may keep others
     index = in_memory(random_codes(20_000))
     plan = index.plan(31)

@@ -45,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With the tables of multi-index hashing, however few hashes there are."""
+    """Write a snapshot with multi-index tables, however few hashes there are."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     write(tmp_path / "00000007", blocks(some_items(30)), Cursor(EPOCH, 55))
     return tmp_path / "00000007"
@@ -56,7 +56,7 @@ _ALL_FILES = ("manifest.json", *FILES, *TABLES)
 
 
 def resum(path: Path) -> None:
-    """Makes the manifest fit the files again, as a faulty writer would."""
+    """Make the manifest fit the files again, as a faulty writer would."""
     sums = {}
     for name in files(path):
         content = (path / name).read_bytes()
@@ -66,7 +66,7 @@ def resum(path: Path) -> None:
 
 
 def files(path: Path) -> list[str]:
-    """Those that are not the manifest."""
+    """List the files that are not the manifest."""
     return sorted(file.name for file in path.iterdir() if file.name != "manifest.json")
 
 
@@ -269,13 +269,13 @@ def test_tables_are_searched_where_that_is_quicker(
 
 @pytest.fixture
 def settled(tabled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files that were written a while ago."""
+    """Return a snapshot whose files count as written a while ago."""
     monkeypatch.setattr(verified, "_SETTLED_NS", 0)
     return tabled
 
 
 def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that are read whole from here on."""
+    """Record the names of the files that are read whole from here on."""
     names: list[str] = []
     sum_of = verified.sum_of
 

@@ -19,7 +19,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
-    """A registry of 30 items, two of them withdrawn, beside an empty first generation."""
+    """Open a registry of 30 items, two of them withdrawn, beside an empty first generation."""
     data_dir.mkdir()
     chance = random.Random(5)
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:

@@ -91,7 +91,7 @@ def test_index_and_registry_are_equal_before_and_after_a_rebuild(
 
 
 def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
-    """The items of a registry, as an index that is wrong about the fourth would hold them."""
+    """Yield the registry's items as an index with an error in the fourth would hold them."""
     for place, item in enumerate(items):
         if place != 3:
             yield item
@@ -147,7 +147,7 @@ def test_an_item_that_the_registry_no_longer_has_is_a_difference(
 def test_a_search_that_misses_is_found_out(
     data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files that fit their checksums and the registry; only the tables are of other codes."""
+    """Check that an index whose tables are of other codes fails, though its checksums fit."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
     rebuild(writer, data_dir / "index")

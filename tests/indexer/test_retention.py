@@ -24,7 +24,7 @@ def run(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def index_dir(data_dir: Path, writer: SqlRegistryWriter) -> Path:
-    """Generations 3 (served) and 2; registrations and withdrawals before, between and after."""
+    """Make generations 3 (served) and 2, with changes before, between and after them."""
     chance = random.Random(41)
     for _ in range(2):
         done = writer.register(registration(chance), day=DAY)

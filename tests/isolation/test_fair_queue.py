@@ -10,7 +10,7 @@ from disrupt.isolation.fair_queue import FairQueue, turn_of
 
 
 async def have(queue: FairQueue, name: str, log: list[str], going_on: asyncio.Event) -> None:
-    """Have a turn, as ``name``, until told to go on."""
+    """Have a turn, as ``name``, until ``going_on`` is set."""
     turn_of.set(name)
     async with queue.turn():
         log.append(name)

@@ -59,7 +59,7 @@ LONG = repeated_scans(4000, 20_000)
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run[Any]]:
-    """One event loop for the processes of this module."""
+    """Run everything in one event loop for the processes of this module."""
     with asyncio.Runner() as runner:
         yield lambda awaitable: runner.run(awaited(awaitable))
 
@@ -70,7 +70,7 @@ async def awaited(awaitable: Awaitable[_T]) -> _T:
 
 @pytest.fixture(scope="module")
 def hashing(run: Run[Any]) -> Iterator[IsolatedHashing]:
-    """Two processes with little memory and time."""
+    """Start two processes with little memory and time."""
     isolated = IsolatedHashing(
         workers=2,
         queued=2,
@@ -88,7 +88,7 @@ async def failure(call: Awaitable[object]) -> DisruptError:
 
 
 async def whole(hashing: IsolatedHashing, processes: int) -> None:
-    """Returns once there are so many processes again, and good pictures are hashed by all."""
+    """Wait until there are ``processes`` again, and all of them hash good pictures."""
     while len(hashing.pids) < processes:  # noqa: ASYNC110 nothing tells
         await asyncio.sleep(0.02)
     answers = await asyncio.gather(*(hashing.hash_image(GOOD) for _ in range(processes)))

@@ -47,7 +47,7 @@ JPEG = Codec("avi", "mjpeg", {"qmin": "1", "qmax": "1"}, "yuvj420p")
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run[Any]]:
-    """One event loop for the processes of this module."""
+    """Run everything in one event loop for the processes of this module."""
     with asyncio.Runner() as runner:
         yield lambda awaitable: runner.run(awaited(awaitable))
 
@@ -86,7 +86,7 @@ async def hashed(
 
 
 async def gone(videos: IsolatedVideos) -> None:
-    """Returns once there is no process."""
+    """Wait until there is no process."""
     while videos.pids:  # noqa: ASYNC110 nothing tells
         await asyncio.sleep(0.01)
 

@@ -41,13 +41,13 @@ class Stage:
     instructions: list[Instruction] = field(default_factory=list)
 
     def only(self, name: str) -> Instruction:
-        """The one instruction of this name."""
+        """Return the one instruction of this name."""
         (instruction,) = (candidate for candidate in self.instructions if candidate.name == name)
         return instruction
 
 
 def parse(text: str) -> list[Stage]:
-    """Stages, in order."""
+    """Return the stages, in order."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     stages: list[Stage] = []
     for line in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():
@@ -65,7 +65,7 @@ def parse(text: str) -> list[Stage]:
 
 
 def in_context(path: PurePosixPath, ignore: str) -> bool:
-    """Whether a .dockerignore lets a file of the repository through: the last rule that fits."""
+    """Tell whether a .dockerignore lets a file through: the last rule that fits decides."""
     kept = True
     for line in ignore.splitlines():
         if not line or line.startswith("#"):
@@ -83,7 +83,7 @@ def in_context(path: PurePosixPath, ignore: str) -> bool:
 
 
 def context_files(root: Path, source: str, ignore: str) -> list[PurePosixPath]:
-    """Files that ``COPY source`` takes from the context, relative to it."""
+    """List the files that ``COPY source`` takes from the context, relative to it."""
     start = root / source
     paths = [start] if start.is_file() else sorted(start.rglob("*"))
     relative = [PurePosixPath(path.relative_to(root)) for path in paths if path.is_file()]

@@ -79,7 +79,7 @@ def test_the_context_holds_the_sources_and_nothing_private() -> None:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The last stage, built."""
+    """Build the last stage."""
     directory = tmp_path_factory.mktemp("image")
     # in memory: the files of two environments take minutes to remove from a busy disk
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4g", "tmpfs", directory], check=True)
@@ -96,7 +96,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def container(
     image: Image, volume: Path, *command: str, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Runs ENTRYPOINT with CMD, or another command, as `docker run --read-only --tmpfs /tmp -v`."""
+    """Run ENTRYPOINT with CMD, or another command, as `docker run --read-only --tmpfs /tmp -v`."""
     words = image.config["ENTRYPOINT"].words + (list(command) or image.config["CMD"].words)
     mounts = (
         "mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs $R/tmp",
@@ -117,7 +117,7 @@ def container(
 
 
 def new_volume(image: Image, tmp_path: Path) -> Path:
-    """As an engine makes a named volume: owner and mode are those of the directory in the image."""
+    """Make a named volume as an engine does: owner and mode are the image directory's."""
     volume, inside_image = tmp_path / "volume", image.root / VOLUME.lstrip("/")
     volume.mkdir()
     status = inside_image.stat()
@@ -127,13 +127,13 @@ def new_volume(image: Image, tmp_path: Path) -> Path:
 
 
 def first_process(process: subprocess.Popen[str]) -> int:
-    """What has process id 1 inside: the child of unshare."""
+    """Return the process with id 1 inside: the child of unshare."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return int(children[0])
 
 
 def entered(pid: int, image: Image, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command beside a process, in its namespaces and environment, as an engine does."""
+    """Run a command beside a process, in its namespaces and environment, as an engine does."""
     environment = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
     uid, gid = image.user.split(":")
     line = [
@@ -145,7 +145,7 @@ def entered(pid: int, image: Image, command: list[str]) -> subprocess.CompletedP
 
 
 def mapped_libraries(first: int) -> set[str]:
-    """Names of the libraries of the base image that any process inside has loaded."""
+    """Return names of the base image's libraries that any process inside has loaded."""
     space = Path(f"/proc/{first}/ns/pid").readlink()
     libraries: set[str] = set()
     for process in Path("/proc").glob("[0-9]*"):
@@ -160,7 +160,7 @@ def mapped_libraries(first: int) -> set[str]:
 
 
 def packages_of(libraries: set[str]) -> set[str]:
-    """Debian packages that these libraries are of; none where this is no Debian."""
+    """Return the Debian packages of these libraries; none where this is no Debian."""
     if not shutil.which("dpkg-query"):
         return set()
     packages = set()

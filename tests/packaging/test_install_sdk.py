@@ -29,13 +29,13 @@ pytestmark = pytest.mark.timeout(600)  # builds pdqhash, on a machine that may b
 
 
 def commands(heading: str) -> str:
-    """The indented lines of a section."""
+    """Return the indented lines of a section."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return "".join(re.findall(r"^    (.*\n)", section, re.MULTILINE))
 
 
 def build(sources: Path, directory: Path) -> Path:
-    """The wheel of these sources."""
+    """Build the wheel of these sources."""
     options = [
         "--wheel",
         "--offline",
@@ -50,7 +50,7 @@ def build(sources: Path, directory: Path) -> Path:
 
 
 def shell(script: str, directory: Path) -> str:
-    """Standard output of commands as a reader types them, without this environment."""
+    """Return the output of commands as a reader types them, without this environment."""
     path = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"])
     (directory / "bin").mkdir(exist_ok=True)
     for name, program in (("uv", BIN / "uv"), ("python3", Path(sys.executable).resolve())):

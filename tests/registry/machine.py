@@ -56,7 +56,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.numbers: dict[bytes, object] = {}
 
     def open_writer(self) -> AbstractContextManager[RegistryWriter]:
-        """Opens the one registry of this run."""
+        """Open the one registry of this run."""
         raise NotImplementedError
 
     @initialize(seed=st.integers(0, 2**32))

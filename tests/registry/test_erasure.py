@@ -24,13 +24,13 @@ def writer(path: Path) -> Iterator[SqlRegistryWriter]:
 
 
 def secrets_of(request: Registration) -> list[bytes]:
-    """All that was made from hashes: each hash of each item, and the digest of the request."""
+    """Return all data made from hashes: each hash of each item, and the request's digest."""
     hashes = [row["hash"].tobytes() for item in request.items for row in item.fingerprints]
     return [*hashes, request.request_digest]
 
 
 def files_with(path: Path, secret: bytes) -> set[str]:
-    """Files with a half of it: where it goes over the end of a page, one half is whole."""
+    """List files with half of a secret: where it crosses the end of a page, one half is whole."""
     files = {file.name: file.read_bytes() for file in path.parent.rglob("*") if file.is_file()}
     halves = secret[:16], secret[16:]
     return {name for name, content in files.items() if any(half in content for half in halves)}

@@ -36,7 +36,7 @@ def alter(path: Path, statement: str) -> None:
 
 @contextmanager
 def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
-    """SQLITE_FULL, from SQLite's own limit."""
+    """Cause SQLITE_FULL, from SQLite's own limit."""
 
     def limit(pages: int) -> None:
         with closing(writer._writer.raw_connection()) as connection:
@@ -49,7 +49,7 @@ def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
 
 @contextmanager
 def file_size_limit(writer: SqlRegistryWriter) -> Iterator[None]:
-    """SQLITE_IOERR_WRITE, from the operating system."""
+    """Cause SQLITE_IOERR_WRITE, from the operating system."""
     assert writer.checkpoint()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, hard))

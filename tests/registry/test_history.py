@@ -136,7 +136,7 @@ def upgraded(path: Path) -> Path:
 
 
 def upgrade(path: Path) -> None:
-    """Makes the data directory of the release before, and opens it with this one."""
+    """Make the data directory of the release before, and open it with this one."""
     shutil.copytree(REVISION_0001, path.parent, dirs_exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript((path.parent / "registry.sql").read_text())

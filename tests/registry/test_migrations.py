@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def definitions(path: Path) -> dict[str, list[str]]:
-    """What SQLite keeps of each table and index: the parts of its definition, in any order."""
+    """Return SQLite's definition of each table and index, its parts sorted."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"

@@ -33,7 +33,7 @@ class Caller:
     key: str | None
 
     def __call__(self, method: str, request: Any, *, timeout: float | None = TIMEOUT_S) -> Any:
-        """Calls ``method`` of whichever service has it."""
+        """Call ``method`` of whichever service has it."""
         metadata = [("authorization", f"Bearer {self.key}")] if self.key is not None else []
         for stub in (MatchServiceStub, RegistrationServiceStub, FeedServiceStub):
             connected: Any = stub(self.channel)
@@ -45,7 +45,7 @@ class Caller:
 
 @contextmanager
 def calling(address: str, key: str | None, *, large: bool = False) -> Iterator[Caller]:
-    """A caller with a connection of its own."""
+    """Yield a caller with a connection of its own."""
     options: list[tuple[str, int]] = [("grpc.use_local_subchannel_pool", 1)]
     if large:
         options.append(("grpc.max_send_message_length", -1))
@@ -66,7 +66,7 @@ class Refused:
 
 
 def refusal(call: Callable[[], Any]) -> Refused:
-    """What a call fails with."""
+    """Return the error of a call that must fail."""
     try:
         call()
     except grpc.RpcError as error:
@@ -75,7 +75,7 @@ def refusal(call: Callable[[], Any]) -> Refused:
 
 
 def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
-    """The code that a call ends with."""
+    """Return the code that a call ends with."""
     try:
         call()
     except grpc.RpcError as error:
@@ -85,7 +85,7 @@ def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
 
 
 def refused_of(error: Any) -> Refused:
-    """The error with its google.rpc details."""
+    """Return the error with its google.rpc details."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
     for name, value in error.trailing_metadata() or ():
@@ -111,7 +111,7 @@ def register(
     pin: str = PIN,
     quality: int = 90,
 ) -> registration_pb2.RegisterHashesRequest:
-    """A registration of one picture for each hash."""
+    """Return a registration of one picture for each hash."""
     return registration_pb2.RegisterHashesRequest(
         context=registration_pb2.RegistrationContext(
             request_id=request_id or secrets.token_bytes(16),
@@ -129,30 +129,30 @@ def register(
 
 
 def access(case: str, pin: str = PIN) -> registration_pb2.CaseAccess:
-    """Number and PIN."""
+    """Return number and PIN as a message."""
     return registration_pb2.CaseAccess(case_number=case, pin=pin)
 
 
 def lookup(*hashes: bytes, **options: Any) -> match_pb2.MatchHashesRequest:
-    """A lookup of hashes."""
+    """Return a lookup of hashes."""
     return match_pb2.MatchHashesRequest(
         hashes=b"".join(hashes), options=match_pb2.MatchOptions(**options)
     )
 
 
 def near(value: bytes, bits: int) -> bytes:
-    """A hash that many bits away."""
+    """Return a hash ``bits`` bits away."""
     return (int.from_bytes(value) ^ ((1 << bits) - 1)).to_bytes(32)
 
 
 def items(response: match_pb2.MatchHashesResponse) -> list[bytes]:
-    """Item ids of an answer, in its order."""
+    """Return the item ids of an answer, in its order."""
     packed = response.matches.item_ids
     return [packed[at : at + 16] for at in range(0, len(packed), 16)]
 
 
 def make_key(server: Deployment, *options: str) -> str:
-    """Secret of a new key."""
+    """Make a key and return its secret."""
     words: tuple[str | Path, ...] = (
         "create",
         "some",

@@ -15,7 +15,7 @@ STEPS = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
 
 
 def restore_and_die(step: int, backup: Path, data_dir: Path) -> None:
-    """Restores; SIGKILL takes the place of the ``step``-th of STEPS, counted from 1."""
+    """Restore; SIGKILL takes the place of the ``step``-th of STEPS, counted from 1."""
     left = step
 
     def dying(call: Callable[..., Any]) -> Callable[..., Any]:

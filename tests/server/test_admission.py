@@ -41,7 +41,7 @@ class Machine(RuleBasedStateMachine):
         self.held: list[Hold] = []
 
     def holding(self, resource: Resource, row: int) -> dict[str, int]:
-        """What each caller holds, of one worker, or of all where these share it."""
+        """Return how much each caller holds, of one worker, or of all where these share it."""
         totals: dict[str, int] = defaultdict(int)
         for at, key, what, amount in self.held:
             if what == resource and (what in SHARED or at == row):
@@ -110,7 +110,7 @@ TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadlin
 
 
 def greedy(holder: Holder, resource: Resource) -> int:
-    """How many a caller gets that takes one after the other."""
+    """Return how many a caller gets that takes one after the other."""
     taken = 0
     while holder.may_take(resource, 1):
         holder.take(resource)

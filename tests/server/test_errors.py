@@ -77,7 +77,7 @@ def test_an_operator_may_search_further(server: Deployment) -> None:
 
 
 def bomb() -> bytes:
-    """A PNG file of a few kilobytes that says it has 120 megapixels."""
+    """Return a PNG file of a few kilobytes whose header says 120 megapixels."""
     file = io.BytesIO()
     Image.new("1", (12_000, 10_000)).save(file, "PNG", compress_level=9)
     return file.getvalue()

@@ -43,7 +43,7 @@ from tests.submission.examples import animation, picture
 
 @pytest.fixture
 def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    """Eight connections, which the kernel spreads over the workers."""
+    """Open eight connections, which the kernel spreads over the workers."""
     with ExitStack() as stack:
         yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
 
@@ -387,7 +387,7 @@ def test_a_flow_of_batches_is_answered_in_order_as_single_calls_are(
 
 
 def mirrored(mirror: Caller, page_size: int) -> dict[bytes, feed_pb2.ItemAdded]:
-    """A copy of the list, made from pages."""
+    """Copy the list from pages."""
     copy: dict[bytes, feed_pb2.ItemAdded] = {}
     cursor = ""
     while True:

@@ -34,7 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(file: Path) -> None:
-    """Leaves no byte free."""
+    """Leave no byte free."""
     with file.open("ab", buffering=0) as filler, suppress(OSError):
         while filler.write(bytes(1 << 16)):
             pass
@@ -51,7 +51,7 @@ def refused(desk: Desk, write: Write) -> None:
 
 
 def matched(client: MatchClient, write: Write) -> list[bool]:
-    """Whether all of its items match, by each of the connections."""
+    """Tell whether all its items match, for each of the connections."""
     outcomes = []
     for _ in range(CONNECTIONS):
         answers = client.match_hashes(write.hashes, max_distance_bits=0)

@@ -32,7 +32,7 @@ MANY = 1_000_000
 
 @contextmanager
 def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
-    """One worker, and room for large calls."""
+    """Start a server with one worker and room for large calls."""
     rng = np.random.default_rng(1)
     prepare(directory / "data", rng.integers(0, 256, (HASHES, 32), np.uint8))
     config = directory / "config.toml"
@@ -47,7 +47,7 @@ def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """All the time in the world."""
+    """Start a server whose calls may take very long."""
     with serving(tmp_path_factory.mktemp("server"), max_call_s=1000) as deployment:
         yield deployment
 
@@ -57,7 +57,7 @@ FEW_S = 10.0
 
 
 def busy(pid: int) -> bool:
-    """Whether a process computes; one that looks at its registry now and then does not.
+    """Tell whether a process computes; one that looks at its registry now and then does not.
 
     Its threads are looked at, not its processor time: of that a busy machine gives it little.
     """
@@ -75,7 +75,7 @@ def _runs(pid: int) -> bool:
 
 @contextmanager
 def stopping(pid: int) -> Iterator[None]:
-    """What is done here makes a process stop computing, long before it has nothing left to do."""
+    """Check that the block makes a process stop computing, long before it has finished."""
     before_s = cpu_s(pid)
     yield
     eventually(lambda: not busy(pid))
@@ -83,7 +83,7 @@ def stopping(pid: int) -> Iterator[None]:
 
 
 def many(caller: Caller, count: int = MANY, timeout: float | None = None) -> Any:
-    """A call that is not waited for."""
+    """Start a large lookup without waiting for it."""
     return MatchServiceStub(caller.channel).MatchHashes.future(
         lookup(secrets.token_bytes(32 * count)),
         metadata=(("authorization", f"Bearer {caller.key}"),),
@@ -92,7 +92,7 @@ def many(caller: Caller, count: int = MANY, timeout: float | None = None) -> Any
 
 
 def send(caller: Caller, *parts: match_pb2.MatchVideoRequest) -> Any:
-    """Sends a video without waiting for the answer; what this returns is to be kept till then."""
+    """Send a video without waiting for the answer; keep the returned call until then."""
     options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
     return MatchServiceStub(caller.channel).MatchVideo.future(
         iter([options, *parts]), metadata=(("authorization", f"Bearer {caller.key}"),)
@@ -127,7 +127,7 @@ def test_the_search_of_a_cancelled_flow_stops(server: Deployment) -> None:
 
 
 def frames(first: int, count: int, versions: int) -> match_pb2.MatchVideoRequest:
-    """So many frames of a video from the ``first`` one on, as the caller has hashed them."""
+    """Return ``count`` frames of a video from ``first`` on, as hashed by the caller."""
     starts_ms = np.repeat(np.arange(first, first + count) * 1000, versions)
     return match_pb2.MatchVideoRequest(
         frames=types_pb2.Fingerprints(

@@ -20,7 +20,7 @@ _HUNG_AFTER_S = 6.0
 
 @pytest.fixture
 def server(start: Callable[..., Deployment], tmp_path: Path) -> Deployment:
-    """Two workers, which are soon taken to hang."""
+    """Start a server of two workers, which soon count as hanging."""
     config = tmp_path / "config.toml"
     config.write_text(f"hung_after_s = {_HUNG_AFTER_S}\n")
     return start("--config", str(config))
@@ -33,7 +33,7 @@ def family(server: Deployment) -> list[int]:
 
 
 def answering(server: Deployment, key: str) -> int:
-    """How many workers answer lookups: one that is being started does not."""
+    """Return how many workers answer lookups: one that is being started does not."""
     try:
         with client_of_each_worker(server, key) as clients:
             return len(clients)

@@ -55,7 +55,7 @@ def acting_as(uid: int) -> Iterator[None]:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """Of a server that ran as OWNER; not below pytest's directory, which is root's alone."""
+    """Make the data of a server that ran as OWNER; pytest's own directory is root's alone."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     directory = DataDirectory(folder / "data")
@@ -73,7 +73,7 @@ def data_dir() -> Iterator[Path]:
 
 
 def state(directory: Path) -> dict[str, tuple[int, int, int]]:
-    """Of all that is there: its user, and when it was written and made."""
+    """Return user, time of writing and time of change of each file."""
     return {
         str(path): (path.stat().st_uid, path.stat().st_mtime_ns, path.stat().st_ctime_ns)
         for path in (directory, *directory.rglob("*"))
@@ -143,7 +143,7 @@ def test_a_directory_that_this_user_may_not_see_is_refused_in_a_sentence(tmp_pat
 
 @pytest.fixture
 def foreign(data_dir: Path) -> Path:
-    """A generation that root wrote, and that holds what was withdrawn since."""
+    """Publish a generation that root wrote, and that holds items withdrawn since."""
     chown(data_dir, 0)
     index = data_dir / "index"
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:

@@ -35,7 +35,7 @@ Start = Callable[..., Deployment]
 
 
 def children(pid: int, role: str = "") -> list[int]:
-    """Processes of a server, by role."""
+    """Return the processes of a server, by role."""
     pids = []
     for path in Path("/proc").glob("[0-9]*"):
         try:

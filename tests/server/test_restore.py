@@ -67,7 +67,7 @@ class Site:
         (self.data_dir / "registry.db").write_bytes(bytes(50_000))
 
     def state(self) -> str:
-        """Whether the old registry or the restored one is there, whole, with its index."""
+        """Tell whether the old registry or the restored one is there, whole, with its index."""
         with SqlRegistry.open_reader(self.data_dir / "registry.db") as reader:
             changes = all_changes(reader)
             assert verify(reader, self.data_dir / "index").differences == ()

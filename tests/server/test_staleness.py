@@ -43,7 +43,7 @@ MATCH, FEED, REGISTRATION = (
 
 @contextmanager
 def writer(server: Deployment) -> Iterator[Any]:
-    """The writer itself, past the workers."""
+    """Connect to the writer itself, past the workers."""
     address = f"unix:{server.data_dir / 'writer.sock'}"
     options = [("grpc.default_authority", "writer"), ("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(address, options=options) as channel:
@@ -61,7 +61,7 @@ def log(server: Deployment) -> list[dict[str, Any]]:
 
 
 def descriptors(pid: int) -> int:
-    """The highest that is open."""
+    """Return the highest open descriptor."""
     return max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
@@ -137,7 +137,7 @@ def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(star
 
 @contextmanager
 def hanging(server: Deployment) -> Iterator[None]:
-    """Whoever opens index/CURRENT hangs."""
+    """Make whoever opens index/CURRENT hang."""
     current = server.data_dir / "index" / "CURRENT"
     aside, pipe = current.with_name("CURRENT.aside"), current.with_name("CURRENT.pipe")
     os.mkfifo(pipe)
@@ -210,7 +210,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 @contextmanager
 def killed(server: Deployment, pid: int) -> Iterator[None]:
-    """And not started again, for the supervisor is stopped."""
+    """Kill a process while the supervisor is stopped and cannot start another."""
     with stopped(server.process.pid):
         os.kill(pid, signal.SIGKILL)
         yield
@@ -218,7 +218,7 @@ def killed(server: Deployment, pid: int) -> Iterator[None]:
 
 @contextmanager
 def no_room(pid: int) -> Iterator[None]:
-    """No file may be written to."""
+    """Let no file be written to."""
     limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
@@ -255,7 +255,7 @@ def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -
     match = server.make_key("p", "match")
 
     def processes() -> set[int]:
-        """All of the server's: its children, and theirs, which decode."""
+        """Return all processes of the server: its children, and theirs, which decode."""
         pids = {server.process.pid}
         for _ in range(2):
             pids |= {pid for parent in pids for pid in _children(parent)}

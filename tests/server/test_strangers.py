@@ -90,7 +90,7 @@ _SETTINGS, _SETTINGS_ACK = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]), bytes([0, 0, 0, 4
 
 @contextmanager
 def idle(address: str, count: int) -> Iterator[list[socket.socket]]:
-    """Connections that say the first words of HTTP/2, and no more."""
+    """Open connections that send the first words of HTTP/2, and no more."""
     host, _, port = address.rpartition(":")
     with ExitStack() as stack:
         connections = []
@@ -118,7 +118,7 @@ def is_open(connection: socket.socket) -> bool:
 
 
 def _ended(connections: list[Wire]) -> int:
-    """How many calls the server has ended."""
+    """Return how many calls the server has ended."""
     for wire in connections:
         wire.read()
     return sum(len(wire.ended) for wire in connections)

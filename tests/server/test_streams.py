@@ -22,7 +22,7 @@ HASH = bytes(range(32))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """One worker, which answers one call at a time, and no call for long."""
+    """Start a server of one worker, which answers one call at a time, and none for long."""
     directory = tmp_path_factory.mktemp("server")
     config = directory / "config.toml"
     config.write_text(f"max_call_s = {MAX_CALL_S}\nmax_concurrent_calls = 1\n")
@@ -40,7 +40,7 @@ def flow(caller: Caller, batches: Iterator[match_pb2.MatchHashesRequest], **opti
 
 
 def free(caller: Caller) -> bool:
-    """Whether the server has a place for a call."""
+    """Tell whether the server has a place for a call."""
     return outcome(lambda: caller("MatchHashes", lookup(HASH))) == grpc.StatusCode.OK
 
 

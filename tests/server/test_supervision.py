@@ -39,7 +39,7 @@ await forever_()
 
 
 def run(body: str) -> tuple[int, str, list[dict[str, Any]]]:
-    """Exit code, standard output and log of a process whose main coroutine is ``body``."""
+    """Return exit code, output and log of a process whose main coroutine is ``body``."""
     script = _BEGIN.replace("{body}", body.strip().replace("\n", "\n    "))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
@@ -136,7 +136,7 @@ asyncio.run(main())
 
 
 def supervised(body: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """Lines and log of a supervisor that does ``body``."""
+    """Return lines and log of a supervisor that does ``body``."""
     script = _SUPERVISED.replace("{body}", body.strip().replace("\n", "\n    "))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120

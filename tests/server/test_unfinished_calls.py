@@ -45,13 +45,13 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 @pytest.fixture
 def deployment(start: Callable[..., Deployment]) -> Deployment:
-    """One worker."""
+    """Start a server of one worker."""
     return start(workers=1)
 
 
 @contextmanager
 def bystander(server: Deployment) -> Iterator[Caller]:
-    """Somebody else, with a key."""
+    """Connect as another caller, with a key of its own."""
     with calling(server.address, server.make_key("other", "match")) as caller:
         caller("MatchHashes", lookup(bytes(32)))
         yield caller
@@ -79,7 +79,7 @@ def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
 
 
 def _read(connections: list[Any]) -> int:
-    """How many calls the server has ended."""
+    """Return how many calls the server has ended."""
     for wire in connections:
         wire.read()
     return sum(len(wire.ended) for wire in connections)

@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def registered(server: Deployment, secrets: dict[str, str]) -> registration_pb2.Receipt:
-    """The secret, registered by staff and matchable."""
+    """Register the secret by staff, and wait until it matches."""
     with calling(server.address, secrets["staff"]) as staff:
         answer = staff("RegisterVideo", registration(encode(SECRET, codec=MKV)))
     assert not answer.incomplete
@@ -180,7 +180,7 @@ def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
 
 
 def versions(count: int) -> match_pb2.MatchVideoRequest:
-    """One frame."""
+    """Return a request of one frame in ``count`` versions."""
     rows = np.zeros(count, FRAME)
     rows["usable"], rows["quality"], rows["end_ms"] = 1, 90, 1000
     return match_pb2.MatchVideoRequest(frames=frames_message(rows))
@@ -216,7 +216,7 @@ def test_a_frame_may_have_all_its_turns_of_some_regions(platform: Caller) -> Non
 
 
 def crowded(*hashes: bytes) -> registration_pb2.RegisterHashesRequest:
-    """Eight videos of 8000 hashes of one moment: these in turn."""
+    """Return eight videos of 8000 hashes of one moment: these in turn."""
     request = register(*[b"".join(hashes[at % len(hashes)] for at in range(8000))] * 8)
     for item in request.items:
         item.kind = types_pb2.MEDIA_KIND_VIDEO

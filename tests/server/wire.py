@@ -21,7 +21,7 @@ class Wire:
     """One connection. It obeys flow control, and reads when it is asked to."""
 
     def __init__(self, address: str, *, window: int = 2**31 - 1) -> None:
-        """``window``: bytes that it takes of each answer."""
+        """Open a connection that takes ``window`` bytes of each answer."""
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=60)
         settings = struct.pack(">HI", _INITIAL_WINDOW, window)
@@ -113,7 +113,7 @@ class Wire:
 
 @contextmanager
 def wires(address: str, count: int, *, window: int = 2**31 - 1) -> Iterator[list[Wire]]:
-    """Several connections, once the server has said how much it takes."""
+    """Open several connections, once the server has said how much it takes."""
     opened = [Wire(address, window=window) for _ in range(count)]
     try:
         for wire in opened:
@@ -125,7 +125,7 @@ def wires(address: str, count: int, *, window: int = 2**31 - 1) -> Iterator[list
 
 
 def begun(size_bytes: int, data: bytes = b"") -> bytes:
-    """The beginning of a message of so many bytes."""
+    """Return the beginning of a message of ``size_bytes``."""
     return b"\0" + size_bytes.to_bytes(4) + data
 
 
@@ -134,7 +134,7 @@ def _frame(kind: int, flags: int, call: int, body: bytes) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    """A string of HPACK, of less than 254 bytes."""
+    """Encode a string of HPACK, of less than 254 bytes."""
     encoded = value.encode()
     size = len(encoded)
     return (bytes([size]) if size < 0x7F else bytes([0x7F, size - 0x7F])) + encoded

@@ -11,7 +11,7 @@ class Patient(Throttle):
     clock_s = 0.0
 
     def ask(self, asked: Asked, pin_hash: str | None, now_s: float) -> bool:  # noqa: ARG002
-        """See Throttle."""
+        """Ask as ``Throttle.ask`` does, and wait when refused."""
         while True:
             try:
                 return super().ask(asked, pin_hash, self.clock_s)

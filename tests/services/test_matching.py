@@ -148,7 +148,7 @@ def _addition(
 
 
 def _clustered(items: int) -> LiveIndex:
-    """An index of items that all have the hash 0."""
+    """Return an index of items that all have the hash 0."""
     fingerprints = np.zeros(1, FINGERPRINT)
     additions = [_addition(number, ADULTS.number, fingerprints) for number in range(1, items + 1)]
     epoch = bytes(16)

@@ -301,7 +301,7 @@ def test_caps_are_named(registrar: Registrar, items: tuple[MediaItem, ...], limi
 
 
 def shown(*times_ms: tuple[int, int], equal: bool = False) -> MediaItem:
-    """A video of hashes that are seen at these times."""
+    """Return a video of hashes that are seen at these times."""
     array = item(*[90] * len(times_ms)).fingerprints
     if equal:
         array["hash"] = array["hash"][0]

@@ -22,12 +22,12 @@ OWN, ME = "own", 10**6
 
 
 def unknown() -> Iterator[str]:
-    """Numbers of no case, each another one."""
+    """Yield numbers of no case, each a different one."""
     return (f"unknown {count}" for count in itertools.count())
 
 
 def flood(world: World, origins: int, cases: Iterator[str], key: str = "key") -> None:
-    """Have so many origins come within a second, who each guess on one case after the other."""
+    """Have ``origins`` come within a second, who each guess on one case after the other."""
     chance = random.Random(1)
     for origin in range(origins):
         world.send(world.guess(key, origin, cases), chance.random())
@@ -169,7 +169,7 @@ def test_attempts_on_a_case_are_answered_as_those_on_none(
 
 @pytest.mark.parametrize("numbers", [1, 30])
 def test_slow_checks_do_not_show_in_refusals(numbers: int) -> None:
-    """A check on a loaded machine, and many on numbers that all exist."""
+    """Refuse after a slow check, and after many checks on numbers that all exist."""
     answers = []
     for pin_hash in ("hash", None):
         now_s, refused_s = 0.0, dict[int, float]()

@@ -40,7 +40,7 @@ Find: TypeAlias = "Callable[..., VideoMatches]"
 
 
 def shown(seed: int, seconds: float) -> Codes:
-    """Hashes of a video every 250 ms: each 6 bits from the one before, and a cut every 4 s."""
+    """Return hashes of a video every 250 ms: 6 bits from the one before, a cut every 4 s."""
     chance = np.random.default_rng(seed)
     count = round(1000 * seconds / STEP_MS)
     changes = np.zeros((count, 256), np.uint8)
@@ -51,7 +51,7 @@ def shown(seed: int, seconds: float) -> Codes:
 
 
 def noisy(codes: Codes, bits: int, seed: int = 0) -> Codes:
-    """Each so many bits away."""
+    """Return codes ``bits`` bits away from these."""
     chance = np.random.default_rng(seed)
     masks = np.zeros((len(codes), 256), np.uint8)
     for row in masks:
@@ -84,13 +84,13 @@ def item(number: int, stored: np.ndarray, kind: MediaKind, bank: int = ADULTS.nu
 
 
 def sampled(codes: Codes, first: int = 0) -> Codes:
-    """Every fourth one, as a lookup takes one a second."""
+    """Return every fourth code, as a lookup takes one a second."""
     return codes[first::4]
 
 
 @pytest.fixture
 def find(tmp_path: Path) -> Find:
-    """Looks frames up, a second apart, among items."""
+    """Return a function that looks frames up, a second apart, among items."""
 
     def look(
         query: Codes,
@@ -128,7 +128,7 @@ def only(answer: VideoMatches) -> VideoMatch:
 
 
 def edges(match: VideoMatch) -> list[tuple[float, float, float, float]]:
-    """Segments, in seconds."""
+    """Return the segments, in seconds."""
     return [
         (
             segment.query_start_ms / 1000,
@@ -297,7 +297,7 @@ OTHERS = 1000
 
 
 def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[StoredItem]:
-    """So many videos that show this, nearly, and then something of their own."""
+    """Return ``count`` videos that show nearly this, and then something of their own."""
     return [
         video(number, np.concatenate([noisy(codes, 3, number), shown(OTHERS + number, seconds)]))
         for number in range(first, first + count)
@@ -602,7 +602,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
 
 
 def flicker(seconds: int, step_ms: int) -> np.ndarray:
-    """Two pictures in turn, of which no frame is quite like another one."""
+    """Return two pictures in turn, of which no frame is quite like another."""
     pictures = np.stack([shown(1, 1)[0], shown(2, 1)[0]])
     count = 1000 * seconds // step_ms
     rows = frames(noisy(pictures[np.arange(count) % 2], 7, step_ms), step_ms)
@@ -637,7 +637,7 @@ def test_an_hour_of_flicker_takes_no_more_memory_than_other_videos(tmp_path: Pat
 
 
 def crowded(number: int, kind: MediaKind, hashes: int, times: str, bits: int) -> StoredItem:
-    """An item of hashes so many bits from one, as an old server stored them."""
+    """Return an item of hashes ``bits`` from one code, as an old server stored them."""
     stored = np.zeros(hashes, FINGERPRINT)
     stored["hash"] = noisy(np.repeat(shown(1, 1)[:1], hashes, axis=0), bits, number)
     at = np.arange(hashes)

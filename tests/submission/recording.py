@@ -30,7 +30,7 @@ def _pass_on(source: socket.socket, target: socket.socket, kept: bytearray | Non
 
 @contextlib.contextmanager
 def recording(server: str) -> Iterator[Recording]:
-    """A proxy in front of ``server``, HOST:PORT."""
+    """Run a proxy in front of ``server``, HOST:PORT."""
     host, _, port = server.rpartition(":")
     listener = socket.create_server(("127.0.0.1", 0))
     recorded = Recording(f"127.0.0.1:{listener.getsockname()[1]}")

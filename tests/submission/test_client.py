@@ -42,7 +42,7 @@ OTHER_CASE = case_number(2)
 
 
 def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
-    """All items are registered, into the case that is named or a new one."""
+    """Register all items, into the case that is named or a new one."""
     asked = registration_pb2.RegisterHashesRequest.FromString(request)
     return registration_pb2.RegisterHashesResponse(
         receipt=registration_pb2.Receipt(
@@ -58,7 +58,7 @@ def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
 
 
 def derived(server: ScriptedServer) -> str:
-    """The number of the case that the first request opens."""
+    """Return the number of the case that the first request opens."""
     return new_case_number(asked(server.seen[0].request).request_id)
 
 
@@ -199,7 +199,7 @@ def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its
 
 
 def reject(request: bytes) -> registration_pb2.RegisterHashesResponse:
-    """All items are too featureless for this server."""
+    """Reject all items as too featureless for this server."""
     items = registration_pb2.RegisterHashesRequest.FromString(request).items
     low = types_pb2.LowQuality(quality=40)
     rejected = [

@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 
 def windows(data: bytes) -> set[bytes]:
-    """Every run of 16 bytes that is not the same byte throughout."""
+    """Return every run of 16 bytes that is not the same byte throughout."""
     pieces = {data[at : at + WINDOW_BYTES] for at in range(len(data) - WINDOW_BYTES + 1)}
     return {piece for piece in pieces if len(set(piece)) > 1}
 
