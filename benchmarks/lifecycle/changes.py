@@ -84,7 +84,7 @@ class Setting:
 
 
 def measure(setting: Setting, asked: Codes, marks: Sequence[int], rounds: int) -> list[Row]:
-    """Ages an index by additions, by removals and by both, and asks each at each mark.
+    """Age an index by additions, by removals and by both, and ask each at each mark.
 
     Answers to ``asked`` are compared with brute force. Timed are fresh queries, no two the same:
     what was looked up a moment ago is in the processor's cache.
@@ -136,7 +136,7 @@ def _apply(setting: Setting, index: _Aged, page: list[Change]) -> None:
 def _changes(
     setting: Setting, index: _Aged, sequence: int, chance: np.random.Generator
 ) -> Iterator[Change]:
-    """Adds new items, removes some of the snapshot's, or does one after the other."""
+    """Yield additions, removals of the snapshot's items, or both in turn, as the kind says."""
     items = len(setting.snapshot.items)
     number = items
     victims = iter(chance.permutation(items)[: index.count].tolist())
@@ -171,7 +171,7 @@ def _item(number: int, codes: Codes) -> StoredItem:
 def _with_changed(
     asked: Codes, aged: list[_Aged], setting: Setting, chance: np.random.Generator
 ) -> Codes:
-    """Queries of which some are near what came, some near what went."""
+    """Return queries of which some are near what was added, some near what was removed."""
     asked = asked.copy()
     changed = [index for index in aged if index.count]
     for turn, at in enumerate(range(1, len(asked), PLANTED_EVERY)):
@@ -215,7 +215,7 @@ def _row(index: _Aged, first: _Aged, setting: Setting, asked: Codes, base: list[
 
 
 def _wrong(index: _Aged, setting: Setting, asked: Codes, base: list[Answer]) -> int:
-    """Queries that are answered otherwise than by comparing every living hash."""
+    """Count queries whose answer differs from comparing every living hash."""
     hashes = setting.hashes_per_item
     expected = [
         [

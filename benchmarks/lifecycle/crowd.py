@@ -48,7 +48,7 @@ class Row:
 
 
 def measure(codes: Codes, crowd: int) -> list[Row]:
-    """Lookups in ``codes``, of which ``crowd`` are made near-duplicates, anywhere among them."""
+    """Time lookups in ``codes`` after making ``crowd`` of them near-duplicates, anywhere."""
     chance = np.random.default_rng(4)
     codes = np.array(codes)
     places = np.sort(chance.permutation(len(codes))[: min(crowd, len(codes) // 2)])
@@ -102,7 +102,7 @@ def measure(codes: Codes, crowd: int) -> list[Row]:
 
 
 def _timed(look_up: Callable[[], _Answer]) -> tuple[_Answer, float]:
-    """What it answers, and how much processor time that takes."""
+    """Return the answer of a lookup, and its processor time in µs."""
     began_s = time.thread_time()
     answer = look_up()
     return answer, (time.thread_time() - began_s) * 1e6

@@ -65,16 +65,16 @@ class Place:
 
     @property
     def codes(self) -> Codes:
-        """All of them, mapped."""
+        """All hashes, mapped."""
         codes: Codes = np.load(self.path, mmap_mode="r")
         return codes
 
     def asked(self) -> Codes:
-        """Queries, of which a tenth has a stored hash near it."""
+        """Return queries, of which a tenth has a stored hash near it."""
         return queries(self.distribution, self.codes, _QUERIES)
 
     def snapshot(self) -> Snapshot:
-        """The served generation, ready to be searched."""
+        """Open and warm the served generation."""
         opened = Snapshot.open(directory_of(self.index_dir, current(self.index_dir)))
         opened.warm()
         return opened
@@ -83,7 +83,7 @@ class Place:
 def changes(
     place: Place, marks: tuple[int, ...], rounds: int, *, sabotage: bool
 ) -> list[lifecycle_changes.Row]:
-    """Lookups after changes."""
+    """Time lookups after changes."""
     setting = lifecycle_changes.Setting(
         place.snapshot(), np.array(place.codes), place.hashes_per_item, 1, sabotage
     )
@@ -91,12 +91,12 @@ def changes(
 
 
 def crowd(place: Place) -> list[lifecycle_crowd.Row]:
-    """Lookups near very many near-duplicates."""
+    """Time lookups near very many near-duplicates."""
     return lifecycle_crowd.measure(place.codes, lifecycle_crowd.CROWD)
 
 
 def swaps(place: Place, repeats: int) -> dict[str, Any]:
-    """The longest lookups while generations are built and taken up, and while they are not."""
+    """Measure the longest lookups while generations are built and taken up, and otherwise."""
     dirs = (place.data_dir, place.control_dir)
     # changes come from another process, as a server's writer is one
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:
@@ -105,7 +105,7 @@ def swaps(place: Place, repeats: int) -> dict[str, Any]:
 
 
 def server(place: Place, seconds: float) -> dict[str, Any]:
-    """A real server: memory, freshness, and memory while its index is rebuilt."""
+    """Measure a real server: memory, freshness, and memory while its index is rebuilt."""
     running = Deployment.start(place.data_dir, wrapper=WITH_BYTECODE)
     try:
         memory = {"steady_mb": round(_server_mb(running), 1)}
@@ -147,7 +147,7 @@ def lifecycle(
     seconds: float,
     sabotage: bool,
 ) -> dict[str, Any]:
-    """All of it, each part in a process that ends with it; the report."""
+    """Run all parts, each in a process that ends with it, and return the report."""
     began_s = time.perf_counter()
     _say("filling a registry")
     registries.fill(place.data_dir, place.codes, place.hashes_per_item)
@@ -190,7 +190,7 @@ def _say(what: str) -> None:
 
 
 def _apart(function: Callable[..., _Result], *arguments: Any, **options: Any) -> _Result:  # noqa: ANN401
-    """Calls it in a new process: what that maps is not counted as the server's."""
+    """Call a function in a new process, so that its mappings are not counted as the server's."""
     context = multiprocessing.get_context("spawn")
     quiet = ("lifecycle", "warning")
     with ProcessPoolExecutor(1, context, logs.configure, quiet) as pool:
@@ -198,7 +198,7 @@ def _apart(function: Callable[..., _Result], *arguments: Any, **options: Any) ->
 
 
 def table(report: dict[str, Any]) -> Table:
-    """What was promised, and what was found."""
+    """Return a table of what was promised, and what was measured."""
     rows = Table("what", "promised at ten million", "found")
     kept = [row["answered_s"] for row in report["open"] if row["cache"] == "kept"]
     slowest = max(report["changes"], key=lambda row: row["times_slower"])

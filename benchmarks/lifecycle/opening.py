@@ -61,7 +61,7 @@ class Opened:
 
 
 def build(data_dir: Path, codes: Codes) -> Built:
-    """Rebuilds the index of a data directory; then sorts the same codes in memory."""
+    """Rebuild the index of a data directory, then sort the same codes in memory."""
     began_s = time.perf_counter()
     before_s = _children_cpu_s()
     process = subprocess.Popen(
@@ -104,7 +104,7 @@ def _children_cpu_s() -> float:
 
 
 def opened(index_dir: Path, query: Codes, cache: str) -> Opened:
-    """Opens and asks once, in a process that has done nothing before.
+    """Open and ask once, in a process that has done nothing before.
 
     ``cache`` is "kept" by earlier processes, "empty", or "none" that can be written.
     """
@@ -139,7 +139,7 @@ def _open(index_dir: Path, query: Codes) -> tuple[float, float]:
 
 
 def _main() -> None:
-    """One process of ``opened``: prints what took how long."""
+    """Run one process of ``opened`` and print how long each step took."""
     index_dir, query, cache = sys.argv[1:]
     if cache == "none":
         # as where neither the package's directory nor another can be written

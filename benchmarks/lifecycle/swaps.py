@@ -81,7 +81,7 @@ class Lookups:
     def __init__(
         self, live: LiveIndex, asked: Codes, expected: NDArray[np.int64], follower: int
     ) -> None:
-        """``expected``: how many items each query finds; ``follower``: id of that thread."""
+        """Take ``expected``, how many items each query finds, and ``follower``, its thread's id."""
         self.began_s: list[float] = []
         self.took_s: list[float] = []
         self.waited_ns: list[int] = []
@@ -161,7 +161,7 @@ def run(
     expected: NDArray[np.int64],
     build: Callable[[], object],
 ) -> Run:
-    """Looks up while ``build`` runs, and a little longer."""
+    """Look up while ``build`` runs, and a little longer."""
     with Following(follower, live) as following:
         with Lookups(live, asked, expected, following.thread) as lookups:
             began_s = time.perf_counter()
@@ -194,7 +194,7 @@ class Builds:
         hashes_per_item: int,
         writer: ProcessPoolExecutor,
     ) -> None:
-        """The registry is as ``registries.fill`` made it of ``codes``; ``writer`` changes it."""
+        """Take a registry that ``registries.fill`` made of ``codes``; ``writer`` changes it."""
         self._writer = writer
         self.data_dir, self.codes, self.hashes_per_item = data_dir, codes, hashes_per_item
         self._control_dir = control_dir
@@ -204,14 +204,14 @@ class Builds:
         (control_dir / "registry.db").symlink_to(data_dir / "registry.db")
 
     def expected(self, asked: Codes) -> NDArray[np.int64]:
-        """How many items each query finds, by brute force; those are never withdrawn."""
+        """Return how many items each query finds, by brute force; those are never withdrawn."""
         answers = brute_force(self.codes, asked, MAX_DISTANCE_BITS)
         items = [{entry // self.hashes_per_item for entry, _ in answer} for answer in answers]
         self._kept = set[int]().union(*items)
         return np.array([len(numbers) for numbers in items])
 
     def change(self) -> None:
-        """Some registrations and withdrawals, far from the queries."""
+        """Register and withdraw some items, far from the queries."""
         size = (_CHANGED_ITEMS * self.hashes_per_item, 32)
         items = len(self.codes) // self.hashes_per_item
         gone = set(self._chance.integers(0, items, _CHANGED_ITEMS // 10).tolist()) - self._kept
@@ -224,7 +224,7 @@ class Builds:
         ).result()
 
     def build(self, command: str, *, followed: bool) -> None:
-        """Runs ``rebuild`` or ``compact``, while the registry changes."""
+        """Run ``rebuild`` or ``compact``, while the registry changes."""
         late = threading.Timer(_CHANGE_AFTER_S, self.change)
         late.start()
         data_dir = self.data_dir if followed else self._control_dir
@@ -237,7 +237,7 @@ class Builds:
 
 
 def measure(builds: Builds, asked: Codes, repeats: int) -> dict[str, Any]:
-    """Runs beside each load in turn; the report."""
+    """Measure lookups beside each load in turn and return the report."""
     expected = builds.expected(asked)
     builds.build("rebuild", followed=False)  # for the control to compact
     nothing, build, swap = CONDITIONS
@@ -261,7 +261,7 @@ def measure(builds: Builds, asked: Codes, repeats: int) -> dict[str, Any]:
 
 
 def row(runs: list[Run]) -> Row:
-    """Of runs beside the same load."""
+    """Return the row of runs beside the same load."""
     took_us = np.concatenate([measured.took_us for measured in runs])
     longest = [float(measured.took_us.max()) for measured in runs]
     own = [float(_own(measured).max()) for measured in runs]
@@ -289,12 +289,12 @@ def _schedstat(thread: int) -> int:
 
 
 def _waited_ns(descriptor: int) -> int:
-    """Nanoseconds that the thread has waited for a core so far."""
+    """Return the nanoseconds that the thread has waited for a core so far."""
     return int(os.pread(descriptor, 64, 0).split()[1])
 
 
 def report(runs: dict[str, list[Run]]) -> dict[str, Any]:
-    """Of as many runs beside each load, in turn.
+    """Return the report of equally many runs beside each load, in turn.
 
     ``swap_adds_ms``: the median, over the turns, of how much longer the longest lookup was with a
     swap than without; ``own_swap_adds_ms`` leaves out waiting for a core. ``in_swaps``: lookups

@@ -170,7 +170,7 @@ def main(  # noqa: PLR0913 one for each option
 
 
 def rows_of(trials: Sequence[Trial]) -> list[Row]:
-    """Rows of each group of edits, then of each edit, at each effort."""
+    """Return rows of each group of edits, then of each edit, at each effort."""
     rows = []
     by_edit: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -206,7 +206,7 @@ def rows_of(trials: Sequence[Trial]) -> list[Row]:
 
 
 def interval(results: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
-    """Share found, between the ends of its 95 % interval; trials of a photograph hang together.
+    """Return low, share, high: the share found in its 95 % interval, clustered by photograph.
 
     Wilson's interval over as many independent trials as these are worth: n divided by the design
     effect of the clusters, and no more than there are photographs where all or none were found.
@@ -228,7 +228,7 @@ def interval(results: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
 
 
 def cost_of(registered: Sequence[Registered], trials: Sequence[Trial]) -> dict[str, object]:
-    """Hashes stored and looked up for a picture, and the processor time to make them."""
+    """Return hashes stored and looked up for a picture, and the processor time to make them."""
     stored = [len(original.fingerprints) for original in registered]
     return {
         "stored_hashes": {
@@ -267,7 +267,7 @@ def _tasks(
 
 
 def _kept_trials(path: Path | None, settings: dict[str, object]) -> list[Trial]:
-    """Trials of an earlier run with the same settings; the file begins anew for others."""
+    """Load trials of an earlier run; begin the file anew where its settings differ."""
     if path is None:
         return []
     if path.exists():

@@ -60,7 +60,7 @@ def main(*, report_path: Path, curve_path: Path | None, folder: Path) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    """Rows of STANDARD, with what the other efforts find beside them."""
+    """Return rows of STANDARD, with what the other efforts find beside them."""
     by_effort: dict[str, dict[str, Any]] = {}
     for row in rows:
         by_effort.setdefault(row["edit"], {})[row["effort"]] = row
@@ -80,7 +80,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
-    """Recall by strength, in bins of equally many trials, with 95 % intervals."""
+    """Plot recall by strength, in bins of equally many trials, with 95 % intervals."""
     edits = {
         name: label
         for name, label in _STRENGTHS.items()
@@ -142,7 +142,7 @@ def _found(trial: dict[str, Any], by: str) -> bool:
 
 
 def _curve(points: list[dict[str, Any]], path: Path) -> None:
-    """Recall against stored hashes, a line for each number of lookups."""
+    """Plot recall against stored hashes, a line for each number of lookups."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for axis, key, title in (
         (axes[0], "crop_sides", "crop up to 15 % on any sides"),

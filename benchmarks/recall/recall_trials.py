@@ -84,7 +84,7 @@ class Task:
 
 
 def register(photograph: Photograph, sabotage: Sabotage | None = None) -> list[Registered]:
-    """All originals of a photograph; those that PDQ finds too featureless are left out."""
+    """Register all originals of a photograph but those that PDQ finds too featureless."""
     registered = []
     for number in range(ORIGINALS):
         data = encoded(photograph.original(number))
@@ -116,7 +116,7 @@ class Searched:
         self._index = index_of([columns(original.fingerprints) for original in registered])
 
     def run(self, task: Task) -> list[Trial]:
-        """Trials of a task; none where nothing is registered of the photograph."""
+        """Run the trials of a task; none where nothing is registered of the photograph."""
         return [
             self._trial(task, at) for at in task.numbers if self._originals.get(task.photograph)
         ]
@@ -161,7 +161,7 @@ class Searched:
     def _found(
         self, hashes: Sequence[tuple[PdqHash, Transform]], item_id: bytes
     ) -> tuple[int | None, tuple[str, str] | None]:
-        """Distance at which an item is found, and the transforms of both sides."""
+        """Return the distance at which an item is found, and the transforms of both sides."""
         if not hashes:
             return None, None
         queries = stack(hash_ for hash_, _ in hashes)
@@ -186,7 +186,7 @@ def _asked(
 
 
 def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
-    """Items searched as by the server; item n has the id of ``item_id_of``."""
+    """Index items as the server does; item n has the id of ``item_id_of``."""
     stored = [
         StoredItem(
             at + 1,
@@ -203,7 +203,7 @@ def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
 
 
 def item_id_of(at: int) -> bytes:
-    """Of the item at this place among all."""
+    """Return the id of the item at this place among all."""
     return hashlib.sha256(at.to_bytes(8)).digest()[:16]
 
 
@@ -213,7 +213,7 @@ def _peer_hash(data: bytes) -> int | None:
 
 
 def code_version(patterns: Sequence[str] = _SOURCES) -> str:
-    """Changes when the code does that results depend on."""
+    """Return a digest of the code that results depend on."""
     root = Path(__file__).parents[2]
     files = sorted(file for pattern in patterns for file in root.glob(pattern))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
@@ -229,7 +229,7 @@ def begin(registered: Sequence[Registered], photographs: Sequence[Photograph]) -
 
 
 def run(task: Task) -> list[Trial]:
-    """As ``Searched.run``, in a process that has begun."""
+    """Run a task as ``Searched.run`` does, in a process that has begun."""
     if _searched is None:
         raise RuntimeError("begin was not called")
     return _searched.run(task)

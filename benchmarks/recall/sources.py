@@ -81,7 +81,7 @@ class Source:
 
 
 def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
-    """All there are on this machine; or the photographs of a folder, and what is generated.
+    """Return all sources of this machine; or a folder's photographs and the generated sources.
 
     Other generated ones for each ``split``.
     """
@@ -103,7 +103,7 @@ def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
 
 
 def _named(kind: str, name: str, load: Callable[[], Pixels], split: Split) -> Source:
-    """On the side that its name says."""
+    """Return a source on the side that its name decides."""
     drawn = f"{kind} {name}" if split == 1 else f"{kind} {name} {split}"
     return Source(kind, name, load, half_of(drawn) == "development")
 
@@ -131,7 +131,7 @@ def _files(of: _Collection, *, stored: bool) -> Iterator[Source]:
 
 
 def views(source: Source, places: Iterable[int], seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Luma (height, width), at most VIEW_PX, of parts of a source, as other people would show it.
+    """Yield luma (height, width), at most VIEW_PX, of parts of a source, as people would show it.
 
     View 0 is all of it. Others have 15 to 100 % of its area and another brightness; the same place
     gives the same view. They are not independent of each other; those of two sources are.
@@ -151,13 +151,13 @@ def views(source: Source, places: Iterable[int], seed: int) -> Iterator[NDArray[
 
 
 def square(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Averaged to SIDE_PX x SIDE_PX."""
+    """Average to SIDE_PX x SIDE_PX."""
     how = cv2.INTER_AREA if min(luma.shape) >= SIDE_PX else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(luma, (SIDE_PX, SIDE_PX), interpolation=how), np.uint8)
 
 
 def file_of(luma: NDArray[np.uint8]) -> bytes:
-    """JPEG file."""
+    """Encode as a JPEG file."""
     return cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
@@ -196,7 +196,7 @@ def _colours(pixels: NDArray[np.uint8]) -> Pixels:
 
 
 def _page(rng: np.random.Generator) -> Pixels:
-    """A page of text under a heading, now and then with a plain box."""
+    """Draw a page of text under a heading, now and then with a plain box."""
     width = 800
     parts = [text_bar(int(rng.integers(60, 140)), width, rng, BLACK, WHITE, lines=1)]
     while sum(map(len, parts)) < 1100:
@@ -209,7 +209,7 @@ def _page(rng: np.random.Generator) -> Pixels:
 
 
 def _scene(rng: np.random.Generator) -> Pixels:
-    """Flat shapes on a gradient: an illustration, or a moment of an animation."""
+    """Draw flat shapes on a gradient: an illustration, or a moment of an animation."""
     height, width = 600, int(rng.integers(450, 1000))
     page = np.ascontiguousarray(canvas(height, width, rng, gradient=True))
     for _ in range(int(rng.integers(4, 25))):
@@ -225,7 +225,7 @@ def _scene(rng: np.random.Generator) -> Pixels:
 
 
 def _screen_of(at: int, every: list[Source]) -> Source:
-    """A screen that shows a picture of its own side."""
+    """Return a screen that shows a picture of its own side."""
     stored = half_of(f"screen {at}") == "development"
     mine = [source for source in every if source.stored == stored]
     return Source("screen", str(at), lambda: _screen(at, mine), stored)

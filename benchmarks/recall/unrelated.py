@@ -76,7 +76,7 @@ class Count:
         self._began_s = time.process_time()
 
     def look_up(self, source: Source, place: int, luma: NDArray[np.uint8]) -> None:
-        """One view of a source; nothing where it is too featureless to be looked up."""
+        """Look up one view of a source; skip it where it is too featureless."""
         query = hash_image(file_of(luma))
         if isinstance(query, LowQuality):
             return
@@ -117,7 +117,7 @@ class Count:
             )
 
     def report(self) -> dict[str, Any]:
-        """What is known so far."""
+        """Return the figures so far."""
         bounds = _bounds(self._kinds)
         return {
             **bounds,
@@ -162,7 +162,7 @@ def false_matches(
 
 
 def said(report: dict[str, Any]) -> str:
-    """A line of it."""
+    """Return a line that sums up the report."""
     return (
         f"{report['found']} of {report['lookups']} unrelated lookups, of {report['sources']}"
         f" sources, found something among {report['stored']['hashes']} hashes;"
@@ -200,7 +200,7 @@ def _spaced(count: int) -> str:
 
 
 def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
-    """Shares at most found, 95 % sure: of sources, which alone are independent, and of parts."""
+    """Return upper 95 % bounds of shares: of sources, which alone are independent, and of parts."""
 
     def upper_95(count: int, of: int) -> float:
         return float(chi2.ppf(0.95, 2 * count + 2)) / 2 / max(of, 1)
@@ -229,7 +229,7 @@ def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
 
 
 def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, folder: Path) -> None:
-    """PNG files of what was found: both views, and the parts of them that are near each other."""
+    """Write PNG files of what was found: both views, and the parts that are near each other."""
     folder.mkdir(parents=True, exist_ok=True)
     by_name = {(source.kind, source.name): source for source in every}
     for at, example in enumerate(report["examples"]):
@@ -248,7 +248,7 @@ def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, fold
 
 
 def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
-    """As ``Dihedral`` says."""
+    """Turn an image as ``Dihedral`` says."""
     mirrored, quarters = divmod(dihedral, 4)
     return np.rot90(luma[:, ::-1] if mirrored else luma, -quarters)
 

@@ -59,7 +59,7 @@ class Stored:
 
 
 def kept(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
-    """As ``store``, from a file if this code has stored the same before."""
+    """Store as ``store`` does, or load it if this code has stored the same before."""
     named = " ".join(f"{source.kind} {source.name}" for source in sources)
     key = f"{code_version(_CODE)} {hashes} {seed} {named}"
     path = cache_dir() / f"unrelated-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
@@ -80,7 +80,7 @@ def kept(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
 
 
 def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
-    """Views of all sources: about so many hashes."""
+    """Store views of all sources: about ``hashes`` hashes."""
     stored = Stored()
     for source, shown in zip(sources, shares(sources, hashes // _HASHES_A_VIEW), strict=True):
         for place, luma in enumerate(views(source, range(shown), seed) if shown else ()):
@@ -97,7 +97,7 @@ def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
 
 
 def shares(sources: Sequence[Source], total: int) -> list[int]:
-    """How many views of each source make so many together; of some none where these are few."""
+    """Return how many views of each source make ``total``; where it is small, some make none."""
     weights = np.array([_VIEWS.get(source.kind, 4) for source in sources], np.float64)
     ends = np.round(weights.cumsum() * (total / weights.sum())).astype(int)
     counts: list[int] = np.diff(ends, prepend=0).tolist()

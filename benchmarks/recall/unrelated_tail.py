@@ -41,7 +41,7 @@ class Tail:
         self._pairs += np.bincount(257 * self._classes + bits, minlength=len(self._pairs))
 
     def counts(self) -> dict[str, Any]:
-        """For the report."""
+        """Return the counts for the report."""
         pairs = self._pairs.reshape(len(_CLASSES), 257)
         return {
             "nearest_distances": {bits: int(n) for bits, n in enumerate(self._nearest) if n},

@@ -106,14 +106,14 @@ def main(
 
 
 def choice(measured: Table, families: Sequence[str], stored: int) -> list[int]:
-    """Places of the candidates to store beside the picture itself, by falling gain at first."""
+    """Return places of the candidates to store beside the picture itself, by falling gain."""
     covered = measured.covered(families)
     weights = np.tile(measured.weights() / np.float32(4), 4)
     return _exchanged(covered, weights, _greedy(covered, weights, stored))
 
 
 def curve(measured: Table, families: Sequence[str], sizes: Sequence[int]) -> list[Point]:
-    """Chosen on every other photograph, measured on the others, both ways."""
+    """Choose on every other photograph and measure on the others, both ways."""
     names = sorted(set(measured.photographs))
     halves = [measured.of(names[::2]), measured.of(names[1::2])]
     covered_tests: dict[int, list[NDArray[np.bool_]]] = {size: [] for size in sizes}
@@ -137,7 +137,7 @@ def curve(measured: Table, families: Sequence[str], sizes: Sequence[int]) -> lis
 
 
 def _greedy(covered: NDArray[np.bool_], weights: NDArray[np.float32], stored: int) -> list[int]:
-    """The candidate next that finds most of what is not found; the picture itself is stored."""
+    """Choose, at each step, the candidate that finds most of what is not found yet."""
     gains = covered.astype(np.float32)
     left = weights * ~covered[:, 0]
     places: list[int] = []
@@ -151,7 +151,7 @@ def _greedy(covered: NDArray[np.bool_], weights: NDArray[np.float32], stored: in
 def _exchanged(
     covered: NDArray[np.bool_], weights: NDArray[np.float32], places: list[int]
 ) -> list[int]:
-    """Each in turn for the candidate that, with all others stored, finds most."""
+    """Exchange each in turn for the candidate that, with all others stored, finds most."""
     gains = covered.astype(np.float32)
     counts = covered[:, [0, *places]].sum(axis=1)
     kept = list(places)

@@ -25,7 +25,7 @@ _TURNS = (1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000)
 
 
 def candidates(seed: int) -> list[Variant]:
-    """Versions of a picture that is at least as wide as tall, with the mirrored version of each."""
+    """Return versions of a picture at least as wide as tall, with the mirrored version of each."""
     rng = np.random.default_rng(seed)
     variants: list[Variant] = [IDENTITY]
     variants += [(*cut, 0) for cut in itertools.product(_SIDES, _SIDES, _SIDES, _SIDES)]
@@ -44,7 +44,7 @@ def candidates(seed: int) -> list[Variant]:
 
 
 def _aspects(cut: int) -> Iterable[Variant]:
-    """Another shape: some of the width cut off, at five places, or with a little of the height."""
+    """Yield crops to another shape, at five places: part of the width, or also of the height."""
     for place in range(5):
         left = round(cut * place / 4)
         yield left, 0, cut - left, 0, 0
@@ -55,7 +55,7 @@ def _aspects(cut: int) -> Iterable[Variant]:
 
 
 def mirrored(variant: Variant) -> tuple[Variant, Variant, Variant, Variant]:
-    """A variant, and what it is of the picture mirrored left to right, top to bottom, and both."""
+    """Return a variant, and its equals of the picture mirrored sideways, upside down, and both."""
     left, top, right, bottom, turn = variant
     return (
         variant,
@@ -66,7 +66,7 @@ def mirrored(variant: Variant) -> tuple[Variant, Variant, Variant, Variant]:
 
 
 def orbit(crop: Crop) -> list[Crop]:
-    """A crop in the eight orientations: what a lookup asks must not depend on how it is turned."""
+    """Return a crop in the eight orientations: lookups must not depend on how it is turned."""
     both = (crop, (crop[1], crop[0], crop[3], crop[2]))
     return sorted({variant[:4] for sides in both for variant in mirrored((*sides, 0))})
 

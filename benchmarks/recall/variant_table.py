@@ -33,14 +33,14 @@ _LEAST_HEIGHT, _CUT_HEIGHT = 0.6, 0.4
 
 
 def _two_crops(scene: Scene) -> Edited:
-    """Sides cut off, then another shape."""
+    """Cut off the sides, then crop to another shape."""
     edits = list(GROUPS["crop_shape"].values())
     cut = replace(scene, pixels=crop_sides(scene)[0])
     return edits[scene.rng.integers(len(edits))](cut)
 
 
 def _shape(scene: Scene) -> Edited:
-    """The middle in another shape, whatever shape the picture had: photographs here have few."""
+    """Crop the middle to a shape that does not depend on the picture's: few occur here."""
     height, width = scene.pixels.shape[:2]
     kept = math.exp(scene.rng.uniform(math.log(0.3), 0))
     if kept > _LEAST_HEIGHT and scene.rng.random() < _CUT_HEIGHT:
@@ -76,7 +76,7 @@ class Table:
     found: NDArray[np.uint8]
 
     def covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
-        """Trials x candidates: whether any lookup of the families finds it.
+        """Return trials x candidates: whether any lookup of the families finds the candidate.
 
         Of another shape only those OF_REGIONS: cells of a collage show the picture so, and more is
         not looked up of them. Each trial counts four times: mirrored, it is the same trial of a
@@ -107,7 +107,7 @@ class Table:
         return np.concatenate(parts)
 
     def weights(self) -> NDArray[np.float32]:
-        """Of the trials, in sum 1: each edit weighs what DRAWN says, however many it has."""
+        """Return weights of the trials, in sum 1: each edit weighs what DRAWN says."""
         weights = np.zeros(len(self.edits), np.float32)
         for name, (_, _, weight) in DRAWN.items():
             mine = self.edits == name
@@ -116,7 +116,7 @@ class Table:
         return total
 
     def of(self, photographs: Sequence[str]) -> Table:
-        """Trials of some photographs."""
+        """Return the trials of some photographs."""
         mine = np.isin(self.photographs, photographs)
         return replace(
             self,
@@ -147,7 +147,7 @@ def table(
 
 
 def _stored(original: Pixels, candidates: list[Variant]) -> NDArray[np.uint64] | None:
-    """Hashes of the candidates, as 4 words each; all ones where they would not be stored."""
+    """Hash the candidates, 4 words each; all ones where they would not be stored."""
     pixels = _grey(encoded(original))
     luma, aspect = _reduced(pixels), original.shape[1] / original.shape[0]
     hashes = np.full((len(candidates), 32), 255, np.uint8)
@@ -182,7 +182,7 @@ def _trials(
 
 
 def _wide(pixels: Pixels) -> Pixels:
-    """At most _SIDE_PX long; axes exchanged where it is taller than wide, as the plan has it."""
+    """Scale to _SIDE_PX at most; exchange the axes where taller than wide, as the plan does."""
     scale = _SIDE_PX / max(pixels.shape)
     small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     tall = small.shape[0] > small.shape[1]
@@ -195,6 +195,6 @@ def _grey(file: bytes) -> Pixels:
 
 
 def _reduced(luma: Pixels) -> NDArray[np.float32]:
-    """Averaged to 256x256; a lookup averages parts to 128x128."""
+    """Average to 256x256; a lookup averages parts to 128x128."""
     how = cv2.INTER_AREA if min(luma.shape) >= 256 else cv2.INTER_LINEAR
     return cv2.resize(luma, (256, 256), interpolation=how).astype(np.float32)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def broken_by(sabotage: str | None) -> tuple[str, ...]:
-    """Command to run a program under, so that its processes have the fault; for None, none."""
+    """Return a command that gives the processes of a program the fault; empty for None."""
     if sabotage is None:
         return ()
     place = Path(__file__).parent / sabotage.replace("-", "_")

@@ -148,7 +148,7 @@ def _alone(pipeline: str, path: Path, seconds: float, *, sabotage: bool) -> Meas
 
 
 def _bits(by_input: dict[tuple[str, str], list[Measured]]) -> dict[tuple[str, str], list[int]]:
-    """Per kind of file and pipeline: each photograph's distance from what is registered of it."""
+    """Return, per kind of file and pipeline, each photograph's distance from its registration."""
     return {
         (kind, pipeline): [
             min(

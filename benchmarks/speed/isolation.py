@@ -102,7 +102,7 @@ async def _compare(files: dict[str, bytes], rounds: int, round_s: float) -> list
 async def _per_s(
     hashed: Callable[[], Awaitable[object]], expected: object, round_s: float
 ) -> float:
-    """Pictures per second."""
+    """Return pictures per second."""
     done = 0
     began_s = time.perf_counter()
 
@@ -118,7 +118,7 @@ async def _per_s(
 
 
 def _scaling(kind: str, data: bytes, rounds: int, round_s: float) -> dict[str, Any]:
-    """Throughput with one worker and with one per core, in turns, of each the best round."""
+    """Measure one worker and one per core, in turns; return the best round of each."""
     expected = hash_image(data)
     quality = expected.quality if isinstance(expected, ImageQuery) else -1
     body = match_pb2.MatchImageRequest(image=data).SerializeToString()
@@ -152,7 +152,7 @@ class _Served:
     channels: list[grpc.Channel]
 
     def spent_s(self) -> dict[str, float]:
-        """Processor time so far, of processes by what they do."""
+        """Return processor time so far, of processes by what they do."""
         workers = processes(self.server.process.pid, "worker")
         decoders = [decoder for worker in workers for decoder in processes(worker, _DECODER)]
         return {
@@ -169,7 +169,7 @@ def _processor_s(process: int) -> float:
 
 @contextlib.contextmanager
 def _serving(workers: int) -> Iterator[_Served]:
-    """A server with so many workers, each with one decoding process."""
+    """Run a server with ``workers`` workers, each with one decoding process."""
     with tempfile.TemporaryDirectory(prefix="disrupt-isolation-") as folder:
         directory = Path(folder)
         config = directory / "config.toml"
@@ -185,7 +185,7 @@ def _serving(workers: int) -> Iterator[_Served]:
 
 
 def _round(served: _Served, body: bytes, quality: int, seconds: float) -> dict[str, Any]:
-    """Throughput, and what a picture costs whom."""
+    """Measure throughput, and the processor time of a picture by process."""
     with ThreadPoolExecutor(_IN_FLIGHT * len(served.channels)) as pool:
         before, began_s = served.spent_s(), time.perf_counter()
         asked = [
@@ -208,7 +208,7 @@ def _round(served: _Served, body: bytes, quality: int, seconds: float) -> dict[s
 
 
 def _ask(channel: grpc.Channel, key: str, body: bytes, quality: int, until_s: float) -> int:
-    """Answers until then."""
+    """Ask until then and return the number of answers."""
     call: Any = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
     metadata = [("authorization", f"Bearer {key}")]
     answered = 0

@@ -119,7 +119,7 @@ def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int
 
 
 def _file(name: str, photograph: Photograph, background: Photograph, at: int) -> bytes:
-    """A JPEG of _SIDE_PX."""
+    """Return a JPEG of the edited photograph, as uploaded at _SIDE_PX."""
     original, rng = photograph.original(at % ORIGINALS), np.random.default_rng([1, at])
     edited = EDITS[_PICTURES[name]][1](Scene(original, rng, lambda: background.pixels))
     scene = Scene(edited[0], rng, lambda: background.pixels)
@@ -128,7 +128,7 @@ def _file(name: str, photograph: Photograph, background: Photograph, at: int) ->
 
 
 def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] | None:
-    """Of one file: ms to decode, find regions and hash; hashes; ms to search. None: featureless."""
+    """Return ms to decode, find regions, hash; hashes; ms to search. None: featureless."""
     page = decode(data, scaled=True).page()
     query = hash_image(data)
     if isinstance(query, LowQuality):

@@ -135,7 +135,7 @@ def main(  # noqa: PLR0913  (an option each)
 
 
 def _report(max_distance_bits: int, build_threads: int, hashed_regions: int) -> dict[str, object]:
-    """All but the rows."""
+    """Return the report without its rows."""
     return {
         "max_distance_bits": max_distance_bits,
         "threads": 1,

@@ -74,7 +74,7 @@ SETTINGS = {
 
 
 def measure(task: Task) -> Measured:
-    """Builds the engine, asks one query after the other on one thread, and counts memory."""
+    """Build the engine, ask the queries in order on one thread, and measure memory."""
     codes = np.load(task.codes, mmap_mode="r")
     codes.max()  # read by now
     queries = np.load(task.queries)

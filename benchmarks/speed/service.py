@@ -84,7 +84,7 @@ class Latency:
 
 
 def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> int:
-    """Queries that the server answers otherwise than brute force: in batches, singly, in a flow."""
+    """Count queries answered otherwise than by brute force: in batches, singly, in a flow."""
     truth = [
         sorted((item_id(entry).hex(), distance) for entry, distance in answer)
         for answer in brute_force(codes, asked, MAX_DISTANCE_BITS)
@@ -108,7 +108,7 @@ def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> i
 
 
 def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int) -> list[Row]:
-    """Every workload, ``rounds`` times in turn with its bounds."""
+    """Measure every workload, ``rounds`` times in turn with its bounds."""
     rows = []
     for workload in WORKLOADS:
         measured = [
@@ -148,7 +148,7 @@ def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int)
 
 
 def latencies(run: Run, capacity_per_s: float, seconds: int) -> list[Latency]:
-    """Single lookups at shares of what the server answers at most."""
+    """Measure single lookups at shares of the server's capacity."""
     workload = WORKLOADS[0]
     bodies, measured = run.bodies("disrupt", workload), []
     target = run.target("disrupt", workload)

@@ -71,7 +71,7 @@ class Run:
         self._asked = asked
 
     def served(self, name: str, workload: Workload, seconds: float) -> Rate:
-        """Calls answered by a server."""
+        """Measure the calls answered by a server."""
         return calls(
             self.target(name, workload),
             self.bodies(name, workload),
@@ -81,7 +81,7 @@ class Run:
         )
 
     def engine_per_cpu_s(self, workload: Workload, seconds: float) -> float:
-        """Items searched in a second of processor time by the index alone, on the server's core."""
+        """Return items the index alone searches in a second of processor time, on the same core."""
         parts = [batch for client in self._queries(workload) for batch in client]
         ends_s, batches = time.monotonic() + seconds, 0
         with _on_core(server_core()):
@@ -94,7 +94,7 @@ class Run:
         return batches * workload.hashes / took_s
 
     def bodies(self, name: str, workload: Workload) -> list[Body]:
-        """A body for each client, and the length of what the server answers to it."""
+        """Return a body for each client, with the length of the server's answer to it."""
         server, key = self._servers[name], self.keys[name]
         with grpc.insecure_channel(server.address) as channel:
             call: Any = getattr(MatchServiceStub(channel), workload.method)
@@ -114,12 +114,12 @@ class Run:
         return bodies
 
     def target(self, name: str, workload: Workload) -> Target:
-        """Where h2load is to send calls."""
+        """Return where h2load is to send calls."""
         address = self._servers[name].address
         return Target(address, self.keys[name], workload.method, load_cores())
 
     def _queries(self, workload: Workload) -> list[list[Codes]]:
-        """For each client its batches."""
+        """Return the batches of each client."""
         return [
             [
                 self._asked[(client * workload.messages + at) * workload.hashes :][
@@ -135,7 +135,7 @@ class Run:
 def prepared_run(
     work: Path, codes: Codes, asked: Codes, sabotage: str | None
 ) -> Iterator[tuple[Run, Deployment]]:
-    """Both servers over one snapshot, while they last."""
+    """Run both servers over one snapshot until the block ends."""
     snapshot = prepare(work / "disrupt", codes)
     shutil.copytree(work / "disrupt", work / "nothing", ignore=shutil.ignore_patterns("index"))
     # both map the same pages
@@ -150,12 +150,12 @@ def prepared_run(
 
 
 def server_core() -> int:
-    """The one core that servers and the bare engine run on."""
+    """Return the one core that servers and the bare engine run on."""
     return min(os.sched_getaffinity(0))
 
 
 def load_cores() -> str:
-    """All others, as taskset has them; where there is one core, that."""
+    """Return all other cores, as taskset has them; where there is one core, that."""
     cores = sorted(os.sched_getaffinity(0))
     return ",".join(map(str, cores[1:] or cores))
 

@@ -36,7 +36,7 @@ Edit = Callable[[Source, Sequence[Source], Chance], Edited]
 
 
 def _mapped(change: Callable[[Source, Chance], Callable[[Frame], Frame]]) -> Edit:
-    """An edit that does the same to each frame of the whole."""
+    """Return an edit that does the same to each frame of the whole."""
 
     def edit(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
         change_frame = change(source, chance)
@@ -53,13 +53,13 @@ def _codec(chance: Chance, worst: tuple[int, int] = (20, 30)) -> Codec:
 
 
 def _low_bitrate(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
-    """480 rows at a rate at which blocks are seen."""
+    """Encode 480 rows at a rate at which blocks are seen."""
     data = encode(source.shown(_ROWS), fps=source.fps, codec=_codec(chance, (34, 40)))
     return Edited(data, (0, source.seconds), (0, source.seconds))
 
 
 def _more_frames(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
-    """A quarter more frames a second, as from 24 to 30: repeated, or blended."""
+    """Raise the frame rate by a quarter, as from 24 to 30: frames repeated, or blended."""
     blended = bool(chance.integers(2))
     fps = source.fps * Fraction(5, 4)
     data = encode(_resampled(source.shown(_ROWS), blended=blended), fps=fps, codec=_codec(chance))
@@ -67,7 +67,7 @@ def _more_frames(source: Source, _others: Sequence[Source], chance: Chance) -> E
 
 
 def _resampled(frames: Iterable[Frame], *, blended: bool) -> Iterator[Frame]:
-    """Five frames for each four: one of them twice, or those between blended of two."""
+    """Yield five frames for each four: one of them twice, or those between blended of two."""
     before: Frame | None = None
     for at, frame in enumerate(frames):
         phase = at % 4
@@ -81,7 +81,7 @@ def _resampled(frames: Iterable[Frame], *, blended: bool) -> Iterator[Frame]:
 
 
 def _trimmed(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
-    """Any 5 s of it."""
+    """Cut out any 5 s."""
     start_s, end_s = _part(source, _CLIP_S, chance)
     frames = _between(source, source.shown(_ROWS), start_s, end_s)
     data = encode(frames, fps=source.fps, codec=_codec(chance))
@@ -89,7 +89,7 @@ def _trimmed(source: Source, _others: Sequence[Source], chance: Chance) -> Edite
 
 
 def _compilation(source: Source, pool: Sequence[Source], chance: Chance) -> Edited:
-    """5 to 10 s of it at any place among parts of ten others, all at 12 frames a second."""
+    """Place 5 to 10 s among parts of ten other videos, all at 12 frames a second."""
     start_s, end_s = _part(source, float(chance.uniform(_CLIP_S, 2 * _CLIP_S)), chance)
     picked = [pool[at] for at in chance.permutation(len(pool))[:_OTHERS]]
     place = int(chance.integers(len(picked) + 1))
@@ -119,7 +119,7 @@ def _compilation(source: Source, pool: Sequence[Source], chance: Chance) -> Edit
 
 
 def _thinned(frames: Iterable[Frame], step: float, count: int) -> Iterator[Frame]:
-    """``count`` frames, one of each ``step``, at most as many as there are."""
+    """Yield ``count`` frames, one of each ``step``, at most as many as there are."""
     due = 0.0
     for at, frame in enumerate(frames):
         while at + 1 > due and count:
@@ -129,7 +129,7 @@ def _thinned(frames: Iterable[Frame], step: float, count: int) -> Iterator[Frame
 
 
 def _filling(frame: Frame, width: int) -> Frame:
-    """The middle of the frame, so that it fills 480 rows of ``width``."""
+    """Cut the middle of the frame, so that it fills 480 rows of ``width``."""
     scale = max(width / frame.shape[1], 1)
     if scale > 1:
         frame = scaled(frame, round(frame.shape[1] * scale), round(_ROWS * scale))
@@ -138,7 +138,7 @@ def _filling(frame: Frame, width: int) -> Frame:
 
 
 def _letterboxed(_source: Source, chance: Chance) -> Callable[[Frame], Frame]:
-    """Black bars of 5 to 25 % above and below, or at the sides."""
+    """Add black bars of 5 to 25 % above and below, or at the sides."""
     share, upright = float(chance.uniform(0.05, 0.25)), bool(chance.integers(2))
 
     def cropped(frame: Frame) -> Frame:
@@ -160,7 +160,7 @@ def _mirrored(_source: Source, _chance: Chance) -> Callable[[Frame], Frame]:
 
 
 def _logo(_source: Source, chance: Chance) -> Callable[[Frame], Frame]:
-    """A box with a name in a corner, 10 to 20 % of the width, 4 to 8 % of the height."""
+    """Add a box with a name in a corner, 10 to 20 % of the width, 4 to 8 % of the height."""
     wide, tall, opacity = chance.uniform((0.1, 0.04, 0.6), (0.2, 0.08, 1))
     right, low = chance.integers(2, size=2)
     colour = chance.integers(0, 256, 3).astype(np.uint8)
@@ -190,7 +190,7 @@ def _grey(_source: Source, _chance: Chance) -> Callable[[Frame], Frame]:
 
 
 def _screen(source: Source, chance: Chance) -> Callable[[Frame], Frame]:
-    """A player on a desktop: the video takes 55 to 85 % of the side, with other light and noise."""
+    """Show a desktop player: video at 55 to 85 % of the side, with other light and noise."""
     share = chance.uniform(0.55, 0.85)
     x, y = chance.uniform(0.1, 0.9, 2)
     gain, noise_levels = chance.uniform(0.85, 1.15), chance.uniform(0, 4)
@@ -211,7 +211,7 @@ def _screen(source: Source, chance: Chance) -> Callable[[Frame], Frame]:
 
 
 def _desktop(size: tuple[int, int], chance: Chance) -> Frame:
-    """Windows, bars and lines of text, that stand still."""
+    """Draw windows, bars and lines of text, that stand still."""
     height, width = size
     canvas = np.empty((height, width, 3), np.uint8)
     canvas[:] = chance.integers(0, 256, 3)
@@ -227,7 +227,7 @@ def _desktop(size: tuple[int, int], chance: Chance) -> Frame:
 
 
 def _part(source: Source, seconds: float, chance: Chance) -> tuple[float, float]:
-    """Beginning and end of any part of that length, or of the whole."""
+    """Return beginning and end of any part of that length, or of the whole."""
     seconds = min(seconds, source.seconds)
     start = round(float(chance.uniform(0, source.seconds - seconds)) * source.fps)
     end = min(start + max(round(seconds * source.fps), 1), source.frames)

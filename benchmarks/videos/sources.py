@@ -69,24 +69,24 @@ class Source:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return float(self.frames / self.fps)
 
     def shown(self, height_px: int) -> Iterator[Frame]:
-        """Its frames at so many rows."""
+        """Yield the frames, scaled to ``height_px`` rows."""
         for frame in videos.decode(self.data):
             yield scaled(frame, _even(frame.shape[1] * height_px / frame.shape[0]), height_px)
 
 
 def scaled(frame: Frame, width_px: int, height_px: int) -> Frame:
-    """The frame at another size."""
+    """Scale a frame."""
     smaller = width_px * height_px < frame.shape[0] * frame.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cast("Frame", cv2.resize(frame, (width_px, height_px), interpolation=how))
 
 
 def sources(seconds: float, most: int | None = None) -> list[Source]:
-    """Beginnings of all real videos here, and one made of each photograph; so many of each kind.
+    """Return beginnings of all real videos and one per photograph, at most so many of each kind.
 
     They are kept for the next run.
     """
@@ -136,13 +136,13 @@ def _made(number: int, seconds: float) -> tuple[Iterator[Frame], Fraction]:
 
 @cache
 def _distinct() -> list[int]:
-    """Numbers of the photographs none of which shows what another one shows."""
+    """Return numbers of the photographs none of which shows what another one shows."""
     names = {name: number for number, (name, _) in enumerate(photographs())}
     return [names[source.name] for source in collection()]
 
 
 def _fitted(frame: Frame) -> Frame:
-    """At most 720 rows, and even sides, as encoders want them."""
+    """Scale to at most 720 rows, and even sides, as encoders want them."""
     height = min(_even(frame.shape[0]), _SIDE_PX)
     return scaled(frame, _even(frame.shape[1] * height / frame.shape[0]), height)
 
@@ -152,6 +152,6 @@ def _even(size: float) -> int:
 
 
 def _version() -> str:
-    """Changes when the code does that makes them."""
+    """Return a digest of the code that makes the sources."""
     files = (Path(__file__), Path(videos.__file__))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

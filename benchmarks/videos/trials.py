@@ -63,12 +63,12 @@ class Registered:
     _directory: tempfile.TemporaryDirectory[str] = field(repr=False)
 
     def name(self, match: VideoMatch) -> str:
-        """Whose match this is."""
+        """Return the name of the source that a match is of."""
         return self.names[int.from_bytes(match.item_id) - 1]
 
 
 def register(sources: Sequence[Source]) -> Registered:
-    """All sources, as ``disrupt submit`` registers them."""
+    """Register all sources, as ``disrupt submit`` does."""
     directory = tempfile.TemporaryDirectory(prefix="disrupt-videos-")
     live = LiveIndex(publish(Path(directory.name), [], Cursor(bytes(16), 0)))
     additions, unusable, hashes = [], [], []
@@ -92,7 +92,7 @@ def register(sources: Sequence[Source]) -> Registered:
 
 
 def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoMatch, ...]:
-    """Matches of a video whose frames these are."""
+    """Return the matches of a video with these frames."""
     lookup = VideoLookup(live, SCOPE, VideoOptions(), Allowance(math.inf))
     for start in range(0, len(frames), _AT_ONCE):
         lookup.add(frames[start : start + _AT_ONCE])
@@ -102,7 +102,7 @@ def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoM
 def attempt(
     registered: Registered, edit: str, source: Source, pool: Sequence[Source], seed: list[int]
 ) -> Trial:
-    """One trial."""
+    """Run one trial."""
     edited = EDITS[edit](source, pool, np.random.default_rng(seed))
     rows, _ = hash_video(io.BytesIO(edited.data))
     matches = {
@@ -125,7 +125,7 @@ def attempt(
 
 
 def _errors(match: VideoMatch, edited: Edited) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """How far the ends of what is told are off, on both sides, in s."""
+    """Return the errors of the matched ends, on both sides, in s."""
     measured = (
         min(segment.query_start_ms for segment in match.segments),
         max(segment.query_end_ms for segment in match.segments),
@@ -147,7 +147,7 @@ class Unrelated:
 
 
 def false_matches(registered: Registered, sources: Sequence[Source]) -> Unrelated:
-    """Matches of sources with others."""
+    """Look up sources and return matches with other sources."""
     lookups, matches = 0, []
     for source in sources:
         rows, _ = hash_video(io.BytesIO(source.data))
@@ -167,7 +167,7 @@ def false_matches(registered: Registered, sources: Sequence[Source]) -> Unrelate
 
 
 def hour_of(sources: Sequence[Source]) -> int:
-    """Hashes stored of an hour in which these come one after the other, again and again."""
+    """Return hashes stored of an hour in which these come one after the other, repeated."""
     parts = []
     for source in sources:
         file = io.BytesIO(source.data)

@@ -132,7 +132,7 @@ def main(  # noqa: PLR0913 one for each option
 
 
 def recall_of(edit: str, trials: Sequence[Trial]) -> dict[str, object]:
-    """Recall of an edit, with its 95 % interval; of graphics apart, since few details are."""
+    """Return recall of an edit with its 95 % interval; graphics apart, as few details are."""
     some = [trial for trial in trials if trial.kind != "drawn"]
     low, recall, high = interval([(trial.source, trial.found) for trial in some])
     drawn = [trial.found for trial in trials if trial.kind == "drawn"]
@@ -148,7 +148,7 @@ def recall_of(edit: str, trials: Sequence[Trial]) -> dict[str, object]:
 
 
 def segments_of(trials: Iterable[Trial]) -> dict[str, float]:
-    """How far the ends of segments are off, in s: in the query and in the stored video."""
+    """Return how far the ends of segments are off, in s: in the query and the stored video."""
     matched = [trial for trial in trials if trial.found and trial.kind != "drawn"]
     sides = {
         "query": [error for trial in matched for error in trial.query_errors_s],
