@@ -8,7 +8,7 @@ import socket
 import pytest
 from hypothesis import HealthCheck, settings
 
-# their assertions explain themselves like those of tests
+# pytest rewrites the assertions of these modules too.
 pytest.register_assert_rewrite(
     "tests.cli.shell",
     *(f"tests.index.{name}" for name in ("conformance", "examples")),
@@ -20,8 +20,8 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-# A shell script starts what runs in the background with SIGINT ignored, and programs inherit that.
-# Tests that interrupt a program need it to listen.
+# Shell scripts start background jobs with SIGINT ignored, and programs inherit that.
+# Tests that interrupt a program need it to handle SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -31,7 +31,7 @@ def examples(text: str) -> list[tuple[str, str]]:
 def run_examples(text: str, directory: Path, port: int) -> None:
     """Fail unless each command succeeds and prints what is written; ``...`` is anything."""
     script = [
-        # the case number and PIN that submit printed are what a reader would copy
+        # A reader would copy the case number and PIN that submit printed.
         "copy() { sed -n 's/.*Case number: *//p' submitted | head -n 1 | tr -d ' '; }",
         "trap '{ kill %1 && wait; } 2>/dev/null || true' EXIT",
     ]

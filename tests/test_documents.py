@@ -127,7 +127,7 @@ def test_links_of_a_page_lead_to_files_and_headings_that_exist(page: Path) -> No
 @pytest.mark.parametrize("page", MARKDOWN, ids=name)
 def test_files_that_a_page_names_exist(page: Path) -> None:
     if page.parent == MEASUREMENTS:
-        return  # its names are those of the commit that was measured
+        return  # it names files as of the measured commit
     for path in re.findall(
         r"`((?:benchmarks|disrupt|indexer|scripts|tests)/[\w./-]+)`", prose(page)
     ):

@@ -105,7 +105,7 @@ VIDEO = types_pb2.MEDIA_KIND_VIDEO
         ),
         (
             {"context": context(new_case_number=new_case_number(bytes(16)))},
-            "context.new_case_number",  # it adds to a case
+            "context.new_case_number",  # the request adds to a case
         ),
         (
             {"context": context(access={"pin": "12345678"}, new_case_number=NUMBER)},
@@ -172,7 +172,7 @@ _ROW = st.tuples(
     st.integers(0, 65535),
     st.integers(0, 65535),
     st.integers(0, 2**31),
-    st.integers(0, 2**31 - 1),  # both together are a u32
+    st.integers(0, 2**31 - 1),  # both fields together are a u32
 )
 
 
@@ -226,5 +226,5 @@ def test_errors_stay_within_what_clients_take_as_metadata(character: str) -> Non
     ((_, packed),) = status.trailing_metadata or ()
     assert isinstance(packed, bytes)
     size = len(quote(status.details)) + len(base64.b64encode(packed))
-    assert size < 8192 - 500  # of which other entries take a part
+    assert size < 8192 - 500  # other entries take 500 bytes at most
     assert errors.status(RequestIdReusedError("x")).code == grpc.StatusCode.ALREADY_EXISTS

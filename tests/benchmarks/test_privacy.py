@@ -32,7 +32,7 @@ def windows(data: bytes) -> set[bytes]:
     return {data[at : at + WINDOW_BYTES] for at in range(len(data) - WINDOW_BYTES + 1)}
 
 
-# few values, so that there are runs and chance meetings
+# Few values make runs and chance matches likely.
 few = st.binary(max_size=80).map(lambda data: bytes(byte % 3 for byte in data))
 
 

@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photographs")
     for name in ("astronaut", "coffee", "chelsea"):
         Image.fromarray(getattr(data, name)()).save(path / f"{name}.png")
-    # the same picture at another size is not a fourth photograph
+    # The same picture at another size does not count as a fourth photograph.
     Image.open(path / "coffee.png").resize((450, 300)).save(path / "coffee-small.png")
     return path
 
@@ -78,7 +78,7 @@ def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> No
     assert interval(together)[2] - interval(together)[0] > interval(apart)[2] - interval(apart)[0]
     low, share, high = interval([(str(at // 10), True) for at in range(40)])
     assert (share, high) == (1, 1)
-    assert low < 0.6  # four photographs prove little
+    assert low < 0.6  # the interval of four photographs is wide
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ SABOTAGES = [
         "mutate",
         "no-memory-limit",
         failure("MiB, more than"),
-        # file 259, a WebP of 49 megapixels, takes more than the limit
+        # File 259, a WebP of 49 megapixels, takes more memory than the limit.
         "--first 259 --count 1 --bomb-every 20 --good-every 1",
     ),
     Sabotage("mutate", "server-crash", failure("a process of the server died"), FEW),
@@ -173,7 +173,7 @@ SABOTAGES = [
     Sabotage("mutate", "late-answer", failure("the good one after"), FEW),
     Sabotage(
         "mutate",
-        "swallowed-crash",  # a decoder's successor takes a second or two to start
+        "swallowed-crash",  # a new decoder takes a second or two to start
         failure("decoders died of CRASH, and 0 calls were told so"),
         FEW.replace("12", "4"),
     ),

@@ -53,7 +53,7 @@ class Losing:
                 with self._lock:
                     try:
                         server = socket.create_connection(self._server)
-                    except OSError:  # there is no server just now
+                    except OSError:  # no server is listening
                         client.close()
                         continue
                     self._sockets += [client, server]

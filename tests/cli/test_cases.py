@@ -161,7 +161,7 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
         "missing.png": ("Ce fichier est introuvable", "This file is not there"),
         "note.txt": ("Ce fichier n'est pas une image", "This file is not a picture"),
     }
-    # root reads every file: not without this capability
+    # Root reads every file, unless it lacks this capability.
     dropping = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
     files = [tmp_path / name for name in expected]
     done = subprocess.run(

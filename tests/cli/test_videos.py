@@ -41,7 +41,7 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
     frames_file.write_text(vpdq_text(rows))
     outcome = fingerprint_video(io.BytesIO(clip.read_bytes()))
     assert isinstance(outcome, VideoFingerprints)
-    # what shows too little detail, as some pictures do at an edge, is of no segment
+    # Frames with too little detail, as at some edges, belong to no segment.
     begins_ms = 8000 + int(outcome.fingerprints["start_ms"][0])
     ends_ms = 8000 + int(outcome.fingerprints["end_ms"][-1])
     with MatchClient(disrupt.address, key=disrupt.match_key) as client:

@@ -66,7 +66,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
         with SubmissionClient(server.address, key=helpline) as submission:
             (item,) = submission.submit([file], age=AgeBand.ADULT).registered
         with MatchClient(server.address, key=key) as client:
-            # each connection has a worker of its own, whose index follows by itself
+            # Each connection has a worker of its own, whose index follows the registry separately.
             eventually(lambda: all(client.match_image(file).matches for _ in range(8)))
         yield Registered(server.address, key, file, item.item_id, query.hashes[0][0], helpline)
     finally:

@@ -165,7 +165,7 @@ def test_what_a_failed_call_left_unanswered_is_asked_again(
     with flowing(step) as server:
         assert numbers(flow(server.address, map(hash_of, range(500)))) == list(range(500))
     assert len(server.calls) == 5
-    assert len(set(server.calls)) == 4  # each on the next connection
+    assert len(set(server.calls)) == 4  # each call uses the next connection
 
 
 def test_what_cannot_pass_is_raised_after_the_answers_before_it(flow: Flow) -> None:

@@ -83,7 +83,7 @@ def test_arcs_of_circles_larger_than_the_picture_are_told(width: int) -> None:
 
 def test_photographs_and_their_quarters_are_no_circles() -> None:
     hashes = []
-    for name in ("astronaut", "chelsea"):  # one of coffee is: the rim of the cup
+    for name in ("astronaut", "chelsea"):  # a quarter of coffee is a circle: the rim of the cup
         luma = cv2.cvtColor(getattr(data, name)(), cv2.COLOR_RGB2GRAY)
         down, across = luma.shape[0] // 2, luma.shape[1] // 2
         quarters = [luma[top:, left:][:down, :across] for top in (0, down) for left in (0, across)]
@@ -120,7 +120,7 @@ def test_what_is_kept_is_near_enough_for_its_hash(seed: int, spared: MediaKind |
         if distance[at] <= most[query[at]] or (spared and items["kind"][at] == spared)
     ]
     assert kept.hits.number.tolist() == expected
-    # what was cut off is farther than what is too far
+    # Hits beyond the truncation are farther than those dropped as too far.
     dropped = {query[at] for at in range(12) if at not in expected}
     assert kept.truncated.tolist() == [at for at in range(3) if at not in dropped]
 

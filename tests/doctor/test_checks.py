@@ -111,7 +111,7 @@ def test_a_data_directory_without_anything_yet_is_no_trouble(tmp_path: Path) -> 
     tmp_path.chmod(0o700)
     assert set(verdicts(tmp_path).values()) == {Verdict.OK}
     with SqlRegistry.open_writer(tmp_path / "registry.db"):
-        pass  # as `disrupt keys` does before the first start
+        pass  # `disrupt keys` does this before the first start
     assert set(verdicts(tmp_path).values()) == {Verdict.OK}
 
 

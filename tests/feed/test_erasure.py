@@ -121,7 +121,7 @@ def test_nothing_to_erase_leaves_everything_as_it_is(
     register(writer, chance)
     rebuild(writer, index_dir)
     _, case = register(writer, chance)
-    writer.withdraw(case, None, day=DAY)  # came and went: no generation had it
+    writer.withdraw(case, None, day=DAY)  # it came and went between generations
     erased = erase(writer, index_dir)
     assert (erased.generation, erased.rebuilt, erased.deleted) == (2, False, ())
     assert generations(index_dir) == [2, 1]

@@ -59,7 +59,7 @@ def test_a_generation_that_met_no_free_descriptor_is_taken_up_when_there_is_one(
         for _ in range(3):
             site.follower.step()
         assert site.live.serving == serving
-        if serving:  # changes do not wait for it
+        if serving:  # changes go on while the generation is not opened
             assert site.found(items + late) == {item.item_id for item in (*items[1:], *late)}
     events = [entry["event"] for entry in logs]
     assert "snapshot_refused" not in events

@@ -26,7 +26,7 @@ from disrupt.hashing.decoding.pictures import (
 )
 from disrupt.hashing.decoding.pixels import oriented
 
-register_heif_opener()  # to write them; the room itself uses the class
+register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
 COLOURS = Image.open(f"{data_dir}/astronaut.png").resize((97, 61))
 GREY = COLOURS.convert("L")
@@ -241,7 +241,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(name: str) -> None:
     whole = WHOLE[name]
     decode(whole)
     decode(whole + b"what some cameras add")
-    needed = len(whole) - {"GIF": 2, "BMP": 3}.get(name, 0)  # their last bytes are filling
+    needed = len(whole) - {"GIF": 2, "BMP": 3}.get(name, 0)  # the last bytes of these are padding
     for length in {*range(1, 40), *range(40, needed, 53), *range(needed - 40, needed)}:
         reason(whole[:length])
 

@@ -19,7 +19,7 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode
 
-register_heif_opener()  # to write them; the room itself uses the class
+register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB")
 GREY = PHOTO.convert("L")
@@ -211,7 +211,7 @@ FILES = {
         encode(PHOTO, "AVIF", speed=10).replace(b"ftypavif", b"ftypmif1"),
     ),
     "JPEG YCCK": (10, ycck()),
-    # inverted, as browsers take all files of four colours
+    # Browsers take all files of four colours as inverted.
     "JPEG CMYK without Adobe's mark": (10, without_marks(FOUR_COLOURS)),
     "JPEG without any mark": (10, without_marks(encode(PHOTO, "JPEG", quality=90))),
     "JPEG with Adobe's mark": (10, marked(encode(PHOTO, "JPEG", quality=90))),
@@ -257,7 +257,7 @@ def test_lossless_files_within_4_bits_and_lossy_within_10_are_more_than_40_kinds
         print(f"\n{len(FILES)} kinds of files, bits from the plain picture:")  # noqa: T201
         print(*(f"  {name:34}{bits:3}" for name, bits in distances.items()), sep="\n")  # noqa: T201
     assert len(FILES) >= 40
-    assert b"\xff\xc9" in FILES["JPEG arithmetic"][1]  # frames of the arithmetic kinds
+    assert b"\xff\xc9" in FILES["JPEG arithmetic"][1]  # markers of arithmetic frames
     assert b"\xff\xca" in FILES["JPEG arithmetic, progressive"][1]
     assert ADOBE + b"\2" in FILES["JPEG YCCK"][1]
     assert b"Adobe" in FOUR_COLOURS
@@ -362,7 +362,7 @@ def ink_profile() -> bytes:
     colours = Image.fromarray((light * 255).round().astype(np.uint8).reshape(-1, 1, 3))
     table = np.asarray(in_lab(colours)) ^ np.array(
         [0, 128, 128], np.uint8
-    )  # signed there, offset here
+    )  # the Lab image is signed, the table has an offset
     straight = bytes(range(256))
     head = b"mft1\0\0\0\0" + bytes([4, 3, steps, 0]) + fixed(np.eye(3).ravel())
     body = head + 4 * straight + table.tobytes() + 3 * straight
@@ -426,7 +426,7 @@ def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str, ga
     elif mode == "LA":
         image = image.convert("LA")
     elif mode == "one level transparent":
-        options = {"transparency": 255}  # which is white
+        options = {"transparency": 255}  # level 255 is white
     data = encode(image, kind, icc_profile=grey_profile(gamma), **options)
     tolerance_bits = 10 if kind in {"JPEG", "HEIF"} else 4
     assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits

@@ -76,9 +76,9 @@ def with_boxes(data: bytes, *boxes: bytes) -> bytes:
     start = data.index(b"iloc") + 4
     version, sizes, count = struct.unpack_from(">B3x2sH", data, start)
     assert (version, sizes[0]) == (0, 0x44)
-    base = sizes[1] >> 4  # bytes of an offset that libheif writes as 0
+    base = sizes[1] >> 4  # size of an offset that libheif writes as 0
     for item in range(count):
-        place = start + 8 + (14 + base) * item + 6 + base  # of where its one extent begins
+        place = start + 8 + (14 + base) * item + 6 + base  # where the item's one extent begins
         assert file[place - 2 : place] == b"\x00\x01"
         file[place : place + 4] = (int.from_bytes(file[place : place + 4]) + grown).to_bytes(4)
     return bytes(file)

@@ -25,7 +25,7 @@ def units(values: NDArray[np.int64]) -> NDArray[np.int64]:
 def naive(luma: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Average per cell in int64, half rounded up."""
     if luma.shape[0] < luma.shape[1]:
-        return naive(luma.T).T  # the long axis first: it is quicker
+        return naive(luma.T).T  # long axis first, which is quicker
     quotient, rest = np.divmod(units(units(luma.astype(np.int64)).T).T, luma.size)
     return quotient + (2 * rest >= luma.size)
 

@@ -67,7 +67,7 @@ def error(region: Region, true: Region) -> float:
 def test_the_picture_is_among_the_regions_to_a_percent(name: str) -> None:
     edit = EDITS[name][1]
     exact = []
-    photos = PHOTOS[:2] if name == "story" else PHOTOS  # wide blurs take long
+    photos = PHOTOS[:2] if name == "story" else PHOTOS  # wide blurs are slow
     for seed, pixels in enumerate(photos):
         data, _ = upload(edit, scene(pixels, seed))
         luma = decode(data, scaled=True).page()

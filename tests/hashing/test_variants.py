@@ -56,7 +56,7 @@ def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str) -> No
         part = shown.resize((512, 512), Image.Resampling.BOX, box)
         truth = hash_luma(np.asarray(part.convert("L"))).hashes
         distance = np.bitwise_count(truth ^ np.frombuffer(variants[ordinal].hash.value, np.uint8))
-        # what is beyond the picture is not known
+        # Pixels beyond the edge of the picture are unknown.
         assert distance.sum() <= (24 if degrees else 10), transform
 
 
@@ -76,7 +76,7 @@ def test_a_tall_picture_has_the_variants_of_the_wide_one_with_its_axes_exchanged
 def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upright_one() -> None:
     upright = PHOTOS["astronaut"]
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned clockwise by 90 degrees
+    exif[0x0112] = 6  # show it turned clockwise by 90 degrees
     lying = upright.transpose(Image.Transpose.ROTATE_90)
     assert stored(lying, exif=exif) == stored(upright)
 
@@ -84,7 +84,7 @@ def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upr
 def test_no_stored_hash_is_near_another_or_of_low_quality() -> None:
     photo = np.asarray(PHOTOS["coffee"]).copy()
     full = stored(Image.fromarray(photo))
-    photo[:, 400:] = 200  # two thirds of it are featureless
+    photo[:, 400:] = 200  # two thirds of it have no features
     kept = stored(Image.fromarray(photo))
     assert 0 < len(kept) < len(full)
     assert min(fingerprint.quality for fingerprint in kept.values()) >= MIN_QUALITY

@@ -86,7 +86,7 @@ def test_frames_have_the_times_and_the_hashes_of_their_pictures(
     kind: str, frames: list[Frame]
 ) -> None:
     rows = upright(encode(frames, fps=FPS, codec=CODECS[kind]))
-    # frames that no other needs may be skipped: at most two at once
+    # Up to two frames in a row may be skipped, where no other frame depends on them.
     assert (rows["start_ms"] // 1000 == range(SECONDS)).all()
     assert (rows["start_ms"] % 1000 <= 80).all()
     assert (rows["end_ms"][:-1] == rows["start_ms"][1:]).all()
@@ -224,10 +224,10 @@ def test_moments_are_told_apart_by_each_of_their_versions() -> None:
     frames["end_ms"] = frames["start_ms"] + 250
     frames["usable"], frames["quality"] = 1, 100
     frames["crop_permille"][1::2] = 100, 0, 100, 0
-    frames["hash"][5] = 255  # of the third, only what is cut is another
-    frames["usable"][6] = 0  # of the fourth, what is whole says nothing
-    frames["usable"][11] = 0  # and of the sixth what is cut
-    frames["usable"][12:14] = 0  # between it and the next one there is nothing
+    frames["hash"][5] = 255  # the third moment differs only in its cut version
+    frames["usable"][6] = 0  # the fourth moment's whole version is unusable
+    frames["usable"][11] = 0  # the sixth moment's cut version is unusable
+    frames["usable"][12:14] = 0  # the seventh moment has no usable version
     frames["usable"][15] = 0
     stored = fingerprints_of(frames, small=False)
     assert stored["start_ms"].tolist() == [0, 0, 500, 500, 750, 1000, 1000, 1250, 1750]
@@ -273,7 +273,8 @@ def test_sampling_does_not_depend_on_the_frame_rate(frames: list[Frame]) -> None
 def test_a_video_of_less_than_two_seconds_is_sampled_as_densely_as_it_is_registered(
     frames: list[Frame],
 ) -> None:
-    quarters_ms = [0, 280, 520, 760, 1000, 1280, 1520, 1760]  # at 25 frames a second
+    # The sampled times at 25 frames a second.
+    quarters_ms = [0, 280, 520, 760, 1000, 1280, 1520, 1760]
     short, long = (encode(frames[:count], fps=FPS, codec=CODECS["AVI JPEG"]) for count in (50, 51))
     assert upright(short)["start_ms"].tolist() == quarters_ms
     assert upright(short)["end_ms"].tolist() == [*quarters_ms[1:], 2000]
@@ -490,7 +491,8 @@ def test_a_duration_that_lies_is_not_believed(
     hashes, incomplete = hash_video(io.BytesIO(_saying(data, said_ms)))
     expected, _ = hash_video(io.BytesIO(data))
     assert (hashes == expected).all()
-    assert incomplete == expected_incomplete  # there may be more, where less came than was said
+    # More may be missing where less came than the file states.
+    assert incomplete == expected_incomplete
 
 
 def test_a_declared_duration_over_the_limit_is_refused(frames: list[Frame]) -> None:

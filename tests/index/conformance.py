@@ -126,7 +126,7 @@ class SearchConformance:
         outcome: list[bool] = []
 
         def search() -> None:
-            # without a switch inside the search, `steps` cannot move between the two readings
+            # Unless threads switch inside the search, `steps` cannot change between the two reads.
             for _ in range(200):
                 before = steps
                 engine.search(queries, 31)
@@ -137,7 +137,7 @@ class SearchConformance:
         thread = threading.Thread(target=search)
         thread.start()
         while not outcome:
-            time.sleep(0)  # the only place where this thread lets the GIL go
+            time.sleep(0)  # the only place where this thread releases the GIL
             steps += 1
         thread.join()
         assert outcome == [True]

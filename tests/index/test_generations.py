@@ -188,10 +188,11 @@ def test_no_older_generation_serves_a_registry_that_the_current_one_is_not_of(
     assert open_generation(tmp_path, 1, older).generation == 1
     with pytest.raises(OtherHistoryError, match="index/00000002 "):
         open_current(tmp_path, older)
-    (tmp_path / "CURRENT").unlink()  # then the newest decides
+    (tmp_path / "CURRENT").unlink()  # then the newest generation is served
     with pytest.raises(OtherHistoryError, match="index/00000002 "):
         open_current(tmp_path, older)
-    os.truncate(directory_of(tmp_path, 2) / "manifest.json", 10)  # it shows nothing any more
+    # The manifest is not readable any more.
+    os.truncate(directory_of(tmp_path, 2) / "manifest.json", 10)
     assert open_current(tmp_path, older).generation == 1
 
 

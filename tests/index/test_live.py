@@ -267,9 +267,9 @@ class Shared:
 
     live: LiveIndex
     lasting: list[StoredItem]
-    added: list[StoredItem] = field(default_factory=list)  # grows when apply has returned
+    added: list[StoredItem] = field(default_factory=list)  # grows after apply has returned
     removing: set[int] = field(default_factory=set)  # grows before apply is called
-    removed: list[StoredItem] = field(default_factory=list)  # grows when apply has returned
+    removed: list[StoredItem] = field(default_factory=list)  # grows after apply has returned
     done: threading.Event = field(default_factory=threading.Event)
     faults: list[str] = field(default_factory=list)
 

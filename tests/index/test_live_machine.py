@@ -41,13 +41,13 @@ class LiveMachine(RuleBasedStateMachine):
         self.patches = pytest.MonkeyPatch()
         self.patches.setattr(writing, "TABLES_FROM_HASHES", _MANY)
         self.patches.setattr(part, "_TABLES_FROM_HASHES", _MANY)
-        # a stand-in for tables of wide chunks, which take 100 MB
+        # These replace tables of wide chunks, which take 100 MB.
         self.patches.setattr(tables, "WIDE_FROM_HASHES", 3 * _MANY)
         self.patches.setattr(tables, "WIDE", tables.Cut(21, 12, 32))
         self.patches.setattr(nearest, "_CACHED_PAIRS", 3)
-        # longer segments are joined beside, whenever that is done
+        # Longer segments are joined in another thread, at some later time.
         self.patches.setattr(segments, "_AT_ONCE_HASHES", 10)
-        # so many codes are compared with all where the distance is large, few of them always
+        # At this cost many codes are scanned at large distances, and few codes always.
         self.patches.setattr(multi_index, "CODE_NS", 200.0)
         self.index_dir = Path(self.folder.name)
         self.feed: list[Change] = []

@@ -82,7 +82,7 @@ def test_answers_are_exact_at_every_distance(seed: int, cut: Cut) -> None:
 @pytest.mark.usefixtures("tables_always")
 @pytest.mark.parametrize("cut", CUTS)
 def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
-    # the worst cases of the pigeonhole: all differences in few chunks, or one more in each
+    # The worst cases of the pigeonhole: all differences in few chunks, or one more in each.
     queries = random_codes(1)
     masks = [np.zeros(256, np.uint8) for _ in range(600)]
     rng = np.random.default_rng(5)
@@ -92,7 +92,7 @@ def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
         for chunk in chunks:
             bits = rng.integers(0, cut.bits + 1) if width < 4 else rng.integers(0, 1 + 64 // width)
             mask[cut.bits * chunk + rng.permutation(cut.bits)[:bits]] = 1
-    # chunks go from the lowest bit of the first byte on
+    # Chunks begin at the lowest bit of the first byte.
     codes = queries ^ np.packbits(np.stack(masks), axis=1, bitorder="little")
     index = in_memory(codes, cut)
     for max_distance_bits in range(64):
@@ -195,7 +195,7 @@ def test_a_crowd_of_near_duplicates_is_answered_exactly(
 ) -> None:
     index = in_memory(crowd, cut)
     items, limits_bits = columns(crowd)
-    # the second query shows that nothing is left over from the first
+    # The second query shows that the first left nothing over.
     queries = np.stack([flipped(crowd[0], bits_away), crowd[5], flipped(crowd[0], bits_away, 1)])
     for max_distance_bits in (15, 31, 50):
         neighbours = index.search(queries, max_distance_bits)

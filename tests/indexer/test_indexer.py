@@ -167,7 +167,7 @@ def test_a_byte_that_changed_since_the_files_were_found_good_is_found_out(
     data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuild(writer, data_dir / "index")
-    # as a failing disk does it: nothing about the file tells
+    # A failing disk changes bytes without changing the file's status.
     monkeypatch.setattr(verified, "identity", lambda _status: (1,) * 5)
     assert verify(writer, data_dir / "index").differences == ()
     path = data_dir / "index" / "00000002" / "codes.faiss"

@@ -69,7 +69,7 @@ def test_a_turn_of_a_call_that_is_cancelled_goes_to_the_next(cancelled_when: str
 
         async def first() -> None:
             await have(queue, "a", log, going_on)
-            if cancelled_when == "given":  # and not yet begun
+            if cancelled_when == "given":  # the second call has a turn, and has not begun
                 tasks[1].cancel()
 
         tasks = [
@@ -97,7 +97,7 @@ def test_a_turn_that_ends_while_others_hang_up_is_not_lost() -> None:
         await step()
         for task in tasks[:4]:
             task.cancel()
-        first.end()  # before a task that was cancelled has run
+        first.end()  # no cancelled task has run yet
         going_on.set()
         async with asyncio.timeout(10):
             await asyncio.gather(*tasks, return_exceptions=True)

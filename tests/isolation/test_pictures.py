@@ -360,7 +360,7 @@ def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_plac
             for task in (working, next_one):
                 task.cancel()
             await asyncio.wait([working, next_one])
-            # nobody waits for those pictures any more, and still they occupy the process
+            # Nobody waits for those pictures any more, but they still occupy the process.
             assert isinstance(await failure(isolated.hash_image(GOOD)), OverloadedError)
             os.kill(pid, signal.SIGCONT)
             assert await successor == hash_image(GOOD)
@@ -457,7 +457,7 @@ TRANSFORMS = st.just(IDENTITY) | st.builds(
     PERMILLE,
     st.integers(-180_000, 180_000),
     st.integers(0, 4096),
-    plain_edges_cut=st.sampled_from([False]),  # of no picture are they cut
+    plain_edges_cut=st.sampled_from([False]),  # pictures never have edges cut
 )
 TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
 ANSWERS = (

@@ -126,7 +126,7 @@ def test_frames_come_before_the_file_is_whole(videos: IsolatedVideos, run: Run[A
 
     async def until_seen() -> AsyncIterator[bytes]:
         yield GOOD[: len(GOOD) * 3 // 4]
-        await seen.wait()  # 0.5 s at most, or the call fails
+        await seen.wait()  # frames come within 0.5 s, or the call fails
         yield GOOD[len(GOOD) * 3 // 4 :]
 
     async def look() -> int:
@@ -160,7 +160,7 @@ def test_no_more_is_taken_than_the_decoder_has_use_for(
     async def held() -> np.ndarray:
         call = asyncio.create_task(hashed(videos, counted()))
         before = -1
-        while before < taken or not taken:  # as much as will be taken
+        while before < taken or not taken:  # until no more is taken
             before = taken
             await asyncio.sleep(0.1)
         for pid in videos.pids:
@@ -189,7 +189,7 @@ def test_a_video_that_is_left_leaves_nothing_behind(videos: IsolatedVideos, run:
         for part in Path(f"/proc/{pid}/smaps").read_text().split("VmFlags")
         if "memfd:media" in part
     )
-    assert "Rss:                   0 kB" in shared  # the file is gone
+    assert "Rss:                   0 kB" in shared  # the file's pages are gone
 
 
 @pytest.mark.parametrize("data", [b"", b"no video" * 50, GOOD[:300]])
@@ -244,7 +244,7 @@ def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) 
             first = videos.hash(parts(GOOD), **looking)  # type: ignore[arg-type]
             async for answer in first:
                 if isinstance(answer, Ended):
-                    break  # and stays
+                    break  # and keep the generator open
             pids = videos.pids
             left = asyncio.Event()
 

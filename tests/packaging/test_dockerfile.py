@@ -81,7 +81,7 @@ def test_the_context_holds_the_sources_and_nothing_private() -> None:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """Build the last stage."""
     directory = tmp_path_factory.mktemp("image")
-    # in memory: the files of two environments take minutes to remove from a busy disk
+    # The root is in memory: a busy disk takes minutes to remove the files of two environments.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4g", "tmpfs", directory], check=True)
     try:
         built: dict[str, Image] = {}
@@ -149,7 +149,7 @@ def mapped_libraries(first: int) -> set[str]:
     space = Path(f"/proc/{first}/ns/pid").readlink()
     libraries: set[str] = set()
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it may have ended
+        with suppress(OSError):  # the process may have ended
             if (process / "ns" / "pid").readlink() == space:
                 maps = (process / "maps").read_text()
                 libraries |= set(

@@ -25,7 +25,7 @@ PAGE = (ROOT / "docs" / "install-sdk.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BIN = Path(sys.executable).parent
 
-pytestmark = pytest.mark.timeout(600)  # builds pdqhash, on a machine that may be busy
+pytestmark = pytest.mark.timeout(600)  # pdqhash is built, perhaps on a busy machine
 
 
 def commands(heading: str) -> str:
@@ -120,7 +120,7 @@ def test_the_page_leads_to_a_first_lookup(
     (say_version,) = re.findall(r"`(python -c \"import disrupt; .*)`", PAGE)
     assert shell(f"venv/bin/{say_version}", tmp_path).strip() == PROJECT["version"]
     assert shell("venv/bin/disrupt --version", tmp_path).strip().endswith(PROJECT["version"])
-    if tool == "uv":  # what is built of a changed file is not installed
+    if tool == "uv":  # uv refuses a changed wheel
         (tmp_path / wheel.name).write_bytes(wheel.read_bytes() + b"\0")
         with pytest.raises(AssertionError, match=r"(?i)hash"):
             shell(commands("Install with uv").replace("uv venv venv", "uv venv other"), tmp_path)

@@ -60,7 +60,7 @@ class RegistryConformance:
 
     @pytest.fixture
     def reader(self, writer: RegistryWriter, open_reader: OpenReader) -> Iterator[RegistryReader]:
-        del writer  # a reader needs what a writer made
+        del writer  # the writer makes the registry that a reader needs
         with open_reader() as reader:
             yield reader
 
@@ -153,7 +153,7 @@ class RegistryConformance:
             writer.register(registration(chance), day=DAY)
             assert writer.register(request, day=NEXT_DAY) == first
         with open_writer() as writer:
-            # what the server draws anew for a retry does not matter
+            # The server draws these anew for a retry, and the registry ignores them.
             retry = Registration(
                 request.request_id,
                 request.request_digest,
@@ -371,7 +371,7 @@ class RegistryConformance:
         start, both = Cursor(between.epoch, 0), reader.head()
         assert [reader.hashes_since(cursor) for cursor in (start, between, both)] == [15, 7, 0]
         writer.withdraw(first.case_number, [first.items[0][0]], day=DAY)
-        # its addition is a change without hashes now, and its removal another
+        # The withdrawn item's addition and its removal count as a change without hashes each.
         assert [reader.hashes_since(cursor) for cursor in (start, between, both)] == [14, 8, 1]
         with pytest.raises(CursorExpiredError):
             reader.hashes_since(Cursor(bytes(16), 0))
@@ -596,7 +596,7 @@ class RegistryConformance:
 
         def register(request: Registration) -> bool:
             result = writer.register(request, day=DAY)
-            # what was acknowledged is visible at once
+            # Whatever is acknowledged is visible at once.
             return writer.head().sequence >= result.cursor.sequence and writer.registered(
                 request.request_id
             ) == (request.request_digest, result)

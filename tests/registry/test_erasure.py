@@ -37,7 +37,7 @@ def files_with(path: Path, secret: bytes) -> set[str]:
 
 
 def example(chance: random.Random) -> Registration:
-    # within a page, and over several
+    # Blobs within a page, and over several pages.
     items = (new_item(chance, 1), new_item(chance, 12), new_item(chance, 700, MediaKind.VIDEO))
     return registration(chance, new_case(chance), *items)
 
@@ -83,7 +83,7 @@ def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(
     with SqlRegistry.open_reader(path) as reader:
         with reader._reader.begin() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM items").scalar_one()
-            writer.withdraw(number, None, day=DAY)  # not held up itself
+            writer.withdraw(number, None, day=DAY)  # the reader does not delay the withdrawal
             assert not writer.checkpoint()
             assert all(files_with(path, secret) for secret in secrets_of(request))
         assert len(all_changes(reader)) == 2 * len(request.items)

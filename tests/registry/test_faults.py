@@ -42,7 +42,7 @@ def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
         with closing(writer._writer.raw_connection()) as connection:
             connection.cursor().execute(f"PRAGMA max_page_count={pages}")
 
-    limit(1)  # means: no more pages than there are
+    limit(1)  # SQLite reads this as: no more pages than there are
     yield
     limit(2**31)
 

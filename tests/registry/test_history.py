@@ -166,7 +166,7 @@ def test_a_registry_of_the_release_before_opens_with_its_cursors_and_its_index(
 def test_an_index_of_the_release_before_is_refused_by_an_older_copy_that_has_grown(
     upgraded: Path, chance: random.Random
 ) -> None:
-    with closing(sqlite3.connect(upgraded)) as connection:  # as it was at change 2
+    with closing(sqlite3.connect(upgraded)) as connection:  # its state at change 2
         connection.executescript(
             "DELETE FROM changes WHERE sequence > 2; DELETE FROM items WHERE number > 2;"
             "UPDATE sqlite_sequence SET seq = 2;"

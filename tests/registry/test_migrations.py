@@ -43,7 +43,7 @@ def test_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{created}")
     schema.metadata.create_all(engine)
     engine.dispose()
-    # also what Alembic does not compare: checks, AUTOINCREMENT, deferred keys
+    # Alembic does not compare checks, AUTOINCREMENT and deferred keys; this does.
     assert definitions(migrated) == definitions(created)
 
 
@@ -51,7 +51,7 @@ def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    # a place that a configuration file's syntax would trip over
+    # "%" has a meaning in the syntax of configuration files.
     installed = tmp_path / "100% of it"
     zipfile.ZipFile(wheel).extractall(installed)
     program = (

@@ -58,7 +58,7 @@ def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
             assert stored == sent
         elif word == "withdrawn":
             assert erased
-        else:  # killed on the way: wholly there or wholly gone
+        else:  # the kill interrupted it: it is there as a whole, or not at all
             assert (stored == sent) != erased
 
 

@@ -76,7 +76,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     with SqlRegistry.open_writer(path):
-        pass  # makes the journal
+        pass  # opening makes the journal
     command = [sys.executable, "-m", withdraw_under_strace.__name__, str(path), "5"]
     file = str(path.with_name(JOURNAL))
     strace = ["strace", "-f", "-qq", "-P", file, "-e", f"inject={fault}", "-o", os.devnull]
@@ -85,7 +85,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
     )
     assert done.stdout == "registered\n", done.stderr
     ids = {item.item_id for item in request_of(5).items}
-    assert removed(path) == ids  # committed
+    assert removed(path) == ids  # the database has committed
     with SqlRegistry.open_writer(path):
         assert set(journaled(path)) == ids
 
@@ -123,7 +123,7 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
 ) -> None:
     request = registration(chance, None, new_item(chance), new_item(chance))
     file = path.with_name(JOURNAL)
-    # So long that a limit on the size of files stops the journal, and not the database.
+    # So long that a limit on file size stops the journal, but not the database.
     journal.write(file, [Removed(number, chance.randbytes(16)) for number in range(30_000)])
     with SqlRegistry.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
@@ -136,7 +136,7 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
                 assert len(journaled(path)) == 30_000
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert len(removed(path)) == 2  # it has happened
+        assert len(removed(path)) == 2  # the database has committed
         writer.withdraw(number, None, day=DAY)
         assert set(journaled(path)[30_000:]) == {item.item_id for item in request.items}
 
@@ -216,7 +216,7 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
     with SqlRegistry.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
         monkeypatch.setattr(os, "pwrite", ShortWrites(40))
-        monkeypatch.setattr(os, "ftruncate", lambda *_: None)  # the part stays
+        monkeypatch.setattr(os, "ftruncate", lambda *_: None)  # the torn record stays
         with pytest.raises(StorageFullError):
             writer.withdraw(number, None, day=DAY)
     monkeypatch.undo()

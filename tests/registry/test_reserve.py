@@ -71,7 +71,8 @@ def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case
         assert [change for change in all_changes(writer) if hasattr(change, "item")]
         (disk / "filler").unlink()
         writer.withdraw(number, None, day=DAY)
-        assert held_bytes(disk) == reserve.SIZE_BYTES  # taken again once there is room
+        # The reserve is taken again once there is room.
+        assert held_bytes(disk) == reserve.SIZE_BYTES
 
 
 def test_reserve_that_finds_no_room_holds_nothing(disk: Path) -> None:

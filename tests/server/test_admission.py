@@ -98,7 +98,7 @@ class Machine(RuleBasedStateMachine):
                 holding = self.holding(resource, row)
                 free = CAPACITY - sum(holding.values())
                 assert free >= 0
-                # whoever holds nothing gets what fits
+                # Whoever holds nothing gets what fits.
                 newcomers = [key for key in KEYS if not holding[key]]
                 assert all(
                     worker.holder(key).may_take(resource, 1) == (free >= 1) for key in newcomers

@@ -94,7 +94,7 @@ def test_bytes_that_are_no_acceptable_picture_are_refused_and_the_next_call_work
         request = registration_pb2.RegisterImageRequest(context=context, image=bad)
         refused = refusal(lambda request=request: staff("RegisterImage", request))  # type: ignore[misc]
         check(refused, INVALID, "INVALID_MEDIA", "image")
-    assert "50" in refused.message  # megapixels
+    assert "50" in refused.message  # the limit in megapixels
     assert platform("MatchImage", image(good)).quality >= 50
 
 

@@ -258,7 +258,7 @@ def test_a_device_knows_the_number_of_its_case_and_one_that_differs_is_refused(
     assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("context.new_case_number",))
     request.context.new_case_number = derived
     assert helpline("RegisterHashes", request).receipt.case_number == derived
-    older = register(random.token_bytes(32))  # from a device that does not know the field
+    older = register(random.token_bytes(32))  # as a device sends that does not know the field
     receipt = helpline("RegisterHashes", older).receipt
     assert receipt.case_number == new_case_number(older.context.request_id)
 

@@ -71,7 +71,7 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
     unsteady = Unsteady(registry)
     following = Following(unsteady, DataDirectory(tmp_path), 0.2, STALE_S)  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
-        _ = following.ring  # before the first look nothing is known
+        _ = following.ring  # nothing is known before the first look
     following.look()
     unsteady.broken.add(broken)
     for _ in range(30):

@@ -54,7 +54,7 @@ async def main():
         if role == "writer":
             forked.kill(signal.SIGTERM)
         print([line async for line in forked.lines()], await forked.wait())
-        forked.kill(signal.SIGTERM)  # it has ended: nobody is hit
+        forked.kill(signal.SIGTERM)  # the process has ended: the signal hits nobody
 asyncio.run(main())
 """)
     assert output.splitlines() == ["['ready', 'compact'] 7", f"[] {-signal.SIGTERM}"]

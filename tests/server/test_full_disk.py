@@ -67,7 +67,7 @@ def until(client: MatchClient, write: Write, *, matches: bool) -> None:
 def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk: Path) -> None:
     chance = random.Random(5)
     filler, data_dir = small_disk / "filler", small_disk / "data"
-    server = Deployment.start(data_dir)  # its log is on that disk too
+    server = Deployment.start(data_dir)  # the server's log is on that disk too
     with ExitStack() as stack:
         stack.callback(lambda: server.kill())  # noqa: PLW0108 the one that runs by then
         register, match = (server.make_key(right, right) for right in ("register", "match"))
@@ -88,7 +88,7 @@ def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk:
         gone = kept.pop(0)
         desk.withdraw(gone)
         until(client, gone, matches=False)
-        fill(filler)  # what the log gave back
+        fill(filler)  # the space that the log gave back
         refused(desk, pending)
         also_gone = kept.pop(0)
         desk.withdraw(also_gone)

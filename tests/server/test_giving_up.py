@@ -145,7 +145,7 @@ def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment)
     parts = [frames(first, 1000, 64) for first in range(0, MANY // 64, 1000)]
     with stopping(worker), calling(server.address, key, large=True) as caller:
         call = send(caller, *parts)
-        # for longer than taking the messages in
+        # The worker is busy for longer than it takes to receive the messages.
         eventually(lambda: all(busy(worker) for _ in range(6)))
         assert not call.done()
 

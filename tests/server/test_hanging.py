@@ -80,10 +80,10 @@ def test_processes_that_were_suspended_together_go_on(server: Deployment) -> Non
     with client_of_each_worker(server, key) as clients:
         os.killpg(server.process.pid, signal.SIGSTOP)
         time.sleep(2 * _HUNG_AFTER_S)
-        server.process.send_signal(signal.SIGCONT)  # as it happens, before the others
+        server.process.send_signal(signal.SIGCONT)  # the supervisor may go on before the others
         time.sleep(1.0)
         os.killpg(server.process.pid, signal.SIGCONT)
         for client in clients.values():
             client.match_hashes(bytes(32))
-        time.sleep(2.0)  # the supervisor has looked at them by now
+        time.sleep(2.0)  # the supervisor has checked the workers by now
     assert family(server) == before

@@ -47,7 +47,7 @@ def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables
         asked = [near(picture[32 * at : 32 * at + 32], 31) for at, picture in enumerate(pictures)]
         assert match_count(*asked, kept) == 65
         assert match_count(*(near(picture[:32], 32) for picture in pictures)) == 0
-        # over the tables, in the delta
+        # The next registration is in the delta, over the tables.
         people("RegisterHashes", register(late := random.token_bytes(32)))
         eventually(lambda: match_count(near(late, 31)) == 1)
         withdrawal = registration_pb2.WithdrawCaseRequest(access=access(receipt.case_number))

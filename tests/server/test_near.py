@@ -35,7 +35,7 @@ def test_a_batch_that_is_near_something_leaves_the_worker_free_for_others(tmp_pa
             call = MatchServiceStub(caller.channel).MatchHashes.future(
                 lookup(near.tobytes()), metadata=(("authorization", f"Bearer {key}"),)
             )
-            time.sleep(0.5)  # until it is being answered
+            time.sleep(0.5)  # until the server answers it
             caller("GetIndexStatus", match_pb2.GetIndexStatusRequest())
             assert not call.done()
             call.cancel()

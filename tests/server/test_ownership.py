@@ -175,7 +175,7 @@ def test_an_erasure_that_cannot_delete_a_file_says_whose_it_is(
     failures = [entry for entry in logs if entry["event"] == "erasure_failed"]
     assert [re.search(message, entry["reason"]) is not None for entry in failures] == [True]
     assert foreign.exists()
-    assert generations(data_dir / "index")[1:] == [3]  # whatever else held it is gone
+    assert generations(data_dir / "index")[1:] == [3]  # every other generation that held it is gone
     chown(foreign, OWNER)
     with acting_as(OWNER):
         erase(data_dir)
@@ -206,7 +206,7 @@ def test_the_doctor_tells_files_of_other_users_from_running_as_another(
     with acting_as(OWNER):
         ((verdict, _),) = permissions()
     assert verdict == Verdict.OK
-    (data_dir / "notes").touch()  # of root's, and nothing that the server needs
+    (data_dir / "notes").touch()  # root owns it, and the server does not need it
     with acting_as(OWNER):
         ((verdict, meaning),) = permissions()
     assert verdict == Verdict.WARN

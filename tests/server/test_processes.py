@@ -134,7 +134,7 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
         )
         metadata = [("authorization", f"Bearer {helpline}")]
         calls = [stub.future(register(value), metadata=metadata) for value in values]
-        calls[0].result()  # so the others, sent with it, have begun
+        calls[0].result()  # then the other calls, sent with it, have begun
         assert server.stop() == 0
         answered = []
         for value, call in zip(values, calls, strict=True):

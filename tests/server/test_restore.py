@@ -109,7 +109,7 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
     assert files_with(site.data_dir, site.gone) == []
     assert {path.name for path in site.data_dir.iterdir()} == {
         *("index", "lock", "registry.db", "registry.reserve", "removals.journal", "secrets.json"),
-        *("registry.db-shm", "registry.db-wal"),  # of the reader in `state`
+        *("registry.db-shm", "registry.db-wal"),  # `state` opened a reader.
     }
     with SqlRegistry.open_writer(site.data_dir / "registry.db") as writer:
         removed = {change.item_id for change in all_changes(writer) if isinstance(change, Removal)}
@@ -117,7 +117,7 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
         with pytest.raises(CursorExpiredError):
             writer.changes(site.before, 1)
         assert restored.cursor == writer.head().to_text()
-        # what was withdrawn after the backup is known still, for the next restore
+        # The journal keeps what was withdrawn after the backup, for the next restore.
         contents = journal.read(site.data_dir / JOURNAL)
         assert contents is not None
         expected = ids(site.gone) if lost == "journal" else ids(site.gone) | ids(site.late)
@@ -204,7 +204,7 @@ def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_
         process = context.Process(target=restore_and_die, args=arguments)
         process.start()
         process.join()
-        with DataDirectory(site.data_dir).locked():  # as whatever comes next
+        with DataDirectory(site.data_dir).locked():  # as the next command does
             states.append(site.state())
         if process.exitcode == 0:
             break
@@ -215,7 +215,7 @@ def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_
         assert not (site.data_dir / "restoring").exists()
     assert process.exitcode == 0
     assert len(states) > 8
-    assert states == sorted(states)  # old, then restored
+    assert states == sorted(states)  # first old states, then restored ones
     assert set(states) == {"old", "restored"}
 
 

@@ -29,7 +29,7 @@ def test_a_kept_scope_goes_with_the_keys_and_banks_that_it_was_made_of() -> None
 
 def test_keys_do_not_get_each_others_scope() -> None:
     scopes = _Scopes()
-    changed_key = replace(KEY, banks=frozenset([2]))  # of the same id, as after a change
+    changed_key = replace(KEY, banks=frozenset([2]))  # the same id, as after a change of the key
     ring = KeyRing([KEY], (ONE, TWO))
     assert scopes(ring, KEY, DEFAULT).limits == {1: 31, 2: 20}
     assert scopes(ring, changed_key, DEFAULT).limits == {2: 20}

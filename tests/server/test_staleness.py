@@ -94,7 +94,7 @@ def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_so
         call("RegisterHashes", many)
         call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
         call("RegisterHashes", register(late))
-        # a part of the worker fails, or gRPC has no memory either and a new one is started
+        # Either a part of the worker fails, or gRPC runs out of memory and a new worker starts.
         met = {"process_died", "follower_fault"}
         eventually(lambda: any(line["event"] in met for line in log(server)))
         with suppress(ProcessLookupError):
@@ -148,7 +148,7 @@ def hanging(server: Deployment) -> Iterator[None]:
         yield
     finally:
         aside.replace(current)
-        # those that hang read an end; nobody may
+        # Readers of the pipe see its end. There may be none.
         with suppress(OSError):
             os.close(os.open(current.with_name("CURRENT.hanging"), os.O_WRONLY | os.O_NONBLOCK))
 

@@ -168,7 +168,7 @@ def test_the_connections_of_whoever_has_most_untaken_answers_end() -> None:
                 group.create_task(call(f"ipv4:10.9.9.9:{at % 8}"))
             await asyncio.sleep(0)
             end.set()
-        for _ in range(2):  # calls that end leave room for as many
+        for _ in range(2):  # calls that end make room for as many
             async with asyncio.TaskGroup() as group:
                 for at in range(UNADMITTED_CALLS_MAX):
                     group.create_task(call(f"ipv4:10.8.8.8:{at}"))

@@ -82,7 +82,7 @@ def test_a_cancelled_flow_frees_its_place(server: Deployment, platform: Caller) 
     flows: list[Any] = []
 
     def begun() -> bool:
-        # gRPC counts a call for a moment after its answer, so that of the test before, too
+        # gRPC counts a call for a moment after its answer, so the previous test's call counts too.
         flows.append(flow(platform, repeat(lookup(HASH * 64)), timeout=None))
         return outcome(lambda: next(flows[-1])) == grpc.StatusCode.OK
 
@@ -99,7 +99,7 @@ def test_who_reads_no_answers_is_not_read_from_and_hears_of_the_deadline(platfor
     def batches() -> Iterator[match_pb2.MatchHashesRequest]:
         nonlocal sent
         for sent in count(1):  # noqa: B007 looked at from outside
-            # its answer names a thousand queries
+            # The answer to this request names a thousand queries.
             yield match_pb2.MatchHashesRequest(hashes=HASH * 1000, qualities=bytes(1000))
 
     answers = flow(platform, batches(), timeout=None)

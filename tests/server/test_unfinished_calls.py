@@ -71,7 +71,7 @@ def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
         for wire in connections:
             for _ in range(120):
                 wire.begin(HASHES, attacker, begun(1000, bytes(10)))
-        # those beyond the attacker's share are refused at once
+        # The server refuses at once those beyond the attacker's share.
         eventually(lambda: _read(connections) >= 700)
         caller("MatchHashes", lookup(bytes(32)))
         assert is_healthy(caller)
@@ -105,7 +105,7 @@ def test_a_watch_that_reads_nothing_holds_no_status_up(deployment: Deployment) -
         stub: Any = HealthStub(caller.channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=120)
         assert next(watch).status == SERVING
-        # statuses are said again and again, which waits for none of these
+        # The server repeats statuses without waiting for any of these streams.
         key = deployment.make_key("helpline", "register")
         with calling(deployment.address, key) as helpline:
             value = bytes(range(32))
@@ -175,7 +175,7 @@ def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(
             trace = ("trace", secrets.token_hex(450))
             stub.MatchHashes(lookup(bytes(32)), metadata=[authorization, trace])
         waits.set()
-        assert [*answers] == []  # ends as it should: RpcError otherwise
+        assert [*answers] == []  # the call ends without an RpcError
 
 
 def chunk(data: bytes) -> bytes:
@@ -201,7 +201,7 @@ def test_slow_videos_of_one_key_do_not_keep_out_a_video_of_another(deployment: D
                 wire.send(call, chunk(bytes(1)))
             return bool(call_of_other.done())
 
-        wire.until(lambda: len(wire.ended) >= 12)  # beyond the attacker's share
+        wire.until(lambda: len(wire.ended) >= 12)  # more than the attacker's share
         call_of_other = _send(caller, parts)
         eventually(dribble)
         assert outcome(call_of_other.result) == grpc.StatusCode.OK

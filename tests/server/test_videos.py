@@ -171,7 +171,7 @@ def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
         yield asked(answer_early=True, sample_interval_ms=250)
         for part in parts(shown[: len(shown) * 3 // 4]):
             yield match_pb2.MatchVideoRequest(chunk=part)
-        sent.wait(30)  # the rest never comes
+        sent.wait(30)  # the rest of the video never comes
 
     answer = platform("MatchVideo", endless())
     sent.set()

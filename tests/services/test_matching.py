@@ -260,7 +260,7 @@ def _one_away(code: NDArray[np.uint8], distance_bits: int, number: int) -> Addit
         (_ALIKE, 31, 13, False),
         (_ALIKE, 10, 10, True),
         (_ALIKE, 10, 11, False),
-        (_ALIKE, 32, 32, True),  # what only an operator may ask for
+        (_ALIKE, 32, 32, True),  # only an operator may ask for this distance
     ],
 )
 def test_a_hash_that_says_little_has_to_be_nearer(
@@ -307,7 +307,7 @@ _LITTLE = np.stack([_VERSIONS[0], _ALIKE, _VERSIONS[1], ~_ALIKE])
 """Queries, of which the second and the fourth match within 12 bits only."""
 
 _STORED = st.tuples(
-    st.integers(0, 3),  # query that it is near to
+    st.integers(0, 3),  # index of the query that it is near
     st.sampled_from([0, 11, 12, 13, 20, 31, 32]) | st.integers(0, 40),  # distance
     st.integers(1, 3),  # bank
     st.sampled_from(MediaKind),

@@ -53,7 +53,7 @@ def test_pins_are_hashed_one_at_a_time_and_checks_pass_those_that_wait() -> None
 
     threads = [start(lambda: pins.hash("1")) for _ in range(5)]
     eventually(lambda: hasher.log == ["hash"])
-    time.sleep(0.2)  # the other hashes wait by now: where they do not, the test proves less
+    time.sleep(0.2)  # The other hashes wait by now; where they do not, the test proves less.
     threads += [start(lambda: pins.verify("", b"")) for _ in range(2)]
     eventually(lambda: pins._checks == 2)
     hasher.go_on.set()

@@ -123,7 +123,7 @@ def test_a_new_case_has_the_number_that_follows_from_its_request_id(
     asked = request()
     receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
     assert receipt.case_number == new_case_number(asked.request_id)
-    # what registered nothing has used nothing up: the next request opens the case that was shown
+    # A request that registered nothing does not use up its id: the next one opens that case.
     rejected = request(item(10))
     assert registrar.register(rejected, caller="k", now_s=0, day=DAY).case_number == ""
     later = replace(request(), request_id=rejected.request_id)
@@ -210,7 +210,7 @@ def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar)
     access = CaseAccess(case, PIN)
     assert len(registrar.show(access, caller="k", now_s=0).items) == 2
     gone = (added.items[0].item_id,)
-    for _ in range(2):  # safe to repeat
+    for _ in range(2):  # repeating it is safe
         shown, _ = registrar.withdraw(access, gone, caller="k", now_s=0, day=DAY)
         assert (len(shown.items), shown.status) == (1, CaseStatus.ACTIVE)
     with pytest.raises(NotFoundError):
@@ -267,7 +267,7 @@ def test_a_replay_with_another_pin_is_an_attempt_like_others_and_the_first_is_ne
         assert registrar.register(first, caller="k", now_s=0, day=DAY) == receipt
     assert not checks
 
-    # all guesses are sent before anything is checked, the right one among them
+    # All guesses are sent before any check, the right PIN among them.
     guesses = ["87654321", *(f"{pin:08}" for pin in range(20)), PIN]
     for pin in guesses:
         with pytest.raises(NotYetError):
@@ -284,7 +284,7 @@ def test_a_replay_with_another_pin_is_an_attempt_like_others_and_the_first_is_ne
             day=DAY,
         )
     registrar.throttle.work(lambda: 3)
-    # whose id was guessed on gets the answer in turn
+    # The owner of the guessed request id gets the answer in turn.
     with pytest.raises(NotYetError):
         registrar.register(first, caller="k", now_s=3, day=DAY)
     registrar.throttle.work(lambda: 4)

@@ -40,7 +40,7 @@ def test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most(known: int) -> 
     flood(world, TOKENS // 2, cases)
     flood(world, TOKENS // 2, unknown())
     waited_s: list[float] = []
-    # more often than a case has priority
+    # The owner asks more often than a case has priority.
     world.send(world.open_case("key", ME, OWN, waited_s, times=5), 3.0)
     world.run(lambda: len(waited_s) == (5 if known == 1 else 2), 600.0)
     assert waited_s
@@ -181,7 +181,7 @@ def test_slow_checks_do_not_show_in_refusals(numbers: int) -> None:
 
         throttle = Throttle(verify)
         for tick in range(200):
-            if tick / 8 < now_s:  # a check is going on
+            if tick / 8 < now_s:  # a check is running
                 continue
             now_s = tick / 8
             for at in set(range(numbers)) - refused_s.keys():

@@ -154,7 +154,7 @@ def test_a_clip_of_5_s_is_found_in_a_compilation_of_10_min(first: int, find: Fin
     clip = shown(1, 5)
     compilation = np.concatenate([shown(2, 297), clip, shown(3, 298)])
     match = only(find(noisy(sampled(compilation, first), 10), video(1, clip)))
-    apart_s = first * STEP_MS / 1000  # the query begins so much later
+    apart_s = first * STEP_MS / 1000  # by which the query begins later
     assert edges(match) == [pytest.approx((297 - apart_s, 302 - apart_s, 0, 5), abs=1)]
     assert match.stored_share_permille == 1000
     assert match.query_share_permille <= 15
@@ -166,7 +166,7 @@ def test_a_compilation_of_10_min_is_found_by_a_clip_of_5_s(first: int, find: Fin
     compilation = np.concatenate([shown(2, 297), clip, shown(3, 298)])
     match = only(find(noisy(sampled(clip, first), 10), video(1, compilation)))
     apart_s = first * STEP_MS / 1000
-    # of ten minutes so few frames are kept that they are over half a second apart
+    # Of ten minutes, the kept frames are over half a second apart.
     assert edges(match) == [pytest.approx((0, 5 - apart_s, 297 + apart_s, 302), abs=1.5)]
 
 
@@ -212,7 +212,7 @@ def test_lost_frames_do_not_break_a_segment(find: Find) -> None:
 def test_a_segment_ends_where_frames_begin_that_cannot_be_told(find: Find) -> None:
     codes = shown(1, 60)
     rows = frames(sampled(np.concatenate([shown(2, 20), codes[80:160], shown(3, 20)])), 1000)
-    identified = np.delete(rows, [*range(10, 20), *range(40, 50)])  # as plain ones are left out
+    identified = np.delete(rows, [*range(10, 20), *range(40, 50)])  # plain frames are left out
     assert edges(only(find(identified, video(1, codes)))) == [
         pytest.approx((20, 40, 20, 40), abs=1)
     ]
@@ -261,10 +261,11 @@ def test_an_intro_that_many_videos_share_is_evidence_of_none(find: Find) -> None
         for number in range(1, COMMON_VIDEOS + 3)
     ]
     query = sampled(np.concatenate([intro, shown(99, 30)]))
-    assert find(query, *stored[: COMMON_VIDEOS - 1]).matches  # it may be meant
+    # Below COMMON_VIDEOS it may be the video itself.
+    assert find(query, *stored[: COMMON_VIDEOS - 1]).matches
     assert not find(query, *stored).matches
     own = sampled(np.concatenate([intro, shown(103, 30)]))
-    match = only(find(own, *stored))  # by what is its own
+    match = only(find(own, *stored))  # matches by what only this video shows
     assert match.item_id == (3).to_bytes(16)
     assert edges(match) == [pytest.approx((5, 35, 5, 35), abs=1)]
 
@@ -286,7 +287,7 @@ def test_a_video_that_many_people_registered_with_other_bars_is_found(
     stored = [video(number, noisy(codes, 3, number)) for number in range(1, COMMON_VIDEOS + 1)]
     for number in range(1, barred + 1):
         both = np.repeat(frames(noisy(codes, 3, number)), 2)
-        both["hash"][::2] = noisy(codes, 90, 100 + number)  # with bars that no other has
+        both["hash"][::2] = noisy(codes, 90, 100 + number)  # bars that no other video has
         both["crop_permille"][1::2] = 0, 100, 0, 100
         stored[number - 1] = item(number, fingerprints_of(both, small=False), MediaKind.VIDEO)
     assert len(find(sampled(codes), *stored).matches) == len(stored)
@@ -364,7 +365,7 @@ def test_of_a_video_less_than_half_can_be_hidden(shown_s: int, find: Find) -> No
     codes = shown(1, 30)
     part, rest = codes[: 4 * shown_s], codes[4 * shown_s :]
     stored = [video(1, codes), *among(part, COMMON_VIDEOS, 60)]
-    assert not find(sampled(part), *stored).matches  # as of an intro
+    assert not find(sampled(part), *stored).matches  # these frames could be an intro
     assert numbers_of(find(sampled(rest), *stored)) == [1]
     assert numbers_of(find(sampled(codes), *stored)) == [1]
 
@@ -463,7 +464,7 @@ def test_the_threshold_is_inclusive(
     matched: bool,  # noqa: FBT001 pytest's
     find: Find,
 ) -> None:
-    codes = sampled(shown(1, 40))[::4]  # of which no two are near
+    codes = sampled(shown(1, 40))[::4]  # no two are near each other
     assert bool(find(noisy(codes, bits), video(1, np.repeat(codes, 4, axis=0))).matches) == matched
 
 
@@ -495,7 +496,7 @@ def test_copies_in_one_bank_do_not_hide_the_best_item_of_another(
 def test_what_is_found_is_what_comparing_all_frames_finds(seed: int, tmp_path: Path) -> None:
     chance = np.random.default_rng(seed)
     codes = shown(seed, 24)
-    around = shown(100 + seed, 24)[::16]  # so that most frames are not searched
+    around = shown(100 + seed, 24)[::16]  # then most frames are not searched
     rows = np.repeat(frames(around[chance.integers(len(around), size=24)], 1000), 2)
     for second, code in enumerate(sampled(codes)):
         rows["hash"][2 * second + 1] = noisy(code[None], int(chance.integers(44)), second)
@@ -519,7 +520,7 @@ def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
     stored = [
         item(number, fingerprints_of(frames(shown_codes, 1000), small=False), MediaKind.VIDEO)
         for number, shown_codes in enumerate((noisy(codes, 9), codes, late), 1)
-    ]  # of the last 8 s two others are nearer than the first
+    ]  # two other videos are nearer in the last 8 s
     edges_of = {match.item_id[-1]: edges(match) for match in [*find(codes, *stored).matches][:2]}
     assert edges_of[1] == [pytest.approx((0, 20, 0, 20), abs=1)]
 
@@ -528,7 +529,7 @@ def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
 def test_a_thousand_pictures_near_frames_that_say_little_do_not_hide_a_video(
     find: Find, bank: Bank
 ) -> None:
-    point = np.zeros((2, 32), np.uint8)  # draw single points: pictures match within 12 bits only
+    point = np.zeros((2, 32), np.uint8)  # single points: pictures match within 12 bits only
     point[1] = 255
     spread = [
         picture(number, noisy(point[number % 2][None], 13, number)[0]) for number in range(2, 2100)
@@ -550,7 +551,7 @@ def test_an_animation_without_times_is_found_as_earlier_clients_registered_it(
     stored["hash"] = codes
     stored["start_ms"] = stored_step_ms * np.arange(count)
     stored["end_ms"] = stored["start_ms"] + stored_step_ms
-    # of frames of 100 ms each, a lookup searches one each second, and of short videos four
+    # Of frames of 100 ms, a lookup searches one a second; of short videos, four a second.
     step = 10 if count > 20 else 2.5
     searched = np.ceil(np.arange(0, count, step)).astype(int)
     searched = searched[searched < count]
@@ -677,7 +678,7 @@ def test_comparing_looks_at_its_allowance_every_so_many_pairs(
     stored = indexed(tmp_path, crowded(1, kind, 3000, "apart", 6)).find(1)
     assert stored is not None
     rows = frames(noisy(np.repeat(shown(1, 1)[:1], 640, axis=0), 4), 1000)
-    query = Query.of(np.split(rows, 10))  # 64 versions each
+    query = Query.of(np.split(rows, 10))  # each frame has 64 versions
     every, looks = np.ones(10, np.bool_), [0]
     pairs: dict[int, int] = {}
     search = FlatIndex.search
@@ -783,8 +784,8 @@ def test_a_lookup_ends_when_its_call_is_given_up(step: str, tmp_path: Path) -> N
 
 
 def test_a_frame_whose_hash_says_little_has_to_be_nearer_to_a_picture(find: Find) -> None:
-    point = np.zeros((1, 32), np.uint8)  # what it draws
+    point = np.zeros((1, 32), np.uint8)  # a hash that draws a single point
     near, far = (noisy(point, bits) for bits in (12, 13))
     assert len(find(point, picture(1, near[0])).matches) == 1
     assert len(find(point, picture(1, far[0])).matches) == 0
-    assert len(find(point, video(1, far)).matches) == 1  # as ever
+    assert len(find(point, video(1, far)).matches) == 1  # videos keep the usual distance
