@@ -102,7 +102,7 @@ def measure(setting: Setting, asked: Codes, marks: Sequence[int], rounds: int) -
 
 def _age(setting: Setting, kind: str, count: int, chance: np.random.Generator) -> _Aged:
     snapshot = setting.snapshot
-    if kind != "additions":  # some must stay
+    if kind != "additions":  # some items must stay
         count = min(count, len(snapshot.items) // 2)
     index = _Aged(kind, LiveIndex(snapshot), count)
     idle = threading.active_count()
@@ -113,7 +113,7 @@ def _age(setting: Setting, kind: str, count: int, chance: np.random.Generator) -
             _apply(setting, index, page)
             page = []
     _apply(setting, index, page)
-    while threading.active_count() > idle:  # long segments are joined beside
+    while threading.active_count() > idle:  # another thread joins long segments
         time.sleep(_JOINED_POLL_S)
         index.live.apply([], index.live.cursor)
     return index

@@ -98,7 +98,7 @@ def crowd(place: Place) -> list[lifecycle_crowd.Row]:
 def swaps(place: Place, repeats: int) -> dict[str, Any]:
     """Measure the longest lookups while generations are built and taken up, and otherwise."""
     dirs = (place.data_dir, place.control_dir)
-    # changes come from another process, as a server's writer is one
+    # Changes come from another process, as from a server's writer.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:
         builds = lifecycle_swaps.Builds(*dirs, place.codes, place.hashes_per_item, writer)
         return lifecycle_swaps.measure(builds, place.asked(), repeats)

@@ -142,7 +142,7 @@ def _main() -> None:
     """Run one process of ``opened`` and print how long each step took."""
     index_dir, query, cache = sys.argv[1:]
     if cache == "none":
-        # as where neither the package's directory nor another can be written
+        # Act as if no cache directory were writable.
         caching.CacheImpl._locator_classes = []  # noqa: SLF001
     code = np.frombuffer(bytes.fromhex(query), np.uint8)
     print(json.dumps(_open(Path(index_dir), code)))

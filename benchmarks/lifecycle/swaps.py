@@ -239,7 +239,7 @@ class Builds:
 def measure(builds: Builds, asked: Codes, repeats: int) -> dict[str, Any]:
     """Measure lookups beside each load in turn and return the report."""
     expected = builds.expected(asked)
-    builds.build("rebuild", followed=False)  # for the control to compact
+    builds.build("rebuild", followed=False)  # the control compacts this generation
     nothing, build, swap = CONDITIONS
     runs: dict[str, list[Run]] = {condition: [] for condition in CONDITIONS}
     with SqlRegistry.open_reader(builds.data_dir / "registry.db") as reader:

@@ -102,7 +102,7 @@ def saturation(scene: Scene) -> Edited:
     return _saturated(scene.pixels, factor), factor
 
 
-# Turned and mirrored
+# Mirror and turns
 
 
 def mirror(scene: Scene) -> Edited:

@@ -109,7 +109,7 @@ def _named(kind: str, name: str, load: Callable[[], Pixels], split: Split) -> So
 
 
 def _packaged(split: Split) -> list[Source]:
-    files = dict(drawings())  # one of each name: others are the same in other sizes
+    files = dict(drawings())  # one size of each name
     every = [
         _named("drawing", name, lambda load=load: np.asarray(load()), split)  # type: ignore[misc]
         for name, load in files.items()

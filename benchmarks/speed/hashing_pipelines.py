@@ -27,7 +27,7 @@ def main() -> None:
     if "sabotage" in sys.argv:
         _sabotage()
     data = path.read_bytes()
-    # Imports are no part of what a picture costs, and each process imports its own pipeline only.
+    # Imports do not count as a cost of a picture, and each process imports its own pipeline only.
     whole = {
         "disrupt_lookup": _lookup,
         "disrupt_registration": _registration,

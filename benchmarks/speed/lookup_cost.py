@@ -139,7 +139,7 @@ def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] |
         partial(find_regions, page, LOOKUP_CROPS[Effort.STANDARD].regions), repeat
     )
     all_ms = _fastest_ms(partial(hash_image, data), repeat)
-    # once: what was just looked up is quicker to look up
+    # Search once: a second search of the same hashes is quicker.
     search_ms = _fastest_ms(lambda: match_picture(index, hashes, SCOPE, 10, Allowance(math.inf)), 1)
     return decode_ms, regions_ms, all_ms - decode_ms - regions_ms, len(hashes), search_ms
 

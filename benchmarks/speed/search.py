@@ -122,7 +122,7 @@ def main(  # noqa: PLR0913  (an option each)
                     sabotage,
                 )
                 rows.append(_row(task, size, distribution, _alone(task), truth))
-                if json_path:  # after each, since at large sizes the next may take an hour
+                if json_path:  # after each engine, as the next may take an hour at large sizes
                     whole = {"rows": [asdict(row) for row in rows]} | report
                     json_path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         finally:

@@ -76,7 +76,7 @@ SETTINGS = {
 def measure(task: Task) -> Measured:
     """Build the engine, ask the queries in order on one thread, and measure memory."""
     codes = np.load(task.codes, mmap_mode="r")
-    codes.max()  # read by now
+    codes.max()  # reads the mapped file into memory
     queries = np.load(task.queries)
     faiss.omp_set_num_threads(task.build_threads)
     began, began_cpu = time.perf_counter(), time.process_time()
@@ -109,7 +109,7 @@ def _disrupt(codes: Codes, task: Task) -> Engine:
     search = MultiIndex(flat, tables)
     chosen = search.plan(task.max_distance_bits).engine
     if task.sabotage:
-        # empty posting lists in all chunks but the first
+        # Empty the posting lists of all chunks but the first.
         tables.starts[1:] = 0
     return Engine(
         lambda query: search.search(query, task.max_distance_bits),
@@ -120,7 +120,7 @@ def _disrupt(codes: Codes, task: Task) -> Engine:
 
 
 def _faiss(index: faiss.IndexBinary, task: Task) -> Engine:
-    # range_search compares strictly
+    # range_search excludes its radius.
     return Engine(
         lambda query: index.range_search(query, task.max_distance_bits + 1),
         lambda query: query[None],
@@ -145,7 +145,7 @@ def _faiss_multihash(chunks: int, bits: int, flips: int) -> Callable[[Codes, Tas
 
 
 def _threatexchange(codes: Codes, _task: Task) -> Engine:
-    # at once: it makes a table of all its entries anew each time that some are added
+    # Add all codes in one call: each call rebuilds the table of all entries.
     index: PDQIndex[int] = PDQIndex(
         (code.tobytes().hex(), entry) for entry, code in enumerate(codes)
     )

@@ -138,7 +138,7 @@ def prepared_run(
     """Run both servers over one snapshot until the block ends."""
     snapshot = prepare(work / "disrupt", codes)
     shutil.copytree(work / "disrupt", work / "nothing", ignore=shutil.ignore_patterns("index"))
-    # both map the same pages
+    # Hard links let both servers map the same pages.
     shutil.copytree(work / "disrupt/index", work / "nothing/index", copy_function=os.link)
     with ExitStack() as stack:
         servers = {}

@@ -76,7 +76,7 @@ def main(  # noqa: PLR0913 one for each option
     unrelated: list[tuple[str, str]] = []
     if {"recall", "false_matches"} & set(parts):
         videos = sources(seconds, most)
-        if sabotage:  # one of them also under another name
+        if sabotage:  # The sabotage registers one video under another name, too.
             videos.append(replace(videos[0], name="copied"))
         registered = register(videos)
         usable = [video for video in videos if video.name not in registered.unusable]
@@ -104,7 +104,7 @@ def main(  # noqa: PLR0913 one for each option
                     for trial in range(trials)
                 ]
                 rows.append(recall_of(edit, some))
-                console.print(rows[-1])  # the whole takes long
+                console.print(rows[-1])  # print now: the whole run takes long
                 done += some
             report["segments"] = segments_of(done)
             report["missed"] = [[trial.edit, trial.source] for trial in done if not trial.found]
@@ -118,7 +118,7 @@ def main(  # noqa: PLR0913 one for each option
                 "pairs": sorted(set(unrelated)),
                 "lookups": looked.lookups,
                 "sources": len(usable),
-                # of sources, with 95 %: the rule of three
+                # 95 % bound on the share of sources, by the rule of three
                 "bound": 3 / len(usable) if not unrelated else None,
                 "real_sources": sum(video.kind != "made" for video in usable),
             }
