@@ -1,4 +1,4 @@
-"""What tests of several rooms need. Nothing in them depends on how fast the machine is."""
+"""Settings and fixtures for tests of several rooms; none depends on the machine's speed."""
 
 from __future__ import annotations
 

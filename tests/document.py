@@ -1,4 +1,4 @@
-"""Runs the examples of a page of Markdown in one shell, and compares what they print."""
+"""Run the examples of a page of Markdown in one shell, and compare their output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages under docs/: examples run, tables are true, links lead somewhere, pages are short."""
+"""The pages under docs/ have examples that run, true tables, working links and few lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are taken apart before they are decoded say what protobuf says that they do."""
+"""Messages that are split before they are decoded give what protobuf gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes over the wire is checked, and named by its field."""
+"""Messages from the wire are checked, and errors name the field."""
 
 from __future__ import annotations
 

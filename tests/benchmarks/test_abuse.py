@@ -1,4 +1,4 @@
-"""The measurement of abuse, at tiny size: it plays, compares, and judges by what was promised."""
+"""Run the abuse benchmark at tiny size: it plays, compares, and judges by its promises."""
 
 from __future__ import annotations
 

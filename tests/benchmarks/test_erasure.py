@@ -1,4 +1,4 @@
-"""The check of erasure: it sees every form of a hash, and notices what is left out."""
+"""The erasure check sees every form of a hash, and notices what is left out."""
 
 from __future__ import annotations
 

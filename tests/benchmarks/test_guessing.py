@@ -1,4 +1,4 @@
-"""Guessing on a real server: owners get in, and what is guessed is bounded; at tiny size."""
+"""Guess PINs on a real server, at tiny size: owners get in, and guesses are bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measurement of an index's life, at tiny size: it counts and checks."""
+"""Run the lifecycle benchmark at tiny size: it counts and checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proof of the order passes, at tiny size, and reads traces as strace writes them."""
+"""The ordering proof passes at tiny size, and reads traces as strace writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proof that only hashes are stored passes, and its search finds every form."""
+"""The privacy proof passes: only hashes are stored, and its search finds every form of data."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ TOOLS: dict[str, Callable[[], bool]] = {
 }
 
 Report = Any
-"""A benchmark's report as JSON has it."""
+"""A benchmark's report, read from JSON."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ SABOTAGES = [
 ]
 
 MEASURED = {"recall", "unrelated"}
-"""Benchmarks that need photographs: ``test_recall.py`` holds their sabotages."""
+"""Benchmarks that need photographs. ``test_recall.py`` holds their sabotages."""
 
 
 @pytest.fixture

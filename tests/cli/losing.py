@@ -12,7 +12,7 @@ _CASE_NUMBER = re.compile(rb"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}")
 
 
 class Losing:
-    """Passes connections on to ``server``, and no answer after a request that names a case.
+    """Pass connections on to ``server``, without the answers after a request that names a case.
 
     ``asked`` is set when such a request was passed on.
     """

@@ -1,4 +1,4 @@
-"""Runs the commands as people do: as processes of their own, against a real server."""
+"""Run the commands as people do: in their own processes, against a real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs ``disrupt`` with the address and the keys of one server."""
+    """Run ``disrupt`` with the address and the keys of one server."""
 
     address: str
     register_key: str

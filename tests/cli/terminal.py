@@ -1,4 +1,4 @@
-"""A command at a terminal, as a person runs it: what it shows, and what they type."""
+"""Run a command at a terminal, as a person does: read its output, and type input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass
 class Terminal:
-    """A running command; ``shown`` is all that it wrote so far, without control sequences."""
+    """A running command; ``shown`` is all its output so far, without control sequences."""
 
     process: subprocess.Popen[bytes]
     descriptor: int

@@ -1,4 +1,4 @@
-"""A gRPC server on a real socket that answers by a script: faults as of a real one's bad days."""
+"""A gRPC server on a real socket that answers by a script, to imitate faults of a real one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 from disrupt.errors import DisruptError
 
 Answer = Message | Callable[[bytes], Message]
-"""A response, a status to fail with, or what makes either from the request's bytes."""
+"""A response, a status to fail with, or a function of the request's bytes that returns either."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Seen:
 
 @dataclass
 class ScriptedServer(grpc.GenericRpcHandler):
-    """Gives the answers of ``script`` in turn, the last one for ever; keeps what it saw.
+    """Give the answers of ``script`` in turn, then repeat the last one; keep the calls.
 
     Health checks are answered beside the script, and not kept.
     """

@@ -1,4 +1,4 @@
-"""The SDK against the real server: what was registered is found, from threads and from asyncio."""
+"""The SDK finds what was registered on a real server, from threads and from asyncio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures come out as classes of disrupt.errors, and calls are tried again where that can help."""
+"""Calls raise the classes of disrupt.errors, and repeat a call where that can help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows of batches: every batch is answered once, in order, over whatever happens to calls."""
+"""A flow answers every batch once, in order, whatever happens to its calls."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Step = Callable[[match_pb2.StreamMatchHashesRequest, grpc.ServicerContext], None
 
 @dataclass
 class Flowing(grpc.GenericRpcHandler):
-    """Answers a flow on a real socket: each batch by its first bytes, after ``step`` of each."""
+    """Answer a flow on a real socket, each batch by its first bytes, after ``step`` of each."""
 
     step: Step = lambda _request, _context: None
     address: str = ""

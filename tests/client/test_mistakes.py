@@ -1,4 +1,4 @@
-"""Ordinary mistakes of a platform's engineer: one documented class each, and words that help."""
+"""Ordinary mistakes of a platform's engineer raise one documented class each, with a remedy."""
 
 from __future__ import annotations
 
@@ -347,7 +347,7 @@ def test_a_video_to_send_is_read_beside_the_event_loop(
 
 
 class TestConstructor:
-    """Mistakes that are made once, where a client is made."""
+    """Mistakes made where a client is constructed."""
 
     @pytest.fixture(params=["threads", "asyncio"])
     def make(self, request: pytest.FixtureRequest) -> Call:

@@ -1,4 +1,4 @@
-"""Requests carry exactly what was asked, and nothing that no server takes."""
+"""Requests carry exactly what was asked; what no server accepts is not sent."""
 
 from __future__ import annotations
 

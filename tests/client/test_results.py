@@ -1,4 +1,4 @@
-"""Answers say what the messages say, whatever a newer server puts into them."""
+"""Answers agree with the messages, whatever a newer server puts into them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fingerprints in columns, and the blobs that are kept for good."""
+"""Fingerprints in columns, and the blobs that are stored permanently."""
 
 import numpy as np
 import pytest

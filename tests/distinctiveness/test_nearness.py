@@ -1,4 +1,4 @@
-"""How near hashes of pictures have to be, by what these show. Near enough is told in matching."""
+"""The distance at which hashes of pictures match, by what these show. Matching applies it."""
 
 from __future__ import annotations
 

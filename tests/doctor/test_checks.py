@@ -1,4 +1,4 @@
-"""Each check finds the trouble that it is there for, and none where there is none."""
+"""Each check finds the fault it looks for, and none on a sound machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is withdrawn is in no generation after an erasure, and never comes back to lookups."""
+"""After an erasure no generation holds a withdrawn item, and lookups never find it again."""
 
 from __future__ import annotations
 

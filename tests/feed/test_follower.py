@@ -121,7 +121,7 @@ def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site:
 
 
 class Watched(LiveIndex):
-    """Notes how far the old and the new state had come at each swap."""
+    """Record how far the old and the new state had come at each swap."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path:
 
 
 class Unsteady:
-    """A registry that cannot be read now and then."""
+    """A registry that cannot be read at times."""
 
     def __init__(self, registry: SqlRegistry) -> None:
         self.registry = registry
@@ -264,7 +264,7 @@ def test_the_index_falls_behind_while_the_registry_cannot_be_read(site: Site) ->
 
 
 class Busy:
-    """A registry to which something is added whenever it is read, which takes 10 s."""
+    """A registry that grows with each read, and takes 10 s to read."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -298,7 +298,7 @@ def test_an_index_that_applies_changes_in_order_is_as_far_behind_as_the_oldest_i
 
 
 class SiteMachine(RuleBasedStateMachine):
-    """Registry, follower, rebuilds and restarts; ``Site.present`` is the plain model."""
+    """Registry, follower, rebuilds and restarts, against the plain model ``Site.present``."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A system that is short of something for a moment costs no generation: it is opened afterwards."""
+"""A passing shortage of resources costs no generation: the follower opens it afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a new generation, it is refused by name, and what was served is served."""
+"""A faulty new generation is refused with its name, and the served one stays."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ with atheris.instrument_imports(include=["PIL", "pillow_heif", "disrupt.hashing"
 from benchmarks.proofs.mutations import seeds
 
 LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=2**20, frames_cpu_s=0.2)
-"""Small, so that it is broken structures that are tried, and not large pictures."""
+"""Small limits, so that the fuzzer tries broken structures and not large pictures."""
 
 
 def target(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Crops hashed from one luma, against the pixels really cropped."""
+"""Crops hashed from one luma agree with pixels really cropped."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every mode and orientation gives the same picture; all else is refused with its reason."""
+"""Every mode and orientation gives the same picture; other files are refused with a reason."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""One photograph in every format and mode has one hash, within what the format loses."""
+"""One photograph has one hash in every format and mode, within the format's losses."""
 
 import io
 import struct

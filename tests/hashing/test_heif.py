@@ -1,4 +1,4 @@
-"""An AVIF or HEIC picture is the same in however many boxes its properties stand."""
+"""An AVIF or HEIC picture is the same in however many boxes its properties are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.hashing.test_decode import COLOURS, encode, with_alpha
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 
 Entries = list[tuple[int, list[int]]]
-"""Items, and the numbers of their properties, of which 32768 more are essential."""
+"""Items, and the numbers of their properties; 32768 is added to those of essential ones."""
 
 WHOLE = encode(with_alpha(COLOURS), "AVIF", speed=10)
 NARROW, WIDE, LONG = (0, 0), (0, 1), (1, 0)

@@ -1,4 +1,4 @@
-"""PDQ by matrices against the reference implementation (pdqhash), picture by picture."""
+"""PDQ by matrices agrees with the reference implementation (pdqhash), picture by picture."""
 
 import numpy as np
 import pdqhash

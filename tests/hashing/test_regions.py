@@ -1,4 +1,4 @@
-"""Pictures on pages, screens and in collages are found where they are."""
+"""Pictures on pages, on screens and in collages are located exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that end early are refused also where Pillow takes them for whole."""
+"""Files that end early are refused, even where Pillow accepts them as whole."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Variants stored at registration, against pixels really cropped and turned."""
+"""Variants stored at registration agree with pixels really cropped and turned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames are sampled by the time they are shown at, whatever container, codec and frame rate."""
+"""Frames are sampled by presentation time, whatever the container, codec and frame rate."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""What anything that searches codes promises: each engine subclasses it."""
+"""The promises of every search engine: each engine's tests subclass these."""
 
 from __future__ import annotations
 

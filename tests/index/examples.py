@@ -1,4 +1,4 @@
-"""Media items near to and far from each other, and the answers that plain comparison gives."""
+"""Media items near to and far from each other, and answers by brute force."""
 
 from __future__ import annotations
 

@@ -263,7 +263,7 @@ def test_a_suspended_index_says_what_to_do_until_it_is_replaced(
 
 @dataclass(eq=False)
 class Shared:
-    """What the applying thread has done, for searching threads to hold the index to."""
+    """The work of the applying thread so far, to which searching threads hold the index."""
 
     live: LiveIndex
     lasting: list[StoredItem]

@@ -1,4 +1,4 @@
-"""Live index, snapshots, swaps and restarts against a plain dictionary and plain comparison."""
+"""Live index, snapshots, swaps and restarts, against a dictionary and brute force."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MANY = 100
 
 
 class LiveMachine(RuleBasedStateMachine):
-    """``feed`` stands for the registry's: ``alive`` is what it holds, by number."""
+    """Model of an index: ``feed`` stands for the registry's, ``alive`` for its items by number."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ from tests.index.conformance import SearchConformance, compared, triples
 from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
 
 CUTS = (NARROW, Cut(14, 18, 32), Cut(28, 9, 32))
-"""The second is as WIDE, whose tables take 100 MB; the third has chunks shorter than tags."""
+"""The second equals WIDE but for tables of 100 MB; the third has chunks shorter than tags."""
 
 
 def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:
@@ -50,7 +50,7 @@ class TestOtherTablesInMemory(SearchConformance):
 
 @pytest.mark.usefixtures("tables_always")
 class TestTablesMapped(SearchConformance):
-    """As served: tables mapped read-only, codes where FAISS's file has them, at an odd address."""
+    """Tables as served: mapped read-only, with codes at an odd address, as in FAISS's file."""
 
     def build(self, codes: Codes, folder: Path) -> MultiIndex:
         with closing(CodesWriter(folder / "codes.faiss")) as writer:

@@ -1,4 +1,4 @@
-"""A rebuild that dies: the old snapshot is served as if nothing had been."""
+"""A rebuild that is killed leaves the old snapshot served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever was served least goes first."""
+"""The queue serves next whoever was served least."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture that breaks its decoder fails one call; who takes a decoder over has nothing."""
+"""A picture that breaks its decoder fails one call, and taking over a decoder gains nothing."""
 
 import asyncio
 import io
@@ -54,7 +54,7 @@ SEEDS = seeds()
 GOOD = SEEDS["PNG"][0]
 ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 LONG = repeated_scans(4000, 20_000)
-"""Takes minutes to decode."""
+"""A file that takes minutes to decode."""
 
 
 @pytest.fixture(scope="module")

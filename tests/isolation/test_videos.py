@@ -1,4 +1,4 @@
-"""Videos are hashed apart while they come in; what a video does to its decoder fails one call."""
+"""Videos are hashed in a process of their own as they arrive; a broken one fails one call."""
 
 import asyncio
 import io

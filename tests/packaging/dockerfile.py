@@ -1,4 +1,4 @@
-"""Reads a Dockerfile: as much of the format as the project's own one uses."""
+"""Parse a Dockerfile: as much of the format as the project's own one uses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Instruction:
 
 @dataclass
 class Stage:
-    """One FROM, and what follows."""
+    """One FROM, and the instructions that follow."""
 
     image: str
     name: str

@@ -1,4 +1,4 @@
-"""Runs a Dockerfile's steps in scratch roots, where no engine is at hand. For root only.
+"""Run a Dockerfile's steps in scratch roots, where no engine is at hand. For root only.
 
 A scratch root stands for a base image: programs, libraries and compiler of this machine under /usr,
 read-only, and its Python at /usr/local, as in the official image; its own, writable /etc, /opt,
@@ -48,7 +48,7 @@ def usable() -> str:
 
 @dataclass
 class Image:
-    """What a stage has become so far."""
+    """The state of a stage so far."""
 
     root: Path
     env: dict[str, str] = field(default_factory=lambda: {"PATH": BASE_PATH})

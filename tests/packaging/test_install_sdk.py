@@ -1,4 +1,4 @@
-"""docs/install-sdk.md, followed to the letter in a plain environment, up to the first lookup."""
+"""Follow docs/install-sdk.md to the letter in a plain environment, up to the first lookup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every registry backend must do: subclass it, and give it the two fixtures."""
+"""The promises of every registry backend: subclass this, and define the two fixtures."""
 
 import random
 import threading
@@ -47,7 +47,7 @@ OpenReader = Callable[[], AbstractContextManager[RegistryReader]]
 
 
 class RegistryConformance:
-    """Subclasses define fixtures ``open_writer`` and ``open_reader``, on one same registry."""
+    """Subclasses define fixtures ``open_writer`` and ``open_reader``, on the same registry."""
 
     @pytest.fixture
     def chance(self) -> random.Random:

@@ -1,4 +1,4 @@
-"""A registry against a plain model of it: subclass the machine, and give it ``open_writer``."""
+"""A registry against a plain model: subclass the machine, and define ``open_writer``."""
 
 import random
 from contextlib import AbstractContextManager, ExitStack
@@ -41,7 +41,7 @@ class ModelRequest:
 
 
 class RegistryMachine(RuleBasedStateMachine):
-    """Dictionaries and a list; every step compares them to all that can be read."""
+    """The model is dictionaries and a list; every step compares them to all that can be read."""
 
     case_numbers = Bundle("case_numbers")
 

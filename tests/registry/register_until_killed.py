@@ -1,4 +1,4 @@
-"""Registers, and withdraws every fifth case, until it is killed; prints what was acknowledged.
+"""Register, withdraw every fifth case, and print what was acknowledged, until killed.
 
 Arguments: the registry's path, a seed. Each line has a word and the seed of the registration.
 """

@@ -1,4 +1,4 @@
-"""Backups: whole, consistent beside a running writer, checked, and of nothing withdrawn."""
+"""Backups are whole, checked, consistent beside a running writer, and hold nothing withdrawn."""
 
 import json
 import os
@@ -257,7 +257,7 @@ def lose_journal(data_dir: Path) -> None:
 
 @dataclass(frozen=True)
 class Since:
-    """A data directory with what was withdrawn and revoked before and after its backup."""
+    """A data directory with removals and revocations before and after its backup."""
 
     data_dir: Path
     unpacked: Path

@@ -1,4 +1,4 @@
-"""What is withdrawn is in no file of the registry any more."""
+"""No file of the registry holds what was withdrawn."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Full disks, wrong files, other versions: refused with a reason, and nothing is half stored."""
+"""Full disks, wrong files and other versions are refused with a reason; nothing is half stored."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""A registry knows the points of its own history, and of no other that has the same numbers."""
+"""A registry knows the points of its own history, and of no other with equal numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from disrupt.registry.sql import SqlRegistry
 from tests.registry.examples import DAY, all_changes, new_case, registration
 
 REVISION_0001 = Path(__file__).parent / "files" / "revision_0001"
-"""Registry, journal and index of the release before there were marks: at change 4."""
+"""Registry, journal and index of the release before marks existed, at change 4."""
 
 
 @pytest.fixture

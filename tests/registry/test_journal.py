@@ -1,4 +1,4 @@
-"""The journal of removals: what was acknowledged is in it, torn ends and damage are told apart."""
+"""The journal holds every acknowledged removal, and distinguishes torn ends from damage."""
 
 import errno
 import os
@@ -114,7 +114,7 @@ def test_it_is_the_owners_alone(path: Path) -> None:
 
 
 class ShortWrites:
-    """``os.pwrite`` of a disk that takes a byte at a time, and none after ``room_bytes``."""
+    """``os.pwrite`` of a disk that takes one byte a call, and none after ``room_bytes``."""
 
     def __init__(self, room_bytes: int) -> None:
         self.room_bytes = room_bytes

@@ -1,4 +1,4 @@
-"""Schema migrations: what they make is what the code expects, and they travel with the package."""
+"""Schema migrations make what the code expects, and are part of the package."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""The registry between processes: killed writers lose nothing, readers miss nothing."""
+"""Killed writers of the registry lose nothing, and readers miss nothing."""
 
 import random
 import sqlite3

@@ -1,4 +1,4 @@
-"""Registry and journal of removals agree once a writer has opened them, whatever came between."""
+"""Registry and journal of removals agree once a writer has opened them, after any fault."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Withdrawals on a full disk: they take the space that was reserved for them."""
+"""Withdrawals on a full disk use the space that was reserved for them."""
 
 from __future__ import annotations
 

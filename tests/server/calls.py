@@ -22,12 +22,12 @@ from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 PIN = "12345678"
 TIMEOUT_S = 120.0
-"""Ends what hangs: no test is faster or slower for it."""
+"""Ends calls that hang. It is so long that no test depends on it."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """One connection, which is one worker, and a key."""
+    """One connection to one worker, and a key."""
 
     channel: grpc.Channel
     key: str | None

@@ -1,4 +1,4 @@
-"""A real server for the tests of a module, and one that a test may do anything to."""
+"""A real server for the tests of a module, and a disposable one for each test."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 from disrupt.server.upkeep.restore import restore
 
 STEPS = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
-"""The calls that make what is restored durable, visible or gone."""
+"""The calls that make restored files durable, visible or gone."""
 
 
 def restore_and_die(step: int, backup: Path, data_dir: Path) -> None:

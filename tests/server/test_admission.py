@@ -1,4 +1,4 @@
-"""Who may take how much: the arithmetic of the admission, against a naive model and by hand."""
+"""Who may take how much: the admission's arithmetic, against a naive model and by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Hold = tuple[int, str, Resource, int]
 
 
 class Machine(RuleBasedStateMachine):
-    """Two workers, whose callers take and give back, and which die; beside a list of holds."""
+    """Two workers, whose callers take and give back, and which die, against a list of holds."""
 
     holds = Bundle[Hold]("holds")
 

@@ -1,4 +1,4 @@
-"""What bad input gets: the code, the reason and the field, over a real socket."""
+"""Bad input gets its code, reason and field, over a real socket."""
 
 from __future__ import annotations
 

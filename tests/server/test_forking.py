@@ -1,4 +1,4 @@
-"""Processes forked from one that has a single thread: told apart, waited for, ended with it."""
+"""Forks of a process with a single thread are distinguished, waited for, and end with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is really full: nothing acknowledged is lost, lookups and withdrawals go on."""
+"""On a disk that is really full, acknowledged data stays; lookups and withdrawals go on."""
 
 from __future__ import annotations
 

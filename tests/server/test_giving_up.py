@@ -22,7 +22,7 @@ from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.calls import Caller, calling, eventually, lookup, outcome
 
 HASHES = 19_000
-"""All of which are compared: an index this small has no tables."""
+"""So few that every query is compared with all of them: so small an index has no tables."""
 
 DECODER = "disrupt.isolation.video_worker"
 
@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 
 FEW_S = 10.0
-"""Processor time that a search takes at most until it notices that it is not waited for."""
+"""Processor time that a search takes at most until it notices that its call has ended."""
 
 
 def busy(pid: int) -> bool:

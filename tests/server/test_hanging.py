@@ -1,4 +1,4 @@
-"""A worker or writer that hangs is replaced; one that was suspended with all others is not."""
+"""A worker or writer that hangs is replaced; one suspended with all others is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server serves the registry that its index was built from, and no older copy of it."""
+"""A server serves the registry that its index was built from, and no older copy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
 class Desk:
-    """Who registers and looks up at one server."""
+    """A client that registers and one that looks up, at one server."""
 
     def __init__(self, server: Deployment) -> None:
         self.server = server

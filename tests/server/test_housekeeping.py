@@ -1,4 +1,4 @@
-"""A server compacts its index by itself, and answers from tables once there are hashes enough."""
+"""A server compacts its index by itself, and answers from tables once they are worthwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.calls import access, calling, eventually, items, lookup, near, register
 
 _HASHES = 320
-"""Of each of 64 pictures: together more than 20 000, from where on there are tables."""
+"""Hashes of each of 64 pictures: more than 20 000 in all, enough for tables."""
 
 
 def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables(

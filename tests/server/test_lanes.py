@@ -22,7 +22,7 @@ CASE = case_number(0)
 
 
 class Slow:
-    """A registrar whose registrations take until they are let go on."""
+    """A registrar whose registrations last until they are released."""
 
     def __init__(self) -> None:
         self.going_on = threading.Event()
@@ -36,7 +36,7 @@ class Slow:
 
 
 class Context:
-    """Of a call that a worker relays."""
+    """The context of a call that a worker relays."""
 
     def invocation_metadata(self) -> tuple[()]:
         return ()

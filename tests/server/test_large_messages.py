@@ -1,4 +1,4 @@
-"""Large messages cost little: what exceeds a limit is refused before it is decoded."""
+"""Large messages cost little: messages over a limit are refused before they are decoded."""
 
 from __future__ import annotations
 

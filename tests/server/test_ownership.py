@@ -1,4 +1,4 @@
-"""Nobody but its owner writes into a data directory, and what cannot be erased is said."""
+"""Only its owner writes into a data directory, and failed erasures are reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from indexer.commands import main as indexer
 from tests.registry.examples import DAY, registration
 
 OWNER = 12345
-"""A user that no machine has a name for."""
+"""A user id without a name on any machine."""
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 

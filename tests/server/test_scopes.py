@@ -1,4 +1,4 @@
-"""What is kept of a key's scope is what the key and the banks say now."""
+"""A cached scope of a key agrees with the current key and banks."""
 
 from __future__ import annotations
 

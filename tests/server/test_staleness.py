@@ -1,4 +1,4 @@
-"""A worker that does not see what changes says so, then ends, and is right again by itself."""
+"""A worker that misses changes reports it, then ends, and recovers by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who has no key cannot keep out those who have one."""
+"""Clients without a key cannot keep out those with one."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _health(caller: Caller) -> Any:
 
 
 class Timeout:
-    """As asyncio's, of which only the end is asked for."""
+    """As asyncio's timeout, of which only the end is used."""
 
     def __init__(self) -> None:
         self.is_ended = False

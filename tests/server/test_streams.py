@@ -1,4 +1,4 @@
-"""Flows of batches through a real server: what bounds them, and what ends them."""
+"""Flows of batches through a real server: their limits, and their ends."""
 
 from __future__ import annotations
 

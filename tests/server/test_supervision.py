@@ -1,4 +1,4 @@
-"""A process of which a part fails ends, by itself and with a line in its log."""
+"""A process of which a part fails ends by itself, with a line in its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls that never end their message keep nobody out, and hold little."""
+"""Calls that never end their message keep nobody out, and hold little memory."""
 
 from __future__ import annotations
 

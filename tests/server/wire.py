@@ -1,4 +1,4 @@
-"""HTTP/2 without manners: calls that begin a message and do not end it, over a plain socket."""
+"""HTTP/2 over a plain socket, for calls that begin a message and do not end it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FRAME_BYTES_MAX = 16384
 
 
 class Wire:
-    """One connection. It obeys flow control, and reads when it is asked to."""
+    """One connection. It obeys flow control, and reads only when asked to."""
 
     def __init__(self, address: str, *, window: int = 2**31 - 1) -> None:
         """Open a connection that takes ``window`` bytes of each answer."""

@@ -1,4 +1,4 @@
-"""Sealed cursors: opened where they were sealed, and nothing to anybody else."""
+"""Sealed cursors open where they were sealed, and tell nobody else anything."""
 
 from __future__ import annotations
 

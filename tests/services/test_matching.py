@@ -1,4 +1,4 @@
-"""Complete answers per media item, held to a plain model."""
+"""Complete answers per media item agree with a plain model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _bank(number: int) -> int:
 
 
 _VERSIONS = np.random.default_rng(3).integers(0, 256, (4, 32), np.uint8)
-"""Far from each other."""
+"""Hashes far from each other."""
 
 
 def _near(version: int, distance_bits: int) -> NDArray[np.uint8]:
@@ -241,7 +241,7 @@ def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
 
 
 _ALIKE = np.zeros(32, np.uint8)
-"""Draws a single point: within 12 bits only."""
+"""Hash that draws a single point, so it matches within 12 bits only."""
 
 
 def _one_away(code: NDArray[np.uint8], distance_bits: int, number: int) -> Addition:

@@ -1,4 +1,4 @@
-"""PINs are hashed one at a time, and checked before others are hashed."""
+"""PINs are hashed one at a time, and checks come before other hashing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from disrupt.services.pins import Pins
 
 
 class Hasher:
-    """As argon2's, but it takes as long as the test likes."""
+    """argon2's hasher, with a duration that the test sets."""
 
     def __init__(self) -> None:
         self.log: list[str] = []

@@ -1,4 +1,4 @@
-"""PINs are checked slowly, and whoever has the right one gets in all the same."""
+"""PINs are checked slowly, and an owner with the right one still gets in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A video is found by what it shows of another, and where, whatever else it shows."""
+"""A video is matched by what it shows of another, with the place, whatever else it shows."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def test_a_video_that_many_people_registered_with_other_bars_is_found(
 
 
 OTHERS = 1000
-"""Seeds from here on are of what nobody but their one item shows."""
+"""From this seed on, each seed is shown by one item only."""
 
 
 def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[StoredItem]:

@@ -1,4 +1,4 @@
-"""Pictures to submit, made here: smooth noise that hashes well, and one that has no features."""
+"""Generated pictures to submit: smooth noise that hashes well, and one without features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proxy on a real socket that keeps every byte it passes on."""
+"""A proxy on a real socket that keeps every byte that it passes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Recording:
-    """What went from clients to the server."""
+    """The bytes that clients sent to the server."""
 
     address: str
     sent: bytearray = field(default_factory=bytearray)

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing is said twice, whatever happens to the service on the way."""
+"""No request is lost or sent twice, whatever happens to the service."""
 
 from __future__ import annotations
 
@@ -428,7 +428,7 @@ def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
 
 
 class Interrupted(Waiting):
-    """Somebody presses Ctrl-C in the first pause."""
+    """Press Ctrl-C in the first pause."""
 
     def pause(self, _failure: DisruptError, _pause_s: float) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Only hashes leave the device: what goes over the wire is recorded and searched."""
+"""Only hashes leave the device: the traffic is recorded and searched."""
 
 from __future__ import annotations
 

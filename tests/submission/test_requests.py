@@ -1,4 +1,4 @@
-"""A registration carries fingerprints, a request id and what opens the case; nothing else."""
+"""A registration carries fingerprints, a request id and access to the case; nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a victim reads exists in both languages."""
+"""Every text for victims exists in both languages."""
 
 from __future__ import annotations
 
