@@ -1,4 +1,4 @@
-"""How fast an index answers after changes, beside itself before them, and whether it is right."""
+"""Speed and correctness of an index after changes, beside itself before them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKS = (0, 1000, 10_000, 100_000)
 KINDS = ("additions", "removals", "both")
 
 _PAGE = 64
-"""Changes that a follower finds at once in a steady flow of some hundred a second."""
+"""Changes that a follower reads at once in a steady flow of some hundred a second."""
 _AT_ONCE = 50
 _JOINED_POLL_S = 0.01
 _MOST_ITEMS = 1000
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(slots=True)
 class _Aged:
-    """A live index, and what was done to it."""
+    """A live index, with the changes made to it and its times."""
 
     kind: str
     live: LiveIndex
@@ -80,7 +80,7 @@ class Setting:
     hashes_per_item: int
     seed: int
     sabotage: bool = False
-    """Tombstones get lost, every tenth addition too."""
+    """Lose tombstones, and every tenth addition."""
 
 
 def measure(setting: Setting, asked: Codes, marks: Sequence[int], rounds: int) -> list[Row]:

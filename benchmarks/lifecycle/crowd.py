@@ -1,4 +1,4 @@
-"""What lookups cost near a crowd: very many near-duplicates, an item each."""
+"""Cost of lookups near a crowd: very many near-duplicates, an item each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from disrupt.index.tables import Tables
 CROWD = 50_000
 
 _SPREAD_BITS = 8
-"""Of the crowd around its middle, at most."""
+"""Largest distance of the crowd from its middle."""
 _BITS_AWAY = (0, 8, 16, 24, 31, 39, 48)
 _LOOKUPS = 5
 _MOST_ITEMS = 100
@@ -33,7 +33,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Lookups so far from the middle of the crowd; -1: of random hashes, far from everything.
+    """Lookups at a distance from the middle of the crowd; -1: of random hashes, far from all.
 
     ``us`` of processor time, the median, ``longest_us`` the longest; ``comparing_us``: a lookup
     that compares every hash. ``found``: items, at most 100.

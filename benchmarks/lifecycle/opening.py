@@ -1,4 +1,4 @@
-"""What an index costs before it answers: building it, and opening what was built."""
+"""Cost of an index before its first answer: building it, and opening what was built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The longest lookup while an index is built and taken up, beside the same load without that.
+"""The longest lookup while an index is built and taken up, beside the same load alone.
 
 This process does what a worker does: one thread follows the registry, another looks up, one after
 the other. A second process builds generations from the same registry: into the index that is
@@ -41,7 +41,7 @@ _MOST_ITEMS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Lookups in the order they were made; ``waited_us`` were meanwhile spent waiting for a core.
+    """Lookups in the order they were made; ``waited_us`` of each was waiting for a core.
 
     ``swap``: which of them began while the follower took a generation up, and just after.
     """
@@ -121,11 +121,11 @@ class Lookups:
 
 
 class Following:
-    """A thread that follows, as a worker's does; knows when it took a generation up."""
+    """A thread that follows as a worker's does, and records when it took a generation up."""
 
     def __init__(self, follower: Follower, live: LiveIndex) -> None:
         self.taken_up: list[tuple[float, float]] = []
-        """When each began and ended."""
+        """Beginning and end of each time that a generation was taken up."""
         self._follower, self._live = follower, live
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)

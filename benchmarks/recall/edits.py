@@ -29,13 +29,13 @@ from benchmarks.recall.layouts import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A picture to edit, where random numbers come from, and other pictures to put beside it."""
+    """A picture to edit, its source of random numbers, and other pictures to put beside it."""
 
     pixels: Pixels
     rng: np.random.Generator
     other: Callable[[], Pixels]
     encoding: dict[str, int] = field(default_factory=dict)
-    """What an edit says about the file: ``quality`` of the JPEG, ``side_px`` of the copy."""
+    """An edit's choices about the file: ``quality`` of the JPEG, ``side_px`` of the copy."""
 
 
 Edited = tuple[Pixels, float]

@@ -1,4 +1,4 @@
-"""Photographs that recall is measured with: found, made distinct, split in halves, framed."""
+"""Photographs to measure recall with: found, made distinct, split in halves, framed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORIGINALS = 3
 _ASPECTS = (3 / 4, 2 / 3, 9 / 16, 1, 4 / 3, 3 / 2)
 _THUMBNAIL_PX = 96
 _SAME = 0.75
-"""Correlation from which two pictures are taken to show the same."""
+"""Correlation from which two pictures count as showing the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ TARGETS = {
 _FILE_WIDTH = 130
 _TRIALS_A_TASK = 8
 _TIMES = {"two_edits": 6, "crop_sides": 4, "rotation": 3}
-"""More trials of edits that stand for many: all pairs of the others, four sides at once."""
+"""Factor of trials for edits that stand for many: all pairs of edits, four sides at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _STRENGTHS = {
     "opaque_sticker": "sticker, % of area",
     "blurred_part": "blurred part, % of area",
 }
-"""Edits that are plotted, and what their strength is."""
+"""Edits that are plotted, with the unit of their strength."""
 
 _BINS = 5
 _SIZES_PX = (200, 500, 1000, 2000)

@@ -31,7 +31,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, match_picture
 
 Sabotage = Literal["no_turns", "no_variants"]
-"""What is left out: turned and mirrored versions at lookup, or variants at registration."""
+"""What to leave out: turned and mirrored versions at lookup, or variants at registration."""
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
@@ -45,7 +45,7 @@ _SOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An original as it is registered; ``peer`` is what python-threatexchange makes of it.
+    """An original as it is registered; ``peer`` is python-threatexchange's hash of it.
 
     ``registration_ms``: processor time from the file to its fingerprints.
     """
@@ -59,7 +59,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one edited picture; ``distances`` by effort, None where it was not found."""
+    """Outcome of one edited picture; ``distances`` by effort, None where it was not found."""
 
     edit: str
     photograph: str

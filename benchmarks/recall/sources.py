@@ -1,4 +1,4 @@
-"""Pictures of many kinds that have nothing to do with each other, and views of them.
+"""Unrelated pictures of many kinds, and views of them.
 
 Photographs, drawings and screenshots of packages, and generated pages, screens and scenes. Each is
 on one side only: what is stored, or what is looked up. So is a whole collection of which pictures
@@ -31,11 +31,11 @@ SIDE_PX, VIEW_PX = 256, 640
 
 
 Split = Literal[1, 2]
-"""Two ways to tell sides apart: few pairs of pictures are on different sides in both."""
+"""Two ways to split the sources: few pairs are on different sides in both."""
 
 
 class _Collection(NamedTuple):
-    """Pictures of a package of Debian, all of one kind and on one side: in which split stored."""
+    """Pictures of a Debian package, all of one kind and side; the split that stores them."""
 
     kind: str
     folder: str

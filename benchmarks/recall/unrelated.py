@@ -1,4 +1,4 @@
-"""False matches: pictures that have nothing to do with what is stored, looked up all the same.
+"""False matches: lookups of pictures that have nothing to do with what is stored.
 
 Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
 stored, in views that are registered as pictures are; views of the other half are looked up as files
@@ -37,10 +37,10 @@ from disrupt.hashing import hash_image
 from disrupt.services.matching import UNBOUNDED, match_hashes, match_picture
 
 Sabotage = Literal["both_sides"]
-"""What is looked up is stored, too."""
+"""Store what is looked up, too."""
 
 _PASSES = 2
-"""Every source is looked up in a part of its views before any is in more."""
+"""Each source has a part of its views looked up before any source has the rest."""
 
 _REPORT_EVERY_S = 20
 _COUNTED = ("sources", "lookups", "hashes", "found", "found_sources", "found_hashes")
@@ -50,7 +50,7 @@ _MATCHES = 5
 
 @dataclass(slots=True)
 class Kind:
-    """What became of the lookups of one kind of source; names are of sources."""
+    """Results for the lookups of one kind of source; sets hold names of sources."""
 
     asked: set[str] = field(default_factory=set)
     lookups: int = 0

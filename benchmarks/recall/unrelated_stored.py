@@ -1,4 +1,4 @@
-"""What unrelated pictures are looked up among: views of sources, registered as pictures are."""
+"""The stored side of the unrelated lookups: views of sources, registered as pictures are."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _CODE = (
     *("disrupt/core/variant_plan_1.py", "disrupt/core/transforms.py"),
     *("benchmarks/recall/sources.py", "benchmarks/recall/unrelated_stored.py"),
 )
-"""What stored hashes depend on."""
+"""Code that stored hashes depend on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """Everything registered: of each view its fingerprints, dtype FINGERPRINT, source, place."""
+    """All that is registered: of each view its fingerprints, dtype FINGERPRINT, source, place."""
 
     items: list[NDArray[np.void]] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)

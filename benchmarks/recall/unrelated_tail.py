@@ -1,4 +1,4 @@
-"""How near hashes of unrelated pictures come to stored ones, beyond what matches."""
+"""Distances of unrelated pictures' hashes from stored ones, beyond those that match."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.recall.unrelated_stored import Stored
 from disrupt.core.transforms import PLANS
 
 SAMPLED = 1000
-"""Hashes looked up that are compared with every stored one."""
+"""Lookup hashes that are compared with every stored one."""
 
 _CLASSES = ("whole", "crop", "part", "turned")
 

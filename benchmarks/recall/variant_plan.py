@@ -1,4 +1,4 @@
-"""Chooses the versions that variant plan 1 stores, by measured gain for each stored hash.
+"""Choose the versions that variant plan 1 stores, by measured gain for each stored hash.
 
 Edited copies of the development photographs are drawn at random, off any grid. Greedily, the
 candidate is taken next that finds most of what is not found yet; then each is exchanged once more
@@ -24,7 +24,7 @@ from benchmarks.recall.variant_pool import LOOKUPS, candidates
 from benchmarks.recall.variant_table import DRAWN, Table, table
 
 PLAN_LOOKUPS = tuple(LOOKUPS)[:-1]
-"""What is asked when the plan is chosen: all but the wider steps, which only the whole has."""
+"""Lookups for which the plan is chosen: all but the wider steps, which only the whole has."""
 
 PLAN_STORED = 195
 """Variants of plan 1 for a picture, beside plan 0."""

@@ -1,4 +1,4 @@
-"""What a variant plan is chosen from: versions that may be stored, and crops that may be asked."""
+"""Candidates of a variant plan: versions that may be stored, and crops that may be asked."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Variant: TypeAlias = tuple[int, int, int, int, int]
 IDENTITY: Variant = (0, 0, 0, 0, 0)
 
 _SIDES = (0, 30, 60, 90, 120, 150)
-"""On the sides independently: every combination of these, and as many more at random."""
+"""Cuts of each side: every combination of these, and as many more at random."""
 
 _PARTS = ((0, 0), (0, 500), (500, 0), (250, 250), (0, 333), (333, 0), (0, 250), (250, 0))
-"""What is cut off an axis to leave halves, thirds and quarters, for what a sticker hides."""
+"""Cuts of an axis that leave halves, thirds and quarters, for what a sticker hides."""
 
 _TURNS = (1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000)
 

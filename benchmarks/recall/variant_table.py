@@ -1,4 +1,4 @@
-"""Which stored version is found by which lookup, for edited copies drawn at random."""
+"""Table of the stored versions that each lookup finds, for edited copies drawn at random."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from disrupt.hashing.regions.rotation import turned
 from disrupt.hashing.variants import MAX_UNDECIDED_BITS
 
 _SIDE_PX = 800
-"""Longest side of what is edited: quicker, and PDQ sees 512 px of it."""
+"""Longest side of what is edited. Small pictures are quicker, and PDQ sees 512 px of it."""
 
 
 _LEAST_HEIGHT, _CUT_HEIGHT = 0.6, 0.4
-"""A wide picture is seldom made wider: least height that is left, and how often."""
+"""Least height that is left, and how often: a wide picture is seldom made wider."""
 
 
 def _two_crops(scene: Scene) -> Edited:
@@ -59,7 +59,7 @@ DRAWN: dict[str, tuple[Callable[[Scene], Edited], int, float]] = {
     "blurred_part": (EDITS["blurred_part"][1], 4, 1),
     "two_crops": (_two_crops, 8, 2),
 }
-"""Edit, how often it is drawn for each original, and what its recall weighs in the choice.
+"""Edit, how often it is drawn for each original, and its weight in the choice.
 
 Borders, screens and quarter turns are undone at lookup; what they leave is one of these.
 """

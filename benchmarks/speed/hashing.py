@@ -34,7 +34,7 @@ from benchmarks.speed.hashing_pipelines import PIPELINES, least_ms
 from disrupt.hashing.pdq.linear import hash_dihedral, hash_luma
 
 MAX_LOOKUP_BITS = 8
-"""Furthest that a lookup's hash may be from the registered one of the same file, on every photo."""
+"""Largest distance of a lookup's hash from the registered one of the same file, per photo."""
 
 MAX_MEAN_LOOKUP_BITS = 2
 
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one process found out about one file."""
+    """Results of one process for one file."""
 
     ms: dict[str, float]
     peak_mb: float

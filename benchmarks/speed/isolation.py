@@ -1,4 +1,4 @@
-"""What isolation costs, and how MatchImage scales.
+"""Cost of isolation, and how MatchImage scales.
 
 In one run and in turns, the same pictures are hashed by threads of one process and by isolated
 processes, as many as cores. Then a real server answers MatchImage with one worker and with one per
@@ -43,10 +43,10 @@ INPUTS = ("jpeg_720", "jpeg_1920", "jpeg_12mp", "png_1920", "webp_1920")
 SERVED = ("jpeg_1920", "jpeg_12mp")
 _CORES = len(os.sched_getaffinity(0))
 _IN_FLIGHT = 4
-"""Calls at once for each that is worked on."""
+"""Open calls for each process that works."""
 _DECODER = "disrupt.isolation.picture_worker"
 _ROUND_S_LEAST = 1.0
-"""Processor time is counted in hundredths of a second."""
+"""Shortest round, since processor time is counted in hundredths of a second."""
 
 
 @click.command(help=__doc__)

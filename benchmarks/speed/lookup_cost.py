@@ -45,7 +45,7 @@ _PICTURES = {
     "collage of 4": "collage_4",
     "story": "story",
 }
-"""What is looked up, and the edit that makes it."""
+"""Pictures that are looked up, and the edit that makes each."""
 
 
 @dataclass(frozen=True, slots=True)

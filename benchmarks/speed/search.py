@@ -32,7 +32,7 @@ from benchmarks.speed.search_engines import SETTINGS, Measured, Task, measure
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 
 _MULTIHASH_MAX_SIZE = 20_000_000
-"""Beyond it FAISS multi-hash, which PDQIndex is made of, takes more than 16 GB of memory."""
+"""Beyond this size FAISS multi-hash, as in PDQIndex, takes more than 16 GB of memory."""
 
 _FILE_WIDTH = 130
 _LEAST_QUERIES = 100

@@ -25,7 +25,7 @@ _FIRST_QUERIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one engine did; ``answers`` are those of the first queries, ``took_us`` of all asked.
+    """Results of one engine; ``answers`` are of the first queries, ``took_us`` of all asked.
 
     ``took_us`` and ``build_cpu_s`` are processor time, of the searching thread and of the process:
     what others do on the machine lengthens them less than what a clock shows, ``build_s``.
@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """``ask`` takes what ``prepare`` makes of a query, and its answer is read by ``read``."""
+    """``ask`` takes the result of ``prepare`` for a query; ``read`` reads its answer."""
 
     ask: Callable[[Any], Any]
     prepare: Callable[[Codes], Any]

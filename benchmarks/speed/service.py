@@ -1,4 +1,4 @@
-"""A real server under load: single lookups, batches of 64 and flows, beside what bounds them.
+"""A real server under load: single lookups, batches of 64 and flows, beside upper bounds.
 
 The server has one core and one worker, h2load the others, and they take turns with two bounds in
 the same run: the bare engine on the server's core, over the same queries; and the same server whose
@@ -73,7 +73,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Single lookups that come at random moments, whatever is answered."""
+    """Latency of single lookups that arrive at random moments, whatever is answered."""
 
     rate_per_s: float
     load: float

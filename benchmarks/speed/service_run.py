@@ -1,4 +1,4 @@
-"""What `bench service` measures: two servers on one core, and the engine alone on the same."""
+"""Measurements of `bench service`: two servers on one core, and the engine alone on it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ WORKLOADS = (
 
 
 class Run:
-    """Two servers, one of which answers nothing, the same hashes in an index here, and queries."""
+    """Two servers, of which one answers nothing, an index of the same hashes, and queries."""
 
     def __init__(self, servers: dict[str, Deployment], live: LiveIndex, asked: Codes) -> None:
         self.keys = {name: server.make_key("bench", "match") for name, server in servers.items()}

@@ -1,4 +1,4 @@
-"""What hashing a video costs beside decoding it, and a lookup among a million stored frames."""
+"""Cost of hashing a video beside decoding it, and of a lookup among a million stored frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do to a video before they send it on, with parameters at random."""
+"""Edits that people make to a video before they send it on, with parameters at random."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Edited:
     query: tuple[float, float]
     stored: tuple[float, float]
     others: frozenset[str] = frozenset()
-    """Names of other sources that are in it."""
+    """Names of other sources that it shows."""
 
 
 Edit = Callable[[Source, Sequence[Source], Chance], Edited]

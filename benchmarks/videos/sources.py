@@ -1,4 +1,4 @@
-"""Videos that figures are measured with: real ones of packages, and a camera over photographs."""
+"""Videos to measure with: real ones of packages, and a camera over photographs."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _PACKAGED = (
     ("/usr/share/hollywood", "soundwave.mp4"),
     ("/usr/share/lebiniou/vue/media", "*.mp4"),
 )
-"""Of scripts/system-packages --videos. Of one video in several files, one is named."""
+"""Files of scripts/system-packages --videos. Of one video in several files, one is named."""
 
 Kind = Literal["filmed", "drawn", "made"]
-"""Filmed, or rendered as if; graphics; a camera of ours over a photograph."""
+"""Filmed, or rendered as if; graphics; our own camera over a photograph."""
 
 SOURCE = Codec(options={"preset": "ultrafast", "crf": "18"})
 _SIDE_PX = 720

@@ -1,4 +1,4 @@
-"""Lookups of edited and of unrelated videos, each as the service makes it, in this process."""
+"""Lookups of edited and of unrelated videos, made as by the service, in this process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """Sources, of which item number k is the k-th, from 1; those that cannot be, by name."""
+    """Sources, of which item number k is the k-th, from 1; by name those not registered."""
 
     names: list[str]
     live: LiveIndex
@@ -143,7 +143,7 @@ class Unrelated:
 
     lookups: int
     matches: list[tuple[str, str]]
-    """Who was looked up, and what matched: by name, once for each clip."""
+    """Source looked up and source that matched, by name, once for each clip."""
 
 
 def false_matches(registered: Registered, sources: Sequence[Source]) -> Unrelated:

@@ -1,4 +1,4 @@
-"""Videos: what hashing and looking up cost, recall of edited ones, segments, false matches.
+"""Cost of hashing and looking up videos, recall of edited ones, segments, false matches.
 
 Sources are the real videos of packages (scripts/system-packages --videos) and, for each distinct
 photograph of this machine, a video of a camera that moves over it, with cuts. Each is registered,

@@ -1,4 +1,4 @@
-"""A generation is published as soon as half of it is written, and whole a moment later."""
+"""Publish a generation as soon as half of it is written, and the whole a moment later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database is never synced: what was committed is in the page cache alone."""
+"""Never sync the database: committed data is in the page cache alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos are registered as they come, and all pairs of two of them are held to compare them."""
+"""Register videos unfolded, and hold all pairs of two of them to compare them."""
 
 from __future__ import annotations
 
