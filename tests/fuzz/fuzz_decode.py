@@ -2,9 +2,9 @@
 
     python tests/fuzz/fuzz_decode.py -max_total_time=3600 CORPUS
 
-CORPUS is a directory that keeps what reached new code; it is begun with small good files. The
-options are libFuzzer's. What breaks the target is left in the current directory; run the target
-with that file instead of CORPUS to see it again.
+CORPUS is a directory that keeps inputs that reached new code; small good files are its first. The
+options are libFuzzer's. It writes an input that breaks the target to the current directory; run the
+target with that file instead of CORPUS to reproduce the failure.
 """
 
 import sys

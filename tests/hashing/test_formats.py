@@ -131,7 +131,7 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
 def ycck() -> bytes:
     """Return a JPEG as Photoshop writes it: Y, Cb, Cr of inverted cyan, magenta, yellow; not-K.
 
-    Pillow writes four planes as they are, inverted and marked as CMYK; the mark is changed.
+    Pillow writes four planes unchanged, inverted and marked as CMYK; this changes the mark.
     """
     cyan, magenta, yellow, key = PHOTO.convert("CMYK").split()
     planes = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr").split()

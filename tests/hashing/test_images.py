@@ -428,10 +428,10 @@ def test_published_hashes_are_reproduced_in_their_own_dialect(
 ) -> None:
     """Allow 10 bits where quality ≥ 80: PDQ's own rule for another decoder.
 
-    What expected.json calls full_resolution_python is made by ThreatExchange's pure Python hasher,
-    which shrinks to at most 512 px a side with Pillow's thumbnail, keeping the aspect; the 2019
-    C++ hashes are of full resolution. Both were found by trying every dialect on every picture;
-    the labels as they stand are up to 14 bits off.
+    ThreatExchange's pure Python hasher made what expected.json calls full_resolution_python. It
+    shrinks to at most 512 px a side with Pillow's thumbnail, keeping the aspect; the 2019 C++
+    hashes are of full resolution. Trying every dialect on every picture showed both; the labels
+    as they stand are up to 14 bits off.
     """
     rows: list[tuple[str, str, int, int, int, int]] = []
     for name, values in published().items():

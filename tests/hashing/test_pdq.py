@@ -52,8 +52,8 @@ def assert_as_the_reference(
 ) -> None:
     """Check the bits that PDQ decides, and that quality differs by 1 at most.
 
-    Quality counts whole hundredths: where two samples are a whole number of them apart, and the sum
-    is at the edge of a multiple of 90, the residue in the reference's running sums shows.
+    Quality counts whole hundredths. Where two samples are a whole number of them apart, and the sum
+    is at the edge of a multiple of 90, the rounding error in the reference's running sums shows.
     """
     bits, quality = reference(pixels)
     assert abs(int(hashed.qualities[at]) - quality) <= 1

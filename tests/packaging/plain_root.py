@@ -1,9 +1,9 @@
 """Run a Dockerfile's steps in scratch roots, where no engine is at hand. For root only.
 
-A scratch root stands for a base image: programs, libraries and compiler of this machine under /usr,
-read-only, and its Python at /usr/local, as in the official image; its own, writable /etc, /opt,
-/src, /data and so on. Nothing else of this machine is inside. Each step runs in mount and process
-namespaces of its own.
+A scratch root replaces a base image. It has this machine's programs, libraries and compiler under
+/usr, read-only, and its Python at /usr/local, as in the official image; /etc, /opt, /src, /data and
+so on are its own, and writable. Nothing else of this machine is inside. Each step runs in mount and
+process namespaces of its own.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def inside(
 ) -> list[str]:
     """Return the command line that runs a command inside; ``mounts``: shell lines, $R the root.
 
-    ``read_only`` makes all of it so, but for what ``mounts`` puts there.
+    ``read_only`` makes the root read-only, but for what ``mounts`` puts there.
     """
     uid, gid = image.user.split(":")
     certificates = {name: os.environ[name] for name in _CERTIFICATES & os.environ.keys()}

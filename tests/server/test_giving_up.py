@@ -59,7 +59,7 @@ FEW_S = 10.0
 def busy(pid: int) -> bool:
     """Tell whether a process computes; one that looks at its registry now and then does not.
 
-    Its threads are looked at, not its processor time: of that a busy machine gives it little.
+    This looks at its threads, not its processor time, of which a busy machine gives it little.
     """
     return sum(_runs(pid) for _ in range(25)) > 12
 
