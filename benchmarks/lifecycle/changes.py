@@ -35,10 +35,10 @@ _BANK = 1
 class Row:
     """Lookups one by one on one thread, and in batches, after so many changes of a kind.
 
-    By processor time, the median of rounds in which all took turns; ``times_slower`` than without
-    changes: the median of the rounds' ratios. ``segments`` of the delta when
-    asked, ``most_segments`` while it took the changes in, ``apply_per_s`` of them; a page of them
-    took at most ``longest_apply_ms``.
+    Rates are by processor time, the median of rounds in which all took turns; ``times_slower`` than
+    without changes is the median of the rounds' ratios. The delta had ``segments`` at lookups and
+    ``most_segments`` while it applied changes, ``apply_per_s`` of them; a page of changes took at
+    most ``longest_apply_ms``.
     """
 
     changes: str
@@ -86,8 +86,8 @@ class Setting:
 def measure(setting: Setting, asked: Codes, marks: Sequence[int], rounds: int) -> list[Row]:
     """Age an index by additions, by removals and by both, and ask each at each mark.
 
-    Answers to ``asked`` are compared with brute force. Timed are fresh queries, no two the same:
-    what was looked up a moment ago is in the processor's cache.
+    Answers to ``asked`` are compared with brute force. Times are of fresh queries, no two the same:
+    a repeated query finds its data in the processor's cache.
     """
     chance = np.random.default_rng(setting.seed)
     aged = [_age(setting, kind, mark, chance) for kind in KINDS for mark in marks]

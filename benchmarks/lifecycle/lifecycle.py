@@ -1,9 +1,9 @@
-"""The life of an index: built, opened, changed, rebuilt beside lookups, and what memory that takes.
+"""Cost of building, opening, changing and rebuilding an index beside lookups, memory included.
 
-A registry of so many hashes is made and rebuilt by command. Then: lookups after 0 to 100 000
+It fills a registry and rebuilds its index by command. Then it measures lookups after 0 to 100 000
 changes, and near a crowd of near-duplicates; the longest lookup while generations are built and
-taken up, beside the same load without; a real server's memory, by itself and while a rebuild goes
-on; how soon a registration reaches lookups there. Answers are compared with brute force: exits with
+taken up, beside the same load without; a real server's memory, by itself and during a rebuild; and
+how soon a registration reaches lookups there. It compares answers with brute force, and exits with
 1 if any was wrong.
 
     ./scripts/bench lifecycle --size 1000000 --json out.json

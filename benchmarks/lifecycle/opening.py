@@ -32,8 +32,8 @@ _POLL_S = 0.02
 class Built:
     """A rebuild from the registry by command, on the clock and in processor time.
 
-    ``own_peak_mb``: most memory of the process that is not pages of files; ``peak_mb`` with those,
-    of the index that it writes, above all. ``from_codes_s``: tables from codes in memory.
+    ``own_peak_mb``: most memory of the process without pages of files; ``peak_mb``: with them,
+    mainly those of the index that it writes. ``from_codes_s``: tables from codes in memory.
     """
 
     rebuild_s: float
@@ -48,10 +48,10 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A process that opens a verified generation; ``cache`` of what numba compiled.
+    """A process that opens a verified generation; ``cache``: state of numba's compiled code.
 
     ``compiled_s``: compiling the search, or loading it; ``answered_s``: from opening the files to
-    the first answer, the search being compiled; ``process_s``: from the start of the process.
+    the first answer, with the search compiled before; ``process_s``: from the process's start.
     """
 
     cache: str
@@ -106,7 +106,7 @@ def _children_cpu_s() -> float:
 def opened(index_dir: Path, query: Codes, cache: str) -> Opened:
     """Open and ask once, in a process that has done nothing before.
 
-    ``cache`` is "kept" by earlier processes, "empty", or "none" that can be written.
+    ``cache``: "kept" from earlier processes, "empty", or "none" where none can be written.
     """
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
     with tempfile.TemporaryDirectory() as empty:

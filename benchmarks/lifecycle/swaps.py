@@ -57,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """All runs beside one load. ``longest_ms`` of all; ``longest_median_ms``: median of the runs'.
+    """All runs beside one load: ``longest_ms`` of all, and the median of the runs' longest.
 
     ``own`` leaves out the time that the lookup, or the follower, waited for a core while other
     processes had them: a follower that waits may hold what the lookup waits for.

@@ -1,7 +1,7 @@
 """What people do to a picture before they upload it again, with parameters drawn at random.
 
-Each edit takes a scene and gives the edited pixels and its strength, the number that recall is
-plotted against. Nothing here knows what is registered: parameters are continuous.
+Each edit takes a scene and returns the edited pixels and its strength, the number that recall is
+plotted against. Edits do not know what is registered: their parameters are continuous.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def screen(scene: Scene, *, layout: str, dark: bool) -> Edited:
 def collage(scene: Scene, *, cells: int) -> Edited:
     """Place the picture beside 1 to 3 others, without or with gutters.
 
-    Cells have the shape of the picture or are 1:1 or 4:5, which then crops the middle of it.
+    Cells have the shape of the picture, or are 1:1 or 4:5 and show its middle.
     """
     rng = scene.rng
     height, width = scene.pixels.shape[:2]
@@ -319,8 +319,8 @@ def two_edits(scene: Scene) -> Edited:
     """Apply two edits of different groups, in the order in which a person would do them."""
     rng = scene.rng
     first, second = sorted(rng.choice(len(_PAIRED), 2, replace=False))
-    # a picture is cropped or mirrored first, and put on a screen or in a frame after that; what
-    # changes all pixels comes last
+    # People crop or mirror a picture first, and put it on a screen or in a frame after that.
+    # Changes of all pixels come last.
     groups = [_PAIRED[at] for at in (first, second)]
     if "photometric" in groups:
         groups.reverse()
@@ -341,7 +341,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
 def upload(edit: Edit, scene: Scene) -> tuple[bytes, float]:
     """Return the file of the edited picture as uploaded, a JPEG, and the edit's strength.
 
-    Unless the edit says otherwise, of 720 to 1920 px and quality 70-95.
+    It has 720 to 1920 px and quality 70-95, unless the edit chooses otherwise.
     """
     rng = scene.rng
     pixels, strength = edit(scene)

@@ -1,6 +1,6 @@
 """Print the table of recall (docs/measurements), and draw the plots of docs/.
 
-Reads the reports of `bench recall` and `bench variant_plan`.
+It reads the reports of `bench recall` and `bench variant_plan`.
 
 ./scripts/bench recall_plot recall.json --curve curve.json --folder docs
 """

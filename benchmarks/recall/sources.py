@@ -1,9 +1,9 @@
 """Unrelated pictures of many kinds, and views of them.
 
-Photographs, drawings and screenshots of packages, and generated pages, screens and scenes. Each is
-on one side only: what is stored, or what is looked up. So is a whole collection of which pictures
-show the same: the manual of an application shows its windows, and a few sample pictures, over and
-over; a folder of drawings has one in many versions.
+They are photographs, drawings and screenshots of packages, and generated pages, screens and scenes.
+Each is on one side only: it is stored, or it is looked up. A collection whose pictures show the
+same things is on one side as a whole: the manual of an application shows its windows, and a few
+sample pictures, over and over; a folder of drawings has one drawing in many versions.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _GENERATED = 400
 class Source:
     """One picture: what it is, its name, how it is loaded or made, whether it is stored.
 
-    One that is not stored is looked up.
+    A source that is not stored is looked up.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class Source:
 def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
     """Return all sources of this machine; or a folder's photographs and the generated sources.
 
-    Other generated ones for each ``split``.
+    Each ``split`` has other generated sources.
     """
     every = [
         _named(
@@ -133,8 +133,8 @@ def _files(of: _Collection, *, stored: bool) -> Iterator[Source]:
 def views(source: Source, places: Iterable[int], seed: int) -> Iterator[NDArray[np.uint8]]:
     """Yield luma (height, width), at most VIEW_PX, of parts of a source, as people would show it.
 
-    View 0 is all of it. Others have 15 to 100 % of its area and another brightness; the same place
-    gives the same view. They are not independent of each other; those of two sources are.
+    View 0 is the whole source. Others have 15 to 100 % of its area and another brightness; the same
+    place gives the same view. Views of one source are not independent; those of two sources are.
     """
     luma = _reduced(cv2.cvtColor(np.ascontiguousarray(source.load()), cv2.COLOR_RGB2GRAY), VIEW_PX)
     height, width = luma.shape

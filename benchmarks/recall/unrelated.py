@@ -2,8 +2,8 @@
 
 Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
 stored, in views that are registered as pictures are; views of the other half are looked up as files
-at STANDARD. Whatever is found is a false match, and the exit code is 1. The report is written again
-and again, so that an interrupted run has its figures; --show makes pictures of what was found.
+at STANDARD. Every match is a false one, and makes the exit code 1. The report is rewritten during
+the run, so that an interrupted run has its figures; --show makes pictures of the matches.
 
     ./scripts/bench unrelated --json unrelated.json --show found
 """
@@ -287,7 +287,7 @@ def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
     type=click.Choice(get_args(Split)),
     default=1,
     show_default=True,
-    help="How sources are told apart; in the other way other pairs of them meet.",
+    help="How sources are split; each split looks up other pairs of them.",
 )
 def main(  # noqa: PLR0913 options
     *,

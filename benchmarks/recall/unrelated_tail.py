@@ -19,8 +19,8 @@ _CLASSES = ("whole", "crop", "part", "turned")
 class Tail:
     """Distances of sampled lookup hashes from every stored hash.
 
-    ``nearest_distances`` counts, by bits, the nearest one of each lookup hash; ``pairs`` all pairs
-    within so many bits, by what the stored hash is of.
+    ``nearest_distances`` counts lookup hashes by the bits to their nearest stored hash; ``pairs``
+    counts the pairs within so many bits, by what the stored hash is of.
     """
 
     def __init__(self, stored: Stored) -> None:

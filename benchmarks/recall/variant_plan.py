@@ -1,9 +1,9 @@
 """Choose the versions that variant plan 1 stores, by measured gain for each stored hash.
 
-Edited copies of the development photographs are drawn at random, off any grid. Greedily, the
-candidate is taken next that finds most of what is not found yet; then each is exchanged once more
-for a better one. Prints what is found of photographs that had no part in the choice, for more and
-more stored hashes and lookups, and writes the plan.
+It draws edited copies of the development photographs at random, off any grid. The greedy choice
+takes next the candidate that finds most of what is not found yet; then it exchanges each once for a
+better one. It prints the recall of photographs that had no part in the choice, for more and more
+stored hashes and lookups, and writes the plan.
 
     ./scripts/bench variant_plan --write disrupt/core/variant_plan_1.py --json curve.json
 """

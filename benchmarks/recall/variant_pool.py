@@ -88,8 +88,8 @@ LOOKUPS: dict[str, list[Crop]] = {
 }
 """Crops of what is looked up, by family: in every orientation, so that none is left out.
 
-The first six are all ways to cut a step off the sides. A stored grid that is twice as coarse is
-then covered as a fine one is: 16 lookups do the work of 16 times as many stored hashes.
+The first six are all ways to cut a step off the sides. With them a stored grid that is twice as
+coarse covers as much as a fine one: 16 lookups do the work of 16 times as many stored hashes.
 """
 
 OF_REGIONS = ("whole", "axis", "all four")

@@ -61,7 +61,7 @@ DRAWN: dict[str, tuple[Callable[[Scene], Edited], int, float]] = {
 }
 """Edit, how often it is drawn for each original, and its weight in the choice.
 
-Borders, screens and quarter turns are undone at lookup; what they leave is one of these.
+Lookups undo borders, screens and quarter turns; what these leave is one of the edits here.
 """
 
 
@@ -78,9 +78,9 @@ class Table:
     def covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
         """Return trials x candidates: whether any lookup of the families finds the candidate.
 
-        Of another shape only those OF_REGIONS: cells of a collage show the picture so, and more is
-        not looked up of them. Each trial counts four times: mirrored, it is the same trial of a
-        mirrored photograph.
+        Trials of another shape use only the families OF_REGIONS: cells of a collage show the
+        picture so, and no more is looked up of them. Each trial counts four times: mirrored, it is
+        the same trial of a mirrored photograph.
         """
         covered = self._covered(families)
         shapes = np.tile(self.edits == "shape", 4)

@@ -1,8 +1,8 @@
 """Ways to break a server on purpose, to see that a benchmark notices.
 
 Each is a directory with a ``sitecustomize``, which Python runs at the start of every process that
-has the directory in PYTHONPATH. The server itself has no switch for any of it, and an installation
-does not have these files.
+has the directory in PYTHONPATH. The server itself has no switch for any of them, and installations
+do not contain these files.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pictures to hashes: Disrupt beside python-threatexchange on the same files, in the same run.
 
-Prints tables and, with --json, writes rows. Each pipeline gets a fresh process for each file, and
-one thread: times are the least of several of that thread, memory is the most that the process ever
-had. Exits with 1 if a lookup's hash is further than it may be from what is registered of the file.
+It prints tables and, with --json, writes rows. Each pipeline gets a fresh process for each file,
+and one thread: times are the least of several of that thread, memory is the most that the process
+ever had. It exits with 1 if a lookup's hash is too far from what is registered of the file.
 
     ./scripts/bench hashing --json out.json
 """

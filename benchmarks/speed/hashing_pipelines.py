@@ -59,7 +59,7 @@ def least_ms(work: Callable[[], object], seconds: float) -> float:
 def _high_water_mb() -> float:
     """Return the most resident memory since this process began, libraries included.
 
-    From /proc: what getrusage says begins with that of the process that started this one.
+    It is read from /proc: getrusage also counts the process that started this one.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))

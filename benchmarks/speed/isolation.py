@@ -2,12 +2,12 @@
 
 In one run and in turns, the same pictures are hashed by threads of one process and by isolated
 processes, as many as cores. Then a real server answers MatchImage with one worker and with one per
-core, each with one decoding process, to a client that sends bytes made beforehand. Of each way the
-best round counts, since whoever else works on the machine only slows it. Beside the throughput
-stands where processor time went: in decoding processes, workers (gRPC, search) and the client,
+core, each with one decoding process, to a client that sends bytes made beforehand. The best round
+of each way counts, since other work on the machine only slows it. The report names the processor
+time beside the throughput: of decoding processes, of workers (gRPC, search) and of the client,
 which runs on the same cores, so that ``most_per_s`` is what all cores could do. Decoding overlaps
 with gRPC where decoding processes are busy nearly all the time. Answers are compared with hashes
-taken here.
+computed here.
 
     ./scripts/bench isolation --json -
 """

@@ -1,7 +1,8 @@
 """Processor time of a lookup at STANDARD of a decoded picture of 1920 px, by what it shows.
 
-Photographs of the development half: as they are, in a frame, on a screen, in a collage of four and
-in a story. Looked up among hashes as photographs have them (see hash_sets), search included.
+It looks up photographs of the development half: as they are, in a frame, on a screen, in a collage
+of four and in a story. The time includes the search, in hashes like those of photographs (see
+hash_sets).
 
     ./scripts/bench lookup_cost --json cost.json
 """

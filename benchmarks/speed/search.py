@@ -1,9 +1,9 @@
 """Lookups one by one: Disrupt's index beside FAISS and python-threatexchange, in the same run.
 
-Prints a table and, with --json, writes rows. Each engine gets a process, the same hashes, the same
-queries in the same order, and one thread to search with. What a lookup takes is processor time of
-that thread, since other work on the machine shows less in it than on a clock. Every answer is
-compared with brute force. Exits with 1 if Disrupt missed or invented anything.
+It prints a table and, with --json, writes rows. Each engine gets a process, the same hashes, the
+same queries in the same order, and one thread to search with. A lookup's time is processor time of
+that thread, which other work on the machine lengthens less than time on a clock. Every answer is
+compared with brute force. It exits with 1 if Disrupt missed or invented anything.
 
     ./scripts/bench search --size 1000000 --json out.json
 """

@@ -27,8 +27,8 @@ _FIRST_QUERIES = 20
 class Measured:
     """Results of one engine; ``answers`` are of the first queries, ``took_us`` of all asked.
 
-    ``took_us`` and ``build_cpu_s`` are processor time, of the searching thread and of the process:
-    what others do on the machine lengthens them less than what a clock shows, ``build_s``.
+    ``took_us`` and ``build_cpu_s`` are processor time, of the searching thread and of the process.
+    Other work on the machine lengthens them less than time on a clock, ``build_s``.
     """
 
     build_s: float

@@ -3,10 +3,10 @@
 The server has one core and one worker, h2load the others, and they take turns with two bounds in
 the same run: the bare engine on the server's core, over the same queries; and the same server whose
 handler answers nothing (its interceptors and all else are the same). They are compared by processor
-time, since other work on the machine shows less in it than on a clock. A tenth of the queries lies
-near a stored hash. The bytes of every answer are counted, and answers are compared with brute force
-before and after: a wrong one ends it with exit code 1. Then latency, on the clock, while calls come
-at random moments.
+time, which other work on the machine lengthens less than time on a clock. A tenth of the queries
+lies near a stored hash. The benchmark counts the bytes of every answer, and compares answers with
+brute force before and after: a wrong answer ends it with exit code 1. Then it measures latency, on
+the clock, while calls arrive at random moments.
 
     ./scripts/bench service --size 1000000 --json out.json
 """
@@ -55,7 +55,7 @@ _PACKAGES = ("disrupt-hashes", "faiss-cpu", "grpcio", "numba", "numpy", "protobu
 class Row:
     """One way of calling: the median of the rounds, and its bounds of the same run.
 
-    Per second on the clock, or of processor time: the worker's, or that of the bare engine.
+    Rates are per second on the clock, or of processor time: the worker's, or the bare engine's.
     ``of_nothing`` and ``of_engine`` are the medians of the ratios of each round, of processor time.
     """
 

@@ -34,8 +34,8 @@ NOTHING = "empty-answers"
 class Workload:
     """``method`` called with ``messages`` of ``hashes`` each by every client.
 
-    Each client sends the same queries over and over, and has ``open_calls`` open. Uploads do not
-    repeat, so there should be more queries than the processor's cache holds what they need for.
+    Each client repeats its queries, and has ``open_calls`` open. Uploads do not repeat, so there
+    should be more queries than the processor's cache has room for.
     """
 
     name: str

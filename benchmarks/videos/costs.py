@@ -53,8 +53,8 @@ print(json.dumps([time.process_time() - before, len(found)]))
 def hashing_cost(seconds: float, sizes: tuple[str, ...]) -> Iterator[dict[str, object]]:
     """Yield processor times for each size and codec, the least of three runs on one thread.
 
-    ``decode_s``: every frame decoded and nothing else; ``sampled_decode_s``: the frames that
-    Disrupt decodes, and nothing else. ``vpdq_s``: facebook/ThreatExchange's vpdq at one frame a
+    ``decode_s``: decoding every frame, and nothing else; ``sampled_decode_s``: decoding the
+    frames that Disrupt decodes, and nothing else. ``vpdq_s``: facebook/ThreatExchange's vpdq at one frame a
     second, null where it is not installed.
     """
     for size in sizes:
@@ -85,8 +85,8 @@ def _costs(path: Path) -> dict[str, object]:
 def lookup_cost(frames_stored: int) -> Iterator[dict[str, object]]:
     """Yield processor times of lookups of 1 and 60 minutes on one thread, without hashing.
 
-    Frames at one a second, each in ``versions``; ``found``: a tenth of them is from stored videos.
-    The median of lookups of different videos: what was just looked up is quicker to look up.
+    Frames are a second apart, each in ``versions``; ``found``: a tenth of them is from stored
+    videos. Each time is the median over different videos: a repeated lookup is quicker.
     """
     with tempfile.TemporaryDirectory(prefix="disrupt-video-index-") as folder:
         codes = np.load(stored("real", frames_stored), mmap_mode="r")

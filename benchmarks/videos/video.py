@@ -2,8 +2,8 @@
 
 Sources are the real videos of packages (scripts/system-packages --videos) and, for each distinct
 photograph of this machine, a video of a camera that moves over it, with cuts. Each is registered,
-edited at random parameters, and looked up as the service does it. Prints a table and, with --json,
-writes it. Exits with 1 if videos match that show nothing of each other.
+edited at random parameters, and looked up as the service does it. The benchmark prints a table and,
+with --json, writes it. It exits with 1 if videos match that show nothing of each other.
 
     ./scripts/bench video --json video.json
 """
