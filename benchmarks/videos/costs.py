@@ -54,8 +54,8 @@ def hashing_cost(seconds: float, sizes: tuple[str, ...]) -> Iterator[dict[str, o
     """Yield processor times for each size and codec, the least of three runs on one thread.
 
     ``decode_s``: decoding every frame, and nothing else; ``sampled_decode_s``: decoding the
-    frames that Disrupt decodes, and nothing else. ``vpdq_s``: facebook/ThreatExchange's vpdq at one frame a
-    second, null where it is not installed.
+    frames that Disrupt decodes, and nothing else. ``vpdq_s``: facebook/ThreatExchange's vpdq
+    at one frame a second, null where it is not installed.
     """
     for size in sizes:
         for codec in _CODECS:
