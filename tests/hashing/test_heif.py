@@ -202,17 +202,23 @@ def split_boxes(data: bytes) -> list[bytes]:
 def broken() -> Iterator[tuple[str, bytes]]:
     whole, parted = entries_of(WHOLE), split(WHOLE)
     at = parted.index(b"ipma") - 4
-    first, two = (ipma([entry]) for entry in whole)
+    first, second = (ipma([entry]) for entry in whole)
     yield "a box that ends after its file", parted[:at] + b"\xff" + parted[at + 1 :]
     yield "a box of no length", parted[:at] + bytes(4) + parted[at + 4 :]
     yield "a box shorter than its header", parted[:at] + bytes([0, 0, 0, 7]) + parted[at + 4 :]
-    yield "more items than there are", with_boxes(WHOLE, first, two[:12] + b"\xff" * 4 + two[16:])
-    yield "more properties than there are", with_boxes(WHOLE, first, two[:18] + b"\xff" + two[19:])
-    yield "a version to come", with_boxes(WHOLE, first, two[:8] + b"\x09" + two[9:])
+    yield (
+        "more items than there are",
+        with_boxes(WHOLE, first, second[:12] + b"\xff" * 4 + second[16:]),
+    )
+    yield (
+        "more properties than there are",
+        with_boxes(WHOLE, first, second[:18] + b"\xff" + second[19:]),
+    )
+    yield "a version to come", with_boxes(WHOLE, first, second[:8] + b"\x09" + second[9:])
     yield "properties that are not there", with_boxes(WHOLE, first, ipma([(2, [99])]))
     yield "too many properties", with_boxes(WHOLE, *[ipma([(1, [1] * 200), whole[1]])] * 2)
-    yield "too many boxes", with_boxes(WHOLE, first, two, *[ipma([])] * 1000)
-    yield "too long boxes", with_boxes(WHOLE, first, two, ipma([(3, [1] * 250)] * 300))
+    yield "too many boxes", with_boxes(WHOLE, first, second, *[ipma([])] * 1000)
+    yield "too long boxes", with_boxes(WHOLE, first, second, ipma([(3, [1] * 250)] * 300))
     yield "only boxes", b"\0\0\0\x0cftypavif" + b"\0\0\0\x08free" * 1_000_000
     yield "an end after each byte of the metadata", parted[: parted.index(b"mdat") + 9]
 

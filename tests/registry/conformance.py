@@ -264,14 +264,14 @@ class RegistryConformance:
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:
         case = new_case(chance)
-        first, two = new_item(chance), new_item(chance)
-        writer.register(registration(chance, case, first, two), day=DAY)
+        first, second = new_item(chance), new_item(chance)
+        writer.register(registration(chance, case, first, second), day=DAY)
         writer.withdraw(case.number, [first.item_id], day=DAY)
         record = writer.case(case.number)
         assert record is not None
         assert record.status == CaseStatus.ACTIVE
-        assert [item.item_id for item in record.items] == [two.item_id]
-        writer.withdraw(case.number, [two.item_id], day=NEXT_DAY)
+        assert [item.item_id for item in record.items] == [second.item_id]
+        writer.withdraw(case.number, [second.item_id], day=NEXT_DAY)
         record = writer.case(case.number)
         assert record is not None
         assert (record.status, record.closed_on) == (CaseStatus.WITHDRAWN, NEXT_DAY)
@@ -280,15 +280,17 @@ class RegistryConformance:
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:
         case = new_case(chance)
-        item, two = new_item(chance), new_item(chance)
-        writer.register(registration(chance, case, item, two), day=DAY)
+        item, other_item = new_item(chance), new_item(chance)
+        writer.register(registration(chance, case, item, other_item), day=DAY)
         first = writer.withdraw(case.number, [item.item_id, item.item_id], day=DAY)
         assert writer.withdraw(case.number, [item.item_id], day=DAY) == first
         assert writer.withdraw(case.number, [], day=DAY) == first
         whole = writer.withdraw(case.number, None, day=DAY)
         record = writer.case(case.number)
         assert writer.withdraw(case.number, None, day=NEXT_DAY) == whole
-        assert writer.withdraw(case.number, [item.item_id, two.item_id], day=NEXT_DAY) == whole
+        assert (
+            writer.withdraw(case.number, [item.item_id, other_item.item_id], day=NEXT_DAY) == whole
+        )
         assert writer.case(case.number) == record
 
     def test_withdrawing_an_item_of_another_case_withdraws_nothing(
