@@ -87,8 +87,11 @@ def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
     """
     every = [
         _named(
-            "photograph", photograph.name, lambda photograph=photograph: photograph.pixels, split
-        )  # type: ignore[misc]
+            "photograph",
+            photograph.name,
+            lambda photograph=photograph: photograph.pixels,  # type: ignore[misc]
+            split,
+        )
         for photograph in collection(folder)
     ]
     every += [] if folder else _packaged(split)
