@@ -1,4 +1,4 @@
-"""What tests of several rooms need. Nothing in them depends on how fast the machine is."""
+"""Settings and fixtures for tests of several rooms; none depends on the machine's speed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import pytest
 from hypothesis import HealthCheck, settings
 
-# their assertions explain themselves like those of tests
+# pytest rewrites the assertions of these modules too.
 pytest.register_assert_rewrite(
     "tests.cli.shell",
     *(f"tests.index.{name}" for name in ("conformance", "examples")),
@@ -20,15 +20,15 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-# A shell script starts what runs in the background with SIGINT ignored, and programs inherit that.
-# Tests that interrupt a program need it to listen.
+# Shell scripts start background jobs with SIGINT ignored, and programs inherit that.
+# Tests that interrupt a program need it to handle SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def free_port() -> int:
-    """A TCP port of loopback that nothing listens on."""
+    """Return a TCP port of loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Runs the examples of a page of Markdown in one shell, and compares what they print."""
+"""Run the examples of a page of Markdown in one shell, and compare their output."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _SERVER = "127.0.0.1:50051"
 
 
 def examples(text: str) -> list[tuple[str, str]]:
-    """Every console line and Python block, in order, with the output written below it."""
-    found: list[tuple[str, str]] = []
+    """Return each console line and Python block, in order, with the output written below it."""
+    steps: list[tuple[str, str]] = []
     for language, body in re.findall(
         r"^```(console|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL
     ):
         if language == "python":
-            found.append((f"python - <<'PYTHON'\n{body}PYTHON", "..."))
+            steps.append((f"python - <<'PYTHON'\n{body}PYTHON", "..."))
             continue
         for step in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
             command, _, output = step.partition("\n")
-            found.append((command, output.strip()))
-    return found
+            steps.append((command, output.strip()))
+    return steps
 
 
 def run_examples(text: str, directory: Path, port: int) -> None:
-    """Fails unless each command succeeds and prints what is written; ``...`` is anything."""
+    """Fail unless each command succeeds and prints what is written; ``...`` is anything."""
     script = [
-        # the case number and PIN that submit printed are what a reader would copy
+        # A reader would copy the case number and PIN that submit printed.
         "copy() { sed -n 's/.*Case number: *//p' submitted | head -n 1 | tr -d ' '; }",
         "trap '{ kill %1 && wait; } 2>/dev/null || true' EXIT",
     ]
@@ -69,7 +69,7 @@ def run_examples(text: str, directory: Path, port: int) -> None:
 
 
 def table(text: str, heading: str) -> list[list[str]]:
-    """Rows of the first table under a heading, without its head; cells without backquotes."""
+    """Return the rows of the first table under a heading, without its head and backquotes."""
     _, _, after = text.partition(f"\n## {heading}\n")
     section, _, _ = after.partition("\n## ")
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]

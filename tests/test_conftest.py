@@ -22,7 +22,7 @@ def test_programs_under_test_can_be_interrupted_where_the_tests_run_in_the_backg
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
-        # as a shell starts what runs in the background of a script
+        # A shell starts background jobs of a script like this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
         capture_output=True,
         text=True,

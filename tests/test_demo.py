@@ -1,4 +1,4 @@
-"""The demo is the first README command: it comes out as expected wherever the tests pass."""
+"""The demo, the README's first command, prints what is expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages under docs/: examples run, tables are true, links lead somewhere, pages are short."""
+"""The pages under docs/ have examples that run, true tables, working links and few lines."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_error_reason_is_documented_with_its_status() -> None:
     documented = {row[0]: row[1] for row in table((DOCS / "clients.md").read_text(), "Errors")}
     assert documented == {
-        one.reason: one.status
-        for one in vars(errors).values()
-        if isinstance(one, type) and issubclass(one, DisruptError)
+        class_.reason: class_.status
+        for class_ in vars(errors).values()
+        if isinstance(class_, type) and issubclass(class_, DisruptError)
     }
 
 
@@ -99,7 +99,7 @@ def test_the_errors_that_are_tried_again_are_documented_so() -> None:
     classes = {name: getattr(errors, name) for name in retried}
     for name, again in retried.items():
         assert (again == "yes") == issubclass(classes[name], RETRYABLE)
-    assert {one.__name__ for one in RETRYABLE} <= set(retried)
+    assert {class_.__name__ for class_ in RETRYABLE} <= set(retried)
     assert all(then == "hold" or "refuse" in then for *_, then in rows)
 
 
@@ -127,7 +127,7 @@ def test_links_of_a_page_lead_to_files_and_headings_that_exist(page: Path) -> No
 @pytest.mark.parametrize("page", MARKDOWN, ids=name)
 def test_files_that_a_page_names_exist(page: Path) -> None:
     if page.parent == MEASUREMENTS:
-        return  # its names are those of the commit that was measured
+        return  # it names files as of the measured commit
     for path in re.findall(
         r"`((?:benchmarks|disrupt|indexer|scripts|tests)/[\w./-]+)`", prose(page)
     ):

@@ -1,4 +1,4 @@
-"""Claims about the package and its locks."""
+"""Checks of the package and its locks."""
 
 import re
 import tomllib

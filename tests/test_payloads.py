@@ -1,4 +1,4 @@
-"""Messages that are taken apart before they are decoded say what protobuf says that they do."""
+"""Messages that are split before they are decoded give what protobuf gives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_picture_and_its_options_are_those_that_were_sent(
 ) -> None:
     options = match_pb2.MatchOptions(banks=banks)
     sent = match_pb2.MatchImageRequest(image=image, options=options).SerializeToString()
-    if image:  # of a field that comes twice the last counts
+    if image:  # where a field comes twice, the last one counts
         sent = match_pb2.MatchImageRequest(image=earlier).SerializeToString() + sent
     decoded = payloads.match_image(sent)
     assert (bytes(decoded.image), decoded.message.options) == (image, options)

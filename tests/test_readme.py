@@ -1,4 +1,4 @@
-"""The README's first steps, run as they stand, in one shell, beside one photograph."""
+"""Run the README's first steps as written, in one shell, beside one photograph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes over the wire is checked, and named by its field."""
+"""Messages from the wire are checked, and errors name the field."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NUMBER = case_number(7)
 
 
 def fields(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]:
-    return [one.field for one in error.value.violations]
+    return [violation.field for violation in error.value.violations]
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_a_threshold_of_zero_is_not_an_absent_one() -> None:
     assert asked.max_distance_bits == 0
 
 
-def context(**other: Any) -> registration_pb2.RegistrationContext:
+def context(**changed: Any) -> registration_pb2.RegistrationContext:
     said: dict[str, Any] = {
         "request_id": bytes(16),
         "access": {"case_number": NUMBER, "pin": "12345678"},
         "age_band": registration_pb2.AGE_BAND_ADULT,
     }
-    return registration_pb2.RegistrationContext(**(said | other))
+    return registration_pb2.RegistrationContext(**(said | changed))
 
 
 def item(**columns: Any) -> registration_pb2.MediaItem:
@@ -105,7 +105,7 @@ VIDEO = types_pb2.MEDIA_KIND_VIDEO
         ),
         (
             {"context": context(new_case_number=new_case_number(bytes(16)))},
-            "context.new_case_number",  # it adds to a case
+            "context.new_case_number",  # the request adds to a case
         ),
         (
             {"context": context(access={"pin": "12345678"}, new_case_number=NUMBER)},
@@ -172,7 +172,7 @@ _ROW = st.tuples(
     st.integers(0, 65535),
     st.integers(0, 65535),
     st.integers(0, 2**31),
-    st.integers(0, 2**31 - 1),  # both together are a u32
+    st.integers(0, 2**31 - 1),  # both fields together are a u32
 )
 
 
@@ -191,13 +191,13 @@ def test_fingerprints_come_back_as_they_went(rows: list[Any], kind: MediaKind) -
 
 
 def _classes(root: type[DisruptError]) -> list[type[DisruptError]]:
-    return [root, *(found for one in root.__subclasses__() for found in _classes(one))]
+    return [root, *(class_ for subclass in root.__subclasses__() for class_ in _classes(subclass))]
 
 
 def test_every_error_has_a_code_and_no_two_share_a_reason() -> None:
-    found = _classes(DisruptError)
-    assert {one.status for one in found} <= {code.name for code in grpc.StatusCode}
-    assert len({one.reason for one in found}) == len(found)
+    classes = _classes(DisruptError)
+    assert {class_.status for class_ in classes} <= {code.name for code in grpc.StatusCode}
+    assert len({class_.reason for class_ in classes}) == len(classes)
 
 
 def test_errors_carry_google_rpc_details() -> None:
@@ -226,5 +226,5 @@ def test_errors_stay_within_what_clients_take_as_metadata(character: str) -> Non
     ((_, packed),) = status.trailing_metadata or ()
     assert isinstance(packed, bytes)
     size = len(quote(status.details)) + len(base64.b64encode(packed))
-    assert size < 8192 - 500  # of which other entries take a part
+    assert size < 8192 - 500  # other entries take 500 bytes at most
     assert errors.status(RequestIdReusedError("x")).code == grpc.StatusCode.ALREADY_EXISTS

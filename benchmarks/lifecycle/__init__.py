@@ -1,1 +1,1 @@
-"""What changes, swaps and openings of the index cost."""
+"""Cost of changes, swaps and openings of the index."""

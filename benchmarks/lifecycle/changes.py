@@ -1,4 +1,4 @@
-"""How fast an index answers after changes, beside itself before them, and whether it is right."""
+"""Speed and correctness of an index after changes, beside itself before them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKS = (0, 1000, 10_000, 100_000)
 KINDS = ("additions", "removals", "both")
 
 _PAGE = 64
-"""Changes that a follower finds at once in a steady flow of some hundred a second."""
+"""Changes that a follower reads at once in a steady flow of some hundred a second."""
 _AT_ONCE = 50
 _JOINED_POLL_S = 0.01
 _MOST_ITEMS = 1000
@@ -35,10 +35,10 @@ _BANK = 1
 class Row:
     """Lookups one by one on one thread, and in batches, after so many changes of a kind.
 
-    By processor time, the median of rounds in which all took turns; ``times_slower`` than without
-    changes: the median of the rounds' ratios. ``segments`` of the delta when
-    asked, ``most_segments`` while it took the changes in, ``apply_per_s`` of them; a page of them
-    took at most ``longest_apply_ms``.
+    Rates are by processor time, the median of rounds in which all took turns; ``times_slower`` than
+    without changes is the median of the rounds' ratios. The delta had ``segments`` at lookups and
+    ``most_segments`` while it applied changes, ``apply_per_s`` of them; a page of changes took at
+    most ``longest_apply_ms``.
     """
 
     changes: str
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(slots=True)
 class _Aged:
-    """A live index, and what was done to it."""
+    """A live index, with the changes made to it and its times."""
 
     kind: str
     live: LiveIndex
@@ -80,76 +80,76 @@ class Setting:
     hashes_per_item: int
     seed: int
     sabotage: bool = False
-    """Tombstones get lost, every tenth addition too."""
+    """Lose tombstones, and every tenth addition."""
 
 
 def measure(setting: Setting, asked: Codes, marks: Sequence[int], rounds: int) -> list[Row]:
-    """Ages an index by additions, by removals and by both, and asks each at each mark.
+    """Age an index by additions, by removals and by both, and ask each at each mark.
 
-    Answers to ``asked`` are compared with brute force. Timed are fresh queries, no two the same:
-    what was looked up a moment ago is in the processor's cache.
+    Answers to ``asked`` are compared with brute force. Times are of fresh queries, no two the same:
+    a repeated query finds its data in the processor's cache.
     """
     chance = np.random.default_rng(setting.seed)
     aged = [_age(setting, kind, mark, chance) for kind in KINDS for mark in marks]
     asked = _with_changed(asked, aged, setting, chance)
     for _ in range(rounds):
-        for one in aged:
-            _ask(one, chance.integers(0, 256, (2, _AT_ONCE, 32), np.uint8))
+        for index in aged:
+            _ask(index, chance.integers(0, 256, (2, _AT_ONCE, 32), np.uint8))
     base = brute_force(setting.codes, asked, MAX_DISTANCE_BITS)
-    first = {one.kind: one for one in reversed(aged)}
-    return [_row(one, first[one.kind], setting, asked, base) for one in aged]
+    first = {index.kind: index for index in reversed(aged)}
+    return [_row(index, first[index.kind], setting, asked, base) for index in aged]
 
 
 def _age(setting: Setting, kind: str, count: int, chance: np.random.Generator) -> _Aged:
     snapshot = setting.snapshot
-    if kind != "additions":  # some must stay
+    if kind != "additions":  # some items must stay
         count = min(count, len(snapshot.items) // 2)
-    one = _Aged(kind, LiveIndex(snapshot), count)
+    index = _Aged(kind, LiveIndex(snapshot), count)
     idle = threading.active_count()
     page: list[Change] = []
-    for change in _changes(setting, one, snapshot.cursor.sequence, chance):
+    for change in _changes(setting, index, snapshot.cursor.sequence, chance):
         page.append(change)
         if len(page) == _PAGE:
-            _apply(setting, one, page)
+            _apply(setting, index, page)
             page = []
-    _apply(setting, one, page)
-    while threading.active_count() > idle:  # long segments are joined beside
+    _apply(setting, index, page)
+    while threading.active_count() > idle:  # another thread joins long segments
         time.sleep(_JOINED_POLL_S)
-        one.live.apply([], one.live.cursor)
-    return one
+        index.live.apply([], index.live.cursor)
+    return index
 
 
-def _apply(setting: Setting, one: _Aged, page: list[Change]) -> None:
+def _apply(setting: Setting, index: _Aged, page: list[Change]) -> None:
     if not page:
         return
     cursor = Cursor(setting.snapshot.cursor.epoch, page[-1].sequence, page[-1].mark)
     if setting.sabotage:
         page = [change for change in page if isinstance(change, Addition) and change.sequence % 10]
     began_s = time.perf_counter()
-    one.live.apply(page, cursor)
+    index.live.apply(page, cursor)
     took_s = time.perf_counter() - began_s
-    one.apply_s += took_s
-    one.longest_s = max(one.longest_s, took_s)
-    one.most_segments = max(one.most_segments, one.live.status().segments)
+    index.apply_s += took_s
+    index.longest_s = max(index.longest_s, took_s)
+    index.most_segments = max(index.most_segments, index.live.status().segments)
 
 
 def _changes(
-    setting: Setting, one: _Aged, sequence: int, chance: np.random.Generator
+    setting: Setting, index: _Aged, sequence: int, chance: np.random.Generator
 ) -> Iterator[Change]:
-    """Adds new items, removes some of the snapshot's, or does one after the other."""
+    """Yield additions, removals of the snapshot's items, or both in turn, as the kind says."""
     items = len(setting.snapshot.items)
     number = items
-    victims = iter(chance.permutation(items)[: one.count].tolist())
-    for at in range(one.count):
+    victims = iter(chance.permutation(items)[: index.count].tolist())
+    for at in range(index.count):
         sequence += 1
-        if one.kind == "removals" or (one.kind == "both" and at % 2):
+        if index.kind == "removals" or (index.kind == "both" and at % 2):
             victim = next(victims)
-            one.removed.add(victim)
+            index.removed.add(victim)
             yield Removal(sequence, victim + 1, bytes(16), _BANK)
             continue
         number += 1
         codes = chance.integers(0, 256, (setting.hashes_per_item, 32), np.uint8)
-        one.added.append(codes)
+        index.added.append(codes)
         yield Addition(sequence, _item(number, codes))
 
 
@@ -171,71 +171,71 @@ def _item(number: int, codes: Codes) -> StoredItem:
 def _with_changed(
     asked: Codes, aged: list[_Aged], setting: Setting, chance: np.random.Generator
 ) -> Codes:
-    """Queries of which some are near what came, some near what went."""
+    """Return queries of which some are near what was added, some near what was removed."""
     asked = asked.copy()
-    changed = [one for one in aged if one.count]
+    changed = [index for index in aged if index.count]
     for turn, at in enumerate(range(1, len(asked), PLANTED_EVERY)):
-        one = changed[turn % len(changed)]
-        if one.added and (turn // len(changed) % 2 or not one.removed):
-            code = one.added[chance.integers(len(one.added))][0]
+        index = changed[turn % len(changed)]
+        if index.added and (turn // len(changed) % 2 or not index.removed):
+            code = index.added[chance.integers(len(index.added))][0]
         else:
-            gone = sorted(one.removed)[chance.integers(len(one.removed))]
+            gone = sorted(index.removed)[chance.integers(len(index.removed))]
             code = setting.codes[gone * setting.hashes_per_item]
         asked[at] = flipped(code, turn % (MAX_DISTANCE_BITS + 1), chance)
     return asked
 
 
-def _ask(one: _Aged, parts: Codes) -> None:
-    live, (singly, batch) = one.live, parts
+def _ask(index: _Aged, parts: Codes) -> None:
+    live, (singly, batch) = index.live, parts
     began_s = time.thread_time()
     for at in range(len(singly)):
         live.search_items(singly[at : at + 1], MAX_DISTANCE_BITS, _LIMITS_BITS, _MOST_ITEMS)
     ended_s = time.thread_time()
     live.search_items(batch, MAX_DISTANCE_BITS, _LIMITS_BITS, _MOST_ITEMS)
-    one.batched_s.append(time.thread_time() - ended_s)
-    one.singly_s.append(ended_s - began_s)
+    index.batched_s.append(time.thread_time() - ended_s)
+    index.singly_s.append(ended_s - began_s)
 
 
-def _row(one: _Aged, first: _Aged, setting: Setting, asked: Codes, base: list[Answer]) -> Row:
-    slower = np.median(np.array(one.singly_s) / np.array(first.singly_s))
+def _row(index: _Aged, first: _Aged, setting: Setting, asked: Codes, base: list[Answer]) -> Row:
+    slower = np.median(np.array(index.singly_s) / np.array(first.singly_s))
     return Row(
-        one.kind,
-        one.count,
+        index.kind,
+        index.count,
         setting.hashes_per_item,
-        round(_AT_ONCE / float(np.median(one.singly_s)), 1),
-        round(_AT_ONCE / float(np.median(one.batched_s)), 1),
+        round(_AT_ONCE / float(np.median(index.singly_s)), 1),
+        round(_AT_ONCE / float(np.median(index.batched_s)), 1),
         round(float(slower), 2),
-        one.live.status().segments,
-        one.most_segments,
-        round(one.count / one.apply_s) if one.apply_s else 0,
-        round(one.longest_s * 1000, 1),
+        index.live.status().segments,
+        index.most_segments,
+        round(index.count / index.apply_s) if index.apply_s else 0,
+        round(index.longest_s * 1000, 1),
         len(asked),
-        _wrong(one, setting, asked, base),
+        _wrong(index, setting, asked, base),
     )
 
 
-def _wrong(one: _Aged, setting: Setting, asked: Codes, base: list[Answer]) -> int:
-    """Queries that are answered otherwise than by comparing every living hash."""
+def _wrong(index: _Aged, setting: Setting, asked: Codes, base: list[Answer]) -> int:
+    """Count queries whose answer differs from comparing every living hash."""
     hashes = setting.hashes_per_item
     expected = [
         [
             (entry // hashes + 1, distance)
             for entry, distance in answer
-            if entry // hashes not in one.removed
+            if entry // hashes not in index.removed
         ]
         for answer in base
     ]
-    if one.added:
+    if index.added:
         number = len(setting.snapshot.items) + 1
-        fresh = brute_force(np.concatenate(one.added), asked, MAX_DISTANCE_BITS)
+        fresh = brute_force(np.concatenate(index.added), asked, MAX_DISTANCE_BITS)
         for answer, more in zip(expected, fresh, strict=True):
             answer += [(number + entry // hashes, distance) for entry, distance in more]
-    hits = one.live.search(asked, MAX_DISTANCE_BITS)
-    found: list[list[tuple[int, int]]] = [[] for _ in asked]
+    hits = index.live.search(asked, MAX_DISTANCE_BITS)
+    compared: list[list[tuple[int, int]]] = [[] for _ in asked]
     for query, number, distance in zip(
         hits.query.tolist(), hits.number.tolist(), hits.distance.tolist(), strict=True
     ):
-        found[query].append((number, distance))
+        compared[query].append((number, distance))
     return sum(
-        sorted(answer) != sorted(other) for answer, other in zip(found, expected, strict=True)
+        sorted(answer) != sorted(truth) for answer, truth in zip(compared, expected, strict=True)
     )

@@ -1,4 +1,4 @@
-"""What lookups cost near a crowd: very many near-duplicates, an item each."""
+"""Cost of lookups near a crowd: very many near-duplicates, an item each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from disrupt.index.tables import Tables
 CROWD = 50_000
 
 _SPREAD_BITS = 8
-"""Of the crowd around its middle, at most."""
+"""Largest distance of the crowd from its middle."""
 _BITS_AWAY = (0, 8, 16, 24, 31, 39, 48)
 _LOOKUPS = 5
 _MOST_ITEMS = 100
@@ -33,7 +33,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Lookups so far from the middle of the crowd; -1: of random hashes, far from everything.
+    """Lookups at a distance from the middle of the crowd; -1: of random hashes, far from all.
 
     ``us`` of processor time, the median, ``longest_us`` the longest; ``comparing_us``: a lookup
     that compares every hash. ``found``: items, at most 100.
@@ -48,7 +48,7 @@ class Row:
 
 
 def measure(codes: Codes, crowd: int) -> list[Row]:
-    """Lookups in ``codes``, of which ``crowd`` are made near-duplicates, anywhere among them."""
+    """Time lookups in ``codes`` after making ``crowd`` of them near-duplicates, anywhere."""
     chance = np.random.default_rng(4)
     codes = np.array(codes)
     places = np.sort(chance.permutation(len(codes))[: min(crowd, len(codes) // 2)])
@@ -80,21 +80,21 @@ def measure(codes: Codes, crowd: int) -> list[Row]:
     index.search_items(codes[-1:], *arguments)
     rows = []
     for at, bits in enumerate((-1, *_BITS_AWAY)):
-        took_us, wrong, found = [], 0, 0
+        took_us, wrong, most_found = [], 0, 0
         for place in range(at * _LOOKUPS, (at + 1) * _LOOKUPS):
             best, us = _timed(partial(index.search_items, asked[place : place + 1], *arguments))
             took_us.append(us)
             answer = list(zip(best.distance.tolist(), best.entry.tolist(), strict=True))
             expected = sorted((distance, entry) for entry, distance in truth[place])
             wrong += answer != expected[:_MOST_ITEMS]
-            found = max(found, len(answer))
+            most_found = max(most_found, len(answer))
         rows.append(
             Row(
                 bits,
                 round(float(np.median(took_us)), 1),
                 round(max(took_us), 1),
                 round(comparing_us, 1),
-                found,
+                most_found,
                 wrong,
             )
         )
@@ -102,7 +102,7 @@ def measure(codes: Codes, crowd: int) -> list[Row]:
 
 
 def _timed(look_up: Callable[[], _Answer]) -> tuple[_Answer, float]:
-    """What it answers, and how much processor time that takes."""
+    """Return the answer of a lookup, and its processor time in µs."""
     began_s = time.thread_time()
     answer = look_up()
     return answer, (time.thread_time() - began_s) * 1e6

@@ -1,9 +1,9 @@
-"""The life of an index: built, opened, changed, rebuilt beside lookups, and what memory that takes.
+"""Cost of building, opening, changing and rebuilding an index beside lookups, memory included.
 
-A registry of so many hashes is made and rebuilt by command. Then: lookups after 0 to 100 000
+It fills a registry and rebuilds its index by command. Then it measures lookups after 0 to 100 000
 changes, and near a crowd of near-duplicates; the longest lookup while generations are built and
-taken up, beside the same load without; a real server's memory, by itself and while a rebuild goes
-on; how soon a registration reaches lookups there. Answers are compared with brute force: exits with
+taken up, beside the same load without; a real server's memory, by itself and during a rebuild; and
+how soon a registration reaches lookups there. It compares answers with brute force, and exits with
 1 if any was wrong.
 
     ./scripts/bench lifecycle --size 1000000 --json out.json
@@ -65,16 +65,16 @@ class Place:
 
     @property
     def codes(self) -> Codes:
-        """All of them, mapped."""
+        """All hashes, mapped."""
         codes: Codes = np.load(self.path, mmap_mode="r")
         return codes
 
     def asked(self) -> Codes:
-        """Queries, of which a tenth has a stored hash near it."""
+        """Return queries, of which a tenth has a stored hash near it."""
         return queries(self.distribution, self.codes, _QUERIES)
 
     def snapshot(self) -> Snapshot:
-        """The served generation, ready to be searched."""
+        """Open and warm the served generation."""
         opened = Snapshot.open(directory_of(self.index_dir, current(self.index_dir)))
         opened.warm()
         return opened
@@ -83,7 +83,7 @@ class Place:
 def changes(
     place: Place, marks: tuple[int, ...], rounds: int, *, sabotage: bool
 ) -> list[lifecycle_changes.Row]:
-    """Lookups after changes."""
+    """Time lookups after changes."""
     setting = lifecycle_changes.Setting(
         place.snapshot(), np.array(place.codes), place.hashes_per_item, 1, sabotage
     )
@@ -91,21 +91,21 @@ def changes(
 
 
 def crowd(place: Place) -> list[lifecycle_crowd.Row]:
-    """Lookups near very many near-duplicates."""
+    """Time lookups near very many near-duplicates."""
     return lifecycle_crowd.measure(place.codes, lifecycle_crowd.CROWD)
 
 
 def swaps(place: Place, repeats: int) -> dict[str, Any]:
-    """The longest lookups while generations are built and taken up, and while they are not."""
+    """Measure the longest lookups while generations are built and taken up, and otherwise."""
     dirs = (place.data_dir, place.control_dir)
-    # changes come from another process, as a server's writer is one
+    # Changes come from another process, as from a server's writer.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as writer:
         builds = lifecycle_swaps.Builds(*dirs, place.codes, place.hashes_per_item, writer)
         return lifecycle_swaps.measure(builds, place.asked(), repeats)
 
 
 def server(place: Place, seconds: float) -> dict[str, Any]:
-    """A real server: memory, freshness, and memory while its index is rebuilt."""
+    """Measure a real server: memory, freshness, and memory while its index is rebuilt."""
     running = Deployment.start(place.data_dir, wrapper=WITH_BYTECODE)
     try:
         memory = {"steady_mb": round(_server_mb(running), 1)}
@@ -147,7 +147,7 @@ def lifecycle(
     seconds: float,
     sabotage: bool,
 ) -> dict[str, Any]:
-    """All of it, each part in a process that ends with it; the report."""
+    """Run all parts, each in a process that ends with it, and return the report."""
     began_s = time.perf_counter()
     _say("filling a registry")
     registries.fill(place.data_dir, place.codes, place.hashes_per_item)
@@ -171,13 +171,13 @@ def lifecycle(
         "hashes_per_item": place.hashes_per_item,
         "fill_s": round(fill_s, 1),
         "build": asdict(built),
-        "open": [asdict(one) for one in opened],
-        "changes": [asdict(one) for one in aged],
-        "crowd": [asdict(one) for one in crowded],
+        "open": [asdict(row) for row in opened],
+        "changes": [asdict(row) for row in aged],
+        "crowd": [asdict(row) for row in crowded],
         "swaps": swapped,
         **served,
-        "wrong": sum(one.wrong for one in aged)
-        + sum(one.wrong for one in crowded)
+        "wrong": sum(row.wrong for row in aged)
+        + sum(row.wrong for row in crowded)
         + swapped["wrong"],
         "sabotage": sabotage,
         "machine": {"cores": os.cpu_count(), "os": platform.platform()},
@@ -190,7 +190,7 @@ def _say(what: str) -> None:
 
 
 def _apart(function: Callable[..., _Result], *arguments: Any, **options: Any) -> _Result:  # noqa: ANN401
-    """Calls it in a new process: what that maps is not counted as the server's."""
+    """Call a function in a new process, so that its mappings are not counted as the server's."""
     context = multiprocessing.get_context("spawn")
     quiet = ("lifecycle", "warning")
     with ProcessPoolExecutor(1, context, logs.configure, quiet) as pool:
@@ -198,12 +198,12 @@ def _apart(function: Callable[..., _Result], *arguments: Any, **options: Any) ->
 
 
 def table(report: dict[str, Any]) -> Table:
-    """What was promised, and what was found."""
+    """Return a table of what was promised, and what was measured."""
     rows = Table("what", "promised at ten million", "found")
-    kept = [one["answered_s"] for one in report["open"] if one["cache"] == "kept"]
-    slowest = max(report["changes"], key=lambda one: one["times_slower"])
+    kept = [row["answered_s"] for row in report["open"] if row["cache"] == "kept"]
+    slowest = max(report["changes"], key=lambda row: row["times_slower"])
     build, memory = report["build"], report["memory"]
-    fresh = max(one["p99_ms"] for one in report["freshness"]["rows"])
+    fresh = max(row["p99_ms"] for row in report["freshness"]["rows"])
     rows.add_row("rebuild from the registry", "60 s", f"{build['rebuild_s']} s")
     rows.add_row("its memory beside files", "", f"{build['own_peak_mb']} MB")
     rows.add_row("tables from codes in memory", "", f"{build['from_codes_s']} s")
@@ -213,7 +213,7 @@ def table(report: dict[str, Any]) -> Table:
         "2 times",
         f"{slowest['times_slower']} times ({slowest['count']} {slowest['changes']})",
     )
-    longest = max(one["longest_us"] for one in report["crowd"])
+    longest = max(row["longest_us"] for row in report["crowd"])
     rows.add_row("lookup near a crowd of 50 000", "", f"{longest / 1000:.1f} ms")
     swaps = report["swaps"]
     rows.add_row(

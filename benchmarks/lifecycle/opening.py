@@ -1,4 +1,4 @@
-"""What an index costs before it answers: building it, and opening what was built."""
+"""Cost of an index before its first answer: building it, and opening what was built."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _POLL_S = 0.02
 class Built:
     """A rebuild from the registry by command, on the clock and in processor time.
 
-    ``own_peak_mb``: most memory of the process that is not pages of files; ``peak_mb`` with those,
-    of the index that it writes, above all. ``from_codes_s``: tables from codes in memory.
+    ``own_peak_mb``: most memory of the process without pages of files; ``peak_mb``: with them,
+    mainly those of the index that it writes. ``from_codes_s``: tables from codes in memory.
     """
 
     rebuild_s: float
@@ -48,10 +48,10 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A process that opens a verified generation; ``cache`` of what numba compiled.
+    """A process that opens a verified generation; ``cache``: state of numba's compiled code.
 
     ``compiled_s``: compiling the search, or loading it; ``answered_s``: from opening the files to
-    the first answer, the search being compiled; ``process_s``: from the start of the process.
+    the first answer, with the search compiled before; ``process_s``: from the process's start.
     """
 
     cache: str
@@ -61,7 +61,7 @@ class Opened:
 
 
 def build(data_dir: Path, codes: Codes) -> Built:
-    """Rebuilds the index of a data directory; then sorts the same codes in memory."""
+    """Rebuild the index of a data directory, then sort the same codes in memory."""
     began_s = time.perf_counter()
     before_s = _children_cpu_s()
     process = subprocess.Popen(
@@ -104,9 +104,9 @@ def _children_cpu_s() -> float:
 
 
 def opened(index_dir: Path, query: Codes, cache: str) -> Opened:
-    """Opens and asks once, in a process that has done nothing before.
+    """Open and ask once, in a process that has done nothing before.
 
-    ``cache`` is "kept" by earlier processes, "empty", or "none" that can be written.
+    ``cache``: "kept" from earlier processes, "empty", or "none" where none can be written.
     """
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
     with tempfile.TemporaryDirectory() as empty:
@@ -139,10 +139,10 @@ def _open(index_dir: Path, query: Codes) -> tuple[float, float]:
 
 
 def _main() -> None:
-    """One process of ``opened``: prints what took how long."""
+    """Run one process of ``opened`` and print how long each step took."""
     index_dir, query, cache = sys.argv[1:]
     if cache == "none":
-        # as where neither the package's directory nor another can be written
+        # Act as if no cache directory were writable.
         caching.CacheImpl._locator_classes = []  # noqa: SLF001
     code = np.frombuffer(bytes.fromhex(query), np.uint8)
     print(json.dumps(_open(Path(index_dir), code)))

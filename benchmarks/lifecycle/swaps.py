@@ -1,4 +1,4 @@
-"""The longest lookup while an index is built and taken up, beside the same load without that.
+"""The longest lookup while an index is built and taken up, beside the same load alone.
 
 This process does what a worker does: one thread follows the registry, another looks up, one after
 the other. A second process builds generations from the same registry: into the index that is
@@ -41,7 +41,7 @@ _MOST_ITEMS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Lookups in the order they were made; ``waited_us`` were meanwhile spent waiting for a core.
+    """Lookups in the order they were made; ``waited_us`` of each was waiting for a core.
 
     ``swap``: which of them began while the follower took a generation up, and just after.
     """
@@ -57,7 +57,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """All runs beside one load. ``longest_ms`` of all; ``longest_median_ms``: median of the runs'.
+    """All runs beside one load: ``longest_ms`` of all, and the median of the runs' longest.
 
     ``own`` leaves out the time that the lookup, or the follower, waited for a core while other
     processes had them: a follower that waits may hold what the lookup waits for.
@@ -81,7 +81,7 @@ class Lookups:
     def __init__(
         self, live: LiveIndex, asked: Codes, expected: NDArray[np.int64], follower: int
     ) -> None:
-        """``expected``: how many items each query finds; ``follower``: id of that thread."""
+        """Take ``expected``, how many items each query finds, and ``follower``, its thread's id."""
         self.began_s: list[float] = []
         self.took_s: list[float] = []
         self.waited_ns: list[int] = []
@@ -121,11 +121,11 @@ class Lookups:
 
 
 class Following:
-    """A thread that follows, as a worker's does; knows when it took a generation up."""
+    """A thread that follows as a worker's does, and records when it took a generation up."""
 
     def __init__(self, follower: Follower, live: LiveIndex) -> None:
         self.taken_up: list[tuple[float, float]] = []
-        """When each began and ended."""
+        """Beginning and end of each time that a generation was taken up."""
         self._follower, self._live = follower, live
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -161,7 +161,7 @@ def run(
     expected: NDArray[np.int64],
     build: Callable[[], object],
 ) -> Run:
-    """Looks up while ``build`` runs, and a little longer."""
+    """Look up while ``build`` runs, and a little longer."""
     with Following(follower, live) as following:
         with Lookups(live, asked, expected, following.thread) as lookups:
             began_s = time.perf_counter()
@@ -194,7 +194,7 @@ class Builds:
         hashes_per_item: int,
         writer: ProcessPoolExecutor,
     ) -> None:
-        """The registry is as ``registries.fill`` made it of ``codes``; ``writer`` changes it."""
+        """Take a registry that ``registries.fill`` made of ``codes``; ``writer`` changes it."""
         self._writer = writer
         self.data_dir, self.codes, self.hashes_per_item = data_dir, codes, hashes_per_item
         self._control_dir = control_dir
@@ -204,14 +204,14 @@ class Builds:
         (control_dir / "registry.db").symlink_to(data_dir / "registry.db")
 
     def expected(self, asked: Codes) -> NDArray[np.int64]:
-        """How many items each query finds, by brute force; those are never withdrawn."""
+        """Return how many items each query finds, by brute force; those are never withdrawn."""
         answers = brute_force(self.codes, asked, MAX_DISTANCE_BITS)
         items = [{entry // self.hashes_per_item for entry, _ in answer} for answer in answers]
         self._kept = set[int]().union(*items)
-        return np.array([len(found) for found in items])
+        return np.array([len(numbers) for numbers in items])
 
     def change(self) -> None:
-        """Some registrations and withdrawals, far from the queries."""
+        """Register and withdraw some items, far from the queries."""
         size = (_CHANGED_ITEMS * self.hashes_per_item, 32)
         items = len(self.codes) // self.hashes_per_item
         gone = set(self._chance.integers(0, items, _CHANGED_ITEMS // 10).tolist()) - self._kept
@@ -224,7 +224,7 @@ class Builds:
         ).result()
 
     def build(self, command: str, *, followed: bool) -> None:
-        """Runs ``rebuild`` or ``compact``, while the registry changes."""
+        """Run ``rebuild`` or ``compact``, while the registry changes."""
         late = threading.Timer(_CHANGE_AFTER_S, self.change)
         late.start()
         data_dir = self.data_dir if followed else self._control_dir
@@ -237,11 +237,11 @@ class Builds:
 
 
 def measure(builds: Builds, asked: Codes, repeats: int) -> dict[str, Any]:
-    """Runs beside each load in turn; the report."""
+    """Measure lookups beside each load in turn and return the report."""
     expected = builds.expected(asked)
-    builds.build("rebuild", followed=False)  # for the control to compact
+    builds.build("rebuild", followed=False)  # the control compacts this generation
     nothing, build, swap = CONDITIONS
-    runs: dict[str, list[Run]] = {one: [] for one in CONDITIONS}
+    runs: dict[str, list[Run]] = {condition: [] for condition in CONDITIONS}
     with SqlRegistry.open_reader(builds.data_dir / "registry.db") as reader:
         live = LiveIndex()
         follower = Follower(reader, live, builds.data_dir / "index")
@@ -261,10 +261,10 @@ def measure(builds: Builds, asked: Codes, repeats: int) -> dict[str, Any]:
 
 
 def row(runs: list[Run]) -> Row:
-    """Of runs beside the same load."""
-    took_us = np.concatenate([one.took_us for one in runs])
-    longest = [float(one.took_us.max()) for one in runs]
-    own = [float(_own(one).max()) for one in runs]
+    """Return the row of runs beside the same load."""
+    took_us = np.concatenate([measured.took_us for measured in runs])
+    longest = [float(measured.took_us.max()) for measured in runs]
+    own = [float(_own(measured).max()) for measured in runs]
     p50, p999 = np.percentile(took_us, (50, 99.9))
     return Row(
         runs[0].beside,
@@ -276,7 +276,7 @@ def row(runs: list[Run]) -> Row:
         _ms(float(np.median(longest))),
         _ms(max(own)),
         _ms(float(np.median(own))),
-        sum(one.wrong for one in runs),
+        sum(measured.wrong for measured in runs),
     )
 
 
@@ -289,12 +289,12 @@ def _schedstat(thread: int) -> int:
 
 
 def _waited_ns(descriptor: int) -> int:
-    """Nanoseconds that the thread has waited for a core so far."""
+    """Return the nanoseconds that the thread has waited for a core so far."""
     return int(os.pread(descriptor, 64, 0).split()[1])
 
 
 def report(runs: dict[str, list[Run]]) -> dict[str, Any]:
-    """Of as many runs beside each load, in turn.
+    """Return the report of equally many runs beside each load, in turn.
 
     ``swap_adds_ms``: the median, over the turns, of how much longer the longest lookup was with a
     swap than without; ``own_swap_adds_ms`` leaves out waiting for a core. ``in_swaps``: lookups
@@ -303,18 +303,22 @@ def report(runs: dict[str, list[Run]]) -> dict[str, Any]:
     turns = list(zip(runs[CONDITIONS[1]], runs[CONDITIONS[2]], strict=True))
     adds_us = [float(swap.took_us.max() - build.took_us.max()) for build, swap in turns]
     own_us = [_own(swap).max() - _own(build).max() for build, swap in turns]
-    in_swaps = [one for _, one in turns if one.swap.any()]
+    in_swaps = [measured for _, measured in turns if measured.swap.any()]
     return {
         "rows": [asdict(row(runs[beside])) for beside in CONDITIONS],
         "swap_adds_ms": _ms(float(np.median(adds_us))),
         "own_swap_adds_ms": _ms(float(np.median(own_us))),
         "swaps": len(in_swaps),
-        "taking_up_s": [round(one.swap_s, 2) for one in in_swaps],
-        "in_swaps_longest_ms": [_ms(float(one.took_us[one.swap].max())) for one in in_swaps],
-        "in_swaps_own_longest_ms": [_ms(float(_own(one)[one.swap].max())) for one in in_swaps],
-        "wrong": sum(one.wrong for all_of in runs.values() for one in all_of),
+        "taking_up_s": [round(measured.swap_s, 2) for measured in in_swaps],
+        "in_swaps_longest_ms": [
+            _ms(float(measured.took_us[measured.swap].max())) for measured in in_swaps
+        ],
+        "in_swaps_own_longest_ms": [
+            _ms(float(_own(measured)[measured.swap].max())) for measured in in_swaps
+        ],
+        "wrong": sum(measured.wrong for all_of in runs.values() for measured in all_of),
     }
 
 
-def _own(one: Run) -> NDArray[np.float64]:
-    return np.maximum(one.took_us - one.waited_us, 0)
+def _own(measured: Run) -> NDArray[np.float64]:
+    return np.maximum(measured.took_us - measured.waited_us, 0)

@@ -1,1 +1,1 @@
-"""What is found of edited pictures, and what is matched that should not be."""
+"""Recall of edited pictures, and false matches."""

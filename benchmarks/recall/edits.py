@@ -1,7 +1,7 @@
 """What people do to a picture before they upload it again, with parameters drawn at random.
 
-Each edit takes a scene and gives the edited pixels and its strength, the number that recall is
-plotted against. Nothing here knows what is registered: parameters are continuous.
+Each edit takes a scene and returns the edited pixels and its strength, the number that recall is
+plotted against. Edits do not know what is registered: their parameters are continuous.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from benchmarks.recall.layouts import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A picture to edit, where random numbers come from, and other pictures to put beside it."""
+    """A picture to edit, its source of random numbers, and other pictures to put beside it."""
 
     pixels: Pixels
     rng: np.random.Generator
     other: Callable[[], Pixels]
     encoding: dict[str, int] = field(default_factory=dict)
-    """What an edit says about the file: ``quality`` of the JPEG, ``side_px`` of the copy."""
+    """An edit's choices about the file: ``quality`` of the JPEG, ``side_px`` of the copy."""
 
 
 Edited = tuple[Pixels, float]
@@ -46,50 +46,50 @@ Edit = Callable[[Scene], Edited]
 
 
 def jpeg(scene: Scene) -> Edited:
-    """Saved again as JPEG of quality 15-95."""
+    """Save again as JPEG of quality 15-95."""
     scene.encoding["quality"] = int(scene.rng.integers(15, 96))
     return scene.pixels, scene.encoding["quality"]
 
 
 def resize(scene: Scene) -> Edited:
-    """Scaled to 160-2000 px, small sizes as often as large ones."""
+    """Scale to 160-2000 px, small sizes as often as large ones."""
     scene.encoding["side_px"] = round(math.exp(scene.rng.uniform(math.log(160), math.log(2000))))
     return scene.pixels, scene.encoding["side_px"]
 
 
 def blur(scene: Scene) -> Edited:
-    """Out of focus: a Gaussian of up to 0.6 % of the longer side."""
+    """Blur by a Gaussian of up to 0.6 % of the longer side."""
     share = scene.rng.uniform(0.05, 0.6)
     return cv2.GaussianBlur(scene.pixels, (0, 0), share / 100 * max(scene.pixels.shape)), share
 
 
 def noise(scene: Scene) -> Edited:
-    """Grain of up to 20 levels."""
+    """Add grain of up to 20 levels."""
     levels = scene.rng.uniform(2, 20)
     grain = scene.rng.normal(0, levels, scene.pixels.shape).astype(np.float32)
     return _clipped(scene.pixels + grain), levels
 
 
 def gamma(scene: Scene) -> Edited:
-    """Gamma of 0.6 to 1.7."""
+    """Apply a gamma of 0.6 to 1.7."""
     exponent = math.exp(scene.rng.uniform(math.log(0.6), math.log(1.7)))
     return _looked_up(scene.pixels, 255 * (np.arange(256) / 255) ** exponent), exponent
 
 
 def contrast(scene: Scene) -> Edited:
-    """Contrast up or down by at most 40 %, around the mean; what leaves the range is clipped."""
+    """Change contrast by at most 40 %, around the mean; what leaves the range is clipped."""
     change = scene.rng.uniform(-40, 40)
     mean = float(scene.pixels.mean())
     return _looked_up(scene.pixels, mean + (np.arange(256) - mean) * (1 + change / 100)), change
 
 
 def grey(scene: Scene) -> Edited:
-    """Greyscale."""
+    """Convert to greyscale."""
     return _saturated(scene.pixels, 0), 0
 
 
 def sepia(scene: Scene) -> Edited:
-    """Sepia, wholly or in part."""
+    """Tint sepia, wholly or in part."""
     share = scene.rng.uniform(0.5, 1)
     matrix = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
     toned = cv2.transform(scene.pixels, matrix)
@@ -97,21 +97,21 @@ def sepia(scene: Scene) -> Edited:
 
 
 def saturation(scene: Scene) -> Edited:
-    """Colours fainter or stronger, up to double."""
+    """Make colours fainter or stronger, up to double."""
     factor = scene.rng.uniform(0, 2)
     return _saturated(scene.pixels, factor), factor
 
 
-# Turned and mirrored
+# Mirror and turns
 
 
 def mirror(scene: Scene) -> Edited:
-    """Left to right."""
+    """Mirror left to right."""
     return np.ascontiguousarray(scene.pixels[:, ::-1]), 0
 
 
 def turn(scene: Scene, *, degrees: int) -> Edited:
-    """Clockwise by quarter turns."""
+    """Turn clockwise by quarter turns."""
     return np.ascontiguousarray(np.rot90(scene.pixels, -degrees // 90)), degrees
 
 
@@ -119,27 +119,27 @@ def turn(scene: Scene, *, degrees: int) -> Edited:
 
 
 def crop_sides(scene: Scene) -> Edited:
-    """0 to 15 % off each side, independently."""
+    """Crop 0 to 15 % off each side, independently."""
     left, top, right, bottom = scene.rng.uniform(0, 0.15, 4)
     strength = 100 * max(left, top, right, bottom)
     return _crop(scene.pixels, left, top, 1 - right, 1 - bottom), strength
 
 
 def crop_centre(scene: Scene) -> Edited:
-    """0 to 30 % off width and height, half on each side."""
+    """Crop 0 to 30 % off width and height, half on each side."""
     share = scene.rng.uniform(0, 0.3)
     return _crop(scene.pixels, share / 2, share / 2, 1 - share / 2, 1 - share / 2), 100 * share
 
 
 def crop_aspect(scene: Scene, *, aspect: float, anywhere: bool = False) -> Edited:
-    """The largest part of an aspect ratio (width over height): the middle one, or anywhere."""
+    """Crop to an aspect ratio (width over height), as large as fits: in the middle, or anywhere."""
     place = scene.rng.uniform(0, 1) if anywhere else 0.5
     pixels, kept = _to_aspect(scene.pixels, aspect, place)
     return pixels, 100 * (1 - kept)
 
 
 def crop_anywhere(scene: Scene) -> Edited:
-    """1:1, 4:5 or 9:16 at a random place."""
+    """Crop to 1:1, 4:5 or 9:16 at a random place."""
     aspect = (1, 4 / 5, 9 / 16)[scene.rng.integers(3)]
     return crop_aspect(scene, aspect=aspect, anywhere=True)
 
@@ -148,17 +148,17 @@ def crop_anywhere(scene: Scene) -> Edited:
 
 
 def letterbox(scene: Scene) -> Edited:
-    """Bars above and below, 4 to 45 % of the height together, not always equal."""
+    """Add bars above and below, 4 to 45 % of the height together, not always equal."""
     return _bars(scene, upright=False)
 
 
 def pillarbox(scene: Scene) -> Edited:
-    """Bars left and right, likewise."""
+    """Add bars left and right, 4 to 45 % of the width together, not always equal."""
     return _bars(scene, upright=True)
 
 
 def frame(scene: Scene) -> Edited:
-    """A frame of one colour or a gradient, 2 to 15 % of the shorter side."""
+    """Add a frame of one colour or a gradient, 2 to 15 % of the shorter side."""
     rng, (height, width) = scene.rng, scene.pixels.shape[:2]
     share = rng.uniform(0.02, 0.15)
     border = round(share * min(height, width))
@@ -167,7 +167,7 @@ def frame(scene: Scene) -> Edited:
 
 
 def story(scene: Scene) -> Edited:
-    """9:16, the picture on a blurred and darkened copy of itself; at times rounded or inset."""
+    """Put the picture on a 9:16 blurred, darkened copy of itself; at times rounded or inset."""
     rng = scene.rng
     page = cv2.resize(
         _to_aspect(scene.pixels, 9 / 16, 0.5)[0], (1080, 1920), interpolation=cv2.INTER_AREA
@@ -186,7 +186,7 @@ def story(scene: Scene) -> Edited:
 
 
 def caption_bar(scene: Scene) -> Edited:
-    """A bar with one or two lines, below or above, black on white or white on black."""
+    """Add a bar with one or two lines, below or above, black on white or white on black."""
     rng, (height, width) = scene.rng, scene.pixels.shape[:2]
     share = rng.uniform(0.06, 0.2)
     ink, paper = (BLACK, WHITE) if rng.random() < 0.5 else (WHITE, BLACK)
@@ -196,7 +196,7 @@ def caption_bar(scene: Scene) -> Edited:
 
 
 def meme_header(scene: Scene) -> Edited:
-    """A white header with two to four lines above, and at times white sides and bottom."""
+    """Add a white header of two to four lines, and at times white sides and bottom."""
     rng, (height, width) = scene.rng, scene.pixels.shape[:2]
     share = rng.uniform(0.15, 0.4)
     margin = round(rng.uniform(0.01, 0.05) * width) if rng.random() < 0.5 else 0
@@ -208,14 +208,14 @@ def meme_header(scene: Scene) -> Edited:
 
 
 def screen(scene: Scene, *, layout: str, dark: bool) -> Edited:
-    """Screenshot of a phone that shows the picture."""
+    """Make a screenshot of a phone that shows the picture."""
     return screenshot(scene.pixels, scene.rng, layout=layout, dark=dark), 0
 
 
 def collage(scene: Scene, *, cells: int) -> Edited:
-    """With 1 to 3 other pictures, without or with gutters.
+    """Place the picture beside 1 to 3 others, without or with gutters.
 
-    Cells have the shape of the picture or are 1:1 or 4:5, which then crops the middle of it.
+    Cells have the shape of the picture, or are 1:1 or 4:5 and show its middle.
     """
     rng = scene.rng
     height, width = scene.pixels.shape[:2]
@@ -240,7 +240,7 @@ def collage(scene: Scene, *, cells: int) -> Edited:
 
 
 def rotation(scene: Scene) -> Edited:
-    """Up to 5 degrees either way: cropped to what has no corners, or with corners filled."""
+    """Rotate up to 5 degrees either way; crop the corners off, or fill them."""
     rng, (height, width) = scene.rng, scene.pixels.shape[:2]
     degrees = rng.uniform(0.2, 5) * rng.choice([-1, 1])
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
@@ -254,7 +254,7 @@ def rotation(scene: Scene) -> Edited:
 
 
 def sticker(scene: Scene, *, blurred: bool) -> Edited:
-    """A patch of 1 to 8 % of the area anywhere: an opaque sticker, or blurred away."""
+    """Cover 1 to 8 % of the area anywhere with an opaque sticker, or blur it away."""
     rng, (height, width) = scene.rng, scene.pixels.shape[:2]
     share, aspect = rng.uniform(0.01, 0.08), math.exp(rng.uniform(-0.7, 0.7))
     wide = min(round(math.sqrt(share * height * width * aspect)), width)
@@ -266,7 +266,7 @@ def sticker(scene: Scene, *, blurred: bool) -> Edited:
         part[:] = cv2.blur(part, (max(wide // 3, 3), max(tall // 3, 3)))
     else:
         middle = (wide // 2, tall // 2)
-        colour = tuple(int(one) for one in rng.integers(0, 256, 3))
+        colour = tuple(int(level) for level in rng.integers(0, 256, 3))
         shown = np.ascontiguousarray(part)
         cv2.ellipse(shown, middle, middle, 0, 0, 360, colour, -1)
         cv2.circle(shown, middle, max(min(middle) // 3, 1), (255 - colour[0], 40, 90), -1)
@@ -276,8 +276,8 @@ def sticker(scene: Scene, *, blurred: bool) -> Edited:
 
 GROUPS: dict[str, dict[str, Edit]] = {
     "photometric": {
-        one.__name__: one
-        for one in (jpeg, resize, blur, noise, gamma, contrast, grey, sepia, saturation)
+        edit.__name__: edit
+        for edit in (jpeg, resize, blur, noise, gamma, contrast, grey, sepia, saturation)
     },
     "turned": {
         "mirror": mirror,
@@ -290,7 +290,7 @@ GROUPS: dict[str, dict[str, Edit]] = {
         "crop_4_5": partial(crop_aspect, aspect=4 / 5),
         "crop_9_16": partial(crop_aspect, aspect=9 / 16),
     },
-    "border": {one.__name__: one for one in (letterbox, pillarbox, frame, story)},
+    "border": {edit.__name__: edit for edit in (letterbox, pillarbox, frame, story)},
     "screen": {
         "caption_bar": caption_bar,
         "meme_header": meme_header,
@@ -316,11 +316,11 @@ _PAIRED = ("photometric", "turned", "crop_sides", "crop_shape", "border", "scree
 
 
 def two_edits(scene: Scene) -> Edited:
-    """Two edits of different groups, in the order in which a person would do them."""
+    """Apply two edits of different groups, in the order in which a person would do them."""
     rng = scene.rng
     first, second = sorted(rng.choice(len(_PAIRED), 2, replace=False))
-    # a picture is cropped or mirrored first, and put on a screen or in a frame after that; what
-    # changes all pixels comes last
+    # People crop or mirror a picture first, and put it on a screen or in a frame after that.
+    # Changes of all pixels come last.
     groups = [_PAIRED[at] for at in (first, second)]
     if "photometric" in groups:
         groups.reverse()
@@ -339,9 +339,9 @@ EDITS: dict[str, tuple[str, Edit]] = {
 
 
 def upload(edit: Edit, scene: Scene) -> tuple[bytes, float]:
-    """File of the edited picture as it is uploaded, a JPEG, and the edit's strength.
+    """Return the file of the edited picture as uploaded, a JPEG, and the edit's strength.
 
-    Unless the edit says otherwise, of 720 to 1920 px and quality 70-95.
+    It has 720 to 1920 px and quality 70-95, unless the edit chooses otherwise.
     """
     rng = scene.rng
     pixels, strength = edit(scene)
@@ -349,7 +349,7 @@ def upload(edit: Edit, scene: Scene) -> tuple[bytes, float]:
     quality = scene.encoding.get("quality") or int(rng.integers(70, 96))
     longest = max(pixels.shape)
     if longest != side_px:
-        size = [max(round(one * side_px / longest), 1) for one in pixels.shape[1::-1]]
+        size = [max(round(length * side_px / longest), 1) for length in pixels.shape[1::-1]]
         how = cv2.INTER_AREA if side_px < longest else cv2.INTER_CUBIC
         pixels = cv2.resize(pixels, size, interpolation=how)
     _, file = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -377,7 +377,7 @@ def _crop(pixels: Pixels, left: float, top: float, right: float, bottom: float) 
 
 
 def _to_aspect(pixels: Pixels, aspect: float, place: float) -> tuple[Pixels, float]:
-    """The largest part of an aspect ratio at a place of 0 to 1, and the share that it is."""
+    """Return the largest part of an aspect ratio at a place of 0 to 1, and its share."""
     height, width = pixels.shape[:2]
     if width > aspect * height:
         kept = aspect * height / width
@@ -401,7 +401,7 @@ def _bars(scene: Scene, *, upright: bool) -> Edited:
 def _boxes(
     cells: int, tall: int, wide: int, gutter: int, *, upright: bool
 ) -> list[tuple[int, int, int, int]]:
-    """Top, left, height, width of the cells of a collage: 2 in a line, 1 large and 2, or 2 x 2."""
+    """Return top, left, height, width of collage cells: 2 in a line, 1 large and 2, or 2 x 2."""
     second_row, second_column = tall + 2 * gutter, wide + 2 * gutter
     if cells == 2:
         place = (second_row, gutter) if upright else (gutter, second_column)

@@ -22,7 +22,7 @@ _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TR
 
 
 def canvas(height: int, width: int, rng: np.random.Generator, *, gradient: bool = False) -> Pixels:
-    """A page of black, white, or any colour, or from one to another."""
+    """Make a page of black, white, or any colour, or a gradient between two."""
     colours = [BLACK, WHITE, tuple(rng.integers(0, 256, 3))]
     first = np.array(colours[rng.choice(3, p=[0.4, 0.35, 0.25])], np.float32)
     page = np.broadcast_to(first, (height, width, 3))
@@ -33,13 +33,13 @@ def canvas(height: int, width: int, rng: np.random.Generator, *, gradient: bool 
 
 
 def paste(page: Pixels, picture: Pixels, top: int, left: int, radius: int = 0) -> Pixels:
-    """The page with the picture on it, its corners rounded by so many pixels."""
+    """Return the page with the picture on it, its corners rounded by ``radius`` pixels."""
     height, width = picture.shape[:2]
-    made = page.copy()
-    place = made[top : top + height, left : left + width]
+    pasted = page.copy()
+    place = pasted[top : top + height, left : left + width]
     if not radius:
         place[:] = picture
-        return made
+        return pasted
     mask = np.zeros((height, width), np.uint8)
     cv2.rectangle(mask, (radius, 0), (width - 1 - radius, height - 1), 255, -1)
     cv2.rectangle(mask, (0, radius), (width - 1, height - 1 - radius), 255, -1)
@@ -48,13 +48,13 @@ def paste(page: Pixels, picture: Pixels, top: int, left: int, radius: int = 0) -
             cv2.circle(mask, (x, y), radius, 255, -1, cv2.LINE_AA)
     share = mask[..., None].astype(np.float32) / 255
     place[:] = (share * picture + (1 - share) * place).astype(np.uint8)
-    return made
+    return pasted
 
 
 def fitted(picture: Pixels, width: int, height: int) -> Pixels:
-    """Scaled to fit into a box."""
+    """Scale to fit into a box."""
     scale = min(width / picture.shape[1], height / picture.shape[0])
-    size = [max(round(one * scale), 1) for one in picture.shape[1::-1]]
+    size = [max(round(length * scale), 1) for length in picture.shape[1::-1]]
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
@@ -66,7 +66,7 @@ def text_bar(
     paper: tuple[int, ...],
     lines: int,
 ) -> Pixels:
-    """Lines of words, ragged, over the whole width."""
+    """Draw ragged lines of words over the whole width."""
     bar = np.full((height, width, 3), paper, np.uint8)
     line_px = height // (lines + 1)
     for line in range(lines):
@@ -75,7 +75,7 @@ def text_bar(
 
 
 def screenshot(picture: Pixels, rng: np.random.Generator, *, layout: str, dark: bool) -> Pixels:
-    """A phone that shows a picture: in a feed, in a chat, or alone."""
+    """Draw a phone that shows a picture: in a feed, in a chat, or alone."""
     width = int(rng.integers(1080, 1291))
     height = round(width * rng.uniform(1.78, 2.2))
     ink, paper = ((230, 230, 230), (18, 18, 18)) if dark else ((20, 20, 20), (255, 255, 255))
@@ -111,7 +111,7 @@ def _chat(
     page: Pixels, picture: Pixels, unit: int, rng: np.random.Generator, ink: tuple[int, ...]
 ) -> None:
     height, width = page.shape[:2]
-    bubble = tuple(abs(int(one) - 35) for one in page[0, 0])
+    bubble = tuple(abs(int(level) - 35) for level in page[0, 0])
     cv2.rectangle(page, (0, unit), (width, 3 * unit), bubble, -1)
     _write(page, 2 * unit + unit // 3, 2 * unit, unit * 0.6, rng, ink, words=2)
     shown = fitted(picture, round(width * rng.uniform(0.6, 0.85)), round(height * 0.6))

@@ -1,4 +1,4 @@
-"""Photographs that recall is measured with: found, made distinct, split in halves, framed."""
+"""Photographs to measure recall with: found, made distinct, split in halves, framed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORIGINALS = 3
 _ASPECTS = (3 / 4, 2 / 3, 9 / 16, 1, 4 / 3, 3 / 2)
 _THUMBNAIL_PX = 96
 _SAME = 0.75
-"""Correlation from which two pictures are taken to show the same."""
+"""Correlation from which two pictures count as showing the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Photograph:
 
     @property
     def pixels(self) -> Pixels:
-        """Decoded, at most SIDE_PX long; the last few are kept."""
+        """Decoded pixels, at most SIDE_PX long; the last few are kept."""
         return _read(self.path)
 
     def original(self, number: int) -> Pixels:
-        """Original 0, 1 or 2: the same one every time."""
+        """Return original 0, 1 or 2: the same one every time."""
         pixels = self.pixels
         if number == 0:
             return pixels
@@ -62,12 +62,12 @@ class Photograph:
 
 
 def collection(folder: Path | None = None) -> list[Photograph]:
-    """Distinct photographs of a folder, or of the packages on this machine, by name."""
-    found = _in_folder(folder) if folder else photographs()
+    """Return the distinct photographs of a folder, or of this machine's packages, by name."""
+    loaders = _in_folder(folder) if folder else photographs()
     kept = cache_dir() / f"photographs-{SIDE_PX}{'-' + _digest(str(folder)) if folder else ''}"
     kept.mkdir(exist_ok=True)
     listed = kept / "distinct.json"
-    paths = {name: _kept(name, load, kept) for name, load in found}
+    paths = {name: _kept(name, load, kept) for name, load in loaders}
     known = json.loads(listed.read_text()) if listed.exists() else {}
     if known.get("of") != sorted(paths):
         known = {"of": sorted(paths), "distinct": _distinct(paths)}
@@ -76,12 +76,12 @@ def collection(folder: Path | None = None) -> list[Photograph]:
 
 
 def half_of(name: str) -> Half:
-    """Half of a photograph: by its name, so that others do not move it when they are added."""
+    """Return the half of a photograph, by its name: adding others does not change it."""
     return "development" if int(_digest(name), 16) % 2 else "held-out"
 
 
 def encoded(pixels: Pixels, quality: int = 92) -> bytes:
-    """JPEG file."""
+    """Encode as a JPEG file."""
     _, file = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return file.tobytes()
 
@@ -104,22 +104,22 @@ def _kept(name: str, load: object, folder: Path) -> Path:
 
 
 def _distinct(paths: dict[str, Path]) -> list[str]:
-    """Names of photographs none of which shows what another one shows, larger ones first."""
+    """Return names of photographs none of which shows what another shows, larger ones first."""
     large = sorted(paths, key=lambda name: -_read(paths[name]).size)
     thumbnails = {name: _thumbnail(_read(paths[name])) for name in large}
     distinct: list[str] = []
     for name in large:
-        if not any(_contains(thumbnails[other], thumbnails[name]) for other in distinct):
+        if not any(_contains(thumbnails[kept_name], thumbnails[name]) for kept_name in distinct):
             distinct.append(name)
     return distinct
 
 
 def _contains(whole: NDArray[np.float32], part: NDArray[np.float32]) -> bool:
-    """Whether ``part``, or the middle of it, is found in ``whole`` at some scale."""
+    """Tell whether ``part``, or the middle of it, is found in ``whole`` at some scale."""
     height, width = part.shape
     middle = part[height // 8 : height - height // 8, width // 8 : width - width // 8]
     for scale in np.geomspace(0.4, 1.3, 14):
-        size = [max(round(one * scale), 8) for one in middle.shape[::-1]]
+        size = [max(round(length * scale), 8) for length in middle.shape[::-1]]
         if size[0] <= whole.shape[1] and size[1] <= whole.shape[0]:
             small = cv2.resize(middle, size, interpolation=cv2.INTER_AREA)
             if (
@@ -131,7 +131,7 @@ def _contains(whole: NDArray[np.float32], part: NDArray[np.float32]) -> bool:
 
 
 def _thumbnail(pixels: Pixels) -> NDArray[np.float32]:
-    """Small luma without its coarse parts: sky over land is not yet the same picture."""
+    """Return small luma without its coarse parts: sky over land is not yet the same picture."""
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     scale = _THUMBNAIL_PX / min(luma.shape)
     small = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -141,8 +141,8 @@ def _thumbnail(pixels: Pixels) -> NDArray[np.float32]:
 def chosen(
     photographs: Sequence[Photograph], half: Half | Literal["all"], most: int | None
 ) -> list[Photograph]:
-    """Photographs of a half, or all, at most so many."""
-    return [one for one in photographs if half in {one.half, "all"}][:most]
+    """Return at most ``most`` photographs of a half, or of all."""
+    return [photograph for photograph in photographs if half in {photograph.half, "all"}][:most]
 
 
 def _digest(text: str) -> str:

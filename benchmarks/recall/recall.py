@@ -1,10 +1,10 @@
 """Recall of edited copies, with parameters off any grid, beside python-threatexchange.
 
-Photographs of Debian's wallpaper packages, scikit-image and scikit-learn, or of --folder, made
-distinct and split in two halves: what is chosen by measurement is chosen on the development half,
-and reported on the other. Prints a table and, with --json, writes it. Trials that are done are kept
-beside the report, so that a run can be interrupted, or split by --edit. After that, pictures that
-have nothing to do with what is stored are looked up, and whatever is found is counted.
+It takes photographs of Debian's wallpaper packages, scikit-image and scikit-learn, or of --folder,
+makes them distinct and splits them in two halves: parameters are chosen on the development half,
+and recall is reported on the other. It prints a table and, with --json, writes it. It keeps
+finished trials beside the report, so that a run can be interrupted, or split by --edit. Then it
+looks up pictures that have nothing to do with what is stored, and counts the false matches.
 
     ./scripts/bench recall --json recall.json
 """
@@ -61,7 +61,7 @@ TARGETS = {
 _FILE_WIDTH = 130
 _TRIALS_A_TASK = 8
 _TIMES = {"two_edits": 6, "crop_sides": 4, "rotation": 3}
-"""More trials of edits that stand for many: all pairs of the others, four sides at once."""
+"""Factor of trials for edits that stand for many: all pairs of edits, four sides at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def main(  # noqa: PLR0913 one for each option
         "half": half,
         "seed": seed,
         "sabotage": sabotage,
-        "photographs": [one.name for one in photographs],
+        "photographs": [photograph.name for photograph in photographs],
         "version": code_version(),
     }
     done = _kept_trials(kept, settings)
@@ -139,16 +139,16 @@ def main(  # noqa: PLR0913 one for each option
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         registered = [
-            one
-            for each in pool.map(partial(register, sabotage=sabotage), photographs)
-            for one in each
+            original
+            for originals in pool.map(partial(register, sabotage=sabotage), photographs)
+            for original in originals
         ]
     with ProcessPoolExecutor(
         processes, mp_context=spawn, initializer=begin, initargs=(registered, photographs)
     ) as pool:
-        for found in pool.map(run, tasks):
-            done.extend(found)
-            _keep(kept, found)
+        for results in pool.map(run, tasks):
+            done.extend(results)
+            _keep(kept, results)
     rows = rows_of(done)
     console.print(_table(rows))
     report: dict[str, object] = {
@@ -162,30 +162,33 @@ def main(  # noqa: PLR0913 one for each option
     if json_path:  # now, so that it is there if the rest is interrupted
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if unrelated:
-        for made in false_matches(sources(folder), stored, unrelated, minutes, seed):
-            report["false_matches"] = made
+        for result in false_matches(sources(folder), stored, unrelated, minutes, seed):
+            report["false_matches"] = result
             if json_path:
                 json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        console.print(said(made))
+        console.print(said(result))
 
 
 def rows_of(trials: Sequence[Trial]) -> list[Row]:
-    """Rows of each group of edits, then of each edit, at each effort."""
+    """Return rows of each group of edits, then of each edit, at each effort."""
     rows = []
     by_edit: dict[str, list[Trial]] = {}
     for trial in trials:
         by_edit.setdefault(trial.edit, []).append(trial)
-    groups = {group: [one for one in names if one in by_edit] for group, names in GROUPS.items()}
+    groups = {group: [edit for edit in names if edit in by_edit] for group, names in GROUPS.items()}
     if "two_edits" in by_edit:
         groups["two_edits"] = ["two_edits"]
     for group, names in groups.items():
-        for name, of in [(group, names), *((one, [one]) for one in names if len(names) > 1)]:
+        for name, of in [(group, names), *((edit, [edit]) for edit in names if len(names) > 1)]:
             some = [trial for edit in of for trial in by_edit[edit]]
             for effort in EFFORTS if some else ():
                 low, recall, high = interval(
-                    [(one.photograph, one.distances[effort.name] is not None) for one in some]
+                    [
+                        (counted.photograph, counted.distances[effort.name] is not None)
+                        for counted in some
+                    ]
                 )
-                peer = float(np.mean([one.threatexchange for one in some]))
+                peer = float(np.mean([counted.threatexchange for counted in some]))
                 rows.append(
                     Row(
                         name,
@@ -195,28 +198,28 @@ def rows_of(trials: Sequence[Trial]) -> list[Row]:
                         high,
                         peer,
                         len(some),
-                        len({one.photograph for one in some}),
+                        len({counted.photograph for counted in some}),
                         TARGETS.get(group) if name == group else None,
                     )
                 )
     return rows
 
 
-def interval(found: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
-    """Share found, between the ends of its 95 % interval; trials of a photograph hang together.
+def interval(results: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
+    """Return low, share, high: the share found in its 95 % interval, clustered by photograph.
 
     Wilson's interval over as many independent trials as these are worth: n divided by the design
     effect of the clusters, and no more than there are photographs where all or none were found.
     """
     clusters: dict[str, list[bool]] = {}
-    for photograph, one in found:
-        clusters.setdefault(photograph, []).append(one)
+    for photograph, is_found in results:
+        clusters.setdefault(photograph, []).append(is_found)
     n = sum(map(len, clusters.values()))
     share = sum(map(sum, clusters.values())) / n
     worth = float(len(clusters))
     if 0 < share < 1 and len(clusters) > 1:
-        errors = [sum(each) - share * len(each) for each in clusters.values()]
-        variance = sum(one**2 for one in errors) * len(errors) / (len(errors) - 1) / n**2
+        errors = [sum(cluster) - share * len(cluster) for cluster in clusters.values()]
+        variance = sum(error**2 for error in errors) * len(errors) / (len(errors) - 1) / n**2
         worth = max(min(share * (1 - share) / variance, n), len(clusters)) if variance else n
     z = 1.96
     centre = (share + z**2 / (2 * worth)) / (1 + z**2 / worth)
@@ -225,20 +228,20 @@ def interval(found: Iterable[tuple[str, bool]]) -> tuple[float, float, float]:
 
 
 def cost_of(registered: Sequence[Registered], trials: Sequence[Trial]) -> dict[str, object]:
-    """Hashes stored and looked up for a picture, and the processor time to make them."""
-    stored = [len(one.fingerprints) for one in registered]
+    """Return hashes stored and looked up for a picture, and the processor time to make them."""
+    stored = [len(original.fingerprints) for original in registered]
     return {
         "stored_hashes": {
             "mean": float(np.mean(stored)),
             "most": max(stored),
             "pictures": len(stored),
         },
-        "registration_ms": float(np.mean([one.registration_ms for one in registered])),
+        "registration_ms": float(np.mean([original.registration_ms for original in registered])),
         "lookups": {
             effort.name: {
-                "mean": float(np.mean([one.lookups[effort.name] for one in trials])),
-                "most": max(one.lookups[effort.name] for one in trials),
-                "hashing_ms": float(np.mean([one.hashing_ms[effort.name] for one in trials])),
+                "mean": float(np.mean([trial.lookups[effort.name] for trial in trials])),
+                "most": max(trial.lookups[effort.name] for trial in trials),
+                "hashing_ms": float(np.mean([trial.hashing_ms[effort.name] for trial in trials])),
             }
             for effort in EFFORTS
         },
@@ -253,7 +256,7 @@ def _tasks(
     sabotage: Sabotage | None,
     done: Sequence[Trial],
 ) -> Iterable[Task]:
-    known = {(one.edit, one.photograph, one.number) for one in done}
+    known = {(trial.edit, trial.photograph, trial.number) for trial in done}
     for photograph in photographs:
         for edit in edits:
             wanted = trials * _TIMES.get(edit, 1)
@@ -264,7 +267,7 @@ def _tasks(
 
 
 def _kept_trials(path: Path | None, settings: dict[str, object]) -> list[Trial]:
-    """Trials of an earlier run with the same settings; the file begins anew for others."""
+    """Load trials of an earlier run; begin the file anew where its settings differ."""
     if path is None:
         return []
     if path.exists():
@@ -278,7 +281,7 @@ def _kept_trials(path: Path | None, settings: dict[str, object]) -> list[Trial]:
 def _keep(path: Path | None, trials: Sequence[Trial]) -> None:
     if path:
         with path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(one)) + "\n" for one in trials)
+            file.writelines(json.dumps(asdict(trial)) + "\n" for trial in trials)
 
 
 def _table(rows: Sequence[Row]) -> Table:

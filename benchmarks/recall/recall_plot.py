@@ -1,6 +1,6 @@
 """Print the table of recall (docs/measurements), and draw the plots of docs/.
 
-Reads the reports of `bench recall` and `bench variant_plan`.
+It reads the reports of `bench recall` and `bench variant_plan`.
 
 ./scripts/bench recall_plot recall.json --curve curve.json --folder docs
 """
@@ -36,7 +36,7 @@ _STRENGTHS = {
     "opaque_sticker": "sticker, % of area",
     "blurred_part": "blurred part, % of area",
 }
-"""Edits that are plotted, and what their strength is."""
+"""Edits that are plotted, with the unit of their strength."""
 
 _BINS = 5
 _SIZES_PX = (200, 500, 1000, 2000)
@@ -60,7 +60,7 @@ def main(*, report_path: Path, curve_path: Path | None, folder: Path) -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    """Rows of STANDARD, with what the other efforts find beside them."""
+    """Return rows of STANDARD, with what the other efforts find beside them."""
     by_effort: dict[str, dict[str, Any]] = {}
     for row in rows:
         by_effort.setdefault(row["edit"], {})[row["effort"]] = row
@@ -72,19 +72,19 @@ def _table(rows: list[dict[str, Any]]) -> str:
         row = efforts["STANDARD"]
         name = f"**{edit}**" if edit in TARGETS or edit in GROUPS else edit
         least = f"{row['target']:.0%}" if row["target"] else ""
-        found = [f"{row[key]:.1%}" for key in ("recall", "low", "high", "threatexchange")]
-        others = [f"{efforts[one]['recall']:.1%}" for one in ("FAST", "THOROUGH")]
-        cells = [name, found[0], f"{found[1]}-{found[2]}", least, *others, found[3]]
+        shares = [f"{row[key]:.1%}" for key in ("recall", "low", "high", "threatexchange")]
+        efforts_shown = [f"{efforts[effort]['recall']:.1%}" for effort in ("FAST", "THOROUGH")]
+        cells = [name, shares[0], f"{shares[1]}-{shares[2]}", least, *efforts_shown, shares[3]]
         lines.append(f"| {' | '.join(cells)} | {row['trials']} |")
     return "\n".join(lines).replace("%", " %")
 
 
 def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
-    """Recall by strength, in bins of equally many trials, with 95 % intervals."""
+    """Plot recall by strength, in bins of equally many trials, with 95 % intervals."""
     edits = {
         name: label
         for name, label in _STRENGTHS.items()
-        if any(one["edit"] == name for one in trials)
+        if any(trial["edit"] == name for trial in trials)
     }
     n_rows = -(-len(edits) // _COLUMNS)
     figure, axes = plt.subplots(
@@ -99,14 +99,15 @@ def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
         axis.axis("off")
     for axis, (name, label) in zip(axes.flat, edits.items(), strict=False):
         mine = sorted(
-            (one for one in trials if one["edit"] == name), key=lambda one: one["strength"]
+            (trial for trial in trials if trial["edit"] == name),
+            key=lambda trial: trial["strength"],
         )
         for some, marker, colour in (("STANDARD", "o", "C0"), ("threatexchange", "s", "C1")):
             points = []
             for chunk in np.array_split(np.array(mine, object), min(_BINS, len(mine))):
-                found = [(one["photograph"], _found(one, some)) for one in chunk]
-                low, share, high = interval(found)
-                middle = float(np.median([one["strength"] for one in chunk]))
+                results = [(trial["photograph"], _found(trial, some)) for trial in chunk]
+                low, share, high = interval(results)
+                middle = float(np.median([trial["strength"] for trial in chunk]))
                 points.append((middle, share, max(share - low, 0), max(high - share, 0)))
             x, y, below, above = zip(*points, strict=True)
             axis.errorbar(
@@ -141,17 +142,17 @@ def _found(trial: dict[str, Any], by: str) -> bool:
 
 
 def _curve(points: list[dict[str, Any]], path: Path) -> None:
-    """Recall against stored hashes, a line for each number of lookups."""
+    """Plot recall against stored hashes, a line for each number of lookups."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for axis, key, title in (
         (axes[0], "crop_sides", "crop up to 15 % on any sides"),
         (axes[1], None, "all edits of the choice, weighed"),
     ):
-        for lookups in sorted({one["lookups"] for one in points}):
+        for lookups in sorted({point["lookups"] for point in points}):
             line = sorted(
-                (one["stored"], one["recall"][key] if key else one["weighed"])
-                for one in points
-                if one["lookups"] == lookups
+                (point["stored"], point["recall"][key] if key else point["weighed"])
+                for point in points
+                if point["lookups"] == lookups
             )
             axis.plot(
                 *zip(*line, strict=True), marker="o", markersize=3, label=f"{lookups} crops x 8"

@@ -31,7 +31,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, match_picture
 
 Sabotage = Literal["no_turns", "no_variants"]
-"""What is left out: turned and mirrored versions at lookup, or variants at registration."""
+"""What to leave out: turned and mirrored versions at lookup, or variants at registration."""
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
@@ -45,7 +45,7 @@ _SOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An original as it is registered; ``peer`` is what python-threatexchange makes of it.
+    """An original as it is registered; ``peer`` is python-threatexchange's hash of it.
 
     ``registration_ms``: processor time from the file to its fingerprints.
     """
@@ -59,7 +59,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one edited picture; ``distances`` by effort, None where it was not found."""
+    """Outcome of one edited picture; ``distances`` by effort, None where it was not found."""
 
     edit: str
     photograph: str
@@ -84,16 +84,18 @@ class Task:
 
 
 def register(photograph: Photograph, sabotage: Sabotage | None = None) -> list[Registered]:
-    """All originals of a photograph; those that PDQ finds too featureless are left out."""
+    """Register all originals of a photograph but those that PDQ finds too featureless."""
     registered = []
     for number in range(ORIGINALS):
         data = encoded(photograph.original(number))
         before_s = time.thread_time()
-        found = fingerprint_image(data)
+        outcome = fingerprint_image(data)
         took_ms = 1000 * (time.thread_time() - before_s)
-        if isinstance(found, ImageFingerprints):
+        if isinstance(outcome, ImageFingerprints):
             kept = tuple(
-                one for one in found.fingerprints if sabotage != "no_variants" or one.plan == 0
+                fingerprint
+                for fingerprint in outcome.fingerprints
+                if sabotage != "no_variants" or fingerprint.plan == 0
             )
             registered.append(Registered(photograph.name, number, kept, _peer_hash(data), took_ms))
     return registered
@@ -103,17 +105,18 @@ class Searched:
     """Everything registered, searched as the server searches it."""
 
     def __init__(self, registered: Sequence[Registered], photographs: Sequence[Photograph]) -> None:
-        self._photographs = {one.name: one for one in photographs}
+        self._photographs = {photograph.name: photograph for photograph in photographs}
         self._originals: dict[str, list[Registered]] = {}
-        for one in registered:
-            self._originals.setdefault(one.photograph, []).append(one)
+        for original in registered:
+            self._originals.setdefault(original.photograph, []).append(original)
         self._item_ids = {
-            (one.photograph, one.number): item_id_of(at) for at, one in enumerate(registered)
+            (original.photograph, original.number): item_id_of(at)
+            for at, original in enumerate(registered)
         }
-        self._index = index_of([columns(one.fingerprints) for one in registered])
+        self._index = index_of([columns(original.fingerprints) for original in registered])
 
     def run(self, task: Task) -> list[Trial]:
-        """Trials of a task; none where nothing is registered of the photograph."""
+        """Run the trials of a task; none where nothing is registered of the photograph."""
         return [
             self._trial(task, at) for at in task.numbers if self._originals.get(task.photograph)
         ]
@@ -123,12 +126,12 @@ class Searched:
         originals = self._originals[task.photograph]
         original = originals[rng.integers(len(originals))]
         pixels = self._photographs[task.photograph].original(original.number)
-        others = [name for name in self._photographs if name != task.photograph]
+        names = [name for name in self._photographs if name != task.photograph]
 
-        def other() -> Pixels:
-            return self._photographs[others[rng.integers(len(others))]].pixels
+        def background() -> Pixels:
+            return self._photographs[names[rng.integers(len(names))]].pixels
 
-        data, strength = upload(EDITS[task.edit][1], Scene(pixels, rng, other))
+        data, strength = upload(EDITS[task.edit][1], Scene(pixels, rng, background))
         peer = _peer_hash(data)
         item_id = self._item_ids[original.photograph, original.number]
         distances: dict[str, int | None] = {}
@@ -158,13 +161,13 @@ class Searched:
     def _found(
         self, hashes: Sequence[tuple[PdqHash, Transform]], item_id: bytes
     ) -> tuple[int | None, tuple[str, str] | None]:
-        """Distance at which an item is found, and the transforms of both sides."""
+        """Return the distance at which an item is found, and the transforms of both sides."""
         if not hashes:
             return None, None
-        queries = stack(one for one, _ in hashes)
+        queries = stack(hash_ for hash_, _ in hashes)
         matches = match_picture(self._index, queries, SCOPE, 1000, Allowance(math.inf))
-        for at, found in enumerate(matches.item_ids):
-            if found.tobytes() == item_id:
+        for at, matched_id in enumerate(matches.item_ids):
+            if matched_id.tobytes() == item_id:
                 asked = str(hashes[int(matches.version[at])][1])
                 stored = f"{matches.plan[at]}.{matches.ordinal[at]}"
                 return int(matches.distance_bits[at]), (asked, stored)
@@ -178,12 +181,12 @@ def _asked(
     if isinstance(query, LowQuality):
         return ()
     if sabotage == "no_turns":
-        return [one for one in query.hashes if one[1].dihedral == Dihedral.IDENTITY]
+        return [pair for pair in query.hashes if pair[1].dihedral == Dihedral.IDENTITY]
     return query.hashes
 
 
 def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
-    """Items searched as by the server; item n has the id of ``item_id_of``."""
+    """Index items as the server does; item n has the id of ``item_id_of``."""
     stored = [
         StoredItem(
             at + 1,
@@ -200,7 +203,7 @@ def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
 
 
 def item_id_of(at: int) -> bytes:
-    """Of the item at this place among all."""
+    """Return the id of the item at this place among all."""
     return hashlib.sha256(at.to_bytes(8)).digest()[:16]
 
 
@@ -210,7 +213,7 @@ def _peer_hash(data: bytes) -> int | None:
 
 
 def code_version(patterns: Sequence[str] = _SOURCES) -> str:
-    """Changes when the code does that results depend on."""
+    """Return a digest of the code that results depend on."""
     root = Path(__file__).parents[2]
     files = sorted(file for pattern in patterns for file in root.glob(pattern))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
@@ -226,7 +229,7 @@ def begin(registered: Sequence[Registered], photographs: Sequence[Photograph]) -
 
 
 def run(task: Task) -> list[Trial]:
-    """As ``Searched.run``, in a process that has begun."""
+    """Run a task as ``Searched.run`` does, in a process that has begun."""
     if _searched is None:
         raise RuntimeError("begin was not called")
     return _searched.run(task)

@@ -1,9 +1,9 @@
-"""Pictures of many kinds that have nothing to do with each other, and views of them.
+"""Unrelated pictures of many kinds, and views of them.
 
-Photographs, drawings and screenshots of packages, and generated pages, screens and scenes. Each is
-on one side only: what is stored, or what is looked up. So is a whole collection of which pictures
-show the same: the manual of an application shows its windows, and a few sample pictures, over and
-over; a folder of drawings has one in many versions.
+They are photographs, drawings and screenshots of packages, and generated pages, screens and scenes.
+Each is on one side only: it is stored, or it is looked up. A collection whose pictures show the
+same things is on one side as a whole: the manual of an application shows its windows, and a few
+sample pictures, over and over; a folder of drawings has one drawing in many versions.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ SIDE_PX, VIEW_PX = 256, 640
 
 
 Split = Literal[1, 2]
-"""Two ways to tell sides apart: few pairs of pictures are on different sides in both."""
+"""Two ways to split the sources: few pairs are on different sides in both."""
 
 
 class _Collection(NamedTuple):
-    """Pictures of a package of Debian, all of one kind and on one side: in which split stored."""
+    """Pictures of a Debian package, all of one kind and side; the split that stores them."""
 
     kind: str
     folder: str
@@ -71,7 +71,7 @@ _GENERATED = 400
 class Source:
     """One picture: what it is, its name, how it is loaded or made, whether it is stored.
 
-    One that is not stored is looked up.
+    A source that is not stored is looked up.
     """
 
     kind: str
@@ -81,13 +81,18 @@ class Source:
 
 
 def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
-    """All there are on this machine; or the photographs of a folder, and what is generated.
+    """Return all sources of this machine; or a folder's photographs and the generated sources.
 
-    Other generated ones for each ``split``.
+    Each ``split`` has other generated sources.
     """
     every = [
-        _named("photograph", one.name, lambda one=one: one.pixels, split)  # type: ignore[misc]
-        for one in collection(folder)
+        _named(
+            "photograph",
+            photograph.name,
+            lambda photograph=photograph: photograph.pixels,  # type: ignore[misc]
+            split,
+        )
+        for photograph in collection(folder)
     ]
     every += [] if folder else _packaged(split)
     generated = range(_GENERATED * (split - 1), _GENERATED * split)
@@ -96,23 +101,23 @@ def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
             _named(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)), split)  # type: ignore[misc]
             for at in generated
         ]
-    shown = [one for one in every if one.kind in {"photograph", "scene"}]
+    shown = [source for source in every if source.kind in {"photograph", "scene"}]
     return every + [_screen_of(at, shown) for at in generated]
 
 
 def _named(kind: str, name: str, load: Callable[[], Pixels], split: Split) -> Source:
-    """On the side that its name says."""
+    """Return a source on the side that its name decides."""
     drawn = f"{kind} {name}" if split == 1 else f"{kind} {name} {split}"
     return Source(kind, name, load, half_of(drawn) == "development")
 
 
 def _packaged(split: Split) -> list[Source]:
-    files = dict(drawings())  # one of each name: others are the same in other sizes
+    files = dict(drawings())  # one size of each name
     every = [
         _named("drawing", name, lambda load=load: np.asarray(load()), split)  # type: ignore[misc]
         for name, load in files.items()
     ]
-    every += [one for of in _COLLECTIONS for one in _files(of, stored=of.stored == split)]
+    every += [file for of in _COLLECTIONS for file in _files(of, stored=of.stored == split)]
     every += [
         _named("texture", name, lambda name=name: _colours(getattr(data, name)()), split)  # type: ignore[misc]
         for name in _TEXTURES
@@ -129,10 +134,10 @@ def _files(of: _Collection, *, stored: bool) -> Iterator[Source]:
 
 
 def views(source: Source, places: Iterable[int], seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Luma (height, width), at most VIEW_PX, of parts of a source, as other people would show it.
+    """Yield luma (height, width), at most VIEW_PX, of parts of a source, as people would show it.
 
-    View 0 is all of it. Others have 15 to 100 % of its area and another brightness; the same place
-    gives the same view. They are not independent of each other; those of two sources are.
+    View 0 is the whole source. Others have 15 to 100 % of its area and another brightness; the same
+    place gives the same view. Views of one source are not independent; those of two sources are.
     """
     luma = _reduced(cv2.cvtColor(np.ascontiguousarray(source.load()), cv2.COLOR_RGB2GRAY), VIEW_PX)
     height, width = luma.shape
@@ -149,13 +154,13 @@ def views(source: Source, places: Iterable[int], seed: int) -> Iterator[NDArray[
 
 
 def square(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Averaged to SIDE_PX x SIDE_PX."""
+    """Average to SIDE_PX x SIDE_PX."""
     how = cv2.INTER_AREA if min(luma.shape) >= SIDE_PX else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(luma, (SIDE_PX, SIDE_PX), interpolation=how), np.uint8)
 
 
 def file_of(luma: NDArray[np.uint8]) -> bytes:
-    """JPEG file."""
+    """Encode as a JPEG file."""
     return cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
@@ -194,7 +199,7 @@ def _colours(pixels: NDArray[np.uint8]) -> Pixels:
 
 
 def _page(rng: np.random.Generator) -> Pixels:
-    """A page of text under a heading, now and then with a plain box."""
+    """Draw a page of text under a heading, now and then with a plain box."""
     width = 800
     parts = [text_bar(int(rng.integers(60, 140)), width, rng, BLACK, WHITE, lines=1)]
     while sum(map(len, parts)) < 1100:
@@ -207,13 +212,13 @@ def _page(rng: np.random.Generator) -> Pixels:
 
 
 def _scene(rng: np.random.Generator) -> Pixels:
-    """Flat shapes on a gradient: an illustration, or a moment of an animation."""
+    """Draw flat shapes on a gradient: an illustration, or a moment of an animation."""
     height, width = 600, int(rng.integers(450, 1000))
     page = np.ascontiguousarray(canvas(height, width, rng, gradient=True))
     for _ in range(int(rng.integers(4, 25))):
-        colour = tuple(int(one) for one in rng.integers(0, 256, 3))
+        colour = tuple(int(level) for level in rng.integers(0, 256, 3))
         middle = (int(rng.integers(0, width)), int(rng.integers(0, height)))
-        axes = tuple(int(one) for one in rng.integers(15, 220, 2))
+        axes = tuple(int(length) for length in rng.integers(15, 220, 2))
         if rng.random() < 0.6:
             cv2.ellipse(page, middle, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
         else:
@@ -223,9 +228,9 @@ def _scene(rng: np.random.Generator) -> Pixels:
 
 
 def _screen_of(at: int, every: list[Source]) -> Source:
-    """A screen that shows a picture of its own side."""
+    """Return a screen that shows a picture of its own side."""
     stored = half_of(f"screen {at}") == "development"
-    mine = [one for one in every if one.stored == stored]
+    mine = [source for source in every if source.stored == stored]
     return Source("screen", str(at), lambda: _screen(at, mine), stored)
 
 

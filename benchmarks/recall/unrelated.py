@@ -1,9 +1,9 @@
-"""False matches: pictures that have nothing to do with what is stored, looked up all the same.
+"""False matches: lookups of pictures that have nothing to do with what is stored.
 
 Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
 stored, in views that are registered as pictures are; views of the other half are looked up as files
-at STANDARD. Whatever is found is a false match, and the exit code is 1. The report is written again
-and again, so that an interrupted run has its figures; --show makes pictures of what was found.
+at STANDARD. Every match is a false one, and makes the exit code 1. The report is rewritten during
+the run, so that an interrupted run has its figures; --show makes pictures of the matches.
 
     ./scripts/bench unrelated --json unrelated.json --show found
 """
@@ -37,10 +37,10 @@ from disrupt.hashing import hash_image
 from disrupt.services.matching import UNBOUNDED, match_hashes, match_picture
 
 Sabotage = Literal["both_sides"]
-"""What is looked up is stored, too."""
+"""Store what is looked up, too."""
 
 _PASSES = 2
-"""Every source is looked up in a part of its views before any is in more."""
+"""Each source has a part of its views looked up before any source has the rest."""
 
 _REPORT_EVERY_S = 20
 _COUNTED = ("sources", "lookups", "hashes", "found", "found_sources", "found_hashes")
@@ -50,7 +50,7 @@ _MATCHES = 5
 
 @dataclass(slots=True)
 class Kind:
-    """What became of the lookups of one kind of source; names are of sources."""
+    """Results for the lookups of one kind of source; sets hold names of sources."""
 
     asked: set[str] = field(default_factory=set)
     lookups: int = 0
@@ -76,11 +76,11 @@ class Count:
         self._began_s = time.process_time()
 
     def look_up(self, source: Source, place: int, luma: NDArray[np.uint8]) -> None:
-        """One view of a source; nothing where it is too featureless to be looked up."""
+        """Look up one view of a source; skip it where it is too featureless."""
         query = hash_image(file_of(luma))
         if isinstance(query, LowQuality):
             return
-        codes = stack(one for one, _ in query.hashes)
+        codes = stack(hash_ for hash_, _ in query.hashes)
         kind = self._kinds.setdefault(source.kind, Kind())
         kind.asked.add(source.name)
         kind.lookups += 1
@@ -94,34 +94,36 @@ class Count:
             return
         kind.found += 1
         kind.found_sources.add(source.name)
-        each = match_hashes(
+        hits = match_hashes(
             self._index, codes, SCOPE, 1, most_matches=len(codes), allowance=UNBOUNDED
         )
-        kind.found_hashes += len(np.unique(each.query))
+        kind.found_hashes += len(np.unique(hits.query))
         for at, item_id in enumerate(matches.item_ids):
-            found = self._places[item_id.tobytes()]
-            one = self._stored.sources[found]
+            stored_at = self._places[item_id.tobytes()]
+            origin = self._stored.sources[stored_at]
             asked = query.hashes[int(matches.version[at])][1]
             variant = PLANS[int(matches.plan[at])][int(matches.ordinal[at])]
             self._examples.append(
                 {
                     "asked": [source.kind, source.name, place],
-                    "stored": [one.kind, one.name, self._stored.places[found]],
+                    "stored": [origin.kind, origin.name, self._stored.places[stored_at]],
                     "distance_bits": int(matches.distance_bits[at]),
                     "looked_up": str(asked),
                     "variant": str(variant),
-                    "steps": [[int(one.dihedral), *one.crop] for one in (asked, variant)],
+                    "steps": [
+                        [int(transform.dihedral), *transform.crop] for transform in (asked, variant)
+                    ],
                 }
             )
 
     def report(self) -> dict[str, Any]:
-        """What is known so far."""
-        made = _bounds(self._kinds)
+        """Return the figures so far."""
+        bounds = _bounds(self._kinds)
         return {
-            **made,
+            **bounds,
             "stored": self._stored.counts,
             "cpu_s": time.process_time() - self._began_s,
-            "search_us_per_hash": 1e6 * self._searched_s / max(made["hashes"], 1),
+            "search_us_per_hash": 1e6 * self._searched_s / max(bounds["hashes"], 1),
             "examples": self._examples[:_EXAMPLES],
             **self._tail.counts(),
         }
@@ -137,9 +139,9 @@ def false_matches(
 ) -> Iterator[dict[str, Any]]:
     """Store about so many hashes, look so many pictures up or as many as time allows; reports."""
     until_s = time.monotonic() + 60 * minutes
-    stored = kept([one for one in every if one.stored or sabotage], hashes, seed)
+    stored = kept([media for media in every if media.stored or sabotage], hashes, seed)
     count = Count(stored, lookups, seed)
-    asked = [one for one in every if not one.stored]
+    asked = [media for media in every if not media.stored]
     order = list(zip(asked, shares(asked, lookups), strict=True))
     order = [order[at] for at in np.random.default_rng(seed).permutation(len(order))]
     shown_s = time.monotonic()
@@ -160,7 +162,7 @@ def false_matches(
 
 
 def said(report: dict[str, Any]) -> str:
-    """A line of it."""
+    """Return a line that sums up the report."""
     return (
         f"{report['found']} of {report['lookups']} unrelated lookups, of {report['sources']}"
         f" sources, found something among {report['stored']['hashes']} hashes;"
@@ -198,10 +200,10 @@ def _spaced(count: int) -> str:
 
 
 def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
-    """Shares at most found, 95 % sure: of sources, which alone are independent, and of parts."""
+    """Return upper 95 % bounds of shares: of sources, which alone are independent, and of parts."""
 
-    def upper_95(found: int, of: int) -> float:
-        return float(chi2.ppf(0.95, 2 * found + 2)) / 2 / max(of, 1)
+    def upper_95(count: int, of: int) -> float:
+        return float(chi2.ppf(0.95, 2 * count + 2)) / 2 / max(of, 1)
 
     def row(counts: dict[str, int]) -> dict[str, Any]:
         return {
@@ -222,21 +224,21 @@ def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
         }
         for name, kind in sorted(kinds.items())
     }
-    total = {name: sum(one[name] for one in counts.values()) for name in _COUNTED}
-    return {**row(total), "kinds": {name: row(one) for name, one in counts.items()}}
+    total = {name: sum(kind[name] for kind in counts.values()) for name in _COUNTED}
+    return {**row(total), "kinds": {name: row(kind) for name, kind in counts.items()}}
 
 
 def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, folder: Path) -> None:
-    """PNG files of what was found: both views, and the parts of them that are near each other."""
+    """Write PNG files of what was found: both views, and the parts that are near each other."""
     folder.mkdir(parents=True, exist_ok=True)
-    by_name = {(one.kind, one.name): one for one in every}
+    by_name = {(source.kind, source.name): source for source in every}
     for at, example in enumerate(report["examples"]):
         shown = []
         sides = (example["asked"], seed + 1), (example["stored"], seed)
         for ((kind, name, place), of), (turn, *crop) in zip(sides, example["steps"], strict=True):
             luma = turned(next(views(by_name[kind, name], [place], of)), turn)
             height, width = luma.shape
-            left, top, right, bottom = (one / 1000 for one in crop)
+            left, top, right, bottom = (permille / 1000 for permille in crop)
             part = luma[
                 int(top * height) : max(math.ceil((1 - bottom) * height), 1),
                 int(left * width) : max(math.ceil((1 - right) * width), 1),
@@ -246,7 +248,7 @@ def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, fold
 
 
 def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
-    """As ``Dihedral`` says."""
+    """Turn an image as ``Dihedral`` says."""
     mirrored, quarters = divmod(dihedral, 4)
     return np.rot90(luma[:, ::-1] if mirrored else luma, -quarters)
 
@@ -285,7 +287,7 @@ def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
     type=click.Choice(get_args(Split)),
     default=1,
     show_default=True,
-    help="How sources are told apart; in the other way other pairs of them meet.",
+    help="How sources are split; each split looks up other pairs of them.",
 )
 def main(  # noqa: PLR0913 options
     *,
@@ -307,8 +309,8 @@ def main(  # noqa: PLR0913 options
     for report in false_matches(every, stored, lookups, minutes, seed, sabotage):
         console.print(said(report))
         if json_path:
-            made = {"false_matches": report, "settings": settings}
-            json_path.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
+            whole_report = {"false_matches": report, "settings": settings}
+            json_path.write_text(json.dumps(whole_report, indent=1) + "\n", "utf-8")
     for line in table(report):
         print(line)
     if show:

@@ -1,4 +1,4 @@
-"""What unrelated pictures are looked up among: views of sources, registered as pictures are."""
+"""The stored side of the unrelated lookups: views of sources, registered as pictures are."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _CODE = (
     *("disrupt/core/variant_plan_1.py", "disrupt/core/transforms.py"),
     *("benchmarks/recall/sources.py", "benchmarks/recall/unrelated_stored.py"),
 )
-"""What stored hashes depend on."""
+"""Code that stored hashes depend on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """Everything registered: of each view its fingerprints, dtype FINGERPRINT, source, place."""
+    """All that is registered: of each view its fingerprints, dtype FINGERPRINT, source, place."""
 
     items: list[NDArray[np.void]] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
@@ -48,8 +48,8 @@ class Stored:
     def counts(self) -> dict[str, Any]:
         """Sources, pictures and hashes of each kind."""
         kinds: dict[str, dict[str, int]] = {}
-        for kind in sorted({one.kind for one in self.sources}):
-            mine = [at for at, one in enumerate(self.sources) if one.kind == kind]
+        for kind in sorted({source.kind for source in self.sources}):
+            mine = [at for at, source in enumerate(self.sources) if source.kind == kind]
             kinds[kind] = {
                 "sources": len({self.sources[at].name for at in mine}),
                 "pictures": len(mine),
@@ -59,28 +59,28 @@ class Stored:
 
 
 def kept(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
-    """As ``store``, from a file if this code has stored the same before."""
-    named = " ".join(f"{one.kind} {one.name}" for one in sources)
+    """Store as ``store`` does, or load it if this code has stored the same before."""
+    named = " ".join(f"{source.kind} {source.name}" for source in sources)
     key = f"{code_version(_CODE)} {hashes} {seed} {named}"
     path = cache_dir() / f"unrelated-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
     if not path.exists():
         stored = store(sources, hashes, seed)
-        numbers = {(one.kind, one.name): at for at, one in enumerate(sources)}
+        numbers = {(source.kind, source.name): at for at, source in enumerate(sources)}
         np.savez(
             path,
             fingerprints=np.concatenate(stored.items),
-            ends=np.cumsum([len(one) for one in stored.items]),
-            sources=[numbers[one.kind, one.name] for one in stored.sources],
+            ends=np.cumsum([len(item) for item in stored.items]),
+            sources=[numbers[source.kind, source.name] for source in stored.sources],
             places=stored.places,
         )
-    with np.load(path) as found:
-        items = np.split(found["fingerprints"], found["ends"][:-1])
-        own = [sources[at] for at in found["sources"]]
-        return Stored(items, own, found["places"].tolist())
+    with np.load(path) as arrays:
+        items = np.split(arrays["fingerprints"], arrays["ends"][:-1])
+        own = [sources[at] for at in arrays["sources"]]
+        return Stored(items, own, arrays["places"].tolist())
 
 
 def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
-    """Views of all sources: about so many hashes."""
+    """Store views of all sources: about ``hashes`` hashes."""
     stored = Stored()
     for source, shown in zip(sources, shares(sources, hashes // _HASHES_A_VIEW), strict=True):
         for place, luma in enumerate(views(source, range(shown), seed) if shown else ()):
@@ -97,8 +97,8 @@ def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
 
 
 def shares(sources: Sequence[Source], total: int) -> list[int]:
-    """How many views of each source make so many together; of some none where these are few."""
-    weights = np.array([_VIEWS.get(one.kind, 4) for one in sources], np.float64)
+    """Return how many views of each source make ``total``; where it is small, some make none."""
+    weights = np.array([_VIEWS.get(source.kind, 4) for source in sources], np.float64)
     ends = np.round(weights.cumsum() * (total / weights.sum())).astype(int)
-    found: list[int] = np.diff(ends, prepend=0).tolist()
-    return found
+    counts: list[int] = np.diff(ends, prepend=0).tolist()
+    return counts

@@ -1,4 +1,4 @@
-"""How near hashes of unrelated pictures come to stored ones, beyond what matches."""
+"""Distances of unrelated pictures' hashes from stored ones, beyond those that match."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.recall.unrelated_stored import Stored
 from disrupt.core.transforms import PLANS
 
 SAMPLED = 1000
-"""Hashes looked up that are compared with every stored one."""
+"""Lookup hashes that are compared with every stored one."""
 
 _CLASSES = ("whole", "crop", "part", "turned")
 
@@ -19,8 +19,8 @@ _CLASSES = ("whole", "crop", "part", "turned")
 class Tail:
     """Distances of sampled lookup hashes from every stored hash.
 
-    ``nearest_distances`` counts, by bits, the nearest one of each lookup hash; ``pairs`` all pairs
-    within so many bits, by what the stored hash is of.
+    ``nearest_distances`` counts lookup hashes by the bits to their nearest stored hash; ``pairs``
+    counts the pairs within so many bits, by what the stored hash is of.
     """
 
     def __init__(self, stored: Stored) -> None:
@@ -30,7 +30,7 @@ class Tail:
             (plan, at): _class_of(plan, at)
             for plan, at in np.unique(every[["plan", "ordinal"]]).tolist()
         }
-        self._classes = np.array([classes[one] for one in every[["plan", "ordinal"]].tolist()])
+        self._classes = np.array([classes[place] for place in every[["plan", "ordinal"]].tolist()])
         self._nearest = np.zeros(257, np.int64)
         self._pairs = np.zeros(len(_CLASSES) * 257, np.int64)
 
@@ -41,7 +41,7 @@ class Tail:
         self._pairs += np.bincount(257 * self._classes + bits, minlength=len(self._pairs))
 
     def counts(self) -> dict[str, Any]:
-        """For the report."""
+        """Return the counts for the report."""
         pairs = self._pairs.reshape(len(_CLASSES), 257)
         return {
             "nearest_distances": {bits: int(n) for bits, n in enumerate(self._nearest) if n},

@@ -1,9 +1,9 @@
-"""Chooses the versions that variant plan 1 stores, by measured gain for each stored hash.
+"""Choose the versions that variant plan 1 stores, by measured gain for each stored hash.
 
-Edited copies of the development photographs are drawn at random, off any grid. Greedily, the
-candidate is taken next that finds most of what is not found yet; then each is exchanged once more
-for a better one. Prints what is found of photographs that had no part in the choice, for more and
-more stored hashes and lookups, and writes the plan.
+It draws edited copies of the development photographs at random, off any grid. The greedy choice
+takes next the candidate that finds most of what is not found yet; then it exchanges each once for a
+better one. It prints the recall of photographs that had no part in the choice, for more and more
+stored hashes and lookups, and writes the plan.
 
     ./scripts/bench variant_plan --write disrupt/core/variant_plan_1.py --json curve.json
 """
@@ -24,7 +24,7 @@ from benchmarks.recall.variant_pool import LOOKUPS, candidates
 from benchmarks.recall.variant_table import DRAWN, Table, table
 
 PLAN_LOOKUPS = tuple(LOOKUPS)[:-1]
-"""What is asked when the plan is chosen: all but the wider steps, which only the whole has."""
+"""Lookups for which the plan is chosen: all but the wider steps, which only the whole has."""
 
 PLAN_STORED = 195
 """Variants of plan 1 for a picture, beside plan 0."""
@@ -87,57 +87,57 @@ def main(
 ) -> None:
     """Draw, choose, print, write."""
     photographs = chosen(collection(folder), "all" if folder else "development", n_photographs)
-    made = table(photographs, candidates(seed), draws, seed)
+    measured = table(photographs, candidates(seed), draws, seed)
     points = []
     for families in _CURVE_LOOKUPS:
-        for point in curve(made, families, sorted({*_CURVE_STORED, stored})):
+        for point in curve(measured, families, sorted({*_CURVE_STORED, stored})):
             points.append(point)
             shares = " ".join(f"{name} {share:.3f}" for name, share in point.recall.items())
             click.echo(
                 f"{point.lookups} lookups {point.stored} stored {point.weighed:.3f} {shares}"
             )
-    places = choice(made, PLAN_LOOKUPS, stored)
+    places = choice(measured, PLAN_LOOKUPS, stored)
     if plan_path:
-        rows = "".join(f"    {made.candidates[at]},\n" for at in places)
+        rows = "".join(f"    {measured.candidates[at]},\n" for at in places)
         plan_path.write_text(_HEAD + rows + _FOOT, "utf-8")
     if json_path:
-        report = {"points": [asdict(one) for one in points], "trials": len(made.edits)}
+        report = {"points": [asdict(listed) for listed in points], "trials": len(measured.edits)}
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 
-def choice(made: Table, families: Sequence[str], stored: int) -> list[int]:
-    """Places of the candidates to store beside the picture itself, by falling gain at first."""
-    covered = made.covered(families)
-    weights = np.tile(made.weights() / np.float32(4), 4)
+def choice(measured: Table, families: Sequence[str], stored: int) -> list[int]:
+    """Return places of the candidates to store beside the picture itself, by falling gain."""
+    covered = measured.covered(families)
+    weights = np.tile(measured.weights() / np.float32(4), 4)
     return _exchanged(covered, weights, _greedy(covered, weights, stored))
 
 
-def curve(made: Table, families: Sequence[str], sizes: Sequence[int]) -> list[Point]:
-    """Chosen on every other photograph, measured on the others, both ways."""
-    names = sorted(set(made.photographs))
-    halves = [made.of(names[::2]), made.of(names[1::2])]
-    found: dict[int, list[NDArray[np.bool_]]] = {size: [] for size in sizes}
-    for mine, others in (halves, halves[::-1]):
+def curve(measured: Table, families: Sequence[str], sizes: Sequence[int]) -> list[Point]:
+    """Choose on every other photograph and measure on the others, both ways."""
+    names = sorted(set(measured.photographs))
+    halves = [measured.of(names[::2]), measured.of(names[1::2])]
+    covered_tests: dict[int, list[NDArray[np.bool_]]] = {size: [] for size in sizes}
+    for mine, theirs in (halves, halves[::-1]):
         covered = mine.covered(families)
         weights = np.tile(mine.weights() / np.float32(4), 4)
         order = _greedy(covered, weights, max(sizes))
-        test = others.covered(families)[: len(others.edits)]
-        for size, parts in found.items():
+        test = theirs.covered(families)[: len(theirs.edits)]
+        for size, parts in covered_tests.items():
             parts.append(np.logical_or.reduce(test[:, [0, *order[:size]]], axis=1))
-    edits = np.concatenate([others.edits for others in halves[::-1]])
+    edits = np.concatenate([half.edits for half in halves[::-1]])
     points = []
-    for size, parts in found.items():
+    for size, parts in covered_tests.items():
         every = np.concatenate(parts)
         recall = {name: round(float(every[edits == name].mean()), 4) for name in DRAWN}
         total = sum(weight for _, _, weight in DRAWN.values())
         weighed = sum(recall[name] * weight for name, (_, _, weight) in DRAWN.items()) / total
-        lookups = sum(len(LOOKUPS[one]) for one in families)
+        lookups = sum(len(LOOKUPS[family]) for family in families)
         points.append(Point(size, lookups, tuple(families), recall, round(weighed, 4)))
     return points
 
 
 def _greedy(covered: NDArray[np.bool_], weights: NDArray[np.float32], stored: int) -> list[int]:
-    """The candidate next that finds most of what is not found; the picture itself is stored."""
+    """Choose, at each step, the candidate that finds most of what is not found yet."""
     gains = covered.astype(np.float32)
     left = weights * ~covered[:, 0]
     places: list[int] = []
@@ -151,7 +151,7 @@ def _greedy(covered: NDArray[np.bool_], weights: NDArray[np.float32], stored: in
 def _exchanged(
     covered: NDArray[np.bool_], weights: NDArray[np.float32], places: list[int]
 ) -> list[int]:
-    """Each in turn for the candidate that, with all others stored, finds most."""
+    """Exchange each in turn for the candidate that, with all others stored, finds most."""
     gains = covered.astype(np.float32)
     counts = covered[:, [0, *places]].sum(axis=1)
     kept = list(places)

@@ -1,4 +1,4 @@
-"""What a variant plan is chosen from: versions that may be stored, and crops that may be asked."""
+"""Candidates of a variant plan: versions that may be stored, and crops that may be asked."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ Variant: TypeAlias = tuple[int, int, int, int, int]
 IDENTITY: Variant = (0, 0, 0, 0, 0)
 
 _SIDES = (0, 30, 60, 90, 120, 150)
-"""On the sides independently: every combination of these, and as many more at random."""
+"""Cuts of each side: every combination of these, and as many more at random."""
 
 _PARTS = ((0, 0), (0, 500), (500, 0), (250, 250), (0, 333), (333, 0), (0, 250), (250, 0))
-"""What is cut off an axis to leave halves, thirds and quarters, for what a sticker hides."""
+"""Cuts of an axis that leave halves, thirds and quarters, for what a sticker hides."""
 
 _TURNS = (1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000)
 
 
 def candidates(seed: int) -> list[Variant]:
-    """Versions of a picture that is at least as wide as tall, with the mirrored version of each."""
+    """Return versions of a picture at least as wide as tall, with the mirrored version of each."""
     rng = np.random.default_rng(seed)
-    found: list[Variant] = [IDENTITY]
-    found += [(*cut, 0) for cut in itertools.product(_SIDES, _SIDES, _SIDES, _SIDES)]
+    variants: list[Variant] = [IDENTITY]
+    variants += [(*cut, 0) for cut in itertools.product(_SIDES, _SIDES, _SIDES, _SIDES)]
     drawn = rng.integers(5, 141, (len(_SIDES) ** 4 // 6, 4)).tolist()
-    found += [(left, top, right, bottom, 0) for left, top, right, bottom in drawn]
-    found += [(cut, cut, cut, cut, 0) for cut in range(10, 180, 5)]
-    found += [variant for kept in range(300, 985, 15) for variant in _aspects(1000 - kept)]
-    found += [(left, top, right, bottom, 0) for left, right in _PARTS for top, bottom in _PARTS]
-    found += [
+    variants += [(left, top, right, bottom, 0) for left, top, right, bottom in drawn]
+    variants += [(cut, cut, cut, cut, 0) for cut in range(10, 180, 5)]
+    variants += [variant for kept in range(300, 985, 15) for variant in _aspects(1000 - kept)]
+    variants += [(left, top, right, bottom, 0) for left, right in _PARTS for top, bottom in _PARTS]
+    variants += [
         (across, down, across, down, turn)
         for turn in _TURNS
         for across, down in itertools.product((0, 15, 25, 35, 45, 60, 75), repeat=2)
         if abs(across - down) <= 20
     ]
-    return list(dict.fromkeys(itertools.chain.from_iterable(map(mirrored, found))))
+    return list(dict.fromkeys(itertools.chain.from_iterable(map(mirrored, variants))))
 
 
 def _aspects(cut: int) -> Iterable[Variant]:
-    """Another shape: some of the width cut off, at five places, or with a little of the height."""
+    """Yield crops to another shape, at five places: part of the width, or also of the height."""
     for place in range(5):
         left = round(cut * place / 4)
         yield left, 0, cut - left, 0, 0
@@ -55,7 +55,7 @@ def _aspects(cut: int) -> Iterable[Variant]:
 
 
 def mirrored(variant: Variant) -> tuple[Variant, Variant, Variant, Variant]:
-    """A variant, and what it is of the picture mirrored left to right, top to bottom, and both."""
+    """Return a variant, and its equals of the picture mirrored sideways, upside down, and both."""
     left, top, right, bottom, turn = variant
     return (
         variant,
@@ -66,9 +66,9 @@ def mirrored(variant: Variant) -> tuple[Variant, Variant, Variant, Variant]:
 
 
 def orbit(crop: Crop) -> list[Crop]:
-    """A crop in the eight orientations: what a lookup asks must not depend on how it is turned."""
+    """Return a crop in the eight orientations: lookups must not depend on how it is turned."""
     both = (crop, (crop[1], crop[0], crop[3], crop[2]))
-    return sorted({one[:4] for each in both for one in mirrored((*each, 0))})
+    return sorted({variant[:4] for sides in both for variant in mirrored((*sides, 0))})
 
 
 LOOKUPS: dict[str, list[Crop]] = {
@@ -88,8 +88,8 @@ LOOKUPS: dict[str, list[Crop]] = {
 }
 """Crops of what is looked up, by family: in every orientation, so that none is left out.
 
-The first six are all ways to cut a step off the sides. A stored grid that is twice as coarse is
-then covered as a fine one is: 16 lookups do the work of 16 times as many stored hashes.
+The first six are all ways to cut a step off the sides. With them a stored grid that is twice as
+coarse covers as much as a fine one: 16 lookups do the work of 16 times as many stored hashes.
 """
 
 OF_REGIONS = ("whole", "axis", "all four")

@@ -1,4 +1,4 @@
-"""Which stored version is found by which lookup, for edited copies drawn at random."""
+"""Table of the stored versions that each lookup finds, for edited copies drawn at random."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from disrupt.hashing.regions.rotation import turned
 from disrupt.hashing.variants import MAX_UNDECIDED_BITS
 
 _SIDE_PX = 800
-"""Longest side of what is edited: quicker, and PDQ sees 512 px of it."""
+"""Longest side of what is edited. Small pictures are quicker, and PDQ sees 512 px of it."""
 
 
 _LEAST_HEIGHT, _CUT_HEIGHT = 0.6, 0.4
-"""A wide picture is seldom made wider: least height that is left, and how often."""
+"""Least height that is left, and how often: a wide picture is seldom made wider."""
 
 
 def _two_crops(scene: Scene) -> Edited:
-    """Sides cut off, then another shape."""
+    """Cut off the sides, then crop to another shape."""
     edits = list(GROUPS["crop_shape"].values())
     cut = replace(scene, pixels=crop_sides(scene)[0])
     return edits[scene.rng.integers(len(edits))](cut)
 
 
 def _shape(scene: Scene) -> Edited:
-    """The middle in another shape, whatever shape the picture had: photographs here have few."""
+    """Crop the middle to a shape that does not depend on the picture's: few occur here."""
     height, width = scene.pixels.shape[:2]
     kept = math.exp(scene.rng.uniform(math.log(0.3), 0))
     if kept > _LEAST_HEIGHT and scene.rng.random() < _CUT_HEIGHT:
@@ -59,9 +59,9 @@ DRAWN: dict[str, tuple[Callable[[Scene], Edited], int, float]] = {
     "blurred_part": (EDITS["blurred_part"][1], 4, 1),
     "two_crops": (_two_crops, 8, 2),
 }
-"""Edit, how often it is drawn for each original, and what its recall weighs in the choice.
+"""Edit, how often it is drawn for each original, and its weight in the choice.
 
-Borders, screens and quarter turns are undone at lookup; what they leave is one of these.
+Lookups undo borders, screens and quarter turns; what these leave is one of the edits here.
 """
 
 
@@ -76,32 +76,38 @@ class Table:
     found: NDArray[np.uint8]
 
     def covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
-        """Trials x candidates: whether any lookup of the families finds it.
+        """Return trials x candidates: whether any lookup of the families finds the candidate.
 
-        Of another shape only those OF_REGIONS: cells of a collage show the picture so, and more is
-        not looked up of them. Each trial counts four times: mirrored, it is the same trial of a
-        mirrored photograph.
+        Trials of another shape use only the families OF_REGIONS: cells of a collage show the
+        picture so, and no more is looked up of them. Each trial counts four times: mirrored, it is
+        the same trial of a mirrored photograph.
         """
         covered = self._covered(families)
         shapes = np.tile(self.edits == "shape", 4)
-        covered[shapes] = self._covered([one for one in families if one in OF_REGIONS])[shapes]
+        covered[shapes] = self._covered([family for family in families if family in OF_REGIONS])[
+            shapes
+        ]
         return covered
 
     def _covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
-        places = {one: at for at, one in enumerate(self.candidates)}
+        places = {candidate: at for at, candidate in enumerate(self.candidates)}
         parts = []
         for symmetry in range(4):
             crops = [
-                mirrored((*crop, 0))[symmetry][:4] for one in families for crop in LOOKUPS[one]
+                mirrored((*crop, 0))[symmetry][:4]
+                for family in families
+                for crop in LOOKUPS[family]
             ]
             rows = [self.crops.index(crop) for crop in crops]
             packed = np.bitwise_or.reduce(self.found[:, rows], axis=1)
             bits = np.unpackbits(packed, axis=-1, count=len(self.candidates)).astype(np.bool_)
-            parts.append(bits[:, [places[mirrored(one)[symmetry]] for one in self.candidates]])
+            parts.append(
+                bits[:, [places[mirrored(candidate)[symmetry]] for candidate in self.candidates]]
+            )
         return np.concatenate(parts)
 
     def weights(self) -> NDArray[np.float32]:
-        """Of the trials, in sum 1: each edit weighs what DRAWN says, however many it has."""
+        """Return weights of the trials, in sum 1: each edit weighs what DRAWN says."""
         weights = np.zeros(len(self.edits), np.float32)
         for name, (_, _, weight) in DRAWN.items():
             mine = self.edits == name
@@ -110,7 +116,7 @@ class Table:
         return total
 
     def of(self, photographs: Sequence[str]) -> Table:
-        """Trials of some photographs."""
+        """Return the trials of some photographs."""
         mine = np.isin(self.photographs, photographs)
         return replace(
             self,
@@ -125,7 +131,7 @@ def table(
 ) -> Table:
     """Hash, edit, look up. ``draws`` multiplies those of DRAWN."""
     crops = [crop for family in LOOKUPS.values() for crop in family]
-    edits, names, found = [], [], []
+    edits, names, near_rows = [], [], []
     for photograph in photographs:
         for number in range(ORIGINALS):
             original = _wide(photograph.original(number))
@@ -136,12 +142,12 @@ def table(
             for name, near in _trials(original, stored, crops, rng, draws):
                 edits.append(name)
                 names.append(photograph.name)
-                found.append(near)
-    return Table(candidates, crops, np.array(edits), np.array(names), np.array(found))
+                near_rows.append(near)
+    return Table(candidates, crops, np.array(edits), np.array(names), np.array(near_rows))
 
 
 def _stored(original: Pixels, candidates: list[Variant]) -> NDArray[np.uint64] | None:
-    """Hashes of the candidates, as 4 words each; all ones where they would not be stored."""
+    """Hash the candidates, 4 words each; all ones where they would not be stored."""
     pixels = _grey(encoded(original))
     luma, aspect = _reduced(pixels), original.shape[1] / original.shape[0]
     hashes = np.full((len(candidates), 32), 255, np.uint8)
@@ -176,7 +182,7 @@ def _trials(
 
 
 def _wide(pixels: Pixels) -> Pixels:
-    """At most _SIDE_PX long; axes exchanged where it is taller than wide, as the plan has it."""
+    """Scale to _SIDE_PX at most; exchange the axes where taller than wide, as the plan does."""
     scale = _SIDE_PX / max(pixels.shape)
     small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     tall = small.shape[0] > small.shape[1]
@@ -189,6 +195,6 @@ def _grey(file: bytes) -> Pixels:
 
 
 def _reduced(luma: Pixels) -> NDArray[np.float32]:
-    """Averaged to 256x256; a lookup averages parts to 128x128."""
+    """Average to 256x256; a lookup averages parts to 128x128."""
     how = cv2.INTER_AREA if min(luma.shape) >= 256 else cv2.INTER_LINEAR
     return cv2.resize(luma, (256, 256), interpolation=how).astype(np.float32)

@@ -1,8 +1,8 @@
 """Ways to break a server on purpose, to see that a benchmark notices.
 
 Each is a directory with a ``sitecustomize``, which Python runs at the start of every process that
-has the directory in PYTHONPATH. The server itself has no switch for any of it, and an installation
-does not have these files.
+has the directory in PYTHONPATH. The server itself has no switch for any of them, and installations
+do not contain these files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def broken_by(sabotage: str | None) -> tuple[str, ...]:
-    """Command to run a program under, so that its processes have the fault; for None, none."""
+    """Return a command that gives the processes of a program the fault; empty for None."""
     if sabotage is None:
         return ()
     place = Path(__file__).parent / sabotage.replace("-", "_")

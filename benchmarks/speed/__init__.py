@@ -1,1 +1,1 @@
-"""How fast: hashing, searching, the service, beside their peers."""
+"""Speed of hashing, of searching and of the service, beside their peers."""

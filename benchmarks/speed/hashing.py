@@ -1,8 +1,8 @@
 """Pictures to hashes: Disrupt beside python-threatexchange on the same files, in the same run.
 
-Prints tables and, with --json, writes rows. Each pipeline gets a fresh process for each file, and
-one thread: times are the least of several of that thread, memory is the most that the process ever
-had. Exits with 1 if a lookup's hash is further than it may be from what is registered of the file.
+It prints tables and, with --json, writes rows. Each pipeline gets a fresh process for each file,
+and one thread: times are the least of several of that thread, memory is the most that the process
+ever had. It exits with 1 if a lookup's hash is too far from what is registered of the file.
 
     ./scripts/bench hashing --json out.json
 """
@@ -34,7 +34,7 @@ from benchmarks.speed.hashing_pipelines import PIPELINES, least_ms
 from disrupt.hashing.pdq.linear import hash_dihedral, hash_luma
 
 MAX_LOOKUP_BITS = 8
-"""Furthest that a lookup's hash may be from the registered one of the same file, on every photo."""
+"""Largest distance of a lookup's hash from the registered one of the same file, per photo."""
 
 MAX_MEAN_LOOKUP_BITS = 2
 
@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one process found out about one file."""
+    """Results of one process for one file."""
 
     ms: dict[str, float]
     peak_mb: float
@@ -101,27 +101,27 @@ def main(
         from pillow_heif import register_heif_opener  # noqa: PLC0415
 
         register_heif_opener()
-    found: dict[tuple[str, str], list[Measured]] = {}
+    by_input: dict[tuple[str, str], list[Measured]] = {}
     names = []
     with tempfile.TemporaryDirectory() as folder:
         for name, load in islice(photographs(), n_photographs):
             console.print(f"{name} …", highlight=False)
             names.append(name)
             photograph = load()
-            for kind in [one for one in inputs or KINDS if one not in absent]:
+            for kind in [wanted for wanted in inputs or KINDS if wanted not in absent]:
                 path = Path(folder) / kind
                 path.write_bytes(encode(photograph, KINDS[kind]))
                 for pipeline in PIPELINES:
                     measured = _alone(pipeline, path, seconds, sabotage=sabotage)
-                    found.setdefault((kind, pipeline), []).append(measured)
-    bits = _bits(found)
-    rows = _rows(found, bits)
+                    by_input.setdefault((kind, pipeline), []).append(measured)
+    bits = _bits(by_input)
+    rows = _rows(by_input, bits)
     report: dict[str, object] = {
         "rows": [asdict(row) for row in rows],
-        "ratios": [asdict(one) for one in [*_ratios(rows), *_pdq_ratios(photograph, seconds)]],
+        "ratios": [asdict(ratio) for ratio in [*_ratios(rows), *_pdq_ratios(photograph, seconds)]],
         "bits": [
-            {"pipeline": pipeline, "input": kind, "mean": fmean(each), "each": each}
-            for (kind, pipeline), each in bits.items()
+            {"pipeline": pipeline, "input": kind, "mean": fmean(distances), "each": distances}
+            for (kind, pipeline), distances in bits.items()
         ],
         "absent": absent,
         "photographs": names,
@@ -147,46 +147,48 @@ def _alone(pipeline: str, path: Path, seconds: float, *, sabotage: bool) -> Meas
     return Measured(**json.loads(done.stdout))
 
 
-def _bits(found: dict[tuple[str, str], list[Measured]]) -> dict[tuple[str, str], list[int]]:
-    """Per kind of file and pipeline: each photograph's distance from what is registered of it."""
+def _bits(by_input: dict[tuple[str, str], list[Measured]]) -> dict[tuple[str, str], list[int]]:
+    """Return, per kind of file and pipeline, each photograph's distance from its registration."""
     return {
         (kind, pipeline): [
             min(
                 (
                     (int(mine, 16) ^ int(stored, 16)).bit_count()
-                    for mine in one.hashes
+                    for mine in results.hashes
                     for stored in registered.hashes
                 ),
-                default=0 if one.hashes == registered.hashes else 256,
+                default=0 if results.hashes == registered.hashes else 256,
             )
-            for one, registered in zip(measured, found[kind, "disrupt_registration"], strict=True)
+            for results, registered in zip(
+                measured, by_input[kind, "disrupt_registration"], strict=True
+            )
         ]
-        for (kind, pipeline), measured in found.items()
+        for (kind, pipeline), measured in by_input.items()
     }
 
 
 def _disagreeing(bits: dict[tuple[str, str], list[int]]) -> list[str]:
     return [
-        f"{kind} by up to {max(each)} bits, {fmean(each):.1f} on average"
-        for (kind, pipeline), each in bits.items()
+        f"{kind} by up to {max(distances)} bits, {fmean(distances):.1f} on average"
+        for (kind, pipeline), distances in bits.items()
         if pipeline == "disrupt_lookup"
-        and (max(each) > MAX_LOOKUP_BITS or fmean(each) > MAX_MEAN_LOOKUP_BITS)
+        and (max(distances) > MAX_LOOKUP_BITS or fmean(distances) > MAX_MEAN_LOOKUP_BITS)
     ]
 
 
 def _rows(
-    found: dict[tuple[str, str], list[Measured]], bits: dict[tuple[str, str], list[int]]
+    by_input: dict[tuple[str, str], list[Measured]], bits: dict[tuple[str, str], list[int]]
 ) -> list[Row]:
     return [
         Row(
             pipeline,
             kind,
             stage,
-            round(fmean(one.ms[stage] for one in measured), 3),
-            round(max(one.peak_mb for one in measured), 1),
+            round(fmean(result.ms[stage] for result in measured), 3),
+            round(max(result.peak_mb for result in measured), 1),
             max(bits[kind, pipeline]),
         )
-        for (kind, pipeline), measured in found.items()
+        for (kind, pipeline), measured in by_input.items()
         for stage in _STAGES
         if stage in measured[0].ms
     ]
@@ -210,12 +212,12 @@ def _ratios(rows: list[Row]) -> list[Ratio]:
 def _pdq_ratios(photograph: Image.Image, seconds: float) -> list[Ratio]:
     luma = np.asarray(photograph.convert("L").resize((512, 512)))
     pixels = np.dstack([luma] * 3)
-    one = least_ms(lambda: hash_luma(luma), seconds)
+    single = least_ms(lambda: hash_luma(luma), seconds)
     reference = least_ms(lambda: pdqhash.compute(pixels), seconds)
     eight = least_ms(lambda: hash_dihedral(luma), seconds)
     return [
-        Ratio("PDQ at 512x512, times faster than pdqhash", reference / one, 4, at_least=True),
-        Ratio("eight dihedral hashes, in times of one", eight / one, 2, at_least=False),
+        Ratio("PDQ at 512x512, times faster than pdqhash", reference / single, 4, at_least=True),
+        Ratio("eight dihedral hashes, in times of one", eight / single, 2, at_least=False),
     ]
 
 
@@ -239,15 +241,15 @@ def _show(console: Console, rows: list[Row], report: dict[str, object]) -> None:
             table.add_row(
                 row.input,
                 row.pipeline,
-                *("" if one is None else f"{one:.2f}" for one in stages),
+                *("" if stage is None else f"{stage:.2f}" for stage in stages),
                 f"{row.ms / ms[row.input, 'disrupt_lookup', 'total']:.1f}",
                 f"{row.peak_mb:.0f}",
                 str(row.bits_from_registration),
             )
     console.print(table)
-    for one in report["ratios"]:  # type: ignore[attr-defined]
-        bound = "at least" if one["at_least"] else "at most"
-        console.print(f"{one['name']}: {one['found']:.2f} ({bound} {one['bound']:g})")
+    for ratio in report["ratios"]:  # type: ignore[attr-defined]
+        bound = "at least" if ratio["at_least"] else "at most"
+        console.print(f"{ratio['name']}: {ratio['found']:.2f} ({bound} {ratio['bound']:g})")
     for name in ("absent", "photographs", "versions", "machine"):
         console.print(f"{name}: {report[name]}", highlight=False)
     console.print(

@@ -22,12 +22,12 @@ Stages = dict[str, Callable[[], object]]
 
 
 def main() -> None:
-    """See the module."""
+    """Run one pipeline on one file and print what it took."""
     pipeline, path, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
     if "sabotage" in sys.argv:
         _sabotage()
     data = path.read_bytes()
-    # Imports are no part of what a picture costs, and each process imports its own pipeline only.
+    # Imports do not count as a cost of a picture, and each process imports its own pipeline only.
     whole = {
         "disrupt_lookup": _lookup,
         "disrupt_registration": _registration,
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def least_ms(work: Callable[[], object], seconds: float) -> float:
-    """Least time of this process's one thread: what others do on the machine counts least so."""
+    """Return the least time of this process's one thread, which other work lengthens least."""
     times: list[float] = []
     until = time.perf_counter() + seconds
     while len(times) < 2 or time.perf_counter() < until:
@@ -57,9 +57,9 @@ def least_ms(work: Callable[[], object], seconds: float) -> float:
 
 
 def _high_water_mb() -> float:
-    """Most resident memory since this process was started, interpreter and libraries included.
+    """Return the most resident memory since this process began, libraries included.
 
-    From /proc: what getrusage says begins with that of the process that started this one.
+    It is read from /proc: getrusage also counts the process that started this one.
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
@@ -72,13 +72,17 @@ def _lookup() -> Callable[[bytes], list[str]]:
 
     def whole(data: bytes) -> list[str]:
         query = hash_image(data, effort=Effort.FAST)
-        return [one.value.hex() for one, _ in query.hashes] if isinstance(query, ImageQuery) else []
+        return (
+            [hash_.value.hex() for hash_, _ in query.hashes]
+            if isinstance(query, ImageQuery)
+            else []
+        )
 
     return whole
 
 
 def _lookup_stages(data: bytes) -> Stages:
-    """``reduce`` is the average and PDQ's blur in one; ``pdq`` is what is left of PDQ."""
+    """Return the stages; ``reduce``: average and PDQ's blur in one; ``pdq``: the rest of PDQ."""
     from disrupt.hashing.decoding.pictures import decode  # noqa: PLC0415
     from disrupt.hashing.pdq.linear import hash_luma, hash_samples, reduced_samples  # noqa: PLC0415
     from disrupt.hashing.pdq.luma import SIDE_PX  # noqa: PLC0415
@@ -104,16 +108,16 @@ def _registration() -> Callable[[bytes], list[str]]:
     from disrupt.hashing import ImageFingerprints, fingerprint_image  # noqa: PLC0415
 
     def whole(data: bytes) -> list[str]:
-        found = fingerprint_image(data)
-        if not isinstance(found, ImageFingerprints):
+        outcome = fingerprint_image(data)
+        if not isinstance(outcome, ImageFingerprints):
             return []
-        return [one.hash.value.hex() for one in found.fingerprints]
+        return [fingerprint.hash.value.hex() for fingerprint in outcome.fingerprints]
 
     return whole
 
 
 def _registration_stages(data: bytes) -> Stages:
-    """``pdq`` is PDQ of the average alone; PDQ at full size and small scales are in the total."""
+    """Return the stages; ``pdq``: of the average alone. Full size and small are in the total."""
     from disrupt.hashing.decoding.pictures import decode  # noqa: PLC0415
     from disrupt.hashing.pdq.linear import hash_luma  # noqa: PLC0415
     from disrupt.hashing.pdq.luma import canonical_luma  # noqa: PLC0415
@@ -135,7 +139,7 @@ def _threatexchange() -> Callable[[bytes], list[str]]:
 
 
 def _threatexchange_stages(data: bytes) -> Stages:
-    """It reduces nothing."""
+    """Return the stages of the peer, which reduces nothing."""
 
     def decoded() -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(data)))
@@ -145,7 +149,7 @@ def _threatexchange_stages(data: bytes) -> Stages:
 
 
 def _register_heif() -> None:
-    """Without it the peer reads no HEIC at all, and there would be nothing to compare with."""
+    """Register HEIC, which the peer does not read otherwise, so that it can be compared."""
     try:
         from pillow_heif import register_heif_opener  # noqa: PLC0415
     except ImportError:
@@ -154,7 +158,7 @@ def _register_heif() -> None:
 
 
 def _sabotage() -> None:
-    """Lookups hash the mirrored picture."""
+    """Let lookups hash the mirrored picture."""
     from disrupt.core.transforms import Dihedral  # noqa: PLC0415
     from disrupt.hashing import queries  # noqa: PLC0415
     from disrupt.hashing.pdq import linear as pdq  # noqa: PLC0415

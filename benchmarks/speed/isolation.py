@@ -1,13 +1,13 @@
-"""What isolation costs, and how MatchImage scales.
+"""Cost of isolation, and how MatchImage scales.
 
 In one run and in turns, the same pictures are hashed by threads of one process and by isolated
 processes, as many as cores. Then a real server answers MatchImage with one worker and with one per
-core, each with one decoding process, to a client that sends bytes made beforehand. Of each way the
-best round counts, since whoever else works on the machine only slows it. Beside the throughput
-stands where processor time went: in decoding processes, workers (gRPC, search) and the client,
+core, each with one decoding process, to a client that sends bytes made beforehand. The best round
+of each way counts, since other work on the machine only slows it. The report names the processor
+time beside the throughput: of decoding processes, of workers (gRPC, search) and of the client,
 which runs on the same cores, so that ``most_per_s`` is what all cores could do. Decoding overlaps
 with gRPC where decoding processes are busy nearly all the time. Answers are compared with hashes
-taken here.
+computed here.
 
     ./scripts/bench isolation --json -
 """
@@ -43,10 +43,10 @@ INPUTS = ("jpeg_720", "jpeg_1920", "jpeg_12mp", "png_1920", "webp_1920")
 SERVED = ("jpeg_1920", "jpeg_12mp")
 _CORES = len(os.sched_getaffinity(0))
 _IN_FLIGHT = 4
-"""Calls at once for each that is worked on."""
+"""Open calls for each process that works."""
 _DECODER = "disrupt.isolation.picture_worker"
 _ROUND_S_LEAST = 1.0
-"""Processor time is counted in hundredths of a second."""
+"""Shortest round, since processor time is counted in hundredths of a second."""
 
 
 @click.command(help=__doc__)
@@ -102,7 +102,7 @@ async def _compare(files: dict[str, bytes], rounds: int, round_s: float) -> list
 async def _per_s(
     hashed: Callable[[], Awaitable[object]], expected: object, round_s: float
 ) -> float:
-    """Pictures per second."""
+    """Return pictures per second."""
     done = 0
     began_s = time.perf_counter()
 
@@ -118,19 +118,21 @@ async def _per_s(
 
 
 def _scaling(kind: str, data: bytes, rounds: int, round_s: float) -> dict[str, Any]:
-    """Throughput with one worker and with one per core, in turns, of each the best round."""
+    """Measure one worker and one per core, in turns; return the best round of each."""
     expected = hash_image(data)
     quality = expected.quality if isinstance(expected, ImageQuery) else -1
     body = match_pb2.MatchImageRequest(image=data).SerializeToString()
     numbers = sorted({1, _CORES})
-    found: dict[int, list[dict[str, Any]]] = {workers: [] for workers in numbers}
+    by_workers: dict[int, list[dict[str, Any]]] = {workers: [] for workers in numbers}
     with contextlib.ExitStack() as stack:
         servers = {workers: stack.enter_context(_serving(workers)) for workers in numbers}
         for _ in range(rounds):
             for workers, served in servers.items():
-                found[workers].append(_round(served, body, quality, max(round_s, _ROUND_S_LEAST)))
+                by_workers[workers].append(
+                    _round(served, body, quality, max(round_s, _ROUND_S_LEAST))
+                )
     rows = [
-        {"workers": workers, **max(found[workers], key=lambda one: one["per_s"])}
+        {"workers": workers, **max(by_workers[workers], key=lambda result: result["per_s"])}
         for workers in numbers
     ]
     return {
@@ -150,7 +152,7 @@ class _Served:
     channels: list[grpc.Channel]
 
     def spent_s(self) -> dict[str, float]:
-        """Processor time so far, of processes by what they do."""
+        """Return processor time so far, of processes by what they do."""
         workers = processes(self.server.process.pid, "worker")
         decoders = [decoder for worker in workers for decoder in processes(worker, _DECODER)]
         return {
@@ -167,9 +169,9 @@ def _processor_s(process: int) -> float:
 
 @contextlib.contextmanager
 def _serving(workers: int) -> Iterator[_Served]:
-    """A server with so many workers, each with one decoding process."""
-    with tempfile.TemporaryDirectory(prefix="disrupt-isolation-") as made:
-        directory = Path(made)
+    """Run a server with ``workers`` workers, each with one decoding process."""
+    with tempfile.TemporaryDirectory(prefix="disrupt-isolation-") as folder:
+        directory = Path(folder)
         config = directory / "config.toml"
         config.write_text("hashing_workers = 1\n")
         server = Deployment.start(directory / "data", "--config", str(config), workers=workers)
@@ -183,7 +185,7 @@ def _serving(workers: int) -> Iterator[_Served]:
 
 
 def _round(served: _Served, body: bytes, quality: int, seconds: float) -> dict[str, Any]:
-    """Throughput, and what a picture costs whom."""
+    """Measure throughput, and the processor time of a picture by process."""
     with ThreadPoolExecutor(_IN_FLIGHT * len(served.channels)) as pool:
         before, began_s = served.spent_s(), time.perf_counter()
         asked = [
@@ -191,7 +193,7 @@ def _round(served: _Served, body: bytes, quality: int, seconds: float) -> dict[s
             for channel in served.channels
             for _ in range(_IN_FLIGHT)
         ]
-        answered = sum(one.result() for one in asked)
+        answered = sum(task.result() for task in asked)
         took_s, after = time.perf_counter() - began_s, served.spent_s()
     spent_s = {name: after[name] - before[name] for name in after}
     return {
@@ -206,7 +208,7 @@ def _round(served: _Served, body: bytes, quality: int, seconds: float) -> dict[s
 
 
 def _ask(channel: grpc.Channel, key: str, body: bytes, quality: int, until_s: float) -> int:
-    """Answers until then."""
+    """Ask until then and return the number of answers."""
     call: Any = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
     metadata = [("authorization", f"Bearer {key}")]
     answered = 0

@@ -1,7 +1,8 @@
 """Processor time of a lookup at STANDARD of a decoded picture of 1920 px, by what it shows.
 
-Photographs of the development half: as they are, in a frame, on a screen, in a collage of four and
-in a story. Looked up among hashes as photographs have them (see hash_sets), search included.
+It looks up photographs of the development half: as they are, in a frame, on a screen, in a collage
+of four and in a story. The time includes the search, in hashes like those of photographs (see
+hash_sets).
 
     ./scripts/bench lookup_cost --json cost.json
 """
@@ -45,7 +46,7 @@ _PICTURES = {
     "collage of 4": "collage_4",
     "story": "story",
 }
-"""What is looked up, and the edit that makes it."""
+"""Pictures that are looked up, and the edit that makes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,10 @@ def main(
         rows["hash"], rows["quality"], rows["profile"] = some, 100, 1
         items.append(rows)
     index = index_of(items)
-    found = [_row(name, photographs, index, repeat) for name in _PICTURES]
-    Console().print(_table(found))
+    measured = [_row(name, photographs, index, repeat) for name in _PICTURES]
+    Console().print(_table(measured))
     if json_path:
-        report = {"rows": [asdict(one) for one in found], "stored": stored}
+        report = {"rows": [asdict(row) for row in measured], "stored": stored}
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 
@@ -118,28 +119,28 @@ def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int
     )
 
 
-def _file(name: str, photograph: Photograph, other: Photograph, at: int) -> bytes:
-    """A JPEG of _SIDE_PX."""
+def _file(name: str, photograph: Photograph, background: Photograph, at: int) -> bytes:
+    """Return a JPEG of the edited photograph, as uploaded at _SIDE_PX."""
     original, rng = photograph.original(at % ORIGINALS), np.random.default_rng([1, at])
-    made = EDITS[_PICTURES[name]][1](Scene(original, rng, lambda: other.pixels))
-    scene = Scene(made[0], rng, lambda: other.pixels)
+    edited = EDITS[_PICTURES[name]][1](Scene(original, rng, lambda: background.pixels))
+    scene = Scene(edited[0], rng, lambda: background.pixels)
     scene.encoding.update(side_px=_SIDE_PX, quality=85)
-    return upload(lambda _: made, scene)[0]
+    return upload(lambda _: edited, scene)[0]
 
 
 def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] | None:
-    """Of one file: ms to decode, find regions and hash; hashes; ms to search. None: featureless."""
+    """Return ms to decode, find regions, hash; hashes; ms to search. None: featureless."""
     page = decode(data, scaled=True).page()
     query = hash_image(data)
     if isinstance(query, LowQuality):
         return None
-    hashes: NDArray[np.uint8] = stack(one for one, _ in query.hashes)
+    hashes: NDArray[np.uint8] = stack(hash_ for hash_, _ in query.hashes)
     decode_ms = _fastest_ms(lambda: decode(data, scaled=True).page(), repeat)
     regions_ms = _fastest_ms(
         partial(find_regions, page, LOOKUP_CROPS[Effort.STANDARD].regions), repeat
     )
     all_ms = _fastest_ms(partial(hash_image, data), repeat)
-    # once: what was just looked up is quicker to look up
+    # Search once: a second search of the same hashes is quicker.
     search_ms = _fastest_ms(lambda: match_picture(index, hashes, SCOPE, 10, Allowance(math.inf)), 1)
     return decode_ms, regions_ms, all_ms - decode_ms - regions_ms, len(hashes), search_ms
 
@@ -155,10 +156,10 @@ def _fastest_ms(work: Callable[[], object], repeat: int) -> float:
 
 def _table(rows: list[Row]) -> Table:
     table = Table("picture", "decode", "find regions", "hash", "hashes", "search", "in all", "most")
-    for one in rows:
-        numbers = one.decode_ms, one.find_regions_ms, one.hash_ms, one.hashes
-        more = one.search_ms, one.in_all_ms, one.most_ms
-        table.add_row(one.picture, *(f"{number:.1f}" for number in (*numbers, *more)))
+    for row in rows:
+        numbers = row.decode_ms, row.find_regions_ms, row.hash_ms, row.hashes
+        more = row.search_ms, row.in_all_ms, row.most_ms
+        table.add_row(row.picture, *(f"{number:.1f}" for number in (*numbers, *more)))
     return table
 
 

@@ -1,9 +1,9 @@
 """Lookups one by one: Disrupt's index beside FAISS and python-threatexchange, in the same run.
 
-Prints a table and, with --json, writes rows. Each engine gets a process, the same hashes, the same
-queries in the same order, and one thread to search with. What a lookup takes is processor time of
-that thread, since other work on the machine shows less in it than on a clock. Every answer is
-compared with brute force. Exits with 1 if Disrupt missed or invented anything.
+It prints a table and, with --json, writes rows. Each engine gets a process, the same hashes, the
+same queries in the same order, and one thread to search with. A lookup's time is processor time of
+that thread, which other work on the machine lengthens less than time on a clock. Every answer is
+compared with brute force. It exits with 1 if Disrupt missed or invented anything.
 
     ./scripts/bench search --size 1000000 --json out.json
 """
@@ -32,7 +32,7 @@ from benchmarks.speed.search_engines import SETTINGS, Measured, Task, measure
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 
 _MULTIHASH_MAX_SIZE = 20_000_000
-"""Beyond it FAISS multi-hash, which PDQIndex is made of, takes more than 16 GB of memory."""
+"""Beyond this size FAISS multi-hash, as in PDQIndex, takes more than 16 GB of memory."""
 
 _FILE_WIDTH = 130
 _LEAST_QUERIES = 100
@@ -122,7 +122,7 @@ def main(  # noqa: PLR0913  (an option each)
                     sabotage,
                 )
                 rows.append(_row(task, size, distribution, _alone(task), truth))
-                if json_path:  # after each, since at large sizes the next may take an hour
+                if json_path:  # after each engine, as the next may take an hour at large sizes
                     whole = {"rows": [asdict(row) for row in rows]} | report
                     json_path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         finally:
@@ -135,7 +135,7 @@ def main(  # noqa: PLR0913  (an option each)
 
 
 def _report(max_distance_bits: int, build_threads: int, hashed_regions: int) -> dict[str, object]:
-    """All but the rows."""
+    """Return the report without its rows."""
     return {
         "max_distance_bits": max_distance_bits,
         "threads": 1,

@@ -25,10 +25,10 @@ _FIRST_QUERIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one engine did; ``answers`` are those of the first queries, ``took_us`` of all asked.
+    """Results of one engine; ``answers`` are of the first queries, ``took_us`` of all asked.
 
-    ``took_us`` and ``build_cpu_s`` are processor time, of the searching thread and of the process:
-    what others do on the machine lengthens them less than what a clock shows, ``build_s``.
+    ``took_us`` and ``build_cpu_s`` are processor time, of the searching thread and of the process.
+    Other work on the machine lengthens them less than time on a clock, ``build_s``.
     """
 
     build_s: float
@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """``ask`` takes what ``prepare`` makes of a query, and its answer is read by ``read``."""
+    """``ask`` takes the result of ``prepare`` for a query; ``read`` reads its answer."""
 
     ask: Callable[[Any], Any]
     prepare: Callable[[Codes], Any]
@@ -74,9 +74,9 @@ SETTINGS = {
 
 
 def measure(task: Task) -> Measured:
-    """Builds the engine, asks one query after the other on one thread, and counts memory."""
+    """Build the engine, ask the queries in order on one thread, and measure memory."""
     codes = np.load(task.codes, mmap_mode="r")
-    codes.max()  # read by now
+    codes.max()  # reads the mapped file into memory
     queries = np.load(task.queries)
     faiss.omp_set_num_threads(task.build_threads)
     began, began_cpu = time.perf_counter(), time.process_time()
@@ -109,22 +109,22 @@ def _disrupt(codes: Codes, task: Task) -> Engine:
     search = MultiIndex(flat, tables)
     chosen = search.plan(task.max_distance_bits).engine
     if task.sabotage:
-        # empty posting lists in all chunks but the first
+        # Empty the posting lists of all chunks but the first.
         tables.starts[1:] = 0
     return Engine(
         lambda query: search.search(query, task.max_distance_bits),
         lambda query: query[None],
-        lambda found: list(zip(found.entry.tolist(), found.distance.tolist(), strict=True)),
+        lambda result: list(zip(result.entry.tolist(), result.distance.tolist(), strict=True)),
         chosen,
     )
 
 
 def _faiss(index: faiss.IndexBinary, task: Task) -> Engine:
-    # range_search compares strictly
+    # range_search excludes its radius.
     return Engine(
         lambda query: index.range_search(query, task.max_distance_bits + 1),
         lambda query: query[None],
-        lambda found: list(zip(found[2].tolist(), found[1].astype(int).tolist(), strict=True)),
+        lambda result: list(zip(result[2].tolist(), result[1].astype(int).tolist(), strict=True)),
     )
 
 
@@ -145,14 +145,14 @@ def _faiss_multihash(chunks: int, bits: int, flips: int) -> Callable[[Codes, Tas
 
 
 def _threatexchange(codes: Codes, _task: Task) -> Engine:
-    # at once: it makes a table of all its entries anew each time that some are added
+    # Add all codes in one call: each call rebuilds the table of all entries.
     index: PDQIndex[int] = PDQIndex(
         (code.tobytes().hex(), entry) for entry, code in enumerate(codes)
     )
     return Engine(
         index.query,
         lambda query: query.tobytes().hex(),
-        lambda found: [(match.metadata, match.similarity_info.distance) for match in found],
+        lambda result: [(match.metadata, match.similarity_info.distance) for match in result],
     )
 
 

@@ -1,6 +1,6 @@
 """Print the table of a record of searches (docs/measurements), and draw the plot of docs/.
 
-Reads the reports of `bench search`.
+It reads the reports of `bench search`.
 
 ./scripts/bench search_plot 1m.json 10m.json --plot docs/performance-search.svg
 """

@@ -1,12 +1,12 @@
-"""A real server under load: single lookups, batches of 64 and flows, beside what bounds them.
+"""A real server under load: single lookups, batches of 64 and flows, beside upper bounds.
 
 The server has one core and one worker, h2load the others, and they take turns with two bounds in
 the same run: the bare engine on the server's core, over the same queries; and the same server whose
 handler answers nothing (its interceptors and all else are the same). They are compared by processor
-time, since other work on the machine shows less in it than on a clock. A tenth of the queries lies
-near a stored hash. The bytes of every answer are counted, and answers are compared with brute force
-before and after: a wrong one ends it with exit code 1. Then latency, on the clock, while calls come
-at random moments.
+time, which other work on the machine lengthens less than time on a clock. A tenth of the queries
+lies near a stored hash. The benchmark counts the bytes of every answer, and compares answers with
+brute force before and after: a wrong answer ends it with exit code 1. Then it measures latency, on
+the clock, while calls arrive at random moments.
 
     ./scripts/bench service --size 1000000 --json out.json
 """
@@ -55,7 +55,7 @@ _PACKAGES = ("disrupt-hashes", "faiss-cpu", "grpcio", "numba", "numpy", "protobu
 class Row:
     """One way of calling: the median of the rounds, and its bounds of the same run.
 
-    Per second on the clock, or of processor time: the worker's, or that of the bare engine.
+    Rates are per second on the clock, or of processor time: the worker's, or the bare engine's.
     ``of_nothing`` and ``of_engine`` are the medians of the ratios of each round, of processor time.
     """
 
@@ -73,7 +73,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Single lookups that come at random moments, whatever is answered."""
+    """Latency of single lookups that arrive at random moments, whatever is answered."""
 
     rate_per_s: float
     load: float
@@ -84,7 +84,7 @@ class Latency:
 
 
 def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> int:
-    """Queries that the server answers otherwise than brute force: in batches, singly, in a flow."""
+    """Count queries answered otherwise than by brute force: in batches, singly, in a flow."""
     truth = [
         sorted((item_id(entry).hex(), distance) for entry, distance in answer)
         for answer in brute_force(codes, asked, MAX_DISTANCE_BITS)
@@ -93,8 +93,12 @@ def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> i
     with MatchClient(server.address, key=key, timeout_s=60) as client:
         answered = [
             client.match_hashes(asked, max_matches=1000),
-            [client.match_hashes(one[None], max_matches=1000)[0] for one in asked],
-            [one for batch in client.stream_hashes(batches, max_matches=1000) for one in batch],
+            [client.match_hashes(query[None], max_matches=1000)[0] for query in asked],
+            [
+                answer
+                for batch in client.stream_hashes(batches, max_matches=1000)
+                for answer in batch
+            ],
         ]
     return sum(
         sorted((match.item_id, match.distance_bits) for match in answer.matches) != expected
@@ -104,10 +108,10 @@ def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> i
 
 
 def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int) -> list[Row]:
-    """Every workload, ``rounds`` times in turn with its bounds."""
+    """Measure every workload, ``rounds`` times in turn with its bounds."""
     rows = []
     for workload in WORKLOADS:
-        each = [
+        measured = [
             (
                 run.served("disrupt", workload, seconds),
                 run.served("nothing", workload, seconds).per_cpu_s,
@@ -115,10 +119,12 @@ def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int)
             )
             for _ in range(rounds)
         ]
-        calls_per_s = statistics.median(one.per_s for one, _, _ in each)
+        calls_per_s = statistics.median(server.per_s for server, _, _ in measured)
         ours, nothing, engine = (
             statistics.median(column) * workload.items
-            for column in zip(*((one.per_cpu_s, *others) for one, *others in each), strict=True)
+            for column in zip(
+                *((server.per_cpu_s, *peers) for server, *peers in measured), strict=True
+            )
         )
         rows.append(
             Row(
@@ -130,24 +136,28 @@ def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int)
                 round(ours, 1),
                 round(nothing, 1),
                 round(engine, 1),
-                round(statistics.median(one.per_cpu_s / other for one, other, _ in each), 3),
-                round(statistics.median(one.per_cpu_s / other for one, _, other in each), 3),
+                round(
+                    statistics.median(server.per_cpu_s / peer for server, peer, _ in measured), 3
+                ),
+                round(
+                    statistics.median(server.per_cpu_s / peer for server, _, peer in measured), 3
+                ),
             )
         )
     return rows
 
 
 def latencies(run: Run, capacity_per_s: float, seconds: int) -> list[Latency]:
-    """Single lookups at shares of what the server answers at most."""
+    """Measure single lookups at shares of the server's capacity."""
     workload = WORKLOADS[0]
-    bodies, found = run.bodies("disrupt", workload), []
+    bodies, measured = run.bodies("disrupt", workload), []
     target = run.target("disrupt", workload)
     for load in _LOADS:
         rate = load * capacity_per_s
         took_us = latencies_us(target, bodies, seconds=seconds, rate=rate, seed=1)
         p50, p99, p999 = np.percentile(took_us, (50, 99, 99.9)).round(0).tolist()
-        found.append(Latency(round(rate), load, len(took_us), p50, p99, p999))
-    return found
+        measured.append(Latency(round(rate), load, len(took_us), p50, p99, p999))
+    return measured
 
 
 @click.command(help=__doc__)
@@ -186,12 +196,12 @@ def main(
             wrong = wrong_answers(server, run.keys["disrupt"], codes, asked[:checked])
     report = {
         "rows": [asdict(row) for row in rows],
-        "latencies": [asdict(one) for one in under_load],
+        "latencies": [asdict(latency) for latency in under_load],
         "wrong": wrong,
         "checked_queries": checked,
         "server_core": server_core(),
         "load_cores": load_cores(),
-        "workloads": [asdict(one) for one in WORKLOADS],
+        "workloads": [asdict(workload) for workload in WORKLOADS],
         "versions": {name: version(name) for name in _PACKAGES},
         "machine": {"cores": os.cpu_count(), "os": platform.platform()},
     }
@@ -221,9 +231,9 @@ def _show(rows: Sequence[Row], under_load: Sequence[Latency], report: dict[str, 
         table.add_row(*(text(row) for _, text in columns))
     console.print(table)
     table = Table("load", "calls/s", "p50 µs", "p99 µs", "p99.9 µs", title="Single lookups")
-    for one in under_load:
-        times = (one.rate_per_s, one.p50_us, one.p99_us, one.p999_us)
-        table.add_row(f"{one.load:.0%}", *(f"{number:,.0f}" for number in times))
+    for latency in under_load:
+        times = (latency.rate_per_s, latency.p50_us, latency.p99_us, latency.p999_us)
+        table.add_row(f"{latency.load:.0%}", *(f"{number:,.0f}" for number in times))
     console.print(table)
     for name in ("wrong", "checked_queries", "versions", "machine"):
         console.print(f"{name}: {report[name]}", highlight=False)

@@ -1,4 +1,4 @@
-"""What `bench service` measures: two servers on one core, and the engine alone on the same."""
+"""Measurements of `bench service`: two servers on one core, and the engine alone on it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ NOTHING = "empty-answers"
 class Workload:
     """``method`` called with ``messages`` of ``hashes`` each by every client.
 
-    Each client sends the same queries over and over, and has ``open_calls`` open. Uploads do not
-    repeat, so there should be more queries than the processor's cache holds what they need for.
+    Each client repeats its queries, and has ``open_calls`` open. Uploads do not repeat, so there
+    should be more queries than the processor's cache has room for.
     """
 
     name: str
@@ -59,7 +59,7 @@ WORKLOADS = (
 
 
 class Run:
-    """Two servers, one of which answers nothing, the same hashes in an index here, and queries."""
+    """Two servers, of which one answers nothing, an index of the same hashes, and queries."""
 
     def __init__(self, servers: dict[str, Deployment], live: LiveIndex, asked: Codes) -> None:
         self.keys = {name: server.make_key("bench", "match") for name, server in servers.items()}
@@ -71,7 +71,7 @@ class Run:
         self._asked = asked
 
     def served(self, name: str, workload: Workload, seconds: float) -> Rate:
-        """Calls answered by a server."""
+        """Measure the calls answered by a server."""
         return calls(
             self.target(name, workload),
             self.bodies(name, workload),
@@ -81,7 +81,7 @@ class Run:
         )
 
     def engine_per_cpu_s(self, workload: Workload, seconds: float) -> float:
-        """Items searched in a second of processor time by the index alone, on the server's core."""
+        """Return items the index alone searches in a second of processor time, on the same core."""
         parts = [batch for client in self._queries(workload) for batch in client]
         ends_s, batches = time.monotonic() + seconds, 0
         with _on_core(server_core()):
@@ -94,32 +94,32 @@ class Run:
         return batches * workload.hashes / took_s
 
     def bodies(self, name: str, workload: Workload) -> list[Body]:
-        """A body for each client, and the length of what the server answers to it."""
+        """Return a body for each client, with the length of the server's answer to it."""
         server, key = self._servers[name], self.keys[name]
         with grpc.insecure_channel(server.address) as channel:
             call: Any = getattr(MatchServiceStub(channel), workload.method)
             metadata = [("authorization", f"Bearer {key}")]
             bodies = []
             for batches in self._queries(workload):
-                sent = [match_pb2.MatchHashesRequest(hashes=one.tobytes()) for one in batches]
+                sent = [match_pb2.MatchHashesRequest(hashes=batch.tobytes()) for batch in batches]
                 if workload.method == "MatchHashes":
-                    answers = [call(one, metadata=metadata, timeout=60) for one in sent]
-                    messages = [one.SerializeToString() for one in sent]
+                    answers = [call(request, metadata=metadata, timeout=60) for request in sent]
+                    messages = [request.SerializeToString() for request in sent]
                 else:
-                    flow = [match_pb2.StreamMatchHashesRequest(batch=one) for one in sent]
+                    flow = [match_pb2.StreamMatchHashesRequest(batch=request) for request in sent]
                     answers = list(call(iter(flow), metadata=metadata, timeout=60))
-                    messages = [one.SerializeToString() for one in flow]
-                length = len(framed([one.SerializeToString() for one in answers]))
+                    messages = [message.SerializeToString() for message in flow]
+                length = len(framed([answer.SerializeToString() for answer in answers]))
                 bodies.append(Body(tuple(messages), length))
         return bodies
 
     def target(self, name: str, workload: Workload) -> Target:
-        """Where h2load is to send calls."""
+        """Return where h2load is to send calls."""
         address = self._servers[name].address
         return Target(address, self.keys[name], workload.method, load_cores())
 
     def _queries(self, workload: Workload) -> list[list[Codes]]:
-        """For each client its batches."""
+        """Return the batches of each client."""
         return [
             [
                 self._asked[(client * workload.messages + at) * workload.hashes :][
@@ -135,10 +135,10 @@ class Run:
 def prepared_run(
     work: Path, codes: Codes, asked: Codes, sabotage: str | None
 ) -> Iterator[tuple[Run, Deployment]]:
-    """Both servers over one snapshot, while they last."""
+    """Run both servers over one snapshot until the block ends."""
     snapshot = prepare(work / "disrupt", codes)
     shutil.copytree(work / "disrupt", work / "nothing", ignore=shutil.ignore_patterns("index"))
-    # both map the same pages
+    # Hard links let both servers map the same pages.
     shutil.copytree(work / "disrupt/index", work / "nothing/index", copy_function=os.link)
     with ExitStack() as stack:
         servers = {}
@@ -150,12 +150,12 @@ def prepared_run(
 
 
 def server_core() -> int:
-    """The one core that servers and the bare engine run on."""
+    """Return the one core that servers and the bare engine run on."""
     return min(os.sched_getaffinity(0))
 
 
 def load_cores() -> str:
-    """All others, as taskset has them; where there is one core, that."""
+    """Return all other cores, as taskset has them; where there is one core, that."""
     cores = sorted(os.sched_getaffinity(0))
     return ",".join(map(str, cores[1:] or cores))
 

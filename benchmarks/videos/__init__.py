@@ -1,1 +1,1 @@
-"""What is found of edited videos, and what it costs."""
+"""Recall of edited videos, and its cost."""

@@ -1,4 +1,4 @@
-"""What hashing a video costs beside decoding it, and a lookup among a million stored frames."""
+"""Cost of hashing a video beside decoding it, and of a lookup among a million stored frames."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ print(json.dumps([time.process_time() - before, len(found)]))
 
 
 def hashing_cost(seconds: float, sizes: tuple[str, ...]) -> Iterator[dict[str, object]]:
-    """Processor time for each size and codec, of the least of three runs, each on one thread.
+    """Yield processor times for each size and codec, the least of three runs on one thread.
 
-    ``decode_s``: every frame decoded and nothing else; ``sampled_decode_s``: the frames that
-    Disrupt decodes, and nothing else. ``vpdq_s``: facebook/ThreatExchange's vpdq at one frame a
-    second, null where it is not installed.
+    ``decode_s``: decoding every frame, and nothing else; ``sampled_decode_s``: decoding the
+    frames that Disrupt decodes, and nothing else. ``vpdq_s``: facebook/ThreatExchange's vpdq
+    at one frame a second, null where it is not installed.
     """
     for size in sizes:
         for codec in _CODECS:
@@ -83,30 +83,30 @@ def _costs(path: Path) -> dict[str, object]:
 
 
 def lookup_cost(frames_stored: int) -> Iterator[dict[str, object]]:
-    """Processor time of lookups of 1 and 60 minutes, hashing excluded, on one thread.
+    """Yield processor times of lookups of 1 and 60 minutes on one thread, without hashing.
 
-    Frames at one a second, each in ``versions``; ``found``: a tenth of them is from stored videos.
-    The median of lookups of different videos: what was just looked up is quicker to look up.
+    Frames are a second apart, each in ``versions``; ``found``: a tenth of them is from stored
+    videos. Each time is the median over different videos: a repeated lookup is quicker.
     """
-    with tempfile.TemporaryDirectory(prefix="disrupt-video-index-") as made:
+    with tempfile.TemporaryDirectory(prefix="disrupt-video-index-") as folder:
         codes = np.load(stored("real", frames_stored), mmap_mode="r")
-        live = LiveIndex(publish(Path(made), _columns(codes), Cursor(bytes(16), 0)))
+        live = LiveIndex(publish(Path(folder), _columns(codes), Cursor(bytes(16), 0)))
         fresh = np.load(stored("real", min(3600 * 8, frames_stored), seed=5))
         for minutes in (1, 60):
             for versions in _VERSIONS:
-                for found in (False, True):
+                for is_known in (False, True):
                     took_s = []
                     for turn in range(_LOOKUPS):
-                        other = np.roll(fresh, turn * len(fresh) // _LOOKUPS, axis=0)
-                        known = codes if found else None
-                        frames = _frames(other, known, 60 * minutes, versions, seed=turn)
+                        rolled = np.roll(fresh, turn * len(fresh) // _LOOKUPS, axis=0)
+                        known = codes if is_known else None
+                        frames = _frames(rolled, known, 60 * minutes, versions, seed=turn)
                         before_s = time.process_time()
                         matches = len(look_up(live, frames))
                         took_s.append(time.process_time() - before_s)
                     yield {
                         "minutes": minutes,
                         "versions": versions,
-                        "found": found,
+                        "found": is_known,
                         "matches": matches,
                         "stored_frames": frames_stored,
                         "ms": 1000 * float(np.median(took_s)),
@@ -156,7 +156,7 @@ def _vpdq_s(path: Path) -> float | None:
 
 
 def _least_s(work: Callable[[], object], times: int = 3) -> float:
-    """Least processor time: what others do on the machine counts least so."""
+    """Return the least processor time, which other work on the machine lengthens least."""
     took_s = []
     for _ in range(times):
         before_s = time.process_time()
@@ -166,7 +166,7 @@ def _least_s(work: Callable[[], object], times: int = 3) -> float:
 
 
 def _columns(codes: NDArray[np.uint8]) -> Iterator[Columns]:
-    """Videos of 2000 frames each, an hour long."""
+    """Yield videos of 2000 frames each, an hour long."""
     for number, first in enumerate(range(0, len(codes), _ITEM_FRAMES), 1):
         block = np.array(codes[first : first + _ITEM_FRAMES])
         entries = np.zeros(len(block), ENTRY)
@@ -187,7 +187,7 @@ def _frames(
     *,
     seed: int,
 ) -> list[NDArray[np.void]]:
-    """One a second; with ``codes`` each tenth ten are near to some that follow each other there."""
+    """Return frames a second apart; with ``codes``, 6 of each 60 are near consecutive ones."""
     rng = np.random.default_rng(seed)
     frames = []
     first = 0

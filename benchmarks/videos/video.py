@@ -1,9 +1,9 @@
-"""Videos: what hashing and looking up cost, recall of edited ones, segments, false matches.
+"""Cost of hashing and looking up videos, recall of edited ones, segments, false matches.
 
 Sources are the real videos of packages (scripts/system-packages --videos) and, for each distinct
 photograph of this machine, a video of a camera that moves over it, with cuts. Each is registered,
-edited at random parameters, and looked up as the service does it. Prints a table and, with --json,
-writes it. Exits with 1 if videos match that show nothing of each other.
+edited at random parameters, and looked up as the service does it. The benchmark prints a table and,
+with --json, writes it. It exits with 1 if videos match that show nothing of each other.
 
     ./scripts/bench video --json video.json
 """
@@ -75,17 +75,17 @@ def main(  # noqa: PLR0913 one for each option
         console.print(_table(rows))
     unrelated: list[tuple[str, str]] = []
     if {"recall", "false_matches"} & set(parts):
-        found = sources(seconds, most)
-        if sabotage:  # one of them also under another name
-            found.append(replace(found[0], name="copied"))
-        registered = register(found)
-        usable = [one for one in found if one.name not in registered.unusable]
+        videos = sources(seconds, most)
+        if sabotage:  # The sabotage registers one video under another name, too.
+            videos.append(replace(videos[0], name="copied"))
+        registered = register(videos)
+        usable = [video for video in videos if video.name not in registered.unusable]
         report["stored_hashes"] = {
             "most_of_a_source": max(registered.hashes),
             "of_an_hour": hour_of(usable),
         }
         report["sources"] = {
-            "kinds": Counter(one.kind for one in usable),
+            "kinds": Counter(video.kind for video in usable),
             "not_registered": registered.unusable,
         }
         if "recall" in parts:
@@ -97,18 +97,18 @@ def main(  # noqa: PLR0913 one for each option
                         registered,
                         edit,
                         source,
-                        [one for one in usable if one is not source],
+                        [video for video in usable if video is not source],
                         [seed, list(EDITS).index(edit), trial, number],
                     )
                     for number, source in enumerate(usable)
                     for trial in range(trials)
                 ]
                 rows.append(recall_of(edit, some))
-                console.print(rows[-1])  # the whole takes long
+                console.print(rows[-1])  # print now: the whole run takes long
                 done += some
             report["segments"] = segments_of(done)
-            report["missed"] = [[one.edit, one.source] for one in done if not one.found]
-            unrelated += [(one.source, name) for one in done for name in one.unrelated]
+            report["missed"] = [[trial.edit, trial.source] for trial in done if not trial.found]
+            unrelated += [(trial.source, name) for trial in done for name in trial.unrelated]
             console.print(_table(rows), report["segments"])
         if "false_matches" in parts:
             looked = false_matches(registered, usable)
@@ -118,9 +118,9 @@ def main(  # noqa: PLR0913 one for each option
                 "pairs": sorted(set(unrelated)),
                 "lookups": looked.lookups,
                 "sources": len(usable),
-                # of sources, with 95 %: the rule of three
+                # 95 % bound on the share of sources, by the rule of three
                 "bound": 3 / len(usable) if not unrelated else None,
-                "real_sources": sum(one.kind != "made" for one in usable),
+                "real_sources": sum(video.kind != "made" for video in usable),
             }
             console.print(report["false_matches"])
     report["settings"] = {"trials": trials, "seconds": seconds, "seed": seed, "sabotage": sabotage}
@@ -132,27 +132,27 @@ def main(  # noqa: PLR0913 one for each option
 
 
 def recall_of(edit: str, trials: Sequence[Trial]) -> dict[str, object]:
-    """Recall of an edit, with its 95 % interval; of graphics apart, since few details are."""
-    some = [one for one in trials if one.kind != "drawn"]
-    low, recall, high = interval([(one.source, one.found) for one in some])
-    drawn = [one.found for one in trials if one.kind == "drawn"]
+    """Return recall of an edit with its 95 % interval; graphics apart, as few details are."""
+    some = [trial for trial in trials if trial.kind != "drawn"]
+    low, recall, high = interval([(trial.source, trial.found) for trial in some])
+    drawn = [trial.found for trial in trials if trial.kind == "drawn"]
     return {
         "edit": edit,
         "recall": recall,
         "low": low,
         "high": high,
         "trials": len(some),
-        "one_segment": float(np.mean([one.segments == 1 for one in some])),
+        "one_segment": float(np.mean([trial.segments == 1 for trial in some])),
         "of_drawn": float(np.mean(drawn)) if drawn else None,
     }
 
 
 def segments_of(trials: Iterable[Trial]) -> dict[str, float]:
-    """How far the ends of segments are off, in s: in the query and in the stored video."""
-    found = [one for one in trials if one.found and one.kind != "drawn"]
+    """Return how far the ends of segments are off, in s: in the query and the stored video."""
+    matched = [trial for trial in trials if trial.found and trial.kind != "drawn"]
     sides = {
-        "query": [error for one in found for error in one.query_errors_s],
-        "stored": [error for one in found for error in one.stored_errors_s],
+        "query": [error for trial in matched for error in trial.query_errors_s],
+        "stored": [error for trial in matched for error in trial.stored_errors_s],
     }
     both = sides["query"] + sides["stored"]
     report = {"median_error_s": _quantile(both, 0.5), "p95_error_s": _quantile(both, 0.95)}
@@ -169,7 +169,7 @@ def _table(rows: Sequence[dict[str, object]]) -> Table:
     table = Table(*rows[0])
     for row in rows:
         table.add_row(
-            *(f"{one:.3g}" if isinstance(one, float) else str(one) for one in row.values())
+            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values())
         )
     return table
 

@@ -1,4 +1,4 @@
-"""The measurement of abuse, at tiny size: it plays, compares, and judges by what was promised."""
+"""Run the abuse benchmark at tiny size: it plays, compares, and judges by its promises."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_each_promise_is_judged(name: str, value: Any) -> None:
 def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -> None:
     report = tmp_path / "out.json"
     words = ["--only", "together", "--seconds-together", "4", "--size", "500"]
-    with tempfile.TemporaryDirectory() as short:  # a server's socket is in it
+    with tempfile.TemporaryDirectory() as short:  # a server's socket needs a short path
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.abuse.abuse", *words, "--json", report],
             cwd=ROOT,
@@ -118,9 +118,9 @@ def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -
             check=False,
         )
     assert report.exists(), done.stderr
-    made = json.loads(report.read_text())
-    (row,) = made["attacks"]
-    assert done.returncode == made["failed"] == bool(row["failed"])
+    result = json.loads(report.read_text())
+    (row,) = result["attacks"]
+    assert done.returncode == result["failed"] == bool(row["failed"])
     assert row["kind"] == "together"
     assert row["withdrawals"] > 0
     assert 0 < row["idle_writer_mb"] <= row["peak_writer_mb"]

@@ -1,4 +1,4 @@
-"""The check of erasure: it sees every form of a hash, and notices what is left out."""
+"""The erasure check sees every form of a hash, and notices what is left out."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_every_form_of_a_hash_is_found_and_nothing_else(
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "file").write_bytes(content)
     (tmp_path / "other").write_bytes(random.Random(8).randbytes(100_000))
-    found = traces(tmp_path, HASH)
-    assert list(found) == ["index/file"]
-    assert form in found["index/file"]
-    assert len(found["index/file"]) == 1
+    traced = traces(tmp_path, HASH)
+    assert list(traced) == ["index/file"]
+    assert form in traced["index/file"]
+    assert len(traced["index/file"]) == 1
     assert traces(tmp_path, random.Random(9).randbytes(32)) == {}
 
 

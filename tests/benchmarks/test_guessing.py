@@ -1,4 +1,4 @@
-"""Guessing on a real server: owners get in, and what is guessed is bounded; at tiny size."""
+"""Guess PINs on a real server, at tiny size: owners get in, and guesses are bounded."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_guesses_that_come_as_replays_are_as_slow_as_others(server: Deployment) 
         reasons = set(threads.map(guess, range(guesses)))
         assert reasons == {"REQUEST_ID_REUSED"}
         assert time.monotonic() - began_s >= guesses / CHECKS_PER_S - 1
-        # only the turn of the last guess may have to be waited for
+        # At most the turn of the last guess comes before this one.
         again = register(value, request_id=request_id)
         assert caller("RegisterHashes", again).receipt == first.receipt
 

@@ -18,9 +18,9 @@ def test_both_ways_and_all_numbers_of_workers_are_measured(tmp_path: Path) -> No
         assert row["in_threads_per_s"] > 0
         assert row["isolated_per_s"] > 0
         assert row["isolated_of_in_threads"] > 0
-    assert tuple(one["input"] for one in report["match_image"]) == SERVED
-    for one in report["match_image"]:
-        assert one["rows"][0]["workers"] == 1
-        for row in one["rows"]:
+    assert tuple(media["input"] for media in report["match_image"]) == SERVED
+    for media in report["match_image"]:
+        assert media["rows"][0]["workers"] == 1
+        for row in media["rows"]:
             assert row["per_s"] > 0
             assert all(cost_ms > 0 for cost_ms in row["cpu_ms_per_picture"].values())

@@ -1,4 +1,4 @@
-"""The measurement of an index's life, at tiny size: it counts and checks."""
+"""Run the lifecycle benchmark at tiny size: it counts and checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def short_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Room for a server, whose socket's path must be short."""
+    """Set a TMPDIR for a server, whose socket's path must be short."""
     with tempfile.TemporaryDirectory() as path:
         monkeypatch.setenv("TMPDIR", path)
         yield
@@ -38,21 +38,21 @@ def test_every_part_of_the_life_of_an_index_is_measured(tmp_path: Path) -> None:
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(report.read_text())
-    assert (found["build"]["items"], found["build"]["hashes"]) == (3000, 24_000)
-    assert 0 < found["build"]["own_peak_mb"] < found["build"]["peak_mb"]
-    assert all(0 < one["answered_s"] < one["process_s"] for one in found["open"])
-    assert [(one["changes"], one["count"]) for one in found["changes"]] == [
+    result = json.loads(report.read_text())
+    assert (result["build"]["items"], result["build"]["hashes"]) == (3000, 24_000)
+    assert 0 < result["build"]["own_peak_mb"] < result["build"]["peak_mb"]
+    assert all(0 < opening["answered_s"] < opening["process_s"] for opening in result["open"])
+    assert [(row["changes"], row["count"]) for row in result["changes"]] == [
         (kind, count) for kind in lifecycle_changes.KINDS for count in (0, 1000)
     ]
-    assert all(one["queries"] == 1000 and one["wrong"] == 0 for one in found["changes"])
-    assert {one["wrong"] for one in found["crowd"]} == {0}
-    assert {one["found"] for one in found["crowd"]} == {0, 100}
-    swaps = found["swaps"]
-    assert [one["beside"] for one in swaps["rows"]] == list(lifecycle_swaps.CONDITIONS)
-    assert all(one["lookups"] > 100 and one["wrong"] == 0 for one in swaps["rows"])
+    assert all(row["queries"] == 1000 and row["wrong"] == 0 for row in result["changes"])
+    assert {row["wrong"] for row in result["crowd"]} == {0}
+    assert {row["found"] for row in result["crowd"]} == {0, 100}
+    swaps = result["swaps"]
+    assert [row["beside"] for row in swaps["rows"]] == list(lifecycle_swaps.CONDITIONS)
+    assert all(row["lookups"] > 100 and row["wrong"] == 0 for row in swaps["rows"])
     assert swaps["swaps"] == len(swaps["in_swaps_longest_ms"]) == 2
-    assert found["memory"]["steady_mb"] < found["memory"]["during_a_swap_mb"]
-    assert found["freshness"]["workers"] == 2
-    assert found["wrong"] == 0
+    assert result["memory"]["steady_mb"] < result["memory"]["during_a_swap_mb"]
+    assert result["freshness"]["workers"] == 2
+    assert result["wrong"] == 0
     assert "longest lookup" in done.stdout

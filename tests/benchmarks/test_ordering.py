@@ -1,4 +1,4 @@
-"""The proof of the order passes, at tiny size, and reads traces as strace writes them."""
+"""The ordering proof passes at tiny size, and reads traces as strace writes them."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def test_trace_of_several_threads_is_read_in_the_order_of_what_began(tmp_path: P
         r'9 sendmsg(3<UNIX-STREAM:[1->2]>, {msg_iov=[{iov_base="\x43", iov_len=1}]}, 0) = 1',
         r'9 write(4<TCP:[1.2.3.4:5->6.7.8.9:10]>, "\x44", 1 <unfinished ...>',
     )
-    assert [(one.name, one.began, one.ended, one.result) for one in calls] == [
+    assert [(call.name, call.began, call.ended, call.result) for call in calls] == [
         ("pwrite64", 0, 2, 2),
         ("fdatasync", 1, 1, -1),
         ("sendmsg", 4, 4, 1),
         ("write", 5, None, None),
     ]
-    assert [one.target for one in calls] == [
+    assert [call.target for call in calls] == [
         "/a",
         "/b",
         "UNIX-STREAM:[1->2]",
         "TCP:[1.2.3.4:5->6.7.8.9:10]",
     ]
-    assert [one.data for one in calls] == [b"AB", b"", b"C", b"D"]
+    assert [call.data for call in calls] == [b"AB", b"", b"C", b"D"]
     assert calls[0].number(-1) == 40
 
 

@@ -1,4 +1,4 @@
-"""The proof that only hashes are stored passes, and its search finds every form."""
+"""The privacy proof passes: only hashes are stored, and its search finds every form of data."""
 
 from __future__ import annotations
 
@@ -32,25 +32,29 @@ def windows(data: bytes) -> set[bytes]:
     return {data[at : at + WINDOW_BYTES] for at in range(len(data) - WINDOW_BYTES + 1)}
 
 
-# few values, so that there are runs and chance meetings
-few = st.binary(max_size=80).map(lambda data: bytes(one % 3 for one in data))
+# Few values make runs and chance matches likely.
+few = st.binary(max_size=80).map(lambda data: bytes(byte % 3 for byte in data))
 
 
 @settings(max_examples=100)
 @given(few, few, few, few, st.integers(1, 4))
 def test_search_finds_what_comparing_all_windows_finds(
-    secret: bytes, other: bytes, first: bytes, second: bytes, period: int
+    secret: bytes, public: bytes, first: bytes, second: bytes, period: int
 ) -> None:
-    telling = {one for one in windows(secret) - windows(other) if one[period:] != one[:-period]}
+    telling = {
+        window
+        for window in windows(secret) - windows(public)
+        if window[period:] != window[:-period]
+    }
     expected = {name for name, data in (("a", first), ("b", second)) if telling & windows(data)}
     searched = Searched({"a": first, "b": second})
-    assert searched.leaks(Secret("secret", secret, period, other)) == expected
+    assert searched.leaks(Secret("secret", secret, period, public)) == expected
 
 
 @pytest.mark.parametrize("form", range(9))
 def test_a_piece_of_a_secret_is_found_in_every_form(form: int) -> None:
-    data, other = random.Random(1).randbytes(500), random.Random(2).randbytes(500)
-    secrets = in_all_forms("x", data, other, 1)
+    data, public = random.Random(1).randbytes(500), random.Random(2).randbytes(500)
+    secrets = in_all_forms("x", data, public, 1)
     assert len(secrets) == 9
     piece = secrets[form].data[101 : 101 + WINDOW_BYTES]
     assert Searched({"log": b"before" + piece + b"after"}).leaks(secrets[form]) == {"log"}

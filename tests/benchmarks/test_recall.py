@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photographs")
     for name in ("astronaut", "coffee", "chelsea"):
         Image.fromarray(getattr(data, name)()).save(path / f"{name}.png")
-    # the same picture at another size is not a fourth photograph
+    # The same picture at another size does not count as a fourth photograph.
     Image.open(path / "coffee.png").resize((450, 300)).save(path / "coffee-small.png")
     return path
 
@@ -52,16 +52,18 @@ def test_every_edit_has_a_row_at_every_effort_and_a_peer(folder: Path, tmp_path:
     report = tmp_path / "out.json"
     done = bench(folder, report, "--photographs", "2")
     assert done.returncode == 0, done.stderr
-    made = json.loads(report.read_text())
-    assert made["settings"]["photographs"] == ["astronaut.png", "chelsea.png"]
+    result = json.loads(report.read_text())
+    assert result["settings"]["photographs"] == ["astronaut.png", "chelsea.png"]
     for effort in ("FAST", "STANDARD", "THOROUGH"):
         assert recalls(report, effort).keys() >= EDITS.keys()
-    for row in made["rows"]:
+    for row in result["rows"]:
         assert 0 <= row["low"] <= row["recall"] <= row["high"] <= 1
         assert 0 <= row["threatexchange"] <= 1
     assert recalls(report)["photometric"] == 1
     assert (
-        made["cost"]["lookups"]["FAST"]["most"] <= 2 < made["cost"]["lookups"]["STANDARD"]["mean"]
+        result["cost"]["lookups"]["FAST"]["most"]
+        <= 2
+        < result["cost"]["lookups"]["STANDARD"]["mean"]
     )
     plotted = program(folder, "recall_plot", str(report), "--folder", str(tmp_path))
     assert plotted.returncode == 0, plotted.stderr
@@ -76,7 +78,7 @@ def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> No
     assert interval(together)[2] - interval(together)[0] > interval(apart)[2] - interval(apart)[0]
     low, share, high = interval([(str(at // 10), True) for at in range(40)])
     assert (share, high) == (1, 1)
-    assert low < 0.6  # four photographs prove little
+    assert low < 0.6  # the interval of four photographs is wide
 
 
 @pytest.mark.parametrize(
@@ -103,17 +105,17 @@ def test_unrelated_lookups_find_nothing_unless_what_is_looked_up_is_stored(
     words += ["--json", str(report), "--show", str(show)]
     done = program(folder, "unrelated", *words, *(["--sabotage", sabotage] if sabotage else []))
     assert done.returncode == (1 if sabotage else 0), done.stderr
-    made = json.loads(report.read_text())["false_matches"]
-    assert made["hashes"] > made["lookups"] >= made["sources"] > 0
-    assert made["stored"]["hashes"] >= 1000
-    assert sum(made["nearest_distances"].values()) > 0
-    assert made["pairs"]["crop"]["all"] > made["pairs"]["crop"]["90"]
-    assert (made["found"] > 0) == (made["found_hashes"] > 0) == (sabotage is not None)
-    assert len(list(show.glob("*.png"))) == len(made["examples"])
+    result = json.loads(report.read_text())["false_matches"]
+    assert result["hashes"] > result["lookups"] >= result["sources"] > 0
+    assert result["stored"]["hashes"] >= 1000
+    assert sum(result["nearest_distances"].values()) > 0
+    assert result["pairs"]["crop"]["all"] > result["pairs"]["crop"]["90"]
+    assert (result["found"] > 0) == (result["found_hashes"] > 0) == (sabotage is not None)
+    assert len(list(show.glob("*.png"))) == len(result["examples"])
     if sabotage is None:
-        assert 0 < made["upper_95_hashes"] < made["upper_95"] <= made["upper_95_sources"] < 1
+        assert 0 < result["upper_95_hashes"] < result["upper_95"] <= result["upper_95_sources"] < 1
     else:
-        assert made["upper_95_sources"] > made["found_sources"] / made["sources"]
+        assert result["upper_95_sources"] > result["found_sources"] / result["sources"]
 
 
 def test_a_report_is_written_while_unrelated_lookups_go_on(folder: Path, tmp_path: Path) -> None:
@@ -121,8 +123,8 @@ def test_a_report_is_written_while_unrelated_lookups_go_on(folder: Path, tmp_pat
     few = ["--edit=crop_sides", "--unrelated", "20", "--stored", "3000", "--minutes", "0"]
     done = bench(folder, report, *few)
     assert done.returncode == 0, done.stderr
-    made = json.loads(report.read_text())["false_matches"]
-    assert 0 < made["lookups"] < 10
+    result = json.loads(report.read_text())["false_matches"]
+    assert 0 < result["lookups"] < 10
 
 
 def test_a_plan_is_chosen_and_finds_photographs_that_it_was_not_chosen_on(

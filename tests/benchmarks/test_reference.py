@@ -1,4 +1,4 @@
-"""The comparison with the reference finds none of its bits wrong, and finds wrong ones."""
+"""The comparison with the reference passes, and fails on wrong bits."""
 
 import json
 import subprocess

@@ -26,7 +26,7 @@ TOOLS: dict[str, Callable[[], bool]] = {
 }
 
 Report = Any
-"""A benchmark's report as JSON has it."""
+"""A benchmark's report, read from JSON."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Sabotage:
 
 
 def module(benchmark: str) -> str:
-    """Name of the module that ``scripts/bench`` starts by this name."""
+    """Return the name of the module that ``scripts/bench`` starts by this name."""
     (path,) = (ROOT / "benchmarks").glob(f"*/{benchmark}.py")
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
@@ -57,7 +57,7 @@ def too_early(report: Report) -> bool:
 
 def failing_checks(*claims: str) -> Callable[[Report], bool]:
     return lambda report: (
-        tuple(one["claim"] for one in report["checks"] if not one["held"]) == claims
+        tuple(check["claim"] for check in report["checks"] if not check["held"]) == claims
     )
 
 
@@ -67,7 +67,7 @@ def failure(text: str) -> Callable[[Report], bool]:
 
 def leak(text: str, *, opened: bool) -> Callable[[Report], bool]:
     return lambda report: (
-        any(one.startswith(text) for one in report["leaks"])
+        any(secret.startswith(text) for secret in report["leaks"])
         and bool(report["unknown_files"]) == opened
     )
 
@@ -95,23 +95,23 @@ SABOTAGES = [
             ("unbounded-comparisons", "peak_worker_mb", "others_throughput_share"),
         )
     ),
-    Sabotage("crash", "early-acknowledgement", lambda found: found["lost"] > 0, "--kills 3"),
+    Sabotage("crash", "early-acknowledgement", lambda report: report["lost"] > 0, "--kills 3"),
     Sabotage("crash", "synchronous-off", too_early, "--kills 0", "strace"),
     Sabotage(
         "crash",
         "partial-generation",
-        lambda found: found["partial_loads"] > 0,
+        lambda report: report["partial_loads"] > 0,
         f"{INDEXER} 1 --seed 2",
     ),
     Sabotage(
         "crash",
         "unsynced-index",
-        lambda found: (
+        lambda report: (
             {
                 "rebuild: codes.faiss was named before it was synced",
                 "compact: a generation went before CURRENT was synced",
             }
-            <= set(found["disorder"])
+            <= set(report["disorder"])
         ),
         f"{INDEXER} 0",
     ),
@@ -135,15 +135,15 @@ SABOTAGES = [
     Sabotage(
         "freshness",
         "slow-follower",
-        lambda found: max(row["p99_ms"] for row in found["rows"]) > found["limit_ms"],
+        lambda report: max(row["p99_ms"] for row in report["rows"]) > report["limit_ms"],
         "--seconds 1 --lookup-threads 1",
     ),
     Sabotage(
         "hashing",
         "",
-        lambda found: all(
+        lambda report: all(
             row["bits_from_registration"] > 31
-            for row in found["rows"]
+            for row in report["rows"]
             if row["pipeline"] == "disrupt_lookup"
         ),
         "--photographs 1 --seconds 0 --input jpeg_720",
@@ -151,7 +151,7 @@ SABOTAGES = [
     Sabotage(
         "lifecycle",
         "",
-        lambda found: found["wrong"] > 0,
+        lambda report: report["wrong"] > 0,
         "--size 8000 --hashes-per-item 8 --most-changes 1000 --rounds 1 --repeats 1 --seconds 1"
         " --openings 1",
     ),
@@ -159,7 +159,7 @@ SABOTAGES = [
         "mutate",
         "no-memory-limit",
         failure("MiB, more than"),
-        # file 259, a WebP of 49 megapixels, takes more than the limit
+        # File 259, a WebP of 49 megapixels, takes more memory than the limit.
         "--first 259 --count 1 --bomb-every 20 --good-every 1",
     ),
     Sabotage("mutate", "server-crash", failure("a process of the server died"), FEW),
@@ -173,7 +173,7 @@ SABOTAGES = [
     Sabotage("mutate", "late-answer", failure("the good one after"), FEW),
     Sabotage(
         "mutate",
-        "swallowed-crash",  # a decoder's successor takes a second or two to start
+        "swallowed-crash",  # a new decoder takes a second or two to start
         failure("decoders died of CRASH, and 0 calls were told so"),
         FEW.replace("12", "4"),
     ),
@@ -194,38 +194,38 @@ SABOTAGES = [
         )
     ),
     Sabotage(
-        "reference", "", lambda found: found["unexplained"] > 15, "--photographs 2 --count 20"
+        "reference", "", lambda report: report["unexplained"] > 15, "--photographs 2 --count 20"
     ),
     Sabotage(
         "search",
         "",
-        lambda found: all(0 < row["recall"] < 1 for row in found["rows"]),
+        lambda report: all(0 < row["recall"] < 1 for row in report["rows"]),
         f"{SMALL} --queries 300 --engine disrupt",
     ),
     Sabotage(
         "service",
         "empty-answers",
-        lambda found: found["wrong"] > 0,
+        lambda report: report["wrong"] > 0,
         f"{SMALL} --seconds 1 --rounds 1 --checked 100",
         "h2load",
     ),
     Sabotage(
         "video",
         "copied-source",
-        lambda found: (
-            found["false_matches"]["found"] > 0 and found["false_matches"]["bound"] is None
+        lambda report: (
+            report["false_matches"]["found"] > 0 and report["false_matches"]["bound"] is None
         ),
         "--only false_matches --sources 1 --trials 1 --seconds 4",
     ),
 ]
 
 MEASURED = {"recall", "unrelated"}
-"""Benchmarks that need photographs: ``test_recall.py`` holds their sabotages."""
+"""Benchmarks that need photographs. ``test_recall.py`` holds their sabotages."""
 
 
 @pytest.fixture
 def environment() -> Iterator[dict[str, str]]:
-    """Environment with a TMPDIR of its own, short enough for a server's socket."""
+    """Yield an environment with a TMPDIR of its own, short enough for a server's socket."""
     with tempfile.TemporaryDirectory() as path:
         yield os.environ | {"TMPDIR": path}
 
@@ -251,8 +251,8 @@ def test_a_sabotage_is_reported_as_a_failure(
     )
     assert done.returncode == 1, done.stderr
     assert report.exists(), done.stderr
-    found = json.loads(report.read_text())
-    assert sabotage.is_found(found), found
+    result = json.loads(report.read_text())
+    assert sabotage.is_found(result), result
 
 
 def test_no_sabotage_is_left_out() -> None:

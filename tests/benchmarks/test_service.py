@@ -44,5 +44,5 @@ def test_every_way_of_calling_is_measured_beside_its_bounds(tmp_path: Path) -> N
         assert row["calls"] in done.stdout
         for name in ("calls_per_s", "items_per_cpu_s", "nothing_items_per_cpu_s", "of_engine"):
             assert row[name] > 0
-    for one in report["latencies"]:
-        assert 0 < one["p50_us"] <= one["p99_us"] <= one["p999_us"]
+    for latency in report["latencies"]:
+        assert 0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"]

@@ -34,20 +34,20 @@ def bench(tmp_path: Path) -> Any:
 def test_every_figure_of_the_report_is_there(bench: Any) -> None:
     code, report = bench("--size", "480p", "--stored", "3000")
     assert code == 0
-    assert [(one["size"], one["codec"]) for one in report["cost"]] == [
+    assert [(row["size"], row["codec"]) for row in report["cost"]] == [
         ("480p", "h264"),
         ("480p", "hevc"),
     ]
-    for one in report["cost"]:
-        assert one["lookup_to_sampled_decode"] == pytest.approx(
-            one["lookup_s"] / one["sampled_decode_s"]
+    for row in report["cost"]:
+        assert row["lookup_to_sampled_decode"] == pytest.approx(
+            row["lookup_s"] / row["sampled_decode_s"]
         )
-    found = {(one["minutes"], one["found"]): one["matches"] for one in report["lookup"]}
-    assert found[60, False] == 0
-    assert found[60, True] > 0
-    assert [one["edit"] for one in report["recall"]] == list(EDITS)
-    for one in report["recall"]:
-        assert 0 <= one["low"] <= one["recall"] <= one["high"] <= 1
+    matches = {(row["minutes"], row["found"]): row["matches"] for row in report["lookup"]}
+    assert matches[60, False] == 0
+    assert matches[60, True] > 0
+    assert [row["edit"] for row in report["recall"]] == list(EDITS)
+    for row in report["recall"]:
+        assert 0 <= row["low"] <= row["recall"] <= row["high"] <= 1
     assert report["segments"].keys() >= {"median_error_s", "p95_error_s"}
     assert report["false_matches"]["found"] == 0
     assert report["false_matches"]["bound"] == 3 / report["false_matches"]["sources"]

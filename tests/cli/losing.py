@@ -12,7 +12,7 @@ _CASE_NUMBER = re.compile(rb"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}")
 
 
 class Losing:
-    """Passes connections on to ``server``, and no answer after a request that names a case.
+    """Pass connections on to ``server``, without the answers after a request that names a case.
 
     ``asked`` is set when such a request was passed on.
     """
@@ -29,7 +29,7 @@ class Losing:
         self._loses = True
 
     def heal(self) -> None:
-        """End the connections that lost answers; answers on later ones are passed on."""
+        """End the connections that lost answers. Answers on later ones are passed on."""
         with self._lock:
             self._loses = False
             self.end_connections()
@@ -38,12 +38,12 @@ class Losing:
         _end(*self._sockets)
 
     def close(self) -> None:
-        """Once the listener is closed."""
+        """End all connections and threads. Close the listener first."""
         self.end_connections()
         for thread in self._threads:
             thread.join()
-        for one in self._sockets:
-            one.close()
+        for open_socket in self._sockets:
+            open_socket.close()
 
     def accept(self) -> None:
         """Pass connections on until the listener is closed."""
@@ -53,7 +53,7 @@ class Losing:
                 with self._lock:
                     try:
                         server = socket.create_connection(self._server)
-                    except OSError:  # there is no server just now
+                    except OSError:  # no server is listening
                         client.close()
                         continue
                     self._sockets += [client, server]
@@ -90,14 +90,14 @@ def _pass_answers(server: socket.socket, client: socket.socket, losing: threadin
 
 
 def _end(*sockets: socket.socket) -> None:
-    for one in sockets:
+    for open_socket in sockets:
         with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+            open_socket.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
 def losing_answers(server: str) -> Iterator[Losing]:
-    """The proxy, in front of ``server``, HOST:PORT."""
+    """Yield a proxy in front of ``server``, HOST:PORT."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         proxy = Losing(listener, server)
         accepting = threading.Thread(target=proxy.accept)

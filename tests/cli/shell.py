@@ -1,4 +1,4 @@
-"""Runs the commands as people do: as processes of their own, against a real server."""
+"""Run the commands as people do: in their own processes, against a real server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs ``disrupt`` with the address and the keys of one server."""
+    """Run ``disrupt`` with the address and the keys of one server."""
 
     address: str
     register_key: str
@@ -78,14 +78,14 @@ class Shell:
             return client.submit(files, age=age)
 
     def match(self, file: Path, *, until: int) -> list[Any]:
-        """The matches that ``match --json`` finds, once every worker finds so many."""
+        """Return the matches of ``match --json``, once every worker finds ``until`` of them."""
         with MatchClient(self.address, key=self.match_key) as client:
             eventually(
                 lambda: all(len(client.match_image(file).matches) == until for _ in range(8))
             )
         done = self("match", "--json", file)
         assert done.code == 0, done.err
-        (found,) = done.lines
-        assert found["error"] is None
-        assert len(found["matches"]) == until
-        return [found]
+        (line,) = done.lines
+        assert line["error"] is None
+        assert len(line["matches"]) == until
+        return [line]

@@ -1,4 +1,4 @@
-"""A command at a terminal, as a person runs it: what it shows, and what they type."""
+"""Run a command at a terminal, as a person does: read its output, and type input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass
 class Terminal:
-    """A running command; ``shown`` is all that it wrote so far, without control sequences."""
+    """A running command; ``shown`` is all its output so far, without control sequences."""
 
     process: subprocess.Popen[bytes]
     descriptor: int
@@ -34,7 +34,7 @@ class Terminal:
 
     @property
     def flat(self) -> str:
-        """What is shown, as if no line were broken."""
+        """The text shown, as if no line were broken."""
         return " ".join(self.shown.replace("\N{NO-BREAK SPACE}", " ").split())
 
     def until(self, text: str) -> None:
@@ -46,11 +46,11 @@ class Terminal:
         os.write(self.descriptor, f"{line}\n".encode())
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Send Ctrl-C."""
         os.write(self.descriptor, b"\x03")
 
     def end(self) -> int:
-        """Exit code, once it has shown all."""
+        """Read what is left of the output and return the exit code."""
         while self._read():
             pass
         return self.process.wait()
@@ -68,7 +68,7 @@ class Terminal:
 def at_terminal(
     *arguments: str | Path, columns: int = 80, env: Mapping[str, str]
 ) -> Iterator[Terminal]:
-    """``disrupt`` at a terminal so wide, with these variables beside the usual ones."""
+    """Run ``disrupt`` at a terminal of ``columns``, with these variables beside the usual ones."""
     descriptor, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     usual = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}

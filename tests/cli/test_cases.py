@@ -29,10 +29,10 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
     assert item["hashes"] >= 1
     assert receipt["rejected"] == []
 
-    (found,) = disrupt.match(file, until=1)
-    assert found == {
+    (line,) = disrupt.match(file, until=1)
+    assert line == {
         "input": str(file),
-        "quality": found["quality"],
+        "quality": line["quality"],
         "matches": [
             {
                 "item": item["item"],
@@ -44,19 +44,19 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
         ],
         "error": None,
     }
-    assert 50 <= found["quality"] <= 100
+    assert 50 <= line["quality"] <= 100
 
     shown = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
     assert shown.code == 0
     assert shown.json["case"] == receipt["case"]
     assert shown.json["status"] == "ACTIVE"
     assert shown.json["closed_on"] is None
-    assert [one["item"] for one in shown.json["items"]] == [item["item"]]
+    assert [shown_item["item"] for shown_item in shown.json["items"]] == [item["item"]]
 
     gone = disrupt("withdraw", "--yes", receipt["case"], pin=receipt["pin"])
     assert gone.code == 0, gone.err
-    (found,) = disrupt.match(file, until=0)
-    assert (found["matches"], found["error"]) == ([], None)
+    (line,) = disrupt.match(file, until=0)
+    assert (line["matches"], line["error"]) == ([], None)
     again = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
     assert (again.json["status"], again.json["items"]) == ("WITHDRAWN", [])
 
@@ -66,13 +66,13 @@ def test_unless_adult_is_said_the_pictures_are_a_minors(disrupt: Shell, tmp_path
     said = disrupt("submit", file)
     assert "mineure" in said.out
     assert "minor" in said.out
-    (found,) = disrupt.match(file, until=1)
-    assert found["matches"][0]["bank"] == "minors"
+    (line,) = disrupt.match(file, until=1)
+    assert line["matches"][0]["bank"] == "minors"
     for at, age in enumerate((AgeBand.UNSURE, AgeBand.MINOR)):
         file = picture(tmp_path / f"{at}.png", 111 + at)
         disrupt.registered(file, age=age)
-        (found,) = disrupt.match(file, until=1)
-        assert found["matches"][0]["bank"] == "minors"
+        (line,) = disrupt.match(file, until=1)
+        assert line["matches"][0]["bank"] == "minors"
 
 
 def test_a_minors_picture_in_an_adults_case_is_found_among_those_of_minors(
@@ -86,11 +86,11 @@ def test_a_minors_picture_in_an_adults_case_is_found_among_those_of_minors(
         added = disrupt("submit", *options, file, pin=opened.pin)
         assert added.code == 0, added.err
         assert ("Âge non précisé" in added.out) == (age == "unsure")
-        (found,) = disrupt.match(file, until=1)
+        (line,) = disrupt.match(file, until=1)
         bank = "adults" if age == "adult" else "minors"
-        assert found["matches"][0]["bank"] == bank
+        assert line["matches"][0]["bank"] == bank
     shown = disrupt("status", "--json", opened.case_number, pin=opened.pin)
-    ages_shown = [one["age"] for one in shown.json["items"]]
+    ages_shown = [shown_item["age"] for shown_item in shown.json["items"]]
     assert ages_shown == ["adult", "minor", "minor", "adult"]
     said = disrupt("status", opened.case_number, pin=opened.pin).out
     assert "Images traitées comme celles d'une personne mineure\N{NO-BREAK SPACE}: 2" in said
@@ -103,10 +103,10 @@ def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_
     added = disrupt("submit", "--json", "--case", opened["case"].lower(), second, pin=opened["pin"])
     assert added.code == 0, added.err
     assert (added.json["case"], added.json["pin"]) == (opened["case"], opened["pin"])
-    one, other = opened["items"][0]["item"], added.json["items"][0]["item"]
-    left = disrupt("withdraw", "--json", opened["case"], "--item", one, pin=opened["pin"])
+    kept_id, added_id = opened["items"][0]["item"], added.json["items"][0]["item"]
+    left = disrupt("withdraw", "--json", opened["case"], "--item", kept_id, pin=opened["pin"])
     assert left.code == 0, left.err
-    assert [item["item"] for item in left.json["items"]] == [other]
+    assert [item["item"] for item in left.json["items"]] == [added_id]
     disrupt.match(first, until=0)
     disrupt.match(second, until=1)
 
@@ -123,13 +123,13 @@ def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(
     done = disrupt("submit", "--json", bad, good, flat)
     assert done.code == 3
     assert [item["input"] for item in done.json["items"]] == [str(good)]
-    rejected = {one["input"]: one for one in done.json["rejected"]}
+    rejected = {rejection["input"]: rejection for rejection in done.json["rejected"]}
     assert set(rejected) == {str(bad), str(flat)}
     assert set(rejected[str(bad)]) == {"input", "reason", "message", "quality"}
     assert (rejected[str(bad)]["reason"], rejected[str(bad)]["quality"]) == ("INVALID_MEDIA", None)
     assert rejected[str(flat)]["reason"] == "LOW_QUALITY"
     assert rejected[str(flat)]["quality"] < 50
-    assert all(one["message"] for one in rejected.values())
+    assert all(rejection["message"] for rejection in rejected.values())
 
     said = disrupt("submit", bad).out
     assert "ont été envoyées" not in said, "nothing was sent"
@@ -161,7 +161,7 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
         "missing.png": ("Ce fichier est introuvable", "This file is not there"),
         "note.txt": ("Ce fichier n'est pas une image", "This file is not a picture"),
     }
-    # root reads every file: not without this capability
+    # Root reads every file, unless it lacks this capability.
     dropping = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
     files = [tmp_path / name for name in expected]
     done = subprocess.run(
@@ -191,8 +191,8 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
     assert asked.code == 0, asked.err
     (every, still) = asked.json["items"]
     assert every["hashes"] >= 3
-    (found,) = disrupt.match(late, until=2)
-    assert {one["item"] for one in found["matches"]} == {every["item"], still["item"]}
+    (line,) = disrupt.match(late, until=2)
+    assert {match["item"] for match in line["matches"]} == {every["item"], still["item"]}
 
 
 def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_looks_up(

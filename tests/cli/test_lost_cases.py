@@ -37,8 +37,8 @@ from tests.submission.test_client import asked, register
 NUMBER = r"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}"
 
 
-def variables(server: str, key: str = "key", **others: str) -> dict[str, str]:
-    return {"DISRUPT_SERVER": server, "DISRUPT_KEY": key, **others}
+def variables(server: str, key: str = "key", **extra: str) -> dict[str, str]:
+    return {"DISRUPT_SERVER": server, "DISRUPT_KEY": key, **extra}
 
 
 def started(
@@ -67,14 +67,14 @@ def registered(disrupt: Shell, file: Path) -> None:
 
 
 def announced(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Case number and PIN, as soon as the command shows them."""
+    """Return the case number and PIN, as soon as the command shows them."""
     shown = ""
-    while not (found := re.search(rf"({NUMBER})\n.*PIN: ([0-9 ]+)\n", shown)):
+    while not (access := re.search(rf"({NUMBER})\n.*PIN: ([0-9 ]+)\n", shown)):
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, "it ended without showing number and PIN"
         shown += line
-    return found[1], found[2].replace(" ", "")
+    return access[1], access[2].replace(" ", "")
 
 
 def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_twice(
@@ -90,7 +90,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_tw
     assert done.code == 0, done.err
     assert case in done.out
     shown = disrupt("status", "--json", case, pin=pin).json
-    assert [one["item"] in done.out for one in shown["items"]] == [True]
+    assert [shown_item["item"] in done.out for shown_item in shown["items"]] == [True]
 
 
 def test_a_command_that_is_killed_before_the_answer_leaves_number_and_pin_of_the_case(
@@ -168,7 +168,7 @@ def test_a_server_killed_between_commit_and_answer_has_the_case_that_was_shown(
             server = killing.result()
             assert shown == [(done.case_number, done.pin)]
             case = client.case(*shown[0])
-            assert [one.item_id for one in case.items] == [done.registered[0].item_id]
+            assert [item.item_id for item in case.items] == [done.registered[0].item_id]
     finally:
         server.stop()
 
@@ -207,14 +207,14 @@ def test_nothing_is_sent_where_number_and_pin_cannot_be_shown(
 
 
 def unread_pipe() -> int:
-    """The writing end of a pipe that nobody reads, as of ``| head -0``."""
+    """Return the writing end of a pipe that nobody reads, as of ``| head -0``."""
     reading, writing = os.pipe()
     os.close(reading)
     return writing
 
 
 def test_where_output_ends_after_the_answer_the_case_is_named_once_more(tmp_path: Path) -> None:
-    """The pipe is full when the answer comes, and its reader goes."""
+    """Fill the pipe before the answer comes, and then end its reader."""
     long = "x" * 200
     files = [picture(tmp_path / f"{long}{at}.png", 310 + at) for at in range(ITEMS_PER_REQUEST)]
     for ends_by in ("a reader that goes", "Ctrl-C"):

@@ -47,22 +47,22 @@ def test_every_input_of_a_lookup_gets_its_line(disrupt: Shell, tmp_path: Path) -
     for options in ([], ["--send-pictures"]):
         done = disrupt("match", "--json", *options, *files)
         assert done.code == 3
-        assert [one["input"] for one in done.lines] == [str(file) for file in files]
-        reasons = [one["error"] and one["error"]["reason"] for one in done.lines]
+        assert [line["input"] for line in done.lines] == [str(file) for file in files]
+        reasons = [line["error"] and line["error"]["reason"] for line in done.lines]
         assert reasons == ["INVALID_MEDIA", None, "LOW_QUALITY", "UNREADABLE_MEDIA"]
-        assert all(one["matches"] == [] for one in done.lines)
+        assert all(line["matches"] == [] for line in done.lines)
         assert done.lines[2]["quality"] < 50
-        for one in done.lines:
-            assert set(one) == {"input", "quality", "matches", "error"}
-            assert one["error"] is None or set(one["error"]) == {"reason", "message"}
+        for line in done.lines:
+            assert set(line) == {"input", "quality", "matches", "error"}
+            assert line["error"] is None or set(line["error"]) == {"reason", "message"}
 
 
 def test_hashes_that_are_none_are_named_and_the_others_looked_up(disrupt: Shell) -> None:
     texts = ["00" * 31 + "ff", "zz" * 32, "f" * 63, "ab" * 32]
     done = disrupt("match", "--json", "--hash", *texts)
     assert done.code == 3
-    assert [one["input"] for one in done.lines] == texts
-    assert [one["error"] and one["error"]["reason"] for one in done.lines] == [
+    assert [line["input"] for line in done.lines] == texts
+    assert [line["error"] and line["error"]["reason"] for line in done.lines] == [
         None,
         "INVALID_REQUEST",
         "INVALID_REQUEST",
@@ -98,6 +98,6 @@ def test_an_unknown_bank_or_too_large_a_distance_is_refused(disrupt: Shell, tmp_
 def test_a_large_picture_is_refused_with_its_limit(disrupt: Shell, tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     Image.new("1", (8000, 7000)).save(large)
-    (found,) = disrupt("match", "--json", large).lines
-    assert found["error"]["reason"] == "INVALID_MEDIA"
-    assert "50 megapixels and 32 MiB" in found["error"]["message"]
+    (line,) = disrupt("match", "--json", large).lines
+    assert line["error"]["reason"] == "INVALID_MEDIA"
+    assert "50 megapixels and 32 MiB" in line["error"]["message"]

@@ -65,7 +65,7 @@ def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path
     assert done.code == 1
     assert NOBODY in done.err
     assert "Is it running" in done.err
-    assert [one["error"]["reason"] for one in done.lines] == ["UNAVAILABLE"] * 3
+    assert [line["error"]["reason"] for line in done.lines] == ["UNAVAILABLE"] * 3
     done = disrupt("submit", files[0], server=NOBODY)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("Le service ne répond pas")
@@ -91,8 +91,8 @@ def test_the_setting_that_is_wrong_is_named_and_no_other(
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(french)
     assert not value or value not in done.err
-    others = {"La clé d'accès", "autorités de certification", "L'adresse du service"}
-    assert sum(other in done.err for other in others) == 1
+    messages = {"La clé d'accès", "autorités de certification", "L'adresse du service"}
+    assert sum(message in done.err for message in messages) == 1
 
 
 def test_a_pin_with_dashes_is_told_what_a_pin_may_have(disrupt: Shell) -> None:
@@ -117,8 +117,8 @@ def test_names_cannot_write_on_the_terminal(disrupt: Shell, tmp_path: Path) -> N
         assert "\x1b" not in out
         assert "\u202e" not in out
         assert "[bold red]x" in out
-    (found,) = disrupt("match", "--json", evil).lines
-    assert found["input"] == str(evil)
+    (line,) = disrupt("match", "--json", evil).lines
+    assert line["input"] == str(evil)
 
 
 def test_a_file_name_that_is_no_text_is_no_obstacle(disrupt: Shell, tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_a_file_name_that_is_no_text_is_no_obstacle(disrupt: Shell, tmp_path: Pa
     shutil.copy(picture(tmp_path / "a.png", 191), strange)
     for command in ("match", "submit"):
         assert disrupt(command, strange).code == 0
-    (found,) = disrupt("match", "--json", strange).lines
-    assert found["input"] == strange
+    (line,) = disrupt("match", "--json", strange).lines
+    assert line["input"] == strange
 
 
 @pytest.mark.parametrize("command", ["submit", "status", "withdraw", "match", "serve", "keys"])

@@ -16,12 +16,14 @@ from tests.server.calls import eventually
 
 
 def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:
-    frames, others = (list(footage(seed, seconds=seconds)) for seed, seconds in ((31, 4), (32, 8)))
+    frames, surroundings = (
+        list(footage(seed, seconds=seconds)) for seed, seconds in ((31, 4), (32, 8))
+    )
     clip, whole = tmp_path / "clip.mp4", tmp_path / "whole.webm"
     broken, frames_file = tmp_path / "broken.mkv", tmp_path / "frames.vpdq"
     clip.write_bytes(encode(frames))
-    whole.write_bytes(encode([*others, *frames], codec=Codec("webm", "libvpx")))
-    broken.write_bytes(encode([*others, *others], codec=Codec("matroska"))[:-100_000])
+    whole.write_bytes(encode([*surroundings, *frames], codec=Codec("webm", "libvpx")))
+    broken.write_bytes(encode([*surroundings, *surroundings], codec=Codec("matroska"))[:-100_000])
     no_video = tmp_path / "no.mp4"
     no_video.write_bytes(clip.read_bytes()[:500])
 
@@ -30,23 +32,23 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
     first, second = done.json["items"]
     assert (first["input"], "incomplete" in first) == (str(clip), False)
     assert (second["input"], second["incomplete"]) == (str(broken), True)
-    assert [one["reason"] for one in done.json["rejected"]] == ["INVALID_VIDEO"]
+    assert [rejection["reason"] for rejection in done.json["rejected"]] == ["INVALID_VIDEO"]
     shown = disrupt("submit", "--age", "adult", broken, no_video)
     assert "le début seulement" in shown.out
     assert "Cette vidéo est incomplète ou abîmée" in re.sub(r"[\s│]+", " ", shown.out)
 
     rows, _ = hash_video(io.BytesIO(whole.read_bytes()))
     frames_file.write_text(vpdq_text(rows))
-    told = fingerprint_video(io.BytesIO(clip.read_bytes()))
-    assert isinstance(told, VideoFingerprints)
-    # what shows too little detail, as some pictures do at an edge, is of no segment
-    begins_ms = 8000 + int(told.fingerprints["start_ms"][0])
-    ends_ms = 8000 + int(told.fingerprints["end_ms"][-1])
+    outcome = fingerprint_video(io.BytesIO(clip.read_bytes()))
+    assert isinstance(outcome, VideoFingerprints)
+    # Frames with too little detail, as at some edges, belong to no segment.
+    begins_ms = 8000 + int(outcome.fingerprints["start_ms"][0])
+    ends_ms = 8000 + int(outcome.fingerprints["end_ms"][-1])
     with MatchClient(disrupt.address, key=disrupt.match_key) as client:
         eventually(lambda: all(client.match_video(rows).matches for _ in range(8)))
     for words in ((whole,), ("--send-pictures", whole), ("--vpdq", frames_file)):
-        (found,) = disrupt("match", "--json", *words).lines
-        (match,) = (one for one in found["matches"] if one["item"] == first["item"])
+        (line,) = disrupt("match", "--json", *words).lines
+        (match,) = (listed for listed in line["matches"] if listed["item"] == first["item"])
         ((start_ms, end_ms, *_),) = match["segments"]
         assert abs(start_ms - begins_ms) <= 1000
         assert abs(end_ms - ends_ms) <= 1000

@@ -1,4 +1,4 @@
-"""A gRPC server on a real socket that answers by a script: faults as of a real one's bad days."""
+"""A gRPC server on a real socket that answers by a script, to imitate faults of a real one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 from disrupt.errors import DisruptError
 
 Answer = Message | Callable[[bytes], Message]
-"""A response, a status to fail with, or what makes either from the request's bytes."""
+"""A response, a status to fail with, or a function of the request's bytes that returns either."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Seen:
 
 @dataclass
 class ScriptedServer(grpc.GenericRpcHandler):
-    """Gives the answers of ``script`` in turn, the last one for ever; keeps what it saw.
+    """Give the answers of ``script`` in turn, then repeat the last one; keep the calls.
 
     Health checks are answered beside the script, and not kept.
     """
@@ -68,7 +68,7 @@ class ScriptedServer(grpc.GenericRpcHandler):
 def scripted(
     *script: Answer, credentials: grpc.ServerCredentials | None = None
 ) -> Iterator[ScriptedServer]:
-    """The server, on a port of its own."""
+    """Run the server on a port of its own."""
     handler = ScriptedServer(list(script))
     server = grpc.server(ThreadPoolExecutor(8), handlers=[handler])
     port = (
@@ -85,7 +85,7 @@ def scripted(
 
 
 def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
-    """The google.rpc.Status that a server says for an error."""
+    """Return the google.rpc.Status with which a server reports an error."""
     details: list[Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain="disrupt", metadata=error.metadata),
         *extra,
@@ -93,9 +93,9 @@ def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
     if error.violations:
         violations = [
             error_details_pb2.BadRequest.FieldViolation(
-                field=one.field, description=one.description
+                field=violation.field, description=violation.description
             )
-            for one in error.violations
+            for violation in error.violations
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
     if error.retry_after_s is not None:
@@ -103,9 +103,9 @@ def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
         delay.FromMicroseconds(round(error.retry_after_s * 1e6))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     packed = []
-    for one in details:
+    for detail in details:
         packed.append(any_pb2.Any())
-        packed[-1].Pack(one)
+        packed[-1].Pack(detail)
     return status_pb2.Status(
         code=grpc.StatusCode[error.status].value[0], message=error.message, details=packed
     )

@@ -1,4 +1,4 @@
-"""The SDK against the real server: what was registered is found, from threads and from asyncio."""
+"""The SDK finds what was registered on a real server, from threads and from asyncio."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
         with SubmissionClient(server.address, key=helpline) as submission:
             (item,) = submission.submit([file], age=AgeBand.ADULT).registered
         with MatchClient(server.address, key=key) as client:
-            # each connection has a worker of its own, whose index follows by itself
+            # Each connection has a worker of its own, whose index follows the registry separately.
             eventually(lambda: all(client.match_image(file).matches for _ in range(8)))
         yield Registered(server.address, key, file, item.item_id, query.hashes[0][0], helpline)
     finally:
@@ -96,14 +96,14 @@ def test_asyncio_gets_the_answers_of_threads(known: Registered, tmp_path: Path) 
 
     async def ask() -> list[object]:
         async with AsyncMatchClient(known.address, key=known.key) as client:
-            (found,) = await client.match_hashes([known.hash])
+            (answer,) = await client.match_hashes([known.hash])
             status = await client.index_status()
             local, sent, low = await asyncio.gather(
                 client.match_image(known.file),
                 client.match_image(known.file, hash_locally=False),
                 client.match_image(file),
             )
-            return [found.matches[0].item_id, local.quality, sent.quality, low, status.limits]
+            return [answer.matches[0].item_id, local.quality, sent.quality, low, status.limits]
 
     with MatchClient(known.address, key=known.key) as client:
         quality = client.match_image(known.file).quality
@@ -134,12 +134,14 @@ def test_the_threshold_is_inclusive_and_never_lowered_in_silence(known: Register
     bits[np.random.default_rng(5).choice(256, 9, replace=False)] ^= 1
     near = PdqHash(np.packbits(bits).tobytes())
     with MatchClient(known.address, key=known.key) as client:
-        for most, found in ((8, 0), (9, 1), (31, 1)):
+        for most, matches in ((8, 0), (9, 1), (31, 1)):
             (answer,) = client.match_hashes([near], max_distance_bits=most)
-            assert len(answer.matches) == found
+            assert len(answer.matches) == matches
         with pytest.raises(InvalidRequestError) as refused:
             client.match_hashes([near], max_distance_bits=32)
-    assert [one.field for one in refused.value.violations] == ["options.max_distance_bits"]
+    assert [violation.field for violation in refused.value.violations] == [
+        "options.max_distance_bits"
+    ]
 
 
 def test_featureless_pictures_and_hashes_are_typed_outcomes(
@@ -172,8 +174,8 @@ def test_what_is_no_picture_is_refused_alike_here_and_there(
 
 def test_many_threads_share_one_client(known: Registered) -> None:
     with MatchClient(known.address, key=known.key) as client, ThreadPoolExecutor(16) as threads:
-        found = list(threads.map(lambda _: client.match_hashes([known.hash]), range(200)))
-    assert {answer.matches[0].item_id for (answer,) in found} == {known.item_id}
+        answers = list(threads.map(lambda _: client.match_hashes([known.hash]), range(200)))
+    assert {answer.matches[0].item_id for (answer,) in answers} == {known.item_id}
 
 
 def test_the_examples_of_the_documentation_run(
@@ -215,11 +217,15 @@ def test_a_flow_gives_the_answers_of_single_calls_for_threads_and_asyncio(
 
     with MatchClient(known.address, key=known.key) as client:
         answers = list(client.stream_hashes(batches))
-    assert [len(one) for one in answers] == list(range(1, 51))
-    found = [[[match.item_id for match in one.matches] for one in batch] for batch in answers]
-    assert found == [[[known.item_id], *([[]] * at)] for at in range(50)]
+    assert [len(batch_answers) for batch_answers in answers] == list(range(1, 51))
+    item_ids = [
+        [[match.item_id for match in answer.matches] for answer in batch] for batch in answers
+    ]
+    assert item_ids == [[[known.item_id], *([[]] * at)] for at in range(50)]
     again = asyncio.run(ask())
-    assert [[[m.item_id for m in one.matches] for one in batch] for batch in again] == found
+    assert [
+        [[m.item_id for m in answer.matches] for answer in batch] for batch in again
+    ] == item_ids
 
 
 def test_an_unknown_key_is_refused(known: Registered) -> None:
@@ -232,12 +238,14 @@ def test_an_unknown_key_is_refused(known: Registered) -> None:
 
 @pytest.fixture(scope="module")
 def clip(known: Registered) -> Clip:
-    """A video registered from this device, and one that holds it from 5 s to 9 s."""
-    frames, others = list(footage(21, seconds=4)), list(footage(22, seconds=12))
+    """Register a video from this device, and make another that holds it from 5 s to 9 s."""
+    frames, surroundings = list(footage(21, seconds=4)), list(footage(22, seconds=12))
     part = known.file.with_name("clip.mp4")
     whole = known.file.with_name("whole.mkv")
     part.write_bytes(encode(frames))
-    whole.write_bytes(encode([*others[:50], *frames, *others[50:]], codec=Codec("matroska")))
+    whole.write_bytes(
+        encode([*surroundings[:50], *frames, *surroundings[50:]], codec=Codec("matroska"))
+    )
     with SubmissionClient(known.address, key=known.helpline) as submission:
         (item,) = submission.submit([part], age=AgeBand.ADULT).registered
     with MatchClient(known.address, key=known.key) as client:
@@ -246,11 +254,11 @@ def clip(known: Registered) -> Clip:
 
 
 def test_a_video_is_found_inside_another_with_its_segment(known: Registered, clip: Clip) -> None:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     with MatchClient(known.address, key=known.key) as client:
         frames, _ = hash_video(io.BytesIO(clip.file.read_bytes()))
         answers = [
-            client.match_video(clip.file, watched=lambda *now: told.append(now)),
+            client.match_video(clip.file, watched=lambda *now: progress.append(now)),
             client.match_video(clip.file.read_bytes()),
             client.match_video(clip.file, hash_locally=False),
             client.match_video(frames),
@@ -264,7 +272,7 @@ def test_a_video_is_found_inside_another_with_its_segment(known: Registered, cli
         assert abs(segment.query_end_ms - 9000) <= 1000
         assert segment.stored_end_ms - segment.stored_start_ms >= 3000
         assert answer.frames_hashed == 16
-    assert told[-1] == (16_000, 16_000)
+    assert progress[-1] == (16_000, 16_000)
     assert early.answered_early
     assert early.frames_hashed < 64
 
@@ -277,7 +285,7 @@ def test_the_async_client_finds_videos_too(known: Registered, clip: Clip) -> Non
             ]
 
     for answer in asyncio.run(look_up()):
-        assert [one.item_id for one in answer.matches] == [clip.item_id]
+        assert [match.item_id for match in answer.matches] == [clip.item_id]
 
 
 def test_what_is_no_video_is_refused_before_anything_is_sent(known: Registered) -> None:

@@ -1,4 +1,4 @@
-"""Failures come out as classes of disrupt.errors, and calls are tried again where that can help."""
+"""Calls raise the classes of disrupt.errors, and repeat a call where that can help."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def look_up(request: pytest.FixtureRequest) -> LookUp:
 
 def classes(root: type[DisruptError] = DisruptError) -> Iterator[type[DisruptError]]:
     yield root
-    for one in root.__subclasses__():
-        yield from classes(one)
+    for subclass in root.__subclasses__():
+        yield from classes(subclass)
 
 
 @pytest.mark.parametrize("of", list(classes()), ids=lambda of: of.__name__)
@@ -126,7 +126,7 @@ def test_a_busy_or_absent_server_is_asked_again_until_it_answers(
         (answer,) = look_up(server.address, HASH, 60)
     assert answer.index_cursor == "cursor"
     assert len(server.seen) == 4
-    assert len({one.request for one in server.seen}) == 1
+    assert len({call.request for call in server.seen}) == 1
 
 
 def test_a_call_that_a_draining_server_cancels_is_asked_again(look_up: LookUp) -> None:
@@ -233,7 +233,7 @@ def limits(hashes_per_lookup: int) -> match_pb2.GetIndexStatusResponse:
 
 
 def echo(request: bytes) -> match_pb2.MatchHashesResponse:
-    """One match per query, with the hash's first half as its item id."""
+    """Answer one match per query, with the hash's first half as its item id."""
     hashes = match_pb2.MatchHashesRequest.FromString(request).hashes
     count = len(hashes) // HASH_BYTES
     return match_pb2.MatchHashesResponse(
@@ -257,14 +257,14 @@ def test_a_large_batch_is_split_to_the_servers_limit_over_several_connections(
     batch = b"".join(at.to_bytes(16) + bytes(16) for at in range(1000))
     script: list[Answer] = [limits(90), echo]
     with scripted(*script) as server:
-        found = look_up(server.address, batch, 10)
-    assert [answer.matches[0].item_id for answer in found] == [
+        answers = look_up(server.address, batch, 10)
+    assert [answer.matches[0].item_id for answer in answers] == [
         at.to_bytes(16).hex() for at in range(1000)
     ]
-    asked = [one for one in server.seen if one.method == "MatchHashes"]
-    sizes = [len(match_pb2.MatchHashesRequest.FromString(one.request).hashes) for one in asked]
+    asked = [call for call in server.seen if call.method == "MatchHashes"]
+    sizes = [len(match_pb2.MatchHashesRequest.FromString(call.request).hashes) for call in asked]
     assert sorted(sizes) == [10 * HASH_BYTES, *[90 * HASH_BYTES] * 11]
-    assert len({one.peer for one in asked}) == 4
+    assert len({call.peer for call in asked}) == 4
 
 
 def twice_in_thread(address: str, batch: bytes) -> None:
@@ -300,8 +300,10 @@ def test_a_limit_that_was_lowered_is_asked_for_again(
     monkeypatch.setattr(requests, "LIMIT_HOLDS_S", holds_s)
     with scripted(*script) as server:
         look_up_twice(server.address, b"".join(at.to_bytes(32) for at in range(100)))
-    asked = [one.request for one in server.seen if one.method == "MatchHashes"]
-    sizes = [len(match_pb2.MatchHashesRequest.FromString(one).hashes) // 32 for one in asked]
+    asked = [call.request for call in server.seen if call.method == "MatchHashes"]
+    sizes = [
+        len(match_pb2.MatchHashesRequest.FromString(request).hashes) // 32 for request in asked
+    ]
     assert sorted(sizes) == expected
 
 

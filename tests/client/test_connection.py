@@ -28,7 +28,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def certificate(*, ended: bool = False) -> tuple[bytes, bytes]:
-    """Private key and self-signed certificate of 127.0.0.1, as PEM; ``ended``: an expired one."""
+    """Return the key and self-signed certificate of 127.0.0.1, as PEM; ``ended``: expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -66,8 +66,8 @@ def certificate(*, ended: bool = False) -> tuple[bytes, bytes]:
     ],
 )
 def test_loopback_is_plaintext(server: str, canonical: str) -> None:
-    found = connect(server, "key")
-    assert (found.server, found.credentials) == (canonical, None)
+    target = connect(server, "key")
+    assert (target.server, target.credentials) == (canonical, None)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) ->
     with scripted(answer, credentials=credentials) as server:
         with MatchClient(server.address, key="key", tls_ca=ca) as client:
             assert client.index_status().generation == 5
-        _, other = certificate()
+        _, other_certificate = certificate()
         other_ca = tmp_path / "other.pem"
-        other_ca.write_bytes(other)
-        for tls_ca in (other, None):
+        other_ca.write_bytes(other_certificate)
+        for tls_ca in (other_certificate, None):
             with (
                 MatchClient(server.address, key="key", tls_ca=tls_ca, retries=ONCE) as client,
                 pytest.raises(UnavailableError),
@@ -167,7 +167,7 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
 ) -> None:
     answer = match_pb2.GetIndexStatusResponse()
     private, signed = certificate()
-    _, other = certificate()
+    _, other_certificate = certificate()
     ended_private, ended = certificate(ended=True)
     tls = grpc.ssl_server_credentials([(private, signed)])
     ended_tls = grpc.ssl_server_credentials([(ended_private, ended)])
@@ -179,7 +179,7 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
         for address, tls_ca, advice in (
             (secure.address, None, "plaintext unless tls_ca is given"),
             (plain.address, signed, "does not speak TLS"),
-            (secure.address, other, "signed by no authority that is trusted here"),
+            (secure.address, other_certificate, "signed by no authority that is trusted here"),
             (secure.address.replace("127.0.0.1", "localhost"), signed, "for another name"),
             (expired.address, ended, "has expired"),
             ("nowhere.invalid:1", None, "its name is not known"),

@@ -1,4 +1,4 @@
-"""Flows of batches: every batch is answered once, in order, over whatever happens to calls."""
+"""A flow answers every batch once, in order, whatever happens to its calls."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Step = Callable[[match_pb2.StreamMatchHashesRequest, grpc.ServicerContext], None
 
 @dataclass
 class Flowing(grpc.GenericRpcHandler):
-    """Answers a flow on a real socket: each batch by its first bytes, after ``step`` of each."""
+    """Answer a flow on a real socket, each batch by its first bytes, after ``step`` of each."""
 
     step: Step = lambda _request, _context: None
     address: str = ""
@@ -106,8 +106,8 @@ def in_loop(
         client = loop.run(open_client())
         answers = client.stream_hashes(awaited())
         try:
-            while (found := loop.run(anext(answers, None))) is not None:
-                yield found
+            while (answer := loop.run(anext(answers, None))) is not None:
+                yield answer
         finally:
             loop.run(close())
 
@@ -165,7 +165,7 @@ def test_what_a_failed_call_left_unanswered_is_asked_again(
     with flowing(step) as server:
         assert numbers(flow(server.address, map(hash_of, range(500)))) == list(range(500))
     assert len(server.calls) == 5
-    assert len(set(server.calls)) == 4  # each on the next connection
+    assert len(set(server.calls)) == 4  # each call uses the next connection
 
 
 def test_what_cannot_pass_is_raised_after_the_answers_before_it(flow: Flow) -> None:
@@ -322,7 +322,7 @@ def test_a_flow_outlasts_its_timeout_and_moves_to_other_connections(flow: Flow) 
 def test_an_iterable_will_do_for_asyncio() -> None:
     async def ask(address: str) -> list[int]:
         async with AsyncMatchClient(address, key="key") as client:
-            answers = [one async for one in client.stream_hashes(map(hash_of, range(100)))]
+            answers = [answer async for answer in client.stream_hashes(map(hash_of, range(100)))]
         return numbers(answers)
 
     with flowing() as server:

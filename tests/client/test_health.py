@@ -23,12 +23,12 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @contextmanager
-def server(status: Any, tls: Pair | None = None, **others: Any) -> Iterator[str]:
-    """A gRPC server with the standard health service; its port."""
+def server(status: Any, tls: Pair | None = None, **statuses: Any) -> Iterator[str]:
+    """Run a gRPC server with the standard health service and yield its port."""
     servicer = health.HealthServicer()
     servicer.set("", status)
     for service in ("MatchService", "FeedService", "RegistrationService"):
-        servicer.set(f"disrupt.v1.{service}", others.get(service, status))
+        servicer.set(f"disrupt.v1.{service}", statuses.get(service, status))
     running = grpc.server(ThreadPoolExecutor(2))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, running)
     if tls:
@@ -83,12 +83,12 @@ def test_a_server_of_which_a_service_does_not_serve_is_not_healthy_and_it_is_nam
 def test_on_its_own_machine_a_certificate_is_trusted_under_its_name(tmp_path: Path) -> None:
     tls = pair(tmp_path, "match.example.org")
     (tmp_path / "other").mkdir()
-    other = pair(tmp_path / "other", "match.example.org")
+    other_tls = pair(tmp_path / "other", "match.example.org")
     with server(SERVING, tls) as port:
         here = f"127.0.0.1:{port}"
         certificate = str(tls.certificate)
         assert disrupt_health("--server", here, DISRUPT_TLS_CERT=certificate).returncode == 0
-        for refused in (["--tls-cert", other.certificate], ["--tls-ca", tls.certificate], []):
+        for refused in (["--tls-cert", other_tls.certificate], ["--tls-ca", tls.certificate], []):
             done = disrupt_health("--server", here, "--timeout", "2", *map(str, refused))
             assert done.returncode == 1
 

@@ -1,4 +1,4 @@
-"""Ordinary mistakes of a platform's engineer: one documented class each, and words that help."""
+"""Ordinary mistakes of a platform's engineer raise one documented class each, with a remedy."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def in_loop(
     async def ask() -> object:
         async with AsyncMatchClient(address, key="key", retries=retries) as client:
             given = getattr(client, name)(*arguments, **named)
-            return [one async for one in given] if inspect.isasyncgen(given) else await given
+            return [answer async for answer in given] if inspect.isasyncgen(given) else await given
 
     return asyncio.run(ask())
 
@@ -270,7 +270,7 @@ def unreadable(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def receiving() -> Iterator[str]:
-    """Address of a server that takes all that is sent, and then says that nothing matches."""
+    """Yield the address of a server that takes all that is sent, then answers no matches."""
 
     class Receiving(grpc.GenericRpcHandler):
         def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
@@ -390,7 +390,7 @@ def test_a_video_to_send_is_read_beside_the_event_loop(
 
 
 class TestConstructor:
-    """Mistakes that are made once, where a client is made."""
+    """Mistakes made where a client is constructed."""
 
     @pytest.fixture(params=["threads", "asyncio"])
     def make(self, request: pytest.FixtureRequest) -> Call:

@@ -1,4 +1,4 @@
-"""Requests carry exactly what was asked, and nothing that no server takes."""
+"""Requests carry exactly what was asked; what no server accepts is not sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_parts_of_a_batch_ask_for_every_hash_once_in_order(
         qualities=qualities,
         options=requests.options(0, 7, ("adults",)),
     )
-    assert b"".join(part.hashes for part in parts) == b"".join(one.value for one in batch)
+    assert b"".join(part.hashes for part in parts) == b"".join(hash_.value for hash_ in batch)
     assert b"".join(part.qualities for part in parts) == bytes(qualities or [])
     assert all(1 <= requests.count(part) <= most for part in parts)
     for part in parts:
@@ -72,7 +72,7 @@ def test_options_that_no_server_takes_are_refused_by_field(
 ) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         requests.options(*given)
-    assert [one.field for one in refused.value.violations] == [field]
+    assert [violation.field for violation in refused.value.violations] == [field]
 
 
 @pytest.mark.parametrize(

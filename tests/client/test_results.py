@@ -1,4 +1,4 @@
-"""Answers say what the messages say, whatever a newer server puts into them."""
+"""Answers agree with the messages, whatever a newer server puts into them."""
 
 from __future__ import annotations
 
@@ -162,10 +162,10 @@ def test_values_of_a_newer_server_are_no_error() -> None:
     ["distances_bits", "bank_names", "banks", "assurances", "kinds", "variants", "match_ids"],
 )
 def test_columns_that_do_not_fit_together_are_an_error_of_ours(column: str) -> None:
-    one = Match(
+    match = Match(
         bytes(16).hex(), "adults", Assurance.REVIEWED, 1, MediaKind.IMAGE, IDENTITY, None, 0, 0, b""
     )
-    response = to_response([HashAnswer((one,), False, False, "cursor")])  # noqa: FBT003
+    response = to_response([HashAnswer((match,), False, False, "cursor")])  # noqa: FBT003
     response.matches.ClearField(column)  # type: ignore[arg-type]
     with pytest.raises(DisruptError):
         results.hash_answers(response, 1)
@@ -210,10 +210,10 @@ def test_a_note_on_a_hash_that_was_not_asked_is_an_error_of_ours(places: str) ->
 
 
 def test_a_query_that_was_not_asked_is_an_error_of_ours() -> None:
-    one = Match(
+    match = Match(
         bytes(16).hex(), "adults", Assurance.REVIEWED, 1, MediaKind.IMAGE, IDENTITY, None, 0, 0, b""
     )
-    response = to_response([HashAnswer((one,), False, False, "cursor")] * 2)  # noqa: FBT003
+    response = to_response([HashAnswer((match,), False, False, "cursor")] * 2)  # noqa: FBT003
     with pytest.raises(DisruptError):
         results.hash_answers(response, 1)
 
@@ -228,7 +228,7 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
     every = [
         (match.distance_bits, match.item_id) for _, answer in asked for match in answer.matches
     ]
-    nearest = {item: min(bits for bits, other in every if other == item) for _, item in every}
+    nearest = {item: min(bits for bits, number in every if number == item) for _, item in every}
     got = [(match.distance_bits, match.item_id) for match in merged.matches]
     assert [bits for bits, _ in got][:max_matches] == sorted(nearest.values())[:max_matches]
     every_item = results.merged(query, [answer for _, answer in asked], max_matches=1000).matches
@@ -236,16 +236,16 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
     assert merged.matches == tuple(
         match
         for place, match in enumerate(every_item)
-        if place < max_matches or match.bank not in {one.bank for one in every_item[:place]}
+        if place < max_matches or match.bank not in {hit.bank for hit in every_item[:place]}
     )
     assert all(nearest[item] == bits for bits, item in got)
     assert len({item for _, item in got}) == len(got)
     for match in merged.matches:
         assert any(
-            match.query_transform == transform and match.item_id == one.item_id
+            match.query_transform == transform and match.item_id == listed.item_id
             for transform, answer in asked
-            for one in answer.matches
-            if one.distance_bits == match.distance_bits
+            for listed in answer.matches
+            if listed.distance_bits == match.distance_bits
         )
     assert merged.truncated == (
         len(nearest) > max_matches or any(answer.truncated for _, answer in asked)

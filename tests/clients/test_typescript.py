@@ -47,31 +47,31 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client with its locked packages, generated and compiled, type errors being errors."""
-    made = tmp_path_factory.mktemp("clients") / "typescript"
-    shutil.copytree(HERE, made, ignore=shutil.ignore_patterns("node_modules", "gen", "dist"))
-    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", cwd=made)
-    (made / "gen").mkdir()
+    """Install the locked packages, generate and compile the client; type errors fail."""
+    copy = tmp_path_factory.mktemp("clients") / "typescript"
+    shutil.copytree(HERE, copy, ignore=shutil.ignore_patterns("node_modules", "gen", "dist"))
+    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", cwd=copy)
+    (copy / "gen").mkdir()
     protos = sorted((PROTO / "disrupt" / "v1").glob("*.proto"))
     run(
         *(sys.executable, "-m", "grpc_tools.protoc", "-I", PROTO, "-I", COMMON_PROTO),
         *("--es_out=gen", "--es_opt=target=ts,import_extension=js"),
         *(*protos, COMMON_PROTO / "google" / "rpc" / "error_details.proto"),
-        cwd=made,
+        cwd=copy,
     )
-    run("npm", "run", "build", cwd=made)
-    return made
+    run("npm", "run", "build", cwd=copy)
+    return copy
 
 
 @pytest.fixture(scope="module")
 def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the client says of a server's answers."""
+    """Return what the client prints of a server's answers."""
     directory = tmp_path_factory.mktemp("server")
     file = directory / "picture.png"
     Image.open(picture(file, 1)).verify()
-    made = fingerprint_image(file.read_bytes())
-    assert isinstance(made, ImageFingerprints)
-    canonical = made.fingerprints[0]
+    outcome = fingerprint_image(file.read_bytes())
+    assert isinstance(outcome, ImageFingerprints)
+    canonical = outcome.fingerprints[0]
     server = Deployment.start(directory / "data")
     try:
         printed = run(
@@ -101,7 +101,7 @@ def test_a_hash_registered_from_typescript_matches_until_it_is_withdrawn(answers
 def test_typescript_reads_error_details(answers: Any) -> None:
     violated = answers["violated"]
     assert (violated["status"], violated["reason"]) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
-    assert [one["field"] for one in violated["violations"]] == ["hashes"]
+    assert [violation["field"] for violation in violated["violations"]] == ["hashes"]
     assert "32" in violated["violations"][0]["description"]
     for name, status, reason in (
         ("refused", "UNAUTHENTICATED", "KEY_REFUSED"),
@@ -115,9 +115,9 @@ def test_typescript_reads_error_details(answers: Any) -> None:
 def test_the_lock_names_no_place_and_a_checksum_of_every_package() -> None:
     lock = LOCK.read_text()
     assert not re.search(r'"resolved"|"https?:', lock)
-    packages = {name: one for name, one in json.loads(lock)["packages"].items() if name}
+    packages = {name: package for name, package in json.loads(lock)["packages"].items() if name}
     assert packages
-    assert all(one["integrity"].startswith("sha512-") for one in packages.values())
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
     wanted = json.loads((HERE / "package.json").read_text())
     for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
         assert packages[f"node_modules/{name}"]["version"] == version

@@ -78,9 +78,9 @@ def test_the_number_of_a_new_case_is_derived_as_is_documented_for_other_clients(
 
 
 @given(VALUES, VALUES)
-def test_different_values_have_different_numbers(one: int, other: int) -> None:
-    assume(one != other)
-    assert case_number(one) != case_number(other)
+def test_different_values_have_different_numbers(left: int, right: int) -> None:
+    assume(left != right)
+    assert case_number(left) != case_number(right)
 
 
 @given(VALUES, st.data())
@@ -98,7 +98,9 @@ def test_every_single_wrong_character_is_found(value: int) -> None:
     number = case_number(value)
     for at, right in enumerate(number):
         if right != "-":
-            wrong = [number[:at] + other + number[at + 1 :] for other in ALPHABET if other != right]
+            wrong = [
+                number[:at] + symbol + number[at + 1 :] for symbol in ALPHABET if symbol != right
+            ]
             assert not any(map(accepted, wrong))
 
 

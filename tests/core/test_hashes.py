@@ -41,10 +41,10 @@ def test_text_that_is_no_hash_is_refused(text: str) -> None:
 @given(st.text())
 def test_any_text_is_a_hash_or_an_invalid_request(text: str) -> None:
     try:
-        found = PdqHash.from_hex(text)
+        hash_ = PdqHash.from_hex(text)
     except InvalidRequestError:
         return
-    assert found.hex() == text.strip().lower()
+    assert hash_.hex() == text.strip().lower()
 
 
 @pytest.mark.parametrize("size", [0, 31, 33, 64])
@@ -55,7 +55,7 @@ def test_value_of_another_length_is_refused(size: int) -> None:
 
 @given(HASHES, HASHES)
 def test_distance_counts_the_bits_that_differ(left: PdqHash, right: PdqHash) -> None:
-    bits = [np.unpackbits(np.frombuffer(one.value, np.uint8)) for one in (left, right)]
+    bits = [np.unpackbits(np.frombuffer(hash_.value, np.uint8)) for hash_ in (left, right)]
     naive = np.count_nonzero(bits[0] != bits[1])
     assert left.distance_bits(right) == right.distance_bits(left) == naive
     assert left.distance_bits(left) == 0
@@ -80,7 +80,7 @@ def test_distances_of_batches_are_those_of_the_hashes(
 def test_stacked_hashes_are_rows(hashes: list[PdqHash]) -> None:
     rows = stack(hashes)
     assert rows.shape == (len(hashes), 32)
-    assert [row.tobytes() for row in rows] == [one.value for one in hashes]
+    assert [row.tobytes() for row in rows] == [hash_.value for hash_ in hashes]
     assert unpack(rows.tobytes()).tobytes() == rows.tobytes()
     assert not rows.flags.writeable
 

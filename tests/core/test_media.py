@@ -1,4 +1,4 @@
-"""Fingerprints in columns, and the blobs that are kept for good."""
+"""Fingerprints in columns, and the blobs that are stored permanently."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_low_quality_says_what_would_have_been_enough() -> None:
 
 
 def entries(*rows: tuple[int, int, int, int]) -> np.ndarray:
-    """Fingerprints of (hash, ordinal, start_ms, end_ms), whose qualities count them."""
+    """Return fingerprints of (hash, ordinal, start_ms, end_ms), whose qualities count them."""
     return media.columns(
         Fingerprint(PdqHash(bytes(31) + bytes([value])), at, Profile.PDQ_512, 0, *rest)
         for at, (value, *rest) in enumerate(rows)
@@ -150,10 +150,12 @@ def test_folding_keeps_when_each_hash_is_seen_and_no_more_entries_than_needed(
     assert seen(folded) == seen(array)
     assert (np.diff(folded["quality"].astype(int)) > 0).all(), "in the order of what is kept"
     for at, row in enumerate(folded):
-        for other in folded[:at]:
-            apart = row["end_ms"] < other["start_ms"] or other["end_ms"] < row["start_ms"]
+        for earlier in folded[:at]:
+            apart = row["end_ms"] < earlier["start_ms"] or earlier["end_ms"] < row["start_ms"]
             assert (
-                row["hash"][-1] != other["hash"][-1] or row["ordinal"] != other["ordinal"] or apart
+                row["hash"][-1] != earlier["hash"][-1]
+                or row["ordinal"] != earlier["ordinal"]
+                or apart
             )
 
 

@@ -35,21 +35,21 @@ def test_key_without_the_right_is_denied_by_name() -> None:
 
 
 def test_no_names_mean_every_bank_of_the_key_at_its_own_distance() -> None:
-    found = scope(key(ADULTS, STRICT), BANKS, (), None)
-    assert found.limits == {ADULTS.number: 31, STRICT.number: 20}
-    assert found.radius_bits == 31
+    searched = scope(key(ADULTS, STRICT), BANKS, (), None)
+    assert searched.limits == {ADULTS.number: 31, STRICT.number: 20}
+    assert searched.radius_bits == 31
 
 
 def test_names_narrow_the_search() -> None:
-    found = scope(key(ADULTS, STRICT), BANKS, ("strict",), None)
-    assert found.limits == {STRICT.number: 20}
-    assert found.radius_bits == 20
+    searched = scope(key(ADULTS, STRICT), BANKS, ("strict",), None)
+    assert searched.limits == {STRICT.number: 20}
+    assert searched.radius_bits == 20
 
 
 def test_key_without_banks_searches_nothing() -> None:
-    found = scope(key(), BANKS, (), None)
-    assert found.limits == {}
-    assert found.radius_bits == -1
+    searched = scope(key(), BANKS, (), None)
+    assert searched.limits == {}
+    assert searched.radius_bits == -1
     assert scope(key(), BANKS, (), 31).limits == {}
 
 
@@ -73,9 +73,9 @@ def test_threshold_is_taken_as_asked_or_refused(
     searched = {"adults": ADULTS, "strict": STRICT}
     wanted = [searched[name] for name in names] or [ADULTS, STRICT]
     if 0 <= asked <= most:
-        found = scope(caller, BANKS, names, asked)
-        assert found.limits == {bank.number: asked for bank in wanted}
-        assert found.radius_bits == asked
+        narrowed = scope(caller, BANKS, names, asked)
+        assert narrowed.limits == {bank.number: asked for bank in wanted}
+        assert narrowed.radius_bits == asked
     else:
         with pytest.raises(InvalidRequestError, match=f"0-{most}"):
             scope(caller, BANKS, names, asked)

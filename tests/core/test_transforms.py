@@ -27,17 +27,17 @@ def test_published_plans_are_unchanged() -> None:
         Transform(plain_edges_cut=True),
         Transform(scale_side_px=512, plain_edges_cut=True),
     )
-    listed = repr([(*one.crop, one.rotation_millidegrees) for one in PLANS[1]])
+    listed = repr([(*transform.crop, transform.rotation_millidegrees) for transform in PLANS[1]])
     assert hashlib.sha256(listed.encode()).hexdigest()[:16] == "c8bac3106443ef83"
 
 
 def test_variants_are_listed_for_wide_pictures_and_then_with_exchanged_axes_for_tall_ones() -> None:
     wide, tall = variants_of(1), variants_of(0.99)
     assert [*wide, *tall] == list(enumerate(PLANS[1]))
-    for (_, one), (_, other) in zip(wide, tall, strict=True):
-        left, top, right, bottom = one.crop
-        assert other.crop == (top, left, bottom, right)
-        assert other.rotation_millidegrees == -one.rotation_millidegrees
+    for (_, wide_transform), (_, tall_transform) in zip(wide, tall, strict=True):
+        left, top, right, bottom = wide_transform.crop
+        assert tall_transform.crop == (top, left, bottom, right)
+        assert tall_transform.rotation_millidegrees == -wide_transform.rotation_millidegrees
 
 
 def test_numbers_of_dihedral_elements_are_unchanged() -> None:
@@ -56,8 +56,8 @@ def test_numbers_of_dihedral_elements_are_unchanged() -> None:
 
 def test_every_place_of_a_plan_is_found_and_no_other() -> None:
     for plan, transforms in PLANS.items():
-        found = [transform_of(plan, ordinal) for ordinal in range(len(transforms) + 2)]
-        assert found == [*transforms, None, None]
+        listed = [transform_of(plan, ordinal) for ordinal in range(len(transforms) + 2)]
+        assert listed == [*transforms, None, None]
     assert transform_of(max(PLANS) + 1, 0) is None
 
 

@@ -1,4 +1,4 @@
-"""vPDQ's text form comes back as it was, and what is no such text is refused by its line."""
+"""vPDQ's text form survives a round trip; any other text is refused by its line."""
 
 from __future__ import annotations
 

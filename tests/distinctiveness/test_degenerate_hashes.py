@@ -19,7 +19,7 @@ SIDE_PX = 400
 
 
 def planted(flips: int, rng: np.random.Generator) -> NDArray[np.bool]:
-    """The product of a column and a row, some of its bits flipped."""
+    """Return the signs of a column times a row, some of the bits flipped."""
     bits = np.outer(rng.uniform(-1, 1, 16), rng.uniform(-1, 1, 16)).ravel() > 0
     bits[rng.permutation(256)[:flips]] ^= True
     return bits.reshape(16, 16)
@@ -54,14 +54,14 @@ def noisy(luma: NDArray[np.float64], seed: int) -> NDArray[np.uint8]:
 
 
 def curtains(seed: int) -> NDArray[np.uint8]:
-    """Lights and shadows along both axes that nothing else crosses."""
+    """Draw lights and shadows along both axes that nothing else crosses."""
     rng = np.random.default_rng(seed)
     column, row = (np.repeat(rng.uniform(-1, 1, 20), SIDE_PX // 20) for _ in range(2))
     return noisy(128 + 110 * np.outer(column, row), seed)
 
 
 def edge(seed: int) -> NDArray[np.uint8]:
-    """A bright half and a dark one, of any angle."""
+    """Draw a bright half and a dark one, at any angle."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX] / SIDE_PX - 0.5
     angle = rng.uniform(0.2, 1.3)
@@ -88,7 +88,7 @@ def test_a_shape_is_neither_registered_nor_looked_up(
 
 
 def blotched(seed: int) -> NDArray[np.uint8]:
-    """An edge behind blotches that leave it a shape in some of its versions only."""
+    """Draw an edge behind blotches, with a degenerate hash in some of its versions only."""
     blotches = np.random.default_rng(seed).normal(0, 4, (24, 24))
     size = SIDE_PX, SIDE_PX
     over = cv2.resize(blotches, size, interpolation=cv2.INTER_CUBIC)
@@ -103,7 +103,7 @@ def turned(luma: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("seed", [16, 27, 28, 33])
 def test_each_version_is_judged_as_the_turned_picture_is(seed: int) -> None:
     luma = blotched(seed)
-    verdicts = [bool(hash_luma(turned(luma, one)).shapes) for one in Dihedral]
+    verdicts = [bool(hash_luma(turned(luma, dihedral)).shapes) for dihedral in Dihedral]
     assert 0 < sum(verdicts) < 8
     assert hash_dihedral(luma).shapes.tolist() == verdicts
     assert not first_usable(hash_dihedral(luma), 50).shapes
@@ -115,5 +115,5 @@ def test_a_picture_is_looked_up_by_the_versions_that_are_no_shapes() -> None:
     assert shapes[Dihedral.IDENTITY]
     query = hash_image(cv2.imencode(".png", luma)[1].tobytes())
     assert not isinstance(query, LowQuality)
-    whole = [one.dihedral for _, one in query.hashes if one.crop == (0, 0, 0, 0)]
+    whole = [transform.dihedral for _, transform in query.hashes if transform.crop == (0, 0, 0, 0)]
     assert set(whole) == set(np.flatnonzero(~shapes).tolist())

@@ -1,4 +1,4 @@
-"""How near hashes of pictures have to be, by what these show. Near enough is told in matching."""
+"""The distance at which hashes of pictures match, by what these show. Matching applies it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIDE_PX = 512
 
 
 def circle(seed: int) -> NDArray[np.uint8]:
-    """A noisy one, filled or as an outline, of which a good part is in the picture."""
+    """Draw a noisy circle, filled or as an outline, a good part of which is in the picture."""
     rng = np.random.default_rng(seed)
     luma = np.full((SIDE_PX, SIDE_PX), rng.integers(0, 100), np.uint8)
     centre, radius = rng.uniform(0, SIDE_PX, 2), rng.uniform(0.25, 0.7) * SIDE_PX
@@ -83,11 +83,11 @@ def test_arcs_of_circles_larger_than_the_picture_are_told(width: int) -> None:
 
 def test_photographs_and_their_quarters_are_no_circles() -> None:
     hashes = []
-    for name in ("astronaut", "chelsea"):  # one of coffee is: the rim of the cup
+    for name in ("astronaut", "chelsea"):  # a quarter of coffee is a circle: the rim of the cup
         luma = cv2.cvtColor(getattr(data, name)(), cv2.COLOR_RGB2GRAY)
         down, across = luma.shape[0] // 2, luma.shape[1] // 2
         quarters = [luma[top:, left:][:down, :across] for top in (0, down) for left in (0, across)]
-        hashes += [hash_luma(np.ascontiguousarray(one)).hashes for one in (luma, *quarters)]
+        hashes += [hash_luma(np.ascontiguousarray(pixels)).hashes for pixels in (luma, *quarters)]
     assert not are_circles(np.stack(hashes)).any()
 
 
@@ -104,7 +104,7 @@ def test_nothing_asked_is_nothing_answered() -> None:
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, *MediaKind]))
 def test_what_is_kept_is_near_enough_for_its_hash(seed: int, spared: MediaKind | None) -> None:
     rng = np.random.default_rng(seed)
-    plain, little, disc = (hash_luma(one).hashes for one in (noise(rng), corner(), circle(1)))
+    plain, little, disc = (hash_luma(pixels).hashes for pixels in (noise(rng), corner(), circle(1)))
     queries = np.stack([plain, little, disc])
     most = [31, most_bits(queries)[1], LEAST_BITS]
     assert CONCENTRATED_BITS >= most[1] > LEAST_BITS
@@ -113,16 +113,16 @@ def test_what_is_kept_is_near_enough_for_its_hash(seed: int, spared: MediaKind |
     items["number"], items["kind"] = np.arange(12), rng.integers(1, 3, 12)
     distance = rng.integers(0, 32, 12, np.uint16)
     near = NearestHits(gather(query, distance, entries, items), np.arange(3, dtype=np.uint32))
-    found = near_enough(near, queries, Scope({0: 31}), spared)
+    kept = near_enough(near, queries, Scope({0: 31}), spared)
     expected = [
         at
         for at in range(12)
         if distance[at] <= most[query[at]] or (spared and items["kind"][at] == spared)
     ]
-    assert found.hits.number.tolist() == expected
-    # what was cut off is farther than what is too far
+    assert kept.hits.number.tolist() == expected
+    # Hits beyond the truncation are farther than those dropped as too far.
     dropped = {query[at] for at in range(12) if at not in expected}
-    assert found.truncated.tolist() == [one for one in range(3) if one not in dropped]
+    assert kept.truncated.tolist() == [at for at in range(3) if at not in dropped]
 
 
 def noise(rng: np.random.Generator) -> NDArray[np.uint8]:

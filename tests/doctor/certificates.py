@@ -22,8 +22,8 @@ class Pair:
 
 
 def pair(directory: Path, name: str, *, days: int = 90) -> Pair:
-    """A certificate for a host name, valid since yesterday and for so many more days."""
-    made = Pair(directory / "cert.pem", directory / "key.pem")
+    """Write a certificate for a host name, valid since yesterday and for ``days`` more days."""
+    written = Pair(directory / "cert.pem", directory / "key.pem")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -39,7 +39,7 @@ def pair(directory: Path, name: str, *, days: int = 90) -> Pair:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    made.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
-    made.key.touch(mode=0o600)
-    made.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return made
+    written.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+    written.key.touch(mode=0o600)
+    written.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return written

@@ -1,4 +1,4 @@
-"""Each check finds the trouble that it is there for, and none where there is none."""
+"""Each check finds the fault it looks for, and none on a sound machine."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from tests.registry.examples import registration
 MIB = 2**20
 
 
-def one(found: Iterable[Finding]) -> Finding:
-    (finding,) = found
+def only(reported: Iterable[Finding]) -> Finding:
+    (finding,) = reported
     assert bool(finding.advice) == (finding.verdict != Verdict.OK)
     return finding
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    """A data directory as a server leaves it, with one registration."""
+    """Make a data directory as a server leaves it, with one registration."""
     path = tmp_path / "data"
     path.mkdir(mode=0o700)
     with SqlRegistry.open_writer(path / "registry.db") as writer:
@@ -59,9 +59,15 @@ def verdicts(data_dir: Path) -> dict[str, Verdict]:
 
 
 def test_this_machine_hashes_and_searches_rightly() -> None:
-    found = list(findings(computing.checks()))
-    assert [finding.name for finding in found] == ["hashes", "pdq", "isolation", "faiss", "kernels"]
-    assert {finding.verdict for finding in found} == {Verdict.OK}, found
+    reported = list(findings(computing.checks()))
+    assert [finding.name for finding in reported] == [
+        "hashes",
+        "pdq",
+        "isolation",
+        "faiss",
+        "kernels",
+    ]
+    assert {finding.verdict for finding in reported} == {Verdict.OK}, reported
 
 
 def test_a_build_that_hashes_otherwise_than_the_reference_fails(
@@ -69,8 +75,8 @@ def test_a_build_that_hashes_otherwise_than_the_reference_fails(
 ) -> None:
     right = hash_luma
     monkeypatch.setattr(computing, "hash_luma", lambda luma: right(luma[:, ::-1]))
-    found = {finding.name: finding.verdict for finding in findings(computing.checks())}
-    assert found["pdq"] == Verdict.FAIL
+    reported = {finding.name: finding.verdict for finding in findings(computing.checks())}
+    assert reported["pdq"] == Verdict.FAIL
 
 
 def test_a_search_that_loses_one_neighbour_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,13 +87,15 @@ def test_a_search_that_loses_one_neighbour_fails(monkeypatch: pytest.MonkeyPatch
         right = searched.search
 
         def search(*arguments, right=right):  # type: ignore[no-untyped-def]
-            found = right(*arguments)
-            return type(found)(found.query[1:], found.entry[1:], found.distance[1:])
+            neighbours = right(*arguments)
+            return type(neighbours)(
+                neighbours.query[1:], neighbours.entry[1:], neighbours.distance[1:]
+            )
 
         with monkeypatch.context() as patched:
             patched.setattr(searched, "search", search)
-            found = {finding.name: finding.verdict for finding in findings(computing.checks())}
-        assert found[name] == Verdict.FAIL
+            reported = {finding.name: finding.verdict for finding in findings(computing.checks())}
+        assert reported[name] == Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_a_data_directory_without_anything_yet_is_no_trouble(tmp_path: Path) -> 
     tmp_path.chmod(0o700)
     assert set(verdicts(tmp_path).values()) == {Verdict.OK}
     with SqlRegistry.open_writer(tmp_path / "registry.db"):
-        pass  # as `disrupt keys` does before the first start
+        pass  # `disrupt keys` does this before the first start
     assert set(verdicts(tmp_path).values()) == {Verdict.OK}
 
 
@@ -133,7 +141,9 @@ def test_a_lost_or_damaged_pepper_fails(data_dir: Path, content: str | None) -> 
         path.unlink()
     else:
         path.write_text(content)
-    finding = next(one for one in findings(data.checks(data_dir)) if one.name == "secrets")
+    finding = next(
+        candidate for candidate in findings(data.checks(data_dir)) if candidate.name == "secrets"
+    )
     assert finding.verdict == Verdict.FAIL
     assert "backup" in finding.advice
 
@@ -151,7 +161,9 @@ def test_a_damaged_registry_fails(data_dir: Path) -> None:
 def test_a_damaged_snapshot_fails_by_name(data_dir: Path) -> None:
     codes = data_dir / "index" / "00000001" / "codes.faiss"
     codes.write_bytes(codes.read_bytes()[:-1] + b"\xff")
-    finding = next(one for one in findings(data.checks(data_dir)) if one.name == "index")
+    finding = next(
+        candidate for candidate in findings(data.checks(data_dir)) if candidate.name == "index"
+    )
     assert finding.verdict == Verdict.FAIL
     assert "codes.faiss" in finding.meaning
     assert "rebuild" in finding.advice
@@ -204,24 +216,24 @@ def test_data_on_a_network_or_in_memory_is_named(
         f"2 1 0:9 / {tmp_path} rw,relatime shared:1 - {kind} somewhere rw\n"
         f"3 1 0:9 / {tmp_path}-other rw - ext4 /dev/b rw"
     )
-    assert one(disk.file_system(tmp_path / "data", mounts)).verdict == verdict
+    assert only(disk.file_system(tmp_path / "data", mounts)).verdict == verdict
 
 
 def test_a_disk_that_can_be_written_is_found_so_and_left_clean(tmp_path: Path) -> None:
-    assert one(disk.sync(tmp_path)).verdict in (Verdict.OK, Verdict.WARN)
+    assert only(disk.sync(tmp_path)).verdict in (Verdict.OK, Verdict.WARN)
     assert not list(tmp_path.iterdir())
-    assert one(disk.free_space(tmp_path)).verdict in (Verdict.OK, Verdict.WARN)
+    assert only(disk.free_space(tmp_path)).verdict in (Verdict.OK, Verdict.WARN)
 
 
 def test_a_disk_that_refuses_to_write_fails(data_dir: Path) -> None:
     was = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, was[1]))
     try:
-        found = {finding.name: finding for finding in findings(disk.checks(data_dir))}
-        assert one(machine.files()).verdict == Verdict.WARN
+        by_name = {finding.name: finding for finding in findings(disk.checks(data_dir))}
+        assert only(machine.files()).verdict == Verdict.WARN
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, was)
-    assert found["fsync"].verdict == Verdict.FAIL
+    assert by_name["fsync"].verdict == Verdict.FAIL
 
 
 def test_a_full_disk_warns_as_the_server_survives_it(
@@ -238,14 +250,14 @@ def test_a_full_disk_warns_as_the_server_survives_it(
 
 
 def test_a_clock_that_is_wrong_or_was_set_back_is_noticed(data_dir: Path) -> None:
-    assert one(machine.clock(data_dir)).verdict == Verdict.OK
-    assert one(machine.clock(data_dir, now_s=0.0)).verdict == Verdict.FAIL
-    assert one(machine.clock(data_dir, now_s=time.time() - 3600)).verdict == Verdict.WARN
+    assert only(machine.clock(data_dir)).verdict == Verdict.OK
+    assert only(machine.clock(data_dir, now_s=0.0)).verdict == Verdict.FAIL
+    assert only(machine.clock(data_dir, now_s=time.time() - 3600)).verdict == Verdict.WARN
 
 
 def test_too_little_memory_for_the_index_is_noticed() -> None:
-    assert one(machine.memory(100 * MIB, available_bytes=800 * MIB)).verdict == Verdict.OK
-    assert one(machine.memory(100 * MIB, available_bytes=600 * MIB)).verdict == Verdict.WARN
+    assert only(machine.memory(100 * MIB, available_bytes=800 * MIB)).verdict == Verdict.OK
+    assert only(machine.memory(100 * MIB, available_bytes=600 * MIB)).verdict == Verdict.WARN
 
 
 def test_core_dumps_are_noticed() -> None:
@@ -255,7 +267,7 @@ def test_core_dumps_are_noticed() -> None:
     try:
         for limit, verdict in ((0, Verdict.OK), (1, Verdict.WARN)):
             resource.setrlimit(resource.RLIMIT_CORE, (limit, was[1]))
-            assert one(machine.core_dumps()).verdict == verdict
+            assert only(machine.core_dumps()).verdict == verdict
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, was)
 
@@ -275,35 +287,35 @@ def _days(days: int) -> datetime:
 )
 def test_a_certificate_is_judged_by_its_days(tls: Pair, days: int, verdict: Verdict) -> None:
     given = network.Tls(tls.certificate, tls.key)
-    finding = one(network.certificate(given, _days(days)))
+    finding = only(network.certificate(given, _days(days)))
     assert finding.verdict == verdict
     assert verdict == Verdict.FAIL or "match.example.org" in finding.meaning
 
 
 def test_a_certificate_with_the_key_of_another_fails(tls: Pair, tmp_path: Path) -> None:
-    other = pair(tmp_path, "other.example.org")
-    finding = one(network.certificate(network.Tls(tls.certificate, other.key), _days(0)))
+    other_tls = pair(tmp_path, "other.example.org")
+    finding = only(network.certificate(network.Tls(tls.certificate, other_tls.key), _days(0)))
     assert finding.verdict == Verdict.FAIL
     swapped = network.Tls(tls.key, tls.certificate)
-    assert one(network.certificate(swapped, _days(0))).verdict == Verdict.FAIL
+    assert only(network.certificate(swapped, _days(0))).verdict == Verdict.FAIL
 
 
 def test_a_private_key_that_others_may_read_warns(tmp_path: Path) -> None:
-    made = pair(tmp_path, "match.example.org")
-    made.key.chmod(0o644)
-    found = one(network.certificate(network.Tls(made.certificate, made.key), _days(0)))
-    assert found.verdict == Verdict.WARN
+    readable = pair(tmp_path, "match.example.org")
+    readable.key.chmod(0o644)
+    finding = only(network.certificate(network.Tls(readable.certificate, readable.key), _days(0)))
+    assert finding.verdict == Verdict.WARN
 
 
 def test_an_address_in_the_open_needs_tls(tls: Pair) -> None:
     given = network.Tls(tls.certificate, tls.key)
-    assert one(network.address("0.0.0.0:0", None)).verdict == Verdict.FAIL
-    assert one(network.address("0.0.0.0:0", given)).verdict == Verdict.OK
-    assert one(network.address("127.0.0.1:0", None)).verdict == Verdict.OK
-    assert one(network.address("nonsense", None)).verdict == Verdict.FAIL
+    assert only(network.address("0.0.0.0:0", None)).verdict == Verdict.FAIL
+    assert only(network.address("0.0.0.0:0", given)).verdict == Verdict.OK
+    assert only(network.address("127.0.0.1:0", None)).verdict == Verdict.OK
+    assert only(network.address("nonsense", None)).verdict == Verdict.FAIL
 
 
 def test_a_port_that_is_taken_is_noticed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         here = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert one(network.address(here, None)).verdict == Verdict.WARN
+        assert only(network.address(here, None)).verdict == Verdict.WARN

@@ -38,7 +38,7 @@ def writer(tmp_path: Path, index_dir: Path) -> Iterator[SqlRegistryWriter]:
 
 
 def register(writer: SqlRegistryWriter, chance: random.Random, count: int) -> list[str]:
-    """Cases of one item each."""
+    """Register cases of one item each and return their numbers."""
     return [
         writer.register(
             registration(chance, None, new_item(chance, hashes=1 + at % 4)), day=DAY
@@ -67,16 +67,16 @@ def test_a_compaction_equals_a_rebuild(
     for round_ in range(4):
         cases += register(writer, chance, 20)
         chance.shuffle(cases)
-        for _ in range(5):  # of this round and of those before
+        for _ in range(5):  # cases of this round and of earlier ones
             writer.withdraw(cases.pop(), None, day=DAY)
         compacted = compact(writer, index_dir)
-        made = content(index_dir)
-        assert len(made) == len(FILES) + (len(TABLES) if round_ else 0)
+        written = content(index_dir)
+        assert len(written) == len(FILES) + (len(TABLES) if round_ else 0)
         rebuilt = rebuild(writer, index_dir)
-        assert content(index_dir) == made
+        assert content(index_dir) == written
         assert (compacted.items, compacted.hashes) == (rebuilt.items, rebuilt.hashes)
         assert compacted.items == len(cases)
-        if round_ % 2:  # the next one starts from a compacted generation
+        if round_ % 2:  # the next compaction starts from a compacted generation
             compact(writer, index_dir)
 
 
@@ -84,7 +84,7 @@ def test_a_compaction_is_due_once_hashes_enough_have_come(
     writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(2)
-    cases = register(writer, chance, 4)  # of 1, 2, 3 and 4 hashes
+    cases = register(writer, chance, 4)  # the cases have 1, 2, 3 and 4 hashes
     assert is_due(writer, index_dir, 10)
     assert not is_due(writer, index_dir, 11)
     compact(writer, index_dir)
@@ -93,7 +93,7 @@ def test_a_compaction_is_due_once_hashes_enough_have_come(
     assert is_due(writer, index_dir, 1)
     assert not is_due(writer, index_dir, 2)
     compact(writer, index_dir)
-    register(writer, chance, 2)  # of 1 and 2 hashes, when it holds 6
+    register(writer, chance, 2)  # cases of 1 and 2 hashes, beside 6 in the index
     monkeypatch.setattr(compaction, "_SHARE", 2)
     assert is_due(writer, index_dir, 1)
     monkeypatch.setattr(compaction, "_SHARE", 1)

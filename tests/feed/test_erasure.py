@@ -1,4 +1,4 @@
-"""What is withdrawn is in no generation after an erasure, and never comes back to lookups."""
+"""After an erasure no generation holds a withdrawn item, and lookups never find it again."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ def register(writer: SqlRegistryWriter, chance: random.Random) -> tuple[NewItem,
 
 
 def holding(index_dir: Path, item: NewItem) -> list[str]:
-    """Files of the index with a hash or the id of an item."""
+    """List the files of the index with a hash or the id of an item."""
     wanted = [item.item_id, *(row["hash"].tobytes() for row in item.fingerprints)]
     return [
         str(path.relative_to(index_dir))
         for path in sorted(index_dir.rglob("*"))
-        if path.is_file() and any(one in path.read_bytes() for one in wanted)
+        if path.is_file() and any(secret in path.read_bytes() for secret in wanted)
     ]
 
 
 def spelled_by_tables(index_dir: Path) -> set[bytes]:
-    """Hashes put together again from nothing but the search tables of all generations."""
-    found = set()
+    """Return the hashes put together from nothing but the search tables of all generations."""
+    rows = set()
     for generation in generations(index_dir):
         directory = directory_of(index_dir, generation)
         if not (directory / TABLES[0]).exists():
@@ -72,8 +72,8 @@ def spelled_by_tables(index_dir: Path) -> set[bytes]:
             places = np.arange(len(lower))
             upper = np.flatnonzero(bits) - places - keys * (1 + (len(lower) - 1 >> 16))
             chunks[upper << 16 | lower, chunk] = keys
-        found |= {row.tobytes() for row in chunks}
-    return found
+        rows |= {row.tobytes() for row in chunks}
+    return rows
 
 
 def backdate(index_dir: Path, generation: int, age_s: float) -> None:
@@ -121,7 +121,7 @@ def test_nothing_to_erase_leaves_everything_as_it_is(
     register(writer, chance)
     rebuild(writer, index_dir)
     _, case = register(writer, chance)
-    writer.withdraw(case, None, day=DAY)  # came and went: no generation had it
+    writer.withdraw(case, None, day=DAY)  # it came and went between generations
     erased = erase(writer, index_dir)
     assert (erased.generation, erased.rebuilt, erased.deleted) == (2, False, ())
     assert generations(index_dir) == [2, 1]

@@ -47,9 +47,9 @@ class Site:
     def register(self, count: int = 1) -> list[NewItem]:
         items = [new_item(self.chance) for _ in range(count)]
         done = self.writer.register(registration(self.chance, None, *items), day=DAY)
-        for one in items:
-            self.present[one.item_id] = one
-            self.cases[one.item_id] = done.case_number
+        for item in items:
+            self.present[item.item_id] = item
+            self.cases[item.item_id] = done.case_number
         return items
 
     def withdraw(self, item_id: bytes) -> None:
@@ -57,8 +57,8 @@ class Site:
         del self.present[item_id]
 
     def found(self, items: Sequence[NewItem]) -> set[bytes]:
-        hits = self.live.search(np.concatenate([one.fingerprints["hash"] for one in items]), 0)
-        return {one.tobytes() for one in hits.item_id}
+        hits = self.live.search(np.concatenate([item.fingerprints["hash"] for item in items]), 0)
+        return {item_id.tobytes() for item_id in hits.item_id}
 
 
 @pytest.fixture
@@ -68,21 +68,21 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def test_a_registration_matches_after_the_next_step_and_a_withdrawal_no_more(site: Site) -> None:
-    one, other = site.register(2)
-    assert site.found([one, other]) == set()
+    first, second = site.register(2)
+    assert site.found([first, second]) == set()
     site.follower.step()
-    assert site.found([one, other]) == {one.item_id, other.item_id}
-    site.withdraw(one.item_id)
+    assert site.found([first, second]) == {first.item_id, second.item_id}
+    site.withdraw(first.item_id)
     site.follower.step()
-    assert site.found([one, other]) == {other.item_id}
+    assert site.found([first, second]) == {second.item_id}
     assert site.live.cursor == site.writer.head()
 
 
 def test_one_step_takes_in_more_than_a_page(site: Site) -> None:
-    items = [one for _ in range(12) for one in site.register(100)]
+    items = [item for _ in range(12) for item in site.register(100)]
     site.follower.step()
     assert site.live.cursor == site.writer.head()
-    assert site.found(items) == {one.item_id for one in items}
+    assert site.found(items) == {item.item_id for item in items}
 
 
 def test_a_restarted_process_replays_what_came_after_the_snapshot(site: Site) -> None:
@@ -92,7 +92,7 @@ def test_a_restarted_process_replays_what_came_after_the_snapshot(site: Site) ->
     site.withdraw(items[0].item_id)
     site.restart()
     assert site.live.status().generation == 2
-    assert site.found(items) == {one.item_id for one in items[1:]}
+    assert site.found(items) == {item.item_id for item in items[1:]}
     assert site.live.status().tombstones == 1
 
 
@@ -105,7 +105,7 @@ def test_a_published_snapshot_is_taken_up_with_the_changes_since(site: Site) -> 
     site.follower.step()
     status = site.live.status()
     assert (status.generation, status.items, status.tombstones) == (2, 5, 1)
-    assert site.found(items) == {one.item_id for one in items[1:]}
+    assert site.found(items) == {item.item_id for item in items[1:]}
 
 
 def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site: Site) -> None:
@@ -121,7 +121,7 @@ def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site:
 
 
 class Watched(LiveIndex):
-    """Notes how far the old and the new state had come at each swap."""
+    """Record how far the old and the new state had come at each swap."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ def test_a_refused_snapshot_is_logged_once_and_the_served_one_stays(site: Site) 
     assert [entry["event"] for entry in logs] == ["snapshot_refused"]
     assert "00000002/codes.faiss" in logs[0]["reason"]
     assert site.live.status().generation == 1
-    assert site.found(items) == {one.item_id for one in items}
+    assert site.found(items) == {item.item_id for item in items}
 
 
 def test_a_process_that_starts_on_a_damaged_snapshot_serves_the_previous_one(site: Site) -> None:
@@ -166,7 +166,7 @@ def test_a_process_that_starts_on_a_damaged_snapshot_serves_the_previous_one(sit
     (site.index_dir / "00000002" / "entries.npy").unlink()
     site.restart()
     assert site.live.status().generation == 1
-    assert site.found(items) == {one.item_id for one in items}
+    assert site.found(items) == {item.item_id for item in items}
 
 
 def test_deleting_the_faiss_file_makes_lookups_fail_until_a_rebuild(site: Site) -> None:
@@ -184,7 +184,7 @@ def test_deleting_the_faiss_file_makes_lookups_fail_until_a_rebuild(site: Site) 
         site.found(items)
     rebuild(site.writer, site.index_dir)
     site.follower.step()
-    assert site.found(items) == {one.item_id for one in items}
+    assert site.found(items) == {item.item_id for item in items}
 
 
 def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path:
 
 
 class Unsteady:
-    """A registry that cannot be read now and then."""
+    """A registry that cannot be read at times."""
 
     def __init__(self, registry: SqlRegistry) -> None:
         self.registry = registry
@@ -268,7 +268,7 @@ def test_the_index_falls_behind_while_the_registry_cannot_be_read(site: Site) ->
 
 
 class Busy:
-    """A registry to which something is added whenever it is read, which takes 10 s."""
+    """A registry that grows with each read, and takes 10 s to read."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -302,7 +302,7 @@ def test_an_index_that_applies_changes_in_order_is_as_far_behind_as_the_oldest_i
 
 
 class SiteMachine(RuleBasedStateMachine):
-    """Registry, follower, rebuilds and restarts; ``Site.present`` is the plain model."""
+    """Registry, follower, rebuilds and restarts, against the plain model ``Site.present``."""
 
     def __init__(self) -> None:
         super().__init__()

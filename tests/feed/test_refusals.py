@@ -1,4 +1,4 @@
-"""Whatever is wrong with a new generation, it is refused by name, and what was served is served."""
+"""A faulty new generation is refused with its name, and the served one stays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FILES = ("manifest.json", *FILES, *TABLES)
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """It serves generation 2, which has tables and uses them."""
+    """Serve generation 2, which has tables and uses them."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
     with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
@@ -86,8 +86,8 @@ def test_a_damaged_file_is_refused_by_name_and_the_served_generation_goes_on(
     check_refused(site, lambda directory: harm(directory / name), f"00000003/{name} refused")
 
 
-def other(**changed: Any) -> Callable[[Path], None]:
-    """Writes that into a manifest, and makes its checksum fit."""
+def manifest_with(**changed: Any) -> Callable[[Path], None]:
+    """Return a function that writes these values into a manifest and makes its checksum fit."""
     return lambda directory: rewrite_manifest(directory, lambda body: body.update(changed))
 
 
@@ -100,12 +100,12 @@ def other_engine(**changed: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (other(format_version=3), "format version 3, this build reads 1 to 2"),
+        (manifest_with(format_version=3), "format version 3, this build reads 1 to 2"),
         (other_engine(chunks=11), "engine parameters"),
         (other_engine(tables_version=2), "engine parameters"),
         (other_engine(code_bits=128), "engine parameters"),
-        (other(items=5), "of length 5"),
-        (other(hashes=9), "of length 9"),
+        (manifest_with(items=5), "of length 5"),
+        (manifest_with(hashes=9), "of length 9"),
     ],
 )
 def test_a_generation_that_does_not_fit_is_refused_and_the_served_one_goes_on(
@@ -116,7 +116,7 @@ def test_a_generation_that_does_not_fit_is_refused_and_the_served_one_goes_on(
 
 @pytest.mark.parametrize(
     "harm",
-    [other(epoch="0" * 32), other(sequence=2**40), other(mark="0" * 16)],
+    [manifest_with(epoch="0" * 32), manifest_with(sequence=2**40), manifest_with(mark="0" * 16)],
     ids=["epoch", "sequence", "mark"],
 )
 def test_a_generation_of_another_history_stops_who_starts_until_somebody_decides(
@@ -140,7 +140,7 @@ def test_a_generation_of_another_history_stops_who_starts_until_somebody_decides
 
 
 def check_refused(site: Site, harm: Callable[[Path], None], reason: str) -> None:
-    """To a server, to a process that starts then, and until a rebuild is there."""
+    """Check that a server and a new process refuse the generation until a rebuild is there."""
     items = site.register(1)
     rebuild(site.writer, site.index_dir)
     harm(site.index_dir / "00000003")

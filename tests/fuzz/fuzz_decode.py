@@ -2,9 +2,9 @@
 
     python tests/fuzz/fuzz_decode.py -max_total_time=3600 CORPUS
 
-CORPUS is a directory that keeps what reached new code; it is begun with small good files. The
-options are libFuzzer's. What breaks the target is left in the current directory; run the target
-with that file instead of CORPUS to see it again.
+CORPUS is a directory that keeps inputs that reached new code; small good files are its first. The
+options are libFuzzer's. It writes an input that breaks the target to the current directory; run the
+target with that file instead of CORPUS to reproduce the failure.
 """
 
 import sys
@@ -20,21 +20,21 @@ with atheris.instrument_imports(include=["PIL", "pillow_heif", "disrupt.hashing"
 from benchmarks.proofs.mutations import seeds
 
 LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=2**20, frames_cpu_s=0.2)
-"""Small, so that it is broken structures that are tried, and not large pictures."""
+"""Small limits, so that the fuzzer tries broken structures and not large pictures."""
 
 
 def target(data: bytes) -> None:
-    """What must hold for any bytes."""
+    """Check what must hold for any bytes."""
     try:
         query, item = hash_image(data, LIMITS), fingerprint_image(data, LIMITS)
         animated = fingerprint_frames(data, LIMITS)
     except InvalidMediaError as error:
-        if [one.field for one in error.violations] != ["image"]:
+        if [violation.field for violation in error.violations] != ["image"]:
             raise AssertionError("no field is named") from error
         return
-    for found in (query, item, animated):
-        assert 0 <= found.quality <= 100
-        assert isinstance(found, LowQuality) or found.quality >= 50
+    for outcome in (query, item, animated):
+        assert 0 <= outcome.quality <= 100
+        assert isinstance(outcome, LowQuality) or outcome.quality >= 50
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The fuzz target runs for a moment; CONTRIBUTING.md says how to run it for long."""
+"""The fuzz target runs briefly. CONTRIBUTING.md says how to run it for long."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Crops hashed from one luma, against the pixels really cropped."""
+"""Crops hashed from one luma agree with pixels really cropped."""
 
 import numpy as np
 import pytest
@@ -86,10 +86,10 @@ def test_the_quality_of_what_leaves_most_is_told_from_all(photo: Image.Image, bl
     blurred = photo.resize((512, 512)).filter(ImageFilter.GaussianBlur(blur_px))
     luma = averaged(np.asarray(blurred))
     some = [(60, 0, 0, 0), (40, 40, 40, 40), (0, 60, 0, 60), (60, 60, 60, 60)]
-    told = hash_crops_dihedral(luma, some).qualities[:, 0]
+    qualities = hash_crops_dihedral(luma, some).qualities[:, 0]
     truth = hash_crops(luma, some).qualities
     plain = plain_shares(sample_crops(luma, some)) > MAX_PLAIN_SHARE - 0.05
-    assert (np.abs(told.astype(int) - truth)[~plain] <= 3).all(), (told, truth, plain)
+    assert (np.abs(qualities.astype(int) - truth)[~plain] <= 3).all(), (qualities, truth, plain)
 
 
 def test_the_quality_of_a_crop_is_that_of_the_side_which_it_leaves() -> None:
@@ -97,9 +97,11 @@ def test_the_quality_of_a_crop_is_that_of_the_side_which_it_leaves() -> None:
     luma[:, :6] = np.random.default_rng(2).integers(64, 192, (128, 6))
     sides: list[Crop] = [(60, 0, 0, 0), (0, 60, 0, 0), (0, 0, 60, 0), (0, 0, 0, 60)]
     turned = [np.ascontiguousarray(np.rot90(luma, -quarters)) for quarters in range(4)]
-    told = np.array([hash_crops_dihedral(one, sides).qualities[:, 0] for one in turned], np.int16)
-    for quarters, one in enumerate(told):
-        assert (one[quarters] < np.delete(one, quarters) - 5).all(), told
+    qualities = np.array(
+        [hash_crops_dihedral(pixels, sides).qualities[:, 0] for pixels in turned], np.int16
+    )
+    for quarters, row in enumerate(qualities):
+        assert (row[quarters] < np.delete(row, quarters) - 5).all(), qualities
 
 
 @pytest.mark.parametrize("crop", [(0, 0, 0, 0), (40, 0, 40, 0), (0, 120, 0, 0)])

@@ -1,4 +1,4 @@
-"""Every mode and orientation gives the same picture; all else is refused with its reason."""
+"""Every mode and orientation gives the same picture; other files are refused with a reason."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ from disrupt.hashing.decoding.pictures import (
 )
 from disrupt.hashing.decoding.pixels import oriented
 
-register_heif_opener()  # to write them; the room itself uses the class
+register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
 COLOURS = Image.open(f"{data_dir}/astronaut.png").resize((97, 61))
 GREY = COLOURS.convert("L")
@@ -52,7 +52,7 @@ def reason(data: bytes, limits: ImageLimits = ImageLimits()) -> str:  # noqa: B0
 
 
 def with_alpha(image: Image.Image) -> Image.Image:
-    """Left half opaque, right half fading."""
+    """Make the left half opaque and let the right half fade."""
     ramp = np.full((image.height, image.width), 255, np.uint8)
     ramp[:, image.width // 2 :] = np.linspace(255, 0, image.width - image.width // 2)
     image = image.copy()
@@ -82,28 +82,28 @@ LOSSLESS = {
 def test_every_lossless_mode_gives_the_colours_seen_on_a_white_page(name: str) -> None:
     kind, image = LOSSLESS[name]
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
-    found = colours(encode(image, kind, **options)).astype(np.int64)
-    assert np.abs(found - on_white(image)).max() <= 1
+    decoded = colours(encode(image, kind, **options)).astype(np.int64)
+    assert np.abs(decoded - on_white(image)).max() <= 1
 
 
 @pytest.mark.parametrize("name", ["RGB", "L", "1"])
 def test_one_transparent_colour_is_white(name: str) -> None:
     image = {"RGB": COLOURS, "L": GREY, "1": GREY.convert("1")}[name]
     key = {"RGB": COLOURS.getpixel((3, 4)), "L": GREY.getpixel((3, 4)), "1": 0}[name]
-    found = colours(encode(image, "PNG", transparency=key))
+    decoded = colours(encode(image, "PNG", transparency=key))
     expected = np.array(image.convert("RGB"))
     spot = expected[4, 3] if name != "1" else np.zeros(3, np.uint8)
     expected[(expected == spot).all(axis=2)] = 255
-    assert (found == expected).all()
+    assert (decoded == expected).all()
 
 
 def test_a_palette_with_transparency_is_white_there() -> None:
     image = COLOURS.quantize(16)
     alpha = bytes(17 * at for at in range(16))
-    found = colours(encode(image, "PNG", transparency=alpha)).astype(np.int64)
+    decoded = colours(encode(image, "PNG", transparency=alpha)).astype(np.int64)
     levels = np.asarray(image.convert("RGB")).astype(np.int64)
     share = np.frombuffer(alpha, np.uint8)[np.asarray(image)][:, :, None].astype(np.int64)
-    assert np.abs(found - (levels * share + 255 * (255 - share) + 127) // 255).max() <= 1
+    assert np.abs(decoded - (levels * share + 255 * (255 - share) + 127) // 255).max() <= 1
 
 
 def test_16_bit_grey_keeps_its_upper_byte() -> None:
@@ -135,7 +135,7 @@ def test_luma_is_the_documented_integer_formula() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(10))
 def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
-    """EXIF 2.32, 4.6.5: where stored row 0 and column 0 are in the upright picture."""
+    """Place stored row 0 and column 0 in the upright picture as EXIF 2.32, 4.6.5 says."""
     upright = np.asarray(COLOURS)
     stored = {
         2: upright[:, ::-1],
@@ -149,9 +149,9 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = Image.fromarray(np.ascontiguousarray(stored))
-    found = colours(encode(image, kind, exif=exif, quality=98, subsampling=0, lossless=True))
-    assert found.shape == upright.shape
-    assert np.abs(found.astype(np.int64) - upright).mean() < 2
+    decoded = colours(encode(image, kind, exif=exif, quality=98, subsampling=0, lossless=True))
+    assert decoded.shape == upright.shape
+    assert np.abs(decoded.astype(np.int64) - upright).mean() < 2
 
 
 @pytest.mark.parametrize("dihedral", Dihedral)
@@ -241,7 +241,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(name: str) -> None:
     whole = WHOLE[name]
     decode(whole)
     decode(whole + b"what some cameras add")
-    needed = len(whole) - {"GIF": 2, "BMP": 3}.get(name, 0)  # their last bytes are filling
+    needed = len(whole) - {"GIF": 2, "BMP": 3}.get(name, 0)  # the last bytes of these are padding
     for length in {*range(1, 40), *range(40, needed, 53), *range(needed - 40, needed)}:
         reason(whole[:length])
 
@@ -296,7 +296,7 @@ def huge_webp(width: int, height: int) -> bytes:
 
 
 def huge_tiff(width: int, height: int) -> bytes:
-    """The picture's size is in the first two entries of its directory."""
+    """Return a TIFF with this size in the first two entries of its directory."""
     tiff = WHOLE["TIFF"]
     at = struct.unpack_from("<I", tiff, 4)[0] + 2
     long = 4
@@ -305,7 +305,7 @@ def huge_tiff(width: int, height: int) -> bytes:
 
 
 def huge_box(kind: str, width: int, height: int) -> bytes:
-    """AVIF and HEIC files say the picture's size in a box "ispe"."""
+    """Return an AVIF or HEIC file with this size in its box "ispe"."""
     whole = WHOLE[kind]
     at = whole.index(b"ispe") + 8
     return whole[:at] + struct.pack(">II", width, height) + whole[at + 8 :]
@@ -316,8 +316,8 @@ def test_a_transparent_grey_is_that_of_the_files_own_depth(depth: int) -> None:
     levels = np.asarray(GREY) >> 8 - depth
     bits = levels[:, :, None] >> np.arange(depth)[::-1] & 1
     lines = np.packbits(bits.reshape(GREY.height, -1), axis=1)
-    found = colours(small_png(depth, 0, lines, struct.pack(">H", 1)))[:, :, 0]
-    assert (found == np.where(levels == 1, 255, levels * (255 // (2**depth - 1)))).all()
+    decoded = colours(small_png(depth, 0, lines, struct.pack(">H", 1)))[:, :, 0]
+    assert (decoded == np.where(levels == 1, 255, levels * (255 // (2**depth - 1)))).all()
 
 
 def test_a_transparent_colour_of_16_bits_is_white() -> None:
@@ -330,11 +330,11 @@ def test_a_transparent_colour_of_16_bits_is_white() -> None:
 
 
 def small_png(depth: int, colour_type: int, lines: np.ndarray, key: bytes) -> bytes:
-    """Of the size of COLOURS, with a colour that means transparent."""
+    """Return a PNG of the size of COLOURS, with a colour that means transparent."""
     header = struct.pack(">IIBBBBB", COLOURS.width, COLOURS.height, depth, colour_type, 0, 0, 0)
     raw = b"".join(b"\0" + line.tobytes() for line in lines)
     parts = {b"IHDR": header, b"tRNS": key, b"IDAT": zlib.compress(raw), b"IEND": b""}
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, one) for kind, one in parts.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, body) for kind, body in parts.items())
 
 
 HUGE = {
@@ -386,7 +386,7 @@ def test_the_pixel_limit_is_inclusive() -> None:
 
 
 def test_a_later_frame_over_the_limit_is_refused() -> None:
-    """A GIF's page grows with a frame that reaches beyond it, in Pillow."""
+    """Append a frame that reaches beyond a GIF's page; Pillow lets the page grow with it."""
     large = encode(GREY.resize((500, 400)), "GIF")
     data = encode(GREY, "GIF")[:-1] + large[large.index(b"\x2c\0\0\0\0") :]
     frames = decode_frames(data, ImageLimits(max_pixels=500 * 400 - 1))

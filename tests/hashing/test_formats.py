@@ -1,4 +1,4 @@
-"""One photograph in every format and mode has one hash, within what the format loses."""
+"""One photograph has one hash in every format and mode, within the format's losses."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode
 
-register_heif_opener()  # to write them; the room itself uses the class
+register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB")
 GREY = PHOTO.convert("L")
@@ -29,7 +29,7 @@ OPAQUE = PHOTO.convert("RGBA")
 
 
 def faded() -> Image.Image:
-    """Half transparent over all: a page shows it paler, with the same hash but for rounding."""
+    """Return PHOTO half transparent: a page shows it paler, with the same hash but for rounding."""
     image = PHOTO.copy()
     image.putalpha(128)
     return image
@@ -51,7 +51,7 @@ def turned(orientation: int) -> tuple[Image.Image, bytes]:
 
 
 def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
-    """Name, tolerance in bits, picture, format, options."""
+    """Yield name, tolerance in bits, picture, format and options of each file."""
     for mode, image in {
         "RGB": PHOTO,
         "L": GREY,
@@ -129,9 +129,9 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def ycck() -> bytes:
-    """As Photoshop writes: Y, Cb and Cr of what is not cyan, magenta and yellow, and not-K.
+    """Return a JPEG as Photoshop writes it: Y, Cb, Cr of inverted cyan, magenta, yellow; not-K.
 
-    Pillow writes four planes as they are, inverted and marked as CMYK; the mark is changed.
+    Pillow writes four planes unchanged, inverted and marked as CMYK; this changes the mark.
     """
     cyan, magenta, yellow, key = PHOTO.convert("CMYK").split()
     planes = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr").split()
@@ -141,14 +141,14 @@ def ycck() -> bytes:
 
 
 def marked(data: bytes) -> bytes:
-    """With the mark of Adobe's for YCbCr, and without that of JFIF."""
+    """Replace the mark of JFIF with that of Adobe for YCbCr."""
     assert data[2:4] == b"\xff\xe0"
     mark = b"\xff\xee" + struct.pack(">H", 14) + ADOBE + b"\1"
     return data[:2] + mark + data[4 + struct.unpack_from(">H", data, 4)[0] :]
 
 
 def without_marks(data: bytes) -> bytes:
-    """A JPEG file without what its applications say of it (APP segments)."""
+    """Return a JPEG file without its application segments (APP)."""
     at = 2
     while 0xE0 <= data[at + 1] <= 0xEF:
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
@@ -156,7 +156,7 @@ def without_marks(data: bytes) -> bytes:
 
 
 def grey_tiff(pixels: bytes, bits: int, photometric: int) -> bytes:
-    """PHOTO's grey as Pillow does not write it (TIFF 6.0): ``photometric`` 0 is 0 for white."""
+    """Return PHOTO's grey as Pillow does not write it (TIFF 6.0); ``photometric`` 0: 0 is white."""
     tags = [(256, PHOTO.width), (257, PHOTO.height), (258, bits), (259, 1), (262, photometric)]
     tags += [(273, 10 + 12 * 9 + 4), (277, 1), (278, PHOTO.height), (279, len(pixels))]
     head = b"II*\0" + struct.pack("<IH", 8, len(tags))
@@ -165,7 +165,7 @@ def grey_tiff(pixels: bytes, bits: int, photometric: int) -> bytes:
 
 
 def of_12_bits(levels: NDArray[np.uint16]) -> bytes:
-    """Upper 12 bits of each, two levels in three bytes."""
+    """Pack the upper 12 bits of each level, two levels in three bytes."""
     left, right = levels[:, ::2] >> 4, levels[:, 1::2] >> 4
     packed = np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], axis=-1)
     return packed.astype(np.uint8).tobytes()
@@ -211,7 +211,7 @@ FILES = {
         encode(PHOTO, "AVIF", speed=10).replace(b"ftypavif", b"ftypmif1"),
     ),
     "JPEG YCCK": (10, ycck()),
-    # inverted, as browsers take all files of four colours
+    # Browsers take all files of four colours as inverted.
     "JPEG CMYK without Adobe's mark": (10, without_marks(FOUR_COLOURS)),
     "JPEG without any mark": (10, without_marks(encode(PHOTO, "JPEG", quality=90))),
     "JPEG with Adobe's mark": (10, marked(encode(PHOTO, "JPEG", quality=90))),
@@ -233,8 +233,8 @@ def canonical(data: bytes) -> int:
 def looked_up(data: bytes) -> int:
     outcome = hash_image(data)
     assert not isinstance(outcome, LowQuality)
-    (one, _), *_ = outcome.hashes
-    return int.from_bytes(one.value)
+    (hash_, _), *_ = outcome.hashes
+    return int.from_bytes(hash_.value)
 
 
 ORIGINAL = canonical(encode(PHOTO, "PNG"))
@@ -257,7 +257,7 @@ def test_lossless_files_within_4_bits_and_lossy_within_10_are_more_than_40_kinds
         print(f"\n{len(FILES)} kinds of files, bits from the plain picture:")  # noqa: T201
         print(*(f"  {name:34}{bits:3}" for name, bits in distances.items()), sep="\n")  # noqa: T201
     assert len(FILES) >= 40
-    assert b"\xff\xc9" in FILES["JPEG arithmetic"][1]  # frames of the arithmetic kinds
+    assert b"\xff\xc9" in FILES["JPEG arithmetic"][1]  # markers of arithmetic frames
     assert b"\xff\xca" in FILES["JPEG arithmetic, progressive"][1]
     assert ADOBE + b"\2" in FILES["JPEG YCCK"][1]
     assert b"Adobe" in FOUR_COLOURS
@@ -298,7 +298,7 @@ def test_a_large_turned_photo_is_looked_up_upright(orientation: int) -> None:
 
 
 def matrix_profile(red: str, green: str, blue: str, gamma: float) -> bytes:
-    """Primaries as x,y, white D65, one gamma."""
+    """Return an ICC profile of primaries as x,y, white D65 and one gamma."""
 
     def xyz(chromaticity: str) -> NDArray[np.float64]:
         x, y = map(float, chromaticity.split(","))
@@ -334,7 +334,7 @@ def curve(gamma: float) -> bytes:
 
 
 def profile(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """ICC profile (version 2); ``kind``: of which device, its colours, those that they become."""
+    """Return an ICC profile (version 2); ``kind``: device class, its colours, target space."""
     tags = {
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78),
         b"cprt": b"text\0\0\0\0-\0\0\0",
@@ -355,14 +355,14 @@ PROPHOTO = matrix_profile("0.7347,0.2653", "0.1596,0.8404", "0.0366,0.0001", 1.8
 
 
 def ink_profile() -> bytes:
-    """Four inks that darken with the square of their lightness, in a table (ICC.1, 6.5.8)."""
+    """Return a profile of four inks that darken with their lightness squared (ICC.1, 6.5.8)."""
     steps = 9
     inks = np.stack(np.meshgrid(*[np.linspace(0, 1, steps)] * 4, indexing="ij"), axis=-1)
     light = ((1 - inks[..., :3]) * (1 - inks[..., 3:])) ** 2
     colours = Image.fromarray((light * 255).round().astype(np.uint8).reshape(-1, 1, 3))
     table = np.asarray(in_lab(colours)) ^ np.array(
         [0, 128, 128], np.uint8
-    )  # signed there, offset here
+    )  # the Lab image is signed, the table has an offset
     straight = bytes(range(256))
     head = b"mft1\0\0\0\0" + bytes([4, 3, steps, 0]) + fixed(np.eye(3).ravel())
     body = head + 4 * straight + table.tobytes() + 3 * straight
@@ -371,7 +371,7 @@ def ink_profile() -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
 def test_pictures_of_four_inks_hash_as_their_profile_says(kind: str) -> None:
-    """Without the profile they would be 16 bits away."""
+    """Hash them with the profile: without it they would be 16 bits away."""
     inks = 255 * (1 - np.sqrt(np.asarray(PHOTO) / 255))
     coloured = Image.fromarray(inks.round().astype(np.uint8)).split()
     image = Image.merge("CMYK", (*coloured, Image.new("L", PHOTO.size)))
@@ -415,7 +415,7 @@ def test_wide_gamut_pictures_hash_as_they_look(kind: str, profile: bytes) -> Non
     ],
 )
 def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str, gamma: float) -> None:
-    """Without the profile they would be up to 34 bits away."""
+    """Hash them with the profile: without it they would be up to 34 bits away."""
     levels = np.asarray(GREY) / 255
     light = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     stored = light ** (1 / gamma)
@@ -426,7 +426,7 @@ def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str, ga
     elif mode == "LA":
         image = image.convert("LA")
     elif mode == "one level transparent":
-        options = {"transparency": 255}  # which is white
+        options = {"transparency": 255}  # level 255 is white
     data = encode(image, kind, icc_profile=grey_profile(gamma), **options)
     tolerance_bits = 10 if kind in {"JPEG", "HEIF"} else 4
     assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
@@ -435,7 +435,7 @@ def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str, ga
 
 @pytest.mark.parametrize("profile", [b"x", DISPLAY_P3[:200], bytes(3000)])
 @pytest.mark.parametrize(
-    "image", [PHOTO, GREY, PALETTE, OPAQUE.convert("LA")], ids=lambda one: one.mode
+    "image", [PHOTO, GREY, PALETTE, OPAQUE.convert("LA")], ids=lambda image: image.mode
 )
 def test_a_profile_that_cannot_be_used_is_ignored(profile: bytes, image: Image.Image) -> None:
     assert canonical(encode(image, "PNG", icc_profile=profile)) == canonical(encode(image, "PNG"))

@@ -1,4 +1,4 @@
-"""An AVIF or HEIC picture is the same in however many boxes its properties stand."""
+"""An AVIF or HEIC picture is the same in however many boxes its properties are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.hashing.test_decode import COLOURS, encode, with_alpha
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 
 Entries = list[tuple[int, list[int]]]
-"""Items, and the numbers of their properties, of which 32768 more are essential."""
+"""Items, and the numbers of their properties; 32768 is added to those of essential ones."""
 
 WHOLE = encode(with_alpha(COLOURS), "AVIF", speed=10)
 NARROW, WIDE, LONG = (0, 0), (0, 1), (1, 0)
@@ -44,13 +44,13 @@ def ipma(entries: Entries, version: int = 0, flags: int = 0) -> bytes:
     content = struct.pack(">BxxBI", version, flags, len(entries))
     for item, properties in entries:
         content += struct.pack(">IB" if version else ">HB", item, len(properties))
-        for one in properties:
-            content += struct.pack(">H", one) if flags else bytes([one >> 8 | one & 127])
+        for entry in properties:
+            content += struct.pack(">H", entry) if flags else bytes([entry >> 8 | entry & 127])
     return box(b"ipma", content)
 
 
 def entries_of(data: bytes) -> Entries:
-    """Of a file as Pillow writes it: one box of version 0 and flags 0."""
+    """Return the ``ipma`` entries of a file as Pillow writes it: one box, version 0, flags 0."""
     at = data.index(b"ipma") + 4
     assert data[at : at + 4] == bytes(4)
     (count,) = struct.unpack_from(">I", data, at + 4)
@@ -58,34 +58,34 @@ def entries_of(data: bytes) -> Entries:
     entries = []
     for _ in range(count):
         item, length = struct.unpack_from(">HB", data, at)
-        properties = [(one & 128) << 8 | one & 127 for one in data[at + 3 : at + 3 + length]]
+        properties = [(byte & 128) << 8 | byte & 127 for byte in data[at + 3 : at + 3 + length]]
         entries.append((item, properties))
         at += 3 + length
     return entries
 
 
 def with_boxes(data: bytes, *boxes: bytes) -> bytes:
-    """The file with these boxes for its ``ipma``; what comes after is moved, and found there."""
+    """Replace the ``ipma`` box of a file by these, and correct the offset of what comes after."""
     at = data.index(b"ipma") - 4
     old = int.from_bytes(data[at : at + 4])
     grown = sum(map(len, boxes)) - old
-    made = bytearray(data[:at] + b"".join(boxes) + data[at + old :])
+    file = bytearray(data[:at] + b"".join(boxes) + data[at + old :])
     for kind in (b"meta", b"iprp"):
         start = data.index(kind) - 4
-        made[start : start + 4] = (int.from_bytes(data[start : start + 4]) + grown).to_bytes(4)
+        file[start : start + 4] = (int.from_bytes(data[start : start + 4]) + grown).to_bytes(4)
     start = data.index(b"iloc") + 4
     version, sizes, count = struct.unpack_from(">B3x2sH", data, start)
     assert (version, sizes[0]) == (0, 0x44)
-    base = sizes[1] >> 4  # bytes of an offset that libheif writes as 0
+    base = sizes[1] >> 4  # size of an offset that libheif writes as 0
     for item in range(count):
-        place = start + 8 + (14 + base) * item + 6 + base  # of where its one extent begins
-        assert made[place - 2 : place] == b"\x00\x01"
-        made[place : place + 4] = (int.from_bytes(made[place : place + 4]) + grown).to_bytes(4)
-    return bytes(made)
+        place = start + 8 + (14 + base) * item + 6 + base  # where the item's one extent begins
+        assert file[place - 2 : place] == b"\x00\x01"
+        file[place : place + 4] = (int.from_bytes(file[place : place + 4]) + grown).to_bytes(4)
+    return bytes(file)
 
 
 def split(data: bytes, *, version: int = 0, flags: int = 0) -> bytes:
-    """The file with a box for each item."""
+    """Return the file with a box for each item."""
     return with_boxes(data, *(ipma([entry], version, flags) for entry in entries_of(data)))
 
 
@@ -105,7 +105,7 @@ def test_the_file_of_the_tests_has_alpha_and_moves_well() -> None:
 
 
 def halves(data: bytes) -> list[bytes]:
-    """Boxes of which two tell of each item."""
+    """Return boxes of which two hold each item's properties."""
     entries = entries_of(data)
     first = [(item, properties[:2]) for item, properties in entries]
     return [ipma(first), ipma([(item, properties[2:]) for item, properties in entries])]
@@ -118,10 +118,10 @@ PARTED: dict[str, Callable[[bytes], bytes]] = {
     "longer and wider ones": lambda data: split(data, version=1, flags=1),
     "of several kinds": lambda data: with_boxes(
         data,
-        *(ipma([one], *kind) for one, kind in zip(entries_of(data), (WIDE, LONG), strict=True)),
+        *(ipma([entry], *kind) for entry, kind in zip(entries_of(data), (WIDE, LONG), strict=True)),
     ),
     "in the other order": lambda data: with_boxes(
-        data, *(ipma([one]) for one in reversed(entries_of(data)))
+        data, *(ipma([entry]) for entry in reversed(entries_of(data)))
     ),
     "two for each item": lambda data: with_boxes(data, *halves(data)),
     "an empty one": lambda data: with_boxes(data, ipma(entries_of(data)), ipma([])),
@@ -165,11 +165,13 @@ def test_properties_beyond_127_and_items_beyond_65535_are_joined() -> None:
         ([ipma([second], 1, 1), ipma([first], 1, 1)], ipma([first, second], 1, 1)),
     ):
         parted = with_boxes(WHOLE, *boxes)
-        made = with_one_ipma(parted)
+        joined_file = with_one_ipma(parted)
         at = parted.index(boxes[0])
-        assert made[at : at + len(joined)] == joined
-        assert made[at + len(joined) :].startswith(struct.pack(">I4s", 16, b"free") + bytes(8))
-        assert made[at + len(joined) + 16 :] == parted[at + sum(map(len, boxes)) :]
+        assert joined_file[at : at + len(joined)] == joined
+        assert joined_file[at + len(joined) :].startswith(
+            struct.pack(">I4s", 16, b"free") + bytes(8)
+        )
+        assert joined_file[at + len(joined) + 16 :] == parted[at + sum(map(len, boxes)) :]
 
 
 @pytest.mark.parametrize("kind", ["ipco", "ipma"])
@@ -182,13 +184,13 @@ def test_the_last_box_may_go_to_the_end_of_the_one_around_it(kind: str) -> None:
     )
     ordered = [*associations, properties] if kind == "ipco" else [properties, *associations]
     ordered[-1] = bytes(4) + ordered[-1][4:]
-    made = parted[:start] + b"".join(ordered) + parted[end:]
-    assert len(made) == len(parted)
-    assert (colours(made) == colours(WHOLE)).all()
+    file = parted[:start] + b"".join(ordered) + parted[end:]
+    assert len(file) == len(parted)
+    assert (colours(file) == colours(WHOLE)).all()
 
 
 def split_boxes(data: bytes) -> list[bytes]:
-    """Kind and content of each box."""
+    """Return kind and content of each box."""
     boxes = []
     while data:
         size = int.from_bytes(data[:4])
@@ -200,17 +202,23 @@ def split_boxes(data: bytes) -> list[bytes]:
 def broken() -> Iterator[tuple[str, bytes]]:
     whole, parted = entries_of(WHOLE), split(WHOLE)
     at = parted.index(b"ipma") - 4
-    one, two = (ipma([entry]) for entry in whole)
+    first, second = (ipma([entry]) for entry in whole)
     yield "a box that ends after its file", parted[:at] + b"\xff" + parted[at + 1 :]
     yield "a box of no length", parted[:at] + bytes(4) + parted[at + 4 :]
     yield "a box shorter than its header", parted[:at] + bytes([0, 0, 0, 7]) + parted[at + 4 :]
-    yield "more items than there are", with_boxes(WHOLE, one, two[:12] + b"\xff" * 4 + two[16:])
-    yield "more properties than there are", with_boxes(WHOLE, one, two[:18] + b"\xff" + two[19:])
-    yield "a version to come", with_boxes(WHOLE, one, two[:8] + b"\x09" + two[9:])
-    yield "properties that are not there", with_boxes(WHOLE, one, ipma([(2, [99])]))
+    yield (
+        "more items than there are",
+        with_boxes(WHOLE, first, second[:12] + b"\xff" * 4 + second[16:]),
+    )
+    yield (
+        "more properties than there are",
+        with_boxes(WHOLE, first, second[:18] + b"\xff" + second[19:]),
+    )
+    yield "a version to come", with_boxes(WHOLE, first, second[:8] + b"\x09" + second[9:])
+    yield "properties that are not there", with_boxes(WHOLE, first, ipma([(2, [99])]))
     yield "too many properties", with_boxes(WHOLE, *[ipma([(1, [1] * 200), whole[1]])] * 2)
-    yield "too many boxes", with_boxes(WHOLE, one, two, *[ipma([])] * 1000)
-    yield "too long boxes", with_boxes(WHOLE, one, two, ipma([(3, [1] * 250)] * 300))
+    yield "too many boxes", with_boxes(WHOLE, first, second, *[ipma([])] * 1000)
+    yield "too long boxes", with_boxes(WHOLE, first, second, ipma([(3, [1] * 250)] * 300))
     yield "only boxes", b"\0\0\0\x0cftypavif" + b"\0\0\0\x08free" * 1_000_000
     yield "an end after each byte of the metadata", parted[: parted.index(b"mdat") + 9]
 
@@ -248,8 +256,8 @@ def test_damaged_boxes_are_decoded_or_refused_and_nothing_else(
 
 @st.composite
 def box_trees(draw: st.DrawFn, depth: int = 3) -> bytes:
-    """Boxes in boxes, of any lengths said."""
-    made = b""
+    """Draw boxes in boxes, with any lengths in their headers."""
+    content_bytes = b""
     for _ in range(draw(st.integers(0, 4))):
         content = draw(st.binary(max_size=30)) if draw(st.booleans()) else b""
         if depth:
@@ -257,8 +265,8 @@ def box_trees(draw: st.DrawFn, depth: int = 3) -> bytes:
         kind = draw(st.sampled_from([b"meta", b"iprp", b"ipma", b"ipma", b"ipco", b"free"]))
         sizes = st.sampled_from([0, 1, 7, 8, 2**31, 2**32 - 1]) | st.integers(0, 60)
         size = draw(sizes) if draw(st.integers(0, 4)) == 0 else 8 + len(content)
-        made += struct.pack(">I4s", size, kind) + content
-    return made
+        content_bytes += struct.pack(">I4s", size, kind) + content
+    return content_bytes
 
 
 def metadata(content: bytes) -> bytes:
@@ -286,27 +294,27 @@ _OTHERS = st.sampled_from([b"ipco", b"free", b"uuid"])
 @settings(max_examples=500, deadline=None)
 def test_valid_boxes_are_joined_in_any_order(
     associations: list[bytes],
-    others: list[bytes],
+    unrelated: list[bytes],
     chance: random.Random,
     endless: bool,  # noqa: FBT001 drawn
 ) -> None:
-    boxes = [*associations, *others]
+    boxes = [*associations, *unrelated]
     chance.shuffle(boxes)
-    said = [one for one in split_boxes(b"".join(boxes)) if one[:4] != b"ipma"]
+    said = [rest_box for rest_box in split_boxes(b"".join(boxes)) if rest_box[:4] != b"ipma"]
     if endless:
         boxes[-1] = bytes(4) + boxes[-1][4:]
     data = metadata(b"".join(boxes))
-    made = with_one_ipma(data)
-    assert len(made) == len(data)
-    if made == data:  # items with so many properties in wide boxes that there is no room
-        assert any(one[11] for one in associations)
+    joined_file = with_one_ipma(data)
+    assert len(joined_file) == len(data)
+    if joined_file == data:  # items with so many properties in wide boxes that there is no room
+        assert any(association[11] for association in associations)
         return
-    meta = split_boxes(made)[1]
+    meta = split_boxes(joined_file)[1]
     (properties, *rest) = split_boxes(meta[8:])
-    assert [one[:4] for one in rest] == [b"free"]
+    assert [rest_box[:4] for rest_box in rest] == [b"free"]
     *kept, joined = split_boxes(properties[4:])
     assert (kept, joined[:4]) == (said, b"ipma")
-    assert with_one_ipma(made) == made
+    assert with_one_ipma(joined_file) == joined_file
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,9 @@ def registered(data: bytes) -> dict[Profile, PdqHash]:
     assert outcome.fingerprints[0].profile == Profile.PDQ_512
     assert outcome.fingerprints[0].quality == outcome.quality
     return {
-        one.profile: one.hash for one in outcome.fingerprints if (one.plan, one.ordinal) == (0, 0)
+        fingerprint.profile: fingerprint.hash
+        for fingerprint in outcome.fingerprints
+        if (fingerprint.plan, fingerprint.ordinal) == (0, 0)
     }
 
 
@@ -84,10 +86,10 @@ upright = partial(hash_image, effort=Effort.FAST)
 def test_both_profiles_are_bit_equal_to_pdqhash_on_the_same_pixels(name: str) -> None:
     data = encode(PHOTOS[name], "JPEG", quality=90)
     pixels = np.asarray(Image.open(io.BytesIO(data)))
-    found = registered(data)
+    by_profile = registered(data)
     canonical = canonical_luma(decode(data))
-    assert found[Profile.PDQ_512] == oracle(np.dstack([canonical] * 3))
-    assert found.get(Profile.PDQ_FULL, found[Profile.PDQ_512]) == oracle(pixels)
+    assert by_profile[Profile.PDQ_512] == oracle(np.dstack([canonical] * 3))
+    assert by_profile.get(Profile.PDQ_FULL, by_profile[Profile.PDQ_512]) == oracle(pixels)
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -95,15 +97,15 @@ def test_a_lookup_finds_the_registered_hash_of_the_same_file(name: str) -> None:
     data = encode(PHOTOS[name], "WEBP", quality=80)
     query = hash_image(data)
     assert not isinstance(query, LowQuality)
-    (one, transform), *_ = query.hashes
-    assert one.distance_bits(registered(data)[Profile.PDQ_512]) <= 2
+    (hash_, transform), *_ = query.hashes
+    assert hash_.distance_bits(registered(data)[Profile.PDQ_512]) <= 2
     assert transform == IDENTITY
 
 
 @pytest.mark.parametrize("registered_px", [1000, 400])
 @pytest.mark.parametrize("copy_px", [700, 500, 400, 320, 240])
 def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: int) -> None:
-    """Without the enlarged hash, 320 px copies of the same pictures are 12 to 24 bits away."""
+    """Compare 320 px copies too, which are 12 to 24 bits away without the enlarged hash."""
     for name in ("astronaut", "cat", "coffee", "rocket"):
         image = Image.fromarray(PHOTOS[name])
         original, copy = (
@@ -114,13 +116,14 @@ def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: in
         assert isinstance(stored, ImageFingerprints)
         assert not isinstance(query, LowQuality)
         assert any(transform == ENLARGED for _, transform in query.hashes) == (copy_px <= 512)
-        assert ((0, 1) in {(one.plan, one.ordinal) for one in stored.fingerprints}) == (
-            registered_px <= 512
-        )
+        assert (
+            (0, 1)
+            in {(fingerprint.plan, fingerprint.ordinal) for fingerprint in stored.fingerprints}
+        ) == (registered_px <= 512)
         assert (
             min(
-                one.distance_bits(fingerprint.hash)
-                for one, _ in query.hashes
+                hash_.distance_bits(fingerprint.hash)
+                for hash_, _ in query.hashes
                 for fingerprint in stored.fingerprints
             )
             <= 10
@@ -130,7 +133,7 @@ def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: in
 def hashes(data: bytes, effort: Effort) -> dict[Transform, PdqHash]:
     query = hash_image(data, effort=effort)
     assert isinstance(query, ImageQuery)
-    return {transform: one for one, transform in query.hashes}
+    return {transform: hash_ for hash_, transform in query.hashes}
 
 
 @pytest.mark.parametrize("side_px", [1100, 400])
@@ -152,10 +155,10 @@ def test_a_turned_copy_has_the_turned_hash_of_the_picture(
     )
     assert len(plain) == 1 + (side_px <= 512)
     assert list(versions)[: 8 * len(plain)] == [
-        one._replace(dihedral=turn) for one in plain for turn in Dihedral
+        plain_transform._replace(dihedral=turn) for plain_transform in plain for turn in Dihedral
     ]
-    for transform, one in plain.items():
-        assert versions[transform._replace(dihedral=turn)].distance_bits(one) <= 2
+    for transform, hash_ in plain.items():
+        assert versions[transform._replace(dihedral=turn)].distance_bits(hash_) <= 2
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
@@ -170,9 +173,9 @@ def test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_
     query = upright(file.getvalue())
     assert not isinstance(query, LowQuality)
     assert [transform for _, transform in query.hashes] == [IDENTITY, IDENTITY]
-    for (one, _), frame in zip(query.hashes, frames, strict=True):
+    for (hash_, _), frame in zip(query.hashes, frames, strict=True):
         plain = registered(encode(np.asarray(frame)))[Profile.PDQ_512]
-        assert one.distance_bits(plain) <= 10
+        assert hash_.distance_bits(plain) <= 10
     first = registered(file.getvalue())[Profile.PDQ_512]
     assert first.distance_bits(query.hashes[0][0]) <= 4
 
@@ -191,7 +194,7 @@ def test_a_blank_first_frame_hides_nothing_and_only_blank_ones_are_low_quality()
 
 
 def pattern(seed: int, side_px: int = 560) -> Image.Image:
-    """A picture unlike those of other seeds."""
+    """Return a picture unlike those of other seeds."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
     return Image.fromarray(np.kron(coarse, np.ones((side_px // 8,) * 2, np.uint8)))
 
@@ -203,9 +206,9 @@ def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> b
 
 
 def test_a_picture_behind_many_frames_is_found() -> None:
-    others = [pattern(seed) for seed in range(30)]
+    earlier = [pattern(seed) for seed in range(30)]
     late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
-    query = upright(animation([*others, late], "WEBP", quality=90))
+    query = upright(animation([*earlier, late], "WEBP", quality=90))
     assert isinstance(query, ImageQuery)
     assert (len(query.hashes), query.frames_skipped) == (31, 0)
     stored = registered(encode(np.asarray(late)))[Profile.PDQ_512]
@@ -238,29 +241,45 @@ def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: s
     shown = [blank, first, nudged, second, first, second]
     durations = [100, 200, 300, 400, 500, 600]
     data = animation(shown, kind, duration=durations, quality=90)
-    found = fingerprint_frames(data)
-    assert isinstance(found, ImageFingerprints)
-    assert found.kind == MediaKind.VIDEO
-    assert found.quality == found.fingerprints[0].quality
-    canonical = [one for one in found.fingerprints if one.profile == Profile.PDQ_512]
-    assert [(one.start_ms, one.end_ms) for one in canonical] == [(100, 600), (600, 1000)]
-    assert {one.profile for one in found.fingerprints} == {Profile.PDQ_512, Profile.PDQ_FULL}
-    for one, frame in zip(canonical, (first, second), strict=True):
-        assert one.hash.distance_bits(registered(encode(np.asarray(frame)))[Profile.PDQ_512]) <= 10
+    outcome = fingerprint_frames(data)
+    assert isinstance(outcome, ImageFingerprints)
+    assert outcome.kind == MediaKind.VIDEO
+    assert outcome.quality == outcome.fingerprints[0].quality
+    canonical = [
+        fingerprint
+        for fingerprint in outcome.fingerprints
+        if fingerprint.profile == Profile.PDQ_512
+    ]
+    assert [(fingerprint.start_ms, fingerprint.end_ms) for fingerprint in canonical] == [
+        (100, 600),
+        (600, 1000),
+    ]
+    assert {fingerprint.profile for fingerprint in outcome.fingerprints} == {
+        Profile.PDQ_512,
+        Profile.PDQ_FULL,
+    }
+    for fingerprint, frame in zip(canonical, (first, second), strict=True):
+        assert (
+            fingerprint.hash.distance_bits(registered(encode(np.asarray(frame)))[Profile.PDQ_512])
+            <= 10
+        )
     query = upright(data)
     assert isinstance(query, ImageQuery)
-    for one, (looked_up, _) in zip(canonical, query.hashes, strict=True):
-        assert one.hash.distance_bits(looked_up) <= 8
+    for fingerprint, (looked_up, _) in zip(canonical, query.hashes, strict=True):
+        assert fingerprint.hash.distance_bits(looked_up) <= 8
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 @pytest.mark.parametrize(("said_ms", "shown_ms"), [(0, 100), (10, 100), (20, 20), (150, 150)])
 def test_frames_last_as_long_as_browsers_show_them(kind: str, said_ms: int, shown_ms: int) -> None:
     data = animation([pattern(seed, 200) for seed in range(3)], kind, duration=said_ms)
-    found = fingerprint_frames(data)
-    assert isinstance(found, ImageFingerprints)
+    outcome = fingerprint_frames(data)
+    assert isinstance(outcome, ImageFingerprints)
     expected = [(at * shown_ms, (at + 1) * shown_ms) for at in range(3)]
-    assert sorted({(one.start_ms, one.end_ms) for one in found.fingerprints}) == expected
+    assert (
+        sorted({(fingerprint.start_ms, fingerprint.end_ms) for fingerprint in outcome.fingerprints})
+        == expected
+    )
     looked_up, _ = hash_video(io.BytesIO(data), interval_ms=40)
     assert looked_up["end_ms"].max() == 3 * shown_ms
 
@@ -276,8 +295,8 @@ def test_more_different_frames_than_an_item_holds_are_refused_and_not_registered
 ) -> None:
     monkeypatch.setattr(images, "MAX_FRAMES", 4)
     frames = [pattern(seed, 400) for seed in range(5)]
-    found = fingerprint_frames(animation([*frames[:4], *frames[:4]]))
-    assert isinstance(found, ImageFingerprints)
+    outcome = fingerprint_frames(animation([*frames[:4], *frames[:4]]))
+    assert isinstance(outcome, ImageFingerprints)
     with pytest.raises(InvalidMediaError, match="more than 4 different frames") as refused:
         fingerprint_frames(animation(frames))
     assert refused.value.metadata == {"cause": "TOO_MANY_FRAMES"}
@@ -313,15 +332,15 @@ def test_a_featureless_picture_is_low_quality_for_registration_and_lookup(
 @pytest.mark.parametrize("quality", [0, 39, 40, 49, 50, 100])
 def test_quality_50_is_registered_and_40_looked_up(quality: int) -> None:
     luma = np.asarray(Image.fromarray(next(iter(PHOTOS.values()))).convert("L"))
-    made = replace(hash_luma(luma), qualities=np.array(quality, np.uint8))
-    assert bool(usable(made)) == (quality >= 50)
-    assert bool(usable(made, MIN_LOOKUP_QUALITY)) == (quality >= 40)
-    assert isinstance(single(made), LowQuality) == (quality < 50)
-    assert isinstance(single(made, MIN_LOOKUP_QUALITY), LowQuality) == (quality < 40)
+    hashed = replace(hash_luma(luma), qualities=np.array(quality, np.uint8))
+    assert bool(usable(hashed)) == (quality >= 50)
+    assert bool(usable(hashed, MIN_LOOKUP_QUALITY)) == (quality >= 40)
+    assert isinstance(single(hashed), LowQuality) == (quality < 50)
+    assert isinstance(single(hashed, MIN_LOOKUP_QUALITY), LowQuality) == (quality < 40)
 
 
 def test_a_picture_of_low_contrast_is_looked_up_but_not_registered() -> None:
-    """Patches of growing contrast."""
+    """Hash patches of growing contrast."""
     patches = np.random.default_rng(1).integers(0, 2, (9, 9))
     pattern = np.kron(patches, np.ones((30, 30), np.int64))
     seen = {}
@@ -407,12 +426,12 @@ def nearest_512(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def test_published_hashes_are_reproduced_in_their_own_dialect(
     record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Within 10 bits where quality ≥ 80: PDQ's own rule for another decoder.
+    """Allow 10 bits where quality ≥ 80: PDQ's own rule for another decoder.
 
-    What expected.json calls full_resolution_python is made by ThreatExchange's pure Python hasher,
-    which shrinks to at most 512 px a side with Pillow's thumbnail, keeping the aspect; the 2019
-    C++ hashes are of full resolution. Both were found by trying every dialect on every picture;
-    the labels as they stand are up to 14 bits off.
+    ThreatExchange's pure Python hasher made what expected.json calls full_resolution_python. It
+    shrinks to at most 512 px a side with Pillow's thumbnail, keeping the aspect; the 2019 C++
+    hashes are of full resolution. Trying every dialect on every picture showed both; the labels
+    as they stand are up to 14 bits off.
     """
     rows: list[tuple[str, str, int, int, int, int]] = []
     for name, values in published().items():
@@ -429,8 +448,8 @@ def test_published_hashes_are_reproduced_in_their_own_dialect(
         for label in dialects.keys() & values.keys():
             answer = PdqHash.from_hex(values[label])
             own, full, reduced = (
-                PdqHash(one.hashes.tobytes()).distance_bits(answer)
-                for one in (hash_pixels(dialects[label]), hash_pixels(pixels), canonical)
+                PdqHash(hashed.hashes.tobytes()).distance_bits(answer)
+                for hashed in (hash_pixels(dialects[label]), hash_pixels(pixels), canonical)
             )
             rows.append((name, label, quality, own, full, reduced))
             record_property(f"{name} {label}", own)

@@ -25,7 +25,7 @@ def units(values: NDArray[np.int64]) -> NDArray[np.int64]:
 def naive(luma: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Average per cell in int64, half rounded up."""
     if luma.shape[0] < luma.shape[1]:
-        return naive(luma.T).T  # the long axis first: it is quicker
+        return naive(luma.T).T  # long axis first, which is quicker
     quotient, rest = np.divmod(units(units(luma.astype(np.int64)).T).T, luma.size)
     return quotient + (2 * rest >= luma.size)
 
@@ -71,6 +71,6 @@ def test_canonical_luma_is_that_of_the_upright_picture(
 ) -> None:
     stored = np.random.default_rng(height * width).integers(0, 256, (height, width), np.uint8)
     upright = oriented(stored, orientation)
-    found = canonical_luma(picture(stored, orientation))
-    assert (found == canonical_luma(picture(np.ascontiguousarray(upright)))).all()
-    assert (found == (upright if max(height, width) <= 512 else naive(upright))).all()
+    luma = canonical_luma(picture(stored, orientation))
+    assert (luma == canonical_luma(picture(np.ascontiguousarray(upright)))).all()
+    assert (luma == (upright if max(height, width) <= 512 else naive(upright))).all()

@@ -1,4 +1,4 @@
-"""PDQ by matrices against the reference implementation (pdqhash), picture by picture."""
+"""PDQ by matrices agrees with the reference implementation (pdqhash), picture by picture."""
 
 import numpy as np
 import pdqhash
@@ -21,7 +21,7 @@ PHOTOS = [
 
 @st.composite
 def regions(draw: st.DrawFn, least_px: int, most_px: int) -> Image.Image:
-    """A region of a photograph, stretched to any size: pictures like others, each of its own."""
+    """Draw a region of a photograph, stretched to any size: natural content, rarely repeated."""
     photo = draw(st.sampled_from(PHOTOS))
     width, height = (draw(st.integers(120, side)) for side in photo.size)
     left, top = (
@@ -42,7 +42,7 @@ def in_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def undecided(pixels: NDArray[np.uint8]) -> bytes:
-    """Bits whose coefficient is as near to the median as the reference's own rounding errors."""
+    """Return the bits whose coefficient is within the reference's rounding errors of the median."""
     coefficients, _ = pdqhash.compute_float(in_colour(pixels))
     return np.packbits(np.abs(coefficients - np.sort(coefficients)[127]) < 0.01).tobytes()
 
@@ -50,10 +50,10 @@ def undecided(pixels: NDArray[np.uint8]) -> bytes:
 def assert_as_the_reference(
     hashed: Hashed, pixels: NDArray[np.uint8], at: int | tuple[()] = ()
 ) -> None:
-    """Bit for bit where PDQ decides; quality within the one that a rounding error can cost.
+    """Check the bits that PDQ decides, and that quality differs by 1 at most.
 
-    Quality counts whole hundredths: where two samples are a whole number of them apart, and the sum
-    is at the edge of a multiple of 90, the residue in the reference's running sums shows.
+    Quality counts whole hundredths. Where two samples are a whole number of them apart, and the sum
+    is at the edge of a multiple of 90, the rounding error in the reference's running sums shows.
     """
     bits, quality = reference(pixels)
     assert abs(int(hashed.qualities[at]) - quality) <= 1
@@ -111,7 +111,7 @@ def test_a_crop_is_a_slice(region: Image.Image, data: st.DataObject) -> None:
 
 
 def test_a_batch_gives_what_its_pictures_give() -> None:
-    frames = np.stack([np.asarray(one.convert("L").resize((300, 200))) for one in PHOTOS])
+    frames = np.stack([np.asarray(photo.convert("L").resize((300, 200))) for photo in PHOTOS])
     for hashing in (hash_luma, hash_dihedral):
         batch = hashing(frames)
         for at, frame in enumerate(frames):
@@ -130,7 +130,7 @@ def test_a_side_under_5_pixels_has_no_hash(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [5, 63, 64, 65, 128, 129, 255, 256])
 def test_quality_is_exact_where_every_step_is_a_whole_hundredth(size: int) -> None:
-    """Levels 51 apart are 20 hundredths; up to 256 px all weights are powers of 2, and exact."""
+    """Check levels 51 apart, 20 hundredths each; up to 256 px all weights are powers of 2."""
     levels = np.random.default_rng(size).integers(0, 6, (8, 8)) * 51
     places = np.arange(size) * 8 // size
     luma = levels[np.ix_(places, places)].astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Pictures on pages, screens and in collages are found where they are."""
+"""Pictures on pages, on screens and in collages are located exactly."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ MOST = LOOKUP_CROPS[Effort.STANDARD].regions
 
 
 def scene(pixels: Pixels, seed: int) -> Scene:
-    others = [one for one in PHOTOS if one is not pixels]
+    backgrounds = [photo for photo in PHOTOS if photo is not pixels]
     rng = np.random.default_rng(seed)
-    return Scene(pixels, rng, lambda: others[rng.integers(len(others))])
+    return Scene(pixels, rng, lambda: backgrounds[rng.integers(len(backgrounds))])
 
 
-def truth(edit: Callable[[Scene], tuple[Pixels, float]], made: Scene) -> Region:
-    """Where an edit puts the picture: where it puts one of a colour that no other has."""
-    marked = np.empty_like(made.pixels)
+def truth(edit: Callable[[Scene], tuple[Pixels, float]], example: Scene) -> Region:
+    """Return where an edit puts the picture, found by a colour that nothing else has."""
+    marked = np.empty_like(example.pixels)
     marked[:] = MARK
-    page = edit(replace(made, pixels=marked))[0]
+    page = edit(replace(example, pixels=marked))[0]
     there = (page == MARK).all(axis=-1)
     rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
     height, width = there.shape
@@ -53,28 +53,29 @@ def truth(edit: Callable[[Scene], tuple[Pixels, float]], made: Scene) -> Region:
     )
 
 
-def error(found: Region, true: Region) -> float:
-    """Largest error of a side, as a share of the picture's width or height."""
+def error(region: Region, true: Region) -> float:
+    """Return the largest error of a side, as a share of the picture's width or height."""
     wide, high = true.right - true.left, true.bottom - true.top
     sizes = (wide, high, wide, high)
     return max(
-        abs(one - other) / size for one, other, size in zip(found[:4], true[:4], sizes, strict=True)
+        abs(edge - true_edge) / size
+        for edge, true_edge, size in zip(region[:4], true[:4], sizes, strict=True)
     )
 
 
 @pytest.mark.parametrize("name", [*GROUPS["border"], *GROUPS["screen"]])
 def test_the_picture_is_among_the_regions_to_a_percent(name: str) -> None:
     edit = EDITS[name][1]
-    found = []
-    photos = PHOTOS[:2] if name == "story" else PHOTOS  # wide blurs take long
+    exact = []
+    photos = PHOTOS[:2] if name == "story" else PHOTOS  # wide blurs are slow
     for seed, pixels in enumerate(photos):
         data, _ = upload(edit, scene(pixels, seed))
         luma = decode(data, scaled=True).page()
         true = truth(edit, scene(pixels, seed))
         regions = find_regions(luma, MOST)
         assert len(regions) <= MOST
-        found.append(min((error(one, true) for one in regions), default=1.0) <= 0.01)
-    assert sum(found) >= len(photos) - 1, found
+        exact.append(min((error(region, true) for region in regions), default=1.0) <= 0.01)
+    assert sum(exact) >= len(photos) - 1, exact
 
 
 @pytest.mark.parametrize("level", [0, 16, 150])
@@ -87,7 +88,7 @@ def test_a_side_along_which_a_sky_steps_by_two_levels_only_is_found(level: int) 
         page[100:-100, 80:-80] = dim
         wide, high = 80 / page.shape[1], 100 / page.shape[0]
         true = Region(wide, high, 1 - wide, 1 - high)
-        assert min(error(one, true) for one in find_regions(page, MOST)) <= 0.01
+        assert min(error(region, true) for region in find_regions(page, MOST)) <= 0.01
 
 
 def test_a_page_without_a_picture_has_no_region_and_one_of_text_no_certain_one() -> None:
@@ -95,16 +96,16 @@ def test_a_page_without_a_picture_has_no_region_and_one_of_text_no_certain_one()
         plain = np.full((900, 600), paper[0], np.uint8)
         assert find_regions(plain, MOST) == []
         text = text_bar(900, 600, np.random.default_rng(1), ink, paper, lines=12)
-        found = find_regions(text[..., 0], MOST)
-        assert not any(one.certain for one in found)
+        regions = find_regions(text[..., 0], MOST)
+        assert not any(region.certain for region in regions)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 900), (900, 3), (70, 80), (64, 64), (2000, 40)])
 def test_any_size_of_picture_is_looked_at(shape: tuple[int, int]) -> None:
     luma = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    for one in find_regions(luma, MOST):
-        assert 0 <= one.left < one.right <= 1
-        assert 0 <= one.top < one.bottom <= 1
+    for region in find_regions(luma, MOST):
+        assert 0 <= region.left < region.right <= 1
+        assert 0 <= region.top < region.bottom <= 1
 
 
 def encode(pixels: NDArray[np.uint8]) -> bytes:
@@ -114,7 +115,7 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def shown(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
-    """Pixels that a transform says a hash is of, averaged to 512x512."""
+    """Return the pixels that a transform describes, averaged to 512x512."""
     pixels = oriented(luma, transform.dihedral)
     height, width = pixels.shape
     left, top, right, bottom = transform.crop
@@ -133,16 +134,18 @@ def test_every_version_is_the_hash_of_the_pixels_that_its_transform_names(effort
     )
     query = hash_image(encode(page), effort=effort)
     assert isinstance(query, ImageQuery)
-    transforms = {transform: one for one, transform in query.hashes}
+    transforms = {transform: hash_ for hash_, transform in query.hashes}
     assert len(transforms) == len(query.hashes)
     screens = {
-        one for one in transforms if one.crop in {(130, 200, 130, 200), (200, 130, 200, 130)}
+        candidate
+        for candidate in transforms
+        if candidate.crop in {(130, 200, 130, 200), (200, 130, 200, 130)}
     }
-    assert {one.dihedral for one in screens} == set(Dihedral)
+    assert {screen.dihedral for screen in screens} == set(Dihedral)
     distances = []
-    for transform, one in list(transforms.items())[::7]:
+    for transform, hash_ in list(transforms.items())[::7]:
         hashed = hash_luma(shown(page, transform))
-        distances.append(one.distance_bits(PdqHash(hashed.hashes.tobytes())))
+        distances.append(hash_.distance_bits(PdqHash(hashed.hashes.tobytes())))
     assert np.quantile(distances, 0.9) <= 12
     assert max(distances) <= 31, "a thousandth of the page is much of its smallest parts"
 
@@ -156,7 +159,7 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
             query = hash_image(data, effort=effort)
             assert isinstance(query, ImageQuery)
             counts[name, effort] = len(query.hashes)
-    standard, thorough = (LOOKUP_CROPS[one] for one in (Effort.STANDARD, Effort.THOROUGH))
+    standard, thorough = (LOOKUP_CROPS[level] for level in (Effort.STANDARD, Effort.THOROUGH))
     assert counts["plain", Effort.FAST] == counts["framed", Effort.FAST] == 1
     of_others = standard.regions * len(standard.others)
     for name, crops in (
@@ -178,8 +181,8 @@ def test_of_a_region_larger_than_any_cell_of_a_collage_only_the_whole_is_looked_
     assert isinstance(query, ImageQuery)
     asked = {transform.crop for _, transform in query.hashes}
     crops = LOOKUP_CROPS[Effort.STANDARD].others
-    assert asked & {large.crop(one) for one in crops} == {large.crop(WHOLE)}
-    assert asked >= {cell.crop(one) for one in crops}
+    assert asked & {large.crop(crop) for crop in crops} == {large.crop(WHOLE)}
+    assert asked >= {cell.crop(crop) for crop in crops}
 
 
 def test_where_one_region_weighs_much_those_that_weigh_little_are_left_out() -> None:
@@ -199,7 +202,7 @@ def test_crops_of_the_whole_are_looked_up_where_a_region_leaves_out_one_side_onl
     assert (region.certain, region.sides_within) == (True, sides)
     query = hash_image(encode(page))
     assert isinstance(query, ImageQuery)
-    crops = {one.crop for _, one in query.hashes if not one.dihedral}
+    crops = {transform.crop for _, transform in query.hashes if not transform.dihedral}
     assert (crops >= set(LOOKUP_CROPS[Effort.STANDARD].whole_unlikely)) == (sides == 1)
 
 
@@ -214,7 +217,7 @@ def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
     expected = hash_image(encode(small), effort=Effort.FAST)
     assert isinstance(expected, ImageQuery)
     distances = [
-        one.distance_bits(other) for one, _ in query.hashes for other, _ in expected.hashes
+        hash_.distance_bits(wanted) for hash_, _ in query.hashes for wanted, _ in expected.hashes
     ]
     assert min(distances) <= 20
 
@@ -225,9 +228,9 @@ def test_a_reduced_picture_has_the_same_regions(size_px: tuple[int, int]) -> Non
     page.paste(Image.fromarray(PHOTOS[0]).resize((600, 700)), (107, 151))
     factor = reduction(*size_px)
     assert factor > 1
-    found = find_regions(np.asarray(page), MOST)
-    assert found == find_regions(np.asarray(page.reduce(factor)), MOST)
-    assert found[0].certain
+    regions = find_regions(np.asarray(page), MOST)
+    assert regions == find_regions(np.asarray(page.reduce(factor)), MOST)
+    assert regions[0].certain
 
 
 @pytest.mark.parametrize("top", range(79, 92))

@@ -1,4 +1,4 @@
-"""Files that end early are refused also where Pillow takes them for whole."""
+"""Files that end early are refused, even where Pillow accepts them as whole."""
 
 import io
 import struct
@@ -53,12 +53,12 @@ def test_a_gif_cut_anywhere_is_refused_also_after_its_first_frame(frames: int) -
 
 
 def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
-    found, at = [], 8
+    parsed, at = [], 8
     while at < len(png):
         size = int.from_bytes(png[at : at + 4])
-        found.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
+        parsed.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
         at += size + 12
-    return found
+    return parsed
 
 
 def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
@@ -72,9 +72,9 @@ def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The file with other compressed pixels, in two chunks, and right checksums."""
+    """Return the PNG with changed raw pixels, in two chunks with right checksums."""
     parts = chunks(png)
-    kept = [one for one in parts if one[0] != b"IDAT"]
+    kept = [part for part in parts if part[0] != b"IDAT"]
     raw = change(zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT")))
     packed = zlib.compress(raw)
     kept[-1:-1] = [(b"IDAT", packed[:9]), (b"IDAT", packed[9:])]
@@ -115,7 +115,7 @@ def test_a_stream_that_goes_on_after_its_picture_takes_no_memory() -> None:
 
 
 def interlaced(image: Image.Image) -> bytes:
-    """Adam7, which Pillow reads and does not write (PNG, section 8.2)."""
+    """Write a PNG in Adam7, which Pillow reads and does not write (PNG, section 8.2)."""
     pixels = np.asarray(image)
     starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
     raw = b"".join(
@@ -141,12 +141,12 @@ def test_an_interlaced_png_is_whole_only_with_all_its_passes(size: tuple[int, in
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])
 def test_an_animated_png_is_whole_only_with_all_of_each_frame(mode: str, *, apart: bool) -> None:
-    """``apart``: the picture shown where animations are not is no frame of it."""
+    """Cut the file; ``apart``: the picture shown without animation is no frame of it."""
     frames = [MODES[mode], MODES[mode].rotate(90), MODES[mode].rotate(180)]
     whole = encode(frames[0], "PNG", save_all=True, append_images=frames[1:], default_image=apart)
     looked_up = hash_image(whole, effort=Effort.FAST)
     assert isinstance(looked_up, ImageQuery)
-    assert len({one for one, transform in looked_up.hashes if transform == IDENTITY}) == 3
+    assert len({hash_ for hash_, transform in looked_up.hashes if transform == IDENTITY}) == 3
     parts = chunks(whole)
     for at in [at for at, (kind, _) in enumerate(parts) if kind == b"fdAT"]:
         sequence, packed = parts[at][1][:4], parts[at][1][4:]
@@ -154,7 +154,7 @@ def test_an_animated_png_is_whole_only_with_all_of_each_frame(mode: str, *, apar
         for kept in (0.1, 0.9):
             cut = zlib.compress(raw[: int(len(raw) * kept)])
             broken = joined(whole[:8], [*parts[:at], (b"fdAT", sequence + cut), *parts[at + 1 :]])
-            decode(broken)  # its first frame is whole
+            decode(broken)  # the first frame is whole
             for hashing in (hash_image, fingerprint_frames):
                 with pytest.raises(InvalidMediaError, match="ends early"):
                     hashing(broken)

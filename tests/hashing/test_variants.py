@@ -1,4 +1,4 @@
-"""Variants stored at registration, against pixels really cropped and turned."""
+"""Variants stored at registration agree with pixels really cropped and turned."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ def file_of(picture: Image.Image, **options: object) -> bytes:
 
 
 def stored(picture: Image.Image, **options: object) -> dict[int, Fingerprint]:
-    found = fingerprint_image(file_of(picture, **options))
-    assert isinstance(found, ImageFingerprints)
-    return {one.ordinal: one for one in found.fingerprints if one.plan == PLAN}
+    outcome = fingerprint_image(file_of(picture, **options))
+    assert isinstance(outcome, ImageFingerprints)
+    return {
+        fingerprint.ordinal: fingerprint
+        for fingerprint in outcome.fingerprints
+        if fingerprint.plan == PLAN
+    }
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -52,7 +56,7 @@ def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str) -> No
         part = shown.resize((512, 512), Image.Resampling.BOX, box)
         truth = hash_luma(np.asarray(part.convert("L"))).hashes
         distance = np.bitwise_count(truth ^ np.frombuffer(variants[ordinal].hash.value, np.uint8))
-        # what is beyond the picture is not known
+        # Pixels beyond the edge of the picture are unknown.
         assert distance.sum() <= (24 if degrees else 10), transform
 
 
@@ -60,19 +64,19 @@ def test_a_tall_picture_has_the_variants_of_the_wide_one_with_its_axes_exchanged
     half = len(PLANS[PLAN]) // 2
     wide = PHOTOS["coffee"]
     tall = wide.transpose(Image.Transpose.TRANSPOSE)
-    ordinals, across = set(stored(wide)), {one - half for one in stored(tall)}
+    ordinals, across = set(stored(wide)), {ordinal - half for ordinal in stored(tall)}
     assert max(ordinals) < half
     assert min(across) >= 0
     assert len(ordinals & across) > 0.8 * len(ordinals)
-    for one in range(half):
-        left, top, right, bottom = PLANS[PLAN][one].crop
-        assert PLANS[PLAN][one + half].crop == (top, left, bottom, right)
+    for ordinal in range(half):
+        left, top, right, bottom = PLANS[PLAN][ordinal].crop
+        assert PLANS[PLAN][ordinal + half].crop == (top, left, bottom, right)
 
 
 def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upright_one() -> None:
     upright = PHOTOS["astronaut"]
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned clockwise by 90 degrees
+    exif[0x0112] = 6  # show it turned clockwise by 90 degrees
     lying = upright.transpose(Image.Transpose.ROTATE_90)
     assert stored(lying, exif=exif) == stored(upright)
 
@@ -80,12 +84,12 @@ def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upr
 def test_no_stored_hash_is_near_another_or_of_low_quality() -> None:
     photo = np.asarray(PHOTOS["coffee"]).copy()
     full = stored(Image.fromarray(photo))
-    photo[:, 400:] = 200  # two thirds of it are featureless
+    photo[:, 400:] = 200  # two thirds of it have no features
     kept = stored(Image.fromarray(photo))
     assert 0 < len(kept) < len(full)
-    assert min(one.quality for one in kept.values()) >= MIN_QUALITY
-    for one, other in combinations(kept.values(), 2):
-        assert one.hash.distance_bits(other.hash) > NEAR_BITS
+    assert min(fingerprint.quality for fingerprint in kept.values()) >= MIN_QUALITY
+    for left, right in combinations(kept.values(), 2):
+        assert left.hash.distance_bits(right.hash) > NEAR_BITS
 
 
 def test_turning_goes_clockwise_and_keeps_the_shape_that_the_luma_has_lost() -> None:

@@ -1,4 +1,4 @@
-"""Frames are sampled by the time they are shown at, whatever container, codec and frame rate."""
+"""Frames are sampled by presentation time, whatever the container, codec and frame rate."""
 
 import io
 import struct
@@ -57,21 +57,23 @@ def saved(frame: Frame, format_: str = "PNG") -> bytes:
 
 
 def hashes_of_picture(frame: Frame) -> np.ndarray:
-    found = fingerprint_image(saved(frame))
-    assert not isinstance(found, LowQuality)
-    return np.array([np.frombuffer(one.hash.value, np.uint8) for one in found.fingerprints])
+    outcome = fingerprint_image(saved(frame))
+    assert not isinstance(outcome, LowQuality)
+    return np.array(
+        [np.frombuffer(fingerprint.hash.value, np.uint8) for fingerprint in outcome.fingerprints]
+    )
 
 
 def upright(data: bytes) -> np.ndarray:
-    found, incomplete = hash_video(io.BytesIO(data))
+    rows, incomplete = hash_video(io.BytesIO(data))
     assert not incomplete
-    return versions(found, Dihedral.IDENTITY)
+    return versions(rows, Dihedral.IDENTITY)
 
 
-def versions(found: np.ndarray, dihedral: Dihedral, *, cut: bool = False) -> np.ndarray:
-    """Rows of whole frames, or of those without borders."""
-    wanted = (found["dihedral"] == dihedral) & (found["crop_permille"].any(axis=1) == cut)
-    rows: np.ndarray = found[wanted]
+def versions(hashes: np.ndarray, dihedral: Dihedral, *, cut: bool = False) -> np.ndarray:
+    """Return the rows of whole frames, or of those without borders."""
+    wanted = (hashes["dihedral"] == dihedral) & (hashes["crop_permille"].any(axis=1) == cut)
+    rows: np.ndarray = hashes[wanted]
     return rows
 
 
@@ -83,13 +85,13 @@ def near(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def test_frames_have_the_times_and_the_hashes_of_their_pictures(
     kind: str, frames: list[Frame]
 ) -> None:
-    found = upright(encode(frames, fps=FPS, codec=CODECS[kind]))
-    # frames that no other needs may be skipped: at most two at once
-    assert (found["start_ms"] // 1000 == range(SECONDS)).all()
-    assert (found["start_ms"] % 1000 <= 80).all()
-    assert (found["end_ms"][:-1] == found["start_ms"][1:]).all()
-    assert abs(int(found["end_ms"][-1]) - 1000 * SECONDS) <= 40
-    for row in found:
+    rows = upright(encode(frames, fps=FPS, codec=CODECS[kind]))
+    # Up to two frames in a row may be skipped, where no other frame depends on them.
+    assert (rows["start_ms"] // 1000 == range(SECONDS)).all()
+    assert (rows["start_ms"] % 1000 <= 80).all()
+    assert (rows["end_ms"][:-1] == rows["start_ms"][1:]).all()
+    assert abs(int(rows["end_ms"][-1]) - 1000 * SECONDS) <= 40
+    for row in rows:
         shown = frames[round(row["start_ms"] * FPS / 1000)]
         assert distances_bits(row["hash"], hashes_of_picture(shown)).min() <= 10
 
@@ -97,11 +99,11 @@ def test_frames_have_the_times_and_the_hashes_of_their_pictures(
 @pytest.mark.parametrize(("format_", "bits"), [("GIF", 16), ("WEBP", 10), ("PNG", 10)])
 def test_animations_are_videos(format_: str, bits: int, frames: list[Frame]) -> None:
     file = io.BytesIO()
-    first, *others = (Image.fromarray(frame) for frame in frames[::10])
-    first.save(file, format_, save_all=True, append_images=others, duration=400)
-    found = upright(file.getvalue())
-    assert found["start_ms"].tolist() == [0, 1200, 2000]
-    for row, at in zip(found, (0, 30, 50), strict=True):
+    first, *later = (Image.fromarray(frame) for frame in frames[::10])
+    first.save(file, format_, save_all=True, append_images=later, duration=400)
+    rows = upright(file.getvalue())
+    assert rows["start_ms"].tolist() == [0, 1200, 2000]
+    for row, at in zip(rows, (0, 30, 50), strict=True):
         assert distances_bits(row["hash"], hashes_of_picture(frames[at])).min() <= bits
 
 
@@ -117,8 +119,10 @@ def test_each_frame_is_also_hashed_mirrored(frames: list[Frame]) -> None:
 @pytest.mark.parametrize("layout", ["letterbox", "feed", "viewer"])
 def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) -> None:
     frames = list(footage(3, seconds=8, fps=5, size=(480, 270)))
-    found, _ = hash_video(io.BytesIO(encode([surrounded(one, layout) for one in frames], fps=5)))
-    cut = versions(found, Dihedral.IDENTITY, cut=True)
+    hashes, _ = hash_video(
+        io.BytesIO(encode([surrounded(frame, layout) for frame in frames], fps=5))
+    )
+    cut = versions(hashes, Dihedral.IDENTITY, cut=True)
     for start_ms in range(0, 8000, 1000):
         shown = hashes_of_picture(frames[start_ms * 5 // 1000])
         here = cut["hash"][cut["start_ms"] == start_ms]
@@ -131,13 +135,13 @@ def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) ->
 def test_bars_are_told_from_what_is_plain_in_the_video(
     plain: tuple[int, int], bars: tuple[int, int]
 ) -> None:
-    """Rows and columns of the video that are black themselves, and of bars."""
+    """Distinguish black rows and columns of the video itself from those of bars."""
     frames = [frame.copy() for frame in footage(3, seconds=4, fps=5, size=(480, 270))]
     for frame in frames:
         frame[: plain[0]], frame[:, : plain[1]], frame[:, 480 - plain[1] :] = 0, 0, 0
-    barred = [np.pad(one, ((bars[0],) * 2, (bars[1],) * 2, (0, 0))) for one in frames]
-    found, _ = hash_video(io.BytesIO(encode(barred, fps=5)))
-    cut = versions(found, Dihedral.IDENTITY, cut=True)
+    barred = [np.pad(pixels, ((bars[0],) * 2, (bars[1],) * 2, (0, 0))) for pixels in frames]
+    hashes, _ = hash_video(io.BytesIO(encode(barred, fps=5)))
+    cut = versions(hashes, Dihedral.IDENTITY, cut=True)
     for start_ms in range(0, 4000, 1000):
         shown = hashes_of_picture(frames[start_ms * 5 // 1000])
         here = cut["hash"][cut["start_ms"] == start_ms]
@@ -150,14 +154,16 @@ def test_bars_are_told_from_what_is_plain_in_the_video(
 def test_what_is_dark_at_its_edges_is_found_with_bars_and_without(
     stored_bars: tuple[int, int], sent_bars: tuple[int, int]
 ) -> None:
-    """Each side cuts more than the bars, and both the same."""
+    """Hash with each side cut by more than the bars, both sides by the same."""
     dark = np.zeros((270, 480, 3), np.uint8)
     shown = []
     for frame in footage(3, seconds=4, fps=5, size=(260, 180)):
         shown.append(dark.copy())
         shown[-1][50:230, 60:320] = frame
     stored, sent = (
-        encode([np.pad(one, ((bars[0],) * 2, (bars[1],) * 2, (0, 0))) for one in shown], fps=5)
+        encode(
+            [np.pad(pixels, ((bars[0],) * 2, (bars[1],) * 2, (0, 0))) for pixels in shown], fps=5
+        )
         for bars in (stored_bars, sent_bars)
     )
     registered = fingerprint_video(io.BytesIO(stored))
@@ -173,19 +179,19 @@ def test_what_is_dark_at_its_edges_is_found_with_bars_and_without(
 
 def test_what_is_plain_at_its_edges_is_stored_with_these_and_without(frames: list[Frame]) -> None:
     barred = [np.pad(frame, ((60, 60), (0, 0), (0, 0))) for frame in frames]
-    found, without = (
+    outcome, without = (
         fingerprint_video(io.BytesIO(encode(some, fps=FPS))) for some in (barred, frames)
     )
-    assert not isinstance(found, LowQuality)
+    assert not isinstance(outcome, LowQuality)
     assert not isinstance(without, LowQuality)
     assert set(without.fingerprints["ordinal"]) == {PLANS[0].index(ENLARGED)}
     whole, cut = (
-        found.fingerprints[found.fingerprints["ordinal"] == PLANS[0].index(one)]
-        for one in (ENLARGED, ENLARGED._replace(plain_edges_cut=True))
+        outcome.fingerprints[outcome.fingerprints["ordinal"] == PLANS[0].index(transform)]
+        for transform in (ENLARGED, ENLARGED._replace(plain_edges_cut=True))
     )
-    assert len(whole) == len(cut) == len(found.fingerprints) / 2
+    assert len(whole) == len(cut) == len(outcome.fingerprints) / 2
     assert (whole[["start_ms", "end_ms"]] == cut[["start_ms", "end_ms"]]).all()
-    assert (found.frames, found.low_quality) == (without.frames, without.low_quality)
+    assert (outcome.frames, outcome.low_quality) == (without.frames, without.low_quality)
     nearest = distances_bits(cut["hash"][:, None], without.fingerprints["hash"][None]).min(axis=1)
     assert nearest.max() <= 22
 
@@ -205,9 +211,9 @@ def test_frames_may_become_larger_and_plain_at_their_edges() -> None:
             packet.stream, packet.pts, packet.dts = stream, at, at
             packet.time_base = Fraction(1, 4)
             output.mux(packet)
-    found = fingerprint_video(io.BytesIO(file.getvalue()))
-    assert not isinstance(found, LowQuality)
-    assert found.frames == len(small + large)
+    outcome = fingerprint_video(io.BytesIO(file.getvalue()))
+    assert not isinstance(outcome, LowQuality)
+    assert outcome.frames == len(small + large)
     asked, _ = hash_video(io.BytesIO(file.getvalue()), interval_ms=250)
     assert len(np.unique(asked["start_ms"])) == len(small + large)
 
@@ -218,10 +224,10 @@ def test_moments_are_told_apart_by_each_of_their_versions() -> None:
     frames["end_ms"] = frames["start_ms"] + 250
     frames["usable"], frames["quality"] = 1, 100
     frames["crop_permille"][1::2] = 100, 0, 100, 0
-    frames["hash"][5] = 255  # of the third, only what is cut is another
-    frames["usable"][6] = 0  # of the fourth, what is whole says nothing
-    frames["usable"][11] = 0  # and of the sixth what is cut
-    frames["usable"][12:14] = 0  # between it and the next one there is nothing
+    frames["hash"][5] = 255  # the third moment differs only in its cut version
+    frames["usable"][6] = 0  # the fourth moment's whole version is unusable
+    frames["usable"][11] = 0  # the sixth moment's cut version is unusable
+    frames["usable"][12:14] = 0  # the seventh moment has no usable version
     frames["usable"][15] = 0
     stored = fingerprints_of(frames, small=False)
     assert stored["start_ms"].tolist() == [0, 0, 500, 500, 750, 1000, 1000, 1250, 1750]
@@ -241,8 +247,8 @@ def test_what_a_still_camera_shows_is_found_in_a_recorded_screen() -> None:
         frames.append((still * (1 - share) + moving * share).astype(np.uint8))
         recorded.append(screen.copy())
         recorded[-1][60:330, 100:580] = frames[-1]
-    found, _ = hash_video(io.BytesIO(encode(recorded, fps=5)))
-    cut = versions(found, Dihedral.IDENTITY, cut=True)
+    hashes, _ = hash_video(io.BytesIO(encode(recorded, fps=5)))
+    cut = versions(hashes, Dihedral.IDENTITY, cut=True)
     for start_ms in range(0, 8000, 1000):
         shown = hashes_of_picture(frames[start_ms * 5 // 1000])
         here = cut["hash"][cut["start_ms"] == start_ms]
@@ -267,22 +273,23 @@ def test_sampling_does_not_depend_on_the_frame_rate(frames: list[Frame]) -> None
 def test_a_video_of_less_than_two_seconds_is_sampled_as_densely_as_it_is_registered(
     frames: list[Frame],
 ) -> None:
-    quarters_ms = [0, 280, 520, 760, 1000, 1280, 1520, 1760]  # at 25 frames a second
+    # The sampled times at 25 frames a second.
+    quarters_ms = [0, 280, 520, 760, 1000, 1280, 1520, 1760]
     short, long = (encode(frames[:count], fps=FPS, codec=CODECS["AVI JPEG"]) for count in (50, 51))
     assert upright(short)["start_ms"].tolist() == quarters_ms
     assert upright(short)["end_ms"].tolist() == [*quarters_ms[1:], 2000]
     assert upright(long)["start_ms"].tolist() == [0, 1000, 2000]
-    found, _ = hash_video(io.BytesIO(long), interval_ms=10_000, versions=False)
-    assert found["start_ms"].tolist() == [0]
-    found, _ = hash_video(io.BytesIO(short), interval_ms=200)
-    assert len(versions(found, Dihedral.IDENTITY)) == 10
+    hashes, _ = hash_video(io.BytesIO(long), interval_ms=10_000, versions=False)
+    assert hashes["start_ms"].tolist() == [0]
+    hashes, _ = hash_video(io.BytesIO(short), interval_ms=200)
+    assert len(versions(hashes, Dihedral.IDENTITY)) == 10
 
 
 def test_frames_at_uneven_times_keep_their_times(frames: list[Frame]) -> None:
     times_ms = [0, 40, 700, 1900, 1950, 2400, 6000]
-    found = upright(encode(frames[:7], times_ms=times_ms, codec=Codec("matroska")))
-    assert found["start_ms"].tolist() == [0, 1900, 2400, 6000]
-    assert found["end_ms"].tolist()[:3] == [1900, 2400, 6000]
+    rows = upright(encode(frames[:7], times_ms=times_ms, codec=Codec("matroska")))
+    assert rows["start_ms"].tolist() == [0, 1900, 2400, 6000]
+    assert rows["end_ms"].tolist()[:3] == [1900, 2400, 6000]
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
@@ -295,12 +302,12 @@ def test_a_turned_video_is_hashed_as_it_is_shown(rotation: int, frames: list[Fra
 def test_near_frames_are_one_fingerprint_and_plain_ones_none(frames: list[Frame]) -> None:
     black = np.zeros_like(frames[0])
     data = encode([frames[0]] * 40 + [black] * 20 + [frames[-1]] * 20, fps=10)
-    found = fingerprint_video(io.BytesIO(data))
-    assert not isinstance(found, LowQuality)
-    assert found.fingerprints["start_ms"].tolist() == [0, 6000]
-    assert found.fingerprints["end_ms"].tolist() == [4000, 8000]
-    assert (found.fingerprints["profile"] == Profile.PDQ_512).all()
-    assert (found.frames, found.low_quality, found.incomplete) == (32, 8, False)
+    outcome = fingerprint_video(io.BytesIO(data))
+    assert not isinstance(outcome, LowQuality)
+    assert outcome.fingerprints["start_ms"].tolist() == [0, 6000]
+    assert outcome.fingerprints["end_ms"].tolist() == [4000, 8000]
+    assert (outcome.fingerprints["profile"] == Profile.PDQ_512).all()
+    assert (outcome.frames, outcome.low_quality, outcome.incomplete) == (32, 8, False)
 
 
 def test_a_video_without_detail_is_an_outcome_and_no_error() -> None:
@@ -359,7 +366,7 @@ def test_versions_of_too_many_frames_are_told_apart_less_before_frames_are_left_
 
 @pytest.mark.parametrize("alike", [0, 12, 256])
 def test_an_hour_has_at_most_2000_fingerprints(alike: int) -> None:
-    """Whether each frame is like the one before it, half like it, or not at all."""
+    """Hash frames that are all, half or not at all like the frame before."""
     chance = np.random.default_rng(alike)
     frames = np.zeros(4 * 3600, FRAME)
     frames["start_ms"] = np.arange(len(frames)) * 250
@@ -441,7 +448,7 @@ def test_what_is_no_video_is_refused_with_the_reason(kind: str) -> None:
     make, reason = REFUSED[kind]
     with pytest.raises(InvalidMediaError, match=reason) as raised:
         hash_video(io.BytesIO(make()))
-    assert [one.field for one in raised.value.violations] == ["video"]
+    assert [violation.field for violation in raised.value.violations] == ["video"]
 
 
 def test_limits_hold_as_given(frames: list[Frame]) -> None:
@@ -469,22 +476,23 @@ def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Fram
     data = bytearray(encode(frames * 3, fps=FPS, codec=Codec("matroska", "mpeg4", {"b": "2M"})))
     middle = len(data) // 2
     data[middle : middle + 20_000] = bytes(20_000)
-    found, incomplete = hash_video(io.BytesIO(bytes(data)))
+    hashes, incomplete = hash_video(io.BytesIO(bytes(data)))
     assert incomplete
-    assert len(found)
+    assert len(hashes)
 
 
-@pytest.mark.parametrize(("said_ms", "told"), [(1, False), (60_000, True)])
+@pytest.mark.parametrize(("said_ms", "expected_incomplete"), [(1, False), (60_000, True)])
 def test_a_duration_that_lies_is_not_believed(
     said_ms: int,
-    told: bool,  # noqa: FBT001 pytest's
+    expected_incomplete: bool,  # noqa: FBT001 pytest's
     frames: list[Frame],
 ) -> None:
     data = encode(frames, fps=FPS, codec=Codec("matroska"))
-    found, incomplete = hash_video(io.BytesIO(_saying(data, said_ms)))
+    hashes, incomplete = hash_video(io.BytesIO(_saying(data, said_ms)))
     expected, _ = hash_video(io.BytesIO(data))
-    assert (found == expected).all()
-    assert incomplete == told  # there may be more, where less came than was said
+    assert (hashes == expected).all()
+    # More may be missing where less came than the file states.
+    assert incomplete == expected_incomplete
 
 
 def test_a_declared_duration_over_the_limit_is_refused(frames: list[Frame]) -> None:
@@ -494,17 +502,17 @@ def test_a_declared_duration_over_the_limit_is_refused(frames: list[Frame]) -> N
 
 
 def _saying(data: bytes, duration_ms: float) -> bytes:
-    """A Matroska file that says that it lasts so long."""
+    """Return a Matroska file that states this duration."""
     at = data.index(b"\x44\x89\x88") + 3
     return data[:at] + struct.pack(">d", duration_ms) + data[at + 8 :]
 
 
 def test_a_thousand_frames_a_second_are_sampled_as_others_are(frames: list[Frame]) -> None:
     fast = np.repeat(np.stack(frames), 1000 // FPS, axis=0)[:2500]
-    found = versions(hash_video(io.BytesIO(encode(fast, fps=1000)))[0], Dihedral.IDENTITY)
+    rows = versions(hash_video(io.BytesIO(encode(fast, fps=1000)))[0], Dihedral.IDENTITY)
     usual = versions(hash_video(io.BytesIO(encode(frames, fps=FPS)))[0], Dihedral.IDENTITY)
-    assert found["start_ms"].tolist() == usual["start_ms"].tolist()[: len(found)]
-    assert len(found) == 3
+    assert rows["start_ms"].tolist() == usual["start_ms"].tolist()[: len(rows)]
+    assert len(rows) == 3
 
 
 def test_what_a_file_is_goes_by_its_bytes(frames: list[Frame], tmp_path: Path) -> None:
@@ -520,9 +528,10 @@ def test_what_a_file_is_goes_by_its_bytes(frames: list[Frame], tmp_path: Path) -
 
 
 def test_decoded_footage_is_what_was_encoded(frames: list[Frame]) -> None:
-    """What the claims above stand on."""
+    """Check the premise of the tests above."""
     kept: Iterator[Frame] = decode(encode(frames, fps=FPS))
     apart = [
-        np.abs(one.astype(int) - frame).mean() for one, frame in zip(kept, frames, strict=True)
+        np.abs(kept_frame.astype(int) - frame).mean()
+        for kept_frame, frame in zip(kept, frames, strict=True)
     ]
     assert max(apart) < 8

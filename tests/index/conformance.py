@@ -1,4 +1,4 @@
-"""What anything that searches codes promises: each engine subclasses it."""
+"""The promises of every search engine: each engine's tests subclass these."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ class Engine(Protocol):
     def search(self, queries: Codes, max_distance_bits: int) -> Neighbours: ...
 
 
-def triples(found: Neighbours) -> list[tuple[int, int, int]]:
+def triples(neighbours: Neighbours) -> list[tuple[int, int, int]]:
     return sorted(
-        zip(found.query.tolist(), found.entry.tolist(), found.distance.tolist(), strict=True)
+        zip(
+            neighbours.query.tolist(),
+            neighbours.entry.tolist(),
+            neighbours.distance.tolist(),
+            strict=True,
+        )
     )
 
 
@@ -68,8 +73,8 @@ class SearchConformance:
     def test_answers_equal_brute_force(
         self, codes: Codes, queries: Codes, max_distance_bits: int, folder: Path
     ) -> None:
-        found = self.build(codes, folder).search(queries, max_distance_bits)
-        assert triples(found) == compared(codes, queries, max_distance_bits)
+        neighbours = self.build(codes, folder).search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
     def test_answers_equal_brute_force_over_many_codes(self, folder: Path) -> None:
         codes = random_codes(3000)
@@ -78,8 +83,8 @@ class SearchConformance:
         )
         engine = self.build(codes, folder)
         for max_distance_bits in (0, 19, 20, 21, 63, 110):
-            found = engine.search(queries, max_distance_bits)
-            assert triples(found) == compared(codes, queries, max_distance_bits)
+            neighbours = engine.search(queries, max_distance_bits)
+            assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
     def test_every_code_is_within_256_bits_and_none_within_minus_one(self, folder: Path) -> None:
         codes = np.concatenate([random_codes(3), ~random_codes(3)])
@@ -101,11 +106,11 @@ class SearchConformance:
 
     def test_columns_have_their_types_and_ascend_by_query(self, folder: Path) -> None:
         codes = random_codes(40)
-        found = self.build(codes, folder).search(codes, 120)
-        assert found.query.dtype == np.uint32
-        assert found.entry.dtype == np.int64
-        assert found.distance.dtype == np.uint16
-        assert np.all(np.diff(found.query.astype(np.int64)) >= 0)
+        neighbours = self.build(codes, folder).search(codes, 120)
+        assert neighbours.query.dtype == np.uint32
+        assert neighbours.entry.dtype == np.int64
+        assert neighbours.distance.dtype == np.uint16
+        assert np.all(np.diff(neighbours.query.astype(np.int64)) >= 0)
 
     def test_queries_may_be_read_only_and_strided(self, folder: Path) -> None:
         codes = random_codes(20)
@@ -121,7 +126,7 @@ class SearchConformance:
         outcome: list[bool] = []
 
         def search() -> None:
-            # without a switch inside the search, `steps` cannot move between the two readings
+            # Unless threads switch inside the search, `steps` cannot change between the two reads.
             for _ in range(200):
                 before = steps
                 engine.search(queries, 31)
@@ -132,7 +137,7 @@ class SearchConformance:
         thread = threading.Thread(target=search)
         thread.start()
         while not outcome:
-            time.sleep(0)  # the only place where this thread lets the GIL go
+            time.sleep(0)  # the only place where this thread releases the GIL
             steps += 1
         thread.join()
         assert outcome == [True]

@@ -1,4 +1,4 @@
-"""Media items near to and far from each other, and the answers that plain comparison gives."""
+"""Media items near to and far from each other, and answers by brute force."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def random_codes(count: int, seed: int = 0) -> Codes:
 
 
 def flipped(code: Codes, bits: int, seed: int = 0) -> Codes:
-    """A code exactly ``bits`` away."""
+    """Return a code exactly ``bits`` away."""
     places = np.random.default_rng(seed).permutation(HASH_BITS)[:bits]
     mask = np.zeros(HASH_BITS, np.uint8)
     mask[places] = 1
@@ -59,7 +59,7 @@ def flipped(code: Codes, bits: int, seed: int = 0) -> Codes:
 
 
 def item(number: int, codes: Codes, bank: int = 1) -> StoredItem:
-    """An item whose every column differs from those of its neighbours."""
+    """Return an item whose every column differs from those of its neighbours."""
     rng = np.random.default_rng(number)
     fingerprints = np.zeros(len(codes), FINGERPRINT)
     fingerprints["hash"] = codes
@@ -84,7 +84,7 @@ def some_items(count: int, first: int = 1, hashes: int = 2) -> list[StoredItem]:
 
 
 def answers(hits: Hits) -> list[Answer]:
-    """Hits as sorted rows; they must come ordered by query, distance and number."""
+    """Return hits as sorted rows; they must come ordered by query, distance and number."""
     columns = (
         hits.query,
         hits.distance,
@@ -107,27 +107,27 @@ def answers(hits: Hits) -> list[Answer]:
 def brute_force(
     items: Iterable[StoredItem], queries: Codes, max_distance_bits: int
 ) -> list[Answer]:
-    found: list[Answer] = []
-    for one in items:
-        distances = distances_bits(queries[:, None], one.fingerprints["hash"][None])
+    hits: list[Answer] = []
+    for stored in items:
+        distances = distances_bits(queries[:, None], stored.fingerprints["hash"][None])
         for query, row in np.argwhere(distances <= max_distance_bits):
-            fingerprint = one.fingerprints[row]
-            found.append(
+            fingerprint = stored.fingerprints[row]
+            hits.append(
                 (
                     int(query),
                     int(distances[query, row]),
-                    one.number,
-                    one.bank,
-                    one.kind,
-                    one.assurance,
+                    stored.number,
+                    stored.bank,
+                    stored.kind,
+                    stored.assurance,
                     *(int(fingerprint[name]) for name in _SHOWN),
                 )
             )
-    return sorted(found)
+    return sorted(hits)
 
 
 def blocks(items: Iterable[StoredItem]) -> Iterator[Columns]:
-    """Items as columns, some at a time."""
+    """Yield items as columns, at most 4096 items each."""
     left = iter(items)
     while some := list(islice(left, 4096)):
         yield columns_of(some)
@@ -139,7 +139,7 @@ def published(index_dir: Path, items: Sequence[StoredItem], sequence: int) -> Sn
 
 @st.composite
 def near_codes(draw: st.DrawFn, max_size: int = 12) -> Codes:
-    """Codes in few clusters, 0-70 bits from their middles, so on all sides of a threshold."""
+    """Draw codes 0-70 bits from few centres, so on all sides of a threshold."""
     middles = random_codes(3, seed=7)
     chosen = draw(
         st.lists(
@@ -157,7 +157,7 @@ thresholds = st.integers(0, 63) | st.sampled_from([0, 31, 63, 255, 256])
 
 
 def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Changes the manifest as a writer of it would, so that its checksum fits."""
+    """Change the manifest as its writer would, so that its checksum fits."""
     body = json.loads((path / "manifest.json").read_text())
     del body["checksum"]
     change(body)

@@ -67,7 +67,7 @@ def test_a_file_that_faiss_cannot_read_is_refused(tmp_path: Path, content: bytes
 
 
 def test_faiss_files_of_another_kind_or_length_are_refused(tmp_path: Path) -> None:
-    for other in (faiss.IndexBinaryFlat(128), faiss.IndexBinaryHash(256, 16)):
-        faiss.write_index_binary(other, str(tmp_path / "codes.faiss"))
+    for faiss_index in (faiss.IndexBinaryFlat(128), faiss.IndexBinaryHash(256, 16)):
+        faiss.write_index_binary(faiss_index, str(tmp_path / "codes.faiss"))
         with pytest.raises(SnapshotRefusedError, match="256 bits"):
             FlatIndex.map(tmp_path / "codes.faiss")

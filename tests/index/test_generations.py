@@ -38,7 +38,7 @@ from tests.index.examples import EPOCH, HEAD, Unmarked, blocks, published, some_
 
 
 def names(index_dir: Path) -> set[str]:
-    """Of what is there, but for notes of what was verified, which come when files have settled."""
+    """List the files without the ``.verified`` notes, which come when files have settled."""
     return {path.name for path in index_dir.iterdir() if path.suffix != ".verified"}
 
 
@@ -188,10 +188,11 @@ def test_no_older_generation_serves_a_registry_that_the_current_one_is_not_of(
     assert open_generation(tmp_path, 1, older).generation == 1
     with pytest.raises(OtherHistoryError, match="index/00000002 "):
         open_current(tmp_path, older)
-    (tmp_path / "CURRENT").unlink()  # then the newest decides
+    (tmp_path / "CURRENT").unlink()  # then the newest generation is served
     with pytest.raises(OtherHistoryError, match="index/00000002 "):
         open_current(tmp_path, older)
-    os.truncate(directory_of(tmp_path, 2) / "manifest.json", 10)  # it shows nothing any more
+    # The manifest is not readable any more.
+    os.truncate(directory_of(tmp_path, 2) / "manifest.json", 10)
     assert open_current(tmp_path, older).generation == 1
 
 
@@ -248,8 +249,8 @@ def test_what_fails_after_publishing_is_a_warning(
     with capture_logs() as logs:
         snapshot = published(tmp_path, some_items(3), 3)
     assert snapshot.generation == current(tmp_path) == 3
-    reasons = [one["reason"] for one in logs if one["event"] == "snapshot_published_but"]
-    assert [one.split(":")[0] for one in reasons] == [
+    reasons = [event["reason"] for event in logs if event["event"] == "snapshot_published_but"]
+    assert [reason.split(":")[0] for reason in reasons] == [
         "Generation 00000003 is published and served, but a crash of the machine may undo that",
         "Generation 00000003 is published and served, but generation 00000001 could not be deleted",
     ]

@@ -39,14 +39,16 @@ def apply(live: LiveIndex, *changes: Change) -> None:
 
 
 def holds(live: LiveIndex, items: Iterable[StoredItem]) -> bool:
-    """Whether exactly these items are found, by all their hashes and by others."""
+    """Tell whether exactly these items are found, by all their hashes and by random ones."""
     items = list(items)
-    queries = np.concatenate([random_codes(3, 12345), *(one.fingerprints["hash"] for one in items)])
+    queries = np.concatenate(
+        [random_codes(3, 12345), *(stored.fingerprints["hash"] for stored in items)]
+    )
     return (
         answers(live.search(queries, 90)) == brute_force(items, queries, 90)
-        and live.numbers().tolist() == sorted(one.number for one in items)
+        and live.numbers().tolist() == sorted(stored.number for stored in items)
         and live.status().items == len(items)
-        and live.status().hashes == sum(len(one.fingerprints) for one in items)
+        and live.status().hashes == sum(len(stored.fingerprints) for stored in items)
     )
 
 
@@ -57,7 +59,7 @@ def items() -> list[StoredItem]:
 
 @pytest.fixture
 def live(tmp_path: Path, items: list[StoredItem]) -> LiveIndex:
-    """Over a snapshot of items 1-10, as of change 10."""
+    """Return an index over a snapshot of items 1-10, as of change 10."""
     return LiveIndex(published(tmp_path, items[:10], 10))
 
 
@@ -83,10 +85,10 @@ def test_hits_are_ordered_by_query_then_distance_then_item(
 
 def test_hits_name_the_item(live: LiveIndex, items: list[StoredItem]) -> None:
     apply(live, Addition(11, items[10]))
-    for one in (items[2], items[10]):
-        hits = live.search(one.fingerprints["hash"], 0)
-        assert hits.item_id.tobytes() == one.item_id * 2
-        assert set(hits.number.tolist()) == {one.number}
+    for stored in (items[2], items[10]):
+        hits = live.search(stored.fingerprints["hash"], 0)
+        assert hits.item_id.tobytes() == stored.item_id * 2
+        assert set(hits.number.tolist()) == {stored.number}
 
 
 def test_removed_items_are_gone_from_snapshot_and_delta(
@@ -157,7 +159,7 @@ def test_many_small_changes_stay_in_few_segments(live: LiveIndex, items: list[St
 
 @pytest.fixture
 def joining(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Every join is done beside, and ends when this is set."""
+    """Hold the end of every join until this event is set."""
     may_end = threading.Event()
 
     def slow(parts: Sequence[Part], *, tables: bool) -> Part:
@@ -206,7 +208,7 @@ def test_a_join_that_fails_is_done_again(
             apply(live, Addition(place + 1, items[place]))
             joined_beside()
         assert live.status().segments == 20
-    assert {one["event"] for one in logs} == {"segments_not_joined"}
+    assert {event["event"] for event in logs} == {"segments_not_joined"}
     while live.status().segments > 1:
         live.apply([], live.cursor)
         joined_beside()
@@ -225,12 +227,12 @@ def test_a_delta_that_is_mostly_dead_is_compacted(live: LiveIndex, items: list[S
 
 def test_what_it_holds_of_an_item_can_be_read(live: LiveIndex, items: list[StoredItem]) -> None:
     apply(live, Addition(11, items[10]), Addition(12, items[11]), removal(13, 11))
-    for one in (items[4], items[11]):
-        found = live.find(one.number)
-        assert found is not None
-        assert np.array_equal(found.codes, one.fingerprints["hash"])
-        assert found.entries["start_ms"].tolist() == one.fingerprints["start_ms"].tolist()
-        assert found.items["number"].tolist() == [one.number]
+    for stored in (items[4], items[11]):
+        columns = live.find(stored.number)
+        assert columns is not None
+        assert np.array_equal(columns.codes, stored.fingerprints["hash"])
+        assert columns.entries["start_ms"].tolist() == stored.fingerprints["start_ms"].tolist()
+        assert columns.items["number"].tolist() == [stored.number]
     assert live.find(99) is None
 
 
@@ -261,35 +263,35 @@ def test_a_suspended_index_says_what_to_do_until_it_is_replaced(
 
 @dataclass(eq=False)
 class Shared:
-    """What the applying thread has done, for searching threads to hold the index to."""
+    """The work of the applying thread so far, to which searching threads hold the index."""
 
     live: LiveIndex
     lasting: list[StoredItem]
-    added: list[StoredItem] = field(default_factory=list)  # grows when apply has returned
+    added: list[StoredItem] = field(default_factory=list)  # grows after apply has returned
     removing: set[int] = field(default_factory=set)  # grows before apply is called
-    removed: list[StoredItem] = field(default_factory=list)  # grows when apply has returned
+    removed: list[StoredItem] = field(default_factory=list)  # grows after apply has returned
     done: threading.Event = field(default_factory=threading.Event)
     faults: list[str] = field(default_factory=list)
 
     def alive(self) -> list[StoredItem]:
-        kept = [one for one in self.added if one.number not in self.removing]
+        kept = [stored for stored in self.added if stored.number not in self.removing]
         return [*self.lasting, *kept]
 
     def search_until_done(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        queries = np.concatenate([one.fingerprints["hash"] for one in self.lasting])
+        queries = np.concatenate([stored.fingerprints["hash"] for stored in self.lasting])
         expected = brute_force(self.lasting, queries, 0)
         while not self.done.is_set():
             if answers(self.live.search(queries, 0)) != expected:
                 self.faults.append("a lasting item was missed")
             if gone := len(self.removed):
-                one = self.removed[int(rng.integers(gone))]
-                if len(self.live.search(one.fingerprints["hash"], 0)):
+                chosen = self.removed[int(rng.integers(gone))]
+                if len(self.live.search(chosen.fingerprints["hash"], 0)):
                     self.faults.append("a removed item was found")
             if present := len(self.added):
-                one = self.added[int(rng.integers(present))]
-                hits = self.live.search(one.fingerprints["hash"], 0)
-                if len(hits) != 2 and one.number not in self.removing:
+                chosen = self.added[int(rng.integers(present))]
+                hits = self.live.search(chosen.fingerprints["hash"], 0)
+                if len(hits) != 2 and chosen.number not in self.removing:
                     self.faults.append("an added item was missed")
 
 
@@ -302,9 +304,9 @@ def test_searches_during_changes_and_swaps_miss_nothing_and_show_nothing_removed
     threads = [threading.Thread(target=shared.search_until_done, args=(seed,)) for seed in range(2)]
     for thread in threads:
         thread.start()
-    for place, one in enumerate(passing):
-        apply(live, Addition(2 * place + 1, one))
-        shared.added.append(one)
+    for place, arriving in enumerate(passing):
+        apply(live, Addition(2 * place + 1, arriving))
+        shared.added.append(arriving)
         if place % 3 == 2:
             victim = passing[place - 1]
             shared.removing.add(victim.number)

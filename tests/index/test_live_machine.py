@@ -1,4 +1,4 @@
-"""Live index, snapshots, swaps and restarts against a plain dictionary and plain comparison."""
+"""Live index, snapshots, swaps and restarts, against a dictionary and brute force."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MANY = 100
 
 
 class LiveMachine(RuleBasedStateMachine):
-    """``feed`` stands for the registry's: ``alive`` is what it holds, by number."""
+    """Model of an index: ``feed`` stands for the registry's, ``alive`` for its items by number."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,13 +41,13 @@ class LiveMachine(RuleBasedStateMachine):
         self.patches = pytest.MonkeyPatch()
         self.patches.setattr(writing, "TABLES_FROM_HASHES", _MANY)
         self.patches.setattr(part, "_TABLES_FROM_HASHES", _MANY)
-        # a stand-in for tables of wide chunks, which take 100 MB
+        # These replace tables of wide chunks, which take 100 MB.
         self.patches.setattr(tables, "WIDE_FROM_HASHES", 3 * _MANY)
         self.patches.setattr(tables, "WIDE", tables.Cut(21, 12, 32))
         self.patches.setattr(nearest, "_CACHED_PAIRS", 3)
-        # longer segments are joined beside, whenever that is done
+        # Longer segments are joined in another thread, at some later time.
         self.patches.setattr(segments, "_AT_ONCE_HASHES", 10)
-        # so many codes are compared with all where the distance is large, few of them always
+        # At this cost many codes are scanned at large distances, and few codes always.
         self.patches.setattr(multi_index, "CODE_NS", 200.0)
         self.index_dir = Path(self.folder.name)
         self.feed: list[Change] = []
@@ -66,7 +66,7 @@ class LiveMachine(RuleBasedStateMachine):
         return Cursor(EPOCH, len(self.feed))
 
     def page(self, after: Cursor, until: int) -> list[Change]:
-        """Changes of the feed; an addition that was erased since comes as a removal."""
+        """Return changes of the feed; an addition that was erased since comes as a removal."""
         return [
             Removal(change.sequence, change.item.number, change.item.item_id, 1)
             if isinstance(change, Addition) and change.item.number not in self.alive
@@ -88,7 +88,7 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(codes=near_codes(6))
     def register_very_many(self, codes: Codes) -> None:
-        """From here on lookups may go through tables, in the snapshot and then in the delta."""
+        """Register so many that later lookups may use tables, in snapshot and then delta."""
         self.register(np.concatenate([codes, random_codes(_MANY, len(self.feed))]))
 
     @precondition(lambda self: self.alive)
@@ -104,7 +104,7 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 8))
     def replay(self, back: int) -> None:
-        """Changes that were applied already come again, with what is new."""
+        """Apply changes again that were applied already, together with new ones."""
         begin = Cursor(EPOCH, max(0, self.live.cursor.sequence - back))
         self.live.apply(self.page(begin, len(self.feed)), self.head)
 
@@ -114,10 +114,10 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 6))
     def publish_behind_head(self, back: int) -> None:
-        """A rebuild that began before the newest changes: it may miss what was erased since."""
+        """Publish a rebuild older than the newest changes: it may miss what was erased since."""
         sequence = max(0, len(self.feed) - back)
         items = [change.item for change in self.feed[:sequence] if isinstance(change, Addition)]
-        alive = [one for one in items if one.number in self.alive]
+        alive = [stored for stored in items if stored.number in self.alive]
         published(self.index_dir, alive, sequence)
 
     @rule(page_size=st.integers(1, 5))
@@ -150,24 +150,24 @@ class LiveMachine(RuleBasedStateMachine):
         limits_bits = np.full(2**16, -1, np.int16)
         limits_bits[1:3] = max_distance_bits, max_distance_bits // 2
         nearest: dict[tuple[int, int], tuple[int, ...]] = {}
-        searched = [one for one in self.alive.values() if kind in (None, one.kind)]
+        searched = [stored for stored in self.alive.values() if kind in (None, stored.kind)]
         for answer in brute_force(searched, queries, max_distance_bits):
             query, distance, number, bank = answer[:4]
             if distance <= limits_bits[bank]:
-                one = (query, distance, number, answer[8])
-                nearest[query, number] = min(nearest.get((query, number), one), one)
+                candidate = (query, distance, number, answer[8])
+                nearest[query, number] = min(nearest.get((query, number), candidate), candidate)
         expected, truncated = [], []
         for query in range(len(queries)):
-            found = sorted(one for one in nearest.values() if one[0] == query)
-            expected += found[:most_items]
-            if len(found) > most_items:
+            query_hits = sorted(hit for hit in nearest.values() if hit[0] == query)
+            expected += query_hits[:most_items]
+            if len(query_hits) > most_items:
                 truncated.append(query)
         near = self.live.search_items(
             queries, max_distance_bits, limits_bits, most_items, kind=kind
         )
         hits = near.hits
         columns = (hits.query, hits.distance, hits.number, hits.ordinal)
-        assert list(zip(*(one.tolist() for one in columns), strict=True)) == expected
+        assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
         assert near.truncated.tolist() == truncated
 
     @invariant()
@@ -177,18 +177,18 @@ class LiveMachine(RuleBasedStateMachine):
         status = self.live.status()
         assert self.live.numbers().tolist() == sorted(self.alive)
         assert status.items == len(self.alive)
-        assert status.hashes == sum(len(one.fingerprints) for one in self.alive.values())
+        assert status.hashes == sum(len(stored.fingerprints) for stored in self.alive.values())
         for bank in (1, 2, 3):
-            of_bank = [one for one in self.alive.values() if one.bank == bank]
+            of_bank = [stored for stored in self.alive.values() if stored.bank == bank]
             counted = self.live.status(frozenset([bank]))
             assert counted.items == len(of_bank)
-            assert counted.hashes == sum(len(one.fingerprints) for one in of_bank)
-        each = [self.live.status(frozenset([bank])) for bank in (1, 2)]
-        assert status.tombstones == sum(one.tombstones for one in each)
-        assert status.delta_hashes == sum(one.delta_hashes for one in each)
-        for one in list(self.alive.values())[:2]:
-            queries = np.array(one.fingerprints["hash"][:8])
-            assert one.number in self.live.search(queries, 0).number
+            assert counted.hashes == sum(len(stored.fingerprints) for stored in of_bank)
+        statuses = [self.live.status(frozenset([bank])) for bank in (1, 2)]
+        assert status.tombstones == sum(bank_status.tombstones for bank_status in statuses)
+        assert status.delta_hashes == sum(bank_status.delta_hashes for bank_status in statuses)
+        for stored in list(self.alive.values())[:2]:
+            queries = np.array(stored.fingerprints["hash"][:8])
+            assert stored.number in self.live.search(queries, 0).number
 
 
 TestLiveMachine = LiveMachine.TestCase

@@ -23,7 +23,7 @@ from tests.index.conformance import SearchConformance, compared, triples
 from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
 
 CUTS = (NARROW, Cut(14, 18, 32), Cut(28, 9, 32))
-"""The second is as WIDE, whose tables take 100 MB; the third has chunks shorter than tags."""
+"""The second equals WIDE but for tables of 100 MB; the third has chunks shorter than tags."""
 
 
 def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:
@@ -32,7 +32,7 @@ def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:
 
 @pytest.fixture
 def tables_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every distance up to 63 is searched through the tables, however few codes there are."""
+    """Search every distance up to 63 through the tables, however few codes there are."""
     monkeypatch.setattr(multi_index, "CODE_NS", 1e12)
 
 
@@ -50,7 +50,7 @@ class TestOtherTablesInMemory(SearchConformance):
 
 @pytest.mark.usefixtures("tables_always")
 class TestTablesMapped(SearchConformance):
-    """As served: tables mapped read-only, codes where FAISS's file has them, at an odd address."""
+    """Tables as served: mapped read-only, with codes at an odd address, as in FAISS's file."""
 
     def build(self, codes: Codes, folder: Path) -> MultiIndex:
         with closing(CodesWriter(folder / "codes.faiss")) as writer:
@@ -61,7 +61,7 @@ class TestTablesMapped(SearchConformance):
 
 
 def around(codes: Codes, seed: int) -> Codes:
-    """Queries at each distance from 0 to 66 from some code, and two that are near to none."""
+    """Return queries at each distance from 0 to 66 from some code, and two near to none."""
     chosen = np.random.default_rng(seed).integers(0, len(codes), 67)
     near = [flipped(codes[at], bits, bits + seed) for bits, at in enumerate(chosen)]
     return np.concatenate([np.stack(near), random_codes(2, seed + 1)])
@@ -75,14 +75,14 @@ def test_answers_are_exact_at_every_distance(seed: int, cut: Cut) -> None:
     index = in_memory(codes, cut)
     for max_distance_bits in range(64):
         assert index.plan(max_distance_bits).engine == "multi_index"
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(codes, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
 
 @pytest.mark.usefixtures("tables_always")
 @pytest.mark.parametrize("cut", CUTS)
 def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
-    # the worst cases of the pigeonhole: all differences in few chunks, or one more in each
+    # The worst cases of the pigeonhole: all differences in few chunks, or one more in each.
     queries = random_codes(1)
     masks = [np.zeros(256, np.uint8) for _ in range(600)]
     rng = np.random.default_rng(5)
@@ -92,12 +92,12 @@ def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
         for chunk in chunks:
             bits = rng.integers(0, cut.bits + 1) if width < 4 else rng.integers(0, 1 + 64 // width)
             mask[cut.bits * chunk + rng.permutation(cut.bits)[:bits]] = 1
-    # chunks go from the lowest bit of the first byte on
+    # Chunks begin at the lowest bit of the first byte.
     codes = queries ^ np.packbits(np.stack(masks), axis=1, bitorder="little")
     index = in_memory(codes, cut)
     for max_distance_bits in range(64):
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(codes, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -109,12 +109,12 @@ def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits(cut: Cut) -> 
     queries = np.concatenate([around(codes, 3)[::4], codes[-3:], np.zeros((1, 32), np.uint8)])
     index = in_memory(codes, cut)
     for max_distance_bits in (0, 14, 15, 31, 33):
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(codes, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
 
 def columns(codes: Codes, seed: int = 0) -> tuple[ItemColumns, NDArray[np.int16]]:
-    """Items of one to three codes in five banks, some of them dead; limits of the banks."""
+    """Return items of one to three codes in five banks, some dead, and limits of the banks."""
     rng = np.random.default_rng(seed)
     row = np.repeat(np.arange(len(codes)), rng.integers(1, 4, len(codes)))[: len(codes)]
     bank = rng.integers(0, 5, row[-1] + 1).astype(np.uint16)
@@ -131,7 +131,7 @@ def nearest(
     limits_bits: NDArray[np.int16],
     most_items: int,
 ) -> tuple[list[tuple[int, int, int]], list[int]]:
-    """What search_items must answer, one query and one code at a time."""
+    """Return what search_items must answer, one query and one code at a time."""
     answer: list[tuple[int, int, int]] = []
     truncated = []
     for query, distances in enumerate(distances_bits(queries[:, None], codes[None]).tolist()):
@@ -148,9 +148,9 @@ def nearest(
     return answer, truncated
 
 
-def in_order(found: NearestItems) -> tuple[list[tuple[int, int, int]], list[int]]:
-    rows = zip(found.query.tolist(), found.entry.tolist(), found.distance.tolist(), strict=True)
-    return list(rows), found.truncated.tolist()
+def in_order(answer: NearestItems) -> tuple[list[tuple[int, int, int]], list[int]]:
+    rows = zip(answer.query.tolist(), answer.entry.tolist(), answer.distance.tolist(), strict=True)
+    return list(rows), answer.truncated.tolist()
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -178,7 +178,7 @@ def test_nearest_items_equal_brute_force(
 
 @pytest.fixture(scope="module")
 def crowd() -> Codes:
-    """20 000 codes within 40 bits of one, some of them equal, between codes far away."""
+    """Return 20 000 codes within 40 bits of one, some equal, between codes far away."""
     rng = np.random.default_rng(1)
     codes = random_codes(70_000)
     order = np.argsort(rng.random((20_000, 256)), axis=1)
@@ -195,11 +195,11 @@ def test_a_crowd_of_near_duplicates_is_answered_exactly(
 ) -> None:
     index = in_memory(crowd, cut)
     items, limits_bits = columns(crowd)
-    # the second query shows that nothing is left over from the first
+    # The second query shows that the first left nothing over.
     queries = np.stack([flipped(crowd[0], bits_away), crowd[5], flipped(crowd[0], bits_away, 1)])
     for max_distance_bits in (15, 31, 50):
-        found = index.search(queries, max_distance_bits)
-        assert triples(found) == compared(crowd, queries, max_distance_bits)
+        neighbours = index.search(queries, max_distance_bits)
+        assert triples(neighbours) == compared(crowd, queries, max_distance_bits)
         near = FlatIndex.of(crowd).search(queries, max_distance_bits)
         for most_items in (1, 100, 20_000):
             bounds = (items, limits_bits, most_items)
@@ -220,8 +220,8 @@ def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
     items = ItemColumns(
         np.arange(6000, dtype=np.uint32), np.zeros(6000, np.uint16), np.zeros(6000, np.bool_)
     )
-    found = in_memory(codes).search_items(query, 31, items, np.full(65536, 31, np.int16), 3)
-    assert in_order(found) == ([(0, 0, 20), (0, 1, 20), (0, 2, 20)], [0])
+    answer = in_memory(codes).search_items(query, 31, items, np.full(65536, 31, np.int16), 3)
+    assert in_order(answer) == ([(0, 0, 20), (0, 1, 20), (0, 2, 20)], [0])
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -230,8 +230,8 @@ def test_a_batch_over_several_threads_is_answered_as_by_one() -> None:
     queries = np.concatenate([around(codes, 1), around(codes, 2)])
     items, limits_bits = columns(codes)
     index = in_memory(codes)
-    one, three = index.search(queries, 31), index.search(queries, 31, threads=3)
-    assert triples(one) == triples(three) == compared(codes, queries, 31)
+    single, three = index.search(queries, 31), index.search(queries, 31, threads=3)
+    assert triples(single) == triples(three) == compared(codes, queries, 31)
     assert np.all(np.diff(three.query.astype(np.int64)) >= 0)
     bounds = (31, items, limits_bits, 2)
     assert in_order(index.search_items(queries, *bounds, threads=3)) == in_order(
@@ -248,8 +248,8 @@ def test_items_that_die_between_lookups_are_not_answered() -> None:
     index = in_memory(codes)
     assert index.plan(31).engine == "multi_index"
     for expected in ([7], []):
-        found = index.search_items(codes[7:8], 31, items, limits_bits, 5)
-        assert found.entry.tolist() == expected
+        answer = index.search_items(codes[7:8], 31, items, limits_bits, 5)
+        assert answer.entry.tolist() == expected
         items.dead[7] = True
 
 
@@ -269,7 +269,7 @@ def test_chunks_with_long_posting_lists_get_the_smaller_radii() -> None:
 
 
 def test_a_plan_keeps_what_its_address_leads_to() -> None:
-    """Two threads that make one at once may each have made the flips, and one of them is kept."""
+    """Check that a plan keeps its flips, though another thread's copy may replace them."""
     multi_index._flips.cache_clear()  # plans of other tests may keep others
     index = in_memory(random_codes(20_000))
     plan = index.plan(31)
@@ -297,9 +297,9 @@ def test_one_crowd_does_not_change_the_choice_for_all() -> None:
 @pytest.mark.parametrize("cut", CUTS[:2])
 def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path, cut: Cut) -> None:
     Tables.write(tmp_path, random_codes(100), cut)
-    for length, other in ((101, cut), (100, CUTS[2])):
+    for length, other_cut in ((101, cut), (100, CUTS[2])):
         with pytest.raises(SnapshotRefusedError, match="search-"):
-            Tables.map(tmp_path, length, other)
+            Tables.map(tmp_path, length, other_cut)
     for name in layout(100, cut):
         path = tmp_path / file_name(name)
         content = path.read_bytes()
@@ -317,11 +317,13 @@ def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path, cut: Cu
 @pytest.mark.parametrize("cut", CUTS[:2])
 def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path, cut: Cut) -> None:
     codes = random_codes(70_000)
-    written, made = Tables.write(tmp_path, codes, cut), Tables.of(codes, 2, cut)
+    written, in_memory_tables = Tables.write(tmp_path, codes, cut), Tables.of(codes, 2, cut)
     names = layout(len(codes), cut)
     for name in names:
-        assert np.array_equal(getattr(written, name), getattr(made, name))
-    assert made.size_bytes == sum(getattr(made, name).nbytes for name in names)
+        assert np.array_equal(getattr(written, name), getattr(in_memory_tables, name))
+    assert in_memory_tables.size_bytes == sum(
+        getattr(in_memory_tables, name).nbytes for name in names
+    )
 
 
 def test_faiss_answers_the_same_from_the_same_codes() -> None:

@@ -45,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With the tables of multi-index hashing, however few hashes there are."""
+    """Write a snapshot with multi-index tables, however few hashes there are."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     write(tmp_path / "00000007", blocks(some_items(30)), Cursor(EPOCH, 55))
     return tmp_path / "00000007"
@@ -56,7 +56,7 @@ _ALL_FILES = ("manifest.json", *FILES, *TABLES)
 
 
 def resum(path: Path) -> None:
-    """Makes the manifest fit the files again, as a faulty writer would."""
+    """Make the manifest fit the files again, as a faulty writer would."""
     sums = {}
     for name in files(path):
         content = (path / name).read_bytes()
@@ -66,8 +66,8 @@ def resum(path: Path) -> None:
 
 
 def files(path: Path) -> list[str]:
-    """Those that are not the manifest."""
-    return sorted(one.name for one in path.iterdir() if one.name != "manifest.json")
+    """List the files that are not the manifest."""
+    return sorted(file.name for file in path.iterdir() if file.name != "manifest.json")
 
 
 def test_what_was_written_is_read(tabled: Path) -> None:
@@ -76,19 +76,19 @@ def test_what_was_written_is_read(tabled: Path) -> None:
     assert snapshot.cursor == Cursor(EPOCH, 55)
     assert (snapshot.manifest.items, snapshot.manifest.hashes) == (30, 60)
     items = some_items(30)
-    queries = np.concatenate([one.fingerprints["hash"] for one in items])
-    found = LiveIndex(snapshot).search(queries, 31)
-    assert answers(found) == brute_force(items, queries, 31)
-    assert found.item_id.tobytes() == b"".join(one.item_id * 2 for one in items)
+    queries = np.concatenate([stored.fingerprints["hash"] for stored in items])
+    hits = LiveIndex(snapshot).search(queries, 31)
+    assert answers(hits) == brute_force(items, queries, 31)
+    assert hits.item_id.tobytes() == b"".join(stored.item_id * 2 for stored in items)
 
 
 def test_items_beyond_one_batch_keep_their_rows(tmp_path: Path) -> None:
     items = [item(3 * number, random_codes(1 + number % 3, number)) for number in range(1, 9000)]
     write(tmp_path / "00000001", blocks(items), Cursor(EPOCH, 1))
     live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
-    for one in items[::400]:
-        queries = one.fingerprints["hash"]
-        assert answers(live.search(queries, 20)) == brute_force([one], queries, 20)
+    for stored in items[::400]:
+        queries = stored.fingerprints["hash"]
+        assert answers(live.search(queries, 20)) == brute_force([stored], queries, 20)
 
 
 def test_an_empty_snapshot_finds_nothing(tmp_path: Path) -> None:
@@ -121,14 +121,14 @@ def test_stock_faiss_opens_the_codes_and_answers_the_same(
         for at in range(int(limits[query]), int(limits[query + 1]))
     )
     hits = LiveIndex(Snapshot.open(folder)).search(queries, max_distance_bits)
-    found = zip(
+    rows = zip(
         hits.query.tolist(),
         hits.distance.tolist(),
         hits.number.tolist(),
         hits.ordinal.tolist(),
         strict=True,
     )
-    assert sorted(found) == expected
+    assert sorted(rows) == expected
 
 
 def test_the_codes_are_mapped_not_copied(tabled: Path) -> None:
@@ -263,19 +263,19 @@ def test_tables_are_searched_where_that_is_quicker(
     snapshot = Snapshot.open(tabled)
     assert snapshot.index.name == "multi_index"
     items = some_items(30)
-    queries = np.concatenate([flipped(one.fingerprints["hash"], 31) for one in items])
+    queries = np.concatenate([flipped(stored.fingerprints["hash"], 31) for stored in items])
     assert answers(LiveIndex(snapshot).search(queries, 31)) == brute_force(items, queries, 31)
 
 
 @pytest.fixture
 def settled(tabled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files that were written a while ago."""
+    """Return a snapshot whose files count as written a while ago."""
     monkeypatch.setattr(verified, "_SETTLED_NS", 0)
     return tabled
 
 
 def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that are read whole from here on."""
+    """Record the names of the files that are read whole from here on."""
     names: list[str] = []
     sum_of = verified.sum_of
 
@@ -372,11 +372,11 @@ def test_a_file_that_is_written_to_while_open_is_noticed(tabled: Path, name: str
 
 
 def test_items_that_do_not_ascend_are_not_written(tmp_path: Path) -> None:
-    one, other = some_items(2)
+    first, second = some_items(2)
     with pytest.raises(DisruptError, match="ascend"):
-        write(tmp_path / "a", map(columns_of, ([other], [one])), Cursor(EPOCH, 2))
+        write(tmp_path / "a", map(columns_of, ([second], [first])), Cursor(EPOCH, 2))
     with pytest.raises(DisruptError, match="ascend"):
-        write(tmp_path / "b", blocks([one, one]), Cursor(EPOCH, 2))
+        write(tmp_path / "b", blocks([first, first]), Cursor(EPOCH, 2))
 
 
 def test_a_distance_that_is_exactly_the_threshold_is_a_hit(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
-    """A registry of 30 items, two of them withdrawn, beside an empty first generation."""
+    """Open a registry of 30 items, two of them withdrawn, beside an empty first generation."""
     data_dir.mkdir()
     chance = random.Random(5)
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
@@ -27,5 +27,5 @@ def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
         for _ in range(10):
             items: list[NewItem] = [new_item(chance, hashes) for hashes in (1, 2, 5)]
             done = writer.register(registration(chance, None, *items), day=DAY)
-        writer.withdraw(done.case_number, [one.item_id for one in items[:2]], day=DAY)
+        writer.withdraw(done.case_number, [item.item_id for item in items[:2]], day=DAY)
         yield writer

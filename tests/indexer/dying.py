@@ -16,7 +16,7 @@ STEPS = ("fsync", "mkdir", "rename", "rmdir", "unlink")
 
 
 def rebuild_and_die(step: int, data_dir: Path) -> None:
-    """Rebuilds; SIGKILL takes the place of the ``step``-th of STEPS, counted from 1."""
+    """Rebuild; SIGKILL takes the place of the ``step``-th of STEPS, counted from 1."""
     left = step
 
     def dying(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -34,7 +34,7 @@ from tests.registry.examples import DAY, all_changes, registration
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
-    return CliRunner().invoke(main, [str(one) for one in arguments], env=environment)
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], env=environment)
 
 
 def living(writer: SqlRegistryWriter) -> list[StoredItem]:
@@ -48,10 +48,10 @@ def test_a_rebuild_holds_the_living_items_and_no_others(
     items = living(writer)
     assert len(items) == 28
     assert (rebuilt.generation, rebuilt.items) == (2, 28)
-    assert rebuilt.hashes == sum(len(one.fingerprints) for one in items)
+    assert rebuilt.hashes == sum(len(item.fingerprints) for item in items)
     assert rebuilt.sequence == writer.head().sequence
     live = LiveIndex(open_current(data_dir / "index", writer))
-    assert live.numbers().tolist() == [one.number for one in items]
+    assert live.numbers().tolist() == [item.number for item in items]
 
 
 def test_a_rebuild_reports_its_progress_to_the_end(
@@ -91,20 +91,20 @@ def test_index_and_registry_are_equal_before_and_after_a_rebuild(
 
 
 def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
-    """The items of a registry, as an index that is wrong about the fourth would hold them."""
-    for place, one in enumerate(items):
+    """Yield the registry's items as an index with an error in the fourth would hold them."""
+    for place, item in enumerate(items):
         if place != 3:
-            yield one
+            yield item
         elif how == "bank":
-            yield dataclasses.replace(one, bank=2)
+            yield dataclasses.replace(item, bank=2)
         elif how == "item_id":
-            yield dataclasses.replace(one, item_id=bytes(16))
+            yield dataclasses.replace(item, item_id=bytes(16))
         elif how in {"hash", "start_ms", "ordinal", "profile"}:
-            fingerprints = np.array(one.fingerprints)
+            fingerprints = np.array(item.fingerprints)
             fingerprints[how][0] ^= 1
-            yield dataclasses.replace(one, fingerprints=fingerprints)
+            yield dataclasses.replace(item, fingerprints=fingerprints)
         elif how == "fewer":
-            yield dataclasses.replace(one, fingerprints=one.fingerprints[:0])
+            yield dataclasses.replace(item, fingerprints=item.fingerprints[:0])
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,10 @@ def test_any_difference_is_found_and_named(
 ) -> None:
     items = living(writer)
     publish(data_dir / "index", blocks(broken(items, how)), writer.head())
-    found = verify(writer, data_dir / "index")
-    assert [(one.number, one.problem) for one in found.differences] == [(items[3].number, problem)]
+    verification = verify(writer, data_dir / "index")
+    assert [(difference.number, difference.problem) for difference in verification.differences] == [
+        (items[3].number, problem)
+    ]
     result = run("verify", "--data-dir", data_dir)
     assert result.exit_code == 1
     assert f"item {items[3].number}: {problem}" in result.stdout
@@ -145,7 +147,7 @@ def test_an_item_that_the_registry_no_longer_has_is_a_difference(
 def test_a_search_that_misses_is_found_out(
     data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files that fit their checksums and the registry; only the tables are of other codes."""
+    """Check that an index whose tables are of other codes fails, though its checksums fit."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
     rebuild(writer, data_dir / "index")
@@ -157,7 +159,7 @@ def test_a_search_that_misses_is_found_out(
 
     monkeypatch.setattr(Tables, "write", write_others)
     rebuild(writer, data_dir / "index")
-    problems = {one.problem for one in verify(writer, data_dir / "index").differences}
+    problems = {difference.problem for difference in verify(writer, data_dir / "index").differences}
     assert problems == {"not found by searching for it"}
 
 
@@ -165,7 +167,7 @@ def test_a_byte_that_changed_since_the_files_were_found_good_is_found_out(
     data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuild(writer, data_dir / "index")
-    # as a failing disk does it: nothing about the file tells
+    # A failing disk changes bytes without changing the file's status.
     monkeypatch.setattr(verified, "identity", lambda _status: (1,) * 5)
     assert verify(writer, data_dir / "index").differences == ()
     path = data_dir / "index" / "00000002" / "codes.faiss"
@@ -193,20 +195,23 @@ def test_an_item_withdrawn_while_it_is_compared_is_no_difference(
 def test_stats_count_what_is_there(data_dir: Path, writer: SqlRegistryWriter) -> None:
     rebuild(writer, data_dir / "index")
     writer.register(registration(random.Random(80)), day=DAY)
-    found = stats(writer, data_dir / "index")
+    counted = stats(writer, data_dir / "index")
     items = living(writer)[:-1]
-    assert (found.generation, found.items, found.engine) == (2, 28, "flat")
-    assert found.changes_behind == 1
-    assert found.items_per_bank == {"adults": 28}
-    assert found.items_per_kind == {"IMAGE": 28}
-    assert sum(found.hashes_per_plan.values()) == found.hashes
-    profiles = np.concatenate([one.fingerprints["profile"] for one in items])
-    assert found.hashes_per_profile.get("PDQ_512", 0) == int(np.sum(profiles == 1))
-    assert [(one.generation, one.served) for one in found.generations] == [(2, True), (1, False)]
+    assert (counted.generation, counted.items, counted.engine) == (2, 28, "flat")
+    assert counted.changes_behind == 1
+    assert counted.items_per_bank == {"adults": 28}
+    assert counted.items_per_kind == {"IMAGE": 28}
+    assert sum(counted.hashes_per_plan.values()) == counted.hashes
+    profiles = np.concatenate([item.fingerprints["profile"] for item in items])
+    assert counted.hashes_per_profile.get("PDQ_512", 0) == int(np.sum(profiles == 1))
+    assert [(generation.generation, generation.served) for generation in counted.generations] == [
+        (2, True),
+        (1, False),
+    ]
     files = (data_dir / "index" / "00000002").iterdir()
-    assert found.size_bytes == sum(path.stat().st_size for path in files)
-    assert (found.bucket_skew, found.longest_bucket) == (0, 0)
-    assert 0 < found.memory_bytes < found.size_bytes
+    assert counted.size_bytes == sum(path.stat().st_size for path in files)
+    assert (counted.bucket_skew, counted.longest_bucket) == (0, 0)
+    assert 0 < counted.memory_bytes < counted.size_bytes
 
 
 def test_stats_say_how_even_the_tables_are_and_what_a_lookup_costs(

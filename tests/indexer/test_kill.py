@@ -1,4 +1,4 @@
-"""A rebuild that dies: the old snapshot is served as if nothing had been."""
+"""A rebuild that is killed leaves the old snapshot served."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_rebuild_killed_at_any_point_leaves_a_whole_snapshot(
         process.kill()
         if process.wait() == -signal.SIGKILL:
             killed += 1
-        else:  # the machine is quicker than it was
+        else:  # the rebuild ended before the kill
             whole_s *= 0.8
         after = open_current(index_dir, writer)
         assert after.generation == current(index_dir)

@@ -19,12 +19,12 @@ from tests.registry.examples import DAY, registration
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(one) for one in arguments])
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture
 def index_dir(data_dir: Path, writer: SqlRegistryWriter) -> Path:
-    """Generations 3 (served) and 2; registrations and withdrawals before, between and after."""
+    """Make generations 3 (served) and 2, with changes before, between and after them."""
     chance = random.Random(41)
     for _ in range(2):
         done = writer.register(registration(chance), day=DAY)

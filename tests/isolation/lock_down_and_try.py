@@ -1,4 +1,4 @@
-"""Locks itself down, then tries what must not work; says on a pipe how each attempt ended."""
+"""Lock this process down, try what must fail, and report each attempt on a pipe."""
 
 import contextlib
 import mmap

@@ -1,4 +1,4 @@
-"""Whoever was served least goes first."""
+"""The queue serves next whoever was served least."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from disrupt.isolation.fair_queue import FairQueue, turn_of
 
 
 async def have(queue: FairQueue, name: str, log: list[str], going_on: asyncio.Event) -> None:
-    """Have a turn, as ``name``, until told to go on."""
+    """Have a turn, as ``name``, until ``going_on`` is set."""
     turn_of.set(name)
     async with queue.turn():
         log.append(name)
@@ -27,10 +27,10 @@ def test_who_asks_for_a_lot_delays_others_by_the_turns_that_it_has() -> None:
         queue, log, going_on = FairQueue(1), list[str](), asyncio.Event()
         greedy = [asyncio.create_task(have(queue, "greedy", log, going_on)) for _ in range(10)]
         await step()
-        other = asyncio.create_task(have(queue, "other", log, going_on))
+        other_task = asyncio.create_task(have(queue, "other", log, going_on))
         await step()
         going_on.set()
-        await asyncio.gather(*greedy, other)
+        await asyncio.gather(*greedy, other_task)
         return log
 
     assert asyncio.run(run())[:3] == ["greedy", "other", "greedy"]
@@ -69,7 +69,7 @@ def test_a_turn_of_a_call_that_is_cancelled_goes_to_the_next(cancelled_when: str
 
         async def first() -> None:
             await have(queue, "a", log, going_on)
-            if cancelled_when == "given":  # and not yet begun
+            if cancelled_when == "given":  # the second call has a turn, and has not begun
                 tasks[1].cancel()
 
         tasks = [
@@ -97,7 +97,7 @@ def test_a_turn_that_ends_while_others_hang_up_is_not_lost() -> None:
         await step()
         for task in tasks[:4]:
             task.cancel()
-        first.end()  # before a task that was cancelled has run
+        first.end()  # no cancelled task has run yet
         going_on.set()
         async with asyncio.timeout(10):
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""A picture that breaks its decoder fails one call; who takes a decoder over has nothing."""
+"""A picture that breaks its decoder fails one call, and taking over a decoder gains nothing."""
 
 import asyncio
 import io
@@ -54,12 +54,12 @@ SEEDS = seeds()
 GOOD = SEEDS["PNG"][0]
 ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 LONG = repeated_scans(4000, 20_000)
-"""Takes minutes to decode."""
+"""A file that takes minutes to decode."""
 
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run[Any]]:
-    """One event loop for the processes of this module."""
+    """Run everything in one event loop for the processes of this module."""
     with asyncio.Runner() as runner:
         yield lambda awaitable: runner.run(awaited(awaitable))
 
@@ -70,7 +70,7 @@ async def awaited(awaitable: Awaitable[_T]) -> _T:
 
 @pytest.fixture(scope="module")
 def hashing(run: Run[Any]) -> Iterator[IsolatedHashing]:
-    """Two processes with little memory and time."""
+    """Start two processes with little memory and time."""
     isolated = IsolatedHashing(
         workers=2,
         queued=2,
@@ -88,7 +88,7 @@ async def failure(call: Awaitable[object]) -> DisruptError:
 
 
 async def whole(hashing: IsolatedHashing, processes: int) -> None:
-    """Returns once there are so many processes again, and good pictures are hashed by all."""
+    """Wait until there are ``processes`` again, and all of them hash good pictures."""
     while len(hashing.pids) < processes:  # noqa: ASYNC110 nothing tells
         await asyncio.sleep(0.02)
     answers = await asyncio.gather(*(hashing.hash_image(GOOD) for _ in range(processes)))
@@ -115,9 +115,9 @@ def test_a_plain_picture_is_the_same_outcome_as_without_isolation(
 ) -> None:
     file = io.BytesIO()
     Image.new("RGB", (64, 64)).save(file, "PNG")
-    found = run(hashing.hash_image(file.getvalue()))
-    assert isinstance(found, LowQuality)
-    assert found == hash_image(file.getvalue())
+    outcome = run(hashing.hash_image(file.getvalue()))
+    assert isinstance(outcome, LowQuality)
+    assert outcome == hash_image(file.getvalue())
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", GOOD[:-100]])
@@ -211,7 +211,7 @@ def test_a_process_holds_no_descriptor_variable_or_privilege_that_it_does_not_ne
     monkeypatch.setenv("DISRUPT_SECRET", "swordfish")
 
     def look(pid: int) -> None:
-        links = sorted(str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+        links = sorted(str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
         assert links[:3] == ["/dev/null"] * 3
         assert links[3].startswith("/memfd:media")
         assert links[4].startswith("socket:")
@@ -357,10 +357,10 @@ def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_plac
             await asyncio.wait([waiting])
             successor = asyncio.create_task(isolated.hash_image(GOOD))
 
-            for one in (working, next_one):
-                one.cancel()
+            for task in (working, next_one):
+                task.cancel()
             await asyncio.wait([working, next_one])
-            # nobody waits for those pictures any more, and still they occupy the process
+            # Nobody waits for those pictures any more, but they still occupy the process.
             assert isinstance(await failure(isolated.hash_image(GOOD)), OverloadedError)
             os.kill(pid, signal.SIGCONT)
             assert await successor == hash_image(GOOD)
@@ -374,12 +374,12 @@ def test_a_picture_behind_one_that_ends_its_process_is_hashed_by_another(run: Ru
         async with IsolatedHashing(workers=1, queued=3) as isolated:
             (pid,) = isolated.pids
             os.kill(pid, signal.SIGSTOP)
-            first, *others = (asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(4))
+            first, *rest = (asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(4))
             await asyncio.sleep(0.1)
             os.kill(pid, signal.SIGSEGV)
             os.kill(pid, signal.SIGCONT)
             assert (await failure(first)).metadata == {"cause": "CRASH"}
-            assert await asyncio.gather(*others) == [hash_image(GOOD)] * 3
+            assert await asyncio.gather(*rest) == [hash_image(GOOD)] * 3
             assert isolated.deaths == {Cause.CRASH: 1}
 
     run(follow())
@@ -457,7 +457,7 @@ TRANSFORMS = st.just(IDENTITY) | st.builds(
     PERMILLE,
     st.integers(-180_000, 180_000),
     st.integers(0, 4096),
-    plain_edges_cut=st.sampled_from([False]),  # of no picture are they cut
+    plain_edges_cut=st.sampled_from([False]),  # pictures never have edges cut
 )
 TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
 ANSWERS = (

@@ -1,4 +1,4 @@
-"""Videos are hashed apart while they come in; what a video does to its decoder fails one call."""
+"""Videos are hashed in a process of their own as they arrive; a broken one fails one call."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ JPEG = Codec("avi", "mjpeg", {"qmin": "1", "qmax": "1"}, "yuvj420p")
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run[Any]]:
-    """One event loop for the processes of this module."""
+    """Run everything in one event loop for the processes of this module."""
     with asyncio.Runner() as runner:
         yield lambda awaitable: runner.run(awaited(awaitable))
 
@@ -86,7 +86,7 @@ async def hashed(
 
 
 async def gone(videos: IsolatedVideos) -> None:
-    """Returns once there is no process."""
+    """Wait until there is no process."""
     while videos.pids:  # noqa: ASYNC110 nothing tells
         await asyncio.sleep(0.01)
 
@@ -126,7 +126,7 @@ def test_frames_come_before_the_file_is_whole(videos: IsolatedVideos, run: Run[A
 
     async def until_seen() -> AsyncIterator[bytes]:
         yield GOOD[: len(GOOD) * 3 // 4]
-        await seen.wait()  # 0.5 s at most, or the call fails
+        await seen.wait()  # frames come within 0.5 s, or the call fails
         yield GOOD[len(GOOD) * 3 // 4 :]
 
     async def look() -> int:
@@ -160,7 +160,7 @@ def test_no_more_is_taken_than_the_decoder_has_use_for(
     async def held() -> np.ndarray:
         call = asyncio.create_task(hashed(videos, counted()))
         before = -1
-        while before < taken or not taken:  # as much as will be taken
+        while before < taken or not taken:  # until no more is taken
             before = taken
             await asyncio.sleep(0.1)
         for pid in videos.pids:
@@ -189,7 +189,7 @@ def test_a_video_that_is_left_leaves_nothing_behind(videos: IsolatedVideos, run:
         for part in Path(f"/proc/{pid}/smaps").read_text().split("VmFlags")
         if "memfd:media" in part
     )
-    assert "Rss:                   0 kB" in shared  # the file is gone
+    assert "Rss:                   0 kB" in shared  # the file's pages are gone
 
 
 @pytest.mark.parametrize("data", [b"", b"no video" * 50, GOOD[:300]])
@@ -198,8 +198,8 @@ def test_what_is_no_video_is_refused_in_the_words_used_without_isolation(
 ) -> None:
     with pytest.raises(InvalidMediaError) as plain:
         hash_video(io.BytesIO(data))
-    told = run(failure(hashed(videos, parts(data))))
-    assert (type(told), told.message) == (InvalidMediaError, plain.value.message)
+    error = run(failure(hashed(videos, parts(data))))
+    assert (type(error), error.message) == (InvalidMediaError, plain.value.message)
 
 
 def test_a_sender_that_stops_is_told_so_and_costs_no_process_afterwards(
@@ -210,8 +210,8 @@ def test_a_sender_that_stops_is_told_so_and_costs_no_process_afterwards(
         await asyncio.sleep(60)
         yield GOOD[len(GOOD) // 2 :]
 
-    told = run(failure(hashed(videos, stopping())))
-    assert type(told) is DeadlineExceededError
+    error = run(failure(hashed(videos, stopping())))
+    assert type(error) is DeadlineExceededError
     run(gone(videos))
 
 
@@ -221,19 +221,19 @@ def test_an_endless_file_is_refused_at_the_limit(videos: IsolatedVideos, run: Ru
         while True:
             yield bytes(1 << 20)
 
-    told = run(failure(hashed(videos, endless())))
-    assert type(told) is InvalidMediaError
-    assert f"{LIMITS.max_bytes} bytes" in told.message
+    error = run(failure(hashed(videos, endless())))
+    assert type(error) is InvalidMediaError
+    assert f"{LIMITS.max_bytes} bytes" in error.message
 
 
 def test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named(
     videos: IsolatedVideos, run: Run[Any]
 ) -> None:
     costly = repeated(np.zeros((2304, 4096, 3), np.uint8), 300, JPEG)
-    told = run(failure(hashed(videos, parts(costly), 40)))
-    assert type(told) is InvalidMediaError
-    assert "1 s of processor time" in told.message
-    assert told.metadata["cause"] == Cause.CPU_TIME
+    error = run(failure(hashed(videos, parts(costly), 40)))
+    assert type(error) is InvalidMediaError
+    assert "1 s of processor time" in error.message
+    assert error.metadata["cause"] == Cause.CPU_TIME
     assert len(run(hashed(videos, parts(GOOD)))[0])
 
 
@@ -244,7 +244,7 @@ def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) 
             first = videos.hash(parts(GOOD), **looking)  # type: ignore[arg-type]
             async for answer in first:
                 if isinstance(answer, Ended):
-                    break  # and stays
+                    break  # and keep the generator open
             pids = videos.pids
             left = asyncio.Event()
 
@@ -259,10 +259,10 @@ def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) 
                 await asyncio.sleep(0.01)
             await first.aclose()
             left.set()
-            found = await second
-            assert (await hashed(videos, parts(GOOD)))[1] == found[1]
+            hashed_again = await second
+            assert (await hashed(videos, parts(GOOD)))[1] == hashed_again[1]
             assert len(videos.pids) == 2, "both are used again"
-            return found
+            return hashed_again
 
     there, _ = hash_video(io.BytesIO(GOOD))
     rows, _ = run(two_readers())
@@ -278,8 +278,8 @@ def test_a_decoder_that_is_killed_fails_one_call(videos: IsolatedVideos, run: Ru
                 for pid in videos.pids:
                     os.kill(pid, signal.SIGSEGV)
 
-    told = run(failure(kill()))
-    assert (type(told), told.metadata) == (InvalidMediaError, {"cause": "CRASH"})
+    error = run(failure(kill()))
+    assert (type(error), error.metadata) == (InvalidMediaError, {"cause": "CRASH"})
     assert len(run(hashed(videos, parts(GOOD)))[0])
 
 
@@ -291,7 +291,7 @@ def test_more_videos_than_places_are_told_to_come_back(
         return list(await asyncio.gather(*calls, return_exceptions=True))
 
     answers = run(several())
-    (refused,) = (one for one in answers if isinstance(one, BaseException))
+    (refused,) = (answer for answer in answers if isinstance(answer, BaseException))
     assert isinstance(refused, OverloadedError)
     assert refused.retry_after_s
 

@@ -1,4 +1,4 @@
-"""Reads a Dockerfile: as much of the format as the project's own one uses."""
+"""Parse a Dockerfile: as much of the format as the project's own one uses."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Instruction:
     def words(self) -> list[str]:
         """The rest as a list: of JSON, or of shell words."""
         if self.rest.startswith("["):
-            found: list[str] = json.loads(self.rest)
-            return found
+            command: list[str] = json.loads(self.rest)
+            return command
         return shlex.split(self.rest)
 
     @property
@@ -34,20 +34,20 @@ class Instruction:
 
 @dataclass
 class Stage:
-    """One FROM, and what follows."""
+    """One FROM, and the instructions that follow."""
 
     image: str
     name: str
     instructions: list[Instruction] = field(default_factory=list)
 
     def only(self, name: str) -> Instruction:
-        """The one instruction of this name."""
-        (found,) = (one for one in self.instructions if one.name == name)
-        return found
+        """Return the one instruction of this name."""
+        (instruction,) = (candidate for candidate in self.instructions if candidate.name == name)
+        return instruction
 
 
 def parse(text: str) -> list[Stage]:
-    """Stages, in order."""
+    """Return the stages, in order."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     stages: list[Stage] = []
     for line in re.sub(r"\\\n", " ", "\n".join(lines)).splitlines():
@@ -65,7 +65,7 @@ def parse(text: str) -> list[Stage]:
 
 
 def in_context(path: PurePosixPath, ignore: str) -> bool:
-    """Whether a .dockerignore lets a file of the repository through: the last rule that fits."""
+    """Tell whether a .dockerignore lets a file through: the last rule that fits decides."""
     kept = True
     for line in ignore.splitlines():
         if not line or line.startswith("#"):
@@ -74,16 +74,16 @@ def in_context(path: PurePosixPath, ignore: str) -> bool:
         anywhere = "**/" in line
         parents = [path, *path.parents][:-1]
         if any(
-            fnmatchcase(one.name if anywhere else str(one), pattern)
-            for one in parents
-            if anywhere or len(one.parts) == len(PurePosixPath(pattern).parts)
+            fnmatchcase(parent.name if anywhere else str(parent), pattern)
+            for parent in parents
+            if anywhere or len(parent.parts) == len(PurePosixPath(pattern).parts)
         ):
             kept = line.startswith("!")
     return kept
 
 
 def context_files(root: Path, source: str, ignore: str) -> list[PurePosixPath]:
-    """Files that ``COPY source`` takes from the context, relative to it."""
+    """List the files that ``COPY source`` takes from the context, relative to it."""
     start = root / source
     paths = [start] if start.is_file() else sorted(start.rglob("*"))
     relative = [PurePosixPath(path.relative_to(root)) for path in paths if path.is_file()]

@@ -1,9 +1,9 @@
-"""Runs a Dockerfile's steps in scratch roots, where no engine is at hand. For root only.
+"""Run a Dockerfile's steps in scratch roots, where no engine is at hand. For root only.
 
-A scratch root stands for a base image: programs, libraries and compiler of this machine under /usr,
-read-only, and its Python at /usr/local, as in the official image; its own, writable /etc, /opt,
-/src, /data and so on. Nothing else of this machine is inside. Each step runs in mount and process
-namespaces of its own.
+A scratch root replaces a base image. It has this machine's programs, libraries and compiler under
+/usr, read-only, and its Python at /usr/local, as in the official image; /etc, /opt, /src, /data and
+so on are its own, and writable. Nothing else of this machine is inside. Each step runs in mount and
+process namespaces of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MADE = ("opt", "root", "run", "tmp", "var/log", "etc", "proc", "dev", "usr")
 
 
 def usable() -> str:
-    """Why this cannot be done here; empty where it can."""
+    """Return why this cannot be done here; empty where it can."""
     if os.geteuid() != 0:
         return "needs root, for namespaces and chroot"
     probe = ["unshare", "--mount", "--pid", "--fork", "--net", "true"]
@@ -48,7 +48,7 @@ def usable() -> str:
 
 @dataclass
 class Image:
-    """What a stage has become so far."""
+    """The state of a stage so far."""
 
     root: Path
     env: dict[str, str] = field(default_factory=lambda: {"PATH": BASE_PATH})
@@ -58,7 +58,7 @@ class Image:
 
 
 def base(root: Path) -> Image:
-    """A fresh base image."""
+    """Make a fresh base image."""
     for name in _MADE:
         (root / name).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
@@ -80,7 +80,7 @@ def base(root: Path) -> Image:
 
 
 def build(stage: Stage, root: Path, context: Path, built: dict[str, Image]) -> Image:
-    """Executes all instructions of a stage; ValueError for one it does not know."""
+    """Execute all instructions of a stage; ValueError for one it does not know."""
     image = base(root)
     ignore = (context / ".dockerignore").read_text()
     for instruction in stage.instructions:
@@ -114,7 +114,7 @@ def run(
     mounts: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command inside, as the image's user, and waits for it."""
+    """Run a command inside, as the image's user, and wait for it."""
     return subprocess.run(
         inside(image, command, network=network, mounts=mounts, env=env),
         capture_output=True,
@@ -132,9 +132,9 @@ def inside(
     env: dict[str, str] | None = None,
     read_only: bool = False,
 ) -> list[str]:
-    """The command line that runs a command inside; ``mounts`` are shell lines, with $R the root.
+    """Return the command line that runs a command inside; ``mounts``: shell lines, $R the root.
 
-    ``read_only`` makes all of it so, but for what ``mounts`` puts there.
+    ``read_only`` makes the root read-only, but for what ``mounts`` puts there.
     """
     uid, gid = image.user.split(":")
     certificates = {name: os.environ[name] for name in _CERTIFICATES & os.environ.keys()}
@@ -171,15 +171,15 @@ def inside(
 
 
 def check(done: subprocess.CompletedProcess[str]) -> None:
-    """Fails with what was printed unless the exit code is 0."""
+    """Fail with the output unless the exit code is 0."""
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _run_step(image: Image, instruction: Instruction) -> subprocess.CompletedProcess[str]:
-    """The shell form, by /bin/sh as in an engine; cache mounts are this machine's caches."""
+    """Run the shell form by /bin/sh, as an engine does; cache mounts are this machine's caches."""
     mounts: tuple[str, ...] = ()
     if "mount" in instruction.flags:
-        options = dict(one.split("=") for one in instruction.flags["mount"].split(","))
+        options = dict(option.split("=") for option in instruction.flags["mount"].split(","))
         if options != {"type": "cache", "target": "/root/.cache"}:
             raise ValueError(f"The test does not know the mount {options}.")
         CACHE.mkdir(exist_ok=True)

@@ -46,14 +46,14 @@ needs_root = pytest.mark.skipif(bool(why := plain_root.usable()), reason=why)
 
 
 def test_base_images_are_the_official_ones_of_one_python_and_debian_line() -> None:
-    lines = {re.fullmatch(r"python:(3\.\d+)(?:-slim)?-([a-z]+)", one.image) for one in STAGES}
-    assert len({found.groups() for found in lines if found}) == 1
+    lines = {re.fullmatch(r"python:(3\.\d+)(?:-slim)?-([a-z]+)", stage.image) for stage in STAGES}
+    assert len({match.groups() for match in lines if match}) == 1
     assert None not in lines
     assert "slim" in FINAL.image
 
 
 def test_no_place_of_packages_is_named() -> None:
-    commands = "\n".join(one.rest for stage in STAGES for one in stage.instructions)
+    commands = "\n".join(instruction.rest for stage in STAGES for instruction in stage.instructions)
     assert not re.search(r"://|index-url|find-links|trusted-host", commands)
     for line in re.findall(r"pip install[^&]*", commands):
         assert "--require-hashes" in line or "--offline" in line, line
@@ -79,9 +79,9 @@ def test_the_context_holds_the_sources_and_nothing_private() -> None:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The last stage, built."""
+    """Build the last stage."""
     directory = tmp_path_factory.mktemp("image")
-    # in memory: the files of two environments take minutes to remove from a busy disk
+    # The root is in memory: a busy disk takes minutes to remove the files of two environments.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4g", "tmpfs", directory], check=True)
     try:
         built: dict[str, Image] = {}
@@ -96,7 +96,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def container(
     image: Image, volume: Path, *command: str, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Runs ENTRYPOINT with CMD, or another command, as `docker run --read-only --tmpfs /tmp -v`."""
+    """Run ENTRYPOINT with CMD, or another command, as `docker run --read-only --tmpfs /tmp -v`."""
     words = image.config["ENTRYPOINT"].words + (list(command) or image.config["CMD"].words)
     mounts = (
         "mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs $R/tmp",
@@ -117,7 +117,7 @@ def container(
 
 
 def new_volume(image: Image, tmp_path: Path) -> Path:
-    """As an engine makes a named volume: owner and mode are those of the directory in the image."""
+    """Make a named volume as an engine does: owner and mode are the image directory's."""
     volume, inside_image = tmp_path / "volume", image.root / VOLUME.lstrip("/")
     volume.mkdir()
     status = inside_image.stat()
@@ -127,13 +127,13 @@ def new_volume(image: Image, tmp_path: Path) -> Path:
 
 
 def first_process(process: subprocess.Popen[str]) -> int:
-    """What has process id 1 inside: the child of unshare."""
+    """Return the process with id 1 inside: the child of unshare."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return int(children[0])
 
 
 def entered(pid: int, image: Image, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command beside a process, in its namespaces and environment, as an engine does."""
+    """Run a command beside a process, in its namespaces and environment, as an engine does."""
     environment = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
     uid, gid = image.user.split(":")
     line = [
@@ -145,20 +145,22 @@ def entered(pid: int, image: Image, command: list[str]) -> subprocess.CompletedP
 
 
 def mapped_libraries(first: int) -> set[str]:
-    """Names of the libraries of the base image that any process inside has loaded."""
+    """Return names of the base image's libraries that any process inside has loaded."""
     space = Path(f"/proc/{first}/ns/pid").readlink()
-    found: set[str] = set()
+    libraries: set[str] = set()
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it may have ended
+        with suppress(OSError):  # the process may have ended
             if (process / "ns" / "pid").readlink() == space:
                 maps = (process / "maps").read_text()
-                found |= set(re.findall(r"/usr/lib/\S*/([^/\s]+\.so[.\d]*)$", maps, re.MULTILINE))
-    assert found
-    return found
+                libraries |= set(
+                    re.findall(r"/usr/lib/\S*/([^/\s]+\.so[.\d]*)$", maps, re.MULTILINE)
+                )
+    assert libraries
+    return libraries
 
 
 def packages_of(libraries: set[str]) -> set[str]:
-    """Debian packages that these libraries are of; none where this is no Debian."""
+    """Return the Debian packages of these libraries; none where this is no Debian."""
     if not shutil.which("dpkg-query"):
         return set()
     packages = set()

@@ -1,4 +1,4 @@
-"""docs/install-sdk.md, followed to the letter in a plain environment, up to the first lookup."""
+"""Follow docs/install-sdk.md to the letter in a plain environment, up to the first lookup."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ PAGE = (ROOT / "docs" / "install-sdk.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BIN = Path(sys.executable).parent
 
-pytestmark = pytest.mark.timeout(600)  # builds pdqhash, on a machine that may be busy
+pytestmark = pytest.mark.timeout(600)  # pdqhash is built, perhaps on a busy machine
 
 
 def commands(heading: str) -> str:
-    """The indented lines of a section."""
+    """Return the indented lines of a section."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return "".join(re.findall(r"^    (.*\n)", section, re.MULTILINE))
 
 
 def build(sources: Path, directory: Path) -> Path:
-    """The wheel of these sources."""
+    """Build the wheel of these sources."""
     options = [
         "--wheel",
         "--offline",
@@ -50,7 +50,7 @@ def build(sources: Path, directory: Path) -> Path:
 
 
 def shell(script: str, directory: Path) -> str:
-    """Standard output of commands as a reader types them, without this environment."""
+    """Return the output of commands as a reader types them, without this environment."""
     path = os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"])
     (directory / "bin").mkdir(exist_ok=True)
     for name, program in (("uv", BIN / "uv"), ("python3", Path(sys.executable).resolve())):
@@ -120,7 +120,7 @@ def test_the_page_leads_to_a_first_lookup(
     (say_version,) = re.findall(r"`(python -c \"import disrupt; .*)`", PAGE)
     assert shell(f"venv/bin/{say_version}", tmp_path).strip() == PROJECT["version"]
     assert shell("venv/bin/disrupt --version", tmp_path).strip().endswith(PROJECT["version"])
-    if tool == "uv":  # what is built of a changed file is not installed
+    if tool == "uv":  # uv refuses a changed wheel
         (tmp_path / wheel.name).write_bytes(wheel.read_bytes() + b"\0")
         with pytest.raises(AssertionError, match=r"(?i)hash"):
             shell(commands("Install with uv").replace("uv venv venv", "uv venv other"), tmp_path)
@@ -129,7 +129,9 @@ def test_the_page_leads_to_a_first_lookup(
 def test_names_versions_and_extras_are_those_of_the_project_file() -> None:
     facts = dict(re.findall(r"^\| (\w+) \| (.*) \|$", PAGE, re.MULTILINE))
     assert facts["distribution"] == f"`{PROJECT['name']}`"
-    lines = [re.fullmatch(r".*Python :: (3\.\d+)", one) for one in PROJECT["classifiers"]]
+    lines = [
+        re.fullmatch(r".*Python :: (3\.\d+)", classifier) for classifier in PROJECT["classifiers"]
+    ]
     assert facts["Python"] == ", ".join(match[1] for match in lines if match)
     documented = {row[0]: row[2] for row in table(PAGE, "What it brings")}
     assert documented == {

@@ -1,4 +1,4 @@
-"""scripts/system-packages on machines that lack something, with an apt-get that only tells."""
+"""Run scripts/system-packages on machines that lack something, with a mock apt-get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every registry backend must do: subclass it, and give it the two fixtures."""
+"""The promises of every registry backend: subclass this, and define the two fixtures."""
 
 import random
 import threading
@@ -47,7 +47,7 @@ OpenReader = Callable[[], AbstractContextManager[RegistryReader]]
 
 
 class RegistryConformance:
-    """Subclasses define fixtures ``open_writer`` and ``open_reader``, on one same registry."""
+    """Subclasses define fixtures ``open_writer`` and ``open_reader``, on the same registry."""
 
     @pytest.fixture
     def chance(self) -> random.Random:
@@ -60,7 +60,7 @@ class RegistryConformance:
 
     @pytest.fixture
     def reader(self, writer: RegistryWriter, open_reader: OpenReader) -> Iterator[RegistryReader]:
-        del writer  # a reader needs what a writer made
+        del writer  # the writer makes the registry that a reader needs
         with open_reader() as reader:
             yield reader
 
@@ -112,8 +112,8 @@ class RegistryConformance:
         items = (new_item(chance, 1), new_item(chance, 500, MediaKind.VIDEO))
         request = registration(chance, None, *items, bank=MINORS.number)
         result = writer.register(request, day=DAY)
-        found = all_changes(reader)
-        assert [plain(change)[1:] for change in found] == [
+        changes = all_changes(reader)
+        assert [plain(change)[1:] for change in changes] == [
             (
                 item.item_id,
                 MINORS.number,
@@ -123,7 +123,7 @@ class RegistryConformance:
             )
             for item in items
         ]
-        assert found[-1].sequence == result.cursor.sequence
+        assert changes[-1].sequence == result.cursor.sequence
 
     def test_items_of_one_case_are_in_the_banks_of_their_registrations(
         self, writer: RegistryWriter, chance: random.Random
@@ -153,7 +153,7 @@ class RegistryConformance:
             writer.register(registration(chance), day=DAY)
             assert writer.register(request, day=NEXT_DAY) == first
         with open_writer() as writer:
-            # what the server draws anew for a retry does not matter
+            # The server draws these anew for a retry, and the registry ignores them.
             retry = Registration(
                 request.request_id,
                 request.request_digest,
@@ -171,7 +171,7 @@ class RegistryConformance:
     ) -> None:
         request = registration(chance)
         writer.register(request, day=DAY)
-        other = Registration(
+        second = Registration(
             request.request_id,
             chance.randbytes(32),
             new_case(chance),
@@ -180,10 +180,10 @@ class RegistryConformance:
             (new_item(chance),),
         )
         with pytest.raises(RequestIdReusedError):
-            writer.register(other, day=DAY)
+            writer.register(second, day=DAY)
         assert len(all_changes(writer)) == 1
-        assert isinstance(other.case, NewCase)
-        assert writer.case(other.case.number) is None
+        assert isinstance(second.case, NewCase)
+        assert writer.case(second.case.number) is None
 
     def test_unknown_request_id_is_none(
         self, writer: RegistryWriter, chance: random.Random
@@ -258,20 +258,20 @@ class RegistryConformance:
         assert isinstance(after[2], Removal)
         assert plain(after[0]) == plain(after[2]) == plain(before[0])[:3]
         assert plain(after[1]) == plain(before[1])
-        assert [one.sequence for one in after[:2]] == [one.sequence for one in before]
+        assert [change.sequence for change in after[:2]] == [change.sequence for change in before]
 
     def test_items_are_withdrawn_one_by_one_and_the_last_closes_the_case(
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:
         case = new_case(chance)
-        one, two = new_item(chance), new_item(chance)
-        writer.register(registration(chance, case, one, two), day=DAY)
-        writer.withdraw(case.number, [one.item_id], day=DAY)
+        first, second = new_item(chance), new_item(chance)
+        writer.register(registration(chance, case, first, second), day=DAY)
+        writer.withdraw(case.number, [first.item_id], day=DAY)
         record = writer.case(case.number)
         assert record is not None
         assert record.status == CaseStatus.ACTIVE
-        assert [item.item_id for item in record.items] == [two.item_id]
-        writer.withdraw(case.number, [two.item_id], day=NEXT_DAY)
+        assert [item.item_id for item in record.items] == [second.item_id]
+        writer.withdraw(case.number, [second.item_id], day=NEXT_DAY)
         record = writer.case(case.number)
         assert record is not None
         assert (record.status, record.closed_on) == (CaseStatus.WITHDRAWN, NEXT_DAY)
@@ -280,24 +280,26 @@ class RegistryConformance:
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:
         case = new_case(chance)
-        one, two = new_item(chance), new_item(chance)
-        writer.register(registration(chance, case, one, two), day=DAY)
-        first = writer.withdraw(case.number, [one.item_id, one.item_id], day=DAY)
-        assert writer.withdraw(case.number, [one.item_id], day=DAY) == first
+        item, other_item = new_item(chance), new_item(chance)
+        writer.register(registration(chance, case, item, other_item), day=DAY)
+        first = writer.withdraw(case.number, [item.item_id, item.item_id], day=DAY)
+        assert writer.withdraw(case.number, [item.item_id], day=DAY) == first
         assert writer.withdraw(case.number, [], day=DAY) == first
         whole = writer.withdraw(case.number, None, day=DAY)
         record = writer.case(case.number)
         assert writer.withdraw(case.number, None, day=NEXT_DAY) == whole
-        assert writer.withdraw(case.number, [one.item_id, two.item_id], day=NEXT_DAY) == whole
+        assert (
+            writer.withdraw(case.number, [item.item_id, other_item.item_id], day=NEXT_DAY) == whole
+        )
         assert writer.case(case.number) == record
 
     def test_withdrawing_an_item_of_another_case_withdraws_nothing(
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:
-        mine, other = registration(chance), registration(chance)
+        mine, foreign = registration(chance), registration(chance)
         case_number = writer.register(mine, day=DAY).case_number
-        head = writer.register(other, day=DAY).cursor
-        for item_id in (other.items[0].item_id, chance.randbytes(16)):
+        head = writer.register(foreign, day=DAY).cursor
+        for item_id in (foreign.items[0].item_id, chance.randbytes(16)):
             with pytest.raises(NotFoundError):
                 writer.withdraw(case_number, [mine.items[0].item_id, item_id], day=DAY)
         assert writer.head() == head
@@ -350,10 +352,10 @@ class RegistryConformance:
         second = writer.register(registration(chance), day=DAY)
         start, both = Cursor(between.epoch, 0), reader.head()
         writer.withdraw(second.case_number, None, day=DAY)
-        assert [reader.removed_since(one) for one in (start, between, both)] == [0, 0, 1]
+        assert [reader.removed_since(cursor) for cursor in (start, between, both)] == [0, 0, 1]
         writer.withdraw(first.case_number, [first.items[0][0]], day=DAY)
         writer.withdraw(first.case_number, None, day=DAY)
-        assert [reader.removed_since(one) for one in (start, between, both)] == [0, 2, 3]
+        assert [reader.removed_since(cursor) for cursor in (start, between, both)] == [0, 2, 3]
         assert reader.removed_since(reader.head()) == 0
         for strange in (Cursor(bytes(16), 0), Cursor(both.epoch, reader.head().sequence + 1)):
             with pytest.raises(CursorExpiredError):
@@ -369,10 +371,10 @@ class RegistryConformance:
         between = reader.head()
         writer.register(registration(chance, None, new_item(chance, hashes=7)), day=DAY)
         start, both = Cursor(between.epoch, 0), reader.head()
-        assert [reader.hashes_since(one) for one in (start, between, both)] == [15, 7, 0]
+        assert [reader.hashes_since(cursor) for cursor in (start, between, both)] == [15, 7, 0]
         writer.withdraw(first.case_number, [first.items[0][0]], day=DAY)
-        # its addition is a change without hashes now, and its removal another
-        assert [reader.hashes_since(one) for one in (start, between, both)] == [14, 8, 1]
+        # The withdrawn item's addition and its removal count as a change without hashes each.
+        assert [reader.hashes_since(cursor) for cursor in (start, between, both)] == [14, 8, 1]
         with pytest.raises(CursorExpiredError):
             reader.hashes_since(Cursor(bytes(16), 0))
 
@@ -402,10 +404,10 @@ class RegistryConformance:
         for _ in range(5):
             writer.register(registration(chance), day=DAY)
         everything = [plain(change) for change in all_changes(writer)]
-        found = list(pages(writer, limit=limit))
-        assert all(len(page) <= limit for page, _ in found)
-        assert [plain(change) for page, _ in found for change in page] == everything
-        assert found[-1][1] == writer.head()
+        listed = list(pages(writer, limit=limit))
+        assert all(len(page) <= limit for page, _ in listed)
+        assert [plain(change) for page, _ in listed for change in page] == everything
+        assert listed[-1][1] == writer.head()
 
     def test_reader_at_the_head_gets_nothing_and_its_cursor_back(
         self, writer: RegistryWriter, chance: random.Random
@@ -442,7 +444,9 @@ class RegistryConformance:
         assert stored[1] == done
         given.append(writer.withdraw(done.case_number, None, day=DAY))
         given += [cursor for _, cursor in pages(reader, limit=1)]
-        given += [Cursor(given[0].epoch, one.sequence, one.mark) for one in all_changes(reader)]
+        given += [
+            Cursor(given[0].epoch, change.sequence, change.mark) for change in all_changes(reader)
+        ]
         _, cursor = reader.additions(given[0], reader.head(), 1)
         assert all(map(reader.knows, [*given, cursor]))
 
@@ -475,12 +479,12 @@ class RegistryConformance:
                 if isinstance(change, Addition) and after.sequence < change.sequence
                 if change.sequence <= before.sequence
             ]
-            cursor, found = after, []
+            cursor, items = after, []
             while cursor.sequence < before.sequence:
                 page, cursor = reader.additions(cursor, before, limit)
                 assert len(page) <= limit
-                found += plain_items(page)
-            assert (found, cursor) == (expected, before)
+                items += plain_items(page)
+            assert (items, cursor) == (expected, before)
 
     def test_a_read_brings_few_items_of_the_greatest_size(
         self, writer: RegistryWriter, chance: random.Random
@@ -490,7 +494,7 @@ class RegistryConformance:
         head = writer.register(last, day=DAY).cursor
         beginning = Cursor(head.epoch, 0)
         read = [
-            [one.item.fingerprints.nbytes for one in page if isinstance(one, Addition)]
+            [change.item.fingerprints.nbytes for change in page if isinstance(change, Addition)]
             for page, _ in pages(writer, limit=1000)
         ]
         cursor, additions = beginning, []
@@ -518,7 +522,7 @@ class RegistryConformance:
         while cursor != writer.head():
             page, cursor = writer.changes(cursor, 100, [2])
             seen += map(plain, page)
-        assert seen == [one for one in whole if one[2] == 2]
+        assert seen == [change for change in whole if change[2] == 2]
 
     def test_additions_after_a_strange_cursor_are_refused(
         self, writer: RegistryWriter, chance: random.Random
@@ -577,7 +581,7 @@ class RegistryConformance:
             if chance.random() < 0.3:
                 writer.withdraw(case.number, None, day=DAY)
         for banks in ([], [1], [2], [1, 2]):
-            expected = [one for one in map(plain, all_changes(writer)) if one[2] in banks]
+            expected = [change for change in map(plain, all_changes(writer)) if change[2] in banks]
             for limit in (1, 2, 100):
                 seen, cursor = list[tuple[object, ...]](), start
                 while cursor != writer.head():
@@ -594,7 +598,7 @@ class RegistryConformance:
 
         def register(request: Registration) -> bool:
             result = writer.register(request, day=DAY)
-            # what was acknowledged is visible at once
+            # Whatever is acknowledged is visible at once.
             return writer.head().sequence >= result.cursor.sequence and writer.registered(
                 request.request_id
             ) == (request.request_digest, result)

@@ -43,7 +43,7 @@ def registration(
 
 
 def plain(change: Change) -> tuple[object, ...]:
-    """A change without its sequence: (number, item id, bank), then what an addition carries."""
+    """Return a change without its sequence: (number, item id, bank), then an addition's data."""
     if isinstance(change, Addition):
         item = change.item
         what = (item.kind, item.assurance, media.pack(item.fingerprints))
@@ -52,7 +52,7 @@ def plain(change: Change) -> tuple[object, ...]:
 
 
 def plain_items(items: StoredItems) -> list[tuple[object, ...]]:
-    """As ``plain`` of the additions of each."""
+    """Return what ``plain`` gives for the addition of each item."""
     blobs = np.split(items.fingerprints, np.cumsum(items.lengths)[:-1]) if len(items) else []
     plain_columns = (items.number, items.bank, items.kind, items.assurance)
     return [
@@ -66,7 +66,7 @@ def plain_items(items: StoredItems) -> list[tuple[object, ...]]:
 def pages(
     reader: RegistryReader, after: Cursor | None = None, limit: int = 100
 ) -> Iterator[tuple[Sequence[Change], Cursor]]:
-    """Pages of changes until one is empty."""
+    """Yield pages of changes until one is empty."""
     cursor = after or Cursor(reader.head().epoch, 0)
     while True:
         page, cursor = reader.changes(cursor, limit)

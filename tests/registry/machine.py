@@ -1,4 +1,4 @@
-"""A registry against a plain model of it: subclass the machine, and give it ``open_writer``."""
+"""A registry against a plain model: subclass the machine, and define ``open_writer``."""
 
 import random
 from contextlib import AbstractContextManager, ExitStack
@@ -41,7 +41,7 @@ class ModelRequest:
 
 
 class RegistryMachine(RuleBasedStateMachine):
-    """Dictionaries and a list; every step compares them to all that can be read."""
+    """The model is dictionaries and a list; every step compares them to all that can be read."""
 
     case_numbers = Bundle("case_numbers")
 
@@ -56,7 +56,7 @@ class RegistryMachine(RuleBasedStateMachine):
         self.numbers: dict[bytes, object] = {}
 
     def open_writer(self) -> AbstractContextManager[RegistryWriter]:
-        """Opens the one registry of this run."""
+        """Open the one registry of this run."""
         raise NotImplementedError
 
     @initialize(seed=st.integers(0, 2**32))
@@ -147,7 +147,10 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(number=case_numbers, pick=st.randoms(use_true_random=False))
     def withdraw_what_is_not_there(self, number: str, pick: random.Random) -> None:
         strange = [
-            item for other, case in self.cases.items() if other != number for item in case.items
+            item
+            for case_number, case in self.cases.items()
+            if case_number != number
+            for item in case.items
         ]
         strange.append(self.chance.randbytes(16))
         mine = list(self.cases[number].items)
@@ -200,8 +203,8 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @invariant()
     def feed_is_as_in_the_model(self) -> None:
-        found = [change for page, _ in pages(self.writer) for change in page]
-        assert [plain(change)[1:] for change in found] == self._expected_feed()
+        changes = [change for page, _ in pages(self.writer) for change in page]
+        assert [plain(change)[1:] for change in changes] == self._expected_feed()
 
     @invariant()
     def cases_are_as_in_the_model(self) -> None:

@@ -1,4 +1,4 @@
-"""Registers, and withdraws every fifth case, until it is killed; prints what was acknowledged.
+"""Register, withdraw every fifth case, and print what was acknowledged, until killed.
 
 Arguments: the registry's path, a seed. Each line has a word and the seed of the registration.
 """
@@ -14,7 +14,7 @@ from tests.registry.examples import DAY, new_case, new_item, registration
 
 def request_of(seed: int) -> Registration:
     chance = random.Random(seed)
-    # some are larger than a page, some than several
+    # Some blobs are larger than a page, some than several.
     items = [new_item(chance, chance.choice((1, 20, 400))) for _ in range(chance.randint(1, 3))]
     return registration(chance, new_case(chance), *items)
 

@@ -1,4 +1,4 @@
-"""Backups: whole, consistent beside a running writer, checked, and of nothing withdrawn."""
+"""Backups are whole, checked, consistent beside a running writer, and hold nothing withdrawn."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def test_backup_holds_no_byte_of_what_was_withdrawn_before(
     back_up(data_dir, tmp_path / "backup")
     content = b"".join(file.read_bytes() for file in (tmp_path / "backup").iterdir())
     hashes = [row["hash"].tobytes() for item in gone.items for row in item.fingerprints]
-    assert not any(one[:16] in content or one[16:] in content for one in hashes)
+    assert not any(hash_[:16] in content or hash_[16:] in content for hash_ in hashes)
 
 
 def test_backups_beside_registrations_hold_every_one_that_came_before(
@@ -244,9 +244,9 @@ def test_unpacked_backup_lacks_what_was_removed_and_begins_an_epoch(
         newest = all_changes(restored)[-1]
         assert isinstance(newest, Addition)
         assert newest.item.number > 2**32
-    found = journal.read(place / JOURNAL)
-    assert found is not None
-    assert found.removed == tuple(removed)
+    records = journal.read(place / JOURNAL)
+    assert records is not None
+    assert records.removed == tuple(removed)
     content = (place / "registry.db").read_bytes()
     assert gone.items[0].fingerprints[0]["hash"].tobytes() not in content
     assert {file.stat().st_mode & 0o777 for file in place.iterdir()} == {0o600}
@@ -284,7 +284,7 @@ def lose_journal(data_dir: Path) -> None:
 
 @dataclass(frozen=True)
 class Since:
-    """A data directory with what was withdrawn and revoked before and after its backup."""
+    """A data directory with removals and revocations before and after its backup."""
 
     data_dir: Path
     unpacked: Path
@@ -321,11 +321,11 @@ def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_reg
     since: Since, lose: Callable[[Path], None]
 ) -> None:
     lose(since.data_dir)
-    found = since.known()
-    assert found.doubt == ""
-    assert set(found.records) == {*since.before, *since.after}
-    valid = bring_up_to_date(since.unpacked, found.records)
-    assert [one.key_id for one in valid] == ["33333333"]
+    removals = since.known()
+    assert removals.doubt == ""
+    assert set(removals.records) == {*since.before, *since.after}
+    valid = bring_up_to_date(since.unpacked, removals.records)
+    assert [valid_key.key_id for valid_key in valid] == ["33333333"]
     listed = journal.read(since.unpacked / JOURNAL)
     assert listed is not None
     assert set(listed.records) == {*since.before, *since.after}
@@ -334,9 +334,9 @@ def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_reg
 def test_without_journal_and_registry_nothing_is_known(since: Since) -> None:
     lose_registry(since.data_dir)
     lose_journal(since.data_dir)
-    found = since.known()
-    assert found.records == ()
-    assert "neither removals.journal nor a registry" in found.doubt
+    removals = since.known()
+    assert removals.records == ()
+    assert "neither removals.journal nor a registry" in removals.doubt
 
 
 @pytest.mark.parametrize("lacks", [0, 1], ids=["a withdrawal", "a revocation"])
@@ -347,9 +347,9 @@ def test_a_journal_that_lacks_what_the_backup_knows_is_older_and_tells_what_it_h
     has = [*since.before, *since.after]
     del has[lacks]
     journal.write(since.data_dir / JOURNAL, has)
-    found = since.known()
-    assert found.doubt == "removals.journal is older than the backup"
-    assert list(found.records) == has
+    removals = since.known()
+    assert removals.doubt == "removals.journal is older than the backup"
+    assert list(removals.records) == has
 
 
 def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_the_journal(
@@ -378,9 +378,9 @@ def test_a_damaged_journal_and_one_of_an_earlier_version_are_completed_by_the_re
         (content[:-10], "the end of removals.journal is"),
     ):
         path.write_bytes(spoiled)
-        found = since.known()
-        assert found.doubt == ""
-        assert set(found.records) == {*since.before, *since.after}
+        removals = since.known()
+        assert removals.doubt == ""
+        assert set(removals.records) == {*since.before, *since.after}
         registry = since.data_dir / "registry.db"
         elsewhere = registry.replace(since.data_dir / "elsewhere")
         assert doubt in since.known().doubt

@@ -1,4 +1,4 @@
-"""What is withdrawn is in no file of the registry any more."""
+"""No file of the registry holds what was withdrawn."""
 
 import random
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ def writer(path: Path) -> Iterator[SqlRegistryWriter]:
 
 
 def secrets_of(request: Registration) -> list[bytes]:
-    """All that was made from hashes: each hash of each item, and the digest of the request."""
+    """Return all data made from hashes: each hash of each item, and the request's digest."""
     hashes = [row["hash"].tobytes() for item in request.items for row in item.fingerprints]
     return [*hashes, request.request_digest]
 
 
 def files_with(path: Path, secret: bytes) -> set[str]:
-    """Files with a half of it: where it goes over the end of a page, one half is whole."""
+    """List files with half of a secret: where it crosses the end of a page, one half is whole."""
     files = {file.name: file.read_bytes() for file in path.parent.rglob("*") if file.is_file()}
     halves = secret[:16], secret[16:]
     return {name for name, content in files.items() if any(half in content for half in halves)}
 
 
 def example(chance: random.Random) -> Registration:
-    # within a page, and over several
+    # Blobs within a page, and over several pages.
     items = (new_item(chance, 1), new_item(chance, 12), new_item(chance, 700, MediaKind.VIDEO))
     return registration(chance, new_case(chance), *items)
 
@@ -69,10 +69,10 @@ def test_digest_goes_with_the_first_withdrawn_item_and_the_other_items_stay(
     number = writer.register(request, day=DAY).case_number
     assert files_with(path, request.request_digest)
     writer.withdraw(number, [request.items[0].item_id], day=DAY)
-    first, *others, digest = secrets_of(request)
+    first, *rest, digest = secrets_of(request)
     assert not files_with(path, digest)
     assert not files_with(path, first)
-    assert all(files_with(path, secret) == {"registry.db"} for secret in others)
+    assert all(files_with(path, secret) == {"registry.db"} for secret in rest)
 
 
 def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(
@@ -83,7 +83,7 @@ def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(
     with SqlRegistry.open_reader(path) as reader:
         with reader._reader.begin() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM items").scalar_one()
-            writer.withdraw(number, None, day=DAY)  # not held up itself
+            writer.withdraw(number, None, day=DAY)  # the reader does not delay the withdrawal
             assert not writer.checkpoint()
             assert all(files_with(path, secret) for secret in secrets_of(request))
         assert len(all_changes(reader)) == 2 * len(request.items)

@@ -1,4 +1,4 @@
-"""Full disks, wrong files, other versions: refused with a reason, and nothing is half stored."""
+"""Full disks, wrong files and other versions are refused with a reason; nothing is half stored."""
 
 import os
 import random
@@ -36,20 +36,20 @@ def alter(path: Path, statement: str) -> None:
 
 @contextmanager
 def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
-    """SQLITE_FULL, from SQLite's own limit."""
+    """Cause SQLITE_FULL, from SQLite's own limit."""
 
     def limit(pages: int) -> None:
         with closing(writer._writer.raw_connection()) as connection:
             connection.cursor().execute(f"PRAGMA max_page_count={pages}")
 
-    limit(1)  # means: no more pages than there are
+    limit(1)  # SQLite reads this as: no more pages than there are
     yield
     limit(2**31)
 
 
 @contextmanager
 def file_size_limit(writer: SqlRegistryWriter) -> Iterator[None]:
-    """SQLITE_IOERR_WRITE, from the operating system."""
+    """Cause SQLITE_IOERR_WRITE, from the operating system."""
     assert writer.checkpoint()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, hard))
@@ -204,11 +204,11 @@ def test_reader_does_not_wait_for_a_transaction_of_the_writer(path: Path) -> Non
 def test_locked_registry_is_unavailable_and_then_works_again(path: Path) -> None:
     request = registration(random.Random(4))
     with SqlRegistry.open_writer(path) as writer:
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(path, isolation_level=None)) as locker:
+            locker.execute("BEGIN IMMEDIATE")
             with pytest.raises(UnavailableError):
                 writer.register(request, day=DAY)
-            other.execute("ROLLBACK")
+            locker.execute("ROLLBACK")
         assert writer.register(request, day=DAY).cursor == writer.head()
 
 

@@ -1,4 +1,4 @@
-"""A registry knows the points of its own history, and of no other that has the same numbers."""
+"""A registry knows the points of its own history, and of no other with equal numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from disrupt.registry.sql import SqlRegistry
 from tests.registry.examples import DAY, all_changes, new_case, registration
 
 REVISION_0001 = Path(__file__).parent / "files" / "revision_0001"
-"""Registry, journal and index of the release before there were marks: at change 4."""
+"""Registry, journal and index of the release before marks existed, at change 4."""
 
 
 @pytest.fixture
@@ -162,15 +162,15 @@ def test_a_note_that_is_missing_older_damaged_or_of_another_epoch_refuses_nothin
 def test_withdrawal_leaves_every_point_of_history_known(path: Path, chance: random.Random) -> None:
     with SqlRegistry.open_writer(path) as writer:
         done = [writer.register(registration(chance), day=DAY) for _ in range(3)]
-        for one in done:
-            writer.withdraw(one.case_number, None, day=DAY)
-        assert all(writer.knows(one.cursor) for one in done)
+        for receipt in done:
+            writer.withdraw(receipt.case_number, None, day=DAY)
+        assert all(writer.knows(receipt.cursor) for receipt in done)
 
 
 def replaced(path: Path) -> None:
-    other = path.with_name("other.db")
-    shutil.copyfile(path, other)
-    other.replace(path)
+    other_path = path.with_name("other.db")
+    shutil.copyfile(path, other_path)
+    other_path.replace(path)
 
 
 @pytest.mark.parametrize("exchange", [replaced, Path.unlink])
@@ -204,7 +204,7 @@ def upgraded(path: Path) -> Path:
 
 
 def upgrade(path: Path) -> None:
-    """Makes the data directory of the release before, and opens it with this one."""
+    """Make the data directory of the release before, and open it with this one."""
     shutil.copytree(REVISION_0001, path.parent, dirs_exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript((path.parent / "registry.sql").read_text())
@@ -234,7 +234,7 @@ def test_a_registry_of_the_release_before_opens_with_its_cursors_and_its_index(
 def test_an_index_of_the_release_before_is_refused_by_an_older_copy_that_has_grown(
     upgraded: Path, chance: random.Random
 ) -> None:
-    with closing(sqlite3.connect(upgraded)) as connection:  # as it was at change 2
+    with closing(sqlite3.connect(upgraded)) as connection:  # its state at change 2
         connection.executescript(
             "DELETE FROM changes WHERE sequence > 2; DELETE FROM items WHERE number > 2;"
             "UPDATE sqlite_sequence SET seq = 2;"

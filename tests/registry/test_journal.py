@@ -1,4 +1,4 @@
-"""The journal of removals: what was acknowledged is in it, torn ends and damage are told apart."""
+"""The journal holds every acknowledged removal, and distinguishes torn ends from damage."""
 
 import errno
 import os
@@ -33,9 +33,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> journal.Contents:
-    found = journal.read(path)
-    assert found is not None
-    return found
+    contents = journal.read(path)
+    assert contents is not None
+    return contents
 
 
 @given(records, st.lists(records, max_size=4))
@@ -60,10 +60,10 @@ def test_a_missing_journal_is_none(path: Path) -> None:
 def test_a_torn_end_is_recognised_wherever_it_is_torn(path: Path, left: int) -> None:
     journal.write(path, some(4))
     os.truncate(path, 3 * RECORD_BYTES + left)
-    found = read(path)
-    assert found.removed == tuple(some(2 + left // RECORD_BYTES))
-    assert found.torn == (left % RECORD_BYTES != 0)
-    assert found.damaged_records == 0
+    contents = read(path)
+    assert contents.removed == tuple(some(2 + left // RECORD_BYTES))
+    assert contents.torn == (left % RECORD_BYTES != 0)
+    assert contents.damaged_records == 0
 
 
 def test_an_end_that_was_given_room_but_not_written_is_torn(path: Path) -> None:
@@ -114,7 +114,7 @@ def test_it_is_the_owners_alone(path: Path) -> None:
 
 
 class ShortWrites:
-    """``os.pwrite`` of a disk that takes a byte at a time, and none after ``room_bytes``."""
+    """``os.pwrite`` of a disk that takes one byte a call, and none after ``room_bytes``."""
 
     def __init__(self, room_bytes: int) -> None:
         self.room_bytes = room_bytes

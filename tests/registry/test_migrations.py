@@ -1,4 +1,4 @@
-"""Schema migrations: what they make is what the code expects, and they travel with the package."""
+"""Schema migrations make what the code expects, and are part of the package."""
 
 import os
 import random
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def definitions(path: Path) -> dict[str, list[str]]:
-    """What SQLite keeps of each table and index: the parts of its definition, in any order."""
+    """Return SQLite's definition of each table and index, its parts sorted."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
@@ -37,21 +37,21 @@ def definitions(path: Path) -> dict[str, list[str]]:
 
 
 def test_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
-    migrated, made = tmp_path / "migrated.db", tmp_path / "made.db"
+    migrated, created = tmp_path / "migrated.db", tmp_path / "made.db"
     with SqlRegistry.open_writer(migrated) as writer, writer._reader.begin() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
-    engine = create_engine(f"sqlite:///{made}")
+    engine = create_engine(f"sqlite:///{created}")
     schema.metadata.create_all(engine)
     engine.dispose()
-    # also what Alembic does not compare: checks, AUTOINCREMENT, deferred keys
-    assert definitions(migrated) == definitions(made)
+    # Alembic does not compare checks, AUTOINCREMENT and deferred keys; this does.
+    assert definitions(migrated) == definitions(created)
 
 
 def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    # a place that a configuration file's syntax would trip over
+    # "%" has a meaning in the syntax of configuration files.
     installed = tmp_path / "100% of it"
     zipfile.ZipFile(wheel).extractall(installed)
     program = (

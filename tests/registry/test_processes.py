@@ -1,4 +1,4 @@
-"""The registry between processes: killed writers lose nothing, readers miss nothing."""
+"""Killed writers of the registry lose nothing, and readers miss nothing."""
 
 import random
 import sqlite3
@@ -44,11 +44,11 @@ def lines_until_killed(path: Path, chance: random.Random) -> list[str]:
 def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
     changes = all_changes(reader)
     added = {
-        one.item.item_id: media.pack(one.item.fingerprints)
-        for one in changes
-        if isinstance(one, Addition)
+        change.item.item_id: media.pack(change.item.fingerprints)
+        for change in changes
+        if isinstance(change, Addition)
     }
-    removed = {one.item_id for one in changes if isinstance(one, Removal)}
+    removed = {change.item_id for change in changes if isinstance(change, Removal)}
     for seed, word in words.items():
         request = request_of(seed)
         stored = [added.get(item.item_id) for item in request.items]
@@ -58,7 +58,7 @@ def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
             assert stored == sent
         elif word == "withdrawn":
             assert erased
-        else:  # killed on the way: wholly there or wholly gone
+        else:  # the kill interrupted it: it is there as a whole, or not at all
             assert (stored == sent) != erased
 
 

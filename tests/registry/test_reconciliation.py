@@ -1,4 +1,4 @@
-"""Registry and journal of removals agree once a writer has opened them, whatever came between."""
+"""Registry and journal of removals agree once a writer has opened them, after any fault."""
 
 import os
 import random
@@ -40,29 +40,29 @@ def chance() -> random.Random:
 
 
 def journaled(path: Path) -> list[bytes]:
-    found = journal.read(path.with_name(JOURNAL))
-    assert found is not None
-    assert not found.torn
-    assert not found.damaged_records
-    return [one.item_id for one in found.removed]
+    contents = journal.read(path.with_name(JOURNAL))
+    assert contents is not None
+    assert not contents.torn
+    assert not contents.damaged_records
+    return [removal.item_id for removal in contents.removed]
 
 
 def removed(path: Path) -> set[bytes]:
     with SqlRegistry.open_reader(path) as reader:
-        return {one.item_id for one in all_changes(reader) if isinstance(one, Removal)}
+        return {change.item_id for change in all_changes(reader) if isinstance(change, Removal)}
 
 
 def test_every_withdrawn_item_is_in_the_journal_once(path: Path, chance: random.Random) -> None:
-    one, other = new_item(chance), new_item(chance)
+    first, second = new_item(chance), new_item(chance)
     with SqlRegistry.open_writer(path) as writer:
-        number = writer.register(registration(chance, None, one, other), day=DAY).case_number
+        number = writer.register(registration(chance, None, first, second), day=DAY).case_number
         assert journaled(path) == []
-        writer.withdraw(number, [one.item_id], day=DAY)
-        assert journaled(path) == [one.item_id]
+        writer.withdraw(number, [first.item_id], day=DAY)
+        assert journaled(path) == [first.item_id]
         writer.withdraw(number, None, day=DAY)
         writer.withdraw(number, None, day=DAY)
     with SqlRegistry.open_writer(path):
-        assert journaled(path) == [one.item_id, other.item_id]
+        assert journaled(path) == [first.item_id, second.item_id]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     with SqlRegistry.open_writer(path):
-        pass  # makes the journal
+        pass  # opening makes the journal
     command = [sys.executable, "-m", withdraw_under_strace.__name__, str(path), "5"]
     file = str(path.with_name(JOURNAL))
     strace = ["strace", "-f", "-qq", "-P", file, "-e", f"inject={fault}", "-o", os.devnull]
@@ -85,7 +85,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
     )
     assert done.stdout == "registered\n", done.stderr
     ids = {item.item_id for item in request_of(5).items}
-    assert removed(path) == ids  # committed
+    assert removed(path) == ids  # the database has committed
     with SqlRegistry.open_writer(path):
         assert set(journaled(path)) == ids
 
@@ -123,7 +123,7 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
 ) -> None:
     request = registration(chance, None, new_item(chance), new_item(chance))
     file = path.with_name(JOURNAL)
-    # So long that a limit on the size of files stops the journal, and not the database.
+    # So long that a limit on file size stops the journal, but not the database.
     journal.write(file, [Removed(number, chance.randbytes(16)) for number in range(30_000)])
     with SqlRegistry.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
@@ -136,7 +136,7 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
                 assert len(journaled(path)) == 30_000
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert len(removed(path)) == 2  # it has happened
+        assert len(removed(path)) == 2  # the database has committed
         writer.withdraw(number, None, day=DAY)
         assert set(journaled(path)[30_000:]) == {item.item_id for item in request.items}
 
@@ -216,13 +216,13 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
     with SqlRegistry.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
         monkeypatch.setattr(os, "pwrite", ShortWrites(40))
-        monkeypatch.setattr(os, "ftruncate", lambda *_: None)  # the part stays
+        monkeypatch.setattr(os, "ftruncate", lambda *_: None)  # the torn record stays
         with pytest.raises(StorageFullError):
             writer.withdraw(number, None, day=DAY)
     monkeypatch.undo()
-    found = journal.read(path.with_name(JOURNAL))
-    assert found is not None
-    assert found.torn
+    contents = journal.read(path.with_name(JOURNAL))
+    assert contents is not None
+    assert contents.torn
     with SqlRegistry.open_writer(path):
         assert set(journaled(path)) == {item.item_id for item in request.items}
 
@@ -233,9 +233,9 @@ def api_key(key_id: str) -> ApiKey:
 
 
 def revoked(path: Path) -> list[str]:
-    found = journal.read(path.with_name(JOURNAL))
-    assert found is not None
-    return [one.key_id for one in found.revoked]
+    contents = journal.read(path.with_name(JOURNAL))
+    assert contents is not None
+    return [revocation.key_id for revocation in contents.revoked]
 
 
 def test_every_revoked_key_is_in_the_journal_once(path: Path) -> None:
@@ -275,7 +275,7 @@ def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> No
     path.write_bytes(older)
     with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
         keys = writer.keys()
-        assert [bool(one.revoked_on) for one in keys] == [True, False]
+        assert [bool(key.revoked_on) for key in keys] == [True, False]
         assert writer.head().epoch != epoch
     assert [entry["event"] for entry in logs] == ["registry_older_than_its_journal"]
 

@@ -1,4 +1,4 @@
-"""Withdrawals on a full disk: they take the space that was reserved for them."""
+"""Withdrawals on a full disk use the space that was reserved for them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: P
                 register(writer, chance)
             writer.withdraw(number, None, day=DAY)
             assert held_bytes(disk) == reserve.SIZE_BYTES
-        assert not [one for one in all_changes(writer) if hasattr(one, "item")]
+        assert not [change for change in all_changes(writer) if hasattr(change, "item")]
 
 
 def test_a_registry_opens_on_a_full_disk_and_keeps_room_for_withdrawals(disk: Path) -> None:
@@ -83,10 +83,11 @@ def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case
         fill(disk)
         with pytest.raises(StorageFullError):
             writer.withdraw(number, None, day=DAY)
-        assert [one for one in all_changes(writer) if hasattr(one, "item")]
+        assert [change for change in all_changes(writer) if hasattr(change, "item")]
         (disk / "filler").unlink()
         writer.withdraw(number, None, day=DAY)
-        assert held_bytes(disk) == reserve.SIZE_BYTES  # taken again once there is room
+        # The reserve is taken again once there is room.
+        assert held_bytes(disk) == reserve.SIZE_BYTES
 
 
 def test_reserve_that_finds_no_room_holds_nothing(disk: Path) -> None:

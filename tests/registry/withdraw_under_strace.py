@@ -1,4 +1,4 @@
-"""Registers two items with a seed, withdraws them, prints what was acknowledged.
+"""Register two items with a seed, withdraw them, and print what was acknowledged.
 
 Arguments: the registry's path, the seed.
 """

@@ -22,30 +22,30 @@ from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 PIN = "12345678"
 TIMEOUT_S = 120.0
-"""Ends what hangs: no test is faster or slower for it."""
+"""Ends calls that hang. It is so long that no test depends on it."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """One connection, which is one worker, and a key."""
+    """One connection to one worker, and a key."""
 
     channel: grpc.Channel
     key: str | None
 
     def __call__(self, method: str, request: Any, *, timeout: float | None = TIMEOUT_S) -> Any:
-        """Calls ``method`` of whichever service has it."""
+        """Call ``method`` of whichever service has it."""
         metadata = [("authorization", f"Bearer {self.key}")] if self.key is not None else []
         for stub in (MatchServiceStub, RegistrationServiceStub, FeedServiceStub):
-            made: Any = stub(self.channel)
-            if hasattr(made, method):
-                call = getattr(made, method)
+            connected: Any = stub(self.channel)
+            if hasattr(connected, method):
+                call = getattr(connected, method)
                 return call(request, timeout=timeout, metadata=metadata, wait_for_ready=True)
         raise AssertionError(method)
 
 
 @contextmanager
 def calling(address: str, key: str | None, *, large: bool = False) -> Iterator[Caller]:
-    """A caller with a connection of its own."""
+    """Yield a caller with a connection of its own."""
     options: list[tuple[str, int]] = [("grpc.use_local_subchannel_pool", 1)]
     if large:
         options.append(("grpc.max_send_message_length", -1))
@@ -66,16 +66,16 @@ class Refused:
 
 
 def refusal(call: Callable[[], Any]) -> Refused:
-    """What a call fails with."""
+    """Return the error of a call that must fail."""
     try:
         call()
     except grpc.RpcError as error:
-        return told(error)
+        return refused_of(error)
     raise AssertionError("the call succeeded")
 
 
 def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
-    """The code that a call ends with."""
+    """Return the code that a call ends with."""
     try:
         call()
     except grpc.RpcError as error:
@@ -84,8 +84,8 @@ def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-def told(error: Any) -> Refused:
-    """The error with its google.rpc details."""
+def refused_of(error: Any) -> Refused:
+    """Return the error with its google.rpc details."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
     for name, value in error.trailing_metadata() or ():
@@ -99,7 +99,7 @@ def told(error: Any) -> Refused:
         error.details(),
         info.reason,
         info.domain,
-        tuple(one.field for one in bad.field_violations),
+        tuple(violation.field for violation in bad.field_violations),
         retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
     )
 
@@ -111,7 +111,7 @@ def register(
     pin: str = PIN,
     quality: int = 90,
 ) -> registration_pb2.RegisterHashesRequest:
-    """A registration of one picture for each hash."""
+    """Return a registration of one picture for each hash."""
     return registration_pb2.RegisterHashesRequest(
         context=registration_pb2.RegistrationContext(
             request_id=request_id or secrets.token_bytes(16),
@@ -121,38 +121,38 @@ def register(
         items=[
             registration_pb2.MediaItem(
                 kind=types_pb2.MEDIA_KIND_IMAGE,
-                fingerprints=types_pb2.Fingerprints(hashes=one, qualities=bytes([quality])),
+                fingerprints=types_pb2.Fingerprints(hashes=value, qualities=bytes([quality])),
             )
-            for one in hashes
+            for value in hashes
         ],
     )
 
 
 def access(case: str, pin: str = PIN) -> registration_pb2.CaseAccess:
-    """Number and PIN."""
+    """Return number and PIN as a message."""
     return registration_pb2.CaseAccess(case_number=case, pin=pin)
 
 
 def lookup(*hashes: bytes, **options: Any) -> match_pb2.MatchHashesRequest:
-    """A lookup of hashes."""
+    """Return a lookup of hashes."""
     return match_pb2.MatchHashesRequest(
         hashes=b"".join(hashes), options=match_pb2.MatchOptions(**options)
     )
 
 
 def near(value: bytes, bits: int) -> bytes:
-    """A hash that many bits away."""
+    """Return a hash ``bits`` bits away."""
     return (int.from_bytes(value) ^ ((1 << bits) - 1)).to_bytes(32)
 
 
 def items(response: match_pb2.MatchHashesResponse) -> list[bytes]:
-    """Item ids of an answer, in its order."""
+    """Return the item ids of an answer, in its order."""
     packed = response.matches.item_ids
     return [packed[at : at + 16] for at in range(0, len(packed), 16)]
 
 
 def make_key(server: Deployment, *options: str) -> str:
-    """Secret of a new key."""
+    """Make a key and return its secret."""
     words: tuple[str | Path, ...] = (
         "create",
         "some",

@@ -1,4 +1,4 @@
-"""A real server for the tests of a module, and one that a test may do anything to."""
+"""A real server for the tests of a module, and a disposable one for each test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _stop(server: Deployment) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Two workers, and limits low enough to be reached."""
+    """Start a server of two workers, with limits low enough to be reached."""
     directory = tmp_path_factory.mktemp("server")
     config = directory / "config.toml"
     config.write_text("max_message_bytes = 200000\nmax_hashes_per_lookup = 1000\n")
@@ -34,34 +34,34 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def secrets(server: Deployment) -> dict[str, str]:
-    """A key for each right."""
+    """Make a key for each right."""
     return {right: server.make_key(right, right) for right in RIGHTS}
 
 
 @pytest.fixture
 def platform(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
-    """Who looks up."""
+    """Connect as a platform, which looks up."""
     with calling(server.address, secrets["match"], large=True) as caller:
         yield caller
 
 
 @pytest.fixture
 def helpline(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
-    """Who registers."""
+    """Connect as a helpline, which registers."""
     with calling(server.address, secrets["register"]) as caller:
         yield caller
 
 
 @pytest.fixture
 def staff(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
-    """Who registers pictures on the server."""
+    """Connect as staff, who register pictures on the server."""
     with calling(server.address, secrets["staff"]) as caller:
         yield caller
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
-    """Starts servers on one data directory of the test's own."""
+    """Start servers on one data directory of the test's own."""
     started: list[Deployment] = []
 
     def start_one(*options: str, **settings: object) -> Deployment:
@@ -69,6 +69,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
         return started[-1]
 
     yield start_one
-    for one in started:
+    for deployment in started:
         with suppress(ProcessLookupError):
-            _stop(one)
+            _stop(deployment)

@@ -11,11 +11,11 @@ from typing import Any
 from disrupt.server.upkeep.restore import restore
 
 STEPS = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
-"""The calls that make what is restored durable, visible or gone."""
+"""The calls that make restored files durable, visible or gone."""
 
 
 def restore_and_die(step: int, backup: Path, data_dir: Path) -> None:
-    """Restores; SIGKILL takes the place of the ``step``-th of STEPS, counted from 1."""
+    """Restore; SIGKILL takes the place of the ``step``-th of STEPS, counted from 1."""
     left = step
 
     def dying(call: Callable[..., Any]) -> Callable[..., Any]:

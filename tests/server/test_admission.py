@@ -1,4 +1,4 @@
-"""Who may take how much: the arithmetic of the admission, against a naive model and by hand."""
+"""Who may take how much: the admission's arithmetic, against a naive model and by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Hold = tuple[int, str, Resource, int]
 
 
 class Machine(RuleBasedStateMachine):
-    """Two workers, whose callers take and give back, and which die; beside a list of holds."""
+    """Two workers, whose callers take and give back, and which die, against a list of holds."""
 
     holds = Bundle[Hold]("holds")
 
@@ -41,12 +41,12 @@ class Machine(RuleBasedStateMachine):
         self.held: list[Hold] = []
 
     def holding(self, resource: Resource, row: int) -> dict[str, int]:
-        """What each caller holds, of one worker, or of all where these share it."""
-        found: dict[str, int] = defaultdict(int)
+        """Return how much each caller holds, of one worker, or of all where these share it."""
+        totals: dict[str, int] = defaultdict(int)
         for at, key, what, amount in self.held:
             if what == resource and (what in SHARED or at == row):
-                found[key] += amount
-        return found
+                totals[key] += amount
+        return totals
 
     @rule(
         target=holds,
@@ -98,7 +98,7 @@ class Machine(RuleBasedStateMachine):
                 holding = self.holding(resource, row)
                 free = CAPACITY - sum(holding.values())
                 assert free >= 0
-                # whoever holds nothing gets what fits
+                # Whoever holds nothing gets what fits.
                 newcomers = [key for key in KEYS if not holding[key]]
                 assert all(
                     worker.holder(key).may_take(resource, 1) == (free >= 1) for key in newcomers
@@ -110,7 +110,7 @@ TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadlin
 
 
 def greedy(holder: Holder, resource: Resource) -> int:
-    """How many a caller gets that takes one after the other."""
+    """Return how many a caller gets that takes one after the other."""
     taken = 0
     while holder.may_take(resource, 1):
         holder.take(resource)

@@ -1,4 +1,4 @@
-"""What bad input gets: the code, the reason and the field, over a real socket."""
+"""Bad input gets its code, reason and field, over a real socket."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_an_operator_may_search_further(server: Deployment) -> None:
 
 
 def bomb() -> bytes:
-    """A PNG file of a few kilobytes that says it has 120 megapixels."""
+    """Return a PNG file of a few kilobytes whose header says 120 megapixels."""
     file = io.BytesIO()
     Image.new("1", (12_000, 10_000)).save(file, "PNG", compress_level=9)
     return file.getvalue()
@@ -94,7 +94,7 @@ def test_bytes_that_are_no_acceptable_picture_are_refused_and_the_next_call_work
         request = registration_pb2.RegisterImageRequest(context=context, image=bad)
         refused = refusal(lambda request=request: staff("RegisterImage", request))  # type: ignore[misc]
         check(refused, INVALID, "INVALID_MEDIA", "image")
-    assert "50" in refused.message  # megapixels
+    assert "50" in refused.message  # the limit in megapixels
     assert platform("MatchImage", image(good)).quality >= 50
 
 
@@ -108,8 +108,8 @@ def test_a_featureless_picture_is_an_outcome_with_score_and_advice(
     (of_image,) = staff("RegisterImage", request).receipt.rejected
     receipt = helpline("RegisterHashes", register(HASH, quality=49)).receipt
     assert (receipt.case_number, receipt.cursor, len(receipt.items)) == ("", "", 0)
-    found = (looked_up.low_quality, of_image.low_quality, receipt.rejected[0].low_quality)
-    for low, least in zip(found, (40, 50, 50), strict=True):
+    low_qualities = (looked_up.low_quality, of_image.low_quality, receipt.rejected[0].low_quality)
+    for low, least in zip(low_qualities, (40, 50, 50), strict=True):
         assert low.quality < low.minimum_quality == least
         assert low.advice
     batch = match_pb2.MatchHashesRequest(hashes=HASH * 2, qualities=bytes([49, 50]))
@@ -217,8 +217,8 @@ def test_a_cursor_is_given_back_unaltered_or_refused(
     with calling(server.address, secrets["feed"]) as mirror:
         request = feed_pb2.ListChangesRequest(cursor="nonsense")
         check(refusal(lambda: mirror("ListChanges", request)), INVALID, "INVALID_REQUEST", "cursor")
-        other = feed_pb2.ListChangesRequest(cursor="A" * 32)
-        refused = refusal(lambda: mirror("ListChanges", other))
+        foreign = feed_pb2.ListChangesRequest(cursor="A" * 32)
+        refused = refusal(lambda: mirror("ListChanges", foreign))
         check(refused, grpc.StatusCode.FAILED_PRECONDITION, "CURSOR_EXPIRED")
         large = feed_pb2.ListChangesRequest(page_size=1001)
         check(
@@ -243,12 +243,12 @@ def test_a_flow_ends_with_the_first_batch_that_is_refused(platform: Caller) -> N
 
 def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
     words = ("create", "some", "--right", "match", "--json", "--data-dir", server.data_dir)
-    made = json.loads(run("disrupt", "keys", *words))
+    made_key = json.loads(run("disrupt", "keys", *words))
     batch = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH))
-    with calling(server.address, made["secret"]) as revoked:
+    with calling(server.address, made_key["secret"]) as revoked:
         answered = revoked("StreamMatchHashes", repeat(batch))
         next(answered)
-        run("disrupt", "keys", "revoke", made["key_id"], "--data-dir", server.data_dir)
+        run("disrupt", "keys", "revoke", made_key["key_id"], "--data-dir", server.data_dir)
         refused = refusal(lambda: deque(answered, maxlen=0))
     check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
 
@@ -260,7 +260,7 @@ def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(
     patient.write_text("max_call_s = 600\nvideo_stall_s = 600\n")
     server = start("--config", str(patient))
     words = ("create", "some", "--right", "match", "--right", "staff", "--json")
-    made = json.loads(run("disrupt", "keys", *words, "--data-dir", server.data_dir))
+    made_key = json.loads(run("disrupt", "keys", *words, "--data-dir", server.data_dir))
     over = Event()
     firsts = {
         "StreamMatchHashes": match_pb2.StreamMatchHashesRequest(batch=lookup(HASH)),
@@ -282,13 +282,13 @@ def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(
 
         return refusal(call)
 
-    with calling(server.address, made["secret"]) as caller, ThreadPoolExecutor(3) as threads:
+    with calling(server.address, made_key["secret"]) as caller, ThreadPoolExecutor(3) as threads:
         calls = [threads.submit(refused, caller, method) for method in firsts]
         try:
-            assert all(one.wait(TIMEOUT_S) for one in sent.values())
-            run("disrupt", "keys", "revoke", made["key_id"], "--data-dir", server.data_dir)
-            for one in calls:
-                answer = one.result()
+            assert all(event.wait(TIMEOUT_S) for event in sent.values())
+            run("disrupt", "keys", "revoke", made_key["key_id"], "--data-dir", server.data_dir)
+            for running_call in calls:
+                answer = running_call.result()
                 check(answer, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
         finally:
             over.set()

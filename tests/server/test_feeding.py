@@ -49,4 +49,4 @@ def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path
         finally:
             tracemalloc.stop()
     assert (len(items), pages) == (40, 8)
-    assert peak_bytes < 8 * _MIB  # of 14 in all
+    assert peak_bytes < 8 * _MIB  # the pages together hold 14 MiB

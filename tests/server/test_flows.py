@@ -43,13 +43,13 @@ from tests.submission.examples import animation, picture
 
 @pytest.fixture
 def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    """Eight connections, which the kernel spreads over the workers."""
+    """Open eight connections, which the kernel spreads over the workers."""
     with ExitStack() as stack:
         yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
 
 
 def found_by_all(platforms: list[Caller], value: bytes) -> set[int]:
-    return {len(items(one("MatchHashes", lookup(value)))) for one in platforms}
+    return {len(items(call("MatchHashes", lookup(value)))) for call in platforms}
 
 
 def test_what_is_registered_matches_everywhere_until_it_is_withdrawn(
@@ -57,7 +57,7 @@ def test_what_is_registered_matches_everywhere_until_it_is_withdrawn(
 ) -> None:
     first, second = random.token_bytes(32), random.token_bytes(32)
     receipt = helpline("RegisterHashes", register(first, second)).receipt
-    assert [one.index for one in receipt.items] == [0, 1]
+    assert [item.index for item in receipt.items] == [0, 1]
     for value in (first, second):
         eventually(lambda value=value: found_by_all(platforms, value) == {1})  # type: ignore[misc]
     answer = platforms[0]("MatchHashes", lookup(near(first, 31)))
@@ -89,13 +89,13 @@ def test_what_is_registered_matches_everywhere_until_it_is_withdrawn(
 def test_a_batch_names_the_queries_that_match_and_are_cut(
     helpline: Caller, platform: Caller
 ) -> None:
-    value, other = random.token_bytes(32), random.token_bytes(32)
+    value, unknown = random.token_bytes(32), random.token_bytes(32)
     receipt = helpline(
         "RegisterHashes", register(*(near(value, bits) for bits in (3, 1, 2)))
     ).receipt
-    ids = [one.item_id for one in receipt.items]
+    ids = [item.item_id for item in receipt.items]
     eventually(lambda: len(items(platform("MatchHashes", lookup(value)))) == 3)
-    answer = platform("MatchHashes", lookup(other, value, other, value, max_matches=2))
+    answer = platform("MatchHashes", lookup(unknown, value, unknown, value, max_matches=2))
     assert list(answer.matches.queries) == [1, 1, 3, 3]
     assert items(answer) == [ids[1], ids[2]] * 2
     assert list(answer.matches.distances_bits) == [1, 2, 1, 2]
@@ -122,8 +122,8 @@ def test_fifteen_copies_of_adults_do_not_hide_the_one_of_a_minor(
     minor.context.age_band = registration_pb2.AGE_BAND_MINOR
     helpline("RegisterHashes", register(*[value] * 15))
     helpline("RegisterHashes", minor)
-    for one in platforms:
-        eventually(lambda one=one: len(items(one("MatchHashes", lookup(value)))) == 11)  # type: ignore[misc]
+    for call in platforms:
+        eventually(lambda call=call: len(items(call("MatchHashes", lookup(value)))) == 11)  # type: ignore[misc]
     answer = platform("MatchHashes", lookup(value))
     names = [answer.matches.bank_names[at] for at in answer.matches.banks]
     assert names == ["adults"] * 10 + ["minors"]
@@ -131,7 +131,7 @@ def test_fifteen_copies_of_adults_do_not_hide_the_one_of_a_minor(
     assert list(answer.truncated_queries) == [0]
     request = match_pb2.MatchImageRequest(image=file)
     of_picture = platform("MatchImage", request)
-    assert [one.bank for one in of_picture.matches] == names
+    assert [match.bank for match in of_picture.matches] == names
     assert of_picture.truncated
     only = lookup(value, banks=["adults"])
     assert len(items(platform("MatchHashes", only))) == 10
@@ -169,9 +169,9 @@ def test_a_cursor_tells_nothing_and_cannot_be_made_up(
     with calling(server.address, secrets["feed"]) as mirror:
         pages = [mirror("ListChanges", feed_pb2.ListChangesRequest()) for _ in range(2)]
     answers = [platform("GetIndexStatus", match_pb2.GetIndexStatusRequest()) for _ in range(2)]
-    texts = [receipt.cursor, *(one.index_cursor for one in answers)]
+    texts = [receipt.cursor, *(answer.index_cursor for answer in answers)]
     texts += [platform("MatchHashes", lookup(random.token_bytes(32))).index_cursor]
-    texts += [one.next_cursor for one in pages]
+    texts += [page.next_cursor for page in pages]
     assert len(set(texts)) == len(texts)
     for text in texts:
         raw = base64.urlsafe_b64decode(text)
@@ -222,8 +222,8 @@ def test_a_key_for_one_bank_learns_nothing_of_the_size_of_others(
         minors.context.age_band = registration_pb2.AGE_BAND_MINOR
         await_cursor(caller, helpline("RegisterHashes", minors).receipt.cursor)
         assert known() == before
-        other = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
-        await_cursor(caller, other.cursor)
+        other_receipt = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
+        await_cursor(caller, other_receipt.cursor)
         after = known()
         assert after[0] == [count + 1 for count in before[0][:3]] + before[0][3:]
         assert len(after[1]) == len(before[1]) + 1
@@ -234,11 +234,11 @@ def test_the_same_request_replays_and_another_under_its_id_is_refused(helpline: 
     request = register(value, request_id=request_id)
     receipt = helpline("RegisterHashes", request).receipt
     assert helpline("RegisterHashes", request).receipt == receipt
-    for other in (
+    for changed in (
         register(value, request_id=request_id, pin="87654321"),
         register(random.token_bytes(32), request_id=request_id),
     ):
-        refused = refusal(lambda: helpline("RegisterHashes", other))  # noqa: B023 called at once
+        refused = refusal(lambda: helpline("RegisterHashes", changed))  # noqa: B023 called at once
         assert refused.reason == "REQUEST_ID_REUSED"
     opened = access(receipt.case_number)
     case = helpline("GetCase", registration_pb2.GetCaseRequest(access=opened)).case
@@ -258,7 +258,7 @@ def test_a_device_knows_the_number_of_its_case_and_one_that_differs_is_refused(
     assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("context.new_case_number",))
     request.context.new_case_number = derived
     assert helpline("RegisterHashes", request).receipt.case_number == derived
-    older = register(random.token_bytes(32))  # from a device that does not know the field
+    older = register(random.token_bytes(32))  # as a device sends that does not know the field
     receipt = helpline("RegisterHashes", older).receipt
     assert receipt.case_number == new_case_number(older.context.request_id)
 
@@ -273,16 +273,16 @@ def test_staff_register_a_picture_that_platforms_find_by_picture_and_by_hash(
     item_id = receipt.items[0].item_id
     by_picture = match_pb2.MatchImageRequest(image=data)
 
-    def found() -> bool:
-        return [one.item_id for one in platform("MatchImage", by_picture).matches] == [item_id]
+    def is_found() -> bool:
+        return [hit.item_id for hit in platform("MatchImage", by_picture).matches] == [item_id]
 
-    eventually(found)
+    eventually(is_found)
     (match,) = platform("MatchImage", by_picture).matches
     assert (match.distance_bits, match.bank, match.kind) == (0, "adults", MediaKind.IMAGE)
     fast = match_pb2.MatchImageRequest(
         image=data, options=match_pb2.MatchOptions(effort=types_pb2.EFFORT_FAST)
     )
-    assert [one.item_id for one in platform("MatchImage", fast).matches] == [item_id]
+    assert [hit.item_id for hit in platform("MatchImage", fast).matches] == [item_id]
     mirrored = io.BytesIO()
     ImageOps.mirror(Image.open(io.BytesIO(data))).save(mirrored, "PNG")
     by_copy = match_pb2.MatchImageRequest(image=mirrored.getvalue(), options=fast.options)
@@ -311,10 +311,10 @@ def test_a_mirrored_screenshot_of_a_cropped_copy_is_found_and_its_transforms_are
     )
     by_copy = match_pb2.MatchImageRequest(image=jpeg(ImageOps.mirror(screen)))
 
-    def found() -> list[bytes]:
-        return [one.item_id for one in platform("MatchImage", by_copy).matches]
+    def matched_ids() -> list[bytes]:
+        return [hit.item_id for hit in platform("MatchImage", by_copy).matches]
 
-    eventually(lambda: found() == [receipt.items[0].item_id])
+    eventually(lambda: matched_ids() == [receipt.items[0].item_id])
     (match,) = platform("MatchImage", by_copy).matches
     assert match.query_transform.dihedral == types_pb2.DIHEDRAL_MIRROR
     top = match.query_transform.crop_top_permille
@@ -326,7 +326,7 @@ def test_a_mirrored_screenshot_of_a_cropped_copy_is_found_and_its_transforms_are
     assert stored.crop_left_permille > 60, "an eighth is gone, of which a lookup undoes some"
     assert stored.crop_bottom_permille > 30, "a tenth is gone"
     by_copy.options.effort = types_pb2.EFFORT_FAST
-    assert not found()
+    assert not matched_ids()
 
 
 def jpeg(image: Image.Image) -> bytes:
@@ -351,14 +351,14 @@ def test_staff_register_every_frame_of_an_animation_when_asked(
     )
     assert every.hashes >= 3, "one or more of each frame"
 
-    def found(data: bytes) -> dict[bytes, int]:
+    def matched_kinds(data: bytes) -> dict[bytes, int]:
         answer = platform("MatchImage", match_pb2.MatchImageRequest(image=data))
-        return {one.item_id: one.kind for one in answer.matches}
+        return {match.item_id: match.kind for match in answer.matches}
 
     both = {alone.item_id: MediaKind.IMAGE, every.item_id: MediaKind.VIDEO}
-    eventually(lambda: found(first) == both)
-    eventually(lambda: found(late) == {every.item_id: MediaKind.VIDEO})
-    assert found(whole) == both
+    eventually(lambda: matched_kinds(first) == both)
+    eventually(lambda: matched_kinds(late) == {every.item_id: MediaKind.VIDEO})
+    assert matched_kinds(whole) == both
 
 
 def test_a_lookup_says_how_many_frames_it_did_not_look_at(platform: Caller, tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_a_flow_of_batches_is_answered_in_order_as_single_calls_are(
     helpline: Caller, platform: Caller
 ) -> None:
     values = [random.token_bytes(32) for _ in range(3)]
-    ids = [one.item_id for one in helpline("RegisterHashes", register(*values)).receipt.items]
+    ids = [item.item_id for item in helpline("RegisterHashes", register(*values)).receipt.items]
     eventually(lambda: items(platform("MatchHashes", lookup(*values))) == ids)
     batches = [lookup(values[at % 3], *values[: at % 4]) for at in range(200)]
     flow = [
@@ -380,14 +380,14 @@ def test_a_flow_of_batches_is_answered_in_order_as_single_calls_are(
         for at, batch in enumerate(batches)
     ]
     answers = list(platform("StreamMatchHashes", iter(flow)))
-    assert [one.sequence for one in answers] == [one.sequence for one in flow]
+    assert [change.sequence for change in answers] == [change.sequence for change in flow]
     for batch, answer in zip(batches, answers, strict=True):
         assert items(answer.batch) == items(platform("MatchHashes", batch))
     assert list(platform("StreamMatchHashes", iter([]))) == []
 
 
 def mirrored(mirror: Caller, page_size: int) -> dict[bytes, feed_pb2.ItemAdded]:
-    """A copy of the list, made from pages."""
+    """Copy the list from pages."""
     copy: dict[bytes, feed_pb2.ItemAdded] = {}
     cursor = ""
     while True:
@@ -410,9 +410,9 @@ def mirrored(mirror: Caller, page_size: int) -> dict[bytes, feed_pb2.ItemAdded]:
 def test_a_mirror_has_what_is_registered_and_not_what_was_withdrawn(
     server: Deployment, secrets: dict[str, str], helpline: Caller
 ) -> None:
-    value, other = random.token_bytes(32), random.token_bytes(32)
+    value, removed = random.token_bytes(32), random.token_bytes(32)
     kept = helpline("RegisterHashes", register(value)).receipt
-    gone = helpline("RegisterHashes", register(other)).receipt
+    gone = helpline("RegisterHashes", register(removed)).receipt
     opened = access(gone.case_number)
     helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened))
     minors = register(random.token_bytes(32))
@@ -461,6 +461,6 @@ def test_health_and_reflection_need_no_key(server: Deployment) -> None:
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
         request = reflection_pb2.ServerReflectionRequest(list_services="")
         (answer,) = reflection.ServerReflectionInfo(iter([request]), timeout=TIMEOUT_S)
-        names = {one.name for one in answer.list_services_response.service}
+        names = {listed.name for listed in answer.list_services_response.service}
     assert {"disrupt.v1.MatchService", "grpc.health.v1.Health"} <= names
     assert "disrupt.admin.v1.AdminService" not in names

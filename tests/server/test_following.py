@@ -1,4 +1,4 @@
-"""What a worker follows is not given out once it is too old, whatever became of its threads."""
+"""A worker does not serve followed state that is too old, whatever became of its threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STALE_S = 300.0
 
 
 class Clock:
-    """Time as following sees it."""
+    """The clock that following reads."""
 
     now_s = 1000.0
 
@@ -28,7 +28,7 @@ class Clock:
 
 
 class Unsteady:
-    """A registry of which keys, or everything, cannot be read now and then."""
+    """A registry whose keys, or whose everything, cannot be read at times."""
 
     def __init__(self, registry: SqlRegistryWriter) -> None:
         self._registry = registry
@@ -71,7 +71,7 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
     unsteady = Unsteady(registry)
     following = Following(unsteady, DataDirectory(tmp_path), 0.2, STALE_S)  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
-        _ = following.ring  # before the first look nothing is known
+        _ = following.ring  # nothing is known before the first look
     following.look()
     unsteady.broken.add(broken)
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""Processes forked from one that has a single thread: told apart, waited for, ended with it."""
+"""Forks of a process with a single thread are distinguished, waited for, and end with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(script: str) -> str:
 
 
 def test_what_is_done_apart_is_known_by_its_error_only() -> None:
-    found = run("""
+    output = run("""
 kept = []
 forking.apart("checking", lambda: kept.append(1))
 print(len(kept))
@@ -36,7 +36,7 @@ for role, fail in (("checking", refuse), ("checking", lambda: os._exit(3))):
     except DisruptError as error:
         print(error.message)
 """)
-    assert found.splitlines() == [
+    assert output.splitlines() == [
         "0",
         "This is wrong.",
         "The process for checking ended with exit code 3.",
@@ -44,7 +44,7 @@ for role, fail in (("checking", refuse), ("checking", lambda: os._exit(3))):
 
 
 def test_lines_and_exit_codes_of_forked_processes_are_told() -> None:
-    found = run("""
+    output = run("""
 def speak():
     print("ready"); print("compact", flush=True)
     sys.exit(7)
@@ -54,14 +54,14 @@ async def main():
         if role == "writer":
             forked.kill(signal.SIGTERM)
         print([line async for line in forked.lines()], await forked.wait())
-        forked.kill(signal.SIGTERM)  # it has ended: nobody is hit
+        forked.kill(signal.SIGTERM)  # the process has ended: the signal hits nobody
 asyncio.run(main())
 """)
-    assert found.splitlines() == ["['ready', 'compact'] 7", f"[] {-signal.SIGTERM}"]
+    assert output.splitlines() == ["['ready', 'compact'] 7", f"[] {-signal.SIGTERM}"]
 
 
 def test_a_parent_that_does_not_read_holds_nobody_up() -> None:
-    found = run("""
+    output = run("""
 from disrupt.server.processes.serving import BEAT, say
 def speak():
     for _ in range(100_000):
@@ -70,21 +70,21 @@ async def main():
     print(await forking.fork("worker", speak).wait())
 asyncio.run(main())
 """)
-    assert found == "0\n"
+    assert output == "0\n"
 
 
 def test_a_signal_to_a_forked_process_is_not_its_parents() -> None:
-    found = run("""
+    output = run("""
 async def main():
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    signalled = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signalled.set)
     forked = forking.fork("worker", lambda: (print("here", flush=True), time.sleep(60)))
     async for _ in forked.lines():
         forked.kill(signal.SIGTERM)
-    print(await forked.wait(), told.is_set())
+    print(await forked.wait(), signalled.is_set())
 asyncio.run(main())
 """)
-    assert found.splitlines() == [f"{-signal.SIGTERM} False"]
+    assert output.splitlines() == [f"{-signal.SIGTERM} False"]
 
 
 def test_a_forked_process_bears_its_role_and_dies_with_its_parent() -> None:
@@ -106,7 +106,7 @@ asyncio.run(main())
 
 
 def test_a_fork_that_fails_leaves_nothing_open_and_nobody_running() -> None:
-    found = run("""
+    output = run("""
 def refuse(*_): raise BlockingIOError(11, "Resource temporarily unavailable")
 before = os.listdir("/proc/self/fd")
 for name in ("fork", "pidfd_open"):
@@ -124,4 +124,4 @@ try:
 except ChildProcessError:
     print("nobody")
 """)
-    assert found.splitlines() == ["fork 11"] * 3 + ["pidfd_open 11"] * 3 + ["nobody"]
+    assert output.splitlines() == ["fork 11"] * 3 + ["pidfd_open 11"] * 3 + ["nobody"]

@@ -1,4 +1,4 @@
-"""A disk that is really full: nothing acknowledged is lost, lookups and withdrawals go on."""
+"""On a disk that is really full, acknowledged data stays; lookups and withdrawals go on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(file: Path) -> None:
-    """Leaves no byte free."""
+    """Leave no byte free."""
     with file.open("ab", buffering=0) as filler, suppress(OSError):
         while filler.write(bytes(1 << 16)):
             pass
@@ -51,13 +51,13 @@ def refused(desk: Desk, write: Write) -> None:
 
 
 def matched(client: MatchClient, write: Write) -> list[bool]:
-    """Whether all of its items match, by each of the connections."""
-    found = []
+    """Tell whether all its items match, for each of the connections."""
+    outcomes = []
     for _ in range(CONNECTIONS):
         answers = client.match_hashes(write.hashes, max_distance_bits=0)
         ids = [{match.item_id for match in answer.matches} for answer in answers]
-        found.append(all(a.hex() in b for a, b in zip(write.item_ids, ids, strict=True)))
-    return found
+        outcomes.append(all(a.hex() in b for a, b in zip(write.item_ids, ids, strict=True)))
+    return outcomes
 
 
 def until(client: MatchClient, write: Write, *, matches: bool) -> None:
@@ -67,7 +67,7 @@ def until(client: MatchClient, write: Write, *, matches: bool) -> None:
 def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk: Path) -> None:
     chance = random.Random(5)
     filler, data_dir = small_disk / "filler", small_disk / "data"
-    server = Deployment.start(data_dir)  # its log is on that disk too
+    server = Deployment.start(data_dir)  # the server's log is on that disk too
     with ExitStack() as stack:
         stack.callback(lambda: server.kill())  # noqa: PLW0108 the one that runs by then
         register, match = (server.make_key(right, right) for right in ("register", "match"))
@@ -88,7 +88,7 @@ def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk:
         gone = kept.pop(0)
         desk.withdraw(gone)
         until(client, gone, matches=False)
-        fill(filler)  # what the log gave back
+        fill(filler)  # the space that the log gave back
         refused(desk, pending)
         also_gone = kept.pop(0)
         desk.withdraw(also_gone)

@@ -22,7 +22,7 @@ from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.calls import Caller, calling, eventually, lookup, outcome
 
 HASHES = 19_000
-"""All of which are compared: an index this small has no tables."""
+"""So few that every query is compared with all of them: so small an index has no tables."""
 
 DECODER = "disrupt.isolation.video_worker"
 
@@ -32,7 +32,7 @@ MANY = 1_000_000
 
 @contextmanager
 def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
-    """One worker, and room for large calls."""
+    """Start a server with one worker and room for large calls."""
     rng = np.random.default_rng(1)
     prepare(directory / "data", rng.integers(0, 256, (HASHES, 32), np.uint8))
     config = directory / "config.toml"
@@ -47,19 +47,19 @@ def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """All the time in the world."""
+    """Start a server whose calls may take very long."""
     with serving(tmp_path_factory.mktemp("server"), max_call_s=1000) as deployment:
         yield deployment
 
 
 FEW_S = 10.0
-"""Processor time that a search takes at most until it notices that it is not waited for."""
+"""Processor time that a search takes at most until it notices that its call has ended."""
 
 
 def busy(pid: int) -> bool:
-    """Whether a process computes; one that looks at its registry now and then does not.
+    """Tell whether a process computes; one that looks at its registry now and then does not.
 
-    Its threads are looked at, not its processor time: of that a busy machine gives it little.
+    This looks at its threads, not its processor time, of which a busy machine gives it little.
     """
     return sum(_runs(pid) for _ in range(25)) > 12
 
@@ -75,7 +75,7 @@ def _runs(pid: int) -> bool:
 
 @contextmanager
 def stopping(pid: int) -> Iterator[None]:
-    """What is done here makes a process stop computing, long before it has nothing left to do."""
+    """Check that the block makes a process stop computing, long before it has finished."""
     before_s = cpu_s(pid)
     yield
     eventually(lambda: not busy(pid))
@@ -83,7 +83,7 @@ def stopping(pid: int) -> Iterator[None]:
 
 
 def many(caller: Caller, count: int = MANY, timeout: float | None = None) -> Any:
-    """A call that is not waited for."""
+    """Start a large lookup without waiting for it."""
     return MatchServiceStub(caller.channel).MatchHashes.future(
         lookup(secrets.token_bytes(32 * count)),
         metadata=(("authorization", f"Bearer {caller.key}"),),
@@ -92,7 +92,7 @@ def many(caller: Caller, count: int = MANY, timeout: float | None = None) -> Any
 
 
 def send(caller: Caller, *parts: match_pb2.MatchVideoRequest) -> Any:
-    """Sends a video without waiting for the answer; what this returns is to be kept till then."""
+    """Send a video without waiting for the answer; keep the returned call until then."""
     options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
     return MatchServiceStub(caller.channel).MatchVideo.future(
         iter([options, *parts]), metadata=(("authorization", f"Bearer {caller.key}"),)
@@ -127,7 +127,7 @@ def test_the_search_of_a_cancelled_flow_stops(server: Deployment) -> None:
 
 
 def frames(first: int, count: int, versions: int) -> match_pb2.MatchVideoRequest:
-    """So many frames of a video from the ``first`` one on, as the caller has hashed them."""
+    """Return ``count`` frames of a video from ``first`` on, as hashed by the caller."""
     starts_ms = np.repeat(np.arange(first, first + count) * 1000, versions)
     return match_pb2.MatchVideoRequest(
         frames=types_pb2.Fingerprints(
@@ -145,7 +145,7 @@ def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment)
     parts = [frames(first, 1000, 64) for first in range(0, MANY // 64, 1000)]
     with stopping(worker), calling(server.address, key, large=True) as caller:
         call = send(caller, *parts)
-        # for longer than taking the messages in
+        # The worker is busy for longer than it takes to receive the messages.
         eventually(lambda: all(busy(worker) for _ in range(6)))
         assert not call.done()
 

@@ -1,4 +1,4 @@
-"""A worker or writer that hangs is replaced; one that was suspended with all others is not."""
+"""A worker or writer that hangs is replaced; one suspended with all others is not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HUNG_AFTER_S = 6.0
 
 @pytest.fixture
 def server(start: Callable[..., Deployment], tmp_path: Path) -> Deployment:
-    """Two workers, which are soon taken to hang."""
+    """Start a server of two workers, which soon count as hanging."""
     config = tmp_path / "config.toml"
     config.write_text(f"hung_after_s = {_HUNG_AFTER_S}\n")
     return start("--config", str(config))
@@ -33,7 +33,7 @@ def family(server: Deployment) -> list[int]:
 
 
 def answering(server: Deployment, key: str) -> int:
-    """How many workers answer lookups: one that is being started does not."""
+    """Return how many workers answer lookups: one that is being started does not."""
     try:
         with client_of_each_worker(server, key) as clients:
             return len(clients)
@@ -46,13 +46,13 @@ def test_a_worker_that_hangs_is_replaced_and_the_other_serves_meanwhile(
 ) -> None:
     key = server.make_key("platform", "match")
     with client_of_each_worker(server, key) as clients:
-        hanging, other = clients
+        hanging, healthy = clients
         os.kill(hanging, signal.SIGSTOP)
-        clients[other].match_hashes(bytes(32))
+        clients[healthy].match_hashes(bytes(32))
         eventually(lambda: len(set(processes(server.process.pid, "worker")) - {hanging}) == 2)
-        clients[other].match_hashes(bytes(32))
+        clients[healthy].match_hashes(bytes(32))
     assert hanging not in processes(server.process.pid, "worker")
-    assert other in processes(server.process.pid, "worker")
+    assert healthy in processes(server.process.pid, "worker")
     eventually(lambda: answering(server, key) == 2)
 
 
@@ -80,10 +80,10 @@ def test_processes_that_were_suspended_together_go_on(server: Deployment) -> Non
     with client_of_each_worker(server, key) as clients:
         os.killpg(server.process.pid, signal.SIGSTOP)
         time.sleep(2 * _HUNG_AFTER_S)
-        server.process.send_signal(signal.SIGCONT)  # as it happens, before the others
+        server.process.send_signal(signal.SIGCONT)  # the supervisor may go on before the others
         time.sleep(1.0)
         os.killpg(server.process.pid, signal.SIGCONT)
         for client in clients.values():
             client.match_hashes(bytes(32))
-        time.sleep(2.0)  # the supervisor has looked at them by now
+        time.sleep(2.0)  # the supervisor has checked the workers by now
     assert family(server) == before

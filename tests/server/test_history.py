@@ -1,4 +1,4 @@
-"""A server serves the registry that its index was built from, and no older copy of it."""
+"""A server serves the registry that its index was built from, and no older copy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
 
 class Desk:
-    """Who registers and looks up at one server."""
+    """A client that registers and one that looks up, at one server."""
 
     def __init__(self, server: Deployment) -> None:
         self.server = server
@@ -58,7 +58,7 @@ def test_an_older_registry_beside_a_newer_index_is_not_served_until_somebody_dec
     for command in (("disrupt-index", "gc"), ("disrupt", "erase")):
         with pytest.raises(CommandFailedError, match=refused):
             run(*command, *data)
-    for grown in range(3, 5):  # to the change of the index, and beyond
+    for grown in range(3, 5):  # the copy grows to the index's change, and beyond
         with pytest.raises(CommandFailedError, match=refused) as caught:
             run("disrupt", "serve", "--listen", "127.0.0.1:0", *data)
         for remedy in ("disrupt restore", "disrupt-index rebuild --accept-registry"):

@@ -1,4 +1,4 @@
-"""A server compacts its index by itself, and answers from tables once there are hashes enough."""
+"""A server compacts its index by itself, and answers from tables once they are worthwhile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.calls import access, calling, eventually, items, lookup, near, register
 
 _HASHES = 320
-"""Of each of 64 pictures: together more than 20 000, from where on there are tables."""
+"""Hashes of each of 64 pictures: more than 20 000 in all, enough for tables."""
 
 
 def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables(
@@ -23,8 +23,8 @@ def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     pictures = [random.token_bytes(32 * _HASHES) for _ in range(64)]
     request = register(*pictures)
-    for one in request.items:
-        one.fingerprints.qualities = bytes([90]) * _HASHES
+    for item in request.items:
+        item.fingerprints.qualities = bytes([90]) * _HASHES
     kept = random.token_bytes(32)
     with calling(server.address, helpline) as people, calling(server.address, match) as platform:
         people("RegisterHashes", register(kept))
@@ -41,17 +41,17 @@ def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables
         assert (status().engine, status().delta_hashes) == ("multi_index", 0)
         assert status().hashes == 64 * _HASHES + 1
 
-        def found(*hashes: bytes) -> int:
+        def match_count(*hashes: bytes) -> int:
             return len(items(platform("MatchHashes", lookup(*hashes))))
 
-        asked = [near(one[32 * at : 32 * at + 32], 31) for at, one in enumerate(pictures)]
-        assert found(*asked, kept) == 65
-        assert found(*(near(one[:32], 32) for one in pictures)) == 0
-        # over the tables, in the delta
+        asked = [near(picture[32 * at : 32 * at + 32], 31) for at, picture in enumerate(pictures)]
+        assert match_count(*asked, kept) == 65
+        assert match_count(*(near(picture[:32], 32) for picture in pictures)) == 0
+        # The next registration is in the delta, over the tables.
         people("RegisterHashes", register(late := random.token_bytes(32)))
-        eventually(lambda: found(near(late, 31)) == 1)
+        eventually(lambda: match_count(near(late, 31)) == 1)
         withdrawal = registration_pb2.WithdrawCaseRequest(access=access(receipt.case_number))
         people("WithdrawCase", withdrawal)
-        eventually(lambda: found(*asked) == 0)
-        assert found(kept, late) == 2
+        eventually(lambda: match_count(*asked) == 0)
+        assert match_count(kept, late) == 2
     assert server.stop() == 0

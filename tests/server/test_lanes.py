@@ -22,7 +22,7 @@ CASE = case_number(0)
 
 
 class Slow:
-    """A registrar whose registrations take until they are let go on."""
+    """A registrar whose registrations last until they are released."""
 
     def __init__(self) -> None:
         self.going_on = threading.Event()
@@ -36,7 +36,7 @@ class Slow:
 
 
 class Context:
-    """Of a call that a worker relays."""
+    """The context of a call that a worker relays."""
 
     def invocation_metadata(self) -> tuple[()]:
         return ()
@@ -58,7 +58,7 @@ async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
     await asyncio.sleep(0)
     request = registration_pb2.WithdrawCaseRequest(access=access(CASE))
     await servicer.WithdrawCase(request, context)
-    unanswered = [not one.done() for one in registrations]
+    unanswered = [not call.done() for call in registrations]
     registrar.going_on.set()
     await asyncio.gather(*registrations)
     return unanswered

@@ -1,4 +1,4 @@
-"""Large messages cost little: what exceeds a limit is refused before it is decoded."""
+"""Large messages cost little: messages over a limit are refused before they are decoded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EMPTY_TRANSFORM = b"\x42\x00"
 
 
 def peak_bytes(pid: int) -> int:
-    """Most memory that a process ever had."""
+    """Return the most memory that a process ever had."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
     return int(peak) * 1024
@@ -43,7 +43,7 @@ def raw(server: Deployment, key: str, method: str, data: bytes) -> Any:
 
 
 def field(number: int, data: bytes) -> bytes:
-    """A length-delimited field."""
+    """Encode a length-delimited field."""
     length, head = len(data), bytes([number << 3 | 2])
     while length > 0x7F:
         head += bytes([length & 0x7F | 0x80])
@@ -71,7 +71,7 @@ def test_a_registration_beyond_the_limits_costs_no_memory_beside_its_bytes(
         "LIMIT_EXCEEDED",
     )
     grown = [peak_bytes(pid) - peak for pid, peak in zip(pids, before, strict=True)]
-    assert all(one < 4 * MESSAGE_BYTES for one in grown)
+    assert all(size_bytes < 4 * MESSAGE_BYTES for size_bytes in grown)
 
 
 @pytest.mark.parametrize("method", ["MatchImage", "MatchHashes"])
@@ -109,7 +109,7 @@ def test_a_part_of_a_video_lookup_beyond_the_limits_costs_no_memory_beside_its_b
 
 
 def video(count: int) -> registration_pb2.MediaItem:
-    """A video of so many hashes."""
+    """Return a video of ``count`` hashes."""
     return registration_pb2.MediaItem(
         kind=types_pb2.MEDIA_KIND_VIDEO,
         fingerprints=types_pb2.Fingerprints(

@@ -1,4 +1,4 @@
-"""Logs tell of the work, and never stand in its way."""
+"""Logs describe the work, and never hold it up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lookups that are near something take longer, and hold up nobody else."""
+"""Lookups with many near hashes take longer, and hold up nobody else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.calls import calling, lookup
 
 NEAR = 1500
-"""Hashes of which each is compared with all circles: seconds."""
+"""Hashes that are all compared with all circles, which takes seconds."""
 
 
 def test_a_batch_that_is_near_something_leaves_the_worker_free_for_others(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_batch_that_is_near_something_leaves_the_worker_free_for_others(tmp_pa
             call = MatchServiceStub(caller.channel).MatchHashes.future(
                 lookup(near.tobytes()), metadata=(("authorization", f"Bearer {key}"),)
             )
-            time.sleep(0.5)  # until it is being answered
+            time.sleep(0.5)  # until the server answers it
             caller("GetIndexStatus", match_pb2.GetIndexStatusRequest())
             assert not call.done()
             call.cancel()

@@ -1,4 +1,4 @@
-"""Nobody but its owner writes into a data directory, and what cannot be erased is said."""
+"""Only its owner writes into a data directory, and failed erasures are reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from indexer.commands import main as indexer
 from tests.registry.examples import DAY, registration
 
 OWNER = 12345
-"""A user that no machine has a name for."""
+"""A user id without a name on any machine."""
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 
@@ -55,7 +55,7 @@ def acting_as(uid: int) -> Iterator[None]:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """Of a server that ran as OWNER; not below pytest's directory, which is root's alone."""
+    """Make the data of a server that ran as OWNER; pytest's own directory is root's alone."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     directory = DataDirectory(folder / "data")
@@ -73,7 +73,7 @@ def data_dir() -> Iterator[Path]:
 
 
 def state(directory: Path) -> dict[str, tuple[int, int, int]]:
-    """Of all that is there: its user, and when it was written and made."""
+    """Return user, time of writing and time of change of each file."""
     return {
         str(path): (path.stat().st_uid, path.stat().st_mtime_ns, path.stat().st_ctime_ns)
         for path in (directory, *directory.rglob("*"))
@@ -83,7 +83,10 @@ def state(directory: Path) -> dict[str, tuple[int, int, int]]:
 @pytest.mark.parametrize(
     "words",
     [
-        *(["disrupt-index", one] for one in ("rebuild", "compact", "verify", "stats", "gc")),
+        *(
+            ["disrupt-index", command]
+            for command in ("rebuild", "compact", "verify", "stats", "gc")
+        ),
         ["disrupt-index", "rollback"],
         ["disrupt", "erase"],
         ["disrupt", "backup", "--to", "backup"],
@@ -102,8 +105,8 @@ def test_root_is_refused_in_the_directory_of_another_user_before_anything_is_wri
     program = main if words[0] == "disrupt" else indexer
     done = CliRunner().invoke(program, [*words[1:], "--data-dir", str(data_dir)])
     assert (done.exit_code, done.stdout) == (1, "")
-    for told in ("belongs to uid 12345", "runs as root (uid 0)", "sudo -u '#12345'"):
-        assert told in done.stderr
+    for fact in ("belongs to uid 12345", "runs as root (uid 0)", "sudo -u '#12345'"):
+        assert fact in done.stderr
     assert state(data_dir) == before
     assert list(tmp_path.iterdir()) == []
 
@@ -140,7 +143,7 @@ def test_a_directory_that_this_user_may_not_see_is_refused_in_a_sentence(tmp_pat
 
 @pytest.fixture
 def foreign(data_dir: Path) -> Path:
-    """A generation that root wrote, and that holds what was withdrawn since."""
+    """Publish a generation that root wrote, and that holds items withdrawn since."""
     chown(data_dir, 0)
     index = data_dir / "index"
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
@@ -172,7 +175,7 @@ def test_an_erasure_that_cannot_delete_a_file_says_whose_it_is(
     failures = [entry for entry in logs if entry["event"] == "erasure_failed"]
     assert [re.search(message, entry["reason"]) is not None for entry in failures] == [True]
     assert foreign.exists()
-    assert generations(data_dir / "index")[1:] == [3]  # whatever else held it is gone
+    assert generations(data_dir / "index")[1:] == [3]  # every other generation that held it is gone
     chown(foreign, OWNER)
     with acting_as(OWNER):
         erase(data_dir)
@@ -182,25 +185,29 @@ def test_an_erasure_that_cannot_delete_a_file_says_whose_it_is(
 def test_the_doctor_tells_files_of_other_users_from_running_as_another(
     data_dir: Path, foreign: Path
 ) -> None:
-    def told() -> list[tuple[Verdict, str]]:
-        found = findings(data.checks(data_dir))
-        return [(one.verdict, one.meaning) for one in found if one.name == "permissions"]
+    def permissions() -> list[tuple[Verdict, str]]:
+        reported = findings(data.checks(data_dir))
+        return [
+            (finding.verdict, finding.meaning)
+            for finding in reported
+            if finding.name == "permissions"
+        ]
 
-    (_, meaning), (warned, run_as) = told()
+    (_, meaning), (warned, run_as) = permissions()
     assert warned == Verdict.WARN
     assert "runs as root (uid 0)" in run_as
     assert "belongs to uid 12345" in run_as
     assert f"index/{foreign.name} does to root (uid 0)" in meaning
     with acting_as(OWNER):
-        ((verdict, meaning),) = told()
+        ((verdict, meaning),) = permissions()
     assert verdict == Verdict.WARN
     assert f"index/{foreign.name} does to root (uid 0)" in meaning
     chown(foreign, OWNER)
     with acting_as(OWNER):
-        ((verdict, _),) = told()
+        ((verdict, _),) = permissions()
     assert verdict == Verdict.OK
-    (data_dir / "notes").touch()  # of root's, and nothing that the server needs
+    (data_dir / "notes").touch()  # root owns it, and the server does not need it
     with acting_as(OWNER):
-        ((verdict, meaning),) = told()
+        ((verdict, meaning),) = permissions()
     assert verdict == Verdict.WARN
     assert "notes" in meaning

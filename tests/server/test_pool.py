@@ -1,4 +1,4 @@
-"""Threads for work beside the event loop: no call that is hung up takes one with it."""
+"""Threads for work beside the event loop: a call that hangs up takes none with it."""
 
 from __future__ import annotations
 

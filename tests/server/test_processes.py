@@ -29,16 +29,16 @@ from tests.server.calls import (
     lookup,
     outcome,
     refusal,
+    refused_of,
     register,
-    told,
 )
 
 Start = Callable[..., Deployment]
 
 
 def children(pid: int, role: str = "") -> list[int]:
-    """Processes of a server, by role."""
-    found = []
+    """Return the processes of a server, by role."""
+    pids = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
@@ -46,8 +46,8 @@ def children(pid: int, role: str = "") -> list[int]:
         except OSError:
             continue
         if parent == pid and name.startswith(f"disrupt:{role}"):
-            found.append(int(path.name))
-    return found
+            pids.append(int(path.name))
+    return pids
 
 
 def alive(pid: int) -> bool:
@@ -95,12 +95,12 @@ def test_the_supervisor_has_one_thread_and_its_processes_share_what_it_loaded(
     server = start(workers=2)
     assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
     for role, count in (("writer", 1), ("worker", 2)):
-        found = children(server.process.pid, role)
-        assert len(found) == count
-        for one in found:
+        pids = children(server.process.pid, role)
+        assert len(pids) == count
+        for pid in pids:
             pages = dict(
                 line.split()[:2]
-                for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()[1:]
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
             )
             assert int(pages["Shared_Dirty:"]) > 2 * int(pages["Private_Dirty:"])
 
@@ -136,7 +136,7 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
         )
         metadata = [("authorization", f"Bearer {helpline}")]
         calls = [stub.future(register(value), metadata=metadata) for value in values]
-        calls[0].result()  # so the others, sent with it, have begun
+        calls[0].result()  # then the other calls, sent with it, have begun
         assert server.stop() == 0
         answered = []
         for value, call in zip(values, calls, strict=True):
@@ -219,16 +219,16 @@ def test_a_worker_that_dies_is_replaced(start: Start) -> None:
 
 def test_a_revoked_key_is_refused_by_every_worker(start: Start) -> None:
     server = start()
-    made = server.make_key("p", "match")
+    key = server.make_key("p", "match")
     (key_id,) = [
         line.split()[0]
         for line in run("disrupt", "keys", "list", "--data-dir", server.data_dir).splitlines()[1:]
     ]
-    assert all(matches(server.address, made, bytes(32)) == 0 for _ in range(8))
+    assert all(matches(server.address, key, bytes(32)) == 0 for _ in range(8))
     run("disrupt", "keys", "revoke", key_id, "--data-dir", server.data_dir)
 
     def seen() -> set[grpc.StatusCode]:
-        return {outcome(lambda: matches(server.address, made, bytes(32))) for _ in range(8)}
+        return {outcome(lambda: matches(server.address, key, bytes(32))) for _ in range(8)}
 
     eventually(lambda: seen() == {grpc.StatusCode.UNAUTHENTICATED})
 
@@ -351,12 +351,12 @@ def test_a_crowd_of_unfinished_connections_does_not_stop_others(start: Start) ->
     host, _, port = server.address.rpartition(":")
     crowd = [socket.create_connection((host, int(port))) for _ in range(100)]
     try:
-        for one in crowd[:50]:
-            one.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + random.token_bytes(50))
+        for connection in crowd[:50]:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + random.token_bytes(50))
         assert matches(server.address, match, bytes(32)) == 0
     finally:
-        for one in crowd:
-            one.close()
+        for connection in crowd:
+            connection.close()
 
 
 def test_more_pictures_than_fit_are_turned_away_with_a_time_to_come_back(
@@ -380,7 +380,7 @@ def test_more_pictures_than_fit_are_turned_away_with_a_time_to_come_back(
         refused = [call.exception() for call in calls if call.exception() is not None]
         assert 0 < len(refused) < len(calls)
         for error in refused:
-            found = told(error)
-            assert (found.code.name, found.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
-            assert found.retry_after_s
+            details = refused_of(error)
+            assert (details.code.name, details.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+            assert details.retry_after_s
         assert caller("MatchImage", request).index_cursor

@@ -67,11 +67,11 @@ class Site:
         (self.data_dir / "registry.db").write_bytes(bytes(50_000))
 
     def state(self) -> str:
-        """Whether the old registry or the restored one is there, whole, with its index."""
+        """Tell whether the old registry or the restored one is there, whole, with its index."""
         with SqlRegistry.open_reader(self.data_dir / "registry.db") as reader:
             changes = all_changes(reader)
             assert verify(reader, self.data_dir / "index").differences == ()
-            alive = {one.item.item_id for one in changes if isinstance(one, Addition)}
+            alive = {change.item.item_id for change in changes if isinstance(change, Addition)}
             assert not alive & ids(self.gone)
             assert alive >= ids(self.kept)
             return "old" if alive >= ids(self.lost) else "restored"
@@ -91,7 +91,7 @@ def files_with(directory: Path, request: Registration) -> list[str]:
     return [
         path.name
         for path in directory.rglob("*")
-        if path.is_file() and any(one in path.read_bytes() for one in hashes)
+        if path.is_file() and any(hash_ in path.read_bytes() for hash_ in hashes)
     ]
 
 
@@ -113,16 +113,16 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
         *("registry.db-shm", "registry.db-wal"),  # of the reader in `state`
     }
     with SqlRegistry.open_writer(site.data_dir / "registry.db") as writer:
-        removed = {one.item_id for one in all_changes(writer) if isinstance(one, Removal)}
+        removed = {change.item_id for change in all_changes(writer) if isinstance(change, Removal)}
         assert removed == ids(site.gone)
         with pytest.raises(CursorExpiredError):
             writer.changes(site.before, 1)
         assert restored.cursor == writer.head().to_text()
-        # what was withdrawn after the backup is known still, for the next restore
-        found = journal.read(site.data_dir / JOURNAL)
-        assert found is not None
+        # The journal keeps what was withdrawn after the backup, for the next restore.
+        contents = journal.read(site.data_dir / JOURNAL)
+        assert contents is not None
         expected = ids(site.gone) if lost == "journal" else ids(site.gone) | ids(site.late)
-        assert expected <= {one.item_id for one in found.removed}
+        assert expected <= {removal.item_id for removal in contents.removed}
 
 
 def test_a_restored_directory_is_served_from_a_snapshot_of_its_own_epoch(site: Site) -> None:
@@ -205,7 +205,7 @@ def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_
         process = context.Process(target=restore_and_die, args=arguments)
         process.start()
         process.join()
-        with DataDirectory(site.data_dir).locked():  # as whatever comes next
+        with DataDirectory(site.data_dir).locked():  # as the next command does
             states.append(site.state())
         if process.exitcode == 0:
             break
@@ -216,7 +216,7 @@ def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_
         assert not (site.data_dir / "restoring").exists()
     assert process.exitcode == 0
     assert len(states) > 8
-    assert states == sorted(states)  # old, then restored
+    assert states == sorted(states)  # first old states, then restored ones
     assert set(states) == {"old", "restored"}
 
 
@@ -229,9 +229,9 @@ def test_what_a_killed_restore_left_goes_with_the_next_holder(site: Site) -> Non
 
 def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:
     target, data = tmp_path / "by command", ("--data-dir", site.data_dir)
-    made = disrupt("backup", "--to", target, *data)
-    assert (made.returncode, made.stderr) == (0, "")
-    assert str(target) in made.stdout
+    backup = disrupt("backup", "--to", target, *data)
+    assert (backup.returncode, backup.stderr) == (0, "")
+    assert str(target) in backup.stdout
     again = disrupt("backup", "--to", target, *data)
     assert (again.returncode, again.stdout) == (1, "")
     assert "exists already" in again.stderr
@@ -306,6 +306,8 @@ def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal
     assert accepted.returncode == 0, accepted.stderr
     assert "may have been revoked since" in accepted.stdout
     assert gone in accepted.stdout
-    found = journal.read(new / JOURNAL)
-    assert found is not None
-    assert ids(before) | ids(site.gone) | ids(site.late) <= {one.item_id for one in found.removed}
+    contents = journal.read(new / JOURNAL)
+    assert contents is not None
+    assert ids(before) | ids(site.gone) | ids(site.late) <= {
+        removal.item_id for removal in contents.removed
+    }

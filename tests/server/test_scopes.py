@@ -1,4 +1,4 @@
-"""What is kept of a key's scope is what the key and the banks say now."""
+"""A cached scope of a key agrees with the current key and banks."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def test_a_kept_scope_goes_with_the_keys_and_banks_that_it_was_made_of() -> None
 
 def test_keys_do_not_get_each_others_scope() -> None:
     scopes = _Scopes()
-    other = replace(KEY, banks=frozenset([2]))  # of the same id, as after a change
+    changed_key = replace(KEY, banks=frozenset([2]))  # the same id, as after a change of the key
     ring = KeyRing([KEY], (ONE, TWO))
     assert scopes(ring, KEY, DEFAULT).limits == {1: 31, 2: 20}
-    assert scopes(ring, other, DEFAULT).limits == {2: 20}
+    assert scopes(ring, changed_key, DEFAULT).limits == {2: 20}
     with pytest.raises(PermissionDeniedError):
-        scopes(ring, other, LookupOptions(banks=("one",)))
+        scopes(ring, changed_key, LookupOptions(banks=("one",)))
     assert scopes(ring, KEY, LookupOptions(max_distance_bits=5, banks=("one",))).limits == {1: 5}

@@ -1,4 +1,4 @@
-"""A worker that does not see what changes says so, then ends, and is right again by itself."""
+"""A worker that misses changes reports it, then ends, and recovers by itself."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MATCH, FEED, REGISTRATION = (
 
 @contextmanager
 def writer(server: Deployment) -> Iterator[Any]:
-    """The writer itself, past the workers."""
+    """Connect to the writer itself, past the workers."""
     address = f"unix:{server.data_dir / 'writer.sock'}"
     options = [("grpc.default_authority", "writer"), ("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(address, options=options) as channel:
@@ -61,16 +61,16 @@ def log(server: Deployment) -> list[dict[str, Any]]:
 
 
 def descriptors(pid: int) -> int:
-    """The highest that is open."""
+    """Return the highest open descriptor."""
     return max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
-def told(server: Deployment, service: str, status: int) -> None:
+def await_health(server: Deployment, service: str, status: int) -> None:
     """Wait until the health of a service is this."""
     eventually(lambda: bool(health(server.address, service) == status))
 
 
-def found(server: Deployment, key: str, value: bytes) -> int:
+def match_count(server: Deployment, key: str, value: bytes) -> int:
     with calling(server.address, key) as caller:
         return len(items(caller("MatchHashes", lookup(value))))
 
@@ -86,7 +86,7 @@ def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_so
         item.fingerprints.qualities = bytes([90]) * 1000
     with writer(server) as call:
         case = call("RegisterHashes", register(gone)).receipt.case_number
-        eventually(lambda: found(server, match, gone) == 1)
+        eventually(lambda: match_count(server, match, gone) == 1)
         (worker,) = children(server.process.pid, "worker")
         pages = int(Path(f"/proc/{worker}/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + 2**18
@@ -94,7 +94,7 @@ def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_so
         call("RegisterHashes", many)
         call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
         call("RegisterHashes", register(late))
-        # a part of the worker fails, or gRPC has no memory either and a new one is started
+        # Either a part of the worker fails, or gRPC runs out of memory and a new worker starts.
         met = {"process_died", "follower_fault"}
         eventually(lambda: any(line["event"] in met for line in log(server)))
         with suppress(ProcessLookupError):
@@ -103,11 +103,11 @@ def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_so
 
     def right() -> bool:
         with suppress(grpc.RpcError):
-            return (found(server, match, gone), found(server, match, late)) == (0, 1)
+            return (match_count(server, match, gone), match_count(server, match, late)) == (0, 1)
         return False
 
     eventually(right)
-    told(server, "", SERVING)
+    await_health(server, "", SERVING)
 
 
 def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(start: Start) -> None:
@@ -128,7 +128,7 @@ def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(star
         taken = len(list(Path(f"/proc/{worker}/fd").iterdir()))
         assert taken <= few[0]
         run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
-        eventually(lambda: any(one["event"] == "follower_fault" for one in log(server)))
+        eventually(lambda: any(event["event"] == "follower_fault" for event in log(server)))
         assert generation() == 1
         resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
         eventually(lambda: generation() == 2)
@@ -137,7 +137,7 @@ def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(star
 
 @contextmanager
 def hanging(server: Deployment) -> Iterator[None]:
-    """Whoever opens index/CURRENT hangs."""
+    """Make whoever opens index/CURRENT hang."""
     current = server.data_dir / "index" / "CURRENT"
     aside, pipe = current.with_name("CURRENT.aside"), current.with_name("CURRENT.pipe")
     os.mkfifo(pipe)
@@ -148,7 +148,7 @@ def hanging(server: Deployment) -> Iterator[None]:
         yield
     finally:
         aside.replace(current)
-        # those that hang read an end; nobody may
+        # Readers of the pipe see its end. There may be none.
         with suppress(OSError):
             os.close(os.open(current.with_name("CURRENT.hanging"), os.O_WRONLY | os.O_NONBLOCK))
 
@@ -163,11 +163,11 @@ def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on
     (worker,) = children(server.process.pid, "worker")
     with hanging(server), calling(server.address, helpline) as people:
         for service in ("", MATCH, FEED):
-            told(server, service, NOT_SERVING)
+            await_health(server, service, NOT_SERVING)
         assert health(server.address, REGISTRATION) == SERVING
         people("RegisterHashes", register(random.token_bytes(32)))
     for service in ("", MATCH, FEED):
-        told(server, service, SERVING)
+        await_health(server, service, SERVING)
     assert children(server.process.pid, "worker") == [worker]
 
 
@@ -181,7 +181,7 @@ def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(
     value = random.token_bytes(32)
     with calling(server.address, helpline) as people:
         case = people("RegisterHashes", register(value)).receipt.case_number
-    eventually(lambda: found(server, match, value) == 1)
+    eventually(lambda: match_count(server, match, value) == 1)
     (worker,) = children(server.process.pid, "worker")
     with hanging(server), writer(server) as call:
         call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
@@ -194,7 +194,7 @@ def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(
             lambda: outcome(lambda: platform("MatchHashes", lookup(value))) == grpc.StatusCode.OK,
         )
         assert items(platform("MatchHashes", lookup(value))) == []
-    assert [one["part"] for one in log(server) if one["event"] == "part_failed"][:1] == [
+    assert [event["part"] for event in log(server) if event["event"] == "part_failed"][:1] == [
         "freshness"
     ]
 
@@ -210,7 +210,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 @contextmanager
 def killed(server: Deployment, pid: int) -> Iterator[None]:
-    """And not started again, for the supervisor is stopped."""
+    """Kill a process while the supervisor is stopped and cannot start another."""
     with stopped(server.process.pid):
         os.kill(pid, signal.SIGKILL)
         yield
@@ -218,7 +218,7 @@ def killed(server: Deployment, pid: int) -> Iterator[None]:
 
 @contextmanager
 def no_room(pid: int) -> Iterator[None]:
-    """No file may be written to."""
+    """Let no file be written to."""
     limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
@@ -238,14 +238,14 @@ def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     trouble = {"stopped": stopped(pid), "killed": killed(server, pid), "no_room": no_room(pid)}[how]
     command: list[str | Path] = [BIN / "disrupt", "health", "--server", server.address]
     with trouble:
-        told(server, REGISTRATION, NOT_SERVING)
+        await_health(server, REGISTRATION, NOT_SERVING)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert f"{REGISTRATION}: NOT_SERVING" in done.stderr
         for service in ("", MATCH, FEED):
             assert health(server.address, service) == SERVING
-        assert found(server, match, bytes(32)) == 0
-    told(server, REGISTRATION, SERVING)
+        assert match_count(server, match, bytes(32)) == 0
+    await_health(server, REGISTRATION, SERVING)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "serving\n")
 
@@ -255,7 +255,7 @@ def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -
     match = server.make_key("p", "match")
 
     def processes() -> set[int]:
-        """All of the server's: its children, and theirs, which decode."""
+        """Return all processes of the server: its children, and theirs, which decode."""
         pids = {server.process.pid}
         for _ in range(2):
             pids |= {pid for parent in pids for pid in _children(parent)}
@@ -266,11 +266,11 @@ def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -
     os.killpg(server.process.pid, signal.SIGHUP)
 
     def logged() -> list[str]:
-        return sorted(one["role"] for one in log(server) if one["event"] == "hangup_ignored")
+        return sorted(event["role"] for event in log(server) if event["event"] == "hangup_ignored")
 
     eventually(lambda: logged() == ["supervisor", "worker", "worker", "writer"])
     assert processes() == before
-    assert found(server, match, bytes(32)) == 0
+    assert match_count(server, match, bytes(32)) == 0
     assert server.stop() == 0
 
 

@@ -1,4 +1,4 @@
-"""Who has no key cannot keep out those who have one."""
+"""Clients without a key cannot keep out those with one."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ _SETTINGS, _SETTINGS_ACK = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]), bytes([0, 0, 0, 4
 
 @contextmanager
 def idle(address: str, count: int) -> Iterator[list[socket.socket]]:
-    """Connections that say the first words of HTTP/2, and no more."""
+    """Open connections that send the first words of HTTP/2, and no more."""
     host, _, port = address.rpartition(":")
     with ExitStack() as stack:
         connections = []
@@ -118,7 +118,7 @@ def is_open(connection: socket.socket) -> bool:
 
 
 def _ended(connections: list[Wire]) -> int:
-    """How many calls the server has ended."""
+    """Return how many calls the server has ended."""
     for wire in connections:
         wire.read()
     return sum(len(wire.ended) for wire in connections)
@@ -129,7 +129,7 @@ def _health(caller: Caller) -> Any:
 
 
 class Timeout:
-    """As asyncio's, of which only the end is asked for."""
+    """As asyncio's timeout, of which only the end is used."""
 
     def __init__(self) -> None:
         self.is_ended = False
@@ -146,8 +146,8 @@ def test_who_begins_many_calls_ends_none_of_others() -> None:
             calls += [(f"ipv4:10.9.9.9:{port}", Timeout()) for port in range(1000)]
             for peer, call in calls:
                 scopes.enter_context(strangers.admitted(peer, cast("asyncio.Timeout", call)))
-            others = sum(call.is_ended for _, call in calls[:10])
-            return others, sum(call.is_ended for _, call in calls[10:])
+            ended = sum(call.is_ended for _, call in calls[:10])
+            return ended, sum(call.is_ended for _, call in calls[10:])
 
     assert asyncio.run(run()) == (0, 1000 - STRANGER_CALLS_MAX + 10)
 
@@ -168,7 +168,7 @@ def test_the_connections_of_whoever_has_most_untaken_answers_end() -> None:
                 group.create_task(call(f"ipv4:10.9.9.9:{at % 8}"))
             await asyncio.sleep(0)
             end.set()
-        for _ in range(2):  # calls that end leave room for as many
+        for _ in range(2):  # calls that end make room for as many
             async with asyncio.TaskGroup() as group:
                 for at in range(UNADMITTED_CALLS_MAX):
                     group.create_task(call(f"ipv4:10.8.8.8:{at}"))

@@ -1,4 +1,4 @@
-"""Flows of batches through a real server: what bounds them, and what ends them."""
+"""Flows of batches through a real server: their limits, and their ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HASH = bytes(range(32))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """One worker, which answers one call at a time, and no call for long."""
+    """Start a server of one worker, which answers one call at a time, and none for long."""
     directory = tmp_path_factory.mktemp("server")
     config = directory / "config.toml"
     config.write_text(f"max_call_s = {MAX_CALL_S}\nmax_concurrent_calls = 1\n")
@@ -40,7 +40,7 @@ def flow(caller: Caller, batches: Iterator[match_pb2.MatchHashesRequest], **opti
 
 
 def free(caller: Caller) -> bool:
-    """Whether the server has a place for a call."""
+    """Tell whether the server has a place for a call."""
     return outcome(lambda: caller("MatchHashes", lookup(HASH))) == grpc.StatusCode.OK
 
 
@@ -82,15 +82,15 @@ def test_a_cancelled_flow_frees_its_place(server: Deployment, platform: Caller) 
     flows: list[Any] = []
 
     def begun() -> bool:
-        # gRPC counts a call for a moment after its answer, so that of the test before, too
+        # gRPC counts a call for a moment after its answer, so the previous test's call counts too.
         flows.append(flow(platform, repeat(lookup(HASH * 64)), timeout=None))
         return outcome(lambda: next(flows[-1])) == grpc.StatusCode.OK
 
     eventually(begun)
-    with calling(server.address, platform.key) as other:
-        assert not free(other)
+    with calling(server.address, platform.key) as other_caller:
+        assert not free(other_caller)
         flows[-1].cancel()
-        eventually(lambda: free(other))
+        eventually(lambda: free(other_caller))
 
 
 def test_who_reads_no_answers_is_not_read_from_and_hears_of_the_deadline(platform: Caller) -> None:
@@ -99,7 +99,7 @@ def test_who_reads_no_answers_is_not_read_from_and_hears_of_the_deadline(platfor
     def batches() -> Iterator[match_pb2.MatchHashesRequest]:
         nonlocal sent
         for sent in count(1):  # noqa: B007 looked at from outside
-            # its answer names a thousand queries
+            # The answer to this request names a thousand queries.
             yield match_pb2.MatchHashesRequest(hashes=HASH * 1000, qualities=bytes(1000))
 
     answers = flow(platform, batches(), timeout=None)
@@ -119,5 +119,5 @@ def test_low_quality_is_told_in_each_batch_of_a_flow(server: Deployment, platfor
     batches: list[bytes | Batch] = [Batch(HASH * 3, [49, 50, 49]), HASH, Batch(HASH, [0])]
     with MatchClient(server.address, key=platform.key or "", connections=1) as client:
         answers = list(client.stream_hashes(batches))
-    low = [[one.low_quality for one in batch] for batch in answers]
+    low = [[answer.low_quality for answer in batch] for batch in answers]
     assert low == [[True, False, True], [False], [True]]

@@ -1,4 +1,4 @@
-"""A process of which a part fails ends, by itself and with a line in its log."""
+"""A process of which a part fails ends by itself, with a line in its log."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ await forever_()
 
 
 def run(body: str) -> tuple[int, str, list[dict[str, Any]]]:
-    """Exit code, standard output and log of a process whose main coroutine is ``body``."""
+    """Return exit code, output and log of a process whose main coroutine is ``body``."""
     script = _BEGIN.replace("{body}", body.strip().replace("\n", "\n    "))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
     )
     assert "Traceback" not in done.stderr
     assert "a secret" not in done.stderr
-    return done.returncode, done.stdout, [json.loads(one) for one in done.stderr.splitlines()]
+    return done.returncode, done.stdout, [json.loads(line) for line in done.stderr.splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def run(body: str) -> tuple[int, str, list[dict[str, Any]]]:
 def test_a_part_that_fails_ends_its_process(body: str, part: str) -> None:
     code, output, log = run(body)
     assert (code, output) == (70, "")
-    (line,) = (one for one in log if one["event"] == "part_failed")
+    (line,) = (event for event in log if event["event"] == "part_failed")
     assert (line["part"], line["level"]) == (part, "critical")
 
 
@@ -84,16 +84,16 @@ await serving.until_told_to_stop(server, 1.0, forever_)
 """)
     assert code == 70
     assert output.startswith("ready\n")
-    assert [one["part"] for one in log if one["event"] == "part_failed"] == ["server"]
+    assert [event["part"] for event in log if event["event"] == "part_failed"] == ["server"]
 
 
 def test_what_is_cancelled_or_returns_ends_nothing() -> None:
     code, output, log = run("""
 async def nothing(): pass
-one, other = supervision.vital("one", forever_()), supervision.vital("other", nothing())
+endless, returning = supervision.vital("one", forever_()), supervision.vital("other", nothing())
 await asyncio.sleep(0)
-one.cancel()
-await asyncio.wait([one, other])
+endless.cancel()
+await asyncio.wait([endless, returning])
 """)
     assert (code, output, log) == (0, "ended by itself\n", [])
 
@@ -105,7 +105,7 @@ await asyncio.sleep(0)
 del task
 """)
     assert code == 0
-    assert [(one["event"], one["kind"]) for one in log] == [("error_unread", "MemoryError")]
+    assert [(event["event"], event["kind"]) for event in log] == [("error_unread", "MemoryError")]
 
 
 _SUPERVISED = """
@@ -136,7 +136,7 @@ asyncio.run(main())
 
 
 def supervised(body: str) -> tuple[list[str], list[dict[str, Any]]]:
-    """Lines and log of a supervisor that does ``body``."""
+    """Return lines and log of a supervisor that does ``body``."""
     script = _SUPERVISED.replace("{body}", body.strip().replace("\n", "\n    "))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120

@@ -1,4 +1,4 @@
-"""Calls that never end their message keep nobody out, and hold little."""
+"""Calls that never end their message keep nobody out, and hold little memory."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.fixture
-def one(start: Callable[..., Deployment]) -> Deployment:
-    """One worker."""
+def deployment(start: Callable[..., Deployment]) -> Deployment:
+    """Start a server of one worker."""
     return start(workers=1)
 
 
 @contextmanager
-def other(server: Deployment) -> Iterator[Caller]:
-    """Somebody else, with a key."""
+def bystander(server: Deployment) -> Iterator[Caller]:
+    """Connect as another caller, with a key of its own."""
     with calling(server.address, server.make_key("other", "match")) as caller:
         caller("MatchHashes", lookup(bytes(32)))
         yield caller
@@ -64,14 +64,14 @@ def is_healthy(caller: Caller) -> bool:
 
 
 def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
-    one: Deployment,
+    deployment: Deployment,
 ) -> None:
-    attacker = one.make_key("attacker", "match")
-    with other(one) as caller, wires(one.address, 10) as connections:
+    attacker = deployment.make_key("attacker", "match")
+    with bystander(deployment) as caller, wires(deployment.address, 10) as connections:
         for wire in connections:
             for _ in range(120):
                 wire.begin(HASHES, attacker, begun(1000, bytes(10)))
-        # those beyond the attacker's share are refused at once
+        # The server refuses at once those beyond the attacker's share.
         eventually(lambda: _read(connections) >= 700)
         caller("MatchHashes", lookup(bytes(32)))
         assert is_healthy(caller)
@@ -79,7 +79,7 @@ def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
 
 
 def _read(connections: list[Any]) -> int:
-    """How many calls the server has ended."""
+    """Return how many calls the server has ended."""
     for wire in connections:
         wire.read()
     return sum(len(wire.ended) for wire in connections)
@@ -87,9 +87,9 @@ def _read(connections: list[Any]) -> int:
 
 @pytest.mark.parametrize("method", [CHECK, WATCH])
 def test_strangers_that_never_end_their_message_do_not_keep_a_check_out(
-    one: Deployment, method: str
+    deployment: Deployment, method: str
 ) -> None:
-    with other(one) as caller, wires(one.address, 3) as connections:
+    with bystander(deployment) as caller, wires(deployment.address, 3) as connections:
         for wire in connections:
             for _ in range(100):
                 wire.begin(method, None, begun(1000, bytes(10)))
@@ -97,17 +97,17 @@ def test_strangers_that_never_end_their_message_do_not_keep_a_check_out(
         eventually(lambda: _read(connections) == 300)
 
 
-def test_a_watch_that_reads_nothing_holds_no_status_up(one: Deployment) -> None:
-    with other(one) as caller, wires(one.address, 1, window=0) as (wire,):
+def test_a_watch_that_reads_nothing_holds_no_status_up(deployment: Deployment) -> None:
+    with bystander(deployment) as caller, wires(deployment.address, 1, window=0) as (wire,):
         for _ in range(8):
             wire.begin(WATCH, None, begun(0))
         wire.read(1.0)
         stub: Any = HealthStub(caller.channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=120)
         assert next(watch).status == SERVING
-        # statuses are said again and again, which waits for none of these
-        key = one.make_key("helpline", "register")
-        with calling(one.address, key) as helpline:
+        # The server repeats statuses without waiting for any of these streams.
+        key = deployment.make_key("helpline", "register")
+        with calling(deployment.address, key) as helpline:
             value = bytes(range(32))
             receipt = helpline("RegisterHashes", register(value)).receipt
             eventually(lambda: bool(caller("MatchHashes", lookup(value)).matches.queries))
@@ -116,12 +116,12 @@ def test_a_watch_that_reads_nothing_holds_no_status_up(one: Deployment) -> None:
             eventually(lambda: not caller("MatchHashes", lookup(value)).matches.queries)
 
 
-def test_large_messages_that_never_end_hold_four_of_them_at_most(one: Deployment) -> None:
-    attacker = one.make_key("attacker", "match")
-    (worker,) = processes(one.process.pid, "worker")
+def test_large_messages_that_never_end_hold_four_of_them_at_most(deployment: Deployment) -> None:
+    attacker = deployment.make_key("attacker", "match")
+    (worker,) = processes(deployment.process.pid, "worker")
     size = MESSAGE_BYTES - 1024
     part = bytes(1 << 16)
-    with other(one) as caller, wires(one.address, 4) as connections:
+    with bystander(deployment) as caller, wires(deployment.address, 4) as connections:
         before = peak_bytes(worker)
         open_ = [
             (wire, wire.begin(IMAGE, attacker, begun(size, bytes(100))))
@@ -138,9 +138,11 @@ def test_large_messages_that_never_end_hold_four_of_them_at_most(one: Deployment
         caller("MatchHashes", lookup(bytes(32)))
 
 
-def test_a_message_beyond_the_limit_of_its_call_is_ended_while_it_comes(one: Deployment) -> None:
-    attacker = one.make_key("attacker", "match")
-    with other(one) as caller, wires(one.address, 1) as (wire,):
+def test_a_message_beyond_the_limit_of_its_call_is_ended_while_it_comes(
+    deployment: Deployment,
+) -> None:
+    attacker = deployment.make_key("attacker", "match")
+    with bystander(deployment) as caller, wires(deployment.address, 1) as (wire,):
         size = MESSAGE_BYTES - 1024
         call = wire.begin(HASHES, attacker, begun(size))
         sent = 0
@@ -173,7 +175,7 @@ def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(
             trace = ("trace", secrets.token_hex(450))
             stub.MatchHashes(lookup(bytes(32)), metadata=[authorization, trace])
         waits.set()
-        assert [*answers] == []  # ends as it should: RpcError otherwise
+        assert [*answers] == []  # the call ends without an RpcError
 
 
 def chunk(data: bytes) -> bytes:
@@ -181,13 +183,13 @@ def chunk(data: bytes) -> bytes:
     return begun(len(message), message)
 
 
-def test_slow_videos_of_one_key_do_not_keep_out_a_video_of_another(one: Deployment) -> None:
-    attacker = one.make_key("attacker", "match")
+def test_slow_videos_of_one_key_do_not_keep_out_a_video_of_another(deployment: Deployment) -> None:
+    attacker = deployment.make_key("attacker", "match")
     options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
     message = options.SerializeToString()
     video = repeated(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8), 20)
     parts = [options, match_pb2.MatchVideoRequest(chunk=video)]
-    with other(one) as caller, wires(one.address, 1) as (wire,):
+    with bystander(deployment) as caller, wires(deployment.address, 1) as (wire,):
         slow = [
             wire.begin(VIDEO, attacker, begun(len(message), message) + chunk(bytes(16)))
             for _ in range(24)
@@ -199,7 +201,7 @@ def test_slow_videos_of_one_key_do_not_keep_out_a_video_of_another(one: Deployme
                 wire.send(call, chunk(bytes(1)))
             return bool(call_of_other.done())
 
-        wire.until(lambda: len(wire.ended) >= 12)  # beyond the attacker's share
+        wire.until(lambda: len(wire.ended) >= 12)  # more than the attacker's share
         call_of_other = _send(caller, parts)
         eventually(dribble)
         assert outcome(call_of_other.result) == grpc.StatusCode.OK
@@ -219,7 +221,7 @@ def test_the_supervisor_forgets_what_a_worker_held_that_died(
     server = start("--config", str(config), workers=1)
     attacker = server.make_key("attacker", "match")
     (worker,) = processes(server.process.pid, "worker")
-    with other(server) as caller:
+    with bystander(server) as caller:
         with wires(server.address, 1) as (wire,):
             for _ in range(4):
                 wire.begin(HASHES, attacker, begun(1000))

@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def registered(server: Deployment, secrets: dict[str, str]) -> registration_pb2.Receipt:
-    """The secret, registered by staff and matchable."""
+    """Register the secret by staff, and wait until it matches."""
     with calling(server.address, secrets["staff"]) as staff:
         answer = staff("RegisterVideo", registration(encode(SECRET, codec=MKV)))
     assert not answer.incomplete
@@ -91,7 +91,7 @@ def only(answer: match_pb2.MatchVideoResponse) -> match_pb2.Match:
 def test_a_smaller_copy_at_another_rate_is_found_whole(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
-    small = [np.asarray(Image.fromarray(one).resize((160, 120))) for one in SECRET]
+    small = [np.asarray(Image.fromarray(frame).resize((160, 120))) for frame in SECRET]
     answer = platform("MatchVideo", lookup(encode(small, codec=Codec("webm", "libvpx"))))
     match = only(answer)
     assert match.item_id == registered.items[0].item_id
@@ -100,13 +100,13 @@ def test_a_smaller_copy_at_another_rate_is_found_whole(
     assert match.match_id
     assert min(match.query_share_permille, match.stored_share_permille) >= 900
     (segment,) = match.segments
-    for found, expected in (
+    for measured, expected in (
         (segment.query_start_ms, 0),
         (segment.query_end_ms, 6000),
         (segment.stored_start_ms, 0),
         (segment.stored_end_ms, 6000),
     ):
-        assert abs(found - expected) <= 1000
+        assert abs(measured - expected) <= 1000
     assert (answer.frames_hashed, answer.frames_low_quality) == (6, 0)
     assert not any((answer.incomplete, answer.answered_early, answer.truncated))
     assert answer.index_cursor
@@ -115,7 +115,7 @@ def test_a_smaller_copy_at_another_rate_is_found_whole(
 def test_it_is_found_inside_a_compilation_mirrored(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
-    mirrored = [np.ascontiguousarray(one[:, ::-1]) for one in COMPILATION]
+    mirrored = [np.ascontiguousarray(frame[:, ::-1]) for frame in COMPILATION]
     match = only(platform("MatchVideo", lookup(encode(mirrored))))
     assert match.item_id == registered.items[0].item_id
     assert match.query_transform.dihedral == types_pb2.DIHEDRAL_MIRROR
@@ -142,7 +142,7 @@ def test_frames_hashed_by_the_caller_get_the_same_answer(
     here = platform(
         "MatchVideo",
         chain(
-            [asked()], (match_pb2.MatchVideoRequest(frames=frames_message(one)) for one in halves)
+            [asked()], (match_pb2.MatchVideoRequest(frames=frames_message(half)) for half in halves)
         ),
     )
     there = platform("MatchVideo", lookup(video))
@@ -171,7 +171,7 @@ def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
         yield asked(answer_early=True, sample_interval_ms=250)
         for part in parts(shown[: len(shown) * 3 // 4]):
             yield match_pb2.MatchVideoRequest(chunk=part)
-        sent.wait(30)  # the rest never comes
+        sent.wait(30)  # the rest of the video never comes
 
     answer = platform("MatchVideo", endless())
     sent.set()
@@ -180,7 +180,7 @@ def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
 
 
 def versions(count: int) -> match_pb2.MatchVideoRequest:
-    """One frame."""
+    """Return a request of one frame in ``count`` versions."""
     rows = np.zeros(count, FRAME)
     rows["usable"], rows["quality"], rows["end_ms"] = 1, 90, 1000
     return match_pb2.MatchVideoRequest(frames=frames_message(rows))
@@ -216,7 +216,7 @@ def test_a_frame_may_have_all_its_turns_of_some_regions(platform: Caller) -> Non
 
 
 def crowded(*hashes: bytes) -> registration_pb2.RegisterHashesRequest:
-    """Eight videos of 8000 hashes of one moment: these in turn."""
+    """Return eight videos of 8000 hashes of one moment: these in turn."""
     request = register(*[b"".join(hashes[at % len(hashes)] for at in range(8000))] * 8)
     for item in request.items:
         item.kind = types_pb2.MEDIA_KIND_VIDEO
@@ -308,7 +308,7 @@ def test_a_registration_is_replayed_and_a_plain_video_rejected(staff: Caller) ->
     black = encode([np.zeros_like(OTHERS[0])] * 10)
     rejected = staff("RegisterVideo", registration(black)).receipt
     assert not rejected.case_number
-    assert [one.index for one in rejected.rejected] == [0]
+    assert [rejection.index for rejection in rejected.rejected] == [0]
 
 
 def test_a_withdrawn_video_is_not_found(platform: Caller, staff: Caller, helpline: Caller) -> None:

@@ -1,4 +1,4 @@
-"""HTTP/2 without manners: calls that begin a message and do not end it, over a plain socket."""
+"""HTTP/2 over a plain socket, for calls that begin a message and do not end it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FRAME_BYTES_MAX = 16384
 
 
 class Wire:
-    """One connection. It obeys flow control, and reads when it is asked to."""
+    """One connection. It obeys flow control, and reads only when asked to."""
 
     def __init__(self, address: str, *, window: int = 2**31 - 1) -> None:
-        """``window``: bytes that it takes of each answer."""
+        """Open a connection that takes ``window`` bytes of each answer."""
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=60)
         settings = struct.pack(">HI", _INITIAL_WINDOW, window)
@@ -97,8 +97,8 @@ class Wire:
             for at in range(0, len(body), 6):
                 name, value = struct.unpack_from(">HI", body, at)
                 if name == _INITIAL_WINDOW:
-                    for each in self._rooms:
-                        self._rooms[each] += value - self._first_room
+                    for stream in self._rooms:
+                        self._rooms[stream] += value - self._first_room
                     self._first_room = value
             self._socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
         elif kind == _PING and not flags & _ACK:
@@ -113,19 +113,19 @@ class Wire:
 
 @contextmanager
 def wires(address: str, count: int, *, window: int = 2**31 - 1) -> Iterator[list[Wire]]:
-    """Several connections, once the server has said how much it takes."""
+    """Open several connections, once the server has said how much it takes."""
     opened = [Wire(address, window=window) for _ in range(count)]
     try:
-        for each in opened:
-            each.read(0.2)
+        for wire in opened:
+            wire.read(0.2)
         yield opened
     finally:
-        for each in opened:
-            each.close()
+        for wire in opened:
+            wire.close()
 
 
 def begun(size_bytes: int, data: bytes = b"") -> bytes:
-    """The beginning of a message of so many bytes."""
+    """Return the beginning of a message of ``size_bytes``."""
     return b"\0" + size_bytes.to_bytes(4) + data
 
 
@@ -134,7 +134,7 @@ def _frame(kind: int, flags: int, call: int, body: bytes) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    """A string of HPACK, of less than 254 bytes."""
+    """Encode a string of HPACK, of less than 254 bytes."""
     encoded = value.encode()
     size = len(encoded)
     return (bytes([size]) if size < 0x7F else bytes([0x7F, size - 0x7F])) + encoded

@@ -1,4 +1,4 @@
-"""People who open cases and people who guess, on a clock of the test's own."""
+"""People who open cases and people who guess, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeAlias
 from disrupt.services.throttle import Asked, NotYetError, Throttle
 
 Waits: TypeAlias = "Generator[float, None, None]"
-"""What somebody does, with the times that they wait in between, in s."""
+"""The actions of a person; each value is the time to wait until the next, in s."""
 
 Patience: TypeAlias = "Callable[[float], float]"
 
@@ -21,7 +21,7 @@ def as_told(wait_s: float) -> float:
 
 
 class World:
-    """A throttle, the cases that exist, each with its PIN, and people who wait for their turn.
+    """A throttle, the cases with their PINs, and people who wait for their turn.
 
     ``checks_s`` are the times of all PIN checks; each takes ``check_s``.
     """
@@ -104,6 +104,6 @@ class World:
     def most_checks_in_a_second(self) -> int:
         """Return how many checks began within a second at most."""
         return max(
-            sum(at <= other < at + 1 for other in self.checks_s[place : place + 20])
+            sum(at <= checked_s < at + 1 for checked_s in self.checks_s[place : place + 20])
             for place, at in enumerate(self.checks_s)
         )

@@ -1,4 +1,4 @@
-"""A throttle that nobody waits for, for tests of what PINs open."""
+"""A throttle without waiting times, for tests of what PINs open."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from disrupt.services.throttle import Asked, NotYetError, Throttle
 
 
 class Patient(Throttle):
-    """Waits as it is told, on a clock of its own, so that every attempt is answered at once."""
+    """Wait as required, on a clock of its own, so that every attempt is answered at once."""
 
     clock_s = 0.0
 
     def ask(self, asked: Asked, pin_hash: str | None, now_s: float) -> bool:  # noqa: ARG002
-        """See Throttle."""
+        """Ask as ``Throttle.ask`` does, and wait when refused."""
         while True:
             try:
                 return super().ask(asked, pin_hash, self.clock_s)

@@ -1,4 +1,4 @@
-"""Sealed cursors: opened where they were sealed, and nothing to anybody else."""
+"""Sealed cursors open where they were sealed, and tell nobody else anything."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_what_was_sealed_opens_to_the_same(
 def test_texts_of_one_cursor_have_no_more_in_common_than_those_of_two() -> None:
     cursors = [Cursor(bytes(16), 7), Cursor(bytes(16), 7), Cursor(bytes(16), 8)]
     for same in (False, True):
-        raw = [base64.urlsafe_b64decode(SEALED.seal(one, same=same))[8:] for one in cursors]
+        raw = [base64.urlsafe_b64decode(SEALED.seal(cursor, same=same))[8:] for cursor in cursors]
         assert sum(a == b for a, b in zip(raw[1], raw[2], strict=True)) < 8
 
 

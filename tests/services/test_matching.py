@@ -1,4 +1,4 @@
-"""Complete answers per media item, held to a plain model."""
+"""Complete answers per media item agree with a plain model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _bank(number: int) -> int:
 
 
 _VERSIONS = np.random.default_rng(3).integers(0, 256, (4, 32), np.uint8)
-"""Far from each other."""
+"""Hashes far from each other."""
 
 
 def _near(version: int, distance_bits: int) -> NDArray[np.uint8]:
@@ -113,18 +113,18 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
         return {_bank(number) for _, number, _ in ranked}
 
     expected, truncated = [], []
-    for one in range(4):
+    for query in range(4):
         of_query = sorted(
-            (entry[0], number, entry) for (q, number), entry in best.items() if q == one
+            (entry[0], number, entry) for (q, number), entry in best.items() if q == query
         )
         if len(of_query) > max_matches:
-            truncated.append(one)
+            truncated.append(query)
         expected += [
-            (one, number, distance, version, *stored[number][at][3:])
+            (query, number, distance, version, *stored[number][at][3:])
             for place, (_, number, (distance, version, at)) in enumerate(of_query)
             if place < max_matches or _bank(number) not in banks_of(of_query[:place])
         ]
-    found = [
+    answered = [
         (
             int(got.query[at]),
             int.from_bytes(got.item_ids[at].tobytes()),
@@ -135,7 +135,7 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
         )
         for at in range(len(got))
     ]
-    assert found == expected
+    assert answered == expected
     assert got.truncated.tolist() == truncated
 
 
@@ -148,7 +148,7 @@ def _addition(
 
 
 def _clustered(items: int) -> LiveIndex:
-    """An index of items that all have the hash 0."""
+    """Return an index of items that all have the hash 0."""
     fingerprints = np.zeros(1, FINGERPRINT)
     additions = [_addition(number, ADULTS.number, fingerprints) for number in range(1, items + 1)]
     epoch = bytes(16)
@@ -166,11 +166,13 @@ def _match(live: LiveIndex, queries: int, **limits: Any) -> Matches:
 
 
 def test_a_batch_is_answered_as_its_queries_one_by_one_are() -> None:
-    found = _match(_clustered(5), 2 * BLOCK_QUERIES + 1)
+    matches = _match(_clustered(5), 2 * BLOCK_QUERIES + 1)
     queries = np.arange(2 * BLOCK_QUERIES + 1)
-    assert found.query.tolist() == np.repeat(queries, 3).tolist()
-    assert found.truncated.tolist() == queries.tolist()
-    assert {one.tobytes() for one in found.item_ids} == {n.to_bytes(16) for n in (1, 2, 3)}
+    assert matches.query.tolist() == np.repeat(queries, 3).tolist()
+    assert matches.truncated.tolist() == queries.tolist()
+    assert {item_id.tobytes() for item_id in matches.item_ids} == {
+        n.to_bytes(16) for n in (1, 2, 3)
+    }
 
 
 def test_a_batch_near_a_cluster_takes_the_memory_of_a_block_of_its_queries() -> None:
@@ -232,14 +234,14 @@ def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
     live = _clustered(5)
     versions = np.zeros((2 * BLOCK_QUERIES + 1, 32), np.uint8)
     versions[:-1] = 255
-    found = match_picture(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
-    assert found.query.tolist() == [0, 0, 0]
-    assert set(found.version.tolist()) == {2 * BLOCK_QUERIES}
-    assert found.truncated.tolist() == [0]
+    matches = match_picture(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
+    assert matches.query.tolist() == [0, 0, 0]
+    assert set(matches.version.tolist()) == {2 * BLOCK_QUERIES}
+    assert matches.truncated.tolist() == [0]
 
 
 _ALIKE = np.zeros(32, np.uint8)
-"""Draws a single point: within 12 bits only."""
+"""Hash that draws a single point, so it matches within 12 bits only."""
 
 
 def _one_away(code: NDArray[np.uint8], distance_bits: int, number: int) -> Addition:
@@ -258,7 +260,7 @@ def _one_away(code: NDArray[np.uint8], distance_bits: int, number: int) -> Addit
         (_ALIKE, 31, 13, False),
         (_ALIKE, 10, 10, True),
         (_ALIKE, 10, 11, False),
-        (_ALIKE, 32, 32, True),  # what only an operator may ask for
+        (_ALIKE, 32, 32, True),  # only an operator may ask for this distance
     ],
 )
 def test_a_hash_that_says_little_has_to_be_nearer(
@@ -272,8 +274,8 @@ def test_a_hash_that_says_little_has_to_be_nearer(
     live.apply([_one_away(code, distance_bits, 1)], Cursor(bytes(16), 1))
     asked = np.stack([~_VERSIONS[1], code])
     scope = Scope({ADULTS.number: radius_bits})
-    each = match_hashes(live, asked, scope, 3, most_matches=10, allowance=Allowance(math.inf))
-    assert each.query.tolist() == [1] * matches
+    answer = match_hashes(live, asked, scope, 3, most_matches=10, allowance=Allowance(math.inf))
+    assert answer.query.tolist() == [1] * matches
     assert len(match_picture(live, asked, scope, 3, Allowance(math.inf))) == matches
 
 
@@ -281,9 +283,9 @@ def test_what_is_too_far_for_its_hash_is_not_said_to_be_more(empty: Snapshot) ->
     live = LiveIndex(empty)
     far = [_one_away(_ALIKE, 13 + at, 2 + at) for at in range(3)]
     live.apply([_one_away(_ALIKE, 3, 1), *far], Cursor(bytes(16), 4))
-    found = _match(live, 1)
-    assert found.distance_bits.tolist() == [3]
-    assert not len(found.truncated)
+    answer = _match(live, 1)
+    assert answer.distance_bits.tolist() == [3]
+    assert not len(answer.truncated)
 
 
 @pytest.mark.parametrize("distance_bits", [12, 13])
@@ -296,16 +298,16 @@ def test_the_item_of_another_bank_has_to_be_near_enough_too(
     live.apply([*copies, Addition(9, minor)], Cursor(bytes(16), 9))
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
     asked = {"most_matches": 10, "allowance": Allowance(math.inf)}
-    found = match_hashes(live, _ALIKE[None], scope, 2, **asked)  # type: ignore[arg-type]
-    assert found.distance_bits.tolist() == [1, 1, 12][: 15 - distance_bits]
-    assert found.truncated.tolist() == [0]
+    answer = match_hashes(live, _ALIKE[None], scope, 2, **asked)  # type: ignore[arg-type]
+    assert answer.distance_bits.tolist() == [1, 1, 12][: 15 - distance_bits]
+    assert answer.truncated.tolist() == [0]
 
 
 _LITTLE = np.stack([_VERSIONS[0], _ALIKE, _VERSIONS[1], ~_ALIKE])
 """Queries, of which the second and the fourth match within 12 bits only."""
 
 _STORED = st.tuples(
-    st.integers(0, 3),  # query that it is near to
+    st.integers(0, 3),  # index of the query that it is near
     st.sampled_from([0, 11, 12, 13, 20, 31, 32]) | st.integers(0, 40),  # distance
     st.integers(1, 3),  # bank
     st.sampled_from(MediaKind),
@@ -342,14 +344,14 @@ def test_what_is_too_far_hides_nothing_that_is_near_enough(
             for number, (near, distance, bank, kind) in enumerate(stored, 1)
             if near == query and distance <= limits.get(bank, -1)
         )
-        kept = [one for one in within if one[0] <= most_bits or one[3] == spared]
+        kept = [hit for hit in within if hit[0] <= most_bits or hit[3] == spared]
         for place, (distance, number, bank, _) in enumerate(kept):
-            if place < most_items or bank not in {one[2] for one in kept[:place]}:
+            if place < most_items or bank not in {hit[2] for hit in kept[:place]}:
                 hits.append((query, distance, number))
         if len(kept) > most_items:
             more.add(query)
         if len(within) > most_items:
             perhaps_more.add(query)
     columns = (got.hits.query, got.hits.distance, got.hits.number)
-    assert list(zip(*(one.tolist() for one in columns), strict=True)) == hits
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == hits
     assert more <= set(got.truncated.tolist()) <= perhaps_more

@@ -1,4 +1,4 @@
-"""PINs are hashed one at a time, and checked before others are hashed."""
+"""PINs are hashed one at a time, and checks come before other hashing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from disrupt.services.pins import Pins
 
 
 class Hasher:
-    """As argon2's, but it takes as long as the test likes."""
+    """argon2's hasher, with a duration that the test sets."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -53,7 +53,7 @@ def test_pins_are_hashed_one_at_a_time_and_checks_pass_those_that_wait() -> None
 
     threads = [start(lambda: pins.hash("1")) for _ in range(5)]
     eventually(lambda: hasher.log == ["hash"])
-    time.sleep(0.2)  # the other hashes wait by now: where they do not, the test proves less
+    time.sleep(0.2)  # The other hashes wait by now; where they do not, the test proves less.
     threads += [start(lambda: pins.verify("", b"")) for _ in range(2)]
     eventually(lambda: pins._checks == 2)
     hasher.go_on.set()

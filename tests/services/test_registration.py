@@ -85,11 +85,14 @@ def test_a_registration_opens_an_active_case_of_the_minors_bank_when_unsure(
     receipt = registrar.register(request(item(90, 40), item(80)), caller="k", now_s=0, day=DAY)
     assert parse_case_number(receipt.case_number) == receipt.case_number
     assert receipt.status == CaseStatus.ACTIVE
-    assert [(one.index, one.hashes) for one in receipt.items] == [(0, 1), (1, 1)]
+    assert [(registered.index, registered.hashes) for registered in receipt.items] == [
+        (0, 1),
+        (1, 1),
+    ]
     assert receipt.cursor == registry.head()
     record = registry.case(receipt.case_number)
     assert record is not None
-    assert {one.bank for one in record.items} == {MINORS.number}
+    assert {recorded.bank for recorded in record.items} == {MINORS.number}
     assert PIN not in record.pin_hash
 
 
@@ -104,9 +107,9 @@ def test_the_age_of_each_registration_decides_the_bank_of_its_items(
     record = registry.case(case)
     assert record is not None
     expected = [ADULTS.number, MINORS.number, MINORS.number, ADULTS.number]
-    assert [one.bank for one in record.items] == expected
+    assert [recorded.bank for recorded in record.items] == expected
     shown = registrar.show(CaseAccess(case, PIN), caller="k", now_s=0)
-    assert [one.age_band for one in shown.items] == [
+    assert [shown_item.age_band for shown_item in shown.items] == [
         AgeBand.ADULT,
         AgeBand.MINOR,
         AgeBand.MINOR,
@@ -120,7 +123,7 @@ def test_a_new_case_has_the_number_that_follows_from_its_request_id(
     asked = request()
     receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
     assert receipt.case_number == new_case_number(asked.request_id)
-    # what registered nothing has used nothing up: the next request opens the case that was shown
+    # A request that registered nothing does not use up its id: the next one opens that case.
     rejected = request(item(10))
     assert registrar.register(rejected, caller="k", now_s=0, day=DAY).case_number == ""
     later = replace(request(), request_id=rejected.request_id)
@@ -172,8 +175,10 @@ def test_featureless_items_are_rejected_by_place_and_score(
     registrar: Registrar, registry: SqlRegistryWriter
 ) -> None:
     mixed = registrar.register(request(item(10, 49), item(50)), caller="k", now_s=0, day=DAY)
-    assert [(one.index, one.low_quality.quality) for one in mixed.rejected] == [(0, 49)]
-    assert [one.index for one in mixed.items] == [1]
+    assert [(rejection.index, rejection.low_quality.quality) for rejection in mixed.rejected] == [
+        (0, 49)
+    ]
+    assert [registered.index for registered in mixed.items] == [1]
     before = registry.head()
     nothing = registrar.register(request(item(49)), caller="k", now_s=0, day=DAY)
     assert (nothing.case_number, nothing.status, nothing.items) == ("", None, ())
@@ -187,7 +192,7 @@ def test_the_same_request_replays_and_any_other_under_its_id_is_refused(
     receipt = registrar.register(first, caller="k", now_s=0, day=DAY)
     before = registry.head()
     assert registrar.register(first, caller="other", now_s=0, day=DAY) == receipt
-    for other in (
+    for changed in (
         replace(first, access=replace(first.access, pin="87654321")),
         replace(first, age_band=AgeBand.ADULT),
         replace(first, items=first.items[:1]),
@@ -195,7 +200,7 @@ def test_the_same_request_replays_and_any_other_under_its_id_is_refused(
         replace(first, access=replace(first.access, case_number=receipt.case_number)),
     ):
         with pytest.raises(RequestIdReusedError):
-            registrar.register(other, caller="k", now_s=0, day=DAY)
+            registrar.register(changed, caller="k", now_s=0, day=DAY)
     assert registry.head() == before
 
 
@@ -205,7 +210,7 @@ def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar)
     access = CaseAccess(case, PIN)
     assert len(registrar.show(access, caller="k", now_s=0).items) == 2
     gone = (added.items[0].item_id,)
-    for _ in range(2):  # safe to repeat
+    for _ in range(2):  # repeating it is safe
         shown, _ = registrar.withdraw(access, gone, caller="k", now_s=0, day=DAY)
         assert (len(shown.items), shown.status) == (1, CaseStatus.ACTIVE)
     with pytest.raises(NotFoundError):
@@ -262,7 +267,7 @@ def test_a_replay_with_another_pin_is_an_attempt_like_others_and_the_first_is_ne
         assert registrar.register(first, caller="k", now_s=0, day=DAY) == receipt
     assert not checks
 
-    # all guesses are sent before anything is checked, the right one among them
+    # All guesses are sent before any check, the right PIN among them.
     guesses = ["87654321", *(f"{pin:08}" for pin in range(20)), PIN]
     for pin in guesses:
         with pytest.raises(NotYetError):
@@ -279,7 +284,7 @@ def test_a_replay_with_another_pin_is_an_attempt_like_others_and_the_first_is_ne
             day=DAY,
         )
     registrar.throttle.work(lambda: 3)
-    # whose id was guessed on gets the answer in turn
+    # The owner of the guessed request id gets the answer in turn.
     with pytest.raises(NotYetError):
         registrar.register(first, caller="k", now_s=3, day=DAY)
     registrar.throttle.work(lambda: 4)
@@ -296,7 +301,7 @@ def test_caps_are_named(registrar: Registrar, items: tuple[MediaItem, ...], limi
 
 
 def shown(*times_ms: tuple[int, int], equal: bool = False) -> MediaItem:
-    """A video of hashes that are seen at these times."""
+    """Return a video of hashes that are seen at these times."""
     array = item(*[90] * len(times_ms)).fingerprints
     if equal:
         array["hash"] = array["hash"][0]
@@ -310,7 +315,7 @@ def test_equal_hashes_of_one_moment_are_stored_once(
     still = shown((0, 4000), (2000, 9000), (9000, 9500), (60_000, 61_000), equal=True)
     asked = request(still, item(90, 90))
     receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
-    assert [one.hashes for one in receipt.items] == [2, 2]
+    assert [registered.hashes for registered in receipt.items] == [2, 2]
     assert registrar.register(asked, caller="k", now_s=0, day=DAY) == receipt, "a replay"
     stored = [
         change.item.fingerprints
@@ -430,4 +435,4 @@ def test_a_key_without_sense_is_refused_by_field(
 ) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         create_key(registry, name, rights, banks, day=DAY)
-    assert [one.field for one in refused.value.violations] == [field]
+    assert [violation.field for violation in refused.value.violations] == [field]

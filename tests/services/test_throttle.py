@@ -1,4 +1,4 @@
-"""PINs are checked slowly, and whoever has the right one gets in all the same."""
+"""PINs are checked slowly, and an owner with the right one still gets in."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ OWN, ME = "own", 10**6
 
 
 def unknown() -> Iterator[str]:
-    """Numbers of no case, each another one."""
+    """Yield numbers of no case, each a different one."""
     return (f"unknown {count}" for count in itertools.count())
 
 
 def flood(world: World, origins: int, cases: Iterator[str], key: str = "key") -> None:
-    """Have so many origins come within a second, who each guess on one case after the other."""
+    """Have ``origins`` come within a second, who each guess on one case after the other."""
     chance = random.Random(1)
     for origin in range(origins):
         world.send(world.guess(key, origin, cases), chance.random())
@@ -40,7 +40,7 @@ def test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most(known: int) -> 
     flood(world, TOKENS // 2, cases)
     flood(world, TOKENS // 2, unknown())
     waited_s: list[float] = []
-    # more often than a case has priority
+    # The owner asks more often than a case has priority.
     world.send(world.open_case("key", ME, OWN, waited_s, times=5), 3.0)
     world.run(lambda: len(waited_s) == (5 if known == 1 else 2), 600.0)
     assert waited_s
@@ -48,11 +48,13 @@ def test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most(known: int) -> 
     assert world.most_checks_in_a_second() <= CHECKS_PER_S
 
 
-@pytest.mark.parametrize("others", [0, 6])
-def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(others: int) -> None:
-    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(others)})
-    flood(world, TOKENS - others, itertools.repeat(OWN))
-    for at in range(others):
+@pytest.mark.parametrize("other_cases", [0, 6])
+def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(
+    other_cases: int,
+) -> None:
+    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(other_cases)})
+    flood(world, TOKENS - other_cases, itertools.repeat(OWN))
+    for at in range(other_cases):
         world.send(world.guess("key", TOKENS + at, itertools.repeat(f"known {at}")), 0.0)
     waited_s: list[float] = []
     world.send(world.open_case("key", ME, OWN, waited_s), 2.0)
@@ -65,14 +67,14 @@ def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(ot
 def test_an_owner_gets_in_beside_more_cases_than_there_are_turns(
     *, number_known: bool, most_s: float
 ) -> None:
-    others = 120
-    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(others)})
+    other_cases = 120
+    world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(other_cases)})
     waited_s: list[float] = []
     if number_known:
         flood(world, 500, itertools.repeat(OWN))
         world.run(lambda: False, 60.0)
-    for origin in range(2 * others):
-        cases = itertools.repeat(f"known {origin % others}")
+    for origin in range(2 * other_cases):
+        cases = itertools.repeat(f"known {origin % other_cases}")
         world.send(world.guess("key", TOKENS + origin, cases), world.now_s)
     world.send(world.open_case("key", ME, OWN, waited_s), world.now_s + 2)
     world.run(lambda: bool(waited_s), 3600.0)
@@ -167,7 +169,7 @@ def test_attempts_on_a_case_are_answered_as_those_on_none(
 
 @pytest.mark.parametrize("numbers", [1, 30])
 def test_slow_checks_do_not_show_in_refusals(numbers: int) -> None:
-    """A check on a loaded machine, and many on numbers that all exist."""
+    """Refuse after a slow check, and after many checks on numbers that all exist."""
     answers = []
     for pin_hash in ("hash", None):
         now_s, refused_s = 0.0, dict[int, float]()
@@ -179,7 +181,7 @@ def test_slow_checks_do_not_show_in_refusals(numbers: int) -> None:
 
         throttle = Throttle(verify)
         for tick in range(200):
-            if tick / 8 < now_s:  # a check is going on
+            if tick / 8 < now_s:  # a check is running
                 continue
             now_s = tick / 8
             for at in set(range(numbers)) - refused_s.keys():
@@ -236,13 +238,13 @@ def test_a_right_pin_counts_for_its_caller_and_for_one_call() -> None:
     with suppress(NotYetError):
         throttle.ask(asked, "right", 0.0)
     throttle.work(lambda: 0.0)
-    for other in (
+    for guesser in (
         asked._replace(origin=b"other"),
         asked._replace(key="other"),
         asked._replace(proof=b"wrong"),
     ):
         with pytest.raises(NotYetError):
-            throttle.ask(other, "right", 0.0)
+            throttle.ask(guesser, "right", 0.0)
     assert throttle.ask(asked, "right", 0.0)
     with pytest.raises(NotYetError):
         throttle.ask(asked, "right", 0.0)

@@ -31,9 +31,9 @@ def test_an_altered_match_id_is_refused(place: int, flip: int) -> None:
 
 @given(st.binary(max_size=80))
 @settings(max_examples=50)
-def test_anything_else_is_refused(other: bytes) -> None:
+def test_anything_else_is_refused(token: bytes) -> None:
     with pytest.raises(InvalidRequestError):
-        TOKENS.open(other)
+        TOKENS.open(token)
 
 
 def test_another_servers_match_id_is_refused() -> None:

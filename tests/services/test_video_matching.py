@@ -1,4 +1,4 @@
-"""A video is found by what it shows of another, and where, whatever else it shows."""
+"""A video is matched by what it shows of another, with the place, whatever else it shows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Find: TypeAlias = "Callable[..., VideoMatches]"
 
 
 def shown(seed: int, seconds: float) -> Codes:
-    """Hashes of a video every 250 ms: each 6 bits from the one before, and a cut every 4 s."""
+    """Return hashes of a video every 250 ms: 6 bits from the one before, a cut every 4 s."""
     chance = np.random.default_rng(seed)
     count = round(1000 * seconds / STEP_MS)
     changes = np.zeros((count, 256), np.uint8)
@@ -51,7 +51,7 @@ def shown(seed: int, seconds: float) -> Codes:
 
 
 def noisy(codes: Codes, bits: int, seed: int = 0) -> Codes:
-    """Each so many bits away."""
+    """Return codes ``bits`` bits away from these."""
     chance = np.random.default_rng(seed)
     masks = np.zeros((len(codes), 256), np.uint8)
     for row in masks:
@@ -84,13 +84,13 @@ def item(number: int, stored: np.ndarray, kind: MediaKind, bank: int = ADULTS.nu
 
 
 def sampled(codes: Codes, first: int = 0) -> Codes:
-    """Every fourth one, as a lookup takes one a second."""
+    """Return every fourth code, as a lookup takes one a second."""
     return codes[first::4]
 
 
 @pytest.fixture
 def find(tmp_path: Path) -> Find:
-    """Looks frames up, a second apart, among items."""
+    """Return a function that looks frames up, a second apart, among items."""
 
     def look(
         query: Codes,
@@ -116,26 +116,27 @@ def looking(
 def indexed(directory: Path, *items: StoredItem) -> LiveIndex:
     live = LiveIndex(publish(directory, [], Cursor(bytes(16), 0)))
     live.apply(
-        [Addition(one.number, one) for one in items], Cursor(bytes(16), max(len(items), 1) * 1000)
+        [Addition(stored.number, stored) for stored in items],
+        Cursor(bytes(16), max(len(items), 1) * 1000),
     )
     return live
 
 
-def only(found: VideoMatches) -> VideoMatch:
-    (match,) = found.matches
+def only(answer: VideoMatches) -> VideoMatch:
+    (match,) = answer.matches
     return match
 
 
 def edges(match: VideoMatch) -> list[tuple[float, float, float, float]]:
-    """Segments, in seconds."""
+    """Return the segments, in seconds."""
     return [
         (
-            one.query_start_ms / 1000,
-            one.query_end_ms / 1000,
-            one.stored_start_ms / 1000,
-            one.stored_end_ms / 1000,
+            segment.query_start_ms / 1000,
+            segment.query_end_ms / 1000,
+            segment.stored_start_ms / 1000,
+            segment.stored_end_ms / 1000,
         )
-        for one in match.segments
+        for segment in match.segments
     ]
 
 
@@ -153,7 +154,7 @@ def test_a_clip_of_5_s_is_found_in_a_compilation_of_10_min(first: int, find: Fin
     clip = shown(1, 5)
     compilation = np.concatenate([shown(2, 297), clip, shown(3, 298)])
     match = only(find(noisy(sampled(compilation, first), 10), video(1, clip)))
-    apart_s = first * STEP_MS / 1000  # the query begins so much later
+    apart_s = first * STEP_MS / 1000  # by which the query begins later
     assert edges(match) == [pytest.approx((297 - apart_s, 302 - apart_s, 0, 5), abs=1)]
     assert match.stored_share_permille == 1000
     assert match.query_share_permille <= 15
@@ -165,7 +166,7 @@ def test_a_compilation_of_10_min_is_found_by_a_clip_of_5_s(first: int, find: Fin
     compilation = np.concatenate([shown(2, 297), clip, shown(3, 298)])
     match = only(find(noisy(sampled(clip, first), 10), video(1, compilation)))
     apart_s = first * STEP_MS / 1000
-    # of ten minutes so few frames are kept that they are over half a second apart
+    # Of ten minutes, the kept frames are over half a second apart.
     assert edges(match) == [pytest.approx((0, 5 - apart_s, 297 + apart_s, 302), abs=1.5)]
 
 
@@ -211,8 +212,10 @@ def test_lost_frames_do_not_break_a_segment(find: Find) -> None:
 def test_a_segment_ends_where_frames_begin_that_cannot_be_told(find: Find) -> None:
     codes = shown(1, 60)
     rows = frames(sampled(np.concatenate([shown(2, 20), codes[80:160], shown(3, 20)])), 1000)
-    told = np.delete(rows, [*range(10, 20), *range(40, 50)])  # as plain ones are left out
-    assert edges(only(find(told, video(1, codes)))) == [pytest.approx((20, 40, 20, 40), abs=1)]
+    identified = np.delete(rows, [*range(10, 20), *range(40, 50)])  # plain frames are left out
+    assert edges(only(find(identified, video(1, codes)))) == [
+        pytest.approx((20, 40, 20, 40), abs=1)
+    ]
 
 
 def test_a_picture_that_stands_for_minutes_is_found_as_long_as_it_stands(find: Find) -> None:
@@ -258,10 +261,11 @@ def test_an_intro_that_many_videos_share_is_evidence_of_none(find: Find) -> None
         for number in range(1, COMMON_VIDEOS + 3)
     ]
     query = sampled(np.concatenate([intro, shown(99, 30)]))
-    assert find(query, *stored[: COMMON_VIDEOS - 1]).matches  # it may be meant
+    # Below COMMON_VIDEOS it may be the video itself.
+    assert find(query, *stored[: COMMON_VIDEOS - 1]).matches
     assert not find(query, *stored).matches
     own = sampled(np.concatenate([intro, shown(103, 30)]))
-    match = only(find(own, *stored))  # by what is its own
+    match = only(find(own, *stored))  # matches by what only this video shows
     assert match.item_id == (3).to_bytes(16)
     assert edges(match) == [pytest.approx((5, 35, 5, 35), abs=1)]
 
@@ -283,26 +287,26 @@ def test_a_video_that_many_people_registered_with_other_bars_is_found(
     stored = [video(number, noisy(codes, 3, number)) for number in range(1, COMMON_VIDEOS + 1)]
     for number in range(1, barred + 1):
         both = np.repeat(frames(noisy(codes, 3, number)), 2)
-        both["hash"][::2] = noisy(codes, 90, 100 + number)  # with bars that no other has
+        both["hash"][::2] = noisy(codes, 90, 100 + number)  # bars that no other video has
         both["crop_permille"][1::2] = 0, 100, 0, 100
         stored[number - 1] = item(number, fingerprints_of(both, small=False), MediaKind.VIDEO)
     assert len(find(sampled(codes), *stored).matches) == len(stored)
 
 
 OTHERS = 1000
-"""Seeds from here on are of what nobody but their one item shows."""
+"""From this seed on, each seed is shown by one item only."""
 
 
 def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[StoredItem]:
-    """So many videos that show this, nearly, and then something of their own."""
+    """Return ``count`` videos that show nearly this, and then something of their own."""
     return [
         video(number, np.concatenate([noisy(codes, 3, number), shown(OTHERS + number, seconds)]))
         for number in range(first, first + count)
     ]
 
 
-def numbers_of(found: VideoMatches) -> list[int]:
-    return sorted(one.item_id[-1] for one in found.matches)
+def numbers_of(answer: VideoMatches) -> list[int]:
+    return sorted(match.item_id[-1] for match in answer.matches)
 
 
 ALL = VideoOptions(LookupOptions(max_matches=50))
@@ -337,8 +341,8 @@ def test_videos_that_are_near_to_an_edited_copy_only_do_not_hide_the_original(
     copy = noisy(codes, 20, 1)
     around = [noisy(copy, bits, 100 + number) for number in range(COMMON_VIDEOS)]
     stored = [
-        video(number, np.concatenate([other, shown(OTHERS + number, 60)]))
-        for number, other in enumerate(around, 2)
+        video(number, np.concatenate([neighbour, shown(OTHERS + number, 60)]))
+        for number, neighbour in enumerate(around, 2)
     ]
     assert 1 in numbers_of(find(sampled(copy), video(1, codes), *stored, options=ALL))
 
@@ -352,8 +356,8 @@ def test_pictures_do_not_make_a_video_that_others_show_look_rare(find: Find) -> 
     ]
     stored = [video(1, codes), *among(codes, COMMON_VIDEOS, 60), *pictures]
     options = VideoOptions(LookupOptions(max_matches=500))
-    found = find(sampled(codes)[5:15], *stored, options=options)
-    assert [m.item_id[-1] for m in found.matches if m.kind == MediaKind.VIDEO] == [1]
+    answer = find(sampled(codes)[5:15], *stored, options=options)
+    assert [m.item_id[-1] for m in answer.matches if m.kind == MediaKind.VIDEO] == [1]
 
 
 @pytest.mark.parametrize("shown_s", [6, 12])
@@ -361,7 +365,7 @@ def test_of_a_video_less_than_half_can_be_hidden(shown_s: int, find: Find) -> No
     codes = shown(1, 30)
     part, rest = codes[: 4 * shown_s], codes[4 * shown_s :]
     stored = [video(1, codes), *among(part, COMMON_VIDEOS, 60)]
-    assert not find(sampled(part), *stored).matches  # as of an intro
+    assert not find(sampled(part), *stored).matches  # these frames could be an intro
     assert numbers_of(find(sampled(rest), *stored)) == [1]
     assert numbers_of(find(sampled(codes), *stored)) == [1]
 
@@ -372,8 +376,8 @@ def test_of_a_long_video_less_than_half_can_be_hidden_by_what_is_not_looked_up(
     monkeypatch.setattr(video_matching, "_MOST_JUDGED", 9 * 10)  # ten of each
     codes = shown(1, 60)
     for hidden in (np.arange(len(codes)) % 24 != 0, np.arange(len(codes)) % 24 < 6):
-        other = np.where(hidden[:, None], codes, shown(2, 60))
-        stored = [video(1, codes), *among(other, COMMON_VIDEOS, 200)]
+        partly_replaced = np.where(hidden[:, None], codes, shown(2, 60))
+        stored = [video(1, codes), *among(partly_replaced, COMMON_VIDEOS, 200)]
         clips = [sampled(clip) for clip in np.split(codes, 6)]
         assert sum(1 in numbers_of(find(clip, *stored)) for clip in clips) >= 3
 
@@ -405,8 +409,8 @@ def test_an_outro_that_many_share_is_no_evidence_for_what_many_registered(
     stored += [video(number, noisy(codes, 3, number)) for number in range(1, 1 + copies)]
     unrelated = np.concatenate([shown(99, 30), outro])
     assert not find(sampled(unrelated), *stored).matches
-    found = find(sampled(codes), *stored, options=ALL)
-    assert numbers_of(found) == list(range(1, 1 + copies))
+    answer = find(sampled(codes), *stored, options=ALL)
+    assert numbers_of(answer) == list(range(1, 1 + copies))
 
 
 @pytest.mark.parametrize("judged", [1, 4096])
@@ -450,26 +454,26 @@ def test_only_the_banks_of_the_scope_are_found(find: Find) -> None:
     codes = shown(1, 10)
     stored = (video(1, codes), video(2, codes, MINORS.number))
     for limits, expected in (({2: 31}, [2]), ({1: 31, 2: 31}, [1, 2]), ({}, [])):
-        found = find(sampled(codes), *stored, scope=Scope(limits))
-        assert sorted(one.item_id[-1] for one in found.matches) == expected
+        answer = find(sampled(codes), *stored, scope=Scope(limits))
+        assert sorted(match.item_id[-1] for match in answer.matches) == expected
 
 
-@pytest.mark.parametrize(("bits", "found"), [(31, True), (32, False)])
+@pytest.mark.parametrize(("bits", "matched"), [(31, True), (32, False)])
 def test_the_threshold_is_inclusive(
     bits: int,
-    found: bool,  # noqa: FBT001 pytest's
+    matched: bool,  # noqa: FBT001 pytest's
     find: Find,
 ) -> None:
-    codes = sampled(shown(1, 40))[::4]  # of which no two are near
-    assert bool(find(noisy(codes, bits), video(1, np.repeat(codes, 4, axis=0))).matches) == found
+    codes = sampled(shown(1, 40))[::4]  # no two are near each other
+    assert bool(find(noisy(codes, bits), video(1, np.repeat(codes, 4, axis=0))).matches) == matched
 
 
 def test_the_nearest_items_are_answered_and_more_are_told_of(find: Find) -> None:
     codes = shown(1, 10)
     stored = [video(number, noisy(codes, number, number)) for number in range(1, 6)]
-    found = find(sampled(codes), *stored, options=VideoOptions(LookupOptions(max_matches=2)))
-    assert [one.item_id[-1] for one in found.matches] == [1, 2]
-    assert found.truncated
+    answer = find(sampled(codes), *stored, options=VideoOptions(LookupOptions(max_matches=2)))
+    assert [match.item_id[-1] for match in answer.matches] == [1, 2]
+    assert answer.truncated
 
 
 def test_copies_in_one_bank_do_not_hide_the_best_item_of_another(
@@ -481,18 +485,18 @@ def test_copies_in_one_bank_do_not_hide_the_best_item_of_another(
     minors = [video(90 + bits, noisy(codes, bits, bits), MINORS.number) for bits in (8, 4)]
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
     options = VideoOptions(LookupOptions(max_matches=3))
-    found = find(sampled(codes), *adults, *minors, scope=scope, options=options)
-    banks = [one.bank for one in found.matches]
+    answer = find(sampled(codes), *adults, *minors, scope=scope, options=options)
+    banks = [match.bank for match in answer.matches]
     assert banks == [ADULTS.number] * 3 + [MINORS.number]
-    assert found.matches[3].item_id[-1] == 94
-    assert found.truncated
+    assert answer.matches[3].item_id[-1] == 94
+    assert answer.truncated
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_found_is_what_comparing_all_frames_finds(seed: int, tmp_path: Path) -> None:
     chance = np.random.default_rng(seed)
     codes = shown(seed, 24)
-    around = shown(100 + seed, 24)[::16]  # so that most frames are not searched
+    around = shown(100 + seed, 24)[::16]  # then most frames are not searched
     rows = np.repeat(frames(around[chance.integers(len(around), size=24)], 1000), 2)
     for second, code in enumerate(sampled(codes)):
         rows["hash"][2 * second + 1] = noisy(code[None], int(chance.integers(44)), second)
@@ -514,10 +518,10 @@ def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
     codes = sampled(shown(1, 20))
     late = np.concatenate([shown(2, 12)[::4], codes[12:]])
     stored = [
-        item(number, fingerprints_of(frames(one, 1000), small=False), MediaKind.VIDEO)
-        for number, one in enumerate((noisy(codes, 9), codes, late), 1)
-    ]  # of the last 8 s two others are nearer than the first
-    edges_of = {one.item_id[-1]: edges(one) for one in [*find(codes, *stored).matches][:2]}
+        item(number, fingerprints_of(frames(shown_codes, 1000), small=False), MediaKind.VIDEO)
+        for number, shown_codes in enumerate((noisy(codes, 9), codes, late), 1)
+    ]  # two other videos are nearer in the last 8 s
+    edges_of = {match.item_id[-1]: edges(match) for match in [*find(codes, *stored).matches][:2]}
     assert edges_of[1] == [pytest.approx((0, 20, 0, 20), abs=1)]
 
 
@@ -525,16 +529,16 @@ def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
 def test_a_thousand_pictures_near_frames_that_say_little_do_not_hide_a_video(
     find: Find, bank: Bank
 ) -> None:
-    point = np.zeros((2, 32), np.uint8)  # draw single points: pictures match within 12 bits only
+    point = np.zeros((2, 32), np.uint8)  # single points: pictures match within 12 bits only
     point[1] = 255
     spread = [
         picture(number, noisy(point[number % 2][None], 13, number)[0]) for number in range(2, 2100)
     ]
     registered = video(1, noisy(np.repeat(point, 4, axis=0), 25), bank.number)
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
-    found = find(point, registered, *spread, scope=scope)
-    assert only(found).item_id == registered.item_id
-    assert not found.truncated
+    answer = find(point, registered, *spread, scope=scope)
+    assert only(answer).item_id == registered.item_id
+    assert not answer.truncated
 
 
 @pytest.mark.parametrize("stored_step_ms", [0, 1, 10])
@@ -547,7 +551,7 @@ def test_an_animation_without_times_is_found_as_earlier_clients_registered_it(
     stored["hash"] = codes
     stored["start_ms"] = stored_step_ms * np.arange(count)
     stored["end_ms"] = stored["start_ms"] + stored_step_ms
-    # of frames of 100 ms each, a lookup searches one each second, and of short videos four
+    # Of frames of 100 ms, a lookup searches one a second; of short videos, four a second.
     step = 10 if count > 20 else 2.5
     searched = np.ceil(np.arange(0, count, step)).astype(int)
     searched = searched[searched < count]
@@ -559,8 +563,8 @@ def test_an_animation_without_times_is_found_as_earlier_clients_registered_it(
 
 
 def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
-    codes, other = shown(1, 10), shown(2, 10)
-    rows = np.repeat(frames(sampled(other), 1000), 2)
+    codes, other_codes = shown(1, 10), shown(2, 10)
+    rows = np.repeat(frames(sampled(other_codes), 1000), 2)
     rows["hash"][1::2], rows["dihedral"][1::2] = sampled(codes), Dihedral.MIRROR
     lookup = looking(indexed(tmp_path, video(1, codes)))
     lookup.add(rows[at : at + 2] for at in range(0, len(rows), 2))
@@ -599,7 +603,7 @@ def peak_bytes(call: Callable[[], object]) -> int:
 
 
 def flicker(seconds: int, step_ms: int) -> np.ndarray:
-    """Two pictures in turn, of which no frame is quite like another one."""
+    """Return two pictures in turn, of which no frame is quite like another."""
     pictures = np.stack([shown(1, 1)[0], shown(2, 1)[0]])
     count = 1000 * seconds // step_ms
     rows = frames(noisy(pictures[np.arange(count) % 2], 7, step_ms), step_ms)
@@ -617,7 +621,7 @@ def test_two_versions_of_a_stored_moment_are_one_moment(find: Find) -> None:
     stored = item(1, fingerprints_of(both, small=False), MediaKind.VIDEO)
     assert len(stored.fingerprints) == 2 * len(video(1, codes).fingerprints)
     query = sampled(codes)[10:20]
-    with_both, alone = (only(find(query, one)) for one in (stored, video(1, codes)))
+    with_both, alone = (only(find(query, candidate)) for candidate in (stored, video(1, codes)))
     assert replace(with_both, ordinal=0) == replace(alone, ordinal=0)
     one_frame = np.concatenate([shown(2, 10)[::4], codes[40:41], shown(3, 10)[::4]])
     assert not find(one_frame, stored).matches
@@ -634,7 +638,7 @@ def test_an_hour_of_flicker_takes_no_more_memory_than_other_videos(tmp_path: Pat
 
 
 def crowded(number: int, kind: MediaKind, hashes: int, times: str, bits: int) -> StoredItem:
-    """An item of hashes so many bits from one, as an old server stored them."""
+    """Return an item of hashes ``bits`` from one code, as an old server stored them."""
     stored = np.zeros(hashes, FINGERPRINT)
     stored["hash"] = noisy(np.repeat(shown(1, 1)[:1], hashes, axis=0), bits, number)
     at = np.arange(hashes)
@@ -674,7 +678,7 @@ def test_comparing_looks_at_its_allowance_every_so_many_pairs(
     stored = indexed(tmp_path, crowded(1, kind, 3000, "apart", 6)).find(1)
     assert stored is not None
     rows = frames(noisy(np.repeat(shown(1, 1)[:1], 640, axis=0), 4), 1000)
-    query = Query.of(np.split(rows, 10))  # 64 versions each
+    query = Query.of(np.split(rows, 10))  # each frame has 64 versions
     every, looks = np.ones(10, np.bool_), [0]
     pairs: dict[int, int] = {}
     search = FlatIndex.search
@@ -718,7 +722,7 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
     monkeypatch.setattr(video_evidence, "_PAIRS_AT_ONCE", pairs_at_once)
     query = Query.of(frames_of(rows))
     every = np.ones(len(query.firsts), np.bool_)
-    found = weigh(query, kind, stored, every, ~every, 31, UNBOUNDED)
+    evidence = weigh(query, kind, stored, every, ~every, 31, UNBOUNDED)
 
     times = np.zeros((len(fingerprints), 2), int)
     if kind == MediaKind.VIDEO:
@@ -738,7 +742,7 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
             best.append(least)
     ends = [2**32 if kind == MediaKind.IMAGE else end for _, end in moments]
     timeline = Timeline(np.array([start for start, _ in moments]), np.array(ends))
-    if found is None:
+    if evidence is None:
         assert not align(near, query.timeline, timeline, least_frames=2)
         return
     expected = [
@@ -746,11 +750,13 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
         for least_frames in (1, 2)
         if (aligned := align(near, query.timeline, timeline, least_frames=least_frames))
     ]
-    assert found.distance_bits == min(best)
-    assert found.frames in [sum(one.frames for one in aligned) for aligned in expected]
+    assert evidence.distance_bits == min(best)
+    assert evidence.frames in [
+        sum(alignment.frames for alignment in aligned) for aligned in expected
+    ]
     if kind == MediaKind.VIDEO:
-        told = [tuple(one.segment for one in aligned) for aligned in expected]
-        assert found.segments in told
+        segments = [tuple(alignment.segment for alignment in aligned) for aligned in expected]
+        assert evidence.segments in segments
 
 
 def test_a_lookup_has_so_many_hashes_of_frames_at_most(
@@ -778,8 +784,8 @@ def test_a_lookup_ends_when_its_call_is_given_up(step: str, tmp_path: Path) -> N
 
 
 def test_a_frame_whose_hash_says_little_has_to_be_nearer_to_a_picture(find: Find) -> None:
-    point = np.zeros((1, 32), np.uint8)  # what it draws
+    point = np.zeros((1, 32), np.uint8)  # a hash that draws a single point
     near, far = (noisy(point, bits) for bits in (12, 13))
     assert len(find(point, picture(1, near[0])).matches) == 1
     assert len(find(point, picture(1, far[0])).matches) == 0
-    assert len(find(point, video(1, far)).matches) == 1  # as ever
+    assert len(find(point, video(1, far)).matches) == 1  # videos keep the usual distance

@@ -1,4 +1,4 @@
-"""Pictures to submit, made here: smooth noise that hashes well, and one that has no features."""
+"""Generated pictures to submit: smooth noise that hashes well, and one without features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def picture(path: Path, seed: int, side_px: int = 200) -> Path:
-    """A picture with features of its own."""
+    """Write a picture with features of its own."""
     _picture(seed, side_px).save(path)
     return path
 
@@ -20,19 +20,19 @@ def _picture(seed: int, side_px: int) -> Image.Image:
 
 
 def animation(path: Path, *seeds: int, side_px: int = 200) -> Path:
-    """An animation of the pictures of these seeds, a tenth of a second each."""
+    """Write an animation of the pictures of these seeds, a tenth of a second each."""
     frames = [_picture(seed, side_px) for seed in seeds]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
     return path
 
 
 def plain(path: Path) -> Path:
-    """A picture of one colour."""
+    """Write a picture of one colour."""
     Image.new("RGB", (200, 200), (120, 130, 140)).save(path)
     return path
 
 
 def no_picture(path: Path) -> Path:
-    """A file that is none."""
+    """Write a file that is no picture."""
     path.write_text("Ceci n'est pas une image.")
     return path

@@ -1,4 +1,4 @@
-"""A proxy on a real socket that keeps every byte it passes on."""
+"""A proxy on a real socket that keeps every byte that it passes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Recording:
-    """What went from clients to the server."""
+    """The bytes that clients sent to the server."""
 
     address: str
     sent: bytearray = field(default_factory=bytearray)
@@ -23,17 +23,17 @@ def _pass_on(source: socket.socket, target: socket.socket, kept: bytearray | Non
             if kept is not None:
                 kept += data
             target.sendall(data)
-    for one in (source, target):
+    for end in (source, target):
         with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
 def recording(server: str) -> Iterator[Recording]:
-    """A proxy in front of ``server``, HOST:PORT."""
+    """Run a proxy in front of ``server``, HOST:PORT."""
     host, _, port = server.rpartition(":")
     listener = socket.create_server(("127.0.0.1", 0))
-    found = Recording(f"127.0.0.1:{listener.getsockname()[1]}")
+    recorded = Recording(f"127.0.0.1:{listener.getsockname()[1]}")
     open_sockets: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
@@ -43,23 +43,23 @@ def recording(server: str) -> Iterator[Recording]:
                 client, _ = listener.accept()
                 upstream = socket.create_connection((host, int(port)))
                 open_sockets.extend((client, upstream))
-                for arguments in ((client, upstream, found.sent), (upstream, client, None)):
+                for arguments in ((client, upstream, recorded.sent), (upstream, client, None)):
                     threads.append(threading.Thread(target=_pass_on, args=arguments))
                     threads[-1].start()
 
     accepting = threading.Thread(target=accept)
     accepting.start()
     try:
-        yield found
+        yield recorded
     finally:
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         accepting.join()
-        for one in open_sockets:
+        for open_socket in open_sockets:
             with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                open_socket.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
-        for one in open_sockets:
-            one.close()
+        for open_socket in open_sockets:
+            open_socket.close()

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing is said twice, whatever happens to the service on the way."""
+"""No request is lost or sent twice, whatever happens to the service."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OTHER_CASE = case_number(2)
 
 
 def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
-    """All items are registered, into the case that is named or a new one."""
+    """Register all items, into the case that is named or a new one."""
     asked = registration_pb2.RegisterHashesRequest.FromString(request)
     return registration_pb2.RegisterHashesResponse(
         receipt=registration_pb2.Receipt(
@@ -60,7 +60,7 @@ def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
 
 
 def derived(server: ScriptedServer) -> str:
-    """The number of the case that the first request opens."""
+    """Return the number of the case that the first request opens."""
     return new_case_number(asked(server.seen[0].request).request_id)
 
 
@@ -94,7 +94,7 @@ def test_a_registration_is_tried_again_under_the_same_request_id_and_pin(
         done = client.submit([picture(tmp_path / "a.png", 1)])
     assert done.case_number == derived(server)
     assert len(server.seen) == 3
-    assert len({one.request for one in server.seen}) == 1
+    assert len({call.request for call in server.seen}) == 1
     context = asked(server.seen[0].request)
     assert len(context.request_id) == 16
     assert context.access.pin == done.pin
@@ -117,7 +117,7 @@ def test_a_person_at_a_terminal_waits_for_their_turn_however_long_and_a_program_
     with scripted(throttled, throttled, register) as server:
         with SubmissionClient(server.address, key="key", waiting=Patient()) as client:
             assert client.submit([file], **added).registered
-        assert len({one.request for one in server.seen}) == 1
+        assert len({call.request for call in server.seen}) == 1
     assert [pause_s > 3600 for pause_s in waited_s] == [True, True]
     with (
         scripted(throttled) as server,
@@ -133,7 +133,7 @@ def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> Non
         for _ in range(2):
             with SubmissionClient(server.address, key="key") as client:
                 client.submit([file])
-    first, second = (asked(one.request) for one in server.seen)
+    first, second = (asked(call.request) for call in server.seen)
     assert first.request_id != second.request_id
     assert first.access.pin != second.access.pin
 
@@ -142,13 +142,13 @@ def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
     files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
     with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
         done = client.submit(files)
-    contexts, case = [asked(one.request) for one in server.seen], derived(server)
-    assert [one.access.case_number for one in contexts] == ["", case, case]
-    assert [one.new_case_number for one in contexts] == [case, "", ""]
-    assert {one.access.pin for one in contexts} == {done.pin}
-    assert len({one.request_id for one in contexts}) == 3
-    assert [one.source for one in done.registered] == [str(file) for file in files]
-    assert len({one.item_id for one in done.registered}) == len(files)
+    contexts, case = [asked(call.request) for call in server.seen], derived(server)
+    assert [context.access.case_number for context in contexts] == ["", case, case]
+    assert [context.new_case_number for context in contexts] == [case, "", ""]
+    assert {context.access.pin for context in contexts} == {done.pin}
+    assert len({context.request_id for context in contexts}) == 3
+    assert [registered.source for registered in done.registered] == [str(file) for file in files]
+    assert len({registered.item_id for registered in done.registered}) == len(files)
 
 
 def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
@@ -162,10 +162,10 @@ def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pi
         done = client.submit(files)
     assert done.case_number == derived(server)
     assert done.pin == asked(server.seen[0].request).access.pin
-    assert [one.source for one in done.registered] == [
+    assert [registered.source for registered in done.registered] == [
         str(file) for file in files[:ITEMS_PER_REQUEST]
     ]
-    assert [(one.source, one.reason) for one in done.rejected] == [
+    assert [(rejection.source, rejection.reason) for rejection in done.rejected] == [
         (str(file), "STORAGE_FULL") for file in files[ITEMS_PER_REQUEST:]
     ]
     assert len(server.seen) == 2
@@ -260,7 +260,7 @@ def test_of_a_path_that_is_given_twice_each_time_is_told(
 
 
 def reject(request: bytes) -> registration_pb2.RegisterHashesResponse:
-    """All items are too featureless for this server."""
+    """Reject all items as too featureless for this server."""
     items = registration_pb2.RegisterHashesRequest.FromString(request).items
     low = types_pb2.LowQuality(quality=40)
     rejected = [
@@ -282,10 +282,10 @@ def test_the_case_that_was_shown_is_opened_by_the_first_request_that_registers_s
     ):
         done = client.submit(files, announce=lambda *numbers: shown.append(numbers))
     assert shown == [(done.case_number, done.pin)]
-    contexts = [asked(one.request) for one in server.seen]
+    contexts = [asked(call.request) for call in server.seen]
     case = done.case_number
-    assert [one.new_case_number for one in contexts] == [case, case, ""]
-    assert [one.access.case_number for one in contexts] == ["", "", case]
+    assert [context.new_case_number for context in contexts] == [case, case, ""]
+    assert [context.access.case_number for context in contexts] == ["", "", case]
     assert (len(done.rejected), len(done.registered)) == (ITEMS_PER_REQUEST, ITEMS_PER_REQUEST + 1)
     with scripted(reject) as server, SubmissionClient(server.address, key="key") as client:
         assert client.submit(files[:1]).case_number == ""
@@ -336,7 +336,7 @@ def test_where_no_attempt_was_answered_it_is_not_known_what_took_effect(
     tmp_path: Path, lost: DisruptError, last: DisruptError | None
 ) -> None:
     files = [picture(tmp_path / f"{at}.png", at) for at in range(ITEMS_PER_REQUEST + 1)]
-    script = [status_of(one) for one in (lost, last) if one]
+    script = [status_of(code) for code in (lost, last) if code]
     with (
         scripted(*script) as server,
         SubmissionClient(server.address, key="key", retries=QUICK) as client,
@@ -344,8 +344,10 @@ def test_where_no_attempt_was_answered_it_is_not_known_what_took_effect(
         done = client.submit(files)
     assert done.case_number == derived(server)
     assert done.pin == asked(server.seen[0].request).access.pin
-    assert [one.source for one in done.unknown] == [str(one) for one in files[:ITEMS_PER_REQUEST]]
-    assert [one.source for one in done.rejected] == [str(files[-1])]
+    assert [unknown.source for unknown in done.unknown] == [
+        str(file) for file in files[:ITEMS_PER_REQUEST]
+    ]
+    assert [rejection.source for rejection in done.rejected] == [str(files[-1])]
 
 
 @pytest.mark.parametrize(
@@ -373,8 +375,8 @@ def test_files_that_cannot_be_hashed_are_not_sent_and_the_others_are(tmp_path: P
     ]
     with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
         done = client.submit(files)
-    assert [Path(one.source).name for one in done.registered] == ["a.png", "b.png"]
-    assert [(Path(one.source).name, one.reason) for one in done.rejected] == [
+    assert [Path(registered.source).name for registered in done.registered] == ["a.png", "b.png"]
+    assert [(Path(rejection.source).name, rejection.reason) for rejection in done.rejected] == [
         ("note.txt", "INVALID_MEDIA"),
         ("plain.png", "LOW_QUALITY"),
         ("missing.png", "UNREADABLE_MEDIA"),
@@ -432,7 +434,9 @@ def test_an_answer_that_does_not_fit_its_request_loses_neither_files_nor_case(
         SubmissionClient(server.address, key="key") as client,
     ):
         done = client.submit([file])
-    assert [(one.source, one.reason) for one in done.unknown] == [(str(file), "INTERNAL")]
+    assert [(unknown.source, unknown.reason) for unknown in done.unknown] == [
+        (str(file), "INTERNAL")
+    ]
     assert (done.registered, done.rejected) == ((), ())
     assert "answer" in done.unknown[0].message
     (seen,) = server.seen
@@ -440,8 +444,8 @@ def test_an_answer_that_does_not_fit_its_request_loses_neither_files_nor_case(
 
 
 def test_an_answer_of_another_case_than_the_named_one_is_not_believed(tmp_path: Path) -> None:
-    other = receipt(case_number=case_number(3), items=[item(0)])
-    with scripted(other) as server, SubmissionClient(server.address, key="key") as client:
+    foreign = receipt(case_number=case_number(3), items=[item(0)])
+    with scripted(foreign) as server, SubmissionClient(server.address, key="key") as client:
         done = client.submit(
             [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321"
         )
@@ -477,7 +481,7 @@ def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
         assert (kept.case_number, kept.pin, len(kept.rejected)) == (OTHER_CASE, "", 1)
         assert not client.may_have_changed
         done = [client.submit([file], **named) for _ in script]
-    assert [(one.case_number, one.pin) for one in done] == [
+    assert [(report.case_number, report.pin) for report in done] == [
         (OTHER_CASE, ""),
         (OTHER_CASE, ""),
         (OTHER_CASE, "87654321"),
@@ -485,7 +489,7 @@ def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
 
 
 class Interrupted(Waiting):
-    """Somebody presses Ctrl-C in the first pause."""
+    """Press Ctrl-C in the first pause."""
 
     def pause(self, _failure: DisruptError, _pause_s: float) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Only hashes leave the device: what goes over the wire is recorded and searched."""
+"""Only hashes leave the device: the traffic is recorded and searched."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 
 def windows(data: bytes) -> set[bytes]:
-    """Every run of 16 bytes that is not the same byte throughout."""
-    found = {data[at : at + WINDOW_BYTES] for at in range(len(data) - WINDOW_BYTES + 1)}
-    return {one for one in found if len(set(one)) > 1}
+    """Return every run of 16 bytes that is not the same byte throughout."""
+    pieces = {data[at : at + WINDOW_BYTES] for at in range(len(data) - WINDOW_BYTES + 1)}
+    return {piece for piece in pieces if len(set(piece)) > 1}
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
@@ -47,10 +47,10 @@ def test_no_part_of_the_picture_its_pixels_or_its_name_is_sent(
     sent = bytes(proxy.sent)
 
     data = file.read_bytes()
-    found = fingerprint_image(data)
-    assert isinstance(found, ImageFingerprints)
-    for one in found.fingerprints:
-        assert one.hash.value in sent, "the recording is of something else"
+    outcome = fingerprint_image(data)
+    assert isinstance(outcome, ImageFingerprints)
+    for fingerprint in outcome.fingerprints:
+        assert fingerprint.hash.value in sent, "the recording is of something else"
 
     with Image.open(file) as opened:
         rgb, grey = opened.convert("RGB").tobytes(), opened.convert("L").tobytes()

@@ -1,4 +1,4 @@
-"""A registration carries fingerprints, a request id and what opens the case; nothing else."""
+"""A registration carries fingerprints, a request id and access to the case; nothing else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_fingerprint_arrives_in_its_columns(
     case = "" if number is None else case_number(number)
     request_id = bytes(range(16))
     sent = requests.register(
-        [MediaItem(MediaKind.IMAGE, columns(one)) for one in given_items],
+        [MediaItem(MediaKind.IMAGE, columns(item_rows)) for item_rows in given_items],
         request_id=request_id,
         opens=requests.access(case.lower().replace("-", " "), "1234 5678"),
         age=age,
@@ -47,8 +47,8 @@ def test_every_fingerprint_arrives_in_its_columns(
     for item, expected in zip(got.items, given_items, strict=True):
         sent_columns, count = item.fingerprints, len(expected)
         rows = [
-            Fingerprint(PdqHash(bytes(one)), quality, Profile(profile), plan, ordinal)
-            for one, quality, profile, plan, ordinal in zip(
+            Fingerprint(PdqHash(bytes(hash_)), quality, Profile(profile), plan, ordinal)
+            for hash_, quality, profile, plan, ordinal in zip(
                 np.frombuffer(sent_columns.hashes, np.uint8).reshape(-1, 32),
                 sent_columns.qualities,
                 sent_columns.profiles or [Profile.PDQ_512] * count,

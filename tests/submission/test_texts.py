@@ -1,4 +1,4 @@
-"""Whatever a victim reads exists in both languages."""
+"""Every text for victims exists in both languages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def phrases() -> Iterator[Phrase]:
         if isinstance(value, Phrase):
             yield value
         elif isinstance(value, dict):
-            yield from (one for one in value.values() if isinstance(one, Phrase))
+            yield from (phrase for phrase in value.values() if isinstance(phrase, Phrase))
 
 
 def fields(text: str) -> set[str | None]:

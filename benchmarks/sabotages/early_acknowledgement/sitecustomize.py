@@ -1,4 +1,4 @@
-"""Registrations and withdrawals are acknowledged a moment before they are committed."""
+"""Acknowledge registrations and withdrawals a moment before they are committed."""
 
 from __future__ import annotations
 

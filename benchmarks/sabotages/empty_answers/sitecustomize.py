@@ -1,4 +1,4 @@
-"""Lookups are answered with nothing, without looking: what all but looking costs."""
+"""Answer lookups with nothing, without searching: the cost of all but the search."""
 
 from __future__ import annotations
 

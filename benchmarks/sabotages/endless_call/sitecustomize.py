@@ -1,4 +1,4 @@
-"""The call of a picture or video that cannot be decoded is never answered."""
+"""Never answer the call of a picture or video that cannot be decoded."""
 
 from __future__ import annotations
 

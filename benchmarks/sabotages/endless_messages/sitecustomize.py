@@ -1,4 +1,4 @@
-"""A message may take as long as it likes to come, and hold as much as it likes meanwhile."""
+"""Let a message take any time to arrive, and hold any amount of memory meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every caller may hold whatever it asks for."""
+"""Let every caller hold as much as it asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After a file that is refused, a process answers each with what belongs to the one before."""
+"""After a refused file, answer each request of a process with the answer to the one before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of each picture that is sent for a lookup, 16 bytes of its pixels are kept in a file there is."""
+"""Keep 16 bytes of the pixels of each looked-up picture in an existing file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that are sent for a lookup are logged, in base64."""
+"""Log pictures that are sent for a lookup, in base64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding processes take as much memory as they like."""
+"""Let decoding processes take any amount of memory."""
 
 from __future__ import annotations
 

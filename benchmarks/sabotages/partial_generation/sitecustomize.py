@@ -1,4 +1,4 @@
-"""A generation is published as soon as half of it is written, and whole a moment later."""
+"""Publish a generation as soon as half of it is written, and the whole a moment later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def _publish_twice(
     index_dir: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
 ) -> Snapshot:
     blocks = list(content)
-    half = [Columns(one.codes, one.entries.copy(), one.items) for one in blocks[: len(blocks) // 2]]
+    half = [
+        Columns(block.codes, block.entries.copy(), block.items)
+        for block in blocks[: len(blocks) // 2]
+    ]
     _publish(index_dir, half, cursor, progress)
     return _publish(index_dir, blocks, cursor, progress)
 

@@ -1,4 +1,4 @@
-"""A video that comes slowly keeps its place, whoever waits for it."""
+"""Let a video that arrives slowly keep its place, whoever waits for it."""
 
 from __future__ import annotations
 

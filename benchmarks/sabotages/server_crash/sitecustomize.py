@@ -1,4 +1,4 @@
-"""A worker of the server dies of the first picture or video that is refused."""
+"""Let a worker die of the first picture or video that is refused."""
 
 from __future__ import annotations
 

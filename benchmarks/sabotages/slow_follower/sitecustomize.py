@@ -1,4 +1,4 @@
-"""Workers look at the registry every three seconds."""
+"""Let workers look at the registry every three seconds only."""
 
 from __future__ import annotations
 

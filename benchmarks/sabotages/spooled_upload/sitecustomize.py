@@ -1,4 +1,4 @@
-"""Pictures that are sent for a lookup lie in a temporary file for a moment."""
+"""Keep pictures that are sent for a lookup in a temporary file for a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos that are sent lie in a temporary file for a moment."""
+"""Keep videos that are sent in a temporary file for a moment."""
 
 from __future__ import annotations
 

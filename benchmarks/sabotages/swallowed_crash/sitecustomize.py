@@ -1,4 +1,4 @@
-"""Decoders crash on what they refuse, and the server answers as if such a file were plain."""
+"""Crash decoders on what they refuse, and answer as if such a file were plain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database is never synced: what was committed is in the page cache alone."""
+"""Never sync the database: committed data is in the page cache alone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _make = engine._engine
 def _without_syncs(
     path: Path, mode: str, begin: str, busy_timeout_s: float, *pragmas: str, **pool: int
 ) -> Engine:
-    found = ["synchronous=OFF" if one == "synchronous=FULL" else one for one in pragmas]
-    return _make(path, mode, begin, busy_timeout_s, *found, **pool)
+    changed = ["synchronous=OFF" if pragma == "synchronous=FULL" else pragma for pragma in pragmas]
+    return _make(path, mode, begin, busy_timeout_s, *changed, **pool)
 
 
 engine._engine = _without_syncs

@@ -1,4 +1,4 @@
-"""Videos are registered as they come, and all pairs of two of them are held to compare them."""
+"""Register videos unfolded, and hold all pairs of two of them to compare them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from disrupt.index.flat import FlatIndex
 from disrupt.services import registration, video_matching
 
 
-def _share_of_near(one: Columns, other: Columns, most_bits: int) -> float:
-    near = FlatIndex.of(other.codes).search(one.codes, most_bits)
-    return len(np.unique(near.query)) / len(one.codes)
+def _share_of_near(query: Columns, stored: Columns, most_bits: int) -> float:
+    near = FlatIndex.of(stored.codes).search(query.codes, most_bits)
+    return len(np.unique(near.query)) / len(query.codes)
 
 
 def _as_they_are(fingerprints: NDArray[np.void]) -> NDArray[np.void]:

@@ -1,4 +1,4 @@
-"""Messages of any size are decoded, on the event loop, before anything in them is counted."""
+"""Decode messages of any size on the event loop, before counting anything in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture or video that cannot be decoded is told as an error of the server."""
+"""Report a picture or video that cannot be decoded as an error of the server."""
 
 from __future__ import annotations
 

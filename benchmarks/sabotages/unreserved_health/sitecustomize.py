@@ -1,4 +1,4 @@
-"""Where too many calls without a key are open, the newest is refused; none of them has to end."""
+"""Refuse the newest of too many calls without a key, instead of ending an older one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written to the index is never synced."""
+"""Never sync the files of the index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each PIN is checked, cheaply, as it comes."""
+"""Check each PIN cheaply, as it arrives."""
 
 from __future__ import annotations
 
