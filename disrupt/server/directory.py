@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from disrupt import ownership
-from disrupt.errors import DataDirectoryError
+from disrupt.errors import DataDirectoryError, DataDirectoryInUseError
+from disrupt.registry import journal
 
 _SECRET_BYTES = 32
 _RETRY_S = 0.05
@@ -80,7 +81,8 @@ class DataDirectory:
         """Holds the directory as its only writer; gives the descriptor that holds it.
 
         A process that inherits the descriptor holds the directory too, so that no successor begins
-        while one of them lives. DataDirectoryError when another holds it for ``patience_s``.
+        while one of them lives. DataDirectoryInUseError when another holds it for
+        ``patience_s``.
         """
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -92,7 +94,7 @@ class DataDirectory:
             give_up_s = time.monotonic() + patience_s
             while not _try_lock(descriptor):
                 if time.monotonic() >= give_up_s:
-                    raise DataDirectoryError(
+                    raise DataDirectoryInUseError(
                         f"Another server or command uses the data directory {self.path}. Stop it,"
                         " or give another --data-dir."
                     )
@@ -153,9 +155,18 @@ class DataDirectory:
         """The secrets, made together with a new data directory.
 
         The caller holds the lock, or they exist already. DataDirectoryError where they are damaged,
-        or gone: with others in their place every PIN would be wrong.
+        or gone: with others in their place every PIN would be wrong. Also where a journal waits for
+        a restore, which would take a directory with secrets of its own for another server's.
         """
         file = self.path / "secrets.json"
+        if not file.exists() and not self.registry.exists():
+            removed = journal.read(self.path / journal.NAME)
+            if removed is not None and removed.records:
+                raise DataDirectoryError(
+                    f"{self.path} has a {journal.NAME}, and neither registry.db nor secrets.json:"
+                    " nothing was made. Restore the backup that it belongs to with `disrupt"
+                    f" restore`; to begin anew without one, move {journal.NAME} away."
+                )
         try:
             if not file.exists() and not self.registry.exists():
                 _write_private(file, {name: secrets.token_hex(_SECRET_BYTES) for name in _NAMES})
