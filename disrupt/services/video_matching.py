@@ -62,7 +62,7 @@ _MOST_WORK = 30_000_000
 """Near pairs that are aligned in one lookup, so that it ends in some 5 s of processor time."""
 
 _SAME_BITS = 6
-"""A frame so near to one that was searched proposes nothing new."""
+"""A frame so near to one that was searched, and proposed items, proposes nothing new."""
 
 _RECENT = 64
 """Searched frames that a new one is compared with for that."""
@@ -96,6 +96,7 @@ class VideoLookup:
         self._versions = array("I")
         self._searched: deque[tuple[int, int]] = deque(maxlen=_RECENT)
         self._like = array("I")
+        self._proposed = bytearray()
         self._cut_off: set[int] = set()
         self._candidates: dict[int, _Candidate] = {}
         self._proposals = 0
@@ -135,6 +136,7 @@ class VideoLookup:
             self._rows += usable.tobytes()
             self._versions.append(len(usable))
             self._check_size()
+            self._proposed.append(False)
             self._like.append(self._known(usable[0], frame))
             if self._like[-1] == frame:
                 versions.append(usable["hash"])
@@ -184,7 +186,9 @@ class VideoLookup:
         """The searched frame that is so near that this one need not be, or this one."""
         one = int.from_bytes(row["hash"].tobytes())
         for other, place in self._searched:
-            if (one ^ other).bit_count() <= _SAME_BITS:
+            bits = (one ^ other).bit_count()
+            # Where nothing is near to the other, this one may still be nearer to something.
+            if bits == 0 or (bits <= _SAME_BITS and self._proposed[place]):
                 return place
         self._searched.append((one, frame))
         return frame
@@ -213,6 +217,7 @@ class VideoLookup:
             frames = self._candidates[number].frames
             if not frames or frames[-1] != of_frame[query]:
                 frames.append(of_frame[query])
+                self._proposed[of_frame[query]] = True
                 self._proposals += 1
         self._check_size()
 

@@ -758,6 +758,30 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
         assert found.segments in told
 
 
+def flipped(code: Codes, first: int, bits: int) -> Codes:
+    """So many bits away, from this one on."""
+    mask = np.zeros(256, np.uint8)
+    mask[first : first + bits] = 1
+    return code ^ np.packbits(mask)
+
+
+@pytest.mark.parametrize("blocks", [1, 30])
+def test_a_frame_that_is_too_far_hides_none_that_are_like_it(blocks: int, tmp_path: Path) -> None:
+    scenes = [shown(seed, 1)[0] for seed in (1, 2, 3)]
+    stored = [flipped(scene, 200 + at, 1) for scene in scenes for at in range(10)]
+    # the first of each scene is 33 bits from it, the others 29, and 6 from the first
+    query = [
+        flipped(scene, 0, 33) if at == 0 else flipped(flipped(scene, 0, 28), 100 + at, 1)
+        for scene in scenes
+        for at in range(10)
+    ]
+    lookup = looking(indexed(tmp_path, video(1, np.array(stored))))
+    rows = frames(np.array(query), 500)
+    for some in np.split(rows, blocks):
+        lookup.add(some[at : at + 1] for at in range(len(some)))
+    assert only(lookup.matches()).distance_bits <= 30
+
+
 def test_what_a_lookup_holds_has_a_bound_and_is_told(tmp_path: Path) -> None:
     lookup = looking(indexed(tmp_path))
     rows = frames(np.random.default_rng(1).integers(0, 256, (64_000, 32), np.uint8), 1000)
