@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from disrupt import ownership
-from disrupt.errors import DataDirectoryError
+from disrupt.errors import DataDirectoryError, DataDirectoryInUseError
 
 REGISTRY = "registry.db"
 SECRETS = "secrets.json"
@@ -97,7 +97,8 @@ class DataDirectory:
         """Hold the directory as its only writer; yield the descriptor that holds it.
 
         A process that inherits the descriptor holds the directory too, so that no successor begins
-        while one of them lives. DataDirectoryError when another holds it for ``patience_s``.
+        while one of them lives. DataDirectoryInUseError when another holds it for
+        ``patience_s``.
         """
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -109,7 +110,7 @@ class DataDirectory:
             give_up_s = time.monotonic() + patience_s
             while not _try_lock(descriptor):
                 if time.monotonic() >= give_up_s:
-                    raise DataDirectoryError(
+                    raise DataDirectoryInUseError(
                         f"Another server or command uses the data directory {self.path}. Stop it,"
                         " or give another --data-dir."
                     )
@@ -170,9 +171,16 @@ class DataDirectory:
         """Return the secrets; make them together with a new data directory.
 
         The caller holds the lock, or they exist already. DataDirectoryError where they are damaged,
-        or gone: with others in their place every PIN would be wrong.
+        or gone: with others in their place every PIN would be wrong. Also where a journal waits for
+        a restore, which would take a directory with secrets of its own for another server's.
         """
         file = self.secrets_file
+        if not file.exists() and not self.registry.exists() and _has_records(self.journal):
+            raise DataDirectoryError(
+                f"{self.path} has a {JOURNAL}, and neither {REGISTRY} nor {SECRETS}: nothing was"
+                " made. Restore the backup that it belongs to with `disrupt restore`; to begin anew"
+                f" without one, move {JOURNAL} away."
+            )
         try:
             if not file.exists() and not self.registry.exists():
                 _write_private(file, {name: secrets.token_hex(_SECRET_BYTES) for name in _NAMES})
@@ -186,6 +194,14 @@ class DataDirectory:
 
 
 _NAMES = ("pepper", "match_tokens")
+_JOURNAL_HEADER_BYTES = 32
+
+
+def _has_records(journal: Path) -> bool:
+    try:
+        return journal.stat().st_size > _JOURNAL_HEADER_BYTES
+    except FileNotFoundError:
+        return False
 
 
 def _damaged(file: Path) -> DataDirectoryError:

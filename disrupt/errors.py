@@ -192,6 +192,10 @@ class DataDirectoryError(DisruptError):
     reason = "DATA_DIRECTORY"
 
 
+class DataDirectoryInUseError(DataDirectoryError):
+    """Another server or command holds the data directory."""
+
+
 class ConfigurationError(DisruptError):
     """The configuration is refused; the message names the setting."""
 

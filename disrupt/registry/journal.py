@@ -130,7 +130,8 @@ def write(path: Path, records: Iterable[Record]) -> None:
 class Journal:
     """The journal, open for adding to. One process at a time; its caller serialises the calls."""
 
-    def __init__(self, descriptor: int, size_bytes: int) -> None:
+    def __init__(self, path: Path, descriptor: int, size_bytes: int) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._size_bytes = size_bytes
         self._pending: list[Record] = []
@@ -140,7 +141,7 @@ class Journal:
         """Open a journal that ``write`` wrote or ``read`` found neither torn nor damaged."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            return cls(descriptor, os.fstat(descriptor).st_size)
+            return cls(path, descriptor, os.fstat(descriptor).st_size)
         except OSError as error:
             raise DataDirectoryError(f"{path.name} cannot be opened: {error}") from error
 
@@ -154,6 +155,7 @@ class Journal:
         if not self._pending:
             return
         content = b"".join(map(_packed, self._pending))
+        self._check_in_place()
         try:
             # Overwrite what an earlier call left unfinished, in order: a tear is at the end.
             written = 0
@@ -167,6 +169,16 @@ class Journal:
             raise _translate(error) from error
         self._size_bytes += len(content)
         self._pending.clear()
+
+    def _check_in_place(self) -> None:
+        """Raise UnavailableError where another file, or none, has the path of the open one."""
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(self._descriptor), self._path.stat()):
+                return
+        raise UnavailableError(
+            f"{self._path.name} was replaced or deleted while it was open. What was withdrawn is"
+            " erased, and not listed yet. Restart the server, which lists it."
+        )
 
     def close(self) -> None:
         """Close the file."""

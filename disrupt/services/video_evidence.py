@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 
 from disrupt.core.lookups import Segment
 from disrupt.core.media import MediaKind
-from disrupt.core.videos import FRAME
 from disrupt.index.columns import Columns
 from disrupt.index.flat import FlatIndex
 from disrupt.services.alignment import Timeline, align
@@ -39,6 +39,21 @@ _NOT_NEAR = 257
 
 _PERMILLE = 1000
 
+_PAIRS_PER_WORK = 128
+"""Pairs that take as long to compare as a near one takes to be aligned: 1.25 and 160 ns."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What comparing and aligning may still take: time, and ``left`` near pairs.
+
+    ``cut``: it ended with the pairs.
+    """
+
+    allowance: Allowance
+    left: int = sys.maxsize
+    cut: bool = False
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
@@ -54,11 +69,8 @@ class Query:
     timeline: Timeline
 
     @classmethod
-    def of(cls, frames: list[NDArray[np.void]]) -> Query:
-        """Build from the versions of each frame, ascending in time; at least one frame."""
-        versions = np.array([len(frame_rows) for frame_rows in frames])
-        # np.concatenate takes 10 times as long
-        rows = np.frombuffer(b"".join(frame_rows.data for frame_rows in frames), FRAME)
+    def of(cls, rows: NDArray[np.void], versions: NDArray[np.intp]) -> Query:
+        """Build from ``rows``, ascending in time, and each frame's number of versions; no copy."""
         firsts = np.cumsum(versions) - versions
         return cls(rows, firsts, versions, _timeline(rows[firsts]))
 
@@ -87,7 +99,7 @@ def weigh(
     proposed_by: NDArray[np.bool_],
     apart: NDArray[np.bool_],
     most_bits: int,
-    allowance: Allowance,
+    work: Work,
     common: NDArray[np.bool_] | None = None,
 ) -> Evidence | None:
     """Return the evidence for an item, or None where it is not enough.
@@ -95,7 +107,8 @@ def weigh(
     Frames around those in ``proposed_by`` (n,), except those in ``apart`` (n,), are compared with
     all moments of a video except those in ``common``, or with a picture. A video needs MIN_FRAMES
     that agree on an offset, or one where either side has no more than that; a picture needs one.
-    Raises DeadlineExceededError once the allowance is over.
+    Frames after those for which ``work`` suffices are not compared. Raises DeadlineExceededError
+    once its allowance is over.
     """
     if kind == MediaKind.IMAGE:
         timeline, moment_of = _PICTURE, np.zeros(len(stored.codes), np.intp)
@@ -107,7 +120,7 @@ def weigh(
         moment_of = moment_of[kept]
         stored = replace(stored, codes=stored.codes[kept], entries=stored.entries[kept])
     compared = _around(proposed_by) & ~apart
-    comparison = _Comparison(query, FlatIndex.of(stored.codes), moment_of, most_bits, allowance)
+    comparison = _Comparison(query, FlatIndex.of(stored.codes), moment_of, most_bits, work)
     is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
     aligned = align(
         comparison.near(np.flatnonzero(compared)),
@@ -130,7 +143,7 @@ def weigh(
     distance_bits, row, column = comparison.nearest
     return Evidence(
         distance_bits=distance_bits,
-        query_row=query.rows[row],
+        query_row=query.rows[row].copy(),  # More rows may be appended to those.
         stored_entry=stored.entries[column].copy(),  # lets go of the item's columns
         segments=segments,
         frames=sum(match.frames for match in aligned),
@@ -174,7 +187,7 @@ class _Comparison:
     index: FlatIndex
     moment_of: NDArray[np.intp]
     most_bits: int
-    allowance: Allowance
+    work: Work
     nearest: tuple[int, int, int] = (_NOT_NEAR, 0, 0)
 
     def near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
@@ -182,6 +195,9 @@ class _Comparison:
         pairs = self.query.versions[frames] * len(self.index)
         blocks = np.cumsum(np.maximum(pairs, _PAIRS_AT_ONCE // _FRAMES_AT_ONCE)) // _PAIRS_AT_ONCE
         for some in np.split(frames, np.flatnonzero(np.diff(blocks)) + 1):
+            if self.work.left <= 0:
+                self.work.cut = True
+                return
             yield from self._near(some)
 
     def _near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
@@ -202,9 +218,10 @@ class _Comparison:
         rows = np.arange(len(place)) + shifts[place]
         step = max(1, _PAIRS_AT_ONCE // len(self.index))
         for start in range(0, len(rows), step):
-            self.allowance.check()
+            self.work.allowance.check()
             queries = self.query.rows["hash"][rows[start : start + step]]
             hits = self.index.search(queries, self.most_bits)
+            self.work.left -= len(hits.entry) + len(queries) * len(self.index) // _PAIRS_PER_WORK
             if not len(hits.entry):
                 continue
             at, moment = start + hits.query, self.moment_of[hits.entry]

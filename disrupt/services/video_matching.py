@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.core.videos import transform_of_frame
+from disrupt.core.videos import FRAME, transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of, search_near
-from disrupt.services.video_evidence import Evidence, Query, moments_of, weigh
+from disrupt.services.video_evidence import Evidence, Query, Work, moments_of, weigh
 
 CERTAIN_FRAMES = 4
 """Frames that must agree for a match to be certain before the query has ended."""
@@ -46,15 +46,23 @@ Banks take turns, so that none crowds another out; the items of a bank that most
 first.
 """
 
-_MOST_HASHES = 1_200_000
-"""Most versions of frames in one lookup, 51 bytes each: 12 for each of 100 000 frames, which a
-recorded screen has."""
+HELD_BYTES_MAX = 16 * 2**20
+"""What one lookup may hold of its frames and of what they are near to.
 
-_MOST_PROPOSALS = 20_000_000
-"""Most pairs of a frame and an item near to it in one lookup: an hour that 5000 items show."""
+That is 50 000 frames of 5 versions, or an hour of frames that a thousand items show.
+"""
+
+_FRAME_BYTES = 64
+"""What is kept of a frame beside its versions, at most."""
+
+_CANDIDATE_BYTES = 400
+"""What is kept of a media item that is near, beside the frames that propose it."""
+
+_MOST_WORK = 30_000_000
+"""Near pairs that are aligned in one lookup, so that it ends in some 5 s of processor time."""
 
 _SAME_BITS = 6
-"""Distance within which a frame is not searched, since a searched one stands for it."""
+"""A frame so near to one that was searched, and proposed items, proposes nothing new."""
 
 _RECENT = 64
 """Latest searched frames that a new one is compared with for that."""
@@ -84,21 +92,35 @@ class VideoLookup:
         self._scope = scope
         self._options = options
         self._allowance = allowance
-        self._frames: list[NDArray[np.void]] = []
-        self._searched: list[tuple[int, int]] = []
-        self._like: list[int] = []
+        self._rows = bytearray()
+        self._versions = array("I")
+        self._searched: deque[tuple[int, int]] = deque(maxlen=_RECENT)
+        self._like = array("I")
+        self._proposed = bytearray()
         self._cut_off: set[int] = set()
         self._candidates: dict[int, _Candidate] = {}
-        self._hashes = 0
         self._proposals = 0
         self._compared_at = 0
+        self._early_work = Work(allowance, _MOST_WORK)
+        self._matching: list[tuple[_Candidate, Evidence]] | None = None
+        self._unfinished = False
         self.hashed = 0
         """Number of frames that were added."""
 
     @property
     def low_quality(self) -> int:
-        """Number of added frames that are too featureless or too regular to be searched."""
-        return self.hashed - len(self._frames)
+        """Frames among them that are too featureless or too regular to be searched."""
+        return self.hashed - len(self._versions)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that it takes between two calls, about."""
+        return (
+            len(self._rows)
+            + len(self._versions) * _FRAME_BYTES
+            + len(self._candidates) * _CANDIDATE_BYTES
+            + self._proposals * self._versions.itemsize
+        )
 
     def add(self, frames: Iterable[NDArray[np.void]]) -> None:
         """Add frames, each as its versions (dtype FRAME), ascending in time."""
@@ -110,15 +132,11 @@ class VideoLookup:
             usable = rows[rows["usable"] != 0]
             if not len(usable):
                 continue
-            self._hashes += len(usable)
-            if self._hashes > _MOST_HASHES:
-                raise LimitExceededError(
-                    f"At most {_MOST_HASHES} hashes of frames in one lookup. Send the video in"
-                    " parts, or with larger intervals.",
-                    limit=str(_MOST_HASHES),
-                )
-            frame = len(self._frames)
-            self._frames.append(usable)
+            frame = len(self._versions)
+            self._rows += usable.tobytes()
+            self._versions.append(len(usable))
+            self._check_size()
+            self._proposed.append(False)
             self._like.append(self._known(usable[0], frame))
             if self._like[-1] == frame:
                 versions.append(usable["hash"])
@@ -126,19 +144,32 @@ class VideoLookup:
         if versions and self._scope.limits:
             self._search(np.concatenate(versions), of_frame)
 
-    def certain(self) -> bool:
-        """Tell whether the frames added so far are a match, whatever follows."""
+    def certain(self) -> Iterator[bool]:
+        """Tell whether the frames so far are a match, whatever follows: one candidate a step."""
         most = max((len(candidate.frames) for candidate in self._candidates.values()), default=0)
-        # Comparing is dear: after one that did not suffice, wait for half as many frames again.
+        # comparing is dear, and what did not suffice needs more frames, half as many again
         if most < CERTAIN_FRAMES or 2 * most <= 3 * self._compared_at:
-            return False
+            return
         self._compared_at = most
-        return any(evidence.frames >= CERTAIN_FRAMES for _, evidence in self._weighed())
+        for _, evidence in self._weighed(self._early_work):
+            yield evidence is not None and evidence.frames >= CERTAIN_FRAMES
+
+    def weigh(self) -> Iterator[bool]:
+        """Compare the candidates, one a step, before ``matches`` is asked for."""
+        self._matching = []
+        work = Work(self._allowance, _MOST_WORK)
+        for candidate, evidence in self._weighed(work):
+            if evidence is not None:
+                self._matching.append((candidate, evidence))
+            yield evidence is not None
+        self._unfinished = work.cut
 
     def matches(self) -> VideoMatches:
         """Return the media items that match, those that most frames show first."""
+        if self._matching is None:
+            deque(self.weigh(), maxlen=0)
         weighed = sorted(
-            self._weighed(),
+            self._matching or (),
             key=lambda pair: (-pair[1].frames, pair[1].distance_bits, pair[0].item_id),
         )
         most = self._options.lookup.max_matches
@@ -147,14 +178,17 @@ class VideoLookup:
             tuple(_match(*weighed[place]) for place in places),
             truncated=len(weighed) > most
             or len(self._candidates) > _MOST_CANDIDATES
-            or bool(self._cut_off),
+            or bool(self._cut_off)
+            or self._unfinished,
         )
 
     def _known(self, row: np.void, frame: int) -> int:
         """Return a searched frame near enough to stand for this one, or this one's own number."""
         value = int.from_bytes(row["hash"].tobytes())
-        for searched, place in self._searched[-_RECENT:]:
-            if (value ^ searched).bit_count() <= _SAME_BITS:
+        for searched, place in self._searched:
+            bits = (value ^ searched).bit_count()
+            # Where nothing is near to that frame, this one may still be nearer to something.
+            if bits == 0 or (bits <= _SAME_BITS and self._proposed[place]):
                 return place
         self._searched.append((value, frame))
         return frame
@@ -171,13 +205,6 @@ class VideoLookup:
             self._propose(near.hits, of_frame[start : start + BLOCK_QUERIES])
 
     def _propose(self, hits: Hits, of_frame: list[int]) -> None:
-        self._proposals += len(hits)
-        if self._proposals > _MOST_PROPOSALS:
-            raise LimitExceededError(
-                "So many frames of this video are near to so many stored videos and pictures that"
-                " comparing all would take too long. Send it in parts, or with larger intervals.",
-                limit=str(_MOST_PROPOSALS),
-            )
         rows = zip(hits.number.tolist(), hits.query.tolist(), strict=True)
         for at, (number, query) in enumerate(rows):
             if number not in self._candidates:
@@ -190,22 +217,43 @@ class VideoLookup:
             frames = self._candidates[number].frames
             if not frames or frames[-1] != of_frame[query]:
                 frames.append(of_frame[query])
+                self._proposed[of_frame[query]] = True
+                self._proposals += 1
+        self._check_size()
 
-    def _weighed(self) -> list[tuple[_Candidate, Evidence]]:
-        """Return the candidates with enough evidence."""
+    def _check_size(self) -> None:
+        if self.held_bytes > HELD_BYTES_MAX:
+            raise LimitExceededError(
+                "The frames of this video, and what they are near to, take more memory than one"
+                " lookup may have. Send it in parts, or with larger intervals.",
+                limit=str(HELD_BYTES_MAX),
+            )
+
+    def _weighed(self, work: Work) -> Iterator[tuple[_Candidate, Evidence | None]]:
+        """Yield the candidates, and their evidence where it is enough.
+
+        Each may take its share of the work that those before it left.
+        """
         numbers = self._likely()[:_MOST_CANDIDATES]
         if not numbers:
-            return []
-        query = Query.of(self._frames)
+            return
+        query = Query.of(
+            np.frombuffer(self._rows, FRAME), np.asarray(self._versions).astype(np.intp)
+        )
         like = np.array(self._like)
         crowded = self._crowded(numbers)
         searched = like == np.arange(len(like))
         searched[sorted(self._cut_off)] = False
-        weighed = []
-        for number in numbers:
+        for place, number in enumerate(numbers):
+            share = Work(self._allowance, work.left // (len(numbers) - place))
+            if share.left <= 0:
+                work.cut = True
+                return
+            work.left -= share.left
             self._allowance.check()
             columns = self._index.find(number)
             if columns is None:
+                work.left += share.left
                 continue
             candidate = self._candidates[number]
             limit = self._scope.limits[candidate.bank]
@@ -218,11 +266,11 @@ class VideoLookup:
             if number in crowded:
                 common = self._common(columns, max(_LEAST_JUDGED, _MOST_JUDGED // len(crowded)))
             evidence = weigh(
-                query, candidate.kind, columns, proposed_by, apart, limit, self._allowance, common
+                query, candidate.kind, columns, proposed_by, apart, limit, share, common
             )
-            if evidence is not None and self._suffices(evidence):
-                weighed.append((candidate, evidence))
-        return weighed
+            work.left += share.left
+            work.cut |= share.cut
+            yield candidate, evidence if evidence and self._suffices(evidence) else None
 
     def _likely(self) -> list[int]:
         """Return the numbers of the candidates in the order in which they are compared."""
@@ -248,7 +296,7 @@ class VideoLookup:
             for number in numbers
             if self._candidates[number].kind == MediaKind.VIDEO
         }
-        videos = np.zeros(len(self._frames), np.intp)
+        videos = np.zeros(len(self._versions), np.intp)
         for shown in frames.values():
             videos[shown] += 1
         return {number for number, shown in frames.items() if videos[shown].max() >= COMMON_VIDEOS}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disrupt.errors import DataDirectoryError, StorageFullError
+from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry import journal
 from disrupt.registry.journal import Journal, Record, Removed, Revoked
 
@@ -105,6 +105,19 @@ def test_what_could_not_be_written_is_written_by_the_next_call(path: Path) -> No
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         opened.add([])
         assert read(path) == journal.Contents(tuple(some(3)))
+
+
+@pytest.mark.parametrize("exchange", ["replaced", "deleted"])
+def test_a_journal_whose_file_is_exchanged_is_not_added_to(path: Path, exchange: str) -> None:
+    journal.write(path, some(1))
+    with closing(Journal.open(path)) as opened:
+        if exchange == "replaced":
+            journal.write(path, some(1))
+        else:
+            path.unlink()
+        for batch in (some(2, 2), []):
+            with pytest.raises(UnavailableError, match="replaced or deleted"):
+                opened.add(batch)
 
 
 def test_it_is_the_owners_alone(path: Path) -> None:

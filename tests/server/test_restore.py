@@ -25,6 +25,7 @@ from disrupt.registry import journal
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import Registration
 from disrupt.registry.sql import SqlRegistry
+from disrupt.server.upkeep.administration import administration
 from disrupt.server.upkeep.erasure import erase
 from disrupt.server.upkeep.restore import Restored, restore
 from indexer.verify import verify
@@ -166,6 +167,23 @@ def test_on_a_new_machine_the_journal_alone_is_enough(site: Site, tmp_path: Path
     (new / JOURNAL).write_bytes((site.data_dir / JOURNAL).read_bytes())
     assert restore(site.backup, new, accept_unknown_removals=False).items == 2
     assert files_with(new, site.gone) == []
+
+
+def test_a_server_started_beside_the_journal_alone_makes_nothing_and_a_restore_still_works(
+    site: Site, tmp_path: Path
+) -> None:
+    new = DataDirectory(tmp_path / "new")
+    new.make()
+    (new.path / JOURNAL).write_bytes((site.data_dir / JOURNAL).read_bytes())
+    with pytest.raises(DataDirectoryError, match="disrupt restore"):
+        new.secrets()
+    assert restore(site.backup, new.path, accept_unknown_removals=False).items == 2
+
+
+def test_a_lock_that_cannot_be_taken_is_no_running_server(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(DataDirectoryError, match="cannot be used"), administration(tmp_path):
+        pytest.fail("there is no server to ask")
 
 
 def test_a_damaged_backup_changes_nothing(site: Site) -> None:

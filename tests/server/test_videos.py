@@ -291,6 +291,22 @@ def test_who_stops_sending_is_told_and_who_disappears_frees_the_decoder(
     assert platform("MatchVideo", lookup(video)).frames_hashed == 6
 
 
+@pytest.mark.parametrize("begun", [[], [asked()], [asked(), versions(1)]])
+def test_who_stops_sending_frames_is_told(
+    begun: list[match_pb2.MatchVideoRequest], platform: Caller
+) -> None:
+    ended = threading.Event()
+
+    def stopping() -> Iterator[match_pb2.MatchVideoRequest]:
+        yield from begun
+        ended.wait()
+
+    refused = refusal(lambda: platform("MatchVideo", stopping(), timeout=30))
+    ended.set()
+    assert refused.code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "for 3 s" in refused.message
+
+
 def test_a_broken_file_registers_its_beginning_and_says_so(staff: Caller) -> None:
     video = encode([*SECRET, *OTHERS], codec=MKV)
     answer = staff("RegisterVideo", registration(video[: len(video) // 2]))

@@ -8,7 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -30,8 +30,13 @@ from disrupt.index.nearest import Neighbours
 from disrupt.services import video_evidence, video_matching
 from disrupt.services.alignment import Timeline, align
 from disrupt.services.matching import UNBOUNDED, Allowance
-from disrupt.services.video_evidence import Query, weigh
-from disrupt.services.video_matching import CERTAIN_FRAMES, COMMON_VIDEOS, VideoLookup
+from disrupt.services.video_evidence import Query, Work, weigh
+from disrupt.services.video_matching import (
+    CERTAIN_FRAMES,
+    COMMON_VIDEOS,
+    HELD_BYTES_MAX,
+    VideoLookup,
+)
 
 STEP_MS = 250
 SCOPE = Scope({ADULTS.number: 31})
@@ -505,8 +510,8 @@ def test_what_is_found_is_what_comparing_all_frames_finds(seed: int, tmp_path: P
     lookup.add(frames_of(rows))
     match, stored, every = only(lookup.matches()), live.find(1), np.ones(24, np.bool_)
     assert stored is not None
-    query = Query.of(frames_of(rows))
-    evidence = weigh(query, MediaKind.VIDEO, stored, every, ~every, 31, UNBOUNDED)
+    query = Query.of(rows, np.full(24, 2))
+    evidence = weigh(query, MediaKind.VIDEO, stored, every, ~every, 31, Work(UNBOUNDED))
     assert evidence is not None
     assert (match.distance_bits, match.segments) == (evidence.distance_bits, evidence.segments)
 
@@ -579,7 +584,7 @@ def test_a_match_is_certain_once_some_frames_agree(tmp_path: Path) -> None:
     certain = []
     for at in range(len(rows)):
         lookup.add([rows[at : at + 1]])
-        certain.append(lookup.certain())
+        certain.append(any(lookup.certain()))
     assert certain.index(True) == 10 + CERTAIN_FRAMES - 1
 
 
@@ -678,7 +683,7 @@ def test_comparing_looks_at_its_allowance_every_so_many_pairs(
     stored = indexed(tmp_path, crowded(1, kind, 3000, "apart", 6)).find(1)
     assert stored is not None
     rows = frames(noisy(np.repeat(shown(1, 1)[:1], 640, axis=0), 4), 1000)
-    query = Query.of(np.split(rows, 10))  # each frame has 64 versions
+    query = Query.of(rows, np.full(10, 64))
     every, looks = np.ones(10, np.bool_), [0]
     pairs: dict[int, int] = {}
     search = FlatIndex.search
@@ -692,7 +697,7 @@ def test_comparing_looks_at_its_allowance_every_so_many_pairs(
             looks[0] += 1
 
     monkeypatch.setattr(FlatIndex, "search", counting)
-    assert weigh(query, kind, stored, every, ~every, 31, Looked(math.inf)) is not None
+    assert weigh(query, kind, stored, every, ~every, 31, Work(Looked(math.inf))) is not None
     assert sum(pairs.values()) == 640 * 3000
     assert max(pairs.values()) <= 1 << 17
 
@@ -720,9 +725,9 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
         fingerprints["end_ms"] = fingerprints["start_ms"] + chance.integers(1, 4) * 500
     stored = columns_of([item(1, fingerprints, kind)])
     monkeypatch.setattr(video_evidence, "_PAIRS_AT_ONCE", pairs_at_once)
-    query = Query.of(frames_of(rows))
+    query = Query.of(rows, np.array([len(one) for one in frames_of(rows)]))
     every = np.ones(len(query.firsts), np.bool_)
-    evidence = weigh(query, kind, stored, every, ~every, 31, UNBOUNDED)
+    evidence = weigh(query, kind, stored, every, ~every, 31, Work(UNBOUNDED))
 
     times = np.zeros((len(fingerprints), 2), int)
     if kind == MediaKind.VIDEO:
@@ -759,15 +764,81 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
         assert evidence.segments in segments
 
 
-def test_a_lookup_has_so_many_hashes_of_frames_at_most(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(video_matching, "_MOST_HASHES", 20)
+def flipped(code: Codes, first: int, bits: int) -> Codes:
+    """So many bits away, from this one on."""
+    mask = np.zeros(256, np.uint8)
+    mask[first : first + bits] = 1
+    return code ^ np.packbits(mask)
+
+
+@pytest.mark.parametrize("blocks", [1, 30])
+def test_a_frame_that_is_too_far_hides_none_that_are_like_it(blocks: int, tmp_path: Path) -> None:
+    scenes = [shown(seed, 1)[0] for seed in (1, 2, 3)]
+    stored = [flipped(scene, 200 + at, 1) for scene in scenes for at in range(10)]
+    # the first of each scene is 33 bits from it, the others 29, and 6 from the first
+    query = [
+        flipped(scene, 0, 33) if at == 0 else flipped(flipped(scene, 0, 28), 100 + at, 1)
+        for scene in scenes
+        for at in range(10)
+    ]
+    lookup = looking(indexed(tmp_path, video(1, np.array(stored))))
+    rows = frames(np.array(query), 500)
+    for some in np.split(rows, blocks):
+        lookup.add(some[at : at + 1] for at in range(len(some)))
+    assert only(lookup.matches()).distance_bits <= 30
+
+
+def test_what_a_lookup_holds_has_a_bound_and_is_told(tmp_path: Path) -> None:
     lookup = looking(indexed(tmp_path))
-    rows = frames(shown(1, 10), 1000)
-    lookup.add([rows[:10], rows[10:20]])
-    with pytest.raises(LimitExceededError, match="At most 20 hashes"):
-        lookup.add([rows[20:21]])
+    rows = frames(np.random.default_rng(1).integers(0, 256, (64_000, 32), np.uint8), 1000)
+    rows = np.repeat(rows, 4)  # 13 MB, in 64 000 frames 17 MB
+
+    def add() -> None:
+        for at in range(0, len(rows), 1024):
+            lookup.add(np.split(rows[at : at + 1024], 256))
+            assert lookup.held_bytes <= HELD_BYTES_MAX
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(LimitExceededError, match="larger intervals") as refused:
+            add()
+        assert tracemalloc.get_traced_memory()[0] < HELD_BYTES_MAX + (4 << 20)
+    finally:
+        tracemalloc.stop()
+    assert refused.value.metadata["limit"] == str(HELD_BYTES_MAX)
+
+
+def test_frames_that_very_many_items_show_count_as_held(tmp_path: Path) -> None:
+    stored = [picture(number, shown(1, 1)[0]) for number in range(1, 101)]
+    lookup = looking(indexed(tmp_path, *stored))
+    row = frames(shown(1, 1)[:1])
+    lookup.add([row])
+    assert lookup.held_bytes >= 100 * 400
+
+
+@pytest.mark.parametrize("videos", [1, 3])
+def test_comparing_ends_with_its_work_and_says_so(
+    videos: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stored = [crowded(at, MediaKind.VIDEO, 1000, "apart", 2) for at in range(1, videos + 1)]
+    rows = frames(noisy(np.repeat(shown(1, 1)[:1], 1200, axis=0), 2), 1000)
+    aligned: list[int] = []
+    near = video_evidence._Comparison._near
+
+    def counting(self: Any, some: Any) -> Any:
+        for frame, moments in near(self, some):
+            aligned.append(len(moments))
+            yield frame, moments
+
+    monkeypatch.setattr(video_evidence._Comparison, "_near", counting)
+    monkeypatch.setattr(video_matching, "_MOST_WORK", 150_000 * videos)
+    lookup = looking(indexed(tmp_path, *stored))
+    lookup.add(rows[at : at + 1] for at in range(len(rows)))
+    found = lookup.matches()
+    assert found.truncated
+    assert len(found.matches) == videos  # none takes what another needs
+    # what was begun is finished, of each: 1.2 million pairs of each otherwise
+    assert sum(aligned) <= videos * (150_000 + 2 * (1 << 17))
 
 
 @pytest.mark.parametrize("step", ["add", "certain", "matches"])
@@ -778,7 +849,7 @@ def test_a_lookup_ends_when_its_call_is_given_up(step: str, tmp_path: Path) -> N
     rows = frames(sampled(codes), 1000)
     lookup.add(rows[at : at + 1] for at in range(30))
     allowance.end()
-    calls = {"add": lambda: lookup.add([rows[30:31]]), "certain": lookup.certain}
+    calls = {"add": lambda: lookup.add([rows[30:31]]), "certain": lambda: any(lookup.certain())}
     with pytest.raises(DeadlineExceededError):
         calls.get(step, lookup.matches)()
 

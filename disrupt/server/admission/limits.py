@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from disrupt.server.admission.shares import Resource
 from disrupt.server.config import Config
 from disrupt.server.rights import WITHOUT_KEY
+from disrupt.services.video_matching import HELD_BYTES_MAX
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
 
 CHUNK_BYTES_MAX = 1 << 20
@@ -64,6 +65,8 @@ def capacities(config: Config) -> dict[Resource, int]:
         # twice what the settings name, so that a caller alone has that
         Resource.PICTURES: 2 * (config.hashing_workers + config.hashing_queue),
         Resource.VIDEOS: 2 * (config.video_workers + config.video_queue),
+        # so that a caller alone has one of the largest lookups
+        Resource.VIDEO_BYTES: 2 * HELD_BYTES_MAX,
         Resource.WRITES: _WRITES,
         # the writer holds each about three times while it reads and stores it
         Resource.WRITTEN_BYTES: config.max_message_bytes,

@@ -39,6 +39,8 @@ class Resource(IntEnum):
     """Pictures that are decoded, or wait for it."""
     VIDEOS = auto()
     """Videos that are decoded, or wait for it."""
+    VIDEO_BYTES = auto()
+    """Bytes of frames that lookups by video hold, and of what these are near to."""
     WRITES = auto()
     """Calls that are relayed to the writer, of all workers."""
     WRITTEN_BYTES = auto()
@@ -194,6 +196,7 @@ _REFUSALS = {
     Resource.HASHES: _BUSY.format("hashes to look up"),
     Resource.PICTURES: _BUSY.format("pictures"),
     Resource.VIDEOS: _BUSY.format("videos"),
+    Resource.VIDEO_BYTES: _BUSY.format("frames of videos"),
     Resource.WRITES: _BUSY.format("registrations"),
     Resource.WRITTEN_BYTES: _BUSY.format("registrations"),
 }

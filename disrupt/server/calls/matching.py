@@ -20,7 +20,7 @@ from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Cost, Resource, holder
 from disrupt.server.calls.interceptors import caller, remaining_s
-from disrupt.server.calls.videos import VideoSearch, first_part
+from disrupt.server.calls.videos import VideoSearch, first_part, in_time
 from disrupt.server.config import Config
 from disrupt.server.following import Following
 from disrupt.services import matching
@@ -68,6 +68,12 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self._searching = Pool(
             "search",
             threads=config.search_threads,
+            queued=config.max_concurrent_calls,
+        )
+        # One less, so that there is a core for other lookups, and at least one
+        self._comparing = Pool(
+            "videos",
+            threads=max(1, config.search_threads - 1),
             queued=config.max_concurrent_calls,
         )
         self._cursors = cursors
@@ -202,12 +208,13 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     ) -> match_pb2.MatchVideoResponse:
         """Hash one video in memory, while it comes in, and look its frames up."""
         key = caller.get()
+        parts = in_time(parts, self._config.video_stall_s)
         options = wire_videos.video_options((await first_part(parts, "options")).options)
         searched = self._scope(key, options.lookup)
         cursor = self._cursor()
         allowance = Allowance(time.monotonic() + allowed_s(context, self._config.max_video_call_s))
         lookup = VideoLookup(self._following.live, searched, options, allowance)
-        search = VideoSearch(lookup, options, self._searching)
+        search = VideoSearch(lookup, options, self._comparing)
 
         def answer() -> match_pb2.MatchVideoResponse:
             result = lookup.matches()
@@ -226,10 +233,13 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
         try:
             await search.run(self._videos, parts)
-            response = await self._searching.run(answer)
+            await search.compare()
+            response = await self._comparing.run(answer)
         except asyncio.CancelledError:
             allowance.end()
             raise
+        finally:
+            search.let_go()
         response.frames_hashed = lookup.hashed
         response.frames_low_quality = lookup.low_quality
         response.incomplete = search.incomplete

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -13,7 +14,13 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Effort, VideoOptions
 from disrupt.core.media import LowQuality
 from disrupt.core.videos import Versions, VideoFingerprints
-from disrupt.errors import DisruptError, InvalidRequestError, LimitExceededError, Violation
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    InvalidRequestError,
+    LimitExceededError,
+    Violation,
+)
 from disrupt.hashing.videos.frames import REGISTRATION_INTERVAL_MS, fingerprints
 from disrupt.isolation.video_messages import Ended
 from disrupt.isolation.videos import IsolatedVideos
@@ -65,7 +72,10 @@ async def fingerprint(
 
 @dataclass(slots=True)
 class VideoSearch:
-    """A lookup of a video's frames, in blocks and in threads."""
+    """A lookup of a video's frames, in blocks, each in a turn of a thread.
+
+    What the lookup holds is counted as its caller's, until ``let_go``.
+    """
 
     lookup: VideoLookup
     options: VideoOptions
@@ -73,6 +83,7 @@ class VideoSearch:
     incomplete: bool = False
     answered_early: bool = False
     _waiting: list[NDArray[np.void]] = field(default_factory=list)
+    _held_bytes: int = 0
 
     async def run(
         self, videos: IsolatedVideos, parts: AsyncIterator[match_pb2.MatchVideoRequest]
@@ -83,6 +94,16 @@ class VideoSearch:
             await self._frames(part, parts)
         else:
             await self._file(videos, _chunks(parts, part))
+
+    async def compare(self) -> None:
+        """Compare all frames with what they are near to, before the lookup's matches."""
+        async for _ in in_turns(self.searching, self.lookup.weigh()):
+            pass
+
+    def let_go(self) -> None:
+        """Count what the lookup holds as the caller's no more."""
+        holder.get().give_back(Resource.VIDEO_BYTES, self._held_bytes)
+        self._held_bytes = 0
 
     async def _file(self, videos: IsolatedVideos, chunks: AsyncIterator[bytes]) -> None:
         fast = self.options.lookup.effort == Effort.FAST
@@ -134,15 +155,39 @@ class VideoSearch:
         frames, self._waiting = self._waiting, []
         holder.get().spend(Cost.HASHES, sum(map(len, frames)))
 
-        def search() -> bool:
-            for start in range(0, len(frames), _FRAMES_AT_ONCE):
-                self.lookup.add(frames[start : start + _FRAMES_AT_ONCE])
-                if self.options.answer_early and self.lookup.certain():
-                    return True
-            return False
+        for start in range(0, len(frames), _FRAMES_AT_ONCE):
+            await self.searching.run(self.lookup.add, frames[start : start + _FRAMES_AT_ONCE])
+            self._hold()
+            if self.options.answer_early:
+                async for certain in in_turns(self.searching, self.lookup.certain()):
+                    if certain:
+                        self.answered_early = True
+                        return True
+        return False
 
-        self.answered_early = await self.searching.run(search)
-        return self.answered_early
+    def _hold(self) -> None:
+        more_bytes = self.lookup.held_bytes - self._held_bytes
+        holder.get().take(Resource.VIDEO_BYTES, more_bytes)
+        self._held_bytes += more_bytes
+
+
+async def in_turns(pool: Pool, steps: Iterator[bool]) -> AsyncIterator[bool]:
+    """Make each step in a turn of its own, so that callers alternate."""
+    while (step := await pool.run(next, steps, None)) is not None:
+        yield step
+
+
+async def in_time(parts: AsyncIterator[_Part], stall_s: float) -> AsyncIterator[_Part]:
+    """Yield the parts of a call; DeadlineExceededError where none comes for ``stall_s``."""
+    while True:
+        try:
+            async with asyncio.timeout(stall_s):
+                part = await anext(parts, None)
+        except TimeoutError:
+            raise DeadlineExceededError(f"No part of the video came for {stall_s:g} s.") from None
+        if part is None:
+            return
+        yield part
 
 
 async def _chunks(parts: AsyncIterator[_Part], first: _Part | None = None) -> AsyncIterator[bytes]:

@@ -14,7 +14,7 @@ import grpc
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import DataDirectoryError, DisruptError, UnavailableError
+from disrupt.errors import DataDirectoryInUseError, DisruptError, UnavailableError
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.services import keys
@@ -116,7 +116,7 @@ def administration(data_dir: Path) -> Iterator[Administration]:
     with ExitStack() as stack:
         try:
             stack.enter_context(directory.locked())
-        except DataDirectoryError:
+        except DataDirectoryInUseError:
             options = [("grpc.enable_http_proxy", 0)]
             channel = grpc.insecure_channel(directory.socket_address, options=options)
             yield OverSocket(AdminServiceStub(stack.enter_context(channel)))
