@@ -10,7 +10,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Creates everything."""
+    """Create everything."""
     op.create_table(
         "registry",
         sa.Column("id", sa.Integer, nullable=False),
