@@ -14,6 +14,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.errors import DisruptError, OverloadedError
+from disrupt.hashing.isolation import IsolatedHashing
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.following import Following
 from disrupt.server.pool import Pool
@@ -33,6 +34,9 @@ _ANSWER_WITHIN_S = 5.0
 """A writer that does not answer for so long hangs: this call waits for no other."""
 _WRITE_WITHIN_S = 10.0
 """A registration that is large, or many, may hold the database for some seconds."""
+
+_WITHOUT_DECODER_S = 10.0
+"""A process that decodes starts within a second or two, on a busy machine, too."""
 
 _log = structlog.get_logger(__name__)
 
@@ -57,8 +61,12 @@ class Health:
         await self.servicer.set(service, states.SERVING if serving else states.NOT_SERVING)
 
 
-async def look_at_index(told: Health, following: Following, most_behind_s: float) -> None:
+async def look_at_index(
+    told: Health, following: Following, hashing: IsolatedHashing, most_behind_s: float
+) -> None:
     """In a worker: lookups and the feed need an index and keys not older than ``most_behind_s``.
+
+    Lookups also need a decoder of pictures.
 
     Raises UnavailableError where they are too old to serve on.
     """
@@ -69,8 +77,11 @@ async def look_at_index(told: Health, following: Following, most_behind_s: float
     await told.tell(FEED, serving=fresh, reason=reason)
     if fresh and not following.serving:
         reason = "There is no index."
+    serving, without_s = fresh and following.serving, hashing.without_decoder_s()
+    if serving and without_s > _WITHOUT_DECODER_S:
+        serving, reason = False, f"No process that decodes pictures starts for {without_s:.0f} s."
     for service in (MATCH, OVERALL):
-        await told.tell(service, serving=fresh and following.serving, reason=reason)
+        await told.tell(service, serving=serving, reason=reason)
 
 
 async def look_at_writer(told: Health, channel: aio.Channel) -> None:
