@@ -15,9 +15,11 @@ import pytest
 from disrupt.core.lookups import VideoOptions
 from disrupt.core.policy import ADULTS, Scope
 from disrupt.core.videos import FRAME
-from disrupt.errors import OverloadedError
+from disrupt.errors import DisruptError, OverloadedError
 from disrupt.hashing.fair_queue import turn_of
+from disrupt.hashing.isolation_video_messages import Frames
 from disrupt.hashing.isolation_videos import IsolatedVideos
+from disrupt.hashing.video_decode import VideoLimits
 from disrupt.index.live import LiveIndex
 from disrupt.server.admission import Admission, Board, Holder, Resource, holder
 from disrupt.server.config import Config
@@ -25,7 +27,7 @@ from disrupt.server.interceptors import caller
 from disrupt.server.limits import capacities
 from disrupt.server.matching import MatchServicer
 from disrupt.server.pool import Pool
-from disrupt.server.videos import VideoSearch
+from disrupt.server.videos import VideoSearch, fingerprint
 from disrupt.services.matching import Allowance
 from disrupt.services.video_matching import HELD_BYTES_MAX, VideoLookup
 from disrupt.v1 import match_pb2
@@ -156,3 +158,21 @@ def test_lookups_by_hash_find_a_thread_while_videos_are_compared(
             await asyncio.gather(*videos, return_exceptions=True)
 
     asyncio.run(calls())
+
+
+def test_a_decoder_that_never_ends_is_left() -> None:
+    async def endless(*_: object, **__: object) -> AsyncIterator[Frames]:
+        rows = np.zeros(1, FRAME)
+        while True:
+            yield Frames(rows)
+
+    async def parts() -> AsyncIterator[Any]:
+        yield None
+
+    async def register() -> None:
+        holder.set(admission().holder("0"))
+        videos: Any = SimpleNamespace(hash=endless, limits=VideoLimits(max_duration_s=10))
+        with pytest.raises(DisruptError, match="more frames"):
+            await fingerprint(videos, parts())
+
+    asyncio.run(register())
