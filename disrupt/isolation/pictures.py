@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import time
 from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
@@ -42,6 +43,8 @@ from disrupt.isolation.picture_process import SLOTS, IsolationLimits, NotBegunEr
 
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0
+_FAILING_S = 3.0
+"""A lack of memory may pass in so long; after it, pictures do not wait for a process to start."""
 
 _LOOKUPS = {
     Effort.FAST: Task.FAST_LOOKUP,
@@ -72,7 +75,7 @@ class IsolatedHashing:
     InvalidMediaError for what is no picture within the limits, and for one that crashes its
     decoder, takes too much memory or too much processor time; DeadlineExceededError where it took
     too long without using the processor; UnavailableError where the process was killed from
-    outside.
+    outside, or where none can be started.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class IsolatedHashing:
         self._order = itertools.count()
         self._processes: set[Process] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._failing_since_s: float | None = None
+        """When a process did not start for the first time since another did."""
 
     async def __aenter__(self) -> Self:
         """Start the processes; DisruptError if one does not get ready."""
@@ -118,6 +123,18 @@ class IsolatedHashing:
     ) -> None:
         """Kill the processes, whatever they are at."""
         await self._end()
+
+    def without_decoder_s(self) -> float:
+        """Return how long starts have failed while there is no process. Replaces dead ones.
+
+        0 where there is one, or where its first successor is starting.
+        """
+        for process in tuple(self._processes):
+            if process.status is not None:
+                self._found_dead(process, process.status)
+        if self._processes or self._failing_since_s is None:
+            return 0.0
+        return time.monotonic() - self._failing_since_s
 
     @property
     def pids(self) -> frozenset[int]:
@@ -153,23 +170,41 @@ class IsolatedHashing:
                 "The server is busy. Try again in a moment.", retry_after_s=_RETRY_AFTER_S
             )
         self._places -= 1
+        try:
+            turn = await self._queue.begin()
+        except BaseException:
+            self._places += 1
+            raise
+
+        def ended(_work: object = None) -> None:
+            self._places += 1
+            turn.end()
+
         work: asyncio.Task[Answer] | None = None
         try:
-            async with self._queue.turn():
-                while True:
-                    slot = await self._slot()
-                    work = self._spawn(self._work(slot, task, data))
-                    with contextlib.suppress(NotBegunError):
-                        return await asyncio.shield(work)
+            while True:
+                slot = await self._slot()
+                work = self._spawn(self._work(slot, task, data))
+                with contextlib.suppress(NotBegunError):
+                    return await asyncio.shield(work)
         finally:
             if work is None or work.done():
-                self._places += 1
+                ended()
             else:  # Its caller is gone, but it still occupies a process.
-                work.add_done_callback(self._give_place_back)
+                work.add_done_callback(ended)
 
     async def _slot(self) -> _Slot:
         while True:
-            slot = await self._free.get()
+            if self.without_decoder_s() > _FAILING_S:
+                raise UnavailableError(
+                    "No picture can be decoded just now. Try again in a moment.",
+                    retry_after_s=_RETRY_AFTER_S,
+                )
+            try:
+                async with asyncio.timeout(_RESTART_PAUSE_S):
+                    slot = await self._free.get()
+            except TimeoutError:
+                continue
             status = slot.process.status
             if status is None:
                 return slot
@@ -228,9 +263,6 @@ class IsolatedHashing:
                     cause=death.cause,
                 )
 
-    def _give_place_back(self, _work: asyncio.Task[Answer]) -> None:
-        self._places += 1
-
     def _found_dead(self, process: Process, status: int) -> None:
         """Note the death of an idle process; if it had a picture, that call reports the death."""
         if not process.in_hand:
@@ -254,6 +286,7 @@ class IsolatedHashing:
     async def _start(self) -> None:
         process, ready = await Process.start(self._isolation, self.limits)
         self._processes.add(process)
+        self._failing_since_s = None
         self.missing = ready.missing
         if ready.missing:
             _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
@@ -265,6 +298,8 @@ class IsolatedHashing:
             try:
                 return await self._start()
             except Exception as error:  # noqa: BLE001 whatever it is, there has to be a successor
+                if self._failing_since_s is None:
+                    self._failing_since_s = time.monotonic()
                 _log.error("decoder_does_not_start", problem=str(error) or type(error).__name__)
                 await asyncio.sleep(_RESTART_PAUSE_S)
 

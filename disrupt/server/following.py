@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 
 import structlog
 
+from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
@@ -20,6 +22,9 @@ from disrupt.services.keys import KeyRing
 
 _WAITING_MAX = 32
 """Most calls with an unknown key that wait for the next read of the registry."""
+
+_SETTLED_STEPS = 3
+"""Steps after which other workers have made one, too, unless they are behind."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +46,8 @@ class Following:
         self._follower = Follower(reader, self._live, directory.index)
         self._interval_s = interval_s
         self._stale_s = stale_s
+        self._cursors: deque[Cursor] = deque(maxlen=1 + _SETTLED_STEPS)
+        """State of the index after each of the last steps."""
         self._looked = asyncio.Event()
         self._waiting = 0
         self._fault = ""
@@ -50,6 +57,17 @@ class Following:
         """The live index; UnavailableError where it is stale."""
         self.check()
         return self._live
+
+    @property
+    def settled(self) -> Cursor:
+        """A state that the index includes, and that of other workers, too.
+
+        Callers may have it: with a newer one they could ask another worker whether it is included,
+        and see when there are changes in banks that are not theirs.
+        """
+        current = self.live.cursor
+        before = self._cursors[0] if self._cursors else current
+        return before if before.epoch == current.epoch else current
 
     @property
     def ring(self) -> KeyRing:
@@ -94,7 +112,13 @@ class Following:
 
     async def follow_changes(self) -> None:
         """Apply changes and load snapshots, until cancelled."""
-        await forever(lambda: asyncio.to_thread(self._follower.step), self._interval_s)
+
+        async def step() -> None:
+            await asyncio.to_thread(self._follower.step)
+            if self._live.serving:
+                self._cursors.append(self._live.cursor)
+
+        await forever(step, self._interval_s)
 
     async def follow_keys(self, read: Callable[[KeyRing], None]) -> None:
         """Read keys and banks until cancelled; call ``read`` with them each time.

@@ -541,3 +541,46 @@ def test_whatever_keeps_a_picture_from_a_process_pictures_are_hashed_afterwards(
             assert starts == SLOTS + 1
 
     run(lives())
+
+
+def test_without_a_process_pictures_are_refused_at_once_and_it_is_told(
+    run: Run[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise OSError("no process")
+
+    async def refused() -> None:
+        async with IsolatedHashing(workers=1, queued=2) as isolated:
+            assert isolated.without_decoder_s() == 0
+            with monkeypatch.context() as broken:
+                broken.setattr(Process, "start", fail)
+                (process,) = isolated._processes
+                process.kill()
+                await process.wait()
+                async with asyncio.timeout(20):  # the first waits for the successor
+                    for _ in range(2):
+                        error = await failure(isolated.hash_image(GOOD))
+                        assert isinstance(error, UnavailableError)
+                assert isolated.without_decoder_s() > 0
+            await whole(isolated, 1)
+            assert isolated.without_decoder_s() == 0
+
+    run(refused())
+
+
+def test_a_turn_lasts_until_its_process_has_ended_the_picture(run: Run[Any]) -> None:
+    async def cancelled() -> None:
+        async with IsolatedHashing(workers=1, queued=2 * SLOTS) as isolated:
+            (pid,) = isolated.pids
+            os.kill(pid, signal.SIGSTOP)
+            calls = [asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(SLOTS)]
+            while len(isolated._tasks) < SLOTS:  # noqa: ASYNC110 nothing tells
+                await asyncio.sleep(0.01)
+            for one in calls:
+                one.cancel()
+            await asyncio.wait(calls)
+            assert isolated._queue._free == 0
+            os.kill(pid, signal.SIGCONT)
+            assert await isolated.hash_image(GOOD) == hash_image(GOOD)
+
+    run(cancelled())

@@ -15,16 +15,18 @@ import pytest
 from disrupt.core.lookups import VideoOptions
 from disrupt.core.policy import ADULTS, Scope
 from disrupt.core.videos import FRAME
-from disrupt.errors import OverloadedError
+from disrupt.errors import DisruptError, OverloadedError
+from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.index.live import LiveIndex
 from disrupt.isolation.fair_queue import turn_of
+from disrupt.isolation.video_messages import Frames
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.shares import Admission, Board, Holder, Resource, holder
 from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
-from disrupt.server.calls.videos import VideoSearch
+from disrupt.server.calls.videos import VideoSearch, fingerprint
 from disrupt.server.config import Config
 from disrupt.services.matching import Allowance
 from disrupt.services.video_matching import HELD_BYTES_MAX, VideoLookup
@@ -156,3 +158,21 @@ def test_lookups_by_hash_find_a_thread_while_videos_are_compared(
             await asyncio.gather(*videos, return_exceptions=True)
 
     asyncio.run(calls())
+
+
+def test_a_decoder_that_never_ends_is_left() -> None:
+    async def endless(*_: object, **__: object) -> AsyncIterator[Frames]:
+        rows = np.zeros(1, FRAME)
+        while True:
+            yield Frames(rows)
+
+    async def parts() -> AsyncIterator[Any]:
+        yield None
+
+    async def register() -> None:
+        holder.set(admission().holder("0"))
+        videos: Any = SimpleNamespace(hash=endless, limits=VideoLimits(max_duration_s=10))
+        with pytest.raises(DisruptError, match="more frames"):
+            await fingerprint(videos, parts())
+
+    asyncio.run(register())

@@ -14,6 +14,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.errors import DisruptError, OverloadedError
+from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.admission.pool import Pool
 from disrupt.server.calls.watches import HealthServicer
@@ -33,6 +34,9 @@ _ANSWER_WITHIN_S = 5.0
 """A writer that does not answer for so long hangs: a check waits for no other call."""
 _WRITE_WITHIN_S = 10.0
 """A registration that is large, or many, may hold the database for some seconds."""
+
+_WITHOUT_DECODER_S = 10.0
+"""A process that decodes starts within a second or two, on a busy machine, too."""
 
 _log = structlog.get_logger(__name__)
 
@@ -57,10 +61,13 @@ class Health:
         await self.servicer.set(service, states.SERVING if serving else states.NOT_SERVING)
 
 
-async def look_at_index(health: Health, following: Following, most_behind_s: float) -> None:
+async def look_at_index(
+    health: Health, following: Following, hashing: IsolatedHashing, most_behind_s: float
+) -> None:
     """Check, in a worker, that index and keys are not older than ``most_behind_s``.
 
-    Lookups and the feed need both. Raises UnavailableError where they are too old to serve on.
+    Lookups and the feed need both, and lookups a decoder of pictures. Raises UnavailableError where
+    index or keys are too old to serve on.
     """
     behind_s = following.behind_s()
     following.check()
@@ -69,8 +76,11 @@ async def look_at_index(health: Health, following: Following, most_behind_s: flo
     await health.tell(FEED, serving=fresh, reason=reason)
     if fresh and not following.serving:
         reason = "There is no index."
+    serving, without_s = fresh and following.serving, hashing.without_decoder_s()
+    if serving and without_s > _WITHOUT_DECODER_S:
+        serving, reason = False, f"No process that decodes pictures starts for {without_s:.0f} s."
     for service in (MATCH, OVERALL):
-        await health.tell(service, serving=fresh and following.serving, reason=reason)
+        await health.tell(service, serving=serving, reason=reason)
 
 
 async def look_at_writer(health: Health, channel: aio.Channel) -> None:

@@ -181,7 +181,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             )
         return match_pb2.GetIndexStatusResponse(
             generation=status.generation,
-            index_cursor=self._cursors.seal(status.cursor),
+            index_cursor=self._cursors.seal(self._following.settled),
             includes_cursor=asked.sequence <= status.cursor.sequence,
             items=status.items,
             hashes=status.hashes,
@@ -257,7 +257,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         return self._scopes(self._following.ring, key, options)
 
     def _cursor(self) -> str:
-        return self._cursor_text(self._following.live.cursor)
+        return self._cursor_text(self._following.settled)
 
     def _allowance(self, context: Context) -> Allowance:
         return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))

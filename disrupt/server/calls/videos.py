@@ -52,6 +52,8 @@ async def fingerprint(
     rows: list[NDArray[np.void]] = []
     ended = Ended(small=False, incomplete=False)
     by, last_ms = holder.get(), 0
+    # Twice what two versions of each frame are: only a decoder that was taken over gives more.
+    left = 4 * (videos.limits.max_duration_s * 1000 // REGISTRATION_INTERVAL_MS + 1)
     hashing = videos.hash(
         _chunks(parts),
         interval_ms=REGISTRATION_INTERVAL_MS,
@@ -62,9 +64,12 @@ async def fingerprint(
             async for answer in answers:
                 if isinstance(answer, Ended):
                     ended = answer
-                else:
-                    last_ms = _count_time(by, answer.rows, last_ms)
-                    rows.append(answer.rows)
+                    continue
+                last_ms = _count_time(by, answer.rows, last_ms)
+                rows.append(answer.rows)
+                left -= len(answer.rows)
+                if left < 0:
+                    raise DisruptError("The decoder gave more frames than its limits allow.")
     if not rows:
         raise DisruptError("The decoder gave no frame, and no reason.")
     return fingerprints(np.concatenate(rows), small=ended.small, incomplete=ended.incomplete)

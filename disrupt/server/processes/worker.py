@@ -157,7 +157,7 @@ async def _serve(
     # Calls are answered once index and keys are up to date, so that nothing withdrawn matches.
     await asyncio.to_thread(following.look)
     trim()
-    index = partial(look_at_index, statuses, following, config.stale_not_ready_s)
+    index = partial(look_at_index, statuses, following, hashing, config.stale_not_ready_s)
     writer = partial(look_at_writer, statuses, channel)
     await index()  # raises where the registry could not be read
     await writer()

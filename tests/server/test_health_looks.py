@@ -1,0 +1,32 @@
+"""Health says that lookups are served only where all that they need is there."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from grpc_health.v1 import health_pb2
+
+from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health, look_at_index
+
+
+@pytest.mark.parametrize(("without_s", "serving"), [(0.0, True), (9.0, True), (11.0, False)])
+def test_lookups_are_not_served_where_no_picture_can_be_decoded(
+    without_s: float,
+    serving: bool,  # noqa: FBT001 a case
+) -> None:
+    async def statuses() -> list[bool]:
+        told = Health()
+        following: Any = SimpleNamespace(behind_s=float, check=lambda: None, serving=True)
+        hashing: Any = SimpleNamespace(without_decoder_s=lambda: without_s)
+        await look_at_index(told, following, hashing, 30.0)
+        context: Any = None
+        return [
+            (await told.servicer.Check(health_pb2.HealthCheckRequest(service=name), context)).status
+            == health_pb2.HealthCheckResponse.SERVING
+            for name in (MATCH, OVERALL, FEED)
+        ]
+
+    assert asyncio.run(statuses()) == [serving, serving, True]
