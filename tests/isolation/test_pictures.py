@@ -176,7 +176,7 @@ def test_a_process_with_threads_is_not_locked_down() -> None:
 
 WITHOUT_LANDLOCK = """
 import ctypes, errno, os
-from disrupt.hashing import sandbox, sandbox_seccomp as s
+from disrupt.isolation import sandbox, seccomp as s
 code = b"".join(
     [
         s._instruction(s._LOAD, s._NUMBER),

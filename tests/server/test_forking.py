@@ -13,7 +13,7 @@ from tests.server.calls import eventually
 _BEGIN = """
 import asyncio, os, signal, sys, time
 from disrupt.errors import DisruptError
-from disrupt.server import forking
+from disrupt.server.processes import forking
 """
 
 

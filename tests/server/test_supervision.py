@@ -13,7 +13,8 @@ import pytest
 _BEGIN = """
 import asyncio, signal, sys, threading, time
 from grpc import aio
-from disrupt.server import logs, serving, supervision
+from disrupt.server import logs, supervision
+from disrupt.server.processes import serving
 logs.configure("worker")
 
 async def fail():
@@ -111,7 +112,8 @@ del task
 _SUPERVISED = """
 import asyncio, signal, time
 from pathlib import Path
-from disrupt.server import logs, serving, supervisor
+from disrupt.server import logs
+from disrupt.server.processes import serving, supervisor
 from disrupt.server.config import Config
 
 async def hang():
