@@ -27,8 +27,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def program(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (path,) = (ROOT / "benchmarks").glob(f"*/{name}.py")
     return subprocess.run(
-        [sys.executable, "-m", f"benchmarks.recall.{name}", *arguments],
+        [sys.executable, "-m", f"benchmarks.{path.parent.name}.{name}", *arguments],
         capture_output=True,
         text=True,
         check=False,
