@@ -85,7 +85,8 @@ def test_full_disk_keeps_nothing_and_the_writer_goes_on_when_there_is_room(
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "small"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    size = "size=10m"  # 8 MiB of it are the reserve
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("mounting a file system needs root")
     yield place
