@@ -21,14 +21,20 @@ class Connection:
     """One connection, on which messages are waited for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.received_bytes = 0
-        monkeypatch.setattr(Sockets, "received_bytes", lambda *_: self.received_bytes)
+        self.received_bytes = self.asked = 0
+        self.clock_s = 0.0
+        monkeypatch.setattr(Sockets, "received_bytes", self.ask)
         admission = Admission(Board(1), 0, dict.fromkeys(Resource, 100 * MB), lambda _: 0)
         self.receipts = Receipts(admission)
         self.holder = admission.holder("key")
 
+    def ask(self, *_: object) -> int:
+        self.asked += 1
+        return self.received_bytes
+
     def look(self) -> None:
-        self.receipts.look(asyncio.get_running_loop().time() + 1)
+        self.clock_s += 1
+        self.receipts.look(asyncio.get_running_loop().time() + self.clock_s)
 
     def begin(self, most_bytes: int) -> asyncio.Task[DisruptError | None]:
         async def wait() -> DisruptError | None:
@@ -97,3 +103,23 @@ def test_a_message_that_is_alone_and_too_large_is_told_its_limit(
     error = played(play, monkeypatch)
     assert type(error) is LimitExceededError
     assert str(MB) in str(error)
+
+
+def test_a_connection_that_brings_nothing_is_asked_about_less_often_and_again_once_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> tuple[int, DisruptError | None]:
+        message = connection.begin(MB)
+        await asyncio.sleep(0)
+        now_s = asyncio.get_running_loop().time()
+        for tick in range(2, 202):  # a second
+            connection.receipts.look(now_s + tick * 0.005)
+        asked = connection.asked
+        connection.received_bytes = 3 * MB
+        for tick in range(202, 213):
+            connection.receipts.look(now_s + tick * 0.005)
+        return asked, await message
+
+    asked, error = played(play, monkeypatch)
+    assert asked <= 25
+    assert type(error) is LimitExceededError

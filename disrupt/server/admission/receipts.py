@@ -12,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError, OverloadedError
@@ -24,6 +25,8 @@ _LOOK_S = 0.005
 
 What a connection brings before is not noticed; nearly all messages are whole by then, at no cost.
 """
+_LOOK_MAX_S = 0.05
+"""Longest pause between two checks of a silent connection: these cost system calls."""
 _TRIM_S = 0.25
 """Shortest time between two trims of the memory of messages that were ended."""
 
@@ -106,14 +109,28 @@ class _Connection:
     accounted_bytes: int = 0
     """Bytes of its messages that became whole, or were ended, since this object was made."""
     receipts: list[Receipt] = field(default_factory=list)
+    received_bytes: int = 0
+    """Bytes received in all, when that was last checked."""
+    next_s: float = 0.0
+    """Time of the next check."""
+    pause_s: float = _LOOK_S
 
-    def brought_bytes(self, received_bytes: int) -> int:
+    def look(self, received_bytes: Callable[[], int], now_s: float) -> None:
+        """Ask how much it has received, the more rarely the longer it brings nothing."""
+        if now_s < self.next_s and self.receipts[-1].base_bytes is not None:
+            return
+        before, self.received_bytes = self.received_bytes, received_bytes()
+        is_silent = self.received_bytes == before
+        self.pause_s = min(2 * self.pause_s, _LOOK_MAX_S) if is_silent else _LOOK_S
+        self.next_s = now_s + self.pause_s
+
+    def brought_bytes(self) -> int:
         """Return how many of its bytes belong to the messages that are under way.
 
         Counted from when the first of them was seen, so that what calls bring beside their
         messages does not add up over the life of a connection, in either direction.
         """
-        beyond = received_bytes - self.accounted_bytes
+        beyond = self.received_bytes - self.accounted_bytes
         for receipt in self.receipts:
             base = receipt.base_bytes
             receipt.base_bytes = beyond if base is None else min(base, beyond)
@@ -175,7 +192,12 @@ class Receipts:
             for peer, connection in self._connections.items()
             if connection.receipts
         }
+        for peer, connection in self._connections.items():
+            connection.look(partial(self._received_bytes, peer), now_s)
         self._bound()
+
+    def _received_bytes(self, peer: str) -> int:
+        return self._sockets.received_bytes(peer) or 0
 
     def _bound(self) -> None:
         """End messages larger than their calls take, and those of callers that hold too much.
@@ -183,8 +205,8 @@ class Receipts:
         That is, more than a caller leaves free; its youngest messages end first.
         """
         by_holder: dict[Holder, list[tuple[Receipt, int]]] = defaultdict(list)
-        for peer, connection in self._connections.items():
-            brought = connection.brought_bytes(self._sockets.received_bytes(peer) or 0)
+        for connection in self._connections.values():
+            brought = connection.brought_bytes()
             most_bytes = sum(receipt.most_bytes for receipt in connection.receipts)
             if brought > most_bytes + _SLACK_BYTES:
                 # of several any may be the one: the youngest ends, and may come again
