@@ -167,6 +167,7 @@ class IsolatedVideos:
         try:
             ready = await process.answer(START_TIMEOUT_S)
         except ProcessDiedError as error:
+            _log.error("decoder_does_not_start", problem=str(error) or type(error).__name__)
             raise DisruptError("The decoder of videos does not start; the log says why.") from error
         except BaseException:
             process.kill()

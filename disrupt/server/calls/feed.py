@@ -22,7 +22,8 @@ _PASSING_S = 2.0
 """Longest time to pass over changes in other banks for a page, which may then be empty."""
 
 _THREADS = 2
-_QUEUED = 64
+_QUEUED = 10_000
+"""Pages that may wait; admission bounds them, and callers take turns."""
 
 
 class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
