@@ -195,6 +195,8 @@ class DataDirectoryError(DisruptError):
 class DataDirectoryInUseError(DataDirectoryError):
     """Another server or command holds the data directory."""
 
+    reason = "DATA_DIRECTORY_IN_USE"
+
 
 class ConfigurationError(DisruptError):
     """The configuration is refused; the message names the setting."""
