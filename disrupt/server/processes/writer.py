@@ -39,7 +39,7 @@ _QUEUED = 256
 _NICENESS = 5
 """Lets workers go first on a busy machine, so that guesses of PINs take little from lookups.
 
-The writer has a quarter of a processor even then, which is enough for all that is written.
+The writer has about a quarter of a processor even then.
 """
 
 _REGISTERING = 2
