@@ -151,6 +151,7 @@ class IsolatedVideos:
                         self._idle.append(process)
                     else:
                         process.kill()
+                    await asyncio.wait({feeding})  # it reads chunks, which are closed next
         finally:
             self._places += 1
 
@@ -218,6 +219,7 @@ class IsolatedVideos:
                     )
         finally:
             coming.cancel()
+            await asyncio.wait({coming})
 
     async def _answers(
         self, process: _Process, feeding: asyncio.Task[None]

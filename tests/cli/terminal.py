@@ -9,6 +9,7 @@ import re
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,13 @@ class Terminal:
         os.write(self.descriptor, f"{line}\n".encode())
 
     def interrupt(self) -> None:
-        """Send Ctrl-C."""
+        """Send Ctrl-C once the command waits.
+
+        Python would not see it between its prompt and its read; no person is as quick.
+        """
+        state = Path(f"/proc/{self.process.pid}/stat")
+        while state.read_text().rpartition(")")[2].split()[0] != "S":
+            time.sleep(0.01)
         os.write(self.descriptor, b"\x03")
 
     def end(self) -> int:

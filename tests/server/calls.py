@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 from google.rpc import error_details_pb2, status_pb2
 
 from benchmarks.harness.deployment import Deployment, run
+from disrupt.core.hashes import MAX_DISTANCE_BITS
+from disrupt.distinctiveness.concentration import most_bits
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
@@ -138,6 +141,15 @@ def lookup(*hashes: bytes, **options: Any) -> match_pb2.MatchHashesRequest:
     return match_pb2.MatchHashesRequest(
         hashes=b"".join(hashes), options=match_pb2.MatchOptions(**options)
     )
+
+
+def distinctive() -> bytes:
+    """Return a random hash which, like those near it, says enough to match at 31 bits."""
+    while True:
+        value = secrets.token_bytes(32)
+        hashes = np.frombuffer(value + near(value, 31) + near(value, 32), np.uint8)
+        if (most_bits(hashes.reshape(3, 32)) >= MAX_DISTANCE_BITS).all():
+            return value
 
 
 def near(value: bytes, bits: int) -> bytes:

@@ -30,6 +30,7 @@ from tests.server.calls import (
     Caller,
     access,
     calling,
+    distinctive,
     eventually,
     items,
     lookup,
@@ -55,7 +56,7 @@ def found_by_all(platforms: list[Caller], value: bytes) -> set[int]:
 def test_what_is_registered_matches_everywhere_until_it_is_withdrawn(
     helpline: Caller, platforms: list[Caller]
 ) -> None:
-    first, second = random.token_bytes(32), random.token_bytes(32)
+    first, second = distinctive(), random.token_bytes(32)
     receipt = helpline("RegisterHashes", register(first, second)).receipt
     assert [item.index for item in receipt.items] == [0, 1]
     for value in (first, second):

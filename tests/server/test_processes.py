@@ -191,8 +191,10 @@ def test_while_the_writer_is_down_lookups_go_on_and_registrations_are_to_be_retr
     request = register(random.token_bytes(32))
     with calling(server.address, helpline) as caller, calling(server.address, match) as platform:
         (writer,) = children(server.process.pid, "writer")
+        server.process.send_signal(signal.SIGSTOP)  # it replaces no writer meanwhile
         os.kill(writer, signal.SIGKILL)
         refused = refusal(lambda: caller("RegisterHashes", request))
+        server.process.send_signal(signal.SIGCONT)
         assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE")
         assert refused.retry_after_s
         platform("MatchHashes", lookup(bytes(32)))

@@ -134,6 +134,9 @@ class Timeout:
     def __init__(self) -> None:
         self.is_ended = False
 
+    def expired(self) -> bool:
+        return self.is_ended
+
     def reschedule(self, _: float) -> None:
         self.is_ended = True
 

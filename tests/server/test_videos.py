@@ -210,6 +210,30 @@ def test_parts_that_make_no_video_are_refused_by_name(
     assert refused.fields == (field,)
 
 
+def test_a_video_that_is_refused_before_its_end_is_refused_by_name(
+    platform: Caller, staff: Caller
+) -> None:
+    ended = threading.Event()
+    junk = random.token_bytes(1 << 20)
+
+    def asking() -> Iterator[match_pb2.MatchVideoRequest]:
+        yield asked()
+        for _ in range(6):
+            yield match_pb2.MatchVideoRequest(chunk=junk)
+        ended.wait()  # the rest never comes
+
+    def registering() -> Iterator[registration_pb2.RegisterVideoRequest]:
+        yield from registration(junk * 6)
+        ended.wait()
+
+    answers = [
+        refusal(lambda: platform("MatchVideo", asking())),
+        refusal(lambda: staff("RegisterVideo", registering())),
+    ]
+    ended.set()
+    assert {(answer.reason, answer.fields) for answer in answers} == {("INVALID_MEDIA", ("video",))}
+
+
 def test_a_frame_may_have_all_its_turns_of_some_regions(platform: Caller) -> None:
     answer = platform("MatchVideo", iter([asked(), versions(VERSIONS_MAX)]))
     assert answer.frames_hashed == 1
