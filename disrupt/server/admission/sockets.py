@@ -63,7 +63,7 @@ def bound(most: int) -> None:
 
     Each time, take the one that was silent for longest, of the address with most connections.
     """
-    if sum(1 for _ in Path("/proc/self/fd").iterdir()) <= most:
+    if len(_descriptors()) <= most:
         return
     connected = _connected()
     by_host: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
@@ -93,10 +93,17 @@ def _plain(host: str) -> str:
     return host.removeprefix("::ffff:")
 
 
+def _descriptors() -> list[int]:
+    """Return what this process has open; nothing where there is no descriptor to read that with."""
+    try:
+        return [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+    except OSError:
+        return []
+
+
 def _connected() -> dict[tuple[str, int], int]:
     descriptors = {}
-    for entry in Path("/proc/self/fd").iterdir():
-        descriptor = int(entry.name)
+    for descriptor in _descriptors():
         with suppress(OSError):  # closed meanwhile, by another thread
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 address, _ = _look(descriptor)
