@@ -112,16 +112,18 @@ class LateImports(MetaPathFinder):
 def _warm_up() -> None:
     """Hash a picture of each format: libraries load parts and make tables when first used."""
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    image = Image.fromarray(pixels).resize((600, 520))
+    whole = Image.fromarray(pixels).resize((600, 520))
+    small = whole.resize((150, 130))
     for format_ in FORMATS:
         file = io.BytesIO()
+        # Formats differ in decoding only.
+        image, tasks = (whole, _TASKS) if format_ == FORMATS[0] else (small, [Task.FAST_LOOKUP])
         if format_ == "HEIC":
             pillow_heif.from_pillow(image).save(file)
         else:
             image.save(file, format_.upper())
-        # Formats differ in decoding only.
-        for task in _TASKS.values() if format_ == FORMATS[0] else [_TASKS[Task.FAST_LOOKUP]]:
-            task(file.getvalue())
+        for task in tasks:
+            _TASKS[task](file.getvalue())
 
 
 if __name__ == "__main__":

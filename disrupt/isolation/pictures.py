@@ -274,6 +274,7 @@ class IsolatedHashing:
             return
         process.kill()
         self._processes.discard(process)
+        self._spawn(process.wait())
         self._spawn(self._replace())
         self.deaths[death.cause] += 1
         _log.error(
