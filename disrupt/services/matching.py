@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ BLOCK_QUERIES = 64
 """Queries searched at once. Between blocks, the lookup checks whether its call still waits."""
 
 _BANKS = 2**16
+
+_T = TypeVar("_T")
+
+Steps: TypeAlias = Generator[None, None, _T]
+"""Work that pauses after each block of queries, and returns a value in the end."""
 
 
 class Allowance:
@@ -49,6 +55,26 @@ UNBOUNDED = Allowance(float("inf"))
 """Allowance of a lookup that is too short to be ended."""
 
 
+def advance(steps: Steps[_T], turn_s: float) -> _T | None:
+    """Take steps for ``turn_s``, at least a step; return their value, or None before the end."""
+    ends_s = time.monotonic() + turn_s
+    try:
+        next(steps)
+        while time.monotonic() < ends_s:
+            next(steps)
+    except StopIteration as end:
+        value: _T = end.value
+        return value
+    return None
+
+
+def complete(steps: Steps[_T]) -> _T:
+    """Take all steps at once, and return their value."""
+    while (value := advance(steps, float("inf"))) is None:
+        pass
+    return value
+
+
 def match_hashes(
     index: LiveIndex,
     queries: NDArray[np.uint8],
@@ -63,8 +89,26 @@ def match_hashes(
     Raises LimitExceededError once there are more than ``most_matches`` in all, and
     DeadlineExceededError once the allowance is over.
     """
+    return complete(
+        hash_steps(
+            index, queries, scope, max_matches, most_matches=most_matches, allowance=allowance
+        )
+    )
+
+
+def hash_steps(
+    index: LiveIndex,
+    queries: NDArray[np.uint8],
+    scope: Scope,
+    max_matches: int,
+    *,
+    most_matches: int,
+    allowance: Allowance,
+) -> Steps[Matches]:
+    """Do what ``match_hashes`` does, in steps."""
     parts, count = [], 0
     for start, near in _blocks(index, queries, scope, max_matches, allowance):
+        yield
         if near is NOTHING_NEAR:
             continue
         parts.append(_of_hashes(near, start))
@@ -91,8 +135,20 @@ def match_picture(
     which version was nearest, the first of those that are equally near. Raises
     DeadlineExceededError once the allowance is over.
     """
+    return complete(picture_steps(index, versions, scope, max_matches, allowance))
+
+
+def picture_steps(
+    index: LiveIndex,
+    versions: NDArray[np.uint8],
+    scope: Scope,
+    max_matches: int,
+    allowance: Allowance,
+) -> Steps[Matches]:
+    """Do what ``match_picture`` does, in steps."""
     hits, more = NO_HITS, False
     for start, near in _blocks(index, versions, scope, max_matches, allowance):
+        yield
         if near is NOTHING_NEAR:
             continue
         # The nearest items of the picture are among the nearest of each version.

@@ -28,7 +28,7 @@ from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.videos import VideoSearch, fingerprint
 from disrupt.server.config import Config
-from disrupt.services.matching import Allowance
+from disrupt.services.matching import Allowance, Steps
 from disrupt.services.video_matching import HELD_BYTES_MAX, VideoLookup
 from disrupt.v1 import match_pb2
 from disrupt.wire.videos import frames_message
@@ -150,9 +150,14 @@ def test_lookups_by_hash_find_a_thread_while_videos_are_compared(
         caller.set(key)
         videos = [asyncio.create_task(video(servicer)) for _ in range(2 * threads)]
         await asyncio.sleep(0.2)  # so that they have the threads that they get
+
+        def steps() -> Steps[str]:
+            yield
+            return "answer"
+
         try:
             async with asyncio.timeout(20):
-                assert await servicer._search(lambda _: "answer", Allowance(math.inf)) == "answer"
+                assert await servicer._search(steps(), Allowance(math.inf)) == "answer"
         finally:
             going_on.set()
             await asyncio.gather(*videos, return_exceptions=True)

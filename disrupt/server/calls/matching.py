@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
@@ -26,7 +26,7 @@ from disrupt.server.following import Following
 from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
-from disrupt.services.matching import UNBOUNDED, Allowance
+from disrupt.services.matching import UNBOUNDED, Allowance, Steps, advance, complete
 from disrupt.services.tokens import MatchTokens
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
@@ -44,6 +44,10 @@ Handing it to a thread costs a fifth of one, and the thread has to wait for the 
 
 _INLINE_MAX_HASHES = 2
 """Most hashes of such a search: where something is near, each takes some ms more (see nearness)."""
+
+_TURN_S = 0.02
+"""Length of a search from which on it lets others have its thread: a batch of 10 000 hashes that
+are near something takes 20 s."""
 
 _CURSOR_KEPT_S = 0.1
 
@@ -108,10 +112,10 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         cursor = self._cursor()
         queries = lookup.queries
 
-        def answer(allowance: Allowance) -> match_pb2.MatchHashesResponse:
+        def answer(allowance: Allowance) -> Steps[match_pb2.MatchHashesResponse]:
             matches = matching.NO_MATCHES
             if searched.limits:
-                matches = matching.match_hashes(
+                matches = yield from matching.hash_steps(
                     self._following.live,
                     queries,
                     searched,
@@ -126,9 +130,10 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         by = holder.get()
         by.spend(Cost.HASHES, len(queries))
         if self._is_short(len(queries), searched):
-            return answer(UNBOUNDED)
+            return complete(answer(UNBOUNDED))
         with by.holding(Resource.HASHES, len(queries)):
-            return await self._search(answer, self._allowance(context))
+            allowance = self._allowance(context)
+            return await self._search(answer(allowance), allowance)
 
     async def MatchImage(  # noqa: N802 gRPC's name
         self,
@@ -148,10 +153,10 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             return wire.low_quality_answer(query, cursor)
         queries = stack(hash_bytes for hash_bytes, _ in query.hashes)
 
-        def answer(allowance: Allowance) -> match_pb2.MatchImageResponse:
+        def answer(allowance: Allowance) -> Steps[match_pb2.MatchImageResponse]:
             matches = matching.NO_MATCHES
             if searched.limits:
-                matches = matching.match_picture(
+                matches = yield from matching.picture_steps(
                     self._following.live, queries, searched, options.max_matches, allowance
                 )
             return wire.picture_answer(
@@ -165,8 +170,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             )
 
         if self._is_short(len(queries), searched):
-            return answer(UNBOUNDED)
-        return await self._search(answer, self._allowance(context))
+            return complete(answer(UNBOUNDED))
+        allowance = self._allowance(context)
+        return await self._search(answer(allowance), allowance)
 
     async def GetIndexStatus(  # noqa: N802 gRPC's name
         self, request: match_pb2.GetIndexStatusRequest, _context: Context
@@ -268,15 +274,15 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             return False
         return queries * self._following.live.expected_us(searched.radius_bits) <= _INLINE_MAX_US
 
-    async def _search(
-        self, answer: Callable[[Allowance], _Answer], allowance: Allowance
-    ) -> _Answer:
-        """Run ``answer``, which searches, in a thread."""
+    async def _search(self, steps: Steps[_Answer], allowance: Allowance) -> _Answer:
+        """Take the steps to an answer in turns of a thread, so that callers alternate."""
         try:
-            return await self._searching.run(answer, allowance)
+            while (answer := await self._searching.run(advance, steps, _TURN_S)) is None:
+                pass
         except asyncio.CancelledError:
             allowance.end()
             raise
+        return answer
 
     def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
         if not len(matches):
