@@ -50,6 +50,9 @@ _LEAST_BYTES_PER_S = 256 * 1024
 """Rate at which received parts extend that time: 2 Mbit/s are enough."""
 _LOOK_S = 0.5
 
+_LONG_RETRY_AFTER_S = 60.0
+"""Time to try again with a video that was long while others waited."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -59,11 +62,13 @@ class VideoIsolationLimits:
 
     ``memory_bytes`` of address space beside the file: a video of 9 megapixels a frame takes 0.6
     GiB, libraries 0.4. ``cpu_s`` of processor time for one video, in whole seconds: an hour of
-    720p takes about 100. ``stall_s``: longest wait for the next part of a file.
+    720p takes about 100. ``wanted_cpu_s``: the same once another caller waits for a process.
+    ``stall_s``: longest wait for the next part of a file.
     """
 
     memory_bytes: int = 1536 * 2**20
     cpu_s: int = 300
+    wanted_cpu_s: float = 60.0
     stall_s: float = 20.0
 
 
@@ -120,8 +125,9 @@ class IsolatedVideos:
 
         InvalidMediaError for a file that is no video within the limits, and for one that crashes
         its decoder, takes too much memory or processor time; DeadlineExceededError where no part
-        comes for ``stall_s``; OverloadedError, also where parts come so slowly that others wait for
-        it; UnavailableError. Those that wait take turns by caller, see ``fair_queue``.
+        comes for ``stall_s``; OverloadedError, also where another caller waits while parts come too
+        slowly, or after ``wanted_cpu_s``; UnavailableError. Those that wait take turns by caller,
+        see ``fair_queue``.
         """
         if not self._places:
             raise OverloadedError(
@@ -249,17 +255,28 @@ class IsolatedVideos:
         """Return its next answer; an error of ``feeding`` is raised at once."""
         receiving = asyncio.create_task(process.answer(None))
         try:
-            if not feeding.done():
-                await asyncio.wait({receiving, feeding}, return_when=asyncio.FIRST_COMPLETED)
-            if feeding.done() and not receiving.done():
-                with contextlib.suppress(ConnectionError):  # The process has ended.
-                    feeding.result()
-            return await receiving
+            while not receiving.done():
+                self._check_turn(process)
+                awaited = {receiving} if feeding.done() else {receiving, feeding}
+                await asyncio.wait(awaited, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+                if feeding.done() and not receiving.done():
+                    with contextlib.suppress(ConnectionError):  # The process has ended.
+                        feeding.result()
+            return receiving.result()
         except ProcessDiedError as death:
             self._note(death.cause, death.ended_by)
             raise self._told(death) from None
         finally:
             receiving.cancel()
+
+    def _check_turn(self, process: _Process) -> None:
+        """Raise OverloadedError where it has had its turn for long, and another caller waits."""
+        if self._queue.are_wanted() and process.used_cpu_s() > self._isolation.wanted_cpu_s:
+            raise OverloadedError(
+                "The video takes long to decode while others wait. Try again later, or send a"
+                " smaller version, or parts.",
+                retry_after_s=_LONG_RETRY_AFTER_S,
+            )
 
     def _told(self, death: ProcessDiedError) -> DisruptError:
         if death.cause == Cause.CRASH:

@@ -21,6 +21,7 @@ from disrupt.errors import DeadlineExceededError, DisruptError, InvalidMediaErro
 from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.isolation.child import Cause
+from disrupt.isolation.fair_queue import turn_of
 from disrupt.isolation.video_messages import (
     Begin,
     Ended,
@@ -235,6 +236,36 @@ def test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named(
     assert "1 s of processor time" in error.message
     assert error.metadata["cause"] == Cause.CPU_TIME
     assert len(run(hashed(videos, parts(GOOD)))[0])
+
+
+@pytest.mark.parametrize("waiting", ["other", "greedy"])
+def test_a_long_video_ends_once_another_caller_waits(waiting: str, run: Run[Any]) -> None:
+    long = repeated(np.zeros((2304, 4096, 3), np.uint8), 100, JPEG)
+    isolation = VideoIsolationLimits(wanted_cpu_s=0.05)
+
+    async def hashed_as(caller: str, videos: IsolatedVideos, data: bytes) -> object:
+        turn_of.set(caller)
+        return await hashed(videos, parts(data), 40)
+
+    async def two_callers() -> tuple[object, object]:
+        async with IsolatedVideos(
+            workers=1, queued=1, limits=LIMITS, isolation=isolation
+        ) as videos:
+            first = asyncio.create_task(hashed_as("greedy", videos, long))
+            while not videos.pids:  # noqa: ASYNC110 nothing tells
+                await asyncio.sleep(0.01)
+            second = asyncio.create_task(hashed_as(waiting, videos, GOOD))
+            answers = await asyncio.gather(first, second, return_exceptions=True)
+            return answers[0], answers[1]
+
+    first, second = run(two_callers())
+    assert isinstance(second, tuple)
+    if waiting == "greedy":
+        assert isinstance(first, tuple), "its own videos wait"
+    else:
+        assert isinstance(first, OverloadedError)
+        assert "long to decode" in first.message
+        assert first.retry_after_s == 60
 
 
 def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) -> None:
