@@ -51,6 +51,8 @@ class Config(BaseModel):
     max_hashes_per_registration: Annotated[int, Field(ge=1)] = 64_000
     """Hashes of all items together: eight of the largest, or a thousand for each of 64."""
     max_items_per_case: Annotated[int, Field(ge=1)] = 1000
+    max_registered_hashes_per_h: Annotated[int, Field(ge=1)] = 2_000_000
+    """Hashes that one key may register in an hour; more are RESOURCE_EXHAUSTED."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 

@@ -48,6 +48,7 @@ from disrupt.registry.contract import (
     RegistryWriter,
 )
 from disrupt.services.pins import Pins
+from disrupt.services.quotas import Quota
 from disrupt.services.throttle import Asked, Throttle
 
 _MOST_CONTESTED = 10_000
@@ -82,6 +83,7 @@ class Registrar:
     throttle: Throttle
     pepper: bytes
     limits: RegistrationLimits = RegistrationLimits()
+    quota: Quota = field(default_factory=Quota)
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
     _contested: OrderedDict[bytes, None] = field(default_factory=OrderedDict, init=False)
 
@@ -93,7 +95,8 @@ class Registrar:
         The same request, PIN included, under the same request id gets the first answer again. A
         new case gets the number derived from the request id. Raises RequestIdReusedError (same
         id, other request, or withdrawn since; or another request has opened a case of this number),
-        CaseClosedError, LimitExceededError.
+        CaseClosedError, LimitExceededError, and OverloadedError for a caller whose quota is used
+        up; a replay is not charged to it.
         """
         self._check_size(request)
         kept = [_sufficient(item) for item in request.items]
@@ -138,9 +141,12 @@ class Registrar:
             request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items
         )
         with self._storing:
-            if isinstance(case, NewCase):
-                self._check_free(case.number, request, caller, now_s)
-            self._check_room(registration)
+            if self.registry.registered(request.request_id) is None:
+                if isinstance(case, NewCase):
+                    self._check_free(case.number, request, caller, now_s)
+                self._check_room(registration)
+                hashes = sum(len(item.fingerprints) for item in items)
+                self.quota.charge(caller, hashes, now_s)
             registered = self.registry.register(registration, day=day)
         return _receipt(registered, accepted, rejected)
 
@@ -212,10 +218,7 @@ class Registrar:
         learns that the case exists: so that counts as an attempt with a wrong PIN, and the answer
         is that to a request id used before.
         """
-        if (
-            self.registry.registered(request.request_id) is None
-            and self.registry.case(number) is not None
-        ):
+        if self.registry.case(number) is not None:
             self._attempt(request, number, caller, now_s)
             raise _reused()
 
@@ -230,7 +233,7 @@ class Registrar:
             raise _too_many("hashes in one registration", most)
 
     def _check_room(self, registration: Registration) -> None:
-        """Raise LimitExceededError where the case has no room; a replay needs none.
+        """Raise LimitExceededError where the case has no room.
 
         The answer holds until the registration is stored if the caller has the lock ``_storing``.
         """
@@ -239,10 +242,7 @@ class Registrar:
             record = self.registry.case(registration.case)
             held = len(record.items) if record else 0
         most = self.limits.items_per_case
-        if (
-            held + len(registration.items) > most
-            and self.registry.registered(registration.request_id) is None
-        ):
+        if held + len(registration.items) > most:
             raise _too_many("items in one case", most)
 
     def _digest(self, request: RegistrationRequest) -> bytes:

@@ -28,6 +28,7 @@ from disrupt.server.supervision import forever, vital
 from disrupt.server.upkeep.administration import InRegistry
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
+from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import Throttle
 from disrupt.v1 import registration_pb2_grpc
@@ -69,7 +70,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     pins = Pins(pepper)
     throttle = Throttle(pins.verify)
     threading.Thread(target=throttle.run, name="pins", daemon=True).start()
-    registrar = Registrar(registry, pins, throttle, pepper, limits)
+    quota = Quota(config.max_registered_hashes_per_h)
+    registrar = Registrar(registry, pins, throttle, pepper, limits, quota)
     decode = partial(
         payloads.register_hashes,
         items_max=config.max_items_per_registration,

@@ -1,0 +1,35 @@
+"""The server bounds how many hashes a key registers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+
+from benchmarks.harness.deployment import Deployment
+from tests.server.calls import calling, refusal, register
+
+
+def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(
+    start: Callable[..., Deployment], tmp_path: Path
+) -> None:
+    config = tmp_path / "disrupt.toml"
+    config.write_text("max_registered_hashes_per_h = 3")
+    server = start("--config", str(config), workers=1)
+    with (
+        calling(server.address, server.make_key("busy", "register")) as busy,
+        calling(server.address, server.make_key("calm", "register")) as calm,
+    ):
+        first = register(*(secrets.token_bytes(32) for _ in range(3)))
+        answer = busy("RegisterHashes", first)
+        refused = refusal(lambda: busy("RegisterHashes", register(secrets.token_bytes(32))))
+        assert (refused.code, refused.reason) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "OVERLOADED",
+        )
+        assert refused.retry_after_s
+        assert busy("RegisterHashes", first) == answer
+        calm("RegisterHashes", register(secrets.token_bytes(32)))
+    assert '"quota_used_up"' in server.data_dir.with_name("data.log").read_text()

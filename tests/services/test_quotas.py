@@ -1,0 +1,97 @@
+"""A key registers so many hashes an hour, and what was registered before is not counted again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from disrupt.core.registrations import RegistrationRequest
+from disrupt.errors import LimitExceededError, OverloadedError
+from disrupt.registry.sql import SqlRegistry
+from disrupt.services.quotas import Quota
+from disrupt.services.registration import Registrar, RegistrationLimits
+from tests.services.patient import Patient
+from tests.services.test_registration import DAY, PEPPER, PINS, item, request
+
+
+def charged(quota: Quota, hashes: int, now_s: float, caller: str = "k") -> bool:
+    try:
+        quota.charge(caller, hashes, now_s)
+    except OverloadedError:
+        return False
+    return True
+
+
+def test_an_hour_may_come_at_once_and_grows_back_with_time() -> None:
+    quota = Quota(3600)
+    assert charged(quota, 3600, now_s=0)
+    with pytest.raises(OverloadedError, match="registered the 3600 hashes") as refused:
+        quota.charge("k", 1, now_s=0)
+    assert refused.value.retry_after_s == 1
+    assert charged(quota, 3600, now_s=0, caller="other")
+    assert charged(quota, 600, now_s=1), "one that is larger than what is free"
+    with pytest.raises(OverloadedError) as refused:
+        quota.charge("k", 1, now_s=1)
+    assert refused.value.retry_after_s == 599
+    assert charged(quota, 1, now_s=600.5)
+    assert charged(quota, 3600, now_s=10_000), "never more than an hour is saved up"
+    assert not charged(quota, 1, now_s=10_000)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 64_000), st.floats(0, 600)), max_size=200),
+    st.integers(1, 3_000_000),
+)
+def test_no_more_is_registered_than_two_hours_and_the_last_registration_in_an_hour(
+    asked: list[tuple[int, float]], hashes_per_h: int
+) -> None:
+    quota, now_s = Quota(hashes_per_h), 0.0
+    times, sizes = [], []
+    for hashes, pause_s in asked:
+        now_s += pause_s
+        if charged(quota, hashes, now_s):
+            times.append(now_s)
+            sizes.append(hashes)
+    at, size = np.array(times), np.array(sizes)
+    for end_s in times:
+        within = (at > end_s - 3600) & (at <= end_s)
+        assert size[within].sum() <= 2.001 * hashes_per_h + size[within][-1]
+
+
+def test_refusals_are_logged_once_a_minute_for_each_key() -> None:
+    quota = Quota(10)
+    with capture_logs() as logs:
+        for caller in ("a", "b"):
+            assert charged(quota, 10, 0, caller)
+            assert not any(charged(quota, 1, now_s, caller) for now_s in (0, 1, 59, 60, 61))
+    assert [(line["event"], line["key_id"]) for line in logs] == [
+        ("quota_used_up", key) for key in "aabb"
+    ]
+
+
+def register(registrar: Registrar, asked: RegistrationRequest, caller: str = "k") -> object:
+    return registrar.register(asked, caller=caller, now_s=0, day=DAY)
+
+
+def test_replays_and_what_is_not_stored_are_not_charged(tmp_path: Path) -> None:
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+        quota, limits = Quota(5), RegistrationLimits(4, 10, items_per_case=2)
+        registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, limits, quota)
+        first = request(item(90, 90, 10))
+        receipt = register(registrar, first)
+        register(registrar, request(item(10)))  # rejected
+        with pytest.raises(LimitExceededError):
+            register(registrar, request(*[item(90)] * 3))
+        assert [register(registrar, first) for _ in range(5)] == [receipt] * 5
+        register(registrar, request(item(90, 90, 90)))
+        before = registry.head()
+        with pytest.raises(OverloadedError):
+            register(registrar, request())
+        assert registry.head() == before
+        assert register(registrar, first) == receipt
+        register(registrar, request(), caller="other")
