@@ -12,7 +12,9 @@ from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.hashing import check_known_answers
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.index import known_answers
+from disrupt.isolation.child import ProcessDiedError
 from disrupt.isolation.pictures import IsolatedHashing
+from disrupt.isolation.videos import IsolatedVideos
 
 _INSTALL = "Install the locked versions: requirements/runtime.txt."
 
@@ -23,6 +25,7 @@ def checks() -> tuple[Check, ...]:
         Check("hashes", _hashes, _INSTALL),
         Check("pdq", _pdq, _INSTALL),
         Check("isolation", _isolation, _INSTALL),
+        Check("videos", _videos, _INSTALL),
         Check("faiss", _faiss, _INSTALL),
         Check("kernels", _kernels, f"{_INSTALL} Delete the directory NUMBA_CACHE_DIR, if set."),
     )
@@ -71,6 +74,26 @@ def _isolation() -> Iterator[Finding]:
         )
     else:
         yield ok("isolation", "Pictures are decoded in locked-down processes.")
+
+
+def _videos() -> Iterator[Finding]:
+    """Start a process for videos, as the server does for the first one that comes."""
+
+    async def start() -> None:
+        async with IsolatedVideos(workers=1, queued=0) as videos:
+            await videos.start()
+
+    try:
+        asyncio.run(start())
+    except (OSError, ProcessDiedError) as error:
+        yield warn(
+            "videos",
+            f"No process that decodes videos starts ({error}): calls that send one fail, others"
+            " are answered.",
+            _INSTALL,
+        )
+    else:
+        yield ok("videos", "Videos are decoded in locked-down processes.")
 
 
 def _faiss() -> Iterator[Finding]:

@@ -115,6 +115,11 @@ class IsolatedVideos:
         """Process ids of the processes that are ready or at work."""
         return frozenset(process.pid for process in self._processes if process.status is None)
 
+    async def start(self) -> None:
+        """Start a process ahead of its first video. Raises OSError or ProcessDiedError."""
+        process, _ = await self._started()
+        self._idle.append(process)
+
     async def hash(
         self, chunks: AsyncIterator[bytes], *, interval_ms: int, versions: Versions
     ) -> AsyncGenerator[Frames | Ended]:
@@ -168,20 +173,25 @@ class IsolatedVideos:
             if process.status is None:
                 return process
             self._note(Cause.IDLE, f"status {process.status}")
+        try:
+            process, ready = await self._started()
+        except (OSError, ProcessDiedError) as error:
+            _log.error("decoder_does_not_start", problem=str(error) or type(error).__name__)
+            raise DisruptError("The decoder of videos does not start; the log says why.") from error
+        if isinstance(ready, Ready) and ready.missing:
+            _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
+        return process
+
+    async def _started(self) -> tuple[_Process, Answer]:
+        """Start a process, and return it with its first answer."""
         file_bytes = self.limits.max_bytes
         process = _Process(file_bytes, self._isolation.memory_bytes + file_bytes)
         self._processes.add(process)
         try:
-            ready = await process.answer(START_TIMEOUT_S)
-        except ProcessDiedError as error:
-            _log.error("decoder_does_not_start", problem=str(error) or type(error).__name__)
-            raise DisruptError("The decoder of videos does not start; the log says why.") from error
+            return process, await process.answer(START_TIMEOUT_S)
         except BaseException:
             process.kill()
             raise
-        if isinstance(ready, Ready) and ready.missing:
-            _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
-        return process
 
     async def _feed(self, process: _Process, chunks: AsyncIterator[bytes]) -> None:
         size_bytes, spare_s = 0, _PATIENCE_S

@@ -24,6 +24,7 @@ from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.index import generations
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
+from disrupt.isolation import videos
 from disrupt.registry import journal
 from disrupt.registry.integrity import has_wal_reset_bug
 from disrupt.registry.sql import SqlRegistry
@@ -64,6 +65,7 @@ def test_this_machine_hashes_and_searches_rightly() -> None:
         "hashes",
         "pdq",
         "isolation",
+        "videos",
         "faiss",
         "kernels",
     ]
@@ -77,6 +79,17 @@ def test_a_build_that_hashes_otherwise_than_the_reference_fails(
     monkeypatch.setattr(computing, "hash_luma", lambda luma: right(luma[:, ::-1]))
     reported = {finding.name: finding.verdict for finding in findings(computing.checks())}
     assert reported["pdq"] == Verdict.FAIL
+
+
+def test_a_decoder_of_videos_that_does_not_start_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no process")
+
+    monkeypatch.setattr(videos, "_Process", fail)
+    reported = {finding.name: finding.verdict for finding in findings(computing.checks())}
+    assert (reported["isolation"], reported["videos"]) == (Verdict.OK, Verdict.WARN)
 
 
 def test_a_search_that_loses_one_neighbour_fails(monkeypatch: pytest.MonkeyPatch) -> None:

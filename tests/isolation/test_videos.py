@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from benchmarks.harness.videos import Codec, encode, footage
 from benchmarks.proofs.mutations_videos import repeated
@@ -312,6 +313,28 @@ def test_a_decoder_that_is_killed_fails_one_call(videos: IsolatedVideos, run: Ru
     error = run(failure(kill()))
     assert (type(error), error.metadata) == (InvalidMediaError, {"cause": "CRASH"})
     assert len(run(hashed(videos, parts(GOOD)))[0])
+
+
+def test_a_process_that_cannot_be_started_fails_its_call_and_is_logged(
+    run: Run[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no process")
+
+    async def start() -> tuple[DisruptError, object]:
+        async with IsolatedVideos(workers=1, queued=0, limits=LIMITS) as videos:
+            with monkeypatch.context() as broken:
+                broken.setattr("disrupt.isolation.videos._Process", fail)
+                error = await failure(hashed(videos, parts(GOOD)))
+            return error, await hashed(videos, parts(GOOD))
+
+    with capture_logs() as logs:
+        error, answer = run(start())
+    assert "decoder of videos does not start" in error.message
+    assert [(line["event"], line["problem"]) for line in logs] == [
+        ("decoder_does_not_start", "no process")
+    ]
+    assert isinstance(answer, tuple)
 
 
 def test_more_videos_than_places_are_told_to_come_back(
