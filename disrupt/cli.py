@@ -14,6 +14,7 @@ import click
 
 from disrupt import __version__
 from disrupt.errors import DisruptError
+from disrupt.extras import lacking_server
 
 _COMMANDS = {
     "submit": "disrupt.submission.commands:submit",
@@ -28,6 +29,9 @@ _COMMANDS = {
     "health": "disrupt.client.health:health",
     "doctor": "disrupt.doctor.commands:doctor",
 }
+
+_OF_THE_SERVER = ("disrupt.server.", "disrupt.doctor.")
+"""Rooms whose commands need the extra ``server``."""
 
 _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 
@@ -80,6 +84,22 @@ def _make_readable() -> None:
             stream.reconfigure(errors="disrupt.plain")
 
 
+def _refused(name: str, error: DisruptError) -> click.Command:
+    """Return a command that raises an error, whatever its arguments."""
+
+    def refuse(arguments: tuple[str, ...]) -> None:  # noqa: ARG001 click passes them by name
+        raise error
+
+    return click.Command(
+        name,
+        callback=refuse,
+        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        context_settings={"ignore_unknown_options": True},
+        add_help_option=False,
+        short_help='Needs the extra "server".',
+    )
+
+
 class _Commands(click.Group):
     """Commands that are imported when they run, so that none waits for another's room."""
 
@@ -94,9 +114,11 @@ class _Commands(click.Group):
     def get_command(self, _context: click.Context, name: str, /) -> click.Command | None:
         if name not in _COMMANDS:
             return None
+        module, _colon, attribute = _COMMANDS[name].partition(":")
+        if module.startswith(_OF_THE_SERVER) and (error := lacking_server(f"disrupt {name}")):
+            return _refused(name, error)
         # gRPC's log lines would hide the sentence that explains an error
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        module, _colon, attribute = _COMMANDS[name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 

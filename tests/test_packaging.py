@@ -2,14 +2,16 @@
 
 import re
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
 
 import disrupt
+from disrupt.extras import SERVER_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
+CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
 
@@ -17,9 +19,13 @@ def _pins(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", lock.read_text(), re.MULTILINE))
 
 
+def _names(extra: str) -> set[str]:
+    requirements = CONFIGURATION["project"]["optional-dependencies"][extra]
+    return {re.split("[^a-z0-9-]", requirement)[0] for requirement in requirements}
+
+
 def test_version_is_that_of_the_project_file() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert disrupt.__version__ == project["version"]
+    assert disrupt.__version__ == CONFIGURATION["project"]["version"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -32,16 +38,27 @@ def test_lock_pins_every_package_by_hash_and_names_no_place(lock: Path) -> None:
 
 
 def test_each_lock_is_part_of_the_next_and_servers_have_the_decoders_of_the_extras() -> None:
-    sdk, runtime, dev = (
-        _pins(ROOT / "requirements" / name) for name in ("sdk.txt", "runtime.txt", "dev.txt")
+    sdk, decoders, runtime, dev = (
+        _pins(ROOT / "requirements" / f"{name}.txt")
+        for name in ("sdk", "decoders", "runtime", "dev")
     )
     assert sdk
-    assert sdk.items() <= runtime.items() <= dev.items()
-    assert runtime.keys() - sdk.keys() == {"av", "pillow-heif"}
+    assert sdk.items() | decoders.items() <= runtime.items() <= dev.items()
+    assert decoders.keys() == {"av", "pillow-heif"}
+    assert runtime.keys() - sdk.keys() > _names("server") | decoders.keys()
+
+
+def test_the_packages_of_the_extra_server_are_those_that_are_looked_for_and_kept_out() -> None:
+    distributions = packages_distributions()
+    provided = {name.lower() for package in SERVER_PACKAGES for name in distributions[package]}
+    assert provided == _names("server")
+    contracts = CONFIGURATION["tool"]["importlinter"]["contracts"]
+    (contract,) = (contract for contract in contracts if contract["id"] == "extra-server")
+    assert contract["forbidden_modules"] == list(SERVER_PACKAGES)
 
 
 def test_the_distribution_is_looked_up_by_its_name() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = CONFIGURATION["project"]
     assert project["name"] != "disrupt", "that is another project's on PyPI"
     commands = distribution(project["name"]).entry_points.select(group="console_scripts")
     assert {command.name for command in commands} == {"disrupt", "disrupt-index"}

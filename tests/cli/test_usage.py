@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from disrupt import extras
+from disrupt.cli import main
 from disrupt.core.cases import case_number
+from indexer.cli import main as index_tool
 from tests.cli.shell import BIN, Shell
 from tests.submission.examples import picture
 
@@ -142,6 +146,44 @@ def test_the_list_of_commands_is_whole_in_80_columns(command: str) -> None:
     done = subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True)
     assert "..." not in done.stdout.partition("Commands:")[2]
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+_SERVER_COMMANDS = ("serve", "keys", "erase", "backup", "restore", "doctor")
+
+
+@pytest.fixture
+def no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide one of the packages of the extra ``server``."""
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "uvloop" else name)
+
+
+@pytest.mark.usefixtures("no_extra")
+@pytest.mark.parametrize("arguments", [[], ["--data-dir", "data"], ["create", "--help"]], ids=str)
+@pytest.mark.parametrize("command", _SERVER_COMMANDS)
+def test_a_command_of_the_server_names_the_extra_that_it_lacks(
+    command: str, arguments: list[str]
+) -> None:
+    done = CliRunner().invoke(main, [command, *arguments])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f'Error: disrupt {command} needs the extra "server", which is not installed here:'
+        " pip install 'disrupt-hashes[server]'\n"
+    )
+
+
+@pytest.mark.usefixtures("no_extra")
+def test_the_index_tool_names_the_extra_that_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        index_tool()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith('Error: disrupt-index needs the extra "server"')
+
+
+@pytest.mark.usefixtures("no_extra")
+def test_the_list_of_commands_says_which_need_the_extra() -> None:
+    listed = CliRunner().invoke(main, ["--help"]).stdout
+    needing = set(re.findall(r'^  (\w+) +Needs the extra "server"\.$', listed, re.MULTILINE))
+    assert needing == set(_SERVER_COMMANDS)
 
 
 @pytest.mark.parametrize("command", ["submit", "status", "withdraw"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.deployment import Deployment
+from disrupt.extras import SERVER_EXTRA
 from disrupt.hashing.decoding.pictures import HEIC_EXTRA
 from disrupt.hashing.decoding.videos import VIDEO_EXTRA
 from tests.document import table
@@ -24,8 +26,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "install-sdk.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BIN = Path(sys.executable).parent
-
-pytestmark = pytest.mark.timeout(600)  # pdqhash is built, perhaps on a busy machine
 
 
 def commands(heading: str) -> str:
@@ -97,13 +97,42 @@ def test_the_wheel_is_the_same_from_the_same_sources_elsewhere(wheel: Path, tmp_
     assert again.read_bytes() == wheel.read_bytes()
 
 
+_OF_THE_SERVER = """
+from importlib.util import find_spec
+from disrupt.extras import SERVER_PACKAGES
+print([name for name in SERVER_PACKAGES if find_spec(name)])
+"""
+
+
+def try_the_commands(server: Deployment, directory: Path) -> None:
+    """Run the commands of platforms and victims, and some of the server's, which are refused."""
+    picture(directory / "own.png", 6)
+    (directory / "register.key").write_text(server.make_key("helpline", "register"))
+    disrupt = f"DISRUPT_SERVER={server.address} venv/bin/disrupt"
+    assert shell(f"{disrupt} health", directory) == "serving\n"
+    matched = shell(f"{disrupt} match --json --key-file platform.key photo.jpg", directory)
+    assert json.loads(matched)["matches"] == []
+    submitted = json.loads(
+        shell(f"{disrupt} submit --json --key-file register.key own.png", directory)
+    )
+    known = f"--json --key-file register.key {submitted['case']}"
+    disrupt = f"DISRUPT_PIN={submitted['pin']} {disrupt}"
+    assert len(json.loads(shell(f"{disrupt} status {known}", directory))["items"]) == 1
+    assert json.loads(shell(f"{disrupt} withdraw --yes {known}", directory))["items"] == []
+
+    for command in ("disrupt serve --data-dir data", "disrupt doctor --help", "disrupt-index"):
+        sentence, code = shell(f"venv/bin/{command} 2>&1 || echo $?", directory).splitlines()
+        assert sentence.endswith(SERVER_EXTRA)
+        assert code == "2"
+
+
 @pytest.mark.parametrize("tool", ["uv", "pip"])
 def test_the_page_leads_to_a_first_lookup(
     tool: str, wheel: Path, server: Deployment, tmp_path: Path
 ) -> None:
     shutil.copy(wheel, tmp_path)
     (tmp_path / "requirements").mkdir()
-    for name in ("sdk.txt", "build.txt"):
+    for name in ("sdk.txt", "decoders.txt"):
         shutil.copy(ROOT / "requirements" / name, tmp_path / "requirements")
     picture(tmp_path / "photo.png", 5).rename(tmp_path / "photo.jpg")
     (tmp_path / "platform.key").write_text(server.make_key(tool, "match"))
@@ -116,11 +145,17 @@ def test_the_page_leads_to_a_first_lookup(
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "lookup.py").write_text(example.replace("127.0.0.1:50051", server.address))
     printed = shell("venv/bin/python -I lookup.py", tmp_path)
-    assert printed.splitlines() == ["index of 0 items", "0 matches"]
+    assert re.fullmatch(r"index of \d+ items\n0 matches\n", printed)
     (say_version,) = re.findall(r"`(python -c \"import disrupt; .*)`", PAGE)
     assert shell(f"venv/bin/{say_version}", tmp_path).strip() == PROJECT["version"]
     assert shell("venv/bin/disrupt --version", tmp_path).strip().endswith(PROJECT["version"])
-    if tool == "uv":  # uv refuses a changed wheel
+    assert shell(f"venv/bin/python -I -c '{_OF_THE_SERVER}'", tmp_path) == "[]\n"
+    if tool == "uv":
+        shell("uv pip check --python venv", tmp_path)
+        try_the_commands(server, tmp_path)
+        shell(commands("What it brings"), tmp_path)
+        shell("venv/bin/python -I -c 'import av, pillow_heif'", tmp_path)
+        # uv refuses a changed wheel
         (tmp_path / wheel.name).write_bytes(wheel.read_bytes() + b"\0")
         with pytest.raises(AssertionError, match=r"(?i)hash"):
             shell(commands("Install with uv").replace("uv venv venv", "uv venv other"), tmp_path)
@@ -134,9 +169,10 @@ def test_names_versions_and_extras_are_those_of_the_project_file() -> None:
     ]
     assert facts["Python"] == ", ".join(match[1] for match in lines if match)
     documented = {row[0]: row[2] for row in table(PAGE, "What it brings")}
+    decoders = {key: PROJECT["optional-dependencies"][key] for key in documented}
     assert documented == {
-        name: f'pip install "{requirement}"'
-        for name, (requirement,) in PROJECT["optional-dependencies"].items()
+        name: f'pip install "{requirement}"' for name, (requirement,) in decoders.items()
     }
+    assert f"`{SERVER_EXTRA}`" in PAGE
     assert documented == {"heic": HEIC_EXTRA, "video": VIDEO_EXTRA}
     assert f"`{PROJECT['name'].replace('-', '_')}-VERSION-py3-none-any.whl`" in PAGE

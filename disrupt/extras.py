@@ -1,0 +1,33 @@
+"""The extra ``server``: packages that platforms do without, and what its commands say there."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from disrupt.errors import ConfigurationError
+
+SERVER_EXTRA = "pip install 'disrupt-hashes[server]'"
+"""How to add the extra to an environment that has this distribution."""
+
+SERVER_PACKAGES = (
+    "alembic",
+    "argon2",
+    "faiss",
+    "grpc_reflection",
+    "numba",
+    "pdqhash",
+    "pydantic",
+    "sqlalchemy",
+    "structlog",
+    "uvloop",
+)
+"""What the extra brings, by import name."""
+
+
+def lacking_server(command: str) -> ConfigurationError | None:
+    """Return why a command of the server cannot run here; None where it can."""
+    if all(map(find_spec, SERVER_PACKAGES)):
+        return None
+    return ConfigurationError(
+        f'{command} needs the extra "server", which is not installed here: {SERVER_EXTRA}'
+    )
