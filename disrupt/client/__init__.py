@@ -38,7 +38,7 @@ A video is hashed here too, a frame a second, and found inside of others; matche
             print(match.item_id, match.stored_share_permille / 10, "% of it", match.segments)
 
 Failures are classes of ``disrupt.errors``, wrong arguments included (InvalidRequestError). None of
-them means that nothing matches; docs/clients.md says what becomes of the upload. Where the server
+them means that nothing matches; docs/errors.md says what becomes of the upload. Where the server
 is busy or absent, the call has been tried again by then, with jitter and within ``timeout_s``::
 
     from disrupt.client import MatchClient
