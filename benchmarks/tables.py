@@ -236,6 +236,33 @@ def lookup_cost(report: dict[str, Any]) -> Iterator[Cells]:
         )
 
 
+def hashing(report: dict[str, Any]) -> Iterator[Cells]:
+    """Yield what hashing each kind of file takes, beside threatexchange."""
+    yield (
+        *("file", "lookup: decode + reduce + PDQ, ms", "registration: the same, ms"),
+        *("lookup / registration / threatexchange, ms", "lookup faster by"),
+        *("lookup / registration / threatexchange, MB", "bits"),
+    )
+    pipelines = ("disrupt_lookup", "disrupt_registration", "threatexchange")
+    rows = {(row["input"], row["pipeline"], row["stage"]): row for row in report["rows"]}
+    bits = {row["input"]: row for row in report["bits"] if row["pipeline"] == "disrupt_lookup"}
+    for file in dict.fromkeys(row["input"] for row in report["rows"]):
+        totals = [rows[file, pipeline, "total"] for pipeline in pipelines]
+        yield (
+            file,
+            *(_stages(rows, file, pipeline) for pipeline in pipelines[:2]),
+            " / ".join(f"{total['ms']:.1f}" for total in totals),
+            f"{totals[2]['ms'] / totals[0]['ms']:.1f}",
+            " / ".join(f"{total['peak_mb']:.0f}" for total in totals),
+            f"{bits[file]['mean']:.2f} / {totals[0]['bits_from_registration']}",
+        )
+
+
+def _stages(rows: dict[tuple[str, str, str], dict[str, Any]], file: str, pipeline: str) -> str:
+    digits = {"decode": 1, "reduce": 1, "pdq": 2}
+    return " + ".join(f"{rows[file, pipeline, at]['ms']:.{n}f}" for at, n in digits.items())
+
+
 def after_changes(report: dict[str, Any]) -> Iterator[Cells]:
     """Yield lookups after changes, in times of those without."""
     counts = sorted({row["count"] for row in report["changes"]})
@@ -334,7 +361,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Cells]]] = {
     function.__name__: function
     for function in (
         *(search, search_in_short, service, service_in_short, latency),
-        *(recall, recall_of_groups, lookup_cost, after_changes, variant_plan),
+        *(recall, recall_of_groups, lookup_cost, hashing, after_changes, variant_plan),
         *(video_hashing, video_lookups, video_recall, false_matches, near_pairs),
     )
 }
