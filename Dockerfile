@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# Image of the server; docs/operations.md says how to run it. Python packages are installed by hash from
+# Image of the server; docs/install-server.md says how to run it. Python packages are installed by hash from
 # requirements/. The base images are named by tag: Python and Debian line are fixed, their security updates come in.
 # Where every build must start from the same bytes, add the digest of your registry to both FROM lines.
 # requirements/runtime.txt includes PyAV and pillow-heif, whose wheels hold GPL code (x264, x265): whoever hands the

@@ -20,8 +20,8 @@ mpl.use("svg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from benchmarks.recall.edits import GROUPS
-from benchmarks.recall.recall import TARGETS, interval
+from benchmarks.recall.recall import interval
+from benchmarks.tables import markdown, recall
 
 _STRENGTHS = {
     "jpeg": "JPEG quality",
@@ -51,32 +51,12 @@ def main(*, report_path: Path, curve_path: Path | None, folder: Path) -> None:
     """Print the table, write the plots."""
     folder.mkdir(parents=True, exist_ok=True)
     report = json.loads(report_path.read_text("utf-8"))
-    click.echo(_table(report["rows"]))
+    click.echo(markdown(recall(report)), nl=False)
     trials = report_path.with_suffix(".trials.jsonl").read_text("utf-8").splitlines()[1:]
     _strengths([json.loads(line) for line in trials], folder / "recall-strength.svg")
     if curve_path:
         points = json.loads(curve_path.read_text("utf-8"))["points"]
         _curve(points, folder / "recall-tradeoff.svg")
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    """Return rows of STANDARD, with what the other efforts find beside them."""
-    by_effort: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        by_effort.setdefault(row["edit"], {})[row["effort"]] = row
-    lines = [
-        "| edit | STANDARD | 95% | at least | FAST | THOROUGH | threatexchange | trials |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for edit, efforts in by_effort.items():
-        row = efforts["STANDARD"]
-        name = f"**{edit}**" if edit in TARGETS or edit in GROUPS else edit
-        least = f"{row['target']:.0%}" if row["target"] else ""
-        shares = [f"{row[key]:.1%}" for key in ("recall", "low", "high", "threatexchange")]
-        efforts_shown = [f"{efforts[effort]['recall']:.1%}" for effort in ("FAST", "THOROUGH")]
-        cells = [name, shares[0], f"{shares[1]}-{shares[2]}", least, *efforts_shown, shares[3]]
-        lines.append(f"| {' | '.join(cells)} | {row['trials']} |")
-    return "\n".join(lines).replace("%", " %")
 
 
 def _strengths(trials: list[dict[str, Any]], path: Path) -> None:

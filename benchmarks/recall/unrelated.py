@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.stats import chi2
 
+from benchmarks import tables
 from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.recall.sources import Source, Split, file_of, sources, square, views
 from benchmarks.recall.unrelated_stored import Stored, kept, shares
@@ -170,35 +171,6 @@ def said(report: dict[str, Any]) -> str:
     )
 
 
-def table(report: dict[str, Any]) -> Iterator[str]:
-    """Return the tables of a record of false matches (docs/measurements)."""
-    bounds = {"by source": "_sources", "by picture": "", "by hash": "_hashes"}
-    names = ("looked up", "sources", "pictures", "hashes", "false matches", *bounds)
-    yield _line(*names)
-    yield _line(*["---"] * len(names))
-    for name, row in {**report["kinds"], "**all**": report}.items():
-        shares = (min(100 * row[f"upper_95{of}"], 100) for of in bounds.values())
-        counts = (row[of] for of in ("sources", "lookups", "hashes", "found"))
-        yield _line(name, *map(_spaced, counts), *map(_percent, shares))
-    within = [*list(report["pairs"]["crop"])[1:-1:2], "all"]
-    yield _line("within bits", *within)
-    yield _line(*["---"] * (len(within) + 1))
-    for name, row in report["pairs"].items():
-        yield _line(name, *(_spaced(row[bits]) for bits in within))
-
-
-def _line(*cells: object) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def _percent(share: float) -> str:
-    return f"{float(f'{share:.2g}'):g} %"
-
-
-def _spaced(count: int) -> str:
-    return f"{count:,}".replace(",", " ")
-
-
 def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
     """Return upper 95 % bounds of shares: of sources, which alone are independent, and of parts."""
 
@@ -308,11 +280,11 @@ def main(  # noqa: PLR0913 options
     report: dict[str, Any] = {}
     for report in false_matches(every, stored, lookups, minutes, seed, sabotage):
         console.print(said(report))
+        whole_report = {"false_matches": report, "settings": settings}
         if json_path:
-            whole_report = {"false_matches": report, "settings": settings}
             json_path.write_text(json.dumps(whole_report, indent=1) + "\n", "utf-8")
-    for line in table(report):
-        print(line)
+    print(tables.markdown(tables.false_matches(whole_report)), end="")
+    print(tables.markdown(tables.near_pairs(whole_report)), end="")
     if show:
         pairs_shown(every, report, seed, show)
     sys.exit(1 if report["found"] else 0)

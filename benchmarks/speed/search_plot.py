@@ -19,13 +19,10 @@ mpl.use("svg")
 from matplotlib import pyplot as plt
 
 from benchmarks.speed.search_engines import SETTINGS
+from benchmarks.tables import markdown, search
 
 _MARKERS = dict(zip(SETTINGS, "os^vD", strict=True))
 _LEGEND_BELOW = -0.02
-_COLUMNS = (
-    *("hashes", "engine", "lookups/s", "slower by", "p50 µs", "p99 µs", "recall"),
-    *("build s", "build CPU s", "PSS MB"),
-)
 
 
 @click.command(help=__doc__)
@@ -34,37 +31,8 @@ _COLUMNS = (
 def main(reports: tuple[Path, ...], plot_path: Path) -> None:
     """Print the table, write the plot."""
     rows = [row for path in reports for row in json.loads(path.read_text("utf-8"))["rows"]]
-    click.echo(_table(rows))
+    click.echo(markdown(search({"rows": rows})), nl=False)
     _plot(rows, plot_path)
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        f"| {' | '.join(_COLUMNS)} |",
-        f"|{' --- |' * len(_COLUMNS)}",
-    ]
-    ours = {
-        (row["size"], row["distribution"]): row["lookups_per_s"]
-        for row in rows
-        if row["engine"] == "disrupt"
-    }
-    for row in rows:
-        slower = ours[row["size"], row["distribution"]] / row["lookups_per_s"]
-        recall = "1" if row["recall"] == 1 else f"{row['recall']:.4f}"
-        cells = [
-            f"{row['size']:,} {row['distribution']}".replace(",", " "),
-            row["engine"],
-            f"{row['lookups_per_s']:,.0f}".replace(",", " "),
-            f"{slower:.1f}",
-            f"{row['p50_us']:,.1f}".replace(",", " "),
-            f"{row['p99_us']:,.1f}".replace(",", " "),
-            recall,
-            f"{row['build_s']:.1f}",
-            f"{row['build_cpu_s']:.1f}",
-            f"{row['pss_mb']:,.0f}".replace(",", " "),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def _plot(rows: list[dict[str, Any]], path: Path) -> None:

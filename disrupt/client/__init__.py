@@ -1,6 +1,6 @@
 """Python SDK for platforms: is this picture a registered one?
 
-A picture is hashed here, and does not leave the process unless ``hash_locally=False`` says so:
+A picture is hashed here, and does not leave the process unless ``hash_locally=False`` says so::
 
     from disrupt.client import MatchClient
 
@@ -9,7 +9,7 @@ A picture is hashed here, and does not leave the process unless ``hash_locally=F
         for match in answer.matches:
             print(match.item_id, match.bank, match.assurance.name, match.distance_bits)
 
-Hashes are looked up in batches of any size, as values, an array or packed bytes:
+Hashes are looked up in batches of any size, as values, an array or packed bytes::
 
     import numpy as np
     from disrupt.client import MatchClient
@@ -18,7 +18,7 @@ Hashes are looked up in batches of any size, as values, an array or packed bytes
     with MatchClient("disrupt.example:50051", key=key) as client:
         matched = [answer for answer in client.match_hashes(hashes) if answer.matches]
 
-Hashes that keep coming are looked up in a flow, which waits for no batch to be answered:
+Hashes that keep coming are looked up in a flow, which waits for no batch to be answered::
 
     from disrupt.client import MatchClient
 
@@ -30,7 +30,7 @@ Hashes that keep coming are looked up in a flow, which waits for no batch to be 
         for answers in client.stream_hashes(batches()):
             matched += [answer for answer in answers if answer.matches]
 
-A video is hashed here too, a frame a second, and found inside of others; matches say where:
+A video is hashed here too, a frame a second, and found inside of others; matches say where::
 
     with MatchClient("disrupt.example:50051", key=key) as client:
         answer = client.match_video("upload.mp4")
@@ -38,8 +38,8 @@ A video is hashed here too, a frame a second, and found inside of others; matche
             print(match.item_id, match.stored_share_permille / 10, "% of it", match.segments)
 
 Failures are classes of ``disrupt.errors``, wrong arguments included (InvalidRequestError). None of
-them means that nothing matches; docs/clients.md says what becomes of the upload. Where the server
-is busy or absent, the call has been tried again by then, with jitter and within ``timeout_s``:
+them means that nothing matches; docs/errors.md says what becomes of the upload. Where the server
+is busy or absent, the call has been tried again by then, with jitter and within ``timeout_s``::
 
     from disrupt.client import MatchClient
     from disrupt.errors import DisruptError, InvalidMediaError
@@ -52,7 +52,7 @@ is busy or absent, the call has been tried again by then, with jitter and within
         except DisruptError as error:
             print("hold it:", error.reason)
 
-``AsyncMatchClient`` is the same for asyncio:
+``AsyncMatchClient`` is the same for asyncio::
 
     import asyncio
     from disrupt.client import AsyncMatchClient

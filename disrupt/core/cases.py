@@ -90,8 +90,8 @@ def new_case_number(request_id: bytes) -> str:
     The device and the server both compute it, so the device knows it before it sends anything:
     SHA-256 over the 21 ASCII bytes of ``disrupt case number 1``, one zero byte and the request id;
     all 32 bytes of that as one big-endian integer, modulo CASE_NUMBERS; ``case_number`` of it.
-    docs/clients.md has examples. The remainder is uniform to within 2^-207. The number has 49 bits
-    and the request id 128, so that the number reveals nothing with which a request could be
+    docs/case-numbers.md has examples. The remainder is uniform to within 2^-207. The number has 49
+    bits and the request id 128, so that the number reveals nothing with which a request could be
     replayed.
     """
     digest = hashlib.sha256(_DERIVATION + request_id).digest()

@@ -43,14 +43,17 @@ class Config(BaseModel):
     max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=512 * _MIB)] = 33 * _MIB
     """Largest message. Pictures have up to 32 MiB."""
     max_hashes_per_lookup: Annotated[int, Field(ge=64, le=1_000_000)] = 10_000
+    """Most hashes in one lookup."""
     max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
     """Most matches in one answer to a batch; by default, clients take answers of 4 MiB."""
     max_items_per_registration: Annotated[int, Field(ge=1)] = 64
+    """Most items in one registration."""
     max_hashes_per_item: Annotated[int, Field(ge=1)] = 8000
     """A video has up to 2000 for each hour."""
     max_hashes_per_registration: Annotated[int, Field(ge=1)] = 64_000
     """Hashes of all items together: eight of the largest, or a thousand for each of 64."""
     max_items_per_case: Annotated[int, Field(ge=1)] = 1000
+    """Most items in one case."""
     max_registered_hashes_per_h: Annotated[int, Field(ge=1)] = 2_000_000
     """Hashes that one key may register in an hour; more are RESOURCE_EXHAUSTED."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
@@ -70,6 +73,7 @@ class Config(BaseModel):
     max_video_mib: Annotated[int, Field(ge=1, le=16384)] = 512
     """Largest video file; it is held in memory while it is looked up or registered."""
     max_video_minutes: Annotated[int, Field(ge=1, le=1440)] = 180
+    """Longest video."""
     video_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
     """Processes that decode and hash videos for one worker, beside those for pictures."""
     video_queue: Annotated[int, Field(ge=0)] = 4

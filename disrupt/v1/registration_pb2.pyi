@@ -153,8 +153,8 @@ class RegistrationContext(_message.Message):
     NEW_CASE_NUMBER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """16 random bytes made by the device. The same id with the same content replays the first answer; with other
-    content it is refused. The number of a new case follows from it (docs/clients.md), so that the device knows the
-    number before it sends anything.
+    content it is refused. The number of a new case follows from it (docs/case-numbers.md), so that the device
+    knows the number before it sends anything.
     """
     age_band: Global___AgeBand.ValueType
     """Decides the bank of the items of this registration, also when it adds to a case: items of one case may be in

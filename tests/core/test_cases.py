@@ -57,7 +57,7 @@ def test_numbers_given_out_stay_what_they_are(value: int, number: str) -> None:
 
 
 def test_the_number_of_a_new_case_is_derived_as_is_documented_for_other_clients() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "case-numbers.md").read_text("utf-8")
     documented = re.findall(r"\| `([0-9a-f]{32})` \| `([0-9A-Z-]{13})` \|", page)
     assert len(documented) == 3
     alphabet = re.search(r"`(2[2-9A-Z]{29})`", page)

@@ -1,6 +1,6 @@
 """Report the health of each service over gRPC's health protocol.
 
-docs/operations.md says what each name means. Every function here checks once; see ``forever``.
+docs/watch.md says what each name means. Every function here checks once; see ``forever``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// The number of the case that a registration opens, derived from its request id as docs/clients.md says.
+// The number of the case that a registration opens, derived from its request id as docs/case-numbers.md says.
 import { createHash } from "node:crypto";
 
 const ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ";
