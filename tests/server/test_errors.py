@@ -306,6 +306,15 @@ def test_a_call_that_does_not_exist_is_unimplemented(platform: Caller) -> None:
     assert refusal(lambda: admin(b"", timeout=TIMEOUT_S)).code == grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_compressed_messages_are_refused_before_they_are_inflated(platform: Caller) -> None:
+    for method in ("/grpc.health.v1.Health/Check", "/disrupt.v1.MatchService/MatchHashes"):
+        call: Any = platform.channel.unary_unary(method)
+        refused = refusal(
+            partial(call, bytes(30 << 20), compression=grpc.Compression.Gzip, timeout=TIMEOUT_S)
+        )
+        assert refused.code == grpc.StatusCode.UNIMPLEMENTED
+
+
 def test_bytes_that_are_no_message_do_not_hurt(platform: Caller) -> None:
     call: Any = platform.channel.unary_unary("/disrupt.v1.MatchService/MatchHashes")
     metadata = [("authorization", f"Bearer {platform.key}")]

@@ -109,18 +109,21 @@ class _Connection:
     accounted_bytes: int = 0
     """Bytes of its messages that became whole, or were ended, since this object was made."""
     receipts: list[Receipt] = field(default_factory=list)
-    received_bytes: int = 0
-    """Bytes received in all, when that was last checked."""
+    received_bytes: int | None = None
+    """Bytes received in all, when that was last checked; None where that is not known yet."""
     next_s: float = 0.0
     """Time of the next check."""
     pause_s: float = _LOOK_S
 
-    def look(self, received_bytes: Callable[[], int], now_s: float) -> None:
+    def look(self, received_bytes: Callable[[], int | None], now_s: float) -> None:
         """Ask how much it has received, the more rarely the longer it brings nothing."""
         if now_s < self.next_s and self.receipts[-1].base_bytes is not None:
             return
-        before, self.received_bytes = self.received_bytes, received_bytes()
-        is_silent = self.received_bytes == before
+        received = received_bytes()
+        if received is None:
+            return
+        is_silent = received == self.received_bytes
+        self.received_bytes = received
         self.pause_s = min(2 * self.pause_s, _LOOK_MAX_S) if is_silent else _LOOK_S
         self.next_s = now_s + self.pause_s
 
@@ -130,6 +133,8 @@ class _Connection:
         Counted from when the first of them was seen, so that what calls bring beside their
         messages does not add up over the life of a connection, in either direction.
         """
+        if self.received_bytes is None:
+            return 0
         beyond = self.received_bytes - self.accounted_bytes
         for receipt in self.receipts:
             base = receipt.base_bytes
@@ -193,11 +198,8 @@ class Receipts:
             if connection.receipts
         }
         for peer, connection in self._connections.items():
-            connection.look(partial(self._received_bytes, peer), now_s)
+            connection.look(partial(self._sockets.received_bytes, peer), now_s)
         self._bound()
-
-    def _received_bytes(self, peer: str) -> int:
-        return self._sockets.received_bytes(peer) or 0
 
     def _bound(self) -> None:
         """End messages larger than their calls take, and those of callers that hold too much.

@@ -11,6 +11,7 @@ import resource
 import socket
 import stat
 import struct
+import time
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ _BYTES_RECEIVED_AT = 128
 _SILENT_MS_AT = 52
 """Offset of tcpi_last_data_recv."""
 _TCP_INFO_BYTES = _BYTES_RECEIVED_AT + 8
+_PAUSES = 20
+"""Least pause between two looks through all descriptors, in times of the first one's duration."""
 
 
 class Sockets:
@@ -28,6 +31,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self._descriptors: dict[tuple[str, int], int] = {}
+        self._next_s = 0.0
 
     def received_bytes(self, peer: str) -> int | None:
         """Return the bytes received from a peer since it connected; None where unknown."""
@@ -39,7 +43,13 @@ class Sockets:
             current, received = _look(descriptor)
             if current == address:
                 return received
+        # Looking through all of many connections takes a while: new ones must not ask for it at will.
+        began_s = time.monotonic()
+        if began_s < self._next_s:
+            return None
         self._descriptors = _connected()
+        ended_s = time.monotonic()
+        self._next_s = ended_s + _PAUSES * (ended_s - began_s)
         descriptor = self._descriptors.get(address)
         return None if descriptor is None else _look(descriptor)[1]
 

@@ -192,6 +192,8 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
         ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
         ("grpc.max_connection_age_grace_ms", grace_ms),
+        # none: gRPC would inflate messages before any limit of theirs holds
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         # keeps what gRPC receives ahead of a read at 64 KiB a call
         ("grpc.http2.bdp_probe", 0),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
