@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-import grpc
-
-from disrupt.client import requests, results, videos
-from disrupt.client.arguments import flag, seconds
-from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call_async, check_settings
-from disrupt.client.connection import DEFAULT_SERVER, connect
+from disrupt.client import calls, media, requests, results, videos
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
+from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.client.flow_aio import AsyncFlow
-from disrupt.client.media import Media, read_picture
+from disrupt.client.lookups import Call, Lookups, Steps
+from disrupt.client.media import Media
 from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, Watched
-from disrupt.client.window import Calls
-from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import Effort
-from disrupt.core.media import LowQuality, Profile
+from disrupt.core.media import Profile
 from disrupt.errors import ClientUnusableError
-from disrupt.hashing import hash_image
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 
 if TYPE_CHECKING:  # exists in the generated types only
     from disrupt.v1.match_pb2_grpc import MatchServiceAsyncStub
 
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
+_Answer = TypeVar("_Answer")
+_Item = TypeVar("_Item")
 _Returned = TypeVar("_Returned")
 
 
@@ -55,15 +57,11 @@ class AsyncMatchClient:
         timeout_s: float = TIMEOUT_S,
         retries: RetryPolicy | None = None,
     ) -> None:
-        check_settings(connections, timeout_s, retries)
-        self._connection = connect(server, key, tls_ca)
+        self._settings = calls.client_settings(server, key, tls_ca, connections, timeout_s, retries)
         self._loop = _running_loop()
-        self._timeout_s = timeout_s
-        self._retries = retries or RetryPolicy()
-        self._channels = [self._connection.open_async() for _ in range(connections)]
+        self._channels = [self._settings.connection.open_async() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
-        self._hashes_per_lookup = 0
-        self._limit_until_s = 0.0
+        self._lookups = Lookups()
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,15 +86,7 @@ class AsyncMatchClient:
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes, as MatchClient.match_hashes does."""
         options = requests.options(max_distance_bits, max_matches, banks)
-        packed = requests.pack(batch)
-        parts = requests.match_hashes(
-            packed,
-            most=await self._most_hashes(len(packed)),
-            profile=profile,
-            qualities=qualities,
-            options=options,
-        )
-        return await self._all(parts)
+        return await self._run(self._lookups.hashes(Batch(batch, qualities), options, profile))
 
     def stream_hashes(
         self,
@@ -115,16 +105,12 @@ class AsyncMatchClient:
         requests.check_flow(batches, Iterable, AsyncIterable, profile=profile)
 
         async def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
-            packed, qualities = requests.of_flow(batch)
-            return requests.match_hashes(
-                packed,
-                most=await self._most_hashes(len(packed)),
-                profile=profile,
-                qualities=qualities,
-                options=options,
-            )
+            given = requests.flow_batch(batch)
+            return await self._run(self._lookups.parts(given, options, profile))
 
-        return AsyncFlow(batches, parts, self._flow_calls()).answers()
+        return AsyncFlow(
+            batches, parts, lambda: self._stub().StreamMatchHashes, self._settings
+        ).answers()
 
     async def match_image(
         self,
@@ -138,17 +124,10 @@ class AsyncMatchClient:
     ) -> ImageAnswer:
         """Look up a picture, as MatchClient.match_image does; a thread reads and hashes it."""
         options = requests.options(max_distance_bits, max_matches, banks, effort)
-        flag("hash_locally", hash_locally)
-        data = await _in_thread(lambda: read_picture(picture))
-        if not hash_locally:
-            request = match_pb2.MatchImageRequest(image=data, options=options)
-            return results.image_answer(await self._call(lambda stub: stub.MatchImage, request))
-        query = await _in_thread(lambda: hash_image(data, effort=effort))
-        if isinstance(query, LowQuality):
-            return results.low_quality(query)
-        most = await self._most_hashes(len(query.hashes) * HASH_BYTES)
-        answers = await self._all(requests.match_query(query, most=most, options=options))
-        return results.merged(query, answers, max_matches=max_matches)
+        prepared = await _in_thread(
+            lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally)
+        )
+        return await self._run(self._lookups.image(prepared, options))
 
     async def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -167,7 +146,7 @@ class AsyncMatchClient:
         timeout_s: float = VIDEO_TIMEOUT_S,
     ) -> VideoAnswer:
         """Look up a video, as MatchClient.match_video does; a thread reads and hashes it."""
-        seconds("timeout_s", timeout_s)
+        settings = self._settings.within(timeout_s)
         first = videos.first_message(
             requests.options(max_distance_bits, max_matches, banks, effort),
             interval_ms=interval_ms,
@@ -179,19 +158,14 @@ class AsyncMatchClient:
             lambda: videos.prepare(video, first, hash_locally=hash_locally, watched=watched)
         )
         with sent.reading():
-            response: match_pb2.MatchVideoResponse = await call_async(
-                lambda: videos.streaming_async(self._stub().MatchVideo),
-                sent,
-                connection=self._connection,
-                timeout_s=timeout_s,
-                retries=self._retries,
+            response: match_pb2.MatchVideoResponse = await calls.call_async(
+                lambda: videos.streaming(self._stub().MatchVideo, _each_in_thread), sent, settings
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
     async def index_status(self, cursor: str = "") -> IndexStatus:
         """Return the index's state and limits, as MatchClient.index_status does."""
-        request = requests.index_status(cursor)
-        return results.index_status(await self._call(lambda stub: stub.GetIndexStatus, request))
+        return await self._run(self._lookups.index_status(cursor))
 
     def _stub(self) -> MatchServiceAsyncStub:
         """Return the next connection's stub. Raises ClientUnusableError in any other event loop."""
@@ -201,51 +175,37 @@ class AsyncMatchClient:
             )
         return next(self._stubs)
 
-    async def _most_hashes(self, packed_bytes: int) -> int:
-        if packed_bytes <= requests.SMALL_BATCH_BYTES:
-            return requests.SMALL_BATCH
-        if time.monotonic() >= self._limit_until_s:
-            self._hashes_per_lookup = (await self.index_status()).limits.hashes_per_lookup
-            self._limit_until_s = time.monotonic() + requests.LIMIT_HOLDS_S
-        return self._hashes_per_lookup or requests.SMALL_BATCH
+    async def _run(self, steps: Steps[_Answer]) -> _Answer:
+        answers = None
+        while True:
+            try:
+                step = steps.send(answers)
+            except StopIteration as end:
+                answer: _Answer = end.value
+                return answer
+            answers = await self._at_once(step)
 
-    async def _all(self, parts: Sequence[match_pb2.MatchHashesRequest]) -> tuple[HashAnswer, ...]:
+    async def _at_once(self, step: Sequence[Call]) -> list[object]:
+        if len(step) <= 1:
+            return [await self._answer(call) for call in step]
         free = asyncio.Semaphore(len(self._channels))
 
-        async def ask(request: match_pb2.MatchHashesRequest) -> tuple[HashAnswer, ...]:
+        async def answer(call: Call) -> object:
             async with free:
-                response = await self._call(lambda stub: stub.MatchHashes, request)
-            return results.hash_answers(response, requests.count(request))
+                return await self._answer(call)
 
-        tasks = [asyncio.create_task(ask(part)) for part in parts]
+        tasks = [asyncio.create_task(answer(call)) for call in step]
         try:
-            return results.in_order(await asyncio.gather(*tasks))
+            return await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _call(
-        self,
-        method: Callable[
-            [MatchServiceAsyncStub], grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]
-        ],
-        request: _Request,
-    ) -> _Response:
-        return await call_async(
-            lambda: method(self._stub()),
-            request,
-            connection=self._connection,
-            timeout_s=self._timeout_s,
-            retries=self._retries,
+    async def _answer(self, call: Call) -> object:
+        response = await calls.call_async(
+            lambda: getattr(self._stub(), call.method), call.request, self._settings
         )
-
-    def _flow_calls(self) -> Calls:
-        return Calls(
-            lambda: self._stub().StreamMatchHashes,
-            self._connection,
-            self._timeout_s,
-            self._retries,
-        )
+        return call.answer(response)
 
 
 async def _in_thread(function: Callable[[], _Returned]) -> _Returned:
@@ -261,6 +221,11 @@ async def _in_thread(function: Callable[[], _Returned]) -> _Returned:
             raise RuntimeError("A function of the caller raised StopIteration.") from error
 
     return await asyncio.to_thread(call)
+
+
+async def _each_in_thread(items: Iterator[_Item]) -> AsyncIterator[_Item]:
+    while (item := await asyncio.to_thread(next, items, None)) is not None:
+        yield item
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Self, TypeVar
 
 import grpc
 
 from disrupt.client.arguments import configuring, invalid, seconds, whole_number
-from disrupt.client.connection import Connection
+from disrupt.client.connection import Connection, connect
 from disrupt.client.failures import failure
 from disrupt.client.retries import Attempts, RetryPolicy
 from disrupt.errors import ClientUnusableError, DisruptError
@@ -21,17 +22,54 @@ CONNECTIONS = 4
 _MOST_CONNECTIONS = 1000
 _CLOSED = "The client is closed: keep it open while it is used, or make a new one."
 
-_Request = TypeVar("_Request")
+_Begun = TypeVar("_Begun")
 _Response = TypeVar("_Response")
 
 
-def check_settings(connections: int, timeout_s: float, retries: RetryPolicy | None) -> None:
-    """Raise ConfigurationError for settings of a client that cannot work."""
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """How calls are made: to which server, within which time, and how often each is tried."""
+
+    connection: Connection
+    timeout_s: float
+    retries: RetryPolicy
+
+    def within(self, timeout_s: float) -> Self:
+        """Return these settings for calls that may take another time."""
+        return replace(self, timeout_s=seconds("timeout_s", timeout_s))
+
+    def attempts(self) -> Attempts:
+        """Return the attempts of one call."""
+        return Attempts(self.retries, self.timeout_s)
+
+    def flow_attempts(self) -> Attempts:
+        """Return those at an answer of a flow, bounded by time alone, to outlast a restart."""
+        return Attempts(replace(self.retries, attempts=None), self.timeout_s)
+
+    def begin(self, method: Callable[..., _Begun], request: object, attempts: Attempts) -> _Begun:
+        """Begin the next attempt of a call."""
+        return method(request, timeout=attempts.remaining_s(), metadata=self.connection.metadata)
+
+    def failure(self, error: grpc.RpcError) -> DisruptError:
+        """Convert the failure of a call."""
+        return failure(error, self.connection.server)
+
+
+def client_settings(
+    server: object,
+    key: object,
+    tls_ca: object,
+    connections: int,
+    timeout_s: float,
+    retries: RetryPolicy | None,
+) -> CallSettings:
+    """Return the settings of a client. Raises ConfigurationError for arguments that cannot work."""
     with configuring():
         whole_number("connections", connections, 1, _MOST_CONNECTIONS)
         seconds("timeout_s", timeout_s)
         if not isinstance(retries, RetryPolicy | None):
             raise invalid("retries", f"give a RetryPolicy, not {type(retries).__name__}")
+    return CallSettings(connect(server, key, tls_ca), timeout_s, retries or RetryPolicy())
 
 
 @contextmanager
@@ -50,12 +88,10 @@ def usable() -> Iterator[None]:
 
 
 def call(
-    method: Callable[[], grpc.UnaryUnaryMultiCallable[_Request, _Response]],
-    request: _Request,
+    method: Callable[[], Callable[..., _Response]],
+    request: object,
+    settings: CallSettings,
     *,
-    connection: Connection,
-    timeout_s: float,
-    retries: RetryPolicy,
     pause: Callable[[DisruptError, float], None] = lambda _failure, pause_s: time.sleep(pause_s),
 ) -> _Response:
     """Return the answer to ``request``; raise a class of disrupt.errors if none comes in time.
@@ -63,34 +99,27 @@ def call(
     ``method`` returns the method of each attempt: that of the next connection. ``pause`` waits
     between two attempts; it is given the first one's failure and a time in seconds.
     """
-    attempts = Attempts(retries, timeout_s)
+    attempts = settings.attempts()
     while True:
         try:
             with usable():
-                return method()(
-                    request, timeout=attempts.remaining_s(), metadata=connection.metadata
-                )
+                return settings.begin(method(), request, attempts)
         except grpc.RpcError as error:
-            failed = failure(error, connection.server)
+            failed = settings.failure(error)
         pause(failed, attempts.pause_s(failed))
 
 
 async def call_async(
-    method: Callable[[], grpc.aio.UnaryUnaryMultiCallable[_Request, _Response]],
-    request: _Request,
-    *,
-    connection: Connection,
-    timeout_s: float,
-    retries: RetryPolicy,
+    method: Callable[[], Callable[..., Awaitable[_Response]]],
+    request: object,
+    settings: CallSettings,
 ) -> _Response:
     """Do what ``call`` does, for asyncio."""
-    attempts = Attempts(retries, timeout_s)
+    attempts = settings.attempts()
     while True:
         try:
             with usable():
-                return await method()(
-                    request, timeout=attempts.remaining_s(), metadata=connection.metadata
-                )
+                return await settings.begin(method(), request, attempts)
         except grpc.RpcError as error:
-            failed = failure(error, connection.server)
+            failed = settings.failure(error)
         await asyncio.sleep(attempts.pause_s(failed))

@@ -5,103 +5,83 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import grpc
 
-from disrupt.client.calls import usable
-from disrupt.client.retries import Attempts
-from disrupt.client.window import Answers, Calls, Request, Sender, Window, after
+from disrupt.client.calls import CallSettings, usable
+from disrupt.client.window import Answers, Request, Sender, Window
+from disrupt.errors import DisruptError
 from disrupt.v1 import match_pb2
 
 _Batch = TypeVar("_Batch")
+_Result = TypeVar("_Result")
 
 
 class Flow(Generic[_Batch]):
-    """A flow of ``batches``, which a thread reads; ``parts`` turns each into 1 to n requests."""
+    """A flow of ``batches``, which a thread reads; ``parts`` turns each into 1 to n requests.
+
+    ``method`` returns the method of each call: that of the next connection.
+    """
 
     def __init__(
-        self, batches: Iterable[_Batch], parts: Callable[[_Batch], list[Request]], calls: Calls
+        self,
+        batches: Iterable[_Batch],
+        parts: Callable[[_Batch], list[Request]],
+        method: Callable[[], Any],
+        settings: CallSettings,
     ) -> None:
         self._batches = batches
         self._parts = parts
-        self._calls = calls
-        self._window = Window()
+        self._method = method
+        self._settings = settings
+        self._window = Window(settings.flow_attempts)
         self._changed = threading.Condition()
 
     def answers(self) -> Generator[Answers]:
         """Yield the answers to each batch, in order."""
-        window, changed = self._window, self._changed
+        window = self._window
         for work in (self._feed, self._ask):
             threading.Thread(target=work, name="disrupt-flow", daemon=True).start()
         try:
-            while True:
-                with changed:
-                    changed.wait_for(lambda: window.answered)
-                    answers = window.take()
-                    changed.notify_all()
-                if answers is None:
-                    return
+            while (answers := self._change(window.take, window.answered)) is not None:
                 yield answers
         finally:
-            with changed:
-                window.over = True
-                changed.notify_all()
+            self._change(window.stop)
 
     def _feed(self) -> None:
-        window, changed = self._window, self._changed
+        window = self._window
         failed = None
         try:
             for batch in self._batches:
                 parts = self._parts(batch)
-                with changed:
-                    changed.wait_for(lambda: window.takes_more)
-                    if window.over:
-                        return
-                    window.add(parts)
-                    changed.notify_all()
+                if not self._change(partial(window.add, parts), window.takes_more):
+                    return
         except BaseException as error:  # noqa: BLE001 raised where answers are taken
             failed = error
-        with changed:
-            window.finish(failed)
-            changed.notify_all()
+        self._change(partial(window.finish, failed))
 
     def _ask(self) -> None:
-        window, changed = self._window, self._changed
-        attempts: Attempts | None = None
+        window = self._window
         try:
-            while True:
-                with changed:
-                    changed.wait_for(lambda: window.settled)
-                    if window.over or not window.unanswered:
-                        break
-                    again, attempts = attempts is not None, attempts or self._calls.attempts()
-                    sender = Sender(window, attempts, again=again)
-                error = self._call(sender, attempts)
-                with changed:
-                    pause_s, attempts = after(window, sender, error, self._calls, attempts)
-                    changed.notify_all()
-                time.sleep(pause_s)
+            while (sender := self._change(window.call, window.settled)) is not None:
+                failed = self._call(sender)
+                time.sleep(self._change(partial(window.end_call, sender, failed)))
+            self._change(window.stop)
         except Exception as error:  # noqa: BLE001 raised where answers are taken
-            with changed:
-                window.fail(error)
-        with changed:
-            window.over = True
-            changed.notify_all()
+            self._change(partial(window.fail, error))
 
-    def _call(self, sender: Sender, attempts: Attempts) -> grpc.RpcError | None:
-        window, changed = self._window, self._changed
+    def _call(self, sender: Sender) -> DisruptError | None:
         with usable():
-            call = self._calls.open(self._messages(sender), attempts)
+            call = self._settings.begin(self._method(), self._messages(sender), sender.attempts)
         try:
             for response in call:
-                with changed:
-                    window.receive(response)
-                    changed.notify_all()
-                    if window.over:
-                        break
+                self._change(partial(self._window.receive, response))
+                if self._window.over:
+                    break
         except grpc.RpcError as error:
-            return error
+            return self._settings.failure(error)
         finally:
             call.cancel()
         return None
@@ -109,8 +89,18 @@ class Flow(Generic[_Batch]):
     def _messages(self, sender: Sender) -> Iterator[match_pb2.StreamMatchHashesRequest]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: sender.ready, sender.left_s)
+                self._changed.wait_for(sender.ready, sender.left_s())
                 request = sender.next()
             if request is None:
                 return
             yield request
+
+    def _change(
+        self, change: Callable[[], _Result], when: Callable[[], bool] = lambda: True
+    ) -> _Result:
+        """Change the window once ``when`` holds, and wake whatever waits for a change."""
+        with self._changed:
+            self._changed.wait_for(when)
+            result = change()
+            self._changed.notify_all()
+        return result

@@ -12,16 +12,18 @@ from collections.abc import (
     Iterable,
 )
 from contextlib import suppress
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import grpc
 
-from disrupt.client.calls import usable
-from disrupt.client.retries import Attempts
-from disrupt.client.window import Answers, Calls, Request, Sender, Window, after
+from disrupt.client.calls import CallSettings, usable
+from disrupt.client.window import Answers, Request, Sender, Window
+from disrupt.errors import DisruptError
 from disrupt.v1 import match_pb2
 
 _Batch = TypeVar("_Batch")
+_Result = TypeVar("_Result")
 
 
 class AsyncFlow(Generic[_Batch]):
@@ -31,26 +33,22 @@ class AsyncFlow(Generic[_Batch]):
         self,
         batches: AsyncIterable[_Batch] | Iterable[_Batch],
         parts: Callable[[_Batch], Awaitable[list[Request]]],
-        calls: Calls,
+        method: Callable[[], Any],
+        settings: CallSettings,
     ) -> None:
         self._batches = batches
         self._parts = parts
-        self._calls = calls
-        self._window = Window()
+        self._method = method
+        self._settings = settings
+        self._window = Window(settings.flow_attempts)
         self._changed = asyncio.Condition()
 
     async def answers(self) -> AsyncGenerator[Answers]:
         """Yield the answers to each batch, in order."""
-        window, changed = self._window, self._changed
+        window = self._window
         tasks = [asyncio.create_task(work()) for work in (self._feed, self._ask)]
         try:
-            while True:
-                async with changed:
-                    await changed.wait_for(lambda: window.answered)
-                    answers = window.take()
-                    changed.notify_all()
-                if answers is None:
-                    return
+            while (answers := await self._change(window.take, window.answered)) is not None:
                 yield answers
         finally:
             for task in tasks:
@@ -58,17 +56,13 @@ class AsyncFlow(Generic[_Batch]):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _feed(self) -> None:
-        window, changed = self._window, self._changed
+        window = self._window
         failed: BaseException | None = None
         try:
             async for batch in _each(self._batches):
                 parts = await self._parts(batch)
-                async with changed:
-                    await changed.wait_for(lambda: window.takes_more)
-                    if window.over:
-                        return
-                    window.add(parts)
-                    changed.notify_all()
+                if not await self._change(partial(window.add, parts), window.takes_more):
+                    return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -76,42 +70,26 @@ class AsyncFlow(Generic[_Batch]):
             failed = error  # cancelled by what the batches themselves waited for
         except Exception as error:  # noqa: BLE001 raised where answers are taken
             failed = error
-        async with changed:
-            window.finish(failed)
-            changed.notify_all()
+        await self._change(partial(window.finish, failed))
 
     async def _ask(self) -> None:
-        window, changed = self._window, self._changed
-        attempts: Attempts | None = None
+        window = self._window
         try:
-            while True:
-                async with changed:
-                    await changed.wait_for(lambda: window.settled)
-                    if not window.unanswered:
-                        break
-                    again, attempts = attempts is not None, attempts or self._calls.attempts()
-                    sender = Sender(window, attempts, again=again)
-                error = await self._call(sender, attempts)
-                async with changed:
-                    pause_s, attempts = after(window, sender, error, self._calls, attempts)
-                    changed.notify_all()
-                await asyncio.sleep(pause_s)
+            while (sender := await self._change(window.call, window.settled)) is not None:
+                failed = await self._call(sender)
+                await asyncio.sleep(await self._change(partial(window.end_call, sender, failed)))
+            await self._change(window.stop)
         except Exception as error:  # noqa: BLE001 raised where answers are taken
-            window.fail(error)
-        async with changed:
-            window.over = True
-            changed.notify_all()
+            await self._change(partial(window.fail, error))
 
-    async def _call(self, sender: Sender, attempts: Attempts) -> grpc.RpcError | None:
+    async def _call(self, sender: Sender) -> DisruptError | None:
         with usable():
-            call = self._calls.open(self._messages(sender), attempts)
+            call = self._settings.begin(self._method(), self._messages(sender), sender.attempts)
             try:
                 async for response in call:
-                    async with self._changed:
-                        self._window.receive(response)
-                        self._changed.notify_all()
+                    await self._change(partial(self._window.receive, response))
             except grpc.RpcError as error:
-                return error
+                return self._settings.failure(error)
             finally:
                 call.cancel()
         return None
@@ -120,12 +98,22 @@ class AsyncFlow(Generic[_Batch]):
         while True:
             async with self._changed:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(sender.left_s):
-                        await self._changed.wait_for(lambda: sender.ready)
+                    async with asyncio.timeout(sender.left_s()):
+                        await self._changed.wait_for(sender.ready)
                 request = sender.next()
             if request is None:
                 return
             yield request
+
+    async def _change(
+        self, change: Callable[[], _Result], when: Callable[[], bool] = lambda: True
+    ) -> _Result:
+        """Change the window once ``when`` holds, and wake whatever waits for a change."""
+        async with self._changed:
+            await self._changed.wait_for(when)
+            result = change()
+            self._changed.notify_all()
+        return result
 
 
 async def _each(batches: AsyncIterable[_Batch] | Iterable[_Batch]) -> AsyncIterator[_Batch]:

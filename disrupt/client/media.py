@@ -7,8 +7,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-from disrupt.client.arguments import buffer, invalid
+from disrupt.client.arguments import buffer, flag, invalid
+from disrupt.core.lookups import Effort
+from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
+from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.hashing.decoding.videos import SNIFFED_BYTES, is_video
 
@@ -62,12 +65,20 @@ def read_whole(file: BinaryIO) -> bytes:
     return data
 
 
-def read_picture(picture: Media) -> bytes:
-    """Return the bytes of a picture. Raises what ``open_media`` and ``read_whole`` do."""
+def prepare(
+    picture: Media, *, effort: Effort, hash_locally: bool
+) -> bytes | ImageQuery | LowQuality:
+    """Read a picture, and hash it here unless the server does.
+
+    Raises what ``open_media`` and ``read_whole`` do, and InvalidMediaError for what is no picture.
+    """
+    flag("hash_locally", hash_locally)
     if isinstance(picture, bytes):
-        return picture
-    with open_media(picture) as file:
-        return read_whole(file)
+        data = picture
+    else:
+        with open_media(picture) as file:
+            data = read_whole(file)
+    return hash_image(data, effort=effort) if hash_locally else data
 
 
 class _RegularFile(io.FileIO):

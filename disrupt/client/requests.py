@@ -14,7 +14,6 @@ from disrupt.client.arguments import buffer, invalid, member, whole_number
 from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
-from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2
 
 HashBatch: TypeAlias = "Iterable[PdqHash] | NDArray[np.uint8] | bytes | bytearray | memoryview"
@@ -102,13 +101,13 @@ def check_flow(batches: object, *kinds: type, profile: object) -> None:
         )
 
 
-def of_flow(batch: HashBatch | Batch) -> tuple[bytes, Sequence[int] | None]:
-    """Return packed hashes and qualities of one batch of a flow. Raises if it is empty."""
+def flow_batch(batch: HashBatch | Batch) -> Batch:
+    """Return one batch of a flow, its hashes packed. Raises InvalidRequestError if it is empty."""
     given = batch if isinstance(batch, Batch) else Batch(batch)
     packed = pack(given.hashes)
     if not packed:
         raise invalid("hashes", "a batch of a flow has at least one hash")
-    return packed, given.qualities
+    return Batch(packed, given.qualities)
 
 
 def match_hashes(
@@ -132,14 +131,6 @@ def match_hashes(
         )
         for at in range(0, count, most)
     ]
-
-
-def match_query(
-    query: ImageQuery, *, most: int, options: match_pb2.MatchOptions
-) -> list[match_pb2.MatchHashesRequest]:
-    """Make requests of at most ``most`` hashes for the versions of a picture hashed here."""
-    packed = pack([value for value, _ in query.hashes])
-    return match_hashes(packed, most=most, profile=Profile.PDQ_512, qualities=None, options=options)
 
 
 def index_status(cursor: str) -> match_pb2.GetIndexStatusRequest:

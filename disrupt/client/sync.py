@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 
-import grpc
-
-from disrupt.client import requests, results, videos
-from disrupt.client.arguments import flag, seconds
-from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, call, check_settings
-from disrupt.client.connection import DEFAULT_SERVER, connect
+from disrupt.client import calls, media, requests, results, videos
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
+from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.client.flow import Flow
-from disrupt.client.media import Media, read_picture
+from disrupt.client.lookups import Call, Lookups, Steps
+from disrupt.client.media import Media
 from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, Watched
-from disrupt.client.window import Calls
-from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import Effort
-from disrupt.core.media import LowQuality, Profile
-from disrupt.hashing import hash_image
+from disrupt.core.media import Profile
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
+_Answer = TypeVar("_Answer")
 
 
 class MatchClient:
@@ -55,14 +48,10 @@ class MatchClient:
         timeout_s: float = TIMEOUT_S,
         retries: RetryPolicy | None = None,
     ) -> None:
-        check_settings(connections, timeout_s, retries)
-        self._connection = connect(server, key, tls_ca)
-        self._timeout_s = timeout_s
-        self._retries = retries or RetryPolicy()
-        self._channels = [self._connection.open() for _ in range(connections)]
+        self._settings = calls.client_settings(server, key, tls_ca, connections, timeout_s, retries)
+        self._channels = [self._settings.connection.open() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
-        self._hashes_per_lookup = 0
-        self._limit_until_s = 0.0
+        self._lookups = Lookups()
 
     def __enter__(self) -> Self:
         return self
@@ -95,18 +84,7 @@ class MatchClient:
         ``banks`` are names, empty for all that the key may search.
         """
         options = requests.options(max_distance_bits, max_matches, banks)
-        packed = requests.pack(batch)
-        parts = requests.match_hashes(
-            packed,
-            most=self._most_hashes(len(packed)),
-            profile=profile,
-            qualities=qualities,
-            options=options,
-        )
-        if len(parts) <= 1:
-            return results.in_order([self._part(part) for part in parts])
-        with ThreadPoolExecutor(len(self._channels)) as threads:
-            return results.in_order(list(threads.map(self._part, parts)))
+        return self._run(self._lookups.hashes(Batch(batch, qualities), options, profile))
 
     def stream_hashes(
         self,
@@ -130,16 +108,11 @@ class MatchClient:
         requests.check_flow(batches, Iterable, profile=profile)
 
         def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
-            packed, qualities = requests.of_flow(batch)
-            return requests.match_hashes(
-                packed,
-                most=self._most_hashes(len(packed)),
-                profile=profile,
-                qualities=qualities,
-                options=options,
-            )
+            return self._run(self._lookups.parts(requests.flow_batch(batch), options, profile))
 
-        return Flow(batches, parts, self._flow_calls()).answers()
+        return Flow(
+            batches, parts, lambda: next(self._stubs).StreamMatchHashes, self._settings
+        ).answers()
 
     def match_image(
         self,
@@ -160,19 +133,8 @@ class MatchClient:
         for a file that cannot be read.
         """
         options = requests.options(max_distance_bits, max_matches, banks, effort)
-        flag("hash_locally", hash_locally)
-        data = read_picture(picture)
-        if not hash_locally:
-            request = match_pb2.MatchImageRequest(image=data, options=options)
-            return results.image_answer(self._call(lambda stub: stub.MatchImage, request))
-        query = hash_image(data, effort=effort)
-        if isinstance(query, LowQuality):
-            return results.low_quality(query)
-        most = self._most_hashes(len(query.hashes) * HASH_BYTES)
-        answers = [
-            self._part(part) for part in requests.match_query(query, most=most, options=options)
-        ]
-        return results.merged(query, results.in_order(answers), max_matches=max_matches)
+        prepared = media.prepare(picture, effort=effort, hash_locally=hash_locally)
+        return self._run(self._lookups.image(prepared, options))
 
     def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -202,7 +164,7 @@ class MatchClient:
         ``match_hashes``. Raises InvalidMediaError for what is no video, UnreadableMediaError for a
         file that cannot be read.
         """
-        seconds("timeout_s", timeout_s)
+        settings = self._settings.within(timeout_s)
         first = videos.first_message(
             requests.options(max_distance_bits, max_matches, banks, effort),
             interval_ms=interval_ms,
@@ -212,12 +174,8 @@ class MatchClient:
         )
         sent = videos.prepare(video, first, hash_locally=hash_locally, watched=watched)
         with sent.reading():
-            response: match_pb2.MatchVideoResponse = call(
-                lambda: videos.streaming(next(self._stubs).MatchVideo),
-                sent,
-                connection=self._connection,
-                timeout_s=timeout_s,
-                retries=self._retries,
+            response: match_pb2.MatchVideoResponse = calls.call(
+                lambda: videos.streaming(next(self._stubs).MatchVideo), sent, settings
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
@@ -227,38 +185,26 @@ class MatchClient:
         ``cursor`` is that of a receipt or another answer: ``includes_cursor`` tells whether the
         index includes it.
         """
-        request = requests.index_status(cursor)
-        return results.index_status(self._call(lambda stub: stub.GetIndexStatus, request))
+        return self._run(self._lookups.index_status(cursor))
 
-    def _most_hashes(self, packed_bytes: int) -> int:
-        if packed_bytes <= requests.SMALL_BATCH_BYTES:
-            return requests.SMALL_BATCH
-        if time.monotonic() >= self._limit_until_s:
-            self._hashes_per_lookup = self.index_status().limits.hashes_per_lookup
-            self._limit_until_s = time.monotonic() + requests.LIMIT_HOLDS_S
-        return self._hashes_per_lookup or requests.SMALL_BATCH
+    def _run(self, steps: Steps[_Answer]) -> _Answer:
+        answers = None
+        while True:
+            try:
+                step = steps.send(answers)
+            except StopIteration as end:
+                answer: _Answer = end.value
+                return answer
+            answers = self._at_once(step)
 
-    def _part(self, request: match_pb2.MatchHashesRequest) -> tuple[HashAnswer, ...]:
-        response = self._call(lambda stub: stub.MatchHashes, request)
-        return results.hash_answers(response, requests.count(request))
+    def _at_once(self, step: Sequence[Call]) -> list[object]:
+        if len(step) <= 1:
+            return [self._answer(call) for call in step]
+        with ThreadPoolExecutor(len(self._channels)) as threads:
+            return list(threads.map(self._answer, step))
 
-    def _call(
-        self,
-        method: Callable[[MatchServiceStub], grpc.UnaryUnaryMultiCallable[_Request, _Response]],
-        request: _Request,
-    ) -> _Response:
-        return call(
-            lambda: method(next(self._stubs)),
-            request,
-            connection=self._connection,
-            timeout_s=self._timeout_s,
-            retries=self._retries,
+    def _answer(self, call: Call) -> object:
+        response = calls.call(
+            lambda: getattr(next(self._stubs), call.method), call.request, self._settings
         )
-
-    def _flow_calls(self) -> Calls:
-        return Calls(
-            lambda: next(self._stubs).StreamMatchHashes,
-            self._connection,
-            self._timeout_s,
-            self._retries,
-        )
+        return call.answer(response)

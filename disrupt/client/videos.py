@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, TypeAlias
 
@@ -50,12 +49,6 @@ class Sent:
         except DisruptError as error:
             # gRPC would turn it into a cancelled call, and lose the error.
             self._failure = error
-
-    async def messages(self) -> AsyncIterator[match_pb2.MatchVideoRequest]:
-        """Yield the same for asyncio: each message is read and made in a thread."""
-        messages = self()
-        while (message := await asyncio.to_thread(next, messages, None)) is not None:
-            yield message
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -119,14 +112,15 @@ def prepare(
     return Sent(lambda: _frames(first, rows), incomplete=incomplete)
 
 
-def streaming(method: Any) -> Any:  # noqa: ANN401 a method of the generated stub
-    """Wrap a method to take a Sent, which makes its messages, so that it can be tried again."""
-    return lambda sent, **options: method(sent(), **options)
+def streaming(
+    method: Any,  # noqa: ANN401 a method of the generated stub
+    iterate: Callable[[Iterator[match_pb2.MatchVideoRequest]], object] = iter,
+) -> Any:  # noqa: ANN401 likewise
+    """Wrap a method to take a Sent, whose messages are made anew each time it is tried.
 
-
-def streaming_async(method: Any) -> Any:  # noqa: ANN401 likewise
-    """Do what ``streaming`` does, for asyncio."""
-    return lambda sent, **options: method(sent.messages(), **options)
+    ``iterate`` makes of them what the method takes.
+    """
+    return lambda sent, **options: method(iterate(sent()), **options)
 
 
 def _frames(

@@ -7,19 +7,13 @@ stops nor the age of a connection ends a flow. What a failed call left unanswere
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
-
-import grpc
+from typing import TypeAlias
 
 from disrupt.client import requests, results
-from disrupt.client.connection import Connection
-from disrupt.client.failures import failure
 from disrupt.client.results import HashAnswer
-from disrupt.client.retries import Attempts, RetryPolicy
+from disrupt.client.retries import Attempts
 from disrupt.errors import DeadlineExceededError, DisruptError
 from disrupt.v1 import match_pb2
 
@@ -30,30 +24,13 @@ Request: TypeAlias = match_pb2.MatchHashesRequest
 Answers: TypeAlias = tuple[HashAnswer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """Settings of the calls of a flow; ``method`` returns the next connection's method."""
-
-    method: Callable[[], Any]
-    connection: Connection
-    timeout_s: float
-    retries: RetryPolicy
-
-    def open(self, messages: object, attempts: Attempts) -> Any:  # noqa: ANN401 of either API
-        """Begin a call that sends what ``messages`` iterates over."""
-        return self.method()(
-            messages, timeout=attempts.remaining_s(), metadata=self.connection.metadata
-        )
-
-    def attempts(self) -> Attempts:
-        """Return the attempts at one more answer, bounded by time alone, to outlast a restart."""
-        return Attempts(replace(self.retries, attempts=None), self.timeout_s)
-
-
 class Window:
-    """Requests under way, numbered from the beginning of the flow, and answers not taken yet."""
+    """Requests under way, numbered from the beginning of the flow, and answers not taken yet.
 
-    def __init__(self) -> None:
+    ``attempts`` makes the attempts at one more answer. Not thread-safe: lock it.
+    """
+
+    def __init__(self, attempts: Callable[[], Attempts]) -> None:
         self.first = 0
         """Number of the first request without an answer."""
         self.sender: Sender | None = None
@@ -61,34 +38,30 @@ class Window:
         """Whether no more answers can come, or none are wanted."""
         self.given = False
         """Whether no more batches come."""
+        self._new_attempts = attempts
+        self._attempts: Attempts | None = None
         self._failure: BaseException | None = None
         self._requests: deque[tuple[Request, bool]] = deque()
         self._part_answers: list[Answers] = []
         self._answers: deque[Answers] = deque()
 
-    @property
     def takes_more(self) -> bool:
-        """Whether there is room for a batch, or no use in waiting for it."""
+        """Tell whether there is room for a batch, or no use in waiting for it."""
         return self.over or len(self._requests) + len(self._answers) < IN_FLIGHT
 
-    @property
-    def unanswered(self) -> bool:
-        """Whether a request has no answer yet."""
-        return bool(self._requests)
-
-    @property
     def settled(self) -> bool:
-        """Whether it is known if there is more to send."""
-        return self.over or self.given or self.unanswered
+        """Tell whether it is known if there is more to send."""
+        return self.over or self.given or bool(self._requests)
 
-    @property
     def answered(self) -> bool:
-        """Whether ``take`` can return."""
+        """Tell whether ``take`` can return."""
         return self.over or bool(self._answers)
 
-    def add(self, parts: list[Request]) -> None:
-        """Add one batch, as the requests that it was turned into."""
-        self._requests.extend((part, part is parts[-1]) for part in parts)
+    def add(self, parts: list[Request]) -> bool:
+        """Add one batch, as the requests that it was turned into; False if the flow is over."""
+        if not self.over:
+            self._requests.extend((part, part is parts[-1]) for part in parts)
+        return not self.over
 
     def finish(self, failure: BaseException | None) -> None:
         """End the batches. ``failure`` is raised once those before it are answered."""
@@ -97,10 +70,38 @@ class Window:
         if self._failure is None:
             self._failure = failure
 
+    def stop(self) -> None:
+        """End the flow: no more answers come, or none are wanted."""
+        self.over = True
+
     def fail(self, failure: BaseException) -> None:
-        """End the answers with ``failure``."""
+        """End the flow with ``failure``, which is raised after the answers that came before it."""
         self._requests.clear()
         self._failure = failure
+        self.stop()
+
+    def call(self) -> Sender | None:
+        """Begin the next call, once ``settled``; None where nothing is left to ask."""
+        if self.over or not self._requests:
+            return None
+        again = self._attempts is not None
+        self.sender = Sender(self, self._attempts or self._new_attempts(), again=again)
+        return self.sender
+
+    def end_call(self, sender: Sender, failed: DisruptError | None) -> float:
+        """End a call; return the time to wait before the next one. Raises what ends the flow."""
+        self.sender = self._attempts = None
+        progress = self.first > sender.began_at
+        if self.over:
+            return 0.0
+        if failed is None:
+            if not progress:
+                raise DisruptError("The server ended the flow without an answer.")
+            return 0.0
+        if progress and isinstance(failed, DeadlineExceededError):
+            return 0.0
+        self._attempts = self._new_attempts() if progress else sender.attempts
+        return self._attempts.pause_s(failed)
 
     def request(self, number: int) -> match_pb2.StreamMatchHashesRequest | None:
         """Return the request of this number, to send it; None while there is none."""
@@ -136,21 +137,19 @@ class Sender:
     """
 
     def __init__(self, window: Window, attempts: Attempts, *, again: bool) -> None:
+        self.attempts = attempts
         self.began_at = window.first
         self._window = window
         self._again = again
         self._number = window.first
-        self._until_s = time.monotonic() + attempts.remaining_s() / 2
-        window.sender = self
+        self._reserved_s = attempts.remaining_s() / 2
 
-    @property
     def left_s(self) -> float:
-        """Time left in which the call takes requests."""
-        return max(0.0, self._until_s - time.monotonic())
+        """Return the time left in which the call takes requests."""
+        return max(0.0, self.attempts.remaining_s() - self._reserved_s)
 
-    @property
     def ready(self) -> bool:
-        """Whether ``next`` can return."""
+        """Tell whether ``next`` can return."""
         window = self._window
         if window.over or window.sender is not self:
             return True
@@ -161,36 +160,11 @@ class Sender:
     def next(self) -> match_pb2.StreamMatchHashesRequest | None:
         """Return the next request; None where the call takes no more."""
         window = self._window
-        if window.over or window.sender is not self or not self.ready:
+        if window.over or window.sender is not self or not self.ready():
             return None
         # Send the first however late it is: a call without requests gets no answer.
-        if self._number > self.began_at and not self.left_s:
+        if self._number > self.began_at and not self.left_s():
             return None
         request = window.request(self._number)
         self._number += 1
         return request
-
-
-def after(
-    window: Window,
-    sender: Sender,
-    error: grpc.RpcError | None,
-    calls: Calls,
-    attempts: Attempts,
-) -> tuple[float, Attempts | None]:
-    """Return the time to wait after a call, and the attempts that go on. Raises lasting errors."""
-    window.sender = None
-    progress = window.first > sender.began_at
-    if window.over:
-        return 0.0, None
-    if error is None:
-        if not progress:
-            raise DisruptError("The server ended the flow without an answer.")
-        return 0.0, None
-    failed = failure(error, calls.connection.server)
-    if not progress:
-        return attempts.pause_s(failed), attempts
-    if isinstance(failed, DeadlineExceededError):
-        return 0.0, None
-    attempts = calls.attempts()
-    return attempts.pause_s(failed), attempts

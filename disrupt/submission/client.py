@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from disrupt.client.calls import call
+from disrupt.client.calls import CallSettings, call
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import PIN_DIGITS, AgeBand, new_case_number, parse_case_number
@@ -289,9 +289,7 @@ class SubmissionClient:
                     return call(
                         attempt,
                         request,
-                        connection=self._connection,
-                        timeout_s=self._timeout_s,
-                        retries=retries or self._retries,
+                        CallSettings(self._connection, self._timeout_s, retries or self._retries),
                         pause=pause,
                     )
                 except TooManyAttemptsError as early:

@@ -17,7 +17,7 @@ import grpc
 import pytest
 
 from disrupt.client import AsyncMatchClient, Batch, HashAnswer, MatchClient, RetryPolicy
-from disrupt.client.window import IN_FLIGHT, Window
+from disrupt.client.window import IN_FLIGHT
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
     DeadlineExceededError,
@@ -142,7 +142,7 @@ def test_batches_are_answered_in_order(flow: Flow) -> None:
 def test_a_batch_over_the_limit_is_one_answer() -> None:
     large = b"".join(map(hash_of, range(150)))
     with flowing() as server, MatchClient(server.address, key="key") as client:
-        client._hashes_per_lookup, client._limit_until_s = 64, math.inf
+        client._lookups._hashes_per_lookup, client._lookups._limit_until_s = 64, math.inf
         small, answers = client.stream_hashes([hash_of(7), large])
     assert len(small) == 1
     assert [int(answer.index_cursor) for answer in answers] == [0] * 64 + [64] * 64 + [128] * 22
@@ -178,15 +178,6 @@ def test_what_cannot_pass_is_raised_after_the_answers_before_it(flow: Flow) -> N
         assert numbers(islice(answers, 3)) == [0, 1, 2]
         with pytest.raises(UnauthenticatedError, match="Revoked"):
             next(answers)
-
-
-def test_what_ended_a_flow_is_raised_though_the_batches_end_after_it() -> None:
-    window = Window()
-    window.add([match_pb2.MatchHashesRequest()])
-    window.fail(UnauthenticatedError("Revoked."))
-    window.finish(None)
-    with pytest.raises(UnauthenticatedError, match="Revoked"):
-        window.take()
 
 
 def test_batches_that_wait_for_what_is_cancelled_end_the_flow() -> None:
