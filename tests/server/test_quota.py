@@ -22,7 +22,7 @@ def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(
         calling(server.address, server.make_key("busy", "register")) as busy,
         calling(server.address, server.make_key("calm", "register")) as calm,
     ):
-        first = register(*(secrets.token_bytes(32) for _ in range(3)))
+        first = register(*(secrets.token_bytes(32) for _ in range(5)))
         answer = busy("RegisterHashes", first)
         refused = refusal(lambda: busy("RegisterHashes", register(secrets.token_bytes(32))))
         assert (refused.code, refused.reason) == (

@@ -67,7 +67,7 @@ def test_refusals_are_logged_once_a_minute_for_each_key() -> None:
     quota = Quota(10)
     with capture_logs() as logs:
         for caller in ("a", "b"):
-            assert charged(quota, 10, 0, caller)
+            assert charged(quota, 20, 0, caller)
             assert not any(charged(quota, 1, now_s, caller) for now_s in (0, 1, 59, 60, 61))
     assert [(line["event"], line["key_id"]) for line in logs] == [
         ("quota_used_up", key) for key in "aabb"

@@ -43,7 +43,7 @@ class Sockets:
             current, received = _look(descriptor)
             if current == address:
                 return received
-        # Looking through all of many connections takes a while: new ones must not ask for it at will.
+        # Looking through many connections takes a while: new ones must not ask for it at will.
         began_s = time.monotonic()
         if began_s < self._next_s:
             return None
