@@ -284,12 +284,28 @@ def _reader(path: Path) -> Iterator[Engine]:
 def _writer(path: Path) -> Iterator[Engine]:
     with _disposed(writer_engine(path)) as engine:
         with _opening(path):
+            _refuse_to_replace(path)
             # SQLite gives its -wal and -shm files the mode of this file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             with _transaction(engine) as connection:
                 migrations.upgrade(connection)
                 statements.seed(connection)
         yield engine
+
+
+def _refuse_to_replace(path: Path) -> None:
+    """Raise DataDirectoryError where a registry was, and is gone.
+
+    A new one in its place would note a head of its own, so that an older copy put in that place
+    later could not be told any more.
+    """
+    note = path.with_name(NOTED_HEAD)
+    if noted.read(note) is not None and not (path.is_file() and path.stat().st_size):
+        raise DataDirectoryError(
+            f"{path.name} is gone or empty, and {note.name} says that there was one. Put the right"
+            f" {path.name} back, or restore a backup. To begin anew with nothing registered, delete"
+            f" {note.name}, too."
+        )
 
 
 @contextmanager

@@ -274,7 +274,7 @@ def key(key_id: str) -> ApiKey:
 
 
 def lose_registry(data_dir: Path) -> None:
-    for path in data_dir.glob("registry.db*"):
+    for path in data_dir.glob("registry.*"):
         path.unlink()
 
 

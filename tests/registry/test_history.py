@@ -159,6 +159,24 @@ def test_a_note_that_is_missing_older_damaged_or_of_another_epoch_refuses_nothin
             assert note.read_text().strip() == head.to_text()
 
 
+@pytest.mark.parametrize("remove", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_no_new_registry_takes_the_place_of_one_that_is_gone(
+    remove: Callable[[Path], object], path: Path, chance: random.Random
+) -> None:
+    note = path.with_name("registry.head")
+    head = grow(path, chance, 2)
+    remove(path)
+    with (
+        pytest.raises(DataDirectoryError, match=r"registry\.head says that there was one"),
+        SqlRegistry.open_writer(path),
+    ):
+        pass
+    assert note.read_text().strip() == head.to_text()
+    note.unlink()
+    with SqlRegistry.open_writer(path) as writer:
+        assert writer.head().sequence == 0
+
+
 def test_withdrawal_leaves_every_point_of_history_known(path: Path, chance: random.Random) -> None:
     with SqlRegistry.open_writer(path) as writer:
         done = [writer.register(registration(chance), day=DAY) for _ in range(3)]
