@@ -21,14 +21,15 @@ class Connection:
     """One connection, on which messages are waited for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.received_bytes = self.asked = 0
+        self.received_bytes: int | None = 0
+        self.asked = 0
         self.clock_s = 0.0
         monkeypatch.setattr(Sockets, "received_bytes", self.ask)
         admission = Admission(Board(1), 0, dict.fromkeys(Resource, 100 * MB), lambda _: 0)
         self.receipts = Receipts(admission)
         self.holder = admission.holder("key")
 
-    def ask(self, *_: object) -> int:
+    def ask(self, *_: object) -> int | None:
         self.asked += 1
         return self.received_bytes
 
@@ -103,6 +104,21 @@ def test_a_message_that_is_alone_and_too_large_is_told_its_limit(
     error = played(play, monkeypatch)
     assert type(error) is LimitExceededError
     assert str(MB) in str(error)
+
+
+def test_what_a_connection_brought_before_it_was_known_is_not_of_its_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> bool:
+        message = connection.begin(MB)
+        await asyncio.sleep(0)
+        for received_bytes in (None, 1000 * MB, 1000 * MB):
+            connection.received_bytes = received_bytes
+            connection.look()
+        await asyncio.sleep(0)
+        return message.done()
+
+    assert played(play, monkeypatch) is False
 
 
 def test_a_connection_that_brings_nothing_is_asked_about_less_often_and_again_once_it_does(
