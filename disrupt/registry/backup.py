@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS
+from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
-from disrupt.registry import journal, migrations, queries
+from disrupt.registry import journal, migrations, noted, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
 from disrupt.registry.journal import Contents, Record
 from disrupt.registry.sql import SqlRegistry
@@ -153,14 +153,15 @@ def unpack(directory: Path, into: Path) -> None:
 def known(data_dir: Path, unpacked: Path) -> Known:
     """Collect what the journal and registry of a data directory list, as far as readable.
 
-    The registry is complete if the backup's newest change is in its history. Else the journal is,
-    unless it lacks something that the backup has: then it is older than the backup. It may still
-    be a copy that is older than the newest withdrawal, which cannot be detected.
+    The registry is complete if the backup's newest change is in its history, and so is the one
+    noted beside it, in whichever epoch. Else the journal is, unless it lacks something that the
+    backup has: then it is older than the backup. It may still be a copy that is older than the
+    newest withdrawal, which cannot be detected.
     """
     with SqlRegistry.open_reader(unpacked / REGISTRY) as backup:
         head = backup.head()
     records: dict[Record, None] = {}
-    doubt = f"there is neither {JOURNAL} nor a registry that is newer than the backup"
+    doubt = f"there is neither {JOURNAL} nor a registry that is complete and newer than the backup"
     try:
         contents = journal.read(data_dir / JOURNAL)
     except DisruptError as error:
@@ -173,7 +174,8 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     try:
         with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
             records |= dict.fromkeys(registry.journaled())
-            if registry.knows(head):
+            newest = noted.read(data_dir / NOTED_HEAD) or head
+            if registry.knows(head) and registry.knows(newest):
                 doubt = ""
     except DisruptError as error:
         _log.warning("old_registry_unreadable", reason=error.message)

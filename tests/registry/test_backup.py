@@ -364,6 +364,25 @@ def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_t
     assert "neither" in since.known().doubt
 
 
+@pytest.mark.parametrize("epoch", ["the same", "a later one"])
+def test_a_registry_that_lacks_the_change_noted_beside_it_does_not_complete_the_journal(
+    since: Since, chance: random.Random, epoch: str
+) -> None:
+    path = since.data_dir / "registry.db"
+    older = path.read_bytes()  # newer than the backup
+    with SqlRegistry.open_writer(path) as writer:
+        if epoch == "a later one":
+            writer.begin_epoch()
+        receipt = writer.register(registration(chance), day=DAY)
+        writer.withdraw(receipt.case_number, None, day=DAY)
+        writer.revoke_key("33333333", day=DAY)
+    path.write_bytes(older)
+    assert since.known().doubt == ""
+    assert Revoked("33333333") in since.known().records
+    lose_journal(since.data_dir)
+    assert "neither" in since.known().doubt
+
+
 def test_a_damaged_journal_and_one_of_an_earlier_version_are_completed_by_the_registry_alone(
     since: Since,
 ) -> None:
