@@ -1,4 +1,4 @@
-"""Machine operations that numba lacks, for ``kernels``: prefetch, popcount, unaligned loads."""
+"""Machine operations that numba lacks, for kernels: prefetch, popcount, unaligned loads."""
 
 # ruff: noqa: ANN401, ARG001  (numba passes its own types, and finds arguments by number)
 # mypy: disable-error-code="no-untyped-call"

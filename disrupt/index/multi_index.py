@@ -251,9 +251,9 @@ class _Room:
     """Buffers of one thread's lookups. Pages that are never touched cost nothing."""
 
     def __init__(self, tables: Tables, codes: NDArray[np.uint8]) -> None:
-        from disrupt.index import kernels
+        from disrupt.index.search_kernels import search
 
-        self.search = kernels.search
+        self.search = search
         seen = np.zeros((len(codes) >> 6) + 1, np.int64)
         arrays = (*tables.arrays, codes, seen, cut_array(tables.cut))
         self._tables = np.array([len(codes), *(address(array) for array in arrays)], np.int64)

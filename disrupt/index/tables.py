@@ -160,7 +160,7 @@ class Tables:
         allocate: Callable[[str, tuple[int, int], DTypeLike], NDArray[np.generic]],
         progress: Progress = quiet,
     ) -> Tables:
-        from disrupt.index import kernels
+        from disrupt.index.sort_kernel import sort_chunk
 
         length = len(codes)
         arrays: list[NDArray[Any]] = [
@@ -171,7 +171,7 @@ class Tables:
 
         def sort(chunk: int) -> None:
             tables.high[chunk] = 0
-            kernels.sort_chunk(
+            sort_chunk(
                 address(codes),
                 length,
                 chunk,
