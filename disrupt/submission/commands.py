@@ -15,7 +15,7 @@ from rich.console import Console
 from disrupt.client import terminal
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.errors import DisruptError, InvalidRequestError
-from disrupt.submission import requests, showing, texts
+from disrupt.submission import reasons, requests, showing, texts
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case
 from disrupt.submission.showing import NotShownError, Receipt, say
@@ -120,7 +120,7 @@ class _Bilingual(click.Command):
     """A command whose errors are French first.
 
     ``unchanged`` is printed after an error or an interrupt that the command raises, unless its
-    client may have changed a case. ``advice`` replaces what ``texts.explain`` says of errors, by
+    client may have changed a case. ``advice`` replaces what ``reasons.explain`` says of errors, by
     their reason.
     """
 
@@ -150,7 +150,7 @@ class _Bilingual(click.Command):
         except click.UsageError as error:
             raise _Mistyped(error.message, context) from error
         except DisruptError as error:
-            self._fail(context, self._advice.get(error.reason) or texts.explain(error))
+            self._fail(context, self._advice.get(error.reason) or reasons.explain(error))
             click.echo(f"({error.reason}: {terminal.clean(error.message)})", err=True)
             context.exit(terminal.exit_code(error))
         except NotShownError as error:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from disrupt.client import terminal
 from disrupt.core.cases import CaseStatus
-from disrupt.submission import texts
+from disrupt.submission import reasons, texts
 from disrupt.submission.results import Case, CaseItem, Registered, Rejected, Submission
 from disrupt.submission.texts import Phrase
 
@@ -255,7 +255,7 @@ def _show_rejected(console: Console, rejected: tuple[Rejected, ...], *, has_case
     say(console, _heading(texts.REJECTED, len(rejected)), style="bold")
     for file in rejected:
         _whole(console, f"  {terminal.clean(file.source)}")
-        say(console, texts.rejection(file, has_case=has_case), indent="    ")
+        say(console, reasons.rejection(file, has_case=has_case), indent="    ")
         _detail(console, file.message)
     console.print()
 

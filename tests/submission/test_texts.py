@@ -10,13 +10,13 @@ import pytest
 
 from disrupt.core.cases import CaseStatus
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
-from disrupt.submission import texts
+from disrupt.submission import reasons, texts
 from disrupt.submission.results import NOT_SENT, Rejected
 from disrupt.submission.texts import Phrase
 
 
 def phrases() -> Iterator[Phrase]:
-    for value in vars(texts).values():
+    for value in {**vars(texts), **vars(reasons)}.values():
         if isinstance(value, Phrase):
             yield value
         elif isinstance(value, dict):
@@ -66,7 +66,7 @@ def test_what_is_said_of_fingerprints_is_the_same_everywhere() -> None:
     ],
 )
 def test_what_stopped_sending_decides_what_is_advised(reason: str, advice: str) -> None:
-    left = texts.rejection(Rejected("a.png", reason, "", cause=NOT_SENT))
+    left = reasons.rejection(Rejected("a.png", reason, "", cause=NOT_SENT))
     assert advice in left.fr
     assert "n'est pas enregistré" in left.fr
     assert "is not registered" in left.en
@@ -74,7 +74,7 @@ def test_what_stopped_sending_decides_what_is_advised(reason: str, advice: str) 
 
 def test_a_picture_that_is_too_large_is_told_both_limits() -> None:
     for reason in ("TOO_LARGE", "INVALID_MEDIA"):
-        for said in texts.REJECTIONS[reason]:
+        for said in reasons.REJECTIONS[reason]:
             assert "50" in said
             assert "32 M" in said
 
@@ -84,12 +84,12 @@ def test_every_status_has_words() -> None:
 
 
 def test_an_error_of_any_reason_is_explained() -> None:
-    busy = texts.explain(OverloadedError("Busy.", retry_after_s=12.3))
-    guessed = texts.explain(TooManyAttemptsError("Too many attempts.", retry_after_s=7.0))
+    busy = reasons.explain(OverloadedError("Busy.", retry_after_s=12.3))
+    guessed = reasons.explain(TooManyAttemptsError("Too many attempts.", retry_after_s=7.0))
     assert "7 s" in guessed.fr
     assert "7 s" in guessed.en
     assert "12 s" in busy.fr
     assert "12 s" in busy.en
     unknown = DisruptError("?")
     unknown.reason = "OF_A_NEWER_SERVER"
-    assert texts.explain(unknown) == texts.ANY_ERROR
+    assert reasons.explain(unknown) == reasons.ANY_ERROR
