@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 # pytest rewrites the assertions of these modules too.
 pytest.register_assert_rewrite(
     "tests.cli.shell",
+    "tests.hashing.videos",
     *(f"tests.index.{name}" for name in ("conformance", "examples")),
     *(f"tests.registry.{name}" for name in ("conformance", "machine")),
 )

@@ -32,7 +32,7 @@ from tests.cli.terminal import at_terminal
 from tests.client.scripted import scripted, status_of
 from tests.server.calls import eventually
 from tests.submission.examples import no_picture, picture
-from tests.submission.test_client import asked, register
+from tests.submission.service import asked, register
 
 NUMBER = r"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}"
 

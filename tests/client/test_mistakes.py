@@ -24,9 +24,7 @@ from benchmarks.harness.videos import encode, footage
 from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media, videos
 from disrupt.client.videos import CHUNK_BYTES, Sent
 from disrupt.core.hashes import HASH_BYTES
-from disrupt.core.videos import FRAME
 from disrupt.errors import (
-    ClientUnusableError,
     ConfigurationError,
     DisruptError,
     InvalidMediaError,
@@ -435,106 +433,3 @@ class TestConstructor:
     def test_retries_that_cannot_be_are_refused(self, settings: dict[str, Any]) -> None:
         with pytest.raises(ConfigurationError, match=next(iter(settings))):
             RetryPolicy(**settings)
-
-
-def uses(client: MatchClient | AsyncMatchClient) -> list[Call]:
-    return [
-        client.index_status,
-        lambda: client.match_hashes(HASH),
-        lambda: client.match_hashes(HASH * 1000),
-        lambda: client.match_image(b"a picture", hash_locally=False),
-        lambda: client.match_video(np.zeros(1, FRAME)),
-        lambda: client.stream_hashes([HASH]),
-    ]
-
-
-def test_a_closed_client_says_so() -> None:
-    client = MatchClient(NEVER, key="key")
-    client.close()
-    client.close()
-    for use in uses(client):
-        with pytest.raises(ClientUnusableError, match="closed"):
-            list(use())
-
-    async def ask() -> None:
-        client = AsyncMatchClient(NEVER, key="key")
-        await client.close()
-        await client.close()
-        for use in uses(client):
-            with pytest.raises(ClientUnusableError, match="closed"):
-                await taken(use())
-
-    asyncio.run(ask())
-
-
-async def taken(given: Any) -> object:
-    return await (anext(given) if inspect.isasyncgen(given) else given)
-
-
-def test_closing_a_client_ends_its_calls_with_the_same_class() -> None:
-    asked, go_on = threading.Event(), threading.Event()
-
-    def wait(_: bytes) -> match_pb2.GetIndexStatusResponse:
-        asked.set()
-        go_on.wait(60)
-        return match_pb2.GetIndexStatusResponse()
-
-    async def ask(address: str, use: Callable[[AsyncMatchClient], Any]) -> None:
-        async with AsyncMatchClient(address, key="key") as client:
-            call = asyncio.ensure_future(taken(use(client)))
-            await asyncio.to_thread(asked.wait, 60)
-            await client.close()
-            with pytest.raises(ClientUnusableError, match="closed"):
-                await call
-
-    with scripted(wait) as server:
-        try:
-            asyncio.run(ask(server.address, lambda client: client.index_status()))
-            asked.clear()
-            asyncio.run(ask(server.address, lambda client: client.stream_hashes([HASH])))
-            asked.clear()
-            client = MatchClient(server.address, key="key")
-            with ThreadPoolExecutor() as thread:
-                call = thread.submit(client.index_status)
-                asked.wait(60)
-                client.close()
-                with pytest.raises(ClientUnusableError, match="closed"):
-                    call.result()
-        finally:
-            go_on.set()
-
-
-def test_a_task_that_is_cancelled_stays_cancelled() -> None:
-    asked, go_on = threading.Event(), threading.Event()
-
-    def wait(_: bytes) -> match_pb2.GetIndexStatusResponse:
-        asked.set()
-        go_on.wait(60)
-        return match_pb2.GetIndexStatusResponse()
-
-    async def ask(address: str) -> None:
-        async with AsyncMatchClient(address, key="key") as client:
-            call = asyncio.ensure_future(client.index_status())
-            await asyncio.to_thread(asked.wait, 60)
-            call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
-
-    with scripted(wait) as server:
-        try:
-            asyncio.run(ask(server.address))
-        finally:
-            go_on.set()
-
-
-def test_a_client_of_asyncio_is_made_and_used_in_one_loop() -> None:
-    with pytest.raises(ClientUnusableError, match="event loop"):
-        AsyncMatchClient(NEVER, key="key")
-
-    async def make() -> AsyncMatchClient:
-        return AsyncMatchClient(NEVER, key="key")
-
-    client = asyncio.run(make())
-    for use in uses(client):
-        with pytest.raises(ClientUnusableError, match="event loop"):
-            asyncio.run(taken(use()))

@@ -1,11 +1,8 @@
 """Frames are sampled by presentation time, whatever the container, codec and frame rate."""
 
 import io
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
-from itertools import islice
-from pathlib import Path
 
 import av
 import numpy as np
@@ -18,10 +15,9 @@ from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
-from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image
-from disrupt.hashing.decoding.videos import SNIFFED_BYTES, Video, VideoLimits, is_video
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
+from tests.hashing.videos import FPS, SECONDS, upright, versions
 
 CODECS = {
     "MP4 H.264": H264,
@@ -42,12 +38,6 @@ CODECS = {
     "MPEG": Codec("mpeg", "mpeg2video", {"b": "2000000"}),
     "MPEG-TS": Codec("mpegts"),
 }
-SECONDS, FPS = 3, 25
-
-
-@pytest.fixture(scope="module")
-def frames() -> list[Frame]:
-    return list(footage(3, seconds=SECONDS, fps=FPS))
 
 
 def saved(frame: Frame, format_: str = "PNG") -> bytes:
@@ -62,19 +52,6 @@ def hashes_of_picture(frame: Frame) -> np.ndarray:
     return np.array(
         [np.frombuffer(fingerprint.hash.value, np.uint8) for fingerprint in outcome.fingerprints]
     )
-
-
-def upright(data: bytes) -> np.ndarray:
-    rows, incomplete = hash_video(io.BytesIO(data))
-    assert not incomplete
-    return versions(rows, Dihedral.IDENTITY)
-
-
-def versions(hashes: np.ndarray, dihedral: Dihedral, *, cut: bool = False) -> np.ndarray:
-    """Return the rows of whole frames, or of those without borders."""
-    wanted = (hashes["dihedral"] == dihedral) & (hashes["crop_permille"].any(axis=1) == cut)
-    rows: np.ndarray = hashes[wanted]
-    return rows
 
 
 def near(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -398,133 +375,12 @@ def test_of_pictures_in_turn_each_is_kept_about_as_often(pictures: int) -> None:
     assert min(kept) * pictures > 0.9 * sum(kept)
 
 
-def playlist() -> bytes:
-    return b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n" * 8
-
-
-def sound() -> bytes:
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        stream = output.add_stream("aac", rate=48_000, layout="mono")
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 48_000), np.float32), "fltp", "mono")
-        silence.sample_rate = 48_000
-        output.mux(stream.encode(silence))
-        output.mux(stream.encode())
-    return file.getvalue()
-
-
-def uncommon() -> bytes:
-    return encode(islice(footage(1, seconds=1), 3), codec=Codec("avi", "ffv1", {}))
-
-
-def large() -> bytes:
-    frame = np.zeros((4320, 7680, 3), np.uint8)
-    return encode([frame], codec=Codec("avi", "mjpeg", {}, "yuvj420p"))
-
-
-def long() -> bytes:
-    frame = np.zeros((48, 64, 3), np.uint8)
-    return encode([frame] * 2, times_ms=[0, 10 * 3600 * 1000], codec=Codec("matroska"))
-
-
-REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "nothing": (lambda: b"", "empty"),
-    "text": (lambda: b"not a video" * 50, "no video file"),
-    "a playlist, which names other files": (playlist, "no video file"),
-    "only sound": (sound, "no video in it"),
-    "a codec of archives": (uncommon, "codec"),
-    "8K": (large, "megapixels"),
-    "ten hours": (long, "180 minutes"),
-    "only a header": (lambda: encode(islice(footage(1, seconds=1), 3))[:48], "damaged"),
-    "no frame that can be decoded": (
-        lambda: encode(islice(footage(1, seconds=1), 3))[:700],
-        "damaged",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_video_is_refused_with_the_reason(kind: str) -> None:
-    make, reason = REFUSED[kind]
-    with pytest.raises(InvalidMediaError, match=reason) as raised:
-        hash_video(io.BytesIO(make()))
-    assert [violation.field for violation in raised.value.violations] == ["video"]
-
-
-def test_limits_hold_as_given(frames: list[Frame]) -> None:
-    data = encode(frames, fps=FPS)
-    for limits in (VideoLimits(max_pixels=320 * 240 - 1), VideoLimits(max_duration_s=2)):
-        with pytest.raises(InvalidMediaError):
-            list(Video(io.BytesIO(data), limits).samples(1000))
-    assert list(Video(io.BytesIO(data), VideoLimits(320 * 240, 0, 3)).samples(1000))
-
-
-@pytest.mark.parametrize("container", ["matroska", "avi", "mpegts"])
-def test_of_a_file_that_ends_early_the_beginning_is_hashed(
-    container: str, frames: list[Frame]
-) -> None:
-    data = encode(frames * 3, fps=FPS, codec=Codec(container))
-    whole = upright(data)
-    part, incomplete = hash_video(io.BytesIO(data[: len(data) // 2]))
-    part = versions(part, Dihedral.IDENTITY)
-    assert incomplete
-    assert 0 < len(part) < len(whole)
-    assert (part["hash"][:-1] == whole["hash"][: len(part) - 1]).all()
-
-
-def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Frame]) -> None:
-    data = bytearray(encode(frames * 3, fps=FPS, codec=Codec("matroska", "mpeg4", {"b": "2M"})))
-    middle = len(data) // 2
-    data[middle : middle + 20_000] = bytes(20_000)
-    hashes, incomplete = hash_video(io.BytesIO(bytes(data)))
-    assert incomplete
-    assert len(hashes)
-
-
-@pytest.mark.parametrize(("said_ms", "expected_incomplete"), [(1, False), (60_000, True)])
-def test_a_duration_that_lies_is_not_believed(
-    said_ms: int,
-    expected_incomplete: bool,  # noqa: FBT001 pytest's
-    frames: list[Frame],
-) -> None:
-    data = encode(frames, fps=FPS, codec=Codec("matroska"))
-    hashes, incomplete = hash_video(io.BytesIO(_saying(data, said_ms)))
-    expected, _ = hash_video(io.BytesIO(data))
-    assert (hashes == expected).all()
-    # More may be missing where less came than the file states.
-    assert incomplete == expected_incomplete
-
-
-def test_a_declared_duration_over_the_limit_is_refused(frames: list[Frame]) -> None:
-    data = _saying(encode(frames, fps=FPS, codec=Codec("matroska")), 36_000_000)
-    with pytest.raises(InvalidMediaError, match="180 minutes"):
-        hash_video(io.BytesIO(data))
-
-
-def _saying(data: bytes, duration_ms: float) -> bytes:
-    """Return a Matroska file that states this duration."""
-    at = data.index(b"\x44\x89\x88") + 3
-    return data[:at] + struct.pack(">d", duration_ms) + data[at + 8 :]
-
-
 def test_a_thousand_frames_a_second_are_sampled_as_others_are(frames: list[Frame]) -> None:
     fast = np.repeat(np.stack(frames), 1000 // FPS, axis=0)[:2500]
     rows = versions(hash_video(io.BytesIO(encode(fast, fps=1000)))[0], Dihedral.IDENTITY)
     usual = versions(hash_video(io.BytesIO(encode(frames, fps=FPS)))[0], Dihedral.IDENTITY)
     assert rows["start_ms"].tolist() == usual["start_ms"].tolist()[: len(rows)]
     assert len(rows) == 3
-
-
-def test_what_a_file_is_goes_by_its_bytes(frames: list[Frame], tmp_path: Path) -> None:
-    data = encode(frames[:3], fps=FPS)
-    misnamed = tmp_path / "photo.jpg"
-    misnamed.write_bytes(data)
-    assert is_video(misnamed.read_bytes()[:SNIFFED_BYTES])
-    with misnamed.open("rb") as file:
-        assert (hash_video(file)[0] == hash_video(io.BytesIO(data))[0]).all()
-    picture = io.BytesIO()
-    Image.fromarray(frames[0]).save(picture, "JPEG")
-    assert not is_video(picture.getvalue()[:SNIFFED_BYTES])
 
 
 def test_decoded_footage_is_what_was_encoded(frames: list[Frame]) -> None:

@@ -12,14 +12,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.proofs.mutations import png_bomb, repeated_scans, seeds
-from disrupt.core.hashes import PdqHash
-from disrupt.core.media import Fingerprint, LowQuality, MediaKind, Profile
-from disrupt.core.transforms import IDENTITY, Dihedral, Transform
+from disrupt.core.media import LowQuality
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
@@ -29,21 +25,12 @@ from disrupt.errors import (
 )
 from disrupt.hashing import (
     ImageFingerprints,
-    ImageQuery,
     fingerprint_frames,
     fingerprint_image,
     hash_image,
 )
 from disrupt.hashing.decoding.pictures import FORMATS
 from disrupt.isolation.child import Cause
-from disrupt.isolation.messages import (
-    Failed,
-    OutOfMemory,
-    Ready,
-    Refused,
-    pack_answer,
-    unpack_answer,
-)
 from disrupt.isolation.picture_process import SLOTS, IsolationLimits, Process
 from disrupt.isolation.pictures import IsolatedHashing
 
@@ -52,7 +39,6 @@ Run = Callable[[Awaitable[_T]], _T]
 
 SEEDS = seeds()
 GOOD = SEEDS["PNG"][0]
-ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 LONG = repeated_scans(4000, 20_000)
 """A file that takes minutes to decode."""
 
@@ -136,73 +122,6 @@ def test_a_file_over_the_limit_is_refused_without_a_process(run: Run[Any]) -> No
     error = run(failure(isolated.hash_image(bytes(isolated.limits.max_bytes + 1))))
     assert type(error) is InvalidMediaError
     assert "at most" in error.message
-
-
-def test_locked_down_a_process_can_compute_and_nothing_else() -> None:
-    script = Path(__file__).with_name("lock_down_and_try.py")
-    done = subprocess.run(
-        [sys.executable, script],
-        env=ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    missing, *lines = done.stdout.splitlines()
-    outcomes = dict(line.split(": ") for line in lines)
-    assert missing == "missing "
-    assert outcomes.pop("some memory") == "succeeded"
-    assert outcomes.pop("a thread") == "succeeded"
-    assert outcomes.pop("more memory than allowed") == "MemoryError"
-    assert len(outcomes) > 10
-    assert set(outcomes.values()) == {"PermissionError"}
-
-
-def test_a_process_with_threads_is_not_locked_down() -> None:
-    code = (
-        "import os, threading; from disrupt.isolation.sandbox import lock_down\n"
-        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
-        "lock_down(memory_bytes=2**30, parent=os.getppid())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "has 2 threads" in done.stderr
-
-
-WITHOUT_LANDLOCK = """
-import ctypes, errno, os
-from disrupt.isolation import sandbox, seccomp as s
-code = b"".join(
-    [
-        s._instruction(s._LOAD, s._NUMBER),
-        s._instruction(s._IF_EQUAL, 444, otherwise=1),
-        s._instruction(s._RETURN, 0x50000 | errno.ENOSYS),
-        s._instruction(s._RETURN, s._ALLOW),
-    ]
-)
-libc = ctypes.CDLL(None)
-libc.prctl(38, 1, 0, 0, 0)
-assert libc.prctl(22, 2, ctypes.byref(s._Program(4, code)), 0, 0) == 0
-out = os.dup(1)
-missing = sandbox.lock_down(memory_bytes=2**30, parent=os.getppid())
-os.write(out, " ".join(missing).encode())
-"""
-
-
-def test_a_layer_that_the_kernel_lacks_is_told_and_the_others_hold() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_LANDLOCK],
-        env=ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "landlock"
 
 
 def test_a_process_holds_no_descriptor_variable_or_privilege_that_it_does_not_need(
@@ -443,74 +362,6 @@ def test_processes_end_with_the_context_and_with_their_parent(run: Run[Any]) -> 
             if state(orphan)["State"].startswith("Z"):
                 raise ProcessLookupError
             subprocess.run(["sleep", "0.01"], check=True)
-
-
-HASHES = st.binary(min_size=32, max_size=32).map(PdqHash)
-QUALITIES = st.integers(0, 100)
-PERMILLE = st.integers(0, 1000)
-TRANSFORMS = st.just(IDENTITY) | st.builds(
-    Transform,
-    st.sampled_from(Dihedral),
-    PERMILLE,
-    PERMILLE,
-    PERMILLE,
-    PERMILLE,
-    st.integers(-180_000, 180_000),
-    st.integers(0, 4096),
-    plain_edges_cut=st.sampled_from([False]),  # pictures never have edges cut
-)
-TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
-ANSWERS = (
-    st.builds(Ready, st.sampled_from([(), ("landlock",), ("seccomp",), ("landlock", "seccomp")]))
-    | st.builds(
-        ImageQuery,
-        QUALITIES,
-        st.lists(st.tuples(HASHES, TRANSFORMS), max_size=20).map(tuple),
-        st.integers(0, 2**32 - 1),
-    )
-    | st.builds(
-        ImageFingerprints,
-        QUALITIES,
-        st.lists(
-            st.builds(
-                Fingerprint,
-                HASHES,
-                QUALITIES,
-                st.sampled_from(Profile),
-                st.integers(0, 9),
-                st.integers(0, 99),
-                st.integers(0, 2**32 - 1),
-                st.integers(0, 2**32 - 1),
-            ),
-            max_size=20,
-        ).map(tuple),
-        st.sampled_from(MediaKind),
-    )
-    | st.builds(LowQuality, QUALITIES, QUALITIES, TEXTS, st.integers(0, 2**32 - 1))
-    | st.builds(Refused, TEXTS)
-    | st.builds(Failed, TEXTS)
-    | st.just(OutOfMemory())
-)
-
-
-@settings(max_examples=100)
-@given(ANSWERS)
-def test_an_answer_arrives_as_it_was_sent(answer: Any) -> None:
-    assert unpack_answer(pack_answer(answer)) == answer
-
-
-@settings(max_examples=200)
-@given(
-    st.binary(max_size=200)
-    | st.builds(lambda a, b: bytes([a]) + b, st.integers(0, 7), st.binary(max_size=120))
-)
-def test_whatever_a_process_says_is_an_answer_or_a_value_error(message: bytes) -> None:
-    try:
-        answer = unpack_answer(message)
-    except ValueError:
-        return
-    if isinstance(answer, (Refused, Failed)):
-        assert (getattr(answer, "reason", "") + getattr(answer, "kind", "")).isprintable()
 
 
 def test_whatever_keeps_a_picture_from_a_process_pictures_are_hashed_afterwards(

@@ -17,7 +17,7 @@ from disrupt.v1 import registration_pb2
 from tests.cli.shell import BIN
 from tests.client.scripted import Answer, scripted, status_of
 from tests.submission.examples import picture
-from tests.submission.test_client import OTHER_CASE, register
+from tests.submission.service import OTHER_CASE, register
 
 PIN = "12345678"
 WITHDRAW = ("withdraw", "--yes", OTHER_CASE)

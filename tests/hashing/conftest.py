@@ -1,0 +1,11 @@
+"""Fixtures of the tests of hashing."""
+
+import pytest
+
+from benchmarks.harness.videos import Frame, footage
+from tests.hashing.videos import FPS, SECONDS
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    return list(footage(3, seconds=SECONDS, fps=FPS))

@@ -1,0 +1,23 @@
+"""Hash encoded videos, and choose the rows of one version."""
+
+import io
+
+import numpy as np
+
+from disrupt.core.transforms import Dihedral
+from disrupt.hashing.videos.frames import hash_video
+
+SECONDS, FPS = 3, 25
+
+
+def upright(data: bytes) -> np.ndarray:
+    rows, incomplete = hash_video(io.BytesIO(data))
+    assert not incomplete
+    return versions(rows, Dihedral.IDENTITY)
+
+
+def versions(hashes: np.ndarray, dihedral: Dihedral, *, cut: bool = False) -> np.ndarray:
+    """Return the rows of whole frames, or of those without borders."""
+    wanted = (hashes["dihedral"] == dihedral) & (hashes["crop_permille"].any(axis=1) == cut)
+    rows: np.ndarray = hashes[wanted]
+    return rows

@@ -1,0 +1,278 @@
+"""What the feed of changes promises."""
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from disrupt.core.changes import Addition, Cursor
+from disrupt.errors import (
+    CursorExpiredError,
+)
+from disrupt.registry.contract import (
+    RegistryReader,
+    RegistryWriter,
+)
+from tests.registry.conformance.opened import Opened, OpenReader, OpenWriter
+from tests.registry.examples import (
+    DAY,
+    all_changes,
+    new_case,
+    new_item,
+    pages,
+    plain,
+    plain_items,
+    registration,
+)
+
+
+class FeedConformance(Opened):
+    """The feed delivers each change once, in order, from any cursor that was given out."""
+
+    def test_checkpoint_changes_nothing_that_is_read(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        writer.register(registration(chance), day=DAY)
+        before = list(map(plain, all_changes(reader)))
+        assert writer.checkpoint()
+        assert list(map(plain, all_changes(reader))) == before
+
+    def test_removed_since_counts_what_was_there_and_is_gone(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        first = writer.register(
+            registration(chance, None, new_item(chance), new_item(chance)), day=DAY
+        )
+        between = reader.head()
+        second = writer.register(registration(chance), day=DAY)
+        start, both = Cursor(between.epoch, 0), reader.head()
+        writer.withdraw(second.case_number, None, day=DAY)
+        assert [reader.removed_since(cursor) for cursor in (start, between, both)] == [0, 0, 1]
+        writer.withdraw(first.case_number, [first.items[0][0]], day=DAY)
+        writer.withdraw(first.case_number, None, day=DAY)
+        assert [reader.removed_since(cursor) for cursor in (start, between, both)] == [0, 2, 3]
+        assert reader.removed_since(reader.head()) == 0
+        for strange in (Cursor(bytes(16), 0), Cursor(both.epoch, reader.head().sequence + 1)):
+            with pytest.raises(CursorExpiredError):
+                reader.removed_since(strange)
+
+    def test_hashes_since_weighs_what_changed(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        first = writer.register(
+            registration(chance, None, new_item(chance, hashes=3), new_item(chance, hashes=5)),
+            day=DAY,
+        )
+        between = reader.head()
+        writer.register(registration(chance, None, new_item(chance, hashes=7)), day=DAY)
+        start, both = Cursor(between.epoch, 0), reader.head()
+        assert [reader.hashes_since(cursor) for cursor in (start, between, both)] == [15, 7, 0]
+        writer.withdraw(first.case_number, [first.items[0][0]], day=DAY)
+        # The withdrawn item's addition and its removal count as a change without hashes each.
+        assert [reader.hashes_since(cursor) for cursor in (start, between, both)] == [14, 8, 1]
+        with pytest.raises(CursorExpiredError):
+            reader.hashes_since(Cursor(bytes(16), 0))
+
+    def test_item_numbers_and_sequences_only_grow(
+        self, open_writer: OpenWriter, chance: random.Random
+    ) -> None:
+        numbers: list[int] = []
+        for _ in range(4):
+            with open_writer() as writer:
+                request = registration(chance)
+                result = writer.register(request, day=DAY)
+                newest = all_changes(writer)[-1]
+                assert isinstance(newest, Addition)
+                numbers.append(newest.item.number)
+                writer.withdraw(result.case_number, None, day=DAY)
+        assert all(low < high for low, high in pairwise(numbers))
+        with open_writer() as writer:
+            sequences = [change.sequence for change in all_changes(writer)]
+        assert all(low < high for low, high in pairwise(sequences))
+
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    def test_pages_of_any_size_add_up_to_everything(
+        self, writer: RegistryWriter, chance: random.Random, limit: int
+    ) -> None:
+        for _ in range(5):
+            writer.register(registration(chance), day=DAY)
+        everything = [plain(change) for change in all_changes(writer)]
+        listed = list(pages(writer, limit=limit))
+        assert all(len(page) <= limit for page, _ in listed)
+        assert [plain(change) for page, _ in listed for change in page] == everything
+        assert listed[-1][1] == writer.head()
+
+    def test_reader_at_the_head_gets_nothing_and_its_cursor_back(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        head = writer.register(registration(chance), day=DAY).cursor
+        assert writer.changes(head, 10) == ([], head)
+
+    def test_cursor_of_another_epoch_or_beyond_the_head_is_refused(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        head = writer.register(registration(chance), day=DAY).cursor
+        for dead in (
+            Cursor(chance.randbytes(16), 0),
+            Cursor(chance.randbytes(16), head.sequence),
+            Cursor(head.epoch, head.sequence + 1),
+            Cursor(head.epoch, 2**64 - 1),
+            replace(head, mark=chance.randbytes(8)),
+            replace(head, mark=b""),
+        ):
+            assert not writer.knows(dead)
+            with pytest.raises(CursorExpiredError):
+                writer.changes(dead, 10)
+
+    def test_every_cursor_that_was_given_out_is_known(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        given = [reader.head()]
+        for _ in range(3):
+            request = registration(chance, None, new_item(chance), new_item(chance))
+            done = writer.register(request, day=DAY)
+            given.append(done.cursor)
+        stored = reader.registered(request.request_id)
+        assert stored is not None
+        assert stored[1] == done
+        given.append(writer.withdraw(done.case_number, None, day=DAY))
+        given += [cursor for _, cursor in pages(reader, limit=1)]
+        given += [
+            Cursor(given[0].epoch, change.sequence, change.mark) for change in all_changes(reader)
+        ]
+        _, cursor = reader.additions(given[0], reader.head(), 1)
+        assert all(map(reader.knows, [*given, cursor]))
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    def test_additions_are_the_living_items_between_two_cursors(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random, limit: int
+    ) -> None:
+        cases = [
+            writer.register(
+                registration(chance, None, *(new_item(chance, hashes) for hashes in sizes)), day=DAY
+            ).case_number
+            for sizes in ((1, 2), (3,), (1,), (5, 1), (2,))
+        ]
+        between = reader.head()
+        _, third = reader.changes(Cursor(between.epoch, 0), 3)
+        cases.append(writer.register(registration(chance), day=DAY).case_number)
+        until = reader.head()
+        writer.register(registration(chance), day=DAY)
+        for gone in (cases[1], cases[4]):
+            writer.withdraw(gone, None, day=DAY)
+        for after, before in (
+            (Cursor(until.epoch, 0), until),
+            (third, between),
+            (between, reader.head()),
+            (until, until),
+        ):
+            expected = [
+                plain(change)
+                for change in all_changes(reader)
+                if isinstance(change, Addition) and after.sequence < change.sequence
+                if change.sequence <= before.sequence
+            ]
+            cursor, items = after, []
+            while cursor.sequence < before.sequence:
+                page, cursor = reader.additions(cursor, before, limit)
+                assert len(page) <= limit
+                items += plain_items(page)
+            assert (items, cursor) == (expected, before)
+
+    def test_a_read_brings_few_items_of_the_greatest_size(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        largest = [new_item(chance, 8000) for _ in range(12)]
+        last = registration(chance, None, *largest, new_item(chance))
+        head = writer.register(last, day=DAY).cursor
+        beginning = Cursor(head.epoch, 0)
+        read = [
+            [change.item.fingerprints.nbytes for change in page if isinstance(change, Addition)]
+            for page, _ in pages(writer, limit=1000)
+        ]
+        cursor, additions = beginning, []
+        while cursor.sequence < head.sequence:
+            page, cursor = writer.additions(cursor, head, 1000)
+            additions.append([46 * length for length in page.lengths.tolist()])
+        assert additions == read == [[368_000] * 5, [368_000] * 5, [368_000] * 2 + [2 * 46]]
+
+    @pytest.mark.parametrize("most_bytes", [0, 46, 100])
+    def test_what_a_read_may_bring_changes_nothing_of_the_feed(
+        self,
+        writer: RegistryWriter,
+        chance: random.Random,
+        monkeypatch: pytest.MonkeyPatch,
+        most_bytes: int,
+    ) -> None:
+        for bank in (1, 2, 1, 2):
+            items = [new_item(chance, hashes) for hashes in (1, 3, 1)]
+            done = writer.register(registration(chance, None, *items, bank=bank), day=DAY)
+        writer.withdraw(done.case_number, None, day=DAY)
+        whole = list(map(plain, all_changes(writer)))
+        monkeypatch.setattr("disrupt.registry.queries.BYTES_AT_ONCE", most_bytes)
+        assert [plain(change) for page, _ in pages(writer) for change in page] == whole
+        cursor, seen = Cursor(writer.head().epoch, 0), list[tuple[object, ...]]()
+        while cursor != writer.head():
+            page, cursor = writer.changes(cursor, 100, [2])
+            seen += map(plain, page)
+        assert seen == [change for change in whole if change[2] == 2]
+
+    def test_additions_after_a_strange_cursor_are_refused(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        head = writer.register(registration(chance), day=DAY).cursor
+        for dead in (Cursor(bytes(16), 0), Cursor(head.epoch, head.sequence + 1)):
+            with pytest.raises(CursorExpiredError):
+                writer.additions(dead, head, 10)
+
+    def test_readers_that_follow_a_writer_miss_nothing(
+        self, writer: RegistryWriter, open_reader: OpenReader, chance: random.Random
+    ) -> None:
+        finished = threading.Event()
+
+        def follow(limit: int) -> list[tuple[object, ...]]:
+            seen: list[tuple[object, ...]] = []
+            with open_reader() as reader:
+                cursor = Cursor(reader.head().epoch, 0)
+                while True:
+                    last_round = finished.is_set()
+                    page, cursor = reader.changes(cursor, limit)
+                    seen += map(plain, page)
+                    if last_round and not page:
+                        return seen
+
+        with ThreadPoolExecutor(3) as pool:
+            followers = [pool.submit(follow, limit) for limit in (1, 3, 50)]
+            try:
+                for _ in range(60):
+                    request = registration(chance, None, new_item(chance), new_item(chance))
+                    writer.register(request, day=DAY)
+            finally:
+                finished.set()
+        everything = list(map(plain, all_changes(writer)))
+        assert len(everything) == 120
+        assert [follower.result() for follower in followers] == [everything] * 3
+
+    def test_changes_of_some_banks_are_all_changes_of_these(
+        self, writer: RegistryWriter, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("disrupt.registry.queries.CHANGES_AT_ONCE", 4)
+        start = Cursor(writer.head().epoch, 0)
+        for bank in [1, 2, 2, 2, 2, 2, 2, 1, 2, 1, 1, 1, 2]:
+            case = new_case(chance)
+            writer.register(registration(chance, case, bank=bank), day=DAY)
+            if chance.random() < 0.3:
+                writer.withdraw(case.number, None, day=DAY)
+        for banks in ([], [1], [2], [1, 2]):
+            expected = [change for change in map(plain, all_changes(writer)) if change[2] in banks]
+            for limit in (1, 2, 100):
+                seen, cursor = list[tuple[object, ...]](), start
+                while cursor != writer.head():
+                    page, after = writer.changes(cursor, limit, banks)
+                    assert len(page) <= limit
+                    assert after.sequence > cursor.sequence
+                    seen, cursor = seen + list(map(plain, page)), after
+                assert seen == expected

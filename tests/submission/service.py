@@ -1,0 +1,46 @@
+"""Answers of a scripted registration service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from disrupt.client.retries import RetryPolicy
+from disrupt.core.cases import case_number, new_case_number
+from disrupt.v1 import registration_pb2
+from tests.client.scripted import ScriptedServer
+
+QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
+OTHER_CASE = case_number(2)
+
+
+def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
+    """Register all items, into the case that is named or a new one."""
+    asked = registration_pb2.RegisterHashesRequest.FromString(request)
+    return registration_pb2.RegisterHashesResponse(
+        receipt=registration_pb2.Receipt(
+            case_number=asked.context.access.case_number or asked.context.new_case_number,
+            items=[
+                registration_pb2.RegisteredItem(
+                    index=at, item_id=item.fingerprints.hashes[:16], hashes=1
+                )
+                for at, item in enumerate(asked.items)
+            ],
+        )
+    )
+
+
+def derived(server: ScriptedServer) -> str:
+    """Return the number of the case that the first request opens."""
+    return new_case_number(asked(server.seen[0].request).request_id)
+
+
+def asked(request: bytes) -> registration_pb2.RegistrationContext:
+    return registration_pb2.RegisterHashesRequest.FromString(request).context
+
+
+def receipt(**fields: Any) -> registration_pb2.RegisterHashesResponse:
+    return registration_pb2.RegisterHashesResponse(receipt=registration_pb2.Receipt(**fields))
+
+
+def item(index: int, item_id: bytes = bytes(16)) -> registration_pb2.RegisteredItem:
+    return registration_pb2.RegisteredItem(index=index, item_id=item_id, hashes=1)
