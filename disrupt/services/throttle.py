@@ -57,7 +57,7 @@ class Attempt:
 
     ``pin_hash`` is None where no such case exists. ``right`` is None until the PIN was checked.
     ``due_s`` is when a refusal may be given; ``since_s`` and ``seen_s`` are when it was first and
-    last asked about.
+    last asked about. ``waiters`` are called, in any thread, once ``right`` is known.
     """
 
     asked: Asked
@@ -66,6 +66,13 @@ class Attempt:
     since_s: float
     seen_s: float
     right: bool | None = None
+    waiters: tuple[Callable[[], None], ...] = ()
+
+    def judge(self, *, right: bool) -> None:
+        """Set whether the PIN is right, and call the waiters."""
+        self.right = right
+        for wake in self.waiters:
+            wake()
 
 
 class NotYetError(Exception):
@@ -230,7 +237,7 @@ class Throttle:
     def work(self, clock: Callable[[], float]) -> float | None:
         """Check the attempts that are due; return the time until the next may be, or None."""
         while (attempt := self._next(clock)) is not None:
-            attempt.right = self._verify(attempt.pin_hash or "", attempt.asked.proof)
+            attempt.judge(right=self._verify(attempt.pin_hash or "", attempt.asked.proof))
             self._report(attempt)
         with self._lock:
             return self._closed_s(clock()) if any(self._lines.values()) else None
@@ -288,7 +295,7 @@ class Throttle:
                 line.count(attempt, now_s)
                 attempt.due_s = max(attempt.due_s, now_s + REFUSED_AFTER_S)
                 if attempt.pin_hash is None:
-                    attempt.right = False
+                    attempt.judge(right=False)
                     continue
                 self._begun_s.append(now_s)
                 return attempt

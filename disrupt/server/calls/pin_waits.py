@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -19,8 +20,6 @@ _HELD_S = 5.0
 
 _HELD_MAX = 32
 """Most calls that wait here at once; others get the time to come back at once."""
-
-_LOOKED_AT_EVERY_S = 0.02
 
 
 class PinWaits:
@@ -51,14 +50,23 @@ class PinWaits:
         give_up_s = time.monotonic() + _HELD_S
         if self._held >= _HELD_MAX or attempt.due_s > give_up_s:
             return False
+        judged, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop is closed: the server stops
+                loop.call_soon_threadsafe(judged.set)
+
         self._held += 1
+        attempt.waiters += (wake,)
         try:
-            while attempt.right is None:
-                if time.monotonic() > give_up_s:
-                    return False
-                await asyncio.sleep(_LOOKED_AT_EVERY_S)
+            if attempt.right is None:  # looked at only now that it wakes this call
+                await asyncio.wait_for(judged.wait(), give_up_s - time.monotonic())
             if not attempt.right:
                 await asyncio.sleep(attempt.due_s - time.monotonic())
+        except TimeoutError:
+            return False
+        else:
             return True
         finally:
             self._held -= 1
+            attempt.waiters = tuple(waiter for waiter in attempt.waiters if waiter is not wake)
