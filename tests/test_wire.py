@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +30,7 @@ from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
 from disrupt.wire import errors, feed, match, registration
 from disrupt.wire.fields import fingerprints, fingerprints_message
 
+SERVER = Path(__file__).parents[1] / "disrupt/server"
 HASH = bytes(range(32))
 NUMBER = case_number(7)
 
@@ -228,3 +231,17 @@ def test_errors_stay_within_what_clients_take_as_metadata(character: str) -> Non
     size = len(quote(status.details)) + len(base64.b64encode(packed))
     assert size < 8192 - 500  # other entries take 500 bytes at most
     assert errors.status(RequestIdReusedError("x")).code == grpc.StatusCode.ALREADY_EXISTS
+
+
+def test_the_server_makes_its_messages_in_the_wire_only() -> None:
+    made = [
+        f"{path.relative_to(SERVER)}:{call.lineno}"
+        for path in SERVER.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id.endswith("_pb2")
+        and call.func.value.id != "health_pb2"  # gRPC's own
+    ]
+    assert made == []

@@ -70,7 +70,6 @@ from disrupt.client.results import (
     HashAnswer,
     ImageAnswer,
     IndexStatus,
-    Limits,
     Match,
     VideoAnswer,
 )
@@ -79,6 +78,7 @@ from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort, Segment
 from disrupt.core.media import Profile
+from disrupt.core.status import Limits
 
 __all__ = [
     "AsyncMatchClient",

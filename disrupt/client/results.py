@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from disrupt.core.lookups import Segment, answered_places
 from disrupt.core.media import Assurance, LowQuality, MediaKind
+from disrupt.core.status import Limits
 from disrupt.core.transforms import IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError
 from disrupt.hashing import ImageQuery
@@ -99,22 +100,6 @@ class VideoAnswer:
     incomplete: bool
     answered_early: bool
     index_cursor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of a server."""
-
-    message_bytes: int
-    image_pixels: int
-    hashes_per_lookup: int
-    items_per_registration: int
-    hashes_per_item: int
-    items_per_case: int
-    hashes_per_registration: int
-    video_bytes: int
-    video_pixels: int
-    video_seconds: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.media import MediaKind, StoredItem
+from disrupt.core.status import IndexStatus
 from disrupt.errors import UnavailableError
 from disrupt.index.columns import (
     NOTHING_NEAR,
@@ -23,24 +24,6 @@ from disrupt.index.columns import (
 from disrupt.index.part import Banks, Part
 from disrupt.index.segments import Segments
 from disrupt.index.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStatus:
-    """Counts of what can match now.
-
-    ``items`` and ``hashes`` in all, ``delta_hashes`` among them added since the snapshot, in so
-    many ``segments``; ``tombstones``: items of the snapshot removed since.
-    """
-
-    generation: int
-    cursor: Cursor
-    items: int
-    hashes: int
-    delta_hashes: int
-    segments: int
-    tombstones: int
-    engine: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,11 +153,11 @@ class LiveIndex:
         self._trouble = reason
         self._state = None
 
-    def status(self, banks: Banks = None) -> LiveStatus:
+    def status(self, banks: Banks = None) -> IndexStatus:
         """Count what can match in ``banks``, for people and metrics."""
         state = self._serving()
         delta_hashes = sum(part.hashes(banks) for part in state.delta)
-        return LiveStatus(
+        return IndexStatus(
             generation=state.snapshot.generation,
             cursor=state.cursor,
             items=sum(part.living_items(banks) for part in state.parts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import ApiKey, Right
@@ -26,6 +26,45 @@ def create_request(
         rights=[right.value for right in granted],  # type: ignore[misc]  # same numbers
         banks=banks,
     )
+
+
+def revoke_request(key_id: str) -> admin_pb2.RevokeKeyRequest:
+    """Make the request to revoke a key."""
+    return admin_pb2.RevokeKeyRequest(key_id=key_id)
+
+
+def list_request() -> admin_pb2.ListKeysRequest:
+    """Make the request to list keys."""
+    return admin_pb2.ListKeysRequest()
+
+
+def checkpoint_request() -> admin_pb2.CheckpointRequest:
+    """Make the request to clear the registry's log."""
+    return admin_pb2.CheckpointRequest()
+
+
+def created_answer(
+    value: ApiKey, secret: str, bank_names: Mapping[int, str]
+) -> admin_pb2.CreateKeyResponse:
+    """Make the answer with a new key; only this message carries its secret."""
+    return admin_pb2.CreateKeyResponse(key=key(value, bank_names), secret=secret)
+
+
+def list_answer(
+    values: Iterable[ApiKey], bank_names: Mapping[int, str]
+) -> admin_pb2.ListKeysResponse:
+    """Make the answer that lists keys."""
+    return admin_pb2.ListKeysResponse(keys=[key(value, bank_names) for value in values])
+
+
+def revoked_answer(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.RevokeKeyResponse:
+    """Make the answer to a revocation."""
+    return admin_pb2.RevokeKeyResponse(key=key(value, bank_names))
+
+
+def checkpoint_answer(*, done: bool) -> admin_pb2.CheckpointResponse:
+    """Make the answer to a checkpoint."""
+    return admin_pb2.CheckpointResponse(done=done)
 
 
 def key(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.Key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from disrupt.core.changes import Addition, Change
 from disrupt.v1 import feed_pb2
@@ -17,6 +17,17 @@ def page_size(message: feed_pb2.ListChangesRequest) -> int:
     if message.page_size > _PAGE_SIZE_MAX:
         raise invalid("page_size", f"{message.page_size} is outside 0-{_PAGE_SIZE_MAX}")
     return message.page_size or _DEFAULT_PAGE_SIZE
+
+
+def page(
+    changes: Iterable[Change], bank_names: Mapping[int, str], next_cursor: str, *, caught_up: bool
+) -> feed_pb2.ListChangesResponse:
+    """Make a page of changes; ``next_cursor`` is sealed."""
+    return feed_pb2.ListChangesResponse(
+        changes=[change(value, bank_names) for value in changes],
+        next_cursor=next_cursor,
+        caught_up=caught_up,
+    )
 
 
 def change(value: Change, bank_names: Mapping[int, str]) -> feed_pb2.Change:

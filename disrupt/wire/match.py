@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from disrupt.core.hashes import MIN_QUALITY, unpack
 from disrupt.core.lookups import MAX_MATCHES, Effort, HashLookup, LookupOptions, Matches
 from disrupt.core.media import LowQuality
+from disrupt.core.status import IndexStatus, Limits
 from disrupt.core.transforms import Transform, transform_of
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
@@ -128,6 +130,36 @@ def low_quality_answer(value: LowQuality, index_cursor: str) -> match_pb2.MatchI
         low_quality=low_quality_message(value),
         index_cursor=index_cursor,
         frames_skipped=value.frames_skipped,
+    )
+
+
+def batch_answer(
+    answer: match_pb2.MatchHashesResponse, sequence: int
+) -> match_pb2.StreamMatchHashesResponse:
+    """Make the answer to one batch of a flow."""
+    return match_pb2.StreamMatchHashesResponse(batch=answer, sequence=sequence)
+
+
+def status_answer(
+    status: IndexStatus,
+    index_cursor: str,
+    *,
+    includes_cursor: bool,
+    lag_s: float,
+    limits: Limits,
+) -> match_pb2.GetIndexStatusResponse:
+    """Make the answer that describes the index; ``index_cursor`` is sealed."""
+    return match_pb2.GetIndexStatusResponse(
+        generation=status.generation,
+        index_cursor=index_cursor,
+        includes_cursor=includes_cursor,
+        items=status.items,
+        hashes=status.hashes,
+        delta_hashes=status.delta_hashes,
+        tombstones=status.tombstones,
+        lag_ms=round(lag_s * 1000),
+        engine=status.engine,
+        limits=match_pb2.Limits(**asdict(limits)),
     )
 
 

@@ -115,6 +115,52 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
     return message
 
 
+def registered_answer(value: Receipt, cursor: str) -> registration_pb2.RegisterHashesResponse:
+    """Make the answer to a registration; see ``receipt``."""
+    return registration_pb2.RegisterHashesResponse(receipt=receipt(value, cursor))
+
+
+def image_answer(receipt: registration_pb2.Receipt) -> registration_pb2.RegisterImageResponse:
+    """Make the answer to the registration of one picture."""
+    return registration_pb2.RegisterImageResponse(receipt=receipt)
+
+
+def video_answer(
+    receipt: registration_pb2.Receipt,
+    *,
+    frames_hashed: int = 0,
+    frames_low_quality: int = 0,
+    incomplete: bool = False,
+) -> registration_pb2.RegisterVideoResponse:
+    """Make the answer to the registration of one video."""
+    return registration_pb2.RegisterVideoResponse(
+        receipt=receipt,
+        frames_hashed=frames_hashed,
+        frames_low_quality=frames_low_quality,
+        incomplete=incomplete,
+    )
+
+
+def case_request(access: registration_pb2.CaseAccess) -> registration_pb2.GetCaseRequest:
+    """Make the request that asks for a case."""
+    return registration_pb2.GetCaseRequest(access=access)
+
+
+def case_answer(value: ShownCase) -> registration_pb2.GetCaseResponse:
+    """Make the answer that shows a case."""
+    return registration_pb2.GetCaseResponse(case=case(value))
+
+
+def items_withdrawn_answer(value: ShownCase, cursor: str) -> registration_pb2.WithdrawItemsResponse:
+    """Make the answer to a withdrawal of items; ``cursor`` is sealed."""
+    return registration_pb2.WithdrawItemsResponse(case=case(value), cursor=cursor)
+
+
+def case_withdrawn_answer(value: ShownCase, cursor: str) -> registration_pb2.WithdrawCaseResponse:
+    """Make the answer to a withdrawal of a case; ``cursor`` is sealed."""
+    return registration_pb2.WithdrawCaseResponse(case=case(value), cursor=cursor)
+
+
 def case(value: ShownCase) -> registration_pb2.Case:
     """Convert a case to a message."""
     message = registration_pb2.Case(

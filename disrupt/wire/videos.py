@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import MIN_QUALITY
-from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, VideoMatch, VideoOptions
+from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, VideoMatches, VideoOptions
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import FRAME
@@ -106,11 +106,11 @@ def frames_message(rows: NDArray[np.void]) -> types_pb2.Fingerprints:
 
 
 def video_answer(
-    matches: Sequence[VideoMatch], match_ids: Sequence[bytes], bank_names: Mapping[int, str]
+    result: VideoMatches, match_ids: Sequence[bytes], bank_names: Mapping[int, str]
 ) -> match_pb2.MatchVideoResponse:
-    """Make an answer with these matches; the caller sets the other fields."""
-    response = match_pb2.MatchVideoResponse()
-    for match, match_id in zip(matches, match_ids, strict=True):
+    """Make an answer with these matches; the caller sets what is known of the video."""
+    response = match_pb2.MatchVideoResponse(truncated=result.truncated)
+    for match, match_id in zip(result.matches, match_ids, strict=True):
         message = response.matches.add(
             item_id=match.item_id,
             bank=bank_names[match.bank],

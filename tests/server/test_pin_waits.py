@@ -49,7 +49,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         slept.append(delay_s)
         await sleep(0)
 
-    monkeypatch.setattr(pin_waits.asyncio, "sleep", recorded)
+    monkeypatch.setattr(asyncio, "sleep", recorded)
     yield slept
     monkeypatch.undo()
 

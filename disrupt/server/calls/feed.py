@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from disrupt.core.changes import PLAIN_CURSOR_CHARACTERS, Addition, Change, Cursor
 from disrupt.core.policy import ApiKey
@@ -68,19 +69,28 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
                 break
             if time.monotonic() > give_up_s:
                 break
-        page, filled_bytes = feed_pb2.ListChangesResponse(), 0
-        for change in changes:
-            filled_bytes += _size_bytes(change)
-            full = len(page.changes) == size or filled_bytes > _PAGE_BYTES
-            if full and page.changes:
-                break
-            page.changes.append(wire.change(change, bank_names))
-            after = Cursor(end.epoch, change.sequence, change.mark)
-        else:
+        count = _count_that_fit(changes, size)
+        if count == len(changes):
             after = end
-        page.next_cursor = self._cursors.seal(after)
-        page.caught_up = after.sequence >= head.sequence
-        return page
+        else:
+            last = changes[count - 1]
+            after = Cursor(end.epoch, last.sequence, last.mark)
+        return wire.page(
+            changes[:count],
+            bank_names,
+            self._cursors.seal(after),
+            caught_up=after.sequence >= head.sequence,
+        )
+
+
+def _count_that_fit(changes: Sequence[Change], size: int) -> int:
+    """Return how many changes, from the first on, one page has room for; at least one, if any."""
+    filled_bytes = 0
+    for count, change in enumerate(changes):
+        filled_bytes += _size_bytes(change)
+        if count and (count == size or filled_bytes > _PAGE_BYTES):
+            return count
+    return len(changes)
 
 
 def _size_bytes(change: Change) -> int:

@@ -13,6 +13,7 @@ from disrupt.core.hashes import stack
 from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
 from disrupt.core.policy import ApiKey, Scope, scope
+from disrupt.core.status import Limits
 from disrupt.errors import CursorExpiredError, UnimplementedError
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
@@ -101,7 +102,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         async for request in requests:
             key = self._following.ring.still(caller.get())
             answer = await self._match_hashes(request.batch, key, context)
-            yield match_pb2.StreamMatchHashesResponse(batch=answer, sequence=request.sequence)
+            yield wire.batch_answer(answer, request.sequence)
 
     async def _match_hashes(
         self, request: match_pb2.MatchHashesRequest, key: ApiKey, context: Context
@@ -185,17 +186,12 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 "The registry was restored since, so what this cursor stands for may be gone. Look"
                 " up again what it was about."
             )
-        return match_pb2.GetIndexStatusResponse(
-            generation=status.generation,
-            index_cursor=self._cursors.seal(self._following.settled),
+        return wire.status_answer(
+            status,
+            self._cursors.seal(self._following.settled),
             includes_cursor=asked.sequence <= status.cursor.sequence,
-            items=status.items,
-            hashes=status.hashes,
-            delta_hashes=status.delta_hashes,
-            tombstones=status.tombstones,
-            lag_ms=round(self._following.behind_s() * 1000),
-            engine=status.engine,
-            limits=match_pb2.Limits(
+            lag_s=self._following.behind_s(),
+            limits=Limits(
                 message_bytes=config.max_message_bytes,
                 image_pixels=self._hashing.limits.max_pixels,
                 hashes_per_lookup=config.max_hashes_per_lookup,
@@ -231,11 +227,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 key.key_id,
                 int(time.time()),
             )
-            response = wire_videos.video_answer(
-                result.matches, match_ids, self._following.ring.bank_names
-            )
-            response.truncated = result.truncated
-            return response
+            return wire_videos.video_answer(result, match_ids, self._following.ring.bank_names)
 
         try:
             await search.run(self._videos, parts)

@@ -57,7 +57,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         receipt = self._registrar.register(request, caller=caller, now_s=now_s, day=day)
         # a replayed answer is the same in every byte
         cursor = self._cursors.seal(receipt.cursor, same=True) if receipt.cursor else ""
-        return registration_pb2.RegisterHashesResponse(receipt=wire.receipt(receipt, cursor))
+        return wire.registered_answer(receipt, cursor)
 
     async def GetCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.GetCaseRequest, context: Context
@@ -65,7 +65,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Show a case."""
         access = wire.access(request.access)
         case = await self._run(self._registrar.show, context, access)
-        return registration_pb2.GetCaseResponse(case=wire.case(case))
+        return wire.case_answer(case)
 
     async def WithdrawItems(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawItemsRequest, context: Context
@@ -75,9 +75,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         case, cursor = await self._run(
             self._registrar.withdraw, context, access, item_ids, day=today()
         )
-        return registration_pb2.WithdrawItemsResponse(
-            case=wire.case(case), cursor=self._cursors.seal(cursor)
-        )
+        return wire.items_withdrawn_answer(case, self._cursors.seal(cursor))
 
     async def WithdrawCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawCaseRequest, context: Context
@@ -85,9 +83,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Withdraw a whole case."""
         access = wire.access(request.access)
         case, cursor = await self._run(self._registrar.withdraw, context, access, None, day=today())
-        return registration_pb2.WithdrawCaseResponse(
-            case=wire.case(case), cursor=self._cursors.seal(cursor)
-        )
+        return wire.case_withdrawn_answer(case, self._cursors.seal(cursor))
 
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
         """Raise: workers relay it as RegisterHashes, so pictures do not come here."""

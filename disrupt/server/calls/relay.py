@@ -95,11 +95,9 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
                 request.image, every_frame=request.message.every_frame
             )
         if isinstance(fingerprinted, LowQuality):
-            receipt = await self._rejection(fingerprinted, asked, context)
-            return registration_pb2.RegisterImageResponse(receipt=receipt)
+            return wire.image_answer(await self._rejection(fingerprinted, asked, context))
         item = MediaItem(fingerprinted.kind, columns(fingerprinted.fingerprints))
-        receipt = await self._register(item, asked, context)
-        return registration_pb2.RegisterImageResponse(receipt=receipt)
+        return wire.image_answer(await self._register(item, asked, context))
 
     async def RegisterVideo(  # noqa: N802 gRPC's name
         self, parts: AsyncIterator[registration_pb2.RegisterVideoRequest], context: Context
@@ -109,11 +107,11 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         wire.context(asked)
         fingerprinted = await fingerprint(self._videos, parts)
         if isinstance(fingerprinted, LowQuality):
-            receipt = await self._rejection(fingerprinted, asked, context)
-            return registration_pb2.RegisterVideoResponse(receipt=receipt)
+            return wire.video_answer(await self._rejection(fingerprinted, asked, context))
         item = MediaItem(MediaKind.VIDEO, fingerprinted.fingerprints)
-        return registration_pb2.RegisterVideoResponse(
-            receipt=await self._register(item, asked, context),
+        receipt = await self._register(item, asked, context)
+        return wire.video_answer(
+            receipt,
             frames_hashed=fingerprinted.frames,
             frames_low_quality=fingerprinted.low_quality,
             incomplete=fingerprinted.incomplete,
@@ -133,7 +131,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
             Receipt("", None, (), (RejectedItem(0, low_quality),), None), cursor=""
         )
         if asked.access.case_number:  # only a caller with the PIN learns anything of a case
-            request = registration_pb2.GetCaseRequest(access=asked.access)
+            request = wire.case_request(asked.access)
             case = (await self._relay(self._writer.GetCase, request, context)).case
             receipt.case_number, receipt.status = case.case_number, case.status
         return receipt

@@ -199,7 +199,7 @@ def revoke(key_id: str, data_dir: Path, *, as_json: bool) -> None:
     Example: disrupt keys revoke 0a1b2c3d --data-dir data
     """  # noqa: D301 \b is click's
     with administration(data_dir) as admin:
-        key = admin.revoke(admin_pb2.RevokeKeyRequest(key_id=key_id)).key
+        key = admin.revoke(wire.revoke_request(key_id)).key
     if as_json:
         click.echo(json.dumps(_row(key)))
     else:

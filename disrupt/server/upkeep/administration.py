@@ -60,25 +60,20 @@ class InRegistry:
         key, secret = keys.create_key(
             self.registry, request.name, rights, tuple(request.banks), day=today()
         )
-        return admin_pb2.CreateKeyResponse(
-            key=wire.key(key, _bank_names(self.registry)), secret=secret
-        )
+        return wire.created_answer(key, secret, _bank_names(self.registry))
 
     def list(self) -> admin_pb2.ListKeysResponse:
         """List keys."""
-        names = _bank_names(self.registry)
-        return admin_pb2.ListKeysResponse(
-            keys=[wire.key(key, names) for key in keys.list_keys(self.registry)]
-        )
+        return wire.list_answer(keys.list_keys(self.registry), _bank_names(self.registry))
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""
         key = keys.revoke_key(self.registry, request.key_id, day=today())
-        return admin_pb2.RevokeKeyResponse(key=wire.key(key, _bank_names(self.registry)))
+        return wire.revoked_answer(key, _bank_names(self.registry))
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""
-        return admin_pb2.CheckpointResponse(done=self.registry.checkpoint())
+        return wire.checkpoint_answer(done=self.registry.checkpoint())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,7 @@ class OverSocket:
     def list(self) -> admin_pb2.ListKeysResponse:
         """List keys."""
         with _told():
-            return self.stub.ListKeys(admin_pb2.ListKeysRequest(), **_OPTIONS)
+            return self.stub.ListKeys(wire.list_request(), **_OPTIONS)
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""
@@ -105,7 +100,7 @@ class OverSocket:
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""
         with _told():
-            return self.stub.Checkpoint(admin_pb2.CheckpointRequest(), **_OPTIONS)
+            return self.stub.Checkpoint(wire.checkpoint_request(), **_OPTIONS)
 
 
 @contextmanager
