@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -79,12 +80,29 @@ def new_pin() -> str:
     return f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}}"
 
 
+@dataclass(slots=True)
+class _Begun:
+    """What is known of a submission while it runs. ``sending`` are the files of the last request.
+
+    ``opens`` names the case once it exists, ``number`` is the one that a new case gets.
+    """
+
+    sources: Sequence[str] = ()
+    number: str = ""
+    opens: registration_pb2.CaseAccess = field(default_factory=registration_pb2.CaseAccess)
+    adds: bool = False
+    """Whether the case existed before."""
+    registered: list[Registered] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    sending: list[Hashed] = field(default_factory=list)
+    failure: BaseException = field(default_factory=KeyboardInterrupt)
+
+
 class SubmissionClient:
     """Register a person's files. Not thread-safe; close it, or use it as a context.
 
     ``server``, ``key`` and ``tls_ca`` are as in MatchClient. ``waiting`` shows that a call lasts.
-    ``may_have_changed`` tells whether a request has changed a case, or may have, though no answer
-    says so. Every method raises classes of disrupt.errors only, and is safe to repeat
+    Every method raises classes of disrupt.errors only, and is safe to repeat
     after an UnavailableError.
     """
 
@@ -102,7 +120,8 @@ class SubmissionClient:
         self._timeout_s = timeout_s
         self._retries = retries
         self._waiting = waiting or Waiting()
-        self.may_have_changed = False
+        self._unclear = False
+        self._begun = _Begun()
         self._channel = self._connection.open()
         self._stub = RegistrationServiceStub(self._channel)
 
@@ -115,6 +134,11 @@ class SubmissionClient:
     def close(self) -> None:
         """Close the connection."""
         self._channel.close()
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether the last submission or withdrawal changed a case, or may have, unanswered."""
+        return self._unclear or bool(self._begun.registered)
 
     def reach(self) -> None:
         """Raise UnavailableError or DeadlineExceededError unless the server answers.
@@ -157,21 +181,18 @@ class SubmissionClient:
         raised if it is certain that nothing was registered; else the files that were not sent yet
         are rejected, and those of which no answer came are ``unknown``.
         """
-        sources = [os.fspath(file) for file in files]
         pin = pin or new_pin()
-        opens = requests.access(case_number, pin)
         request_id = secrets.token_bytes(REQUEST_ID_BYTES)
+        opens = requests.access(case_number, pin)
         number = opens.case_number or new_case_number(request_id)
-        announced = bool(opens.case_number)
-        registered: list[Registered] = []
-        rejected: list[Rejected] = []
-        unknown: list[Rejected] = []
-        sending: list[Hashed] = []
+        sources = [os.fspath(file) for file in files]
+        self._unclear = False
+        self._begun = begun = _Begun(sources, number, opens, adds=bool(opens.case_number))
+        announced = begun.adds
         hashing = Hashing(
-            fingerprint_frames if every_frame else fingerprint_image, within, rejected
+            fingerprint_frames if every_frame else fingerprint_image, within, begun.rejected
         )
         hashed = hashing.each(watched(sources))
-        self.may_have_changed = False
         try:
             while batch := list(itertools.islice(hashed, ITEMS_PER_REQUEST)):
                 if not announced:
@@ -179,7 +200,7 @@ class SubmissionClient:
                     announced = True
                 items = [file.item for file in batch]
                 request = requests.register(items, request_id=request_id, opens=opens, age=age)
-                self.may_have_changed, sending = False, batch
+                self._unclear, begun.sending = False, batch
                 receipt = self._register(request)
                 _check_receipt(receipt, len(batch), opens.case_number)
                 if receipt.items:  # a request that registered nothing has not used its id up
@@ -187,35 +208,39 @@ class SubmissionClient:
                     request_id = secrets.token_bytes(REQUEST_ID_BYTES)
                 for item in receipt.items:
                     file = batch[item.index]
-                    registered.append(
+                    begun.registered.append(
                         Registered(file.source, item.item_id.hex(), item.hashes, file.incomplete)
                     )
                 for refused in receipt.rejected:
                     source = batch[refused.index].source
-                    rejected.append(too_plain(source, refused.low_quality.quality))
-                sending = []
+                    begun.rejected.append(too_plain(source, refused.low_quality.quality))
+                self._unclear, begun.sending = False, []
         except (Exception, KeyboardInterrupt) as error:
-            lost = sending if self.may_have_changed else []
-            self.may_have_changed = bool(registered or lost)
+            begun.failure = error
             if not self.may_have_changed:
                 raise
-            # Count the paths: one may be given several times.
-            done = Counter([file.source for file in registered])
-            done.update([file.source for file in rejected])
-            unanswered = Counter(file.source for file in lost)
-            for source in sources:
-                if done[source]:
-                    done[source] -= 1
-                    continue
-                into = unknown if unanswered[source] else rejected
-                unanswered[source] -= into is unknown
-                into.append(_not_sent(source, error))
-        self.may_have_changed = bool(registered or unknown)
-        opened = opens.case_number or (number if unknown else "")
+        return self.so_far()
+
+    def so_far(self) -> Submission:
+        """Return what is known of the last ``submit``, wherever an interrupt ended it."""
+        begun = self._begun
+        rejected, unknown = list(begun.rejected), list[Rejected]()
+        # Count the paths: one may be given several times.
+        done = Counter([file.source for file in begun.registered])
+        done.update([file.source for file in begun.rejected])
+        unanswered = Counter(file.source for file in begun.sending if self._unclear)
+        for source in begun.sources:
+            if done[source]:
+                done[source] -= 1
+                continue
+            into = unknown if unanswered[source] else rejected
+            unanswered[source] -= into is unknown
+            into.append(_not_sent(source, begun.failure))
+        opened = begun.opens.case_number or (begun.number if unknown else "")
         return Submission(
             opened,
-            pin if registered or (unknown and not case_number) else "",
-            tuple(registered),
+            begun.opens.pin if begun.registered or (unknown and not begun.adds) else "",
+            tuple(begun.registered),
             tuple(rejected),
             tuple(unknown),
         )
@@ -232,7 +257,7 @@ class SubmissionClient:
         nothing is withdrawn.
         """
         opens = requests.access(case_number, pin)
-        self.may_have_changed = False
+        self._unclear, self._begun = False, _Begun()
         if item_ids is None:
             whole = registration_pb2.WithdrawCaseRequest(access=opens)
             return results.case(self._call(self._stub.WithdrawCase, whole, refusals=_REFUSALS).case)
@@ -267,17 +292,17 @@ class SubmissionClient:
         ``refusals`` are the errors after which a call that changes a case has not changed it: all
         attempts of such a call keep ``may_have_changed`` up to date. None for other calls.
         """
-        unclear = self.may_have_changed
+        unclear = self._unclear
         ends_at_s = time.monotonic() + self._waiting.patience_s
 
         def attempt() -> grpc.UnaryUnaryMultiCallable[_Request, _Response]:
-            self.may_have_changed = unclear or refusals is not None
+            self._unclear = unclear or refusals is not None
             return method
 
         def settle(failure: DisruptError) -> None:
             nonlocal unclear
             unclear = unclear or not (refusals is None or isinstance(failure, refusals))
-            self.may_have_changed = unclear
+            self._unclear = unclear
 
         def pause(failure: DisruptError, pause_s: float) -> None:
             settle(failure)

@@ -270,7 +270,7 @@ def submit(
             if not client.may_have_changed:
                 raise
             if not receipt.is_finished:
-                submission = receipt.interrupted(number, files)
+                submission = client.so_far()
                 receipt.finish(submission)
     if submission.unknown:
         click.get_current_context().exit(terminal.EXIT_NOT_KNOWN)

@@ -87,12 +87,6 @@ class Receipt:
                 console.print()
         self._number, self._pin = case_number, pin
 
-    def interrupted(self, case_number: str, files: Iterable[str]) -> Submission:
-        """Return the submission of which only the beginning is known."""
-        message = "Interrupted before it was known that this file is registered."
-        unknown = tuple(Rejected(file, "INTERRUPTED", message) for file in files)
-        return Submission(case_number or self._number, self._pin, (), (), unknown)
-
     def finish(self, submission: Submission) -> None:
         """Print what became of the files. Raises NotShownError."""
         self._outcome = submission

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from disrupt.cli import main
-from disrupt.errors import LimitExceededError, UnavailableError
+from disrupt.errors import LimitExceededError, StorageFullError, UnavailableError
 from disrupt.submission import client as submission_client
 from disrupt.submission.client import SubmissionClient
 from disrupt.v1 import registration_pb2
@@ -23,9 +24,9 @@ PIN = "12345678"
 WITHDRAW = ("withdraw", "--yes", OTHER_CASE)
 
 
-def run(*arguments: str, answer: Answer) -> tuple[Result, str]:
-    """Run a command against an answer; its result, and what it printed on one line."""
-    with scripted(answer) as server:
+def run(*arguments: str, answer: Answer | tuple[Answer, ...]) -> tuple[Result, str]:
+    """Run a command against answers; its result, and what it printed on one line."""
+    with scripted(*answer if isinstance(answer, tuple) else (answer,)) as server:
         env = {"DISRUPT_SERVER": server.address, "DISRUPT_KEY": "key", "DISRUPT_PIN": PIN}
         result = CliRunner().invoke(main, arguments, env=env)
     return result, " ".join(result.output.replace("\N{NO-BREAK SPACE}", " ").split())
@@ -70,6 +71,26 @@ def test_ctrl_c_while_the_connection_of_a_refused_call_closes_says_that_nothing_
     assert "Rien n'a été enregistré" in flat
     _, flat = run(*WITHDRAW, answer=refused)
     assert "Rien n'a été retiré" in flat
+
+
+def test_ctrl_c_once_the_files_are_sent_still_shows_what_is_known_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 1)
+    monkeypatch.setattr("disrupt.client.terminal.Progress.__exit__", interrupted)
+    files = [str(picture(tmp_path / f"{at}.png", at)) for at in range(2)]
+    full = status_of(StorageFullError("Full."))
+    result, _ = run("submit", "--json", *files, answer=(register, full))
+    said = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert [item["input"] for item in said["items"]] == files[:1]
+    assert [(file["input"], file["reason"]) for file in said["rejected"]] == [
+        (files[1], "STORAGE_FULL")
+    ]
+    assert "unknown" not in said
 
 
 def test_an_interrupt_after_a_change_never_says_that_nothing_changed(
