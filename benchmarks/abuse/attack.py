@@ -1,4 +1,4 @@
-"""Parts of every attack: its target, its pace, and its results."""
+"""Define what every attack has: a target, a pace, and results."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Toll:
 
     @property
     def cpu_share(self) -> float:
-        """Processor time as a share of one core."""
+        """Processor time of the attacker, as a share of one core."""
         return self.cpu_s / self.seconds
 
 

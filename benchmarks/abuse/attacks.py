@@ -1,4 +1,4 @@
-"""Attacks of hostile callers, each kind in a process that burns as little as it can.
+"""Attack a server in several ways, each in a process that uses little processor time.
 
 Each goes at its own pace, whatever is answered. An attacker has its own keys; strangers have none.
 """

@@ -1,4 +1,4 @@
-"""Ordinary callers of a server, in a process of their own, with the results of their calls."""
+"""Run ordinary callers of a server in a process of their own, and record their calls."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Stretch:
 
     @property
     def seconds(self) -> float:
-        """Length of the stretch."""
+        """Length of the stretch, in s."""
         return self.ended_s - self.began_s
 
     def rates(self, kind: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""A gRPC server that drops whatever callers send, to measure what an attack alone costs."""
+"""Run a gRPC server that drops all messages, to measure the cost of an attack alone."""
 
 from __future__ import annotations
 

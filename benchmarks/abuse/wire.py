@@ -1,4 +1,4 @@
-"""An HTTP/2 connection of a caller that breaks rules: it begins messages and never ends them."""
+"""Open HTTP/2 connections that break the protocol: they begin messages and never end them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the server takes calls on this connection."""
+        """True while the server accepts calls on this connection."""
         return self._transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

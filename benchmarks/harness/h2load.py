@@ -40,7 +40,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send calls, and as whom; ``cores`` are those that the load may take."""
+    """Address, key and method of the calls; the load runs on ``cores``."""
 
     address: str
     key: str
@@ -49,7 +49,7 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The method, without TLS."""
+        """URL of the method, without TLS."""
         return f"http://{self.address}/disrupt.v1.MatchService/{self.method}"
 
     def run(self, body: Path, *options: str) -> subprocess.Popen[str]:
@@ -74,7 +74,7 @@ def framed(messages: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Calls answered in a second on the clock, and in a second of the server's processor time."""
+    """Calls answered per second: of wall-clock time, and of the server's processor time."""
 
     per_s: float
     per_cpu_s: float

@@ -19,7 +19,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Bytes that must be nowhere.
+    """Bytes that must not be in any written data.
 
     Two kinds of windows prove nothing: those of a constant run, which repeats itself every
     ``period_bytes``, and those that ``other`` has as well, in the same form, like all files of a

@@ -70,7 +70,7 @@ class Write:
 
     @property
     def acknowledged(self) -> int:
-        """How many writes the server has acknowledged: 0, 1 or 2."""
+        """Number of writes that the server has acknowledged: 0, 1 or 2."""
         return (self.receipt is not None) + (self.withdrawal is not None)
 
     @property

@@ -1,4 +1,4 @@
-"""Speed and correctness of an index after changes, beside itself before them."""
+"""Measure speed and correctness of an index after changes, compared with before them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cost of lookups near a crowd: very many near-duplicates, an item each."""
+"""Measure lookups near a crowd: very many near-duplicates, each an item of its own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Lookups at a distance from the middle of the crowd; -1: of random hashes, far from all.
+    """Lookups ``bits_away`` from the middle of the crowd; -1: of random hashes, far from all.
 
     ``us`` of processor time, the median, ``longest_us`` the longest; ``comparing_us``: a lookup
     that compares every hash. ``found``: items, at most 100.

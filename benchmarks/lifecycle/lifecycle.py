@@ -1,4 +1,4 @@
-"""Cost of building, opening, changing and rebuilding an index beside lookups, memory included.
+"""Measure time and memory to build, open, change and rebuild an index beside lookups.
 
 It fills a registry and rebuilds its index by command. Then it measures lookups after 0 to 100 000
 changes, and near a crowd of near-duplicates; the longest lookup while generations are built and

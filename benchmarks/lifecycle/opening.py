@@ -1,4 +1,4 @@
-"""Cost of an index before its first answer: building it, and opening what was built."""
+"""Measure an index up to its first answer: the build, and the opening of what was built."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A rebuild from the registry by command, on the clock and in processor time.
+    """A rebuild from the registry by command: wall-clock and processor time, in s.
 
     ``own_peak_mb``: most memory of the process without pages of files; ``peak_mb``: with them,
     mainly those of the index that it writes. ``from_codes_s``: tables from codes in memory.

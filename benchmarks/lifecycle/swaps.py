@@ -1,4 +1,4 @@
-"""The longest lookup while an index is built and taken up, beside the same load alone.
+"""Measure the longest lookup while an index is built and taken up, and under the same load alone.
 
 This process does what a worker does: one thread follows the registry, another looks up, one after
 the other. A second process builds generations from the same registry: into the index that is

@@ -68,7 +68,7 @@ class Tally:
 
     @property
     def failed(self) -> bool:
-        """Whether anything promised was broken."""
+        """True if the run broke a promise."""
         return bool(self.problems or self.disorder)
 
 

@@ -66,7 +66,7 @@ class Tally:
 
     @property
     def failed(self) -> bool:
-        """Whether anything promised was broken."""
+        """True if the run broke a promise."""
         return bool(self.problems)
 
     def problem(self, text: str) -> None:

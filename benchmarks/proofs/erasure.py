@@ -44,7 +44,7 @@ _H = 3600.0
 
 @dataclass(frozen=True)
 class Check:
-    """One claim, whether it held, and what was seen."""
+    """One claim, whether it held, and the evidence."""
 
     claim: str
     held: bool

@@ -64,7 +64,7 @@ _CONNECTIONS = 6
 _ONCE = RetryPolicy(attempts=1)
 _FAULTS = ("process_died", "call_failed", "hashing_failed", "decoder_does_not_start")
 """Events of the log that a broken picture must not cause."""
-_TOLD = ("CRASH", "CPU_TIME")
+_REPORTED_CAUSES = ("CRASH", "CPU_TIME")
 """Causes of a decoder's death that the call of its picture must report."""
 
 
@@ -135,7 +135,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Run:
-    """Settings of a run: what is sent where."""
+    """Settings of a run: the kind of files, the server, and how often each check is made."""
 
     kind: Kind
     address: str
@@ -195,7 +195,7 @@ def main(  # noqa: PLR0913, PLR0917 one for each option
     if peak_mib > kind.memory_mib:
         tally.failures.insert(0, f"a decoder took {peak_mib} MiB, more than {kind.memory_mib}")
     tally.failures += [f"{events[name]} x {name} in the log" for name in _FAULTS if events[name]]
-    tally.failures += _untold(tally, events)
+    tally.failures += _unreported_deaths(tally, events)
     report = _report(kind, tally, seconds=seconds, count=count, peak_mib=peak_mib, events=events)
     report |= {"kind": kind_name, "seed": seed, "first": first, "sabotage": sabotage}
     with click.open_file(json_path, "w") as file:
@@ -347,9 +347,9 @@ def _events(log: Path) -> Counter[str]:
     return events
 
 
-def _untold(tally: Tally, events: Counter[str]) -> Iterator[str]:
+def _unreported_deaths(tally: Tally, events: Counter[str]) -> Iterator[str]:
     """Yield where decoders died without a report to a caller, or a report came without a death."""
-    for cause in _TOLD:
+    for cause in _REPORTED_CAUSES:
         died = events[f"decoder_died {cause}"]
         reports = sum(
             count

@@ -47,7 +47,7 @@ _TABLE_LEAF = 0x0D
 
 @dataclass
 class Report:
-    """What was checked; ``violations`` count what came too early.
+    """Counts of checked events; ``violations`` count those that came too early.
 
     Use ``vars`` for JSON; ``asdict`` would miscount the ``Counter``.
     """

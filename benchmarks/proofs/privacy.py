@@ -81,7 +81,7 @@ _PAIR = re.compile(r"UNIX-STREAM:\[(\d+)->(\d+)(,.*)?\]")
 
 @dataclass
 class Report:
-    """What was searched and found; ``leaks`` name a secret and what has a part of it."""
+    """Counts of searched data; ``leaks`` name a secret and the data that has a part of it."""
 
     pictures: int = 0
     written_files: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether anything is not as promised."""
+        """True if the run broke a promise."""
         return bool(self.unknown_files or self.leaks or self.unseen)
 
 

@@ -1,4 +1,4 @@
-"""What people do to a picture before they upload it again, with parameters drawn at random.
+"""Edit a picture as people do before they upload it again, with parameters drawn at random.
 
 Each edit takes a scene and returns the edited pixels and its strength, the number that recall is
 plotted against. Edits do not know what is registered: their parameters are continuous.

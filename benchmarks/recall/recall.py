@@ -1,4 +1,4 @@
-"""Recall of edited copies, with parameters off any grid, beside python-threatexchange.
+"""Measure recall of edited copies, with parameters off any grid, beside python-threatexchange.
 
 It takes photographs of Debian's wallpaper packages, scikit-image and scikit-learn, or of --folder,
 makes them distinct and splits them in two halves: parameters are chosen on the development half,

@@ -1,4 +1,4 @@
-"""One lookup of an edited picture against everything registered, in a process of its own."""
+"""Look one edited picture up among everything registered, in a process of its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, match_picture
 
 Sabotage = Literal["no_turns", "no_variants"]
-"""What to leave out: turned and mirrored versions at lookup, or variants at registration."""
+"""Sabotages: no turned and mirrored versions at lookup, or no variants at registration."""
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
@@ -143,7 +143,7 @@ class Searched:
             hashes = _asked(data, effort, task.sabotage)
             hashing_ms[effort.name] = 1000 * (time.thread_time() - before_s)
             lookups[effort.name] = len(hashes)
-            distances[effort.name], transforms = self._found(hashes, item_id)
+            distances[effort.name], transforms = self._nearest_match(hashes, item_id)
         return Trial(
             task.edit,
             task.photograph,
@@ -158,7 +158,7 @@ class Searched:
             and (peer ^ original.peer).bit_count() <= MAX_DISTANCE_BITS,
         )
 
-    def _found(
+    def _nearest_match(
         self, hashes: Sequence[tuple[PdqHash, Transform]], item_id: bytes
     ) -> tuple[int | None, tuple[str, str] | None]:
         """Return the distance at which an item is found, and the transforms of both sides."""

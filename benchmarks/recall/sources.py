@@ -1,4 +1,4 @@
-"""Unrelated pictures of many kinds, and views of them.
+"""Load or make unrelated pictures of many kinds, and cut views of them.
 
 They are photographs, drawings and screenshots of packages, and generated pages, screens and scenes.
 Each is on one side only: it is stored, or it is looked up. A collection whose pictures show the
@@ -27,7 +27,7 @@ from benchmarks.recall.layouts import BLACK, WHITE, Pixels, canvas, screenshot, 
 from benchmarks.recall.originals import collection, half_of
 
 SIDE_PX, VIEW_PX = 256, 640
-"""Of the luma that is registered, and of the longer side of a source that views are taken of."""
+"""Side of the registered luma, and longer side of the source of a view, in pixels."""
 
 
 Split = Literal[1, 2]

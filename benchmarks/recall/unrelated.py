@@ -1,4 +1,4 @@
-"""False matches: lookups of pictures that have nothing to do with what is stored.
+"""Count false matches: look up pictures that are unrelated to everything stored.
 
 Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
 stored, in views that are registered as pictures are; views of the other half are looked up as files
@@ -56,13 +56,13 @@ class Kind:
     asked: set[str] = field(default_factory=set)
     lookups: int = 0
     hashes: int = 0
-    found: int = 0
-    found_hashes: int = 0
-    found_sources: set[str] = field(default_factory=set)
+    matched: int = 0
+    matched_hashes: int = 0
+    matched_sources: set[str] = field(default_factory=set)
 
 
 class Count:
-    """Lookups of views among everything stored, and what they found."""
+    """Look views up among everything stored, and count the matches."""
 
     def __init__(self, stored: Stored, lookups: int, seed: int) -> None:
         self._stored = stored
@@ -93,12 +93,12 @@ class Count:
         self._searched_s += time.thread_time() - before_s
         if not len(matches):
             return
-        kind.found += 1
-        kind.found_sources.add(source.name)
+        kind.matched += 1
+        kind.matched_sources.add(source.name)
         hits = match_hashes(
             self._index, codes, SCOPE, 1, most_matches=len(codes), allowance=UNBOUNDED
         )
-        kind.found_hashes += len(np.unique(hits.query))
+        kind.matched_hashes += len(np.unique(hits.query))
         for at, item_id in enumerate(matches.item_ids):
             stored_at = self._places[item_id.tobytes()]
             origin = self._stored.sources[stored_at]
@@ -190,9 +190,9 @@ def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
             "sources": len(kind.asked),
             "lookups": kind.lookups,
             "hashes": kind.hashes,
-            "found": kind.found,
-            "found_sources": len(kind.found_sources),
-            "found_hashes": kind.found_hashes,
+            "found": kind.matched,
+            "found_sources": len(kind.matched_sources),
+            "found_hashes": kind.matched_hashes,
         }
         for name, kind in sorted(kinds.items())
     }

@@ -1,4 +1,4 @@
-"""The stored side of the unrelated lookups: views of sources, registered as pictures are."""
+"""Make the stored side of the unrelated lookups: views of sources, registered as pictures are."""
 
 from __future__ import annotations
 

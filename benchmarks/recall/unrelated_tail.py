@@ -1,4 +1,4 @@
-"""Distances of unrelated pictures' hashes from stored ones, beyond those that match."""
+"""Count distances of unrelated pictures' hashes from stored hashes, beyond the match distance."""
 
 from __future__ import annotations
 

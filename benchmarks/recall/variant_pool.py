@@ -1,4 +1,4 @@
-"""Candidates of a variant plan: versions that may be stored, and crops that may be asked."""
+"""List candidates of a variant plan: versions to store, and crops to look up."""
 
 from __future__ import annotations
 

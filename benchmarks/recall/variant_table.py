@@ -1,4 +1,4 @@
-"""Table of the stored versions that each lookup finds, for edited copies drawn at random."""
+"""Make the table of the stored versions that each lookup matches, for random edited copies."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ Lookups undo borders, screens and quarter turns; what these leave is one of the 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """``found`` packs trials x lookups x candidates; a trial has an edit and a photograph."""
+    """``hits`` packs trials x lookups x candidates; a trial has an edit and a photograph."""
 
     candidates: list[Variant]
     crops: list[Crop]
     edits: NDArray[np.str_]
     photographs: NDArray[np.str_]
-    found: NDArray[np.uint8]
+    hits: NDArray[np.uint8]
 
     def covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
         """Return trials x candidates: whether any lookup of the families finds the candidate.
@@ -99,7 +99,7 @@ class Table:
                 for crop in LOOKUPS[family]
             ]
             rows = [self.crops.index(crop) for crop in crops]
-            packed = np.bitwise_or.reduce(self.found[:, rows], axis=1)
+            packed = np.bitwise_or.reduce(self.hits[:, rows], axis=1)
             bits = np.unpackbits(packed, axis=-1, count=len(self.candidates)).astype(np.bool_)
             parts.append(
                 bits[:, [places[mirrored(candidate)[symmetry]] for candidate in self.candidates]]
@@ -122,7 +122,7 @@ class Table:
             self,
             edits=self.edits[mine],
             photographs=self.photographs[mine],
-            found=self.found[mine],
+            hits=self.hits[mine],
         )
 
 

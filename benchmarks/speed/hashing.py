@@ -1,4 +1,4 @@
-"""Pictures to hashes: Disrupt beside python-threatexchange on the same files, in the same run.
+"""Hash the same files with Disrupt and with python-threatexchange, in the same run.
 
 It prints tables and, with --json, writes rows. Each pipeline gets a fresh process for each file,
 and one thread: times are the least of several of that thread, memory is the most that the process

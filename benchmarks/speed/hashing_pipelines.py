@@ -1,4 +1,4 @@
-"""One pipeline over one file in a process of its own: times, answers, and the most memory it took.
+"""Run one pipeline over one file in a process of its own; report times, answers and peak memory.
 
 ``python -m benchmarks.speed.hashing_pipelines PIPELINE FILE SECONDS [sabotage]`` prints JSON.
 """

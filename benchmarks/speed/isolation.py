@@ -1,4 +1,4 @@
-"""Cost of isolation, and how MatchImage scales.
+"""Measure the cost of isolation, and how MatchImage scales with workers.
 
 In one run and in turns, the same pictures are hashed by threads of one process and by isolated
 processes, as many as cores. Then a real server answers MatchImage with one worker and with one per

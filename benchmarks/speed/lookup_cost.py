@@ -1,4 +1,4 @@
-"""Processor time of a lookup at STANDARD of a decoded picture of 1920 px, by what it shows.
+"""Measure processor time of a STANDARD lookup of a decoded picture of 1920 px, by its content.
 
 It looks up photographs of the development half: as they are, in a frame, on a screen, in a collage
 of four and in a story. The time includes the search, in hashes like those of photographs (see

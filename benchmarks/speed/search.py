@@ -1,4 +1,4 @@
-"""Lookups one by one: Disrupt's index beside FAISS and python-threatexchange, in the same run.
+"""Look hashes up singly, in Disrupt's index, FAISS and python-threatexchange, in the same run.
 
 It prints a table and, with --json, writes rows. Each engine gets a process, the same hashes, the
 same queries in the same order, and one thread to search with. A lookup's time is processor time of

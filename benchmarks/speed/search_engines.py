@@ -1,4 +1,4 @@
-"""Disrupt's index and its peers, each built and measured in a process of its own."""
+"""Build and measure Disrupt's index and its peers, each in a process of its own."""
 
 from __future__ import annotations
 

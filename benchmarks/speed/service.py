@@ -1,4 +1,4 @@
-"""A real server under load: single lookups, batches of 64 and flows, beside upper bounds.
+"""Load a real server with single lookups, batches of 64 and flows, beside upper bounds.
 
 The server has one core and one worker, h2load the others, and they take turns with two bounds in
 the same run: the bare engine on the server's core, over the same queries; and the same server whose

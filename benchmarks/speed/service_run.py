@@ -1,4 +1,4 @@
-"""Measurements of `bench service`: two servers on one core, and the engine alone on it."""
+"""Run `bench service` once: two servers on one core, and the engine alone on it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Workload:
 
     @property
     def items(self) -> int:
-        """Hashes in one call."""
+        """Number of hashes in one call."""
         return self.messages * self.hashes
 
 

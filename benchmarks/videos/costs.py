@@ -1,4 +1,4 @@
-"""Cost of hashing a video beside decoding it, and of a lookup among a million stored frames."""
+"""Measure hashing of a video beside decoding it, and a lookup among a million stored frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits that people make to a video before they send it on, with parameters at random."""
+"""Edit a video as people do before they send it on, with parameters drawn at random."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from benchmarks.videos.sources import Source, scaled
 
 _ROWS = 480
 _CLIP_S = 5.0
-_OTHERS = 10
+_COMPILED_SOURCES = 10
 
 Chance = np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A video file, and when which part of the source is seen in it, in s."""
+    """A video file; it shows the source's times ``stored`` at its own times ``query``, in s."""
 
     data: bytes
     query: tuple[float, float]
     stored: tuple[float, float]
-    others: frozenset[str] = frozenset()
-    """Names of other sources that it shows."""
+    other_sources: frozenset[str] = frozenset()
+    """Names of the other sources that it shows."""
 
 
 Edit = Callable[[Source, Sequence[Source], Chance], Edited]
@@ -38,7 +38,7 @@ Edit = Callable[[Source, Sequence[Source], Chance], Edited]
 def _mapped(change: Callable[[Source, Chance], Callable[[Frame], Frame]]) -> Edit:
     """Return an edit that does the same to each frame of the whole."""
 
-    def edit(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
+    def edit(source: Source, _pool: Sequence[Source], chance: Chance) -> Edited:
         change_frame = change(source, chance)
         frames = map(change_frame, source.shown(_ROWS))
         data = encode(frames, fps=source.fps, codec=_codec(chance))
@@ -52,13 +52,13 @@ def _codec(chance: Chance, worst: tuple[int, int] = (20, 30)) -> Codec:
     return Codec(options={"preset": "ultrafast", "crf": crf})
 
 
-def _low_bitrate(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
+def _low_bitrate(source: Source, _pool: Sequence[Source], chance: Chance) -> Edited:
     """Encode 480 rows at a rate at which blocks are seen."""
     data = encode(source.shown(_ROWS), fps=source.fps, codec=_codec(chance, (34, 40)))
     return Edited(data, (0, source.seconds), (0, source.seconds))
 
 
-def _more_frames(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
+def _more_frames(source: Source, _pool: Sequence[Source], chance: Chance) -> Edited:
     """Raise the frame rate by a quarter, as from 24 to 30: frames repeated, or blended."""
     blended = bool(chance.integers(2))
     fps = source.fps * Fraction(5, 4)
@@ -80,7 +80,7 @@ def _resampled(frames: Iterable[Frame], *, blended: bool) -> Iterator[Frame]:
         before = frame
 
 
-def _trimmed(source: Source, _others: Sequence[Source], chance: Chance) -> Edited:
+def _trimmed(source: Source, _pool: Sequence[Source], chance: Chance) -> Edited:
     """Cut out any 5 s."""
     start_s, end_s = _part(source, _CLIP_S, chance)
     frames = _between(source, source.shown(_ROWS), start_s, end_s)
@@ -91,7 +91,7 @@ def _trimmed(source: Source, _others: Sequence[Source], chance: Chance) -> Edite
 def _compilation(source: Source, pool: Sequence[Source], chance: Chance) -> Edited:
     """Place 5 to 10 s among parts of ten other videos, all at 12 frames a second."""
     start_s, end_s = _part(source, float(chance.uniform(_CLIP_S, 2 * _CLIP_S)), chance)
-    picked = [pool[at] for at in chance.permutation(len(pool))[:_OTHERS]]
+    picked = [pool[at] for at in chance.permutation(len(pool))[:_COMPILED_SOURCES]]
     place = int(chance.integers(len(picked) + 1))
     parts: list[tuple[Source, float, float]] = [
         (video, *_part(video, float(chance.uniform(4, 8)), chance)) for video in picked

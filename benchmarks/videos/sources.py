@@ -1,4 +1,4 @@
-"""Videos to measure with: real ones of packages, and a camera over photographs."""
+"""Load videos of packages, or make some of a camera that moves over photographs."""
 
 from __future__ import annotations
 

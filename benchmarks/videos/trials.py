@@ -1,4 +1,4 @@
-"""Lookups of edited and of unrelated videos, made as by the service, in this process."""
+"""Look edited and unrelated videos up in this process, as the service does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CLIP_MS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One edited video: whether its source was found, and how far off each boundary is, in s.
+    """One edited video: whether it matched its source, and the error of each boundary, in s.
 
     ``unrelated``: names of sources that matched and are not in it.
     """
@@ -45,7 +45,7 @@ class Trial:
     edit: str
     source: str
     kind: Kind
-    found: bool
+    matched: bool
     query_errors_s: tuple[float, ...]
     stored_errors_s: tuple[float, ...]
     segments: int
@@ -109,7 +109,7 @@ def attempt(
         registered.name(listed): listed for listed in look_up(registered.live, frames_of(rows))
     }
     match = matches.pop(source.name, None)
-    unrelated = tuple(sorted(set(matches) - edited.others))
+    unrelated = tuple(sorted(set(matches) - edited.other_sources))
     query_errors, stored_errors = _errors(match, edited) if match else ((), ())
     segments = len(match.segments) if match else 0
     return Trial(

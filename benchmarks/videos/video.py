@@ -1,4 +1,4 @@
-"""Cost of hashing and looking up videos, recall of edited ones, segments, false matches.
+"""Measure the cost of videos, recall of edited videos, segments and false matches.
 
 Sources are the real videos of packages (scripts/system-packages --videos) and, for each distinct
 photograph of this machine, a video of a camera that moves over it, with cuts. Each is registered,
@@ -107,7 +107,7 @@ def main(  # noqa: PLR0913 one for each option
                 console.print(rows[-1])  # print now: the whole run takes long
                 done += some
             report["segments"] = segments_of(done)
-            report["missed"] = [[trial.edit, trial.source] for trial in done if not trial.found]
+            report["missed"] = [[trial.edit, trial.source] for trial in done if not trial.matched]
             unrelated += [(trial.source, name) for trial in done for name in trial.unrelated]
             console.print(_table(rows), report["segments"])
         if "false_matches" in parts:
@@ -134,8 +134,8 @@ def main(  # noqa: PLR0913 one for each option
 def recall_of(edit: str, trials: Sequence[Trial]) -> dict[str, object]:
     """Return recall of an edit with its 95 % interval; graphics apart, as few details are."""
     some = [trial for trial in trials if trial.kind != "drawn"]
-    low, recall, high = interval([(trial.source, trial.found) for trial in some])
-    drawn = [trial.found for trial in trials if trial.kind == "drawn"]
+    low, recall, high = interval([(trial.source, trial.matched) for trial in some])
+    drawn = [trial.matched for trial in trials if trial.kind == "drawn"]
     return {
         "edit": edit,
         "recall": recall,
@@ -149,7 +149,7 @@ def recall_of(edit: str, trials: Sequence[Trial]) -> dict[str, object]:
 
 def segments_of(trials: Iterable[Trial]) -> dict[str, float]:
     """Return how far the ends of segments are off, in s: in the query and the stored video."""
-    matched = [trial for trial in trials if trial.found and trial.kind != "drawn"]
+    matched = [trial for trial in trials if trial.matched and trial.kind != "drawn"]
     sides = {
         "query": [error for trial in matched for error in trial.query_errors_s],
         "stored": [error for trial in matched for error in trial.stored_errors_s],
