@@ -137,7 +137,7 @@ class _Lookups:
             self.queries[bits] = chance.choice(codes) ^ np.packbits(flips)
         hits = live.search(self.queries, MAX_DISTANCE_BITS)
         answers = (hits.query, hits.number, hits.distance)
-        self._found = Counter(zip(*(column.tolist() for column in answers), strict=True))
+        self._answers = Counter(zip(*(column.tolist() for column in answers), strict=True))
         self._near: Counter[tuple[int, int, int]] = Counter()
 
     def compare(self, items: StoredItems) -> None:
@@ -151,8 +151,8 @@ class _Lookups:
 
     def differences(self, known: set[int]) -> Iterator[Difference]:
         """Yield the differences, except of ``known`` items. Call it after all ``compare``."""
-        missed = {number for _, number, _ in self._near - self._found}
-        invented = {number for _, number, _ in self._found - self._near}
+        missed = {number for _, number, _ in self._near - self._answers}
+        invented = {number for _, number, _ in self._answers - self._near}
         for number in sorted(missed - known):
             yield Difference(number, "not found by searching for it")
         for number in sorted(invented - missed - known):

@@ -65,7 +65,7 @@ Exit codes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Outcome:
     """The answer or the error of one input."""
 
     source: str
@@ -209,14 +209,14 @@ def match(  # noqa: PLR0913 one for each option
         click.get_current_context().exit(terminal.EXIT_SOME_REJECTED)
 
 
-def _shown(looked: Iterable[_Looked], *, as_json: bool) -> list[_Looked]:
+def _shown(outcomes: Iterable[_Outcome], *, as_json: bool) -> list[_Outcome]:
     """Collect all outcomes; as JSON, print each when it comes."""
-    outcomes = []
-    for outcome in looked:
-        outcomes.append(outcome)
+    collected = []
+    for outcome in outcomes:
+        collected.append(outcome)
         if as_json:
             terminal.print_json(outcome.json())
-    return outcomes
+    return collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,22 +241,22 @@ class _Files:
             return self.client.match_image(read_whole(file), **here)
 
 
-def _look_up_files(files: _Files, paths: Sequence[str]) -> Iterator[_Looked]:
+def _look_up_files(files: _Files, paths: Sequence[str]) -> Iterator[_Outcome]:
     failure = None
     for path in paths:
         if failure is None:
             try:
-                yield _Looked(path, files.answer(path))
+                yield _Outcome(path, files.answer(path))
             except DisruptError as error:
-                yield _Looked(path, error=error)
+                yield _Outcome(path, error=error)
                 failure = error if _is_general(error) else None
         else:
-            yield _Looked(path, error=failure)
+            yield _Outcome(path, error=failure)
 
 
 def _look_up_hashes(
     client: MatchClient, texts: Sequence[str], narrow: dict[str, Any]
-) -> Iterator[_Looked]:
+) -> Iterator[_Outcome]:
     parsed: list[PdqHash | InvalidRequestError] = []
     for text in texts:
         try:
@@ -272,9 +272,9 @@ def _look_up_hashes(
         failure = error
     for text, value in zip(texts, parsed, strict=True):
         if isinstance(value, PdqHash):
-            yield _Looked(text, None if failure else next(answers), failure)
+            yield _Outcome(text, None if failure else next(answers), failure)
         else:
-            yield _Looked(text, error=value)
+            yield _Outcome(text, error=value)
 
 
 def _is_general(error: DisruptError) -> bool:
@@ -304,7 +304,7 @@ def _clock(time_ms: int) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _label(outcome: _Looked) -> str:
+def _label(outcome: _Outcome) -> str:
     label = terminal.clean(outcome.source)
     if outcome.skipped:
         label += f" (without its last {outcome.skipped} frames, which were not looked at)"
@@ -313,9 +313,9 @@ def _label(outcome: _Looked) -> str:
     return label
 
 
-def _print_answers(looked: Sequence[_Looked]) -> None:
+def _print_answers(outcomes: Sequence[_Outcome]) -> None:
     """Print each input on a line, its matches below it, without breaking item ids."""
-    for outcome in looked:
+    for outcome in outcomes:
         row = outcome.json()
         quality = "" if row["quality"] is None else f", quality {row['quality']}"
         if row["error"]:

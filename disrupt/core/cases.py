@@ -134,7 +134,11 @@ def parse_pin(text: str) -> str:
 
 def _without_spaces(text: str) -> str:
     """Drop spaces of any kind and invisible characters: copies out of documents have them."""
-    return "".join(one for one in text if not one.isspace() and unicodedata.category(one) != "Cf")
+    return "".join(
+        character
+        for character in text
+        if not character.isspace() and unicodedata.category(character) != "Cf"
+    )
 
 
 def _grouped(characters: str) -> str:

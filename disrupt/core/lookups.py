@@ -66,15 +66,15 @@ class LookupCrops(NamedTuple):
 
     ``whole``: crops of the whole where no region is likelier to be the picture. ``whole_unlikely``:
     where one is. ``whole_around``: where that has two sides or more within the whole. ``likely``:
-    crops of the likely region. ``others``: of other regions. ``large``: of those among them that
-    are too large to be a cell of a collage.
+    crops of the likely region. ``remaining``: of the other regions. ``large``: of those among them
+    that are too large to be a cell of a collage.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
     whole_unlikely: tuple[Crop, ...] = (WHOLE,)
     whole_around: tuple[Crop, ...] = (WHOLE,)
     likely: tuple[Crop, ...] = (WHOLE,)
-    others: tuple[Crop, ...] = (WHOLE,)
+    remaining: tuple[Crop, ...] = (WHOLE,)
     large: tuple[Crop, ...] = (WHOLE,)
     regions: int = 0
 
@@ -85,7 +85,7 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         whole=_ALL,
         whole_unlikely=(WHOLE, *_steps(40)[:8]),
         likely=_LIKELY,
-        others=_CELL,
+        remaining=_CELL,
         regions=8,
     ),
     Effort.THOROUGH: LookupCrops(
@@ -93,7 +93,7 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         whole_unlikely=_ALL,
         whole_around=_ALL,
         likely=_ALL,
-        others=(*_LIKELY, *_QUADRANTS),
+        remaining=(*_LIKELY, *_QUADRANTS),
         large=(*_LIKELY, *_QUADRANTS),
         regions=12,
     ),

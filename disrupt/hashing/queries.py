@@ -172,7 +172,7 @@ def _parts(
     parts[WHOLE_REGION] = () if featureless else whole[1:]
     by_crops: dict[tuple[Crop, ...], list[Region]] = {}
     rest = {
-        region: wanted.large if region.area > _CELL_AREA else wanted.others for region in regions
+        region: wanted.large if region.area > _CELL_AREA else wanted.remaining for region in regions
     }
     for region, crops in (parts | rest | parts).items():
         by_crops.setdefault(crops, []).append(region)

@@ -216,7 +216,7 @@ class IsolatedHashing:
             answer = await slot.process.ask(task, data)
         except ProcessDiedError as death:
             self._lost(slot.process, death)
-            raise self._told(death) from None
+            raise self._error_of(death) from None
         except NotBegunError:
             self._found_dead(slot.process, await slot.process.wait())
             raise
@@ -237,7 +237,7 @@ class IsolatedHashing:
                 )
         return answer
 
-    def _told(self, death: ProcessDiedError) -> DisruptError:
+    def _error_of(self, death: ProcessDiedError) -> DisruptError:
         match death.cause:
             case Cause.CRASH:
                 return refused(

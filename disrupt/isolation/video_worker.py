@@ -68,20 +68,20 @@ class _Coming:
         self._memory = memory
         self._channel = channel
         self._position = 0
-        self._told = 0
-        self._there = Fed(0, whole=False)
+        self._announced = 0
+        self._arrived = Fed(0, whole=False)
 
     def read(self, size_bytes: int = -1) -> bytes:
         """Return the next bytes, at least one; none at the end. A negative size reads it all."""
-        if self._position >= self._told + AHEAD_BYTES // 2:
-            self._tell()
-        while not self._there.whole and (
-            size_bytes < 0 or self._there.size_bytes <= self._position
+        if self._position >= self._announced + AHEAD_BYTES // 2:
+            self._announce()
+        while not self._arrived.whole and (
+            size_bytes < 0 or self._arrived.size_bytes <= self._position
         ):
-            if size_bytes < 0 and self._there.size_bytes >= self._told + AHEAD_BYTES // 2:
-                self._tell(self._there.size_bytes)
+            if size_bytes < 0 and self._arrived.size_bytes >= self._announced + AHEAD_BYTES // 2:
+                self._announce(self._arrived.size_bytes)
             self._wait()
-        stop = self._there.size_bytes
+        stop = self._arrived.size_bytes
         if size_bytes >= 0:
             stop = min(stop, self._position + size_bytes)
         data = self._memory[self._position : stop]
@@ -90,9 +90,9 @@ class _Coming:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Return the new position; negative, as FFmpeg expects, where the size is not known yet."""
-        if whence == os.SEEK_END and not self._there.whole:
+        if whence == os.SEEK_END and not self._arrived.whole:
             return -1
-        base = (0, self._position, self._there.size_bytes)[whence]
+        base = (0, self._position, self._arrived.size_bytes)[whence]
         self._position = max(base + offset, 0)
         return self._position
 
@@ -100,9 +100,9 @@ class _Coming:
         """Return the position."""
         return self._position
 
-    def _tell(self, position: int | None = None) -> None:
-        self._told = self._position if position is None else position
-        self._channel.send(pack_video_answer(Wanted(self._told)))
+    def _announce(self, position: int | None = None) -> None:
+        self._announced = self._position if position is None else position
+        self._channel.send(pack_video_answer(Wanted(self._announced)))
 
     def _wait(self) -> None:
         message = self._channel.recv(REQUEST_BYTES_MAX)
@@ -110,7 +110,7 @@ class _Coming:
             os._exit(0)  # The server closed the socket; FFmpeg would swallow an exception.
         request = unpack_request(message)
         if isinstance(request, Fed):
-            self._there = request
+            self._arrived = request
 
 
 def _answer(begin: Begin, file: _Coming, channel: socket.socket) -> Answer:

@@ -275,7 +275,7 @@ class IsolatedVideos:
             return receiving.result()
         except ProcessDiedError as death:
             self._note(death.cause, death.ended_by)
-            raise self._told(death) from None
+            raise self._error_of(death) from None
         finally:
             receiving.cancel()
 
@@ -288,7 +288,7 @@ class IsolatedVideos:
                 retry_after_s=_LONG_RETRY_AFTER_S,
             )
 
-    def _told(self, death: ProcessDiedError) -> DisruptError:
+    def _error_of(self, death: ProcessDiedError) -> DisruptError:
         if death.cause == Cause.CRASH:
             return _refused(
                 f"the decoder crashed on this video ({death.ended_by}): it is damaged, or an"

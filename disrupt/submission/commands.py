@@ -20,7 +20,7 @@ from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case
 from disrupt.submission.showing import NotShownError, Receipt, say
 from disrupt.submission.texts import Phrase
-from disrupt.submission.waiting import ShownWaiting, ToldWaiting
+from disrupt.submission.waiting import LoggedWaiting, ShownWaiting
 
 _EXIT_CODES = """
 \b
@@ -390,7 +390,7 @@ def _client(
         target.server,
         key=target.key,
         tls_ca=target.tls_ca,
-        waiting=ShownWaiting(console, aside) if console.is_terminal else ToldWaiting(console),
+        waiting=ShownWaiting(console, aside) if console.is_terminal else LoggedWaiting(console),
     )
     click.get_current_context().obj = client
     return client

@@ -37,7 +37,7 @@ class Waiting:
         time.sleep(pause_s)
 
 
-class ToldWaiting(Waiting):
+class LoggedWaiting(Waiting):
     """Say once, in a log or pipe, that a throttled call waits for its turn."""
 
     patience_s = 1800.0
@@ -45,12 +45,12 @@ class ToldWaiting(Waiting):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._is_told = False
+        self._is_logged = False
 
     def pause(self, failure: DisruptError, pause_s: float) -> None:
         """Say why it waits, then wait."""
-        if isinstance(failure, TooManyAttemptsError) and not self._is_told:
-            self._is_told = True
+        if isinstance(failure, TooManyAttemptsError) and not self._is_logged:
+            self._is_logged = True
             minutes = round(self.patience_s / 60)
             say(self._console, texts.WAITING_FOR_TURN.format(minutes=minutes))
         super().pause(failure, pause_s)

@@ -137,7 +137,12 @@ def test_any_text_is_a_case_number_or_refused_by_field(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["12345678", "1234 5678", " 0000 0000 0000 0000 ", *(f"{one}1234{one}5678" for one in SPACES)],
+    [
+        "12345678",
+        "1234 5678",
+        " 0000 0000 0000 0000 ",
+        *(f"{space}1234{space}5678" for space in SPACES),
+    ],
 )
 def test_pin_is_read_with_or_without_spaces(text: str) -> None:
     assert parse_pin(text) == re.sub("[^0-9]", "", text)

@@ -187,7 +187,7 @@ def test_a_damaged_snapshot_warns_by_name_while_an_older_one_is_sound(data_dir: 
         rebuild(reader, data_dir / "index")
     codes = data_dir / "index" / "00000002" / "codes.faiss"
     codes.write_bytes(codes.read_bytes()[:-1] + b"\xff")
-    finding = next(one for one in findings(data.checks(data_dir)) if one.name == "index")
+    finding = next(check for check in findings(data.checks(data_dir)) if check.name == "index")
     assert finding.verdict == Verdict.WARN
     assert "codes.faiss" in finding.meaning
     assert "Generation 1" in finding.meaning
@@ -257,9 +257,9 @@ def test_a_full_disk_warns_as_the_server_survives_it(
 
     monkeypatch.setattr(disk, "_MIN_FREE_BYTES", 2**63)
     monkeypatch.setattr(os, "fsync", full)
-    found = {one.name: one for one in findings(disk.checks(data_dir))}
-    assert found["fsync"].verdict == found["free space"].verdict == Verdict.WARN
-    assert "registrations are about to be refused" in found["free space"].meaning
+    by_name = {finding.name: finding for finding in findings(disk.checks(data_dir))}
+    assert by_name["fsync"].verdict == by_name["free space"].verdict == Verdict.WARN
+    assert "registrations are about to be refused" in by_name["free space"].meaning
 
 
 def test_a_clock_that_is_wrong_or_was_set_back_is_noticed(data_dir: Path) -> None:

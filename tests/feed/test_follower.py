@@ -56,7 +56,7 @@ class Site:
         self.writer.withdraw(self.cases[item_id], [item_id], day=DAY)
         del self.present[item_id]
 
-    def found(self, items: Sequence[NewItem]) -> set[bytes]:
+    def matching(self, items: Sequence[NewItem]) -> set[bytes]:
         hits = self.live.search(np.concatenate([item.fingerprints["hash"] for item in items]), 0)
         return {item_id.tobytes() for item_id in hits.item_id}
 
@@ -69,12 +69,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def test_a_registration_matches_after_the_next_step_and_a_withdrawal_no_more(site: Site) -> None:
     first, second = site.register(2)
-    assert site.found([first, second]) == set()
+    assert site.matching([first, second]) == set()
     site.follower.step()
-    assert site.found([first, second]) == {first.item_id, second.item_id}
+    assert site.matching([first, second]) == {first.item_id, second.item_id}
     site.withdraw(first.item_id)
     site.follower.step()
-    assert site.found([first, second]) == {second.item_id}
+    assert site.matching([first, second]) == {second.item_id}
     assert site.live.cursor == site.writer.head()
 
 
@@ -82,7 +82,7 @@ def test_one_step_takes_in_more_than_a_page(site: Site) -> None:
     items = [item for _ in range(12) for item in site.register(100)]
     site.follower.step()
     assert site.live.cursor == site.writer.head()
-    assert site.found(items) == {item.item_id for item in items}
+    assert site.matching(items) == {item.item_id for item in items}
 
 
 def test_a_restarted_process_replays_what_came_after_the_snapshot(site: Site) -> None:
@@ -92,7 +92,7 @@ def test_a_restarted_process_replays_what_came_after_the_snapshot(site: Site) ->
     site.withdraw(items[0].item_id)
     site.restart()
     assert site.live.status().generation == 2
-    assert site.found(items) == {item.item_id for item in items[1:]}
+    assert site.matching(items) == {item.item_id for item in items[1:]}
     assert site.live.status().tombstones == 1
 
 
@@ -105,7 +105,7 @@ def test_a_published_snapshot_is_taken_up_with_the_changes_since(site: Site) -> 
     site.follower.step()
     status = site.live.status()
     assert (status.generation, status.items, status.tombstones) == (2, 5, 1)
-    assert site.found(items) == {item.item_id for item in items[1:]}
+    assert site.matching(items) == {item.item_id for item in items[1:]}
 
 
 def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site: Site) -> None:
@@ -117,7 +117,7 @@ def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site:
     (site.index_dir / "CURRENT").write_text("00000002\n")
     site.follower.step()
     assert site.live.status().generation == 2
-    assert site.found(items) == {items[1].item_id}
+    assert site.matching(items) == {items[1].item_id}
 
 
 class Watched(LiveIndex):
@@ -157,7 +157,7 @@ def test_a_refused_snapshot_is_logged_once_and_the_served_one_stays(site: Site) 
     assert [entry["event"] for entry in logs] == ["snapshot_refused"]
     assert "00000002/codes.faiss" in logs[0]["reason"]
     assert site.live.status().generation == 1
-    assert site.found(items) == {item.item_id for item in items}
+    assert site.matching(items) == {item.item_id for item in items}
 
 
 def test_a_process_that_starts_on_a_damaged_snapshot_serves_the_previous_one(site: Site) -> None:
@@ -166,7 +166,7 @@ def test_a_process_that_starts_on_a_damaged_snapshot_serves_the_previous_one(sit
     (site.index_dir / "00000002" / "entries.npy").unlink()
     site.restart()
     assert site.live.status().generation == 1
-    assert site.found(items) == {item.item_id for item in items}
+    assert site.matching(items) == {item.item_id for item in items}
 
 
 def test_deleting_the_faiss_file_makes_lookups_fail_until_a_rebuild(site: Site) -> None:
@@ -178,13 +178,13 @@ def test_deleting_the_faiss_file_makes_lookups_fail_until_a_rebuild(site: Site) 
         with pytest.raises(
             UnavailableError, match=r"00000001/codes\.faiss .*disrupt-index rebuild"
         ):
-            site.found(items)
+            site.matching(items)
     site.restart()
     with pytest.raises(UnavailableError, match=r"00000001/codes\.faiss .*disrupt-index rebuild"):
-        site.found(items)
+        site.matching(items)
     rebuild(site.writer, site.index_dir)
     site.follower.step()
-    assert site.found(items) == {item.item_id for item in items}
+    assert site.matching(items) == {item.item_id for item in items}
 
 
 def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path: Path) -> None:
@@ -196,13 +196,13 @@ def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path:
         site.follower._reader = restored
         site.follower.step()
         with pytest.raises(UnavailableError, match=r"older copy.*disrupt restore"):
-            site.found([kept])
+            site.matching([kept])
         with pytest.raises(OtherHistoryError):
             rebuild(restored, site.index_dir)
         rebuild(restored, site.index_dir, accept_registry=True)
         site.follower.step()
         assert site.live.cursor.epoch == restored.head().epoch
-        assert site.found([kept]) == {kept.item_id}
+        assert site.matching([kept]) == {kept.item_id}
 
 
 class Unsteady:
@@ -244,13 +244,13 @@ def test_a_registry_that_cannot_be_read_is_logged_once_and_lookups_go_on(site: S
         for _ in range(3):
             site.follower.step()
     assert [entry["event"] for entry in logs] == ["follower_fault"]
-    assert site.found(items + late) == {items[0].item_id}
+    assert site.matching(items + late) == {items[0].item_id}
     rebuild(site.writer, site.index_dir)
     site.follower.step()
     unsteady.broken = False
     site.follower.step()
     assert site.live.status().generation == 2
-    assert site.found(items + late) == {items[0].item_id, late[0].item_id}
+    assert site.matching(items + late) == {items[0].item_id, late[0].item_id}
 
 
 def test_the_index_falls_behind_while_the_registry_cannot_be_read(site: Site) -> None:
@@ -337,7 +337,7 @@ class SiteMachine(RuleBasedStateMachine):
     @rule()
     def step_and_look_up(self) -> None:
         self.site.follower.step()
-        assert self.site.found(self.every) == set(self.site.present)
+        assert self.site.matching(self.every) == set(self.site.present)
         assert self.site.live.status().items == len(self.site.present)
 
     @invariant()

@@ -60,13 +60,13 @@ def test_a_generation_that_met_no_free_descriptor_is_taken_up_when_there_is_one(
             site.follower.step()
         assert site.live.serving == serving
         if serving:  # changes go on while the generation is not opened
-            assert site.found(items + late) == {item.item_id for item in (*items[1:], *late)}
+            assert site.matching(items + late) == {item.item_id for item in (*items[1:], *late)}
     events = [entry["event"] for entry in logs]
     assert "snapshot_refused" not in events
     assert events.count("follower_fault") == 1
     site.follower.step()
     assert site.live.status().generation == 2
-    assert site.found(items + late) == {item.item_id for item in (*items[1:], *late)}
+    assert site.matching(items + late) == {item.item_id for item in (*items[1:], *late)}
 
 
 @pytest.mark.parametrize("spare", range(1, 4))
@@ -79,7 +79,7 @@ def test_wherever_descriptors_run_out_the_generation_is_opened_later(
         site.follower.step()
     site.follower.step()
     assert site.live.status().generation == 2
-    assert site.found(items) == {item.item_id for item in items}
+    assert site.matching(items) == {item.item_id for item in items}
 
 
 FAILURES = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EIO, errno.EACCES]
@@ -115,7 +115,7 @@ def test_whichever_file_cannot_be_opened_once_the_generation_is_taken_up_at_the_
     assert site.live.status().generation == 1
     site.follower.step()
     assert site.live.status().generation == 2
-    assert site.found(items) == {item.item_id for item in items}
+    assert site.matching(items) == {item.item_id for item in items}
 
 
 def test_a_process_that_cannot_read_the_newest_generation_serves_the_one_before_meanwhile(
@@ -127,7 +127,7 @@ def test_a_process_that_cannot_read_the_newest_generation_serves_the_one_before_
         refuse_to_open(site.index_dir / "00000002" / "codes.faiss", patch)
         site.restart()
         assert site.live.status().generation == 1
-        assert site.found(items) == {item.item_id for item in items}
+        assert site.matching(items) == {item.item_id for item in items}
     site.follower.step()
     assert site.live.status().generation == 2
 
@@ -143,7 +143,7 @@ def test_a_process_that_cannot_read_which_history_the_index_is_of_serves_nothing
         assert not site.live.serving
     site.follower.step()
     assert site.live.status().generation == 2
-    assert site.found(items) == {item.item_id for item in items}
+    assert site.matching(items) == {item.item_id for item in items}
 
 
 def refuse_to_open(file: Path, patch: pytest.MonkeyPatch) -> None:

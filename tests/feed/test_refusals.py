@@ -128,7 +128,7 @@ def test_a_generation_of_another_history_stops_who_starts_until_somebody_decides
         for _ in range(2):
             site.follower.step()
     assert [entry["event"] for entry in logs] == ["snapshot_refused"]
-    assert site.found(list(site.present.values())) == site.present.keys()
+    assert site.matching(list(site.present.values())) == site.present.keys()
     site.restart()
     assert not site.live.serving
     for refused in (rebuild, compact, erase):
@@ -136,7 +136,7 @@ def test_a_generation_of_another_history_stops_who_starts_until_somebody_decides
             refused(site.writer, site.index_dir)
     rebuild(site.writer, site.index_dir, accept_registry=True)
     site.follower.step()
-    assert site.found(list(site.present.values())) == site.present.keys()
+    assert site.matching(list(site.present.values())) == site.present.keys()
 
 
 def check_refused(site: Site, harm: Callable[[Path], None], reason: str) -> None:
@@ -154,9 +154,9 @@ def check_refused(site: Site, harm: Callable[[Path], None], reason: str) -> None
     every_item = list(site.present.values())
     for _ in range(2):
         assert site.live.status().generation == 2
-        assert site.found(every_item) == site.present.keys()
+        assert site.matching(every_item) == site.present.keys()
         site.restart()
     rebuild(site.writer, site.index_dir)
     site.follower.step()
     assert site.live.status().generation == 4
-    assert site.found(items) == {items[0].item_id}
+    assert site.matching(items) == {items[0].item_id}

@@ -282,12 +282,12 @@ def test_any_bytes_are_returned_or_made_as_long(data: bytes) -> None:
 _PROPERTIES = st.lists(st.integers(0, 127) | st.integers(1 << 15, (1 << 15) + 127), max_size=9)
 _ENTRIES = st.lists(st.tuples(st.integers(0, 65535), _PROPERTIES), max_size=5)
 _ASSOCIATIONS = st.builds(ipma, _ENTRIES, st.integers(0, 1), st.integers(0, 1))
-_OTHERS = st.sampled_from([b"ipco", b"free", b"uuid"])
+_OTHER_TYPES = st.sampled_from([b"ipco", b"free", b"uuid"])
 
 
 @given(
     st.lists(_ASSOCIATIONS, min_size=2, max_size=6),
-    st.lists(st.builds(box, _OTHERS, st.binary(max_size=40)), max_size=4),
+    st.lists(st.builds(box, _OTHER_TYPES, st.binary(max_size=40)), max_size=4),
     st.randoms(use_true_random=False),
     st.booleans(),
 )

@@ -161,12 +161,12 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
             counts[name, effort] = len(query.hashes)
     standard, thorough = (LOOKUP_CROPS[level] for level in (Effort.STANDARD, Effort.THOROUGH))
     assert counts["plain", Effort.FAST] == counts["framed", Effort.FAST] == 1
-    of_others = standard.regions * len(standard.others)
+    of_remaining = standard.regions * len(standard.remaining)
     for name, crops in (
         ("plain", len(standard.whole)),
         ("framed", len(standard.whole_around) + len(standard.likely)),
     ):
-        assert 0.8 * 8 * crops <= counts[name, Effort.STANDARD] <= 8 * (crops + of_others)
+        assert 0.8 * 8 * crops <= counts[name, Effort.STANDARD] <= 8 * (crops + of_remaining)
     assert counts["plain", Effort.THOROUGH] >= 0.8 * 8 * len(thorough.whole)
     assert counts["framed", Effort.THOROUGH] >= 1.5 * 8 * len(thorough.whole)
     assert counts["framed", Effort.THOROUGH] <= MAX_PARTS + 8
@@ -180,7 +180,7 @@ def test_of_a_region_larger_than_any_cell_of_a_collage_only_the_whole_is_looked_
     query = hash_image(encode(PHOTOS[0]))
     assert isinstance(query, ImageQuery)
     asked = {transform.crop for _, transform in query.hashes}
-    crops = LOOKUP_CROPS[Effort.STANDARD].others
+    crops = LOOKUP_CROPS[Effort.STANDARD].remaining
     assert asked & {large.crop(crop) for crop in crops} == {large.crop(WHOLE)}
     assert asked >= {cell.crop(crop) for crop in crops}
 

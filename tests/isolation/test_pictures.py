@@ -427,8 +427,8 @@ def test_a_turn_lasts_until_its_process_has_ended_the_picture(run: Run[Any]) -> 
             calls = [asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(SLOTS)]
             while len(isolated._tasks) < SLOTS:  # noqa: ASYNC110 nothing tells
                 await asyncio.sleep(0.01)
-            for one in calls:
-                one.cancel()
+            for call in calls:
+                call.cancel()
             await asyncio.wait(calls)
             assert isolated._queue._free == 0
             os.kill(pid, signal.SIGCONT)

@@ -70,7 +70,7 @@ def test_a_registry_opens_on_a_full_disk_and_keeps_room_for_withdrawals(disk: Pa
             with pytest.raises(StorageFullError):
                 register(writer, chance)
             writer.withdraw(number, None, day=DAY)
-        assert not [one for one in all_changes(writer) if hasattr(one, "item")]
+        assert not [change for change in all_changes(writer) if hasattr(change, "item")]
 
 
 def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case(

@@ -18,13 +18,15 @@ def test_lookups_are_not_served_where_no_picture_can_be_decoded(
     serving: bool,  # noqa: FBT001 a case
 ) -> None:
     async def statuses() -> list[bool]:
-        told = Health()
+        health = Health()
         following: Any = SimpleNamespace(behind_s=float, check=lambda: None, serving=True)
         hashing: Any = SimpleNamespace(without_decoder_s=lambda: without_s)
-        await look_at_index(told, following, hashing, 30.0)
+        await look_at_index(health, following, hashing, 30.0)
         context: Any = None
         return [
-            (await told.servicer.Check(health_pb2.HealthCheckRequest(service=name), context)).status
+            (
+                await health.servicer.Check(health_pb2.HealthCheckRequest(service=name), context)
+            ).status
             == health_pb2.HealthCheckResponse.SERVING
             for name in (MATCH, OVERALL, FEED)
         ]

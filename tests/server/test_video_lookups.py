@@ -79,15 +79,15 @@ def test_what_all_lookups_hold_together_is_bounded_and_a_key_leaves_some() -> No
         greedy, other = worker.holder("0"), worker.holder("1")
         with pytest.raises(OverloadedError, match="frames of videos"):
             await kept_open(begun, greedy)
-        held = sum(one.lookup.held_bytes for one in begun)
+        held = sum(search.lookup.held_bytes for search in begun)
         assert held <= HELD_BYTES_MAX + (1 << 20)  # a block that was refused
-        others: list[VideoSearch] = []
+        more: list[VideoSearch] = []
         with pytest.raises(OverloadedError):
-            await kept_open(others, other)
-        assert len(others) > 1
+            await kept_open(more, other)
+        assert len(more) > 1
         holder.set(greedy)
-        for one in begun:
-            one.let_go()
+        for search in begun:
+            search.let_go()
         assert greedy.held(Resource.VIDEO_BYTES) == 0
 
     asyncio.run(calls())

@@ -26,8 +26,8 @@ from tests.server.calls import PIN, Caller, access, calling, eventually, outcome
 DECODER = "disrupt.isolation.video_worker"
 MKV = Codec("matroska")
 SECRET = list(footage(11, seconds=6, size=(320, 240)))
-OTHERS = list(footage(12, seconds=20, size=(320, 240)))
-COMPILATION = [*OTHERS[:95], *SECRET, *OTHERS[95:]]
+UNRELATED = list(footage(12, seconds=20, size=(320, 240)))
+COMPILATION = [*UNRELATED[:95], *SECRET, *UNRELATED[95:]]
 """The secret from 9.5 s to 15.5 s."""
 ENDLESS = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1mdat" + (1 << 40).to_bytes(8)
 """An MP4 file whose index comes after a terabyte."""
@@ -128,7 +128,7 @@ def test_it_is_found_inside_a_compilation_mirrored(
 
 @pytest.mark.usefixtures("registered")
 def test_what_is_not_registered_is_not_found(platform: Caller) -> None:
-    answer = platform("MatchVideo", lookup(encode(OTHERS)))
+    answer = platform("MatchVideo", lookup(encode(UNRELATED)))
     assert not answer.matches
     assert answer.frames_hashed == 20
 
@@ -165,7 +165,7 @@ def test_a_picture_finds_the_video_that_shows_it(
 @pytest.mark.usefixtures("registered")
 def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
     sent = threading.Event()
-    shown = encode([*SECRET, *OTHERS, *OTHERS], codec=MKV)
+    shown = encode([*SECRET, *UNRELATED, *UNRELATED], codec=MKV)
 
     def endless() -> Iterator[match_pb2.MatchVideoRequest]:
         yield asked(answer_early=True, sample_interval_ms=250)
@@ -332,7 +332,7 @@ def test_who_stops_sending_frames_is_told(
 
 
 def test_a_broken_file_registers_its_beginning_and_says_so(staff: Caller) -> None:
-    video = encode([*SECRET, *OTHERS], codec=MKV)
+    video = encode([*SECRET, *UNRELATED], codec=MKV)
     answer = staff("RegisterVideo", registration(video[: len(video) // 2]))
     assert answer.incomplete
     assert answer.receipt.case_number
@@ -340,12 +340,12 @@ def test_a_broken_file_registers_its_beginning_and_says_so(staff: Caller) -> Non
 
 
 def test_a_registration_is_replayed_and_a_plain_video_rejected(staff: Caller) -> None:
-    video, request_id = encode(OTHERS[:30]), random.token_bytes(16)
+    video, request_id = encode(UNRELATED[:30]), random.token_bytes(16)
     first, second = (
         staff("RegisterVideo", registration(video, request_id=request_id)) for _ in range(2)
     )
     assert first == second
-    black = encode([np.zeros_like(OTHERS[0])] * 10)
+    black = encode([np.zeros_like(UNRELATED[0])] * 10)
     rejected = staff("RegisterVideo", registration(black)).receipt
     assert not rejected.case_number
     assert [rejection.index for rejection in rejected.rejected] == [0]

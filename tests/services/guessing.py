@@ -15,7 +15,7 @@ Waits: TypeAlias = "Generator[float, None, None]"
 Patience: TypeAlias = "Callable[[float], float]"
 
 
-def as_told(wait_s: float) -> float:
+def as_advised(wait_s: float) -> float:
     """Wait as long as the throttle says."""
     return wait_s
 
@@ -67,7 +67,7 @@ class World:
         self._works_at_s = None if wait_s is None else self.now_s + max(wait_s, 1e-3)
 
     def ask(
-        self, key: str, origin: int, case: str, pin: str, patience: Patience = as_told
+        self, key: str, origin: int, case: str, pin: str, patience: Patience = as_advised
     ) -> Generator[float, None, bool]:
         """Ask until there is an answer, and return it."""
         asked = Asked(key, origin.to_bytes(4), case, pin.encode())
@@ -82,7 +82,7 @@ class World:
         key: str,
         origin: int,
         cases: Iterable[str],
-        patience: Patience = as_told,
+        patience: Patience = as_advised,
         pins: Iterator[str] | None = None,
     ) -> Waits:
         """Try a PIN on each case, one after the other."""

@@ -156,9 +156,9 @@ def test_comparing_ends_with_its_work_and_says_so(
     monkeypatch.setattr(video_matching, "_MOST_WORK", 150_000 * videos)
     lookup = looking(indexed(tmp_path, *stored))
     lookup.add(rows[at : at + 1] for at in range(len(rows)))
-    found = lookup.matches()
-    assert found.truncated
-    assert len(found.matches) == videos  # none takes what another needs
+    answer = lookup.matches()
+    assert answer.truncated
+    assert len(answer.matches) == videos  # none takes what another needs
     # what was begun is finished, of each: 1.2 million pairs of each otherwise
     assert sum(aligned) <= videos * (150_000 + 2 * (1 << 17))
 

@@ -67,14 +67,17 @@ def test_a_video_that_many_people_registered_with_other_bars_is_found(
     assert len(find(sampled(codes), *stored).matches) == len(stored)
 
 
-OTHERS = 1000
+FIRST_UNIQUE_SEED = 1000
 """From this seed on, each seed is shown by one item only."""
 
 
 def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[StoredItem]:
     """Return ``count`` videos that show nearly this, and then something of their own."""
     return [
-        video(number, np.concatenate([noisy(codes, 3, number), shown(OTHERS + number, seconds)]))
+        video(
+            number,
+            np.concatenate([noisy(codes, 3, number), shown(FIRST_UNIQUE_SEED + number, seconds)]),
+        )
         for number in range(first, first + count)
     ]
 
@@ -111,7 +114,7 @@ def test_videos_that_are_near_to_an_edited_copy_only_do_not_hide_the_original(
     copy = noisy(codes, 20, 1)
     around = [noisy(copy, bits, 100 + number) for number in range(COMMON_VIDEOS)]
     stored = [
-        video(number, np.concatenate([neighbour, shown(OTHERS + number, 60)]))
+        video(number, np.concatenate([neighbour, shown(FIRST_UNIQUE_SEED + number, 60)]))
         for number, neighbour in enumerate(around, 2)
     ]
     assert 1 in numbers_of(find(sampled(copy), video(1, codes), *stored, options=ALL))
@@ -172,7 +175,9 @@ def test_an_outro_that_many_share_is_no_evidence_for_what_many_registered(
 ) -> None:
     outro = shown(1, 3)
     stored = [
-        video(number, np.concatenate([shown(OTHERS + number, 30), noisy(outro, 3, number)]))
+        video(
+            number, np.concatenate([shown(FIRST_UNIQUE_SEED + number, 30), noisy(outro, 3, number)])
+        )
         for number in range(100, 140)
     ]
     codes = np.concatenate([shown(2, 30), outro])
@@ -190,12 +195,12 @@ def test_intros_and_outros_of_very_many_videos_are_evidence_of_none(
     monkeypatch.setattr(video_matching, "_MOST_JUDGED", judged)
     intro, outro = shown(1, 5), shown(2, 3)
     stored = [
-        video(number, np.concatenate([intro, shown(OTHERS + number, 60), outro]))
+        video(number, np.concatenate([intro, shown(FIRST_UNIQUE_SEED + number, 60), outro]))
         for number in range(1, 13)
     ]
     query = np.concatenate([intro, shown(99, 30), outro])
     assert not find(noisy(sampled(query), 4), *stored).matches
-    own = np.concatenate([intro, shown(OTHERS + 3, 60), outro])
+    own = np.concatenate([intro, shown(FIRST_UNIQUE_SEED + 3, 60), outro])
     assert numbers_of(find(sampled(own), *stored)) == [3]
 
 

@@ -61,7 +61,7 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
         fingerprints["end_ms"] = fingerprints["start_ms"] + chance.integers(1, 4) * 500
     stored = columns_of([item(1, fingerprints, kind)])
     monkeypatch.setattr(video_evidence, "_PAIRS_AT_ONCE", pairs_at_once)
-    query = Query.of(rows, np.array([len(one) for one in frames_of(rows)]))
+    query = Query.of(rows, np.array([len(versions) for versions in frames_of(rows)]))
     every = np.ones(len(query.firsts), np.bool_)
     evidence = weigh(query, kind, stored, every, ~every, 31, Work(UNBOUNDED))
 

@@ -22,7 +22,7 @@ from disrupt.errors import (
 )
 from disrupt.submission import waiting
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
-from disrupt.submission.waiting import ToldWaiting, Waiting
+from disrupt.submission.waiting import LoggedWaiting, Waiting
 from tests.client.scripted import scripted, status_of
 from tests.submission.examples import picture
 from tests.submission.service import OTHER_CASE, QUICK, asked, derived, register
@@ -190,7 +190,7 @@ def test_a_command_without_a_terminal_waits_for_its_turn_and_says_so_once(
         console = Console(file=err, width=1000)
         with (
             scripted(*script) as server,
-            SubmissionClient(server.address, key="key", waiting=ToldWaiting(console)) as client,
+            SubmissionClient(server.address, key="key", waiting=LoggedWaiting(console)) as client,
             nullcontext() if ends else pytest.raises(TooManyAttemptsError),
         ):
             client.submit([picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321")

@@ -158,9 +158,9 @@ def test_of_a_path_that_is_given_twice_each_time_is_told(
             SubmissionClient(server.address, key="key", retries=QUICK) as client,
         ):
             done = client.submit(files)
-        assert [one.source for one in done.registered] == [str(first)] * 2
+        assert [file.source for file in done.registered] == [str(first)] * 2
         assert len(done.unknown) == unknown
-        left = [one.source for one in (*done.unknown, *done.rejected)]
+        left = [file.source for file in (*done.unknown, *done.rejected)]
         assert left == [str(file) for file in files[2:]]
 
 

@@ -93,7 +93,7 @@ class Borders:
         much.
         """
         if self._frames >= _NEWS * self._boxed_at:
-            self._boxes, self._boxed_at = self._found(), self._frames
+            self._boxes, self._boxed_at = self._detected(), self._frames
         return self._boxes
 
     def plain(self) -> tuple[Box, ...]:
@@ -102,7 +102,7 @@ class Borders:
             return ()
         return _some([self._box(*(_extent(varied) for varied in self._varied))])
 
-    def _found(self) -> tuple[Box, ...]:
+    def _detected(self) -> tuple[Box, ...]:
         if self._darkest is None or self._lightest is None or self._frames < _MIN_FRAMES:
             return ()
         rows, columns = (_extent(varied) for varied in self._varied)

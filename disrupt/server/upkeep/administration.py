@@ -84,22 +84,22 @@ class OverSocket:
 
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
         """Make a key."""
-        with _told():
+        with _errors_explained():
             return self.stub.CreateKey(request, **_OPTIONS)
 
     def list(self) -> admin_pb2.ListKeysResponse:
         """List keys."""
-        with _told():
+        with _errors_explained():
             return self.stub.ListKeys(wire.list_request(), **_OPTIONS)
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""
-        with _told():
+        with _errors_explained():
             return self.stub.RevokeKey(request, **_OPTIONS)
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""
-        with _told():
+        with _errors_explained():
             return self.stub.Checkpoint(wire.checkpoint_request(), **_OPTIONS)
 
 
@@ -126,7 +126,7 @@ def _bank_names(registry: RegistryReader) -> dict[int, str]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_explained() -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
