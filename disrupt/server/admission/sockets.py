@@ -1,20 +1,23 @@
 """Read from the kernel what connections brought and how long they are silent, and shut them down.
 
-gRPC reports no message before it is whole, and offers no way to end a connection.
+gRPC reports no message before it is whole, and offers no way to end a connection. All of this
+works where no descriptor is free, once a first look has been taken.
 """
 
 from __future__ import annotations
 
+import functools
 import heapq
 import os
 import resource
 import socket
 import stat
 import struct
+import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from urllib.parse import unquote
 
 _BYTES_RECEIVED_AT = 128
@@ -24,6 +27,8 @@ _SILENT_MS_AT = 52
 _TCP_INFO_BYTES = _BYTES_RECEIVED_AT + 8
 _PAUSES = 20
 """Least pause between two looks through all descriptors, in times of the first one's duration."""
+
+_copying = threading.Lock()
 
 
 class Sockets:
@@ -103,12 +108,36 @@ def _plain(host: str) -> str:
     return host.removeprefix("::ffff:")
 
 
-def _descriptors() -> list[int]:
-    """Return what this process has open; nothing where there is no descriptor to read that with."""
+def _descriptors() -> Sequence[int]:
+    """Return what this process has open; where none is left to read that with, all there can be."""
     try:
-        return [int(path.name) for path in Path("/proc/self/fd").iterdir()]
+        _kept()  # while there is a descriptor left for it
+        with os.scandir("/proc/self/fd") as entries:
+            return [int(entry.name) for entry in entries]
     except OSError:
-        return []
+        return range(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+@functools.cache
+def _kept() -> tuple[int, int]:
+    """Open a null device and a descriptor for copies."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    return null, os.dup(null)
+
+
+@contextmanager
+def _copied(descriptor: int) -> Iterator[socket.socket]:
+    """Copy a socket, as gRPC may close it meanwhile; OSError where it is closed, or is none."""
+    with _copying:
+        null, place = _kept()
+        try:
+            copy = socket.socket(fileno=os.dup2(descriptor, place, inheritable=False))
+            try:
+                yield copy
+            finally:
+                copy.detach()
+        finally:
+            os.dup2(null, place, inheritable=False)
 
 
 def _connected() -> dict[tuple[str, int], int]:
@@ -125,7 +154,7 @@ def _connected() -> dict[tuple[str, int], int]:
 def _look(descriptor: int) -> tuple[tuple[str, int] | None, int | None]:
     """Return peer and bytes received of a socket, which gRPC may close meanwhile."""
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as looked:
+        with _copied(descriptor) as looked:
             if looked.family not in {socket.AF_INET, socket.AF_INET6}:
                 return None, None
             host, port = looked.getpeername()[:2]
@@ -143,8 +172,7 @@ def _shut(descriptor: int | None, address: tuple[str, int]) -> bool:
     if descriptor is None:
         return False
     try:
-        # the copy is of one socket, whatever becomes of the descriptor
-        with socket.socket(fileno=os.dup(descriptor)) as copy:
+        with _copied(descriptor) as copy:
             host, port = copy.getpeername()[:2]
             if (_plain(host), port) != address:
                 return False
@@ -157,7 +185,7 @@ def _shut(descriptor: int | None, address: tuple[str, int]) -> bool:
 def _silent_ms(descriptor: int) -> int:
     """Return the time since a peer last sent something; 0 where that is not known."""
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as copy:
+        with _copied(descriptor) as copy:
             info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     except OSError:
         return 0

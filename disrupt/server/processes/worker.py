@@ -69,7 +69,8 @@ _MORE_CALLS = 2 * UNADMITTED_CALLS_MAX
 """Places for calls beside admitted ones. Half of them are for calls whose connection was shut down
 a moment ago."""
 
-_CONNECTIONS_LOOK_S = 1.0
+_CONNECTIONS_LOOK_S = 0.25
+"""Connections that come meanwhile may fill the table of descriptors for so long."""
 
 
 async def run(config: Config, board: Board, row: int) -> None:
