@@ -63,12 +63,14 @@ class AsyncFlow(Generic[_Batch]):
                 parts = await self._parts(batch)
                 if not await self._change(partial(window.add, parts), window.takes_more):
                     return
+        except GeneratorExit:  # this coroutine is closed, and may not await any more
+            raise
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
             failed = error  # cancelled by what the batches themselves waited for
-        except Exception as error:  # noqa: BLE001 raised where answers are taken
+        except BaseException as error:  # noqa: BLE001 raised where answers are taken
             failed = error
         await self._change(partial(window.finish, failed))
 

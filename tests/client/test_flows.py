@@ -180,14 +180,19 @@ def test_what_cannot_pass_is_raised_after_the_answers_before_it(flow: Flow) -> N
             next(answers)
 
 
-def test_batches_that_wait_for_what_is_cancelled_end_the_flow() -> None:
+class Ended(BaseException):
+    """As a framework raises to end its own tasks."""
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, SystemExit, Ended])
+def test_batches_that_are_ended_by_what_is_no_error_end_the_flow(end: type[BaseException]) -> None:
     async def batches() -> AsyncIterator[bytes]:
         yield hash_of(0)
-        raise asyncio.CancelledError
+        raise end
 
     async def run(address: str) -> None:
         async with AsyncMatchClient(address, key="key", retries=QUICK) as client:
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(end):
                 async for _ in client.stream_hashes(batches()):
                     pass
 
