@@ -58,6 +58,10 @@ def _percent(share: float, digits: int = 1) -> str:
     return f"{share:.{digits}%}".replace("%", " %")
 
 
+def _times(value: float) -> str:
+    return f"{value:.0f} \N{MULTIPLICATION SIGN}"
+
+
 def _missing(text: str, *, misses: bool) -> str:
     """Set a figure that misses its promise in bold."""
     return f"**{text}**" if misses else text
@@ -121,6 +125,58 @@ def search_in_short(report: dict[str, Any]) -> Iterator[Cells]:
             )
 
 
+def promises_of_search(report: dict[str, Any]) -> Iterator[Cells]:
+    """Yield what is promised of the engine, and what was measured; figures that miss are bold."""
+    rows = {(row["engine"], row["size"], row["distribution"]): row for row in report["rows"]}
+    million, ten = 1_000_000, 10_000_000
+    ours = rows["disrupt", ten, "uniform"]
+    best = "faiss_multihash_best"
+
+    def faster(size: int, peer: str) -> float:
+        return _slower(rows[peer, size, "uniform"], report["rows"])
+
+    def of_real(size: int) -> float:
+        uniform, real = (rows["disrupt", size, kind] for kind in ("uniform", "real"))
+        return float(uniform["lookups_per_s"] / real["lookups_per_s"])
+
+    def at_least(value: float, bound: float) -> str:
+        return _missing(_times(value), misses=value < bound)
+
+    yield "promised", "measured", "bound", "hoped for"
+    yield (
+        "lookups/s at 1 M, one by one, against PDQIndex of threatexchange",
+        at_least(faster(million, "threatexchange_pdqindex"), 25),
+        *map(_times, (25, 50)),
+    )
+    yield (
+        "lookups/s at 10 M, against FAISS flat / FAISS multi-hash at its best",
+        f"{at_least(faster(ten, 'faiss_flat'), 50)} / {at_least(faster(ten, best), 12)}",
+        *(f"{_times(flat)} / {_times(multihash)}" for flat, multihash in ((50, 12), (100, 30))),
+    )
+    times = [of_real(size) for size in (million, ten)]
+    yield (
+        "a lookup among real hashes, in times of uniform ones, 1 M / 10 M",
+        " / ".join(_missing(f"{value:.2f}", misses=value > 1.5) for value in times),
+        *("1.5", ""),
+    )
+    recall = min(row["recall"] for row in report["rows"] if row["engine"] == "disrupt")
+    yield "recall", _missing(f"{recall:g}", misses=recall < 1), 1, 1
+    processor, clock = (
+        rows[best, ten, "uniform"][key] / ours[key] for key in ("build_cpu_s", "build_s")
+    )
+    yield (
+        "tables of 10 M from codes in memory, faster than FAISS multi-hash at its best",
+        f"{at_least(processor, 10)} in processor time, {at_least(clock, 10)} on the clock",
+        *map(_times, (10, 30)),
+    )
+    memory_gb = ours["pss_mb"] / 1000
+    yield (
+        "memory of a process that holds 10 M",
+        _missing(f"{memory_gb:.2f} GB", misses=memory_gb > 1.6),
+        *("1.6 GB", "1.2 GB"),
+    )
+
+
 def service(report: dict[str, Any]) -> Iterator[Cells]:
     """Yield rates of each kind of calls, beside those of its bounds."""
     yield (
@@ -151,6 +207,24 @@ def service_in_short(report: dict[str, Any]) -> Iterator[Cells]:
             f"{row['of_nothing']:.0%}",
             _missing(f"{row['of_engine']:.0%}", misses=row["of_engine"] < promised),
         )
+
+
+def promises_of_service(report: dict[str, Any]) -> Iterator[Cells]:
+    """Yield what is promised of calls through gRPC, and what was measured; misses are bold."""
+    rows = {row["calls"]: row for row in report["rows"]}
+    batches, flows = (rows[f"{calls} of 64"]["of_engine"] for calls in ("batches", "flows"))
+    unary, bound = rows["unary"]["of_nothing"], _PROMISED_OF_ENGINE["batches of 64"]
+    yield "promised", "measured", "bound", "hoped for"
+    yield (
+        "batches of 64 at 1 M, items/s of the bare engine's",
+        f"{_missing(f'{batches:.0%}', misses=batches < bound)} (flows: {flows:.0%})",
+        *(f"{bound:.0%}", "85%"),
+    )
+    yield (
+        "unary at 1 M, calls/s of those of a handler that does nothing",
+        _missing(f"{unary:.0%}", misses=unary < 0.70),
+        *("70%", "80%"),
+    )
 
 
 def latency(report: dict[str, Any]) -> Iterator[Cells]:
@@ -360,7 +434,8 @@ def near_pairs(report: dict[str, Any]) -> Iterator[Cells]:
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Cells]]] = {
     function.__name__: function
     for function in (
-        *(search, search_in_short, service, service_in_short, latency),
+        *(search, search_in_short, promises_of_search),
+        *(service, service_in_short, promises_of_service, latency),
         *(recall, recall_of_groups, lookup_cost, hashing, after_changes, variant_plan),
         *(video_hashing, video_lookups, video_recall, false_matches, near_pairs),
     )

@@ -194,6 +194,18 @@ def test_a_table_changes_with_its_report(tmp_path: Path) -> None:
     assert (head, row, last) == ("Text.", "| unary | 2 000 | 2 000 | 50% | 25% |", "| other |")
 
 
+def test_a_promise_that_is_missed_is_bold(tmp_path: Path) -> None:
+    figures = {"unary": (0.69, 0.1), "batches of 64": (0.2, 0.6), "flows of 64": (0.1, 0.8)}
+    rows = [
+        {"calls": calls, "of_nothing": of_nothing, "of_engine": of_engine}
+        for calls, (of_nothing, of_engine) in figures.items()
+    ]
+    (tmp_path / "new.json").write_text(json.dumps({"report": {"rows": rows}}))
+    *_, batches, unary = written("<!-- table: promises_of_service new -->\n", tmp_path).splitlines()
+    assert "| 60% (flows: 80%) |" in batches
+    assert "| **69%** |" in unary
+
+
 def test_every_report_of_benchmarks_is_shown_and_has_the_facts_of_its_record() -> None:
     shown = {report for page in MARKDOWN for _, report in tables_of(page.read_text("utf-8"))}
     reports = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
