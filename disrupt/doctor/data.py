@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from disrupt import ownership
-from disrupt.data_directory import JOURNAL, DataDirectory
+from disrupt.data_directory import JOURNAL, NOTED_HEAD, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.errors import SnapshotRefusedError
 from disrupt.index import generations
-from disrupt.registry import journal, opening
+from disrupt.registry import journal, noted, opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integrity_problems
 
@@ -114,7 +114,10 @@ def registry(data_dir: Path) -> Iterator[Finding]:
     """Check that the registry opens, and that SQLite finds no damage."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
-        yield ok("registry", "There is none yet; the first start makes it.")
+        if noted.read(data_dir / NOTED_HEAD) is None:
+            yield ok("registry", "There is none yet; the first start makes it.")
+        else:
+            yield fail("registry", f"{NOTED_HEAD} names a registry.db that is gone.", _RESTORE)
         return
     with opening.reading(directory) as reader:
         head = reader.head()
@@ -138,11 +141,13 @@ def removals(data_dir: Path) -> Iterator[Finding]:
             )
         else:
             yield ok("removals", "There is no journal yet; the first start makes it.")
-    elif contents.damaged_records:
+    elif contents.damaged_records or contents.torn:
+        count = contents.damaged_records
+        damaged = f"{count} records of" if count else "The end of"
         yield warn(
             "removals",
-            f"{contents.damaged_records} records of {JOURNAL} are damaged: a restored backup"
-            " could bring back what they named.",
+            f"{damaged} {JOURNAL} cannot be read: a restored backup could bring back what was named"
+            " there.",
             "Start the server, which mends the journal from the registry; then check the disk.",
         )
     else:
@@ -156,8 +161,11 @@ def index(data_dir: Path) -> Iterator[Finding]:
     """Check that a generation of the index, best the served one, is whole and of this registry."""
     directory = DataDirectory(data_dir)
     index_dir = directory.index
-    if not directory.registry.exists() or not index_dir.exists():
+    if not index_dir.exists():
         yield ok("index", "There is none yet; the first start makes it.")
+        return
+    if not directory.registry.exists():
+        yield fail("index", "There is an index, and no registry that it was built from.", _RESTORE)
         return
     with opening.reading(directory) as reader:
         generations.check_history(index_dir, reader)
@@ -190,8 +198,10 @@ def _sound(index_dir: Path, reader: RegistryReader) -> int | None:
 
 
 def _has_cases(data_dir: Path) -> bool:
+    """Tell whether anything was ever registered, also in a registry that is gone."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
-        return False
+        head = noted.read(data_dir / NOTED_HEAD)
+        return head is not None and head.sequence > 0
     with opening.reading(directory) as reader:
         return reader.head().sequence > 0

@@ -171,6 +171,15 @@ def test_a_damaged_registry_fails(data_dir: Path) -> None:
     assert verdicts(data_dir)["registry"] == Verdict.FAIL
 
 
+def test_a_registry_that_is_gone_is_not_taken_for_the_beginning(data_dir: Path) -> None:
+    (data_dir / "registry.db").unlink()
+    (data_dir / JOURNAL).unlink()
+    (data_dir / "secrets.json").unlink()
+    gone = verdicts(data_dir)
+    assert (gone["registry"], gone["secrets"], gone["index"]) == (Verdict.FAIL,) * 3
+    assert gone["removals"] == Verdict.WARN
+
+
 def test_a_damaged_snapshot_fails_by_name(data_dir: Path) -> None:
     codes = data_dir / "index" / "00000001" / "codes.faiss"
     codes.write_bytes(codes.read_bytes()[:-1] + b"\xff")
@@ -206,13 +215,15 @@ def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
     removed = [journal.Removed(number, bytes([number]) * 16) for number in (1, 2)]
     journal.write(data_dir / JOURNAL, removed)
     assert verdicts(data_dir)["removals"] == Verdict.OK
-    with (data_dir / JOURNAL).open("r+b") as file:
-        file.seek(40)
-        file.write(b"\xff")
-    assert verdicts(data_dir)["removals"] == Verdict.WARN
-    with SqlRegistry.open_writer(data_dir / "registry.db"):
-        pass  # as the next start does
-    assert verdicts(data_dir)["removals"] == Verdict.OK
+    for damaged_at in (40, 72):  # between good records, and at the end
+        with (data_dir / JOURNAL).open("r+b") as file:
+            file.seek(damaged_at)
+            file.write(b"\xff")
+        assert verdicts(data_dir)["removals"] == Verdict.WARN
+        with SqlRegistry.open_writer(data_dir / "registry.db"):
+            pass  # as the next start does
+        assert verdicts(data_dir)["removals"] == Verdict.OK
+        journal.write(data_dir / JOURNAL, removed)
     (data_dir / JOURNAL).write_bytes(b"something else")
     assert verdicts(data_dir)["removals"] == Verdict.FAIL
 
