@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS
+from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
-from disrupt.registry import journal, migrations, noted, queries
+from disrupt.registry import journal, migrations, noted, opening, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
 from disrupt.registry.journal import Contents, Record
 from disrupt.registry.sql import SqlRegistry
@@ -77,7 +77,7 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
             " withdrawn. Nothing was written. Choose a place outside it, best on another disk."
         )
     ownership.check(data_dir)
-    with SqlRegistry.open_reader(data_dir / REGISTRY):
+    with opening.reading(DataDirectory(data_dir)):
         pass  # Opening refuses what is no registry of this version.
     try:
         aside.mkdir(mode=0o700)

@@ -28,6 +28,7 @@ from disrupt.registry.sql import SqlRegistry
 from disrupt.server.upkeep.administration import administration
 from disrupt.server.upkeep.erasure import erase
 from disrupt.server.upkeep.restore import Restored, restore
+from indexer.commands import main as index_main
 from indexer.verify import verify
 from tests.registry.examples import DAY, all_changes, new_item, registration
 from tests.server.dying import restore_and_die
@@ -243,6 +244,27 @@ def test_what_a_killed_restore_left_goes_with_the_next_holder(site: Site) -> Non
     (site.data_dir / "restoring" / "registry.db").write_bytes(b"some of it")
     with DataDirectory(site.data_dir).locked():
         assert not (site.data_dir / "restoring").exists()
+
+
+def test_what_an_interrupted_restore_left_is_completed_by_an_erasure_and_read_by_nothing_before(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: DataDirectory) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DataDirectory, "_replace_by_restored", die)
+        with pytest.raises(KeyboardInterrupt):
+            site.restore()
+    rebuilt = CliRunner().invoke(index_main, ["rebuild", "--data-dir", str(site.data_dir)])
+    assert rebuilt.exit_code == 1
+    assert "is not complete" in rebuilt.output
+    with pytest.raises(DataDirectoryError, match="is not complete"):
+        back_up(site.data_dir, tmp_path / "mixed")
+    erased = erase(site.data_dir)
+    assert not erased.rebuilt
+    assert site.state() == "restored"
+    assert files_with(site.data_dir, site.gone) == []
 
 
 def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ _RETRY_S = 0.2
 def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0.0) -> Erased:
     """Erase every byte of what was withdrawn before from the data directory.
 
+    Completes an interrupted restore first.
     The database's log is cleared, by the running writer if there is one; then the index is, see
     ``feed.erasure.erase``, also for ``older_than_s``. Raises UnavailableError if the log could not
     be cleared for half a minute, DataDirectoryError while another process writes the index, or
@@ -28,10 +29,13 @@ def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0
     """
     directory = DataDirectory(data_dir)
     ownership.check(data_dir)
+    if not directory.restored.exists():
+        with opening.reading(directory):
+            pass  # Opening refuses what is no registry, before anything is made.
+    # The lock is not held for longer: a server may start while the index is rebuilt.
+    with administration(data_dir) as admin:
+        _clear_log(admin)
     with opening.reading(directory) as reader:
-        # The lock is not held for longer: a server may start while the index is rebuilt.
-        with administration(data_dir) as admin:
-            _clear_log(admin)
         return erasure.erase(reader, directory.index, progress, older_than_s=older_than_s)
 
 
