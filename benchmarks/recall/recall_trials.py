@@ -28,7 +28,7 @@ from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.columns import columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import Allowance, match_picture
+from disrupt.services.matching import Allowance, complete, picture_steps
 
 Sabotage = Literal["no_turns", "no_variants"]
 """Sabotages: no turned and mirrored versions at lookup, or no variants at registration."""
@@ -165,7 +165,7 @@ class Searched:
         if not hashes:
             return None, None
         queries = stack(hash_ for hash_, _ in hashes)
-        matches = match_picture(self._index, queries, SCOPE, 1000, Allowance(math.inf))
+        matches = complete(picture_steps(self._index, queries, SCOPE, 1000, Allowance(math.inf)))
         for at, matched_id in enumerate(matches.item_ids):
             if matched_id.tobytes() == item_id:
                 asked = str(hashes[int(matches.version[at])][1])

@@ -35,7 +35,7 @@ from disrupt.core.hashes import stack
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import PLANS
 from disrupt.hashing import hash_image
-from disrupt.services.matching import UNBOUNDED, match_hashes, match_picture
+from disrupt.services.matching import UNBOUNDED, complete, hash_steps, picture_steps
 
 Sabotage = Literal["both_sides"]
 """Store what is looked up, too."""
@@ -89,14 +89,14 @@ class Count:
         if self._rng.random() < self._sampled:
             self._tail.add(codes[self._rng.integers(len(codes))])
         before_s = time.thread_time()
-        matches = match_picture(self._index, codes, SCOPE, _MATCHES, UNBOUNDED)
+        matches = complete(picture_steps(self._index, codes, SCOPE, _MATCHES, UNBOUNDED))
         self._searched_s += time.thread_time() - before_s
         if not len(matches):
             return
         kind.matched += 1
         kind.matched_sources.add(source.name)
-        hits = match_hashes(
-            self._index, codes, SCOPE, 1, most_matches=len(codes), allowance=UNBOUNDED
+        hits = complete(
+            hash_steps(self._index, codes, SCOPE, 1, most_matches=len(codes), allowance=UNBOUNDED)
         )
         kind.matched_hashes += len(np.unique(hits.query))
         for at, item_id in enumerate(matches.item_ids):

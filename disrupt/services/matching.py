@@ -75,27 +75,6 @@ def complete(steps: Steps[_T]) -> _T:
     return value
 
 
-def match_hashes(
-    index: LiveIndex,
-    queries: NDArray[np.uint8],
-    scope: Scope,
-    max_matches: int,
-    *,
-    most_matches: int,
-    allowance: Allowance,
-) -> Matches:
-    """Return media items near each of ``queries``, uint8 (n, 32), that ``near_enough`` keeps.
-
-    Raises LimitExceededError once there are more than ``most_matches`` in all, and
-    DeadlineExceededError once the allowance is over.
-    """
-    return complete(
-        hash_steps(
-            index, queries, scope, max_matches, most_matches=most_matches, allowance=allowance
-        )
-    )
-
-
 def hash_steps(
     index: LiveIndex,
     queries: NDArray[np.uint8],
@@ -105,7 +84,11 @@ def hash_steps(
     most_matches: int,
     allowance: Allowance,
 ) -> Steps[Matches]:
-    """Do what ``match_hashes`` does, in steps."""
+    """Find media items near each of ``queries``, uint8 (n, 32), that ``near_enough`` keeps.
+
+    Raises LimitExceededError once there are more than ``most_matches`` in all, and
+    DeadlineExceededError once the allowance is over.
+    """
     parts, count = [], 0
     for start, near in _blocks(index, queries, scope, max_matches, allowance):
         yield
@@ -122,22 +105,6 @@ def hash_steps(
     return _joined(parts) if parts else NO_MATCHES
 
 
-def match_picture(
-    index: LiveIndex,
-    versions: NDArray[np.uint8],
-    scope: Scope,
-    max_matches: int,
-    allowance: Allowance,
-) -> Matches:
-    """Return media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
-
-    ``near_enough`` decides for each version. All matches are of query 0; ``Matches.version`` says
-    which version was nearest, the first of those that are equally near. Raises
-    DeadlineExceededError once the allowance is over.
-    """
-    return complete(picture_steps(index, versions, scope, max_matches, allowance))
-
-
 def picture_steps(
     index: LiveIndex,
     versions: NDArray[np.uint8],
@@ -145,7 +112,12 @@ def picture_steps(
     max_matches: int,
     allowance: Allowance,
 ) -> Steps[Matches]:
-    """Do what ``match_picture`` does, in steps."""
+    """Find media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
+
+    ``near_enough`` decides for each version. All matches are of query 0; ``Matches.version`` says
+    which version was nearest, the first of those that are equally near. Raises
+    DeadlineExceededError once the allowance is over.
+    """
     hits, more = NO_HITS, False
     for start, near in _blocks(index, versions, scope, max_matches, allowance):
         yield

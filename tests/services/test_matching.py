@@ -29,8 +29,9 @@ from disrupt.index.snapshot import Snapshot
 from disrupt.services.matching import (
     BLOCK_QUERIES,
     Allowance,
-    match_hashes,
-    match_picture,
+    complete,
+    hash_steps,
+    picture_steps,
     search_near,
 )
 
@@ -89,15 +90,19 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
     live = LiveIndex(empty)
     live.apply(additions, Cursor(bytes(16), 10))
     if one_picture:
-        got = match_picture(live, _VERSIONS, Scope(limits), max_matches, Allowance(math.inf))
+        got = complete(
+            picture_steps(live, _VERSIONS, Scope(limits), max_matches, Allowance(math.inf))
+        )
     else:
-        got = match_hashes(
-            live,
-            _VERSIONS,
-            Scope(limits),
-            max_matches,
-            most_matches=10**6,
-            allowance=Allowance(math.inf),
+        got = complete(
+            hash_steps(
+                live,
+                _VERSIONS,
+                Scope(limits),
+                max_matches,
+                most_matches=10**6,
+                allowance=Allowance(math.inf),
+            )
         )
 
     best: dict[tuple[int, int], tuple[int, int, int]] = {}
@@ -162,7 +167,7 @@ def _clustered(items: int) -> LiveIndex:
 def _match(live: LiveIndex, queries: int, **limits: Any) -> Matches:
     asked: dict[str, Any] = {"most_matches": 10**6, "allowance": Allowance(math.inf)} | limits
     hashes = np.zeros((queries, 32), np.uint8)
-    return match_hashes(live, hashes, Scope({ADULTS.number: 31}), 3, **asked)
+    return complete(hash_steps(live, hashes, Scope({ADULTS.number: 31}), 3, **asked))
 
 
 def test_a_batch_is_answered_as_its_queries_one_by_one_are() -> None:
@@ -197,7 +202,10 @@ def test_a_picture_near_a_cluster_takes_the_memory_of_a_block_of_its_versions() 
         versions = np.zeros((blocks * BLOCK_QUERIES, 32), np.uint8)
         tracemalloc.start()
         try:
-            assert len(match_picture(live, versions, scope, 1000, Allowance(math.inf))) == 1000
+            assert (
+                len(complete(picture_steps(live, versions, scope, 1000, Allowance(math.inf))))
+                == 1000
+            )
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -234,7 +242,9 @@ def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
     live = _clustered(5)
     versions = np.zeros((2 * BLOCK_QUERIES + 1, 32), np.uint8)
     versions[:-1] = 255
-    matches = match_picture(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
+    matches = complete(
+        picture_steps(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
+    )
     assert matches.query.tolist() == [0, 0, 0]
     assert set(matches.version.tolist()) == {2 * BLOCK_QUERIES}
     assert matches.truncated.tolist() == [0]
@@ -274,9 +284,11 @@ def test_a_hash_that_says_little_has_to_be_nearer(
     live.apply([_one_away(code, distance_bits, 1)], Cursor(bytes(16), 1))
     asked = np.stack([~_VERSIONS[1], code])
     scope = Scope({ADULTS.number: radius_bits})
-    answer = match_hashes(live, asked, scope, 3, most_matches=10, allowance=Allowance(math.inf))
+    answer = complete(
+        hash_steps(live, asked, scope, 3, most_matches=10, allowance=Allowance(math.inf))
+    )
     assert answer.query.tolist() == [1] * matches
-    assert len(match_picture(live, asked, scope, 3, Allowance(math.inf))) == matches
+    assert len(complete(picture_steps(live, asked, scope, 3, Allowance(math.inf)))) == matches
 
 
 def test_what_is_too_far_for_its_hash_is_not_said_to_be_more(empty: Snapshot) -> None:
@@ -298,7 +310,7 @@ def test_the_item_of_another_bank_has_to_be_near_enough_too(
     live.apply([*copies, Addition(9, minor)], Cursor(bytes(16), 9))
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
     asked = {"most_matches": 10, "allowance": Allowance(math.inf)}
-    answer = match_hashes(live, _ALIKE[None], scope, 2, **asked)  # type: ignore[arg-type]
+    answer = complete(hash_steps(live, _ALIKE[None], scope, 2, **asked))  # type: ignore[arg-type]
     assert answer.distance_bits.tolist() == [1, 1, 12][: 15 - distance_bits]
     assert answer.truncated.tolist() == [0]
 
