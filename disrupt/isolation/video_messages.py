@@ -25,7 +25,6 @@ from disrupt.isolation.messages import (
     unpack_answer,
 )
 
-REQUEST_BYTES_MAX = 64
 ANSWER_BYTES_MAX = 4096
 
 _BEGIN = struct.Struct("<BIBQQI")

@@ -1,8 +1,8 @@
 """A process that decodes and hashes untrusted videos, started by ``isolation.videos``.
 
-``python -m disrupt.isolation.video_worker SOCKET VIDEO PARENT MEMORY``, as of
-``picture_worker``. Hashes one video after another, each while it comes in: it says how far it has
-read, waits for what is not there yet, and gives each frame as soon as it has it.
+``python -m disrupt.isolation.video_worker``, with the arguments that ``serving`` describes. Hashes
+one video after another, each while it comes in: it says how far it has read, waits for what is not
+there yet, and gives each frame as soon as it has it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,15 @@ import io
 import mmap
 import os
 import socket
-import sys
 from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
 from disrupt.core.videos import Versions
-from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError
 from disrupt.hashing.videos.frames import VideoHashing
-from disrupt.isolation.messages import Failed, OutOfMemory, Ready, Refused
-from disrupt.isolation.picture_worker import LateImports
-from disrupt.isolation.sandbox import lock_down
+from disrupt.isolation.serving import REQUEST_BYTES_MAX, outcome, serve
 from disrupt.isolation.video_messages import (
-    REQUEST_BYTES_MAX,
     Answer,
     Begin,
     Ended,
@@ -44,21 +39,8 @@ AHEAD_BYTES = 4 << 20
 
 
 def main() -> None:
-    """Run the process, with the arguments that the module describes."""
-    socket_fd, video_fd, parent, memory_bytes = map(int, sys.argv[1:])
-    video = mmap.mmap(video_fd, 0, prot=mmap.PROT_READ)
-    os.close(video_fd)
-    _warm_up()
-    late = LateImports()
-    sys.meta_path.insert(0, late)
-    with socket.socket(fileno=socket_fd) as channel:
-        missing = lock_down(memory_bytes=memory_bytes, parent=parent)
-        channel.send(pack_video_answer(Ready(missing)))
-        while message := channel.recv(REQUEST_BYTES_MAX):
-            request = unpack_request(message)
-            if isinstance(request, Begin):  # else the rest of a video that was refused early
-                answer = _answer(request, _Coming(video, channel), channel)
-                channel.send(pack_video_answer(late.take() or answer))
+    """Run the process, with the arguments that ``serving`` describes."""
+    serve(_warm_up, pack_video_answer, _answer)
 
 
 class _Coming:
@@ -113,25 +95,23 @@ class _Coming:
             self._arrived = request
 
 
-def _answer(begin: Begin, file: _Coming, channel: socket.socket) -> Answer:
-    try:
-        hashing = VideoHashing(
-            cast("BinaryIO", file),
-            begin.limits,
-            interval_ms=begin.interval_ms,
-            versions=begin.versions,
-        )
-        for rows in hashing:
-            channel.send(pack_video_answer(Frames(rows)))
-        return Ended(hashing.small, hashing.incomplete)
-    except InvalidMediaError as error:
-        return Refused(error.violations[0].description)
-    except (MemoryError, OverloadedError):
-        return OutOfMemory()
-    except DisruptError as error:
-        return Refused(error.message)
-    except Exception as error:  # noqa: BLE001 its message could quote the video
-        return Failed(type(error).__name__)
+def _answer(message: bytes, video: mmap.mmap, channel: socket.socket) -> Answer | None:
+    request = unpack_request(message)
+    if isinstance(request, Begin):
+        return outcome(lambda: _hash(request, _Coming(video, channel), channel))
+    return None  # the rest of a video that was refused early
+
+
+def _hash(begin: Begin, file: _Coming, channel: socket.socket) -> Ended:
+    hashing = VideoHashing(
+        cast("BinaryIO", file),
+        begin.limits,
+        interval_ms=begin.interval_ms,
+        versions=begin.versions,
+    )
+    for rows in hashing:
+        channel.send(pack_video_answer(Frames(rows)))
+    return Ended(hashing.small, hashing.incomplete)
 
 
 def _warm_up() -> None:
