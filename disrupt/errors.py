@@ -95,7 +95,7 @@ class ClientUnusableError(DisruptError):
 
 
 class StorageFullError(DisruptError):
-    """The disk is full: nothing was stored by this call."""
+    """The disk is full: no registration was stored; repeat a removal, which may have been done."""
 
     status = "RESOURCE_EXHAUSTED"
     reason = "STORAGE_FULL"

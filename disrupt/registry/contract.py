@@ -178,8 +178,8 @@ class RegistryReader(Protocol):
 class RegistryWriter(RegistryReader, Protocol):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
-    StorageFullError when the disk is full: nothing of the call is kept. Some space is reserved for
-    ``withdraw``, so that only a withdrawal larger than that fails.
+    StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some
+    space is reserved for that and ``revoke_key``, so that only a withdrawal larger than it fails.
     """
 
     def register(self, registration: Registration, *, day: str) -> Registered:

@@ -30,6 +30,7 @@ VERSION = 2
 _NUMBER_BYTES = 7
 _ID_BYTES = 16
 _ITEM, _KEY = b"\0", b"\1"
+_DONE = " What was withdrawn or revoked has taken effect, and trying again lists it."
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -166,7 +167,7 @@ class Journal:
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self._size_bytes)
-            raise _translate(error) from error
+            raise _translate(error, _DONE) from error
         self._size_bytes += len(content)
         self._pending.clear()
 
@@ -213,10 +214,10 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _translate(error: OSError) -> DisruptError:
+def _translate(error: OSError, done: str = "") -> DisruptError:
     if error.errno in _FULL:
         return StorageFullError(
-            "The disk is full: the journal of removals could not be written. Free space, then try"
-            " again."
+            f"The disk is full: the journal of removals could not be written.{done} Free space,"
+            " then try again."
         )
-    return UnavailableError("The journal of removals cannot be written now. Try again.")
+    return UnavailableError(f"The journal of removals cannot be written now.{done} Try again.")

@@ -2,10 +2,11 @@
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -29,6 +30,8 @@ from disrupt.registry.reconciliation import begin_epoch, reconcile
 from disrupt.registry.reserve import Reserve
 
 __all__ = ["SqlRegistry", "SqlRegistryWriter"]
+
+_Result = TypeVar("_Result")
 
 _log = structlog.get_logger(__name__)
 
@@ -170,29 +173,46 @@ class SqlRegistryWriter(SqlRegistry):
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
         """Remove items of a case; see RegistryWriter."""
-        # A withdrawal that another thread repeats is acknowledged only once the first is journaled.
+
+        def withdraw(connection: Connection) -> tuple[Sequence[Record], Cursor]:
+            erased = statements.withdraw(connection, number, item_ids, day)
+            return erased, queries.head(connection)
+
+        return self._remove(withdraw)
+
+    def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
+        """Revoke a key; see RegistryWriter."""
+
+        def revoke(connection: Connection) -> tuple[Sequence[Record], ApiKey]:
+            key, was_valid = statements.revoke_key(connection, key_id, day)
+            return [Revoked(key_id)] if was_valid else [], key
+
+        return self._remove(revoke)
+
+    def _remove(self, change: Callable[[Connection], tuple[Sequence[Record], _Result]]) -> _Result:
+        """Withdraw or revoke, then list it in the journal; on a full disk, in the reserve."""
+        # A removal that another thread repeats is acknowledged only once the first is journaled.
         with self._writing:
             try:
-                erased, cursor = self._withdraw(number, item_ids, day)
+                removed, result = self._journaled(change)
             except StorageFullError:
                 if not self._reserve.release():
                     raise
                 # Clear the log in any case, which frees the space that it took.
-                _, cursor = self._withdraw(number, item_ids, day)
-                erased = True
-            if erased:
+                _, result = self._journaled(change)
+                removed = True
+            if removed:
                 self._checkpoint_if_possible()
             self._reserve.fill()
-        return cursor
+        return result
 
-    def _withdraw(
-        self, number: str, item_ids: Sequence[bytes] | None, day: str
-    ) -> tuple[bool, Cursor]:
+    def _journaled(
+        self, change: Callable[[Connection], tuple[Sequence[Record], _Result]]
+    ) -> tuple[bool, _Result]:
         with _transaction(self._writer) as connection:
-            erased = statements.withdraw(connection, number, item_ids, day)
-            cursor = queries.head(connection)
-        self._removals.add(erased)
-        return bool(erased), cursor
+            removed, result = change(connection)
+        self._removals.add(removed)
+        return bool(removed), result
 
     def _checkpoint_if_possible(self) -> None:
         try:
@@ -237,14 +257,6 @@ class SqlRegistryWriter(SqlRegistry):
         """Add a key; see RegistryWriter."""
         with _transaction(self._writer) as connection:
             statements.add_key(connection, key)
-
-    def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
-        """Revoke a key; see RegistryWriter."""
-        with self._writing:
-            with _transaction(self._writer) as connection:
-                key, was_valid = statements.revoke_key(connection, key_id, day)
-            self._removals.add([Revoked(key_id)] if was_valid else [])
-        return key
 
 
 @contextmanager

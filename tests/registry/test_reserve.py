@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.data_directory import RESERVE
+from disrupt.core.policy import ApiKey, Right
+from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import StorageFullError
-from disrupt.registry import reserve
+from disrupt.registry import journal, reserve
 from disrupt.registry.reserve import Reserve
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, all_changes, new_item, registration
@@ -56,6 +58,42 @@ def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: P
             writer.withdraw(number, None, day=DAY)
             assert held_bytes(disk) == reserve.SIZE_BYTES
         assert not [change for change in all_changes(writer) if hasattr(change, "item")]
+
+
+def test_a_key_can_be_revoked_on_a_full_disk(disk: Path) -> None:
+    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+        keys = [
+            ApiKey(
+                f"{at}" * 8, "a", bytes([at]) * 32, frozenset({Right.MATCH}), frozenset({1}), DAY
+            )
+            for at in range(4)
+        ]
+        for key in keys:
+            writer.add_key(key)
+        for key in keys:
+            writer.checkpoint()
+            fill(disk)
+            assert writer.revoke_key(key.key_id, day=DAY).revoked_on == DAY
+            assert held_bytes(disk) == reserve.SIZE_BYTES
+
+
+def test_a_removal_that_is_not_journaled_is_not_said_to_be_undone(disk: Path) -> None:
+    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+        number = register(writer, random.Random(5))
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(os, "pwrite", full)
+            with pytest.raises(StorageFullError, match="has taken effect") as refused:
+                writer.withdraw(number, None, day=DAY)
+        assert "nothing was stored" not in refused.value.message
+        assert not [change for change in all_changes(writer) if hasattr(change, "item")]
+        writer.withdraw(number, None, day=DAY)
+    contents = journal.read(disk / JOURNAL)
+    assert contents is not None
+    assert len(contents.removed) == 1
 
 
 def test_a_registry_opens_on_a_full_disk_and_keeps_room_for_withdrawals(disk: Path) -> None:
