@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.writes import Desk, Write
+from disrupt.cli import main
 from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError
@@ -41,6 +44,18 @@ def fill(file: Path) -> None:
     with file.open("ab", buffering=0) as filler, suppress(OSError):
         while filler.write(bytes(1)):
             pass
+
+
+def test_a_key_whose_secret_cannot_be_written_is_revoked(small_disk: Path, tmp_path: Path) -> None:
+    fill(small_disk / "filler")
+    file, data_dir = small_disk / "platform.key", str(tmp_path / "data")
+    words = ["keys", "create", "p", "--right", "match", "--secret-file", str(file)]
+    made = CliRunner().invoke(main, [*words, "--data-dir", data_dir])
+    assert made.exit_code == 1
+    assert "cannot be written: No space left on device. The key" in made.output
+    assert not file.exists()
+    listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
+    assert [key["revoked_on"] != "" for key in json.loads(listed.stdout)["keys"]] == [True]
 
 
 def refused(desk: Desk, write: Write) -> None:

@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
-from disrupt.errors import ConfigurationError
+from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.isolation.child import LIBRARIES
 from disrupt.server.config import Config
 from disrupt.server.upkeep.administration import administration
@@ -151,7 +151,15 @@ def create(
     with administration(data_dir) as admin, _secret_file(secret_file) as opened:
         created = admin.create(wire.create_request(name, granted, banks))
         if opened is not None:
-            opened.write(f"{created.secret}\n")
+            try:
+                _write(opened, f"{created.secret}\n".encode())
+            except OSError as error:
+                admin.revoke(wire.revoke_request(created.key.key_id))
+                raise DisruptError(
+                    f"{secret_file} cannot be written: {error.strerror}. The key"
+                    f" {created.key.key_id}, whose secret is lost, was revoked. Free space there,"
+                    " or name another file, then make a new key."
+                ) from error
     shown = {} if secret_file is not None else {"secret": created.secret}
     if as_json:
         click.echo(json.dumps(_row(created.key) | shown))
@@ -218,13 +226,13 @@ def _row(key: admin_pb2.Key) -> dict[str, Any]:
 
 
 @contextmanager
-def _secret_file(file: Path | None) -> Iterator[TextIO | None]:
+def _secret_file(file: Path | None) -> Iterator[int | None]:
     """Open a new file for a secret before there is a key; delete it if making the key fails."""
     if file is None:
         yield None
         return
     try:
-        opened = os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise ConfigurationError(
             f"{file} exists already, and may hold a secret. Name a new file."
@@ -232,8 +240,16 @@ def _secret_file(file: Path | None) -> Iterator[TextIO | None]:
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from error
     try:
-        with opened:
-            yield opened
+        yield descriptor
     except BaseException:
         file.unlink()
         raise
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write durably; OSError where not all of it can be written."""
+    while content:
+        content = content[os.write(descriptor, content) :]
+    os.fsync(descriptor)
