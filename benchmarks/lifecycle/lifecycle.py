@@ -42,9 +42,9 @@ from benchmarks.lifecycle import crowd as lifecycle_crowd
 from benchmarks.lifecycle import opening as lifecycle_open
 from benchmarks.lifecycle import swaps as lifecycle_swaps
 from benchmarks.proofs import freshness
+from disrupt import logs
 from disrupt.index.generations import current, directory_of
 from disrupt.index.snapshot import Snapshot
-from disrupt.server import logs
 
 _QUERIES = 1000
 _PACKAGES = ("disrupt-hashes", "faiss-cpu", "numba", "numpy")

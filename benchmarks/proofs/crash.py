@@ -37,7 +37,7 @@ from benchmarks.proofs import crash_indexer
 from benchmarks.proofs.crash_server import crash
 from benchmarks.proofs.ordering import SABOTAGES, ordering
 from benchmarks.sabotages import broken_by
-from disrupt.server import logs
+from disrupt import logs
 
 _ORDER_ACKNOWLEDGEMENTS = 100
 

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from disrupt import logs
 from disrupt.doctor import computing, data, disk, machine, network
 from disrupt.doctor.findings import Check, Finding, Verdict, fail, findings
 
@@ -74,6 +75,7 @@ def doctor(
     as_json: bool,
 ) -> None:
     """Run the checks and print their findings."""
+    logs.configure("doctor", "warning")
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together.")
     tls = network.Tls(tls_cert, tls_key) if tls_cert and tls_key else None

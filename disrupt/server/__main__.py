@@ -7,8 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+from disrupt import logs
 from disrupt.errors import ConfigurationError, DisruptError
-from disrupt.server import logs
 from disrupt.server.config import Config
 from disrupt.server.processes.supervisor import serve
 

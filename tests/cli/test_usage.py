@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -146,6 +147,15 @@ def test_the_list_of_commands_is_whole_in_80_columns(command: str) -> None:
     done = subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True)
     assert "..." not in done.stdout.partition("Commands:")[2]
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("keys", "list")], ids=" ".join)
+def test_log_lines_do_not_come_between_json(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "registry.head").write_text("unreadable")  # is logged
+    words: list[str | Path] = [BIN / "disrupt", *command, "--json", "--data-dir", tmp_path]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)
+    assert "registry_head_unreadable" in done.stderr
 
 
 _SERVER_COMMANDS = ("serve", "keys", "erase", "backup", "restore", "doctor")

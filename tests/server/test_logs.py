@@ -10,7 +10,7 @@ from pathlib import Path
 
 _PROGRAM = """
 import structlog
-from disrupt.server import logs
+from disrupt import logs
 logs.configure("writer")
 for at in range(3):
     structlog.get_logger("x").error("event", at=at)

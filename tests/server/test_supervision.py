@@ -13,7 +13,8 @@ import pytest
 _BEGIN = """
 import asyncio, signal, sys, threading, time
 from grpc import aio
-from disrupt.server import logs, supervision
+from disrupt import logs
+from disrupt.server import supervision
 from disrupt.server.processes import serving
 logs.configure("worker")
 
@@ -112,7 +113,7 @@ del task
 _SUPERVISED = """
 import asyncio, signal, time
 from pathlib import Path
-from disrupt.server import logs
+from disrupt import logs
 from disrupt.server.processes import serving, supervisor
 from disrupt.server.config import Config
 

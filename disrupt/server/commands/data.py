@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from disrupt import logs
 from disrupt.registry.backup import back_up
-from disrupt.server import logs
 from disrupt.server.upkeep import erasure
 from disrupt.server.upkeep import restore as restoring
 

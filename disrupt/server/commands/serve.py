@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from disrupt import logs
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
 from disrupt.errors import ConfigurationError, DisruptError
@@ -117,6 +118,7 @@ def keys() -> None:
     \b
     Example: disrupt keys create platform --right match --data-dir data
     """  # noqa: D301 \b is click's
+    logs.configure("keys", "warning")
 
 
 @keys.command()

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
+from disrupt import logs
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.nearness import circle_index
 from disrupt.errors import (
@@ -29,7 +30,7 @@ from disrupt.hashing import check_known_answers
 from disrupt.index.generations import check_history, create_first, open_current
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry import opening
-from disrupt.server import logs, supervision
+from disrupt.server import supervision
 from disrupt.server.admission.shares import Board
 from disrupt.server.config import Config
 from disrupt.server.processes import forking, housekeeping, worker
