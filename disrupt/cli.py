@@ -119,6 +119,8 @@ class _Commands(click.Group):
             return _refused(name, error)
         # gRPC's log lines would hide the sentence that explains an error
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        # The matrices of hashing are small: threads would only wait for each other, at full load.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 

@@ -205,6 +205,17 @@ def test_help_for_victims_is_french_first_and_names_the_exit_codes(
     assert "Codes de sortie" in out
 
 
+@pytest.mark.skipif(os.cpu_count() == 1, reason="OpenBLAS starts no threads")
+def test_hashing_takes_one_thread() -> None:
+    program = (
+        "import os; from disrupt.cli import main; main.get_command(None, 'submit');"
+        "import numpy; print(len(os.listdir('/proc/self/task')))"
+    )
+    env = {name: text for name, text in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    words = [sys.executable, "-c", program]
+    assert subprocess.run(words, env=env, capture_output=True, check=True).stdout == b"1\n"
+
+
 def test_completion_comes_with_the_shell(disrupt: Shell) -> None:
     done = disrupt("submit", key="", _DISRUPT_COMPLETE="bash_source")
     assert "complete" in done.out
