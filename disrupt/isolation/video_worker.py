@@ -53,19 +53,14 @@ class _Coming:
         self._announced = 0
         self._arrived = Fed(0, whole=False)
 
-    def read(self, size_bytes: int = -1) -> bytes:
-        """Return the next bytes, at least one; none at the end. A negative size reads it all."""
+    def read(self, size_bytes: int) -> bytes:
+        """Return the next bytes that have arrived, waiting for one; none at the end."""
         if self._position >= self._announced + AHEAD_BYTES // 2:
-            self._announce()
-        while not self._arrived.whole and (
-            size_bytes < 0 or self._arrived.size_bytes <= self._position
-        ):
-            if size_bytes < 0 and self._arrived.size_bytes >= self._announced + AHEAD_BYTES // 2:
-                self._announce(self._arrived.size_bytes)
+            self._announced = self._position
+            self._channel.send(pack_video_answer(Wanted(self._announced)))
+        while not self._arrived.whole and self._arrived.size_bytes <= self._position:
             self._wait()
-        stop = self._arrived.size_bytes
-        if size_bytes >= 0:
-            stop = min(stop, self._position + size_bytes)
+        stop = min(self._arrived.size_bytes, self._position + size_bytes)
         data = self._memory[self._position : stop]
         self._position += len(data)
         return data
@@ -81,10 +76,6 @@ class _Coming:
     def tell(self) -> int:
         """Return the position."""
         return self._position
-
-    def _announce(self, position: int | None = None) -> None:
-        self._announced = self._position if position is None else position
-        self._channel.send(pack_video_answer(Wanted(self._announced)))
 
     def _wait(self) -> None:
         message = self._channel.recv(REQUEST_BYTES_MAX)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from structlog.testing import capture_logs
 
 from benchmarks.harness.videos import Codec, encode, footage
@@ -73,6 +74,16 @@ async def parts(data: bytes, size_bytes: int = 1 << 16) -> AsyncIterator[bytes]:
         yield data[at : at + size_bytes]
 
 
+def animation(kind: str) -> bytes:
+    """Return a file of several MiB."""
+    noise = [Image.fromarray(np.roll(NOISE, step, 0)).resize((1024, 768)) for step in range(6)]
+    file = io.BytesIO()
+    noise[0].save(
+        file, kind, save_all=True, append_images=noise[1:], duration=1000, lossless=True, method=0
+    )
+    return file.getvalue()
+
+
 async def hashed(
     videos: IsolatedVideos, chunks: AsyncIterator[bytes], interval_ms: int = 1000
 ) -> tuple[np.ndarray, Ended]:
@@ -121,6 +132,23 @@ def test_hashes_are_those_without_isolation(
     rows, ended = run(hashed(videos, parts(data)))
     assert (rows == there).all()
     assert ended == Ended(small=True, incomplete=incomplete)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animation_of_many_parts_is_hashed_whole(
+    kind: str, videos: IsolatedVideos, run: Run[Any]
+) -> None:
+    data = animation(kind)
+    assert len(data) > AHEAD_BYTES
+    there, _ = hash_video(io.BytesIO(data))
+    rows, ended = run(hashed(videos, parts(data)))
+    assert (rows == there).all()
+    assert ended == Ended(small=False, incomplete=False)
+
+
+def test_a_format_is_known_from_parts_of_a_few_bytes(videos: IsolatedVideos, run: Run[Any]) -> None:
+    data = encode(FOOTAGE[:2], codec=Codec("mpegts"))
+    assert len(run(hashed(videos, parts(data, 100)))[0])
 
 
 def test_frames_come_before_the_file_is_whole(videos: IsolatedVideos, run: Run[Any]) -> None:

@@ -126,6 +126,19 @@ def test_it_is_found_inside_a_compilation_mirrored(
     assert not platform("MatchVideo", lookup(encode(mirrored), options=as_it_is)).matches
 
 
+def test_an_animation_of_many_parts_is_registered_and_found(
+    server: Deployment, secrets: dict[str, str], platform: Caller
+) -> None:
+    frames = [Image.fromarray(frame).resize((640, 480)) for frame in footage(14, seconds=1)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=500)
+    assert len(file.getvalue()) > 1 << 20
+    with calling(server.address, secrets["staff"]) as staff:
+        answer = staff("RegisterVideo", registration(file.getvalue()))
+    assert answer.frames_hashed == len(frames)
+    eventually(lambda: bool(platform("MatchVideo", lookup(file.getvalue())).matches))
+
+
 @pytest.mark.usefixtures("registered")
 def test_what_is_not_registered_is_not_found(platform: Caller) -> None:
     answer = platform("MatchVideo", lookup(encode(UNRELATED)))

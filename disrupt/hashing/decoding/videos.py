@@ -175,7 +175,7 @@ class Video:
         self.incomplete = False
         self._file = file
         self._limits = limits
-        head = file.read(SNIFFED_BYTES)
+        head = _read(file, SNIFFED_BYTES)
         file.seek(0)
         if not head:
             raise refused("the file is empty")
@@ -292,7 +292,7 @@ class Video:
 
     def _animation(self) -> Iterator[Sample]:
         """Yield the frames of an animation, as a lookup by picture sees them."""
-        for picture in decode_frames(self._file.read(IMAGE_LIMITS.max_bytes + 1)):
+        for picture in decode_frames(_read(self._file, IMAGE_LIMITS.max_bytes + 1)):
             yield Sample(self.end_ms, picture)
             self.end_ms += picture.duration_ms
 
@@ -310,6 +310,14 @@ class Video:
         return refused(
             f"it lasts longer than {minutes:g} minutes; send it in parts", cause="TOO_LARGE"
         )
+
+
+def _read(file: BinaryIO, size_bytes: int) -> bytes:
+    """Read so many bytes, or to the end: a file that is still arriving returns fewer at a time."""
+    data = bytearray()
+    while len(data) < size_bytes and (part := file.read(size_bytes - len(data))):
+        data += part
+    return bytes(data)
 
 
 def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
