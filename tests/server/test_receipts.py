@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from disrupt.errors import DisruptError, LimitExceededError, OverloadedError
 from disrupt.server.admission.receipts import Receipt, Receipts
@@ -41,7 +43,7 @@ class Connection:
         async def wait() -> DisruptError | None:
             try:
                 with Receipt(
-                    self.receipts, lambda: PEER, self.holder, most_bytes=most_bytes, within_s=60
+                    self.receipts, PEER, self.holder, most_bytes=most_bytes, within_s=60
                 ):
                     await asyncio.Event().wait()
             except DisruptError as error:
@@ -106,19 +108,104 @@ def test_a_message_that_is_alone_and_too_large_is_told_its_limit(
     assert str(MB) in str(error)
 
 
-def test_what_a_connection_brought_before_it_was_known_is_not_of_its_message(
+def test_what_a_connection_brought_before_a_message_began_is_not_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def play(connection: Connection) -> bool:
+        connection.received_bytes = 1000 * MB
         message = connection.begin(MB)
         await asyncio.sleep(0)
-        for received_bytes in (None, 1000 * MB, 1000 * MB):
-            connection.received_bytes = received_bytes
-            connection.look()
+        connection.look()
         await asyncio.sleep(0)
         return message.done()
 
     assert played(play, monkeypatch) is False
+
+
+def test_what_a_new_connection_brought_before_it_was_known_is_of_its_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> DisruptError | None:
+        connection.received_bytes = None
+        message = connection.begin(MB)
+        await asyncio.sleep(0)
+        connection.look()
+        connection.received_bytes = 3 * MB
+        connection.look()
+        return await message
+
+    assert type(played(play, monkeypatch)) is LimitExceededError
+
+
+@pytest.mark.parametrize("ends", ["given up", "ended"])
+def test_a_message_cannot_hide_behind_messages_that_end(
+    ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(connection: Connection) -> DisruptError | None:
+        large = connection.begin(300 * MB)
+        await asyncio.sleep(0)
+        for _ in range(100):
+            small = [connection.begin(MB) for _ in range(3)]
+            await asyncio.sleep(0)
+            assert connection.received_bytes is not None
+            connection.received_bytes += 4 * MB  # all of it for the large one
+            connection.look()
+            if ends == "given up":
+                for message in small:
+                    message.cancel()
+            await asyncio.sleep(0)
+            if large.done():
+                break
+        return await asyncio.wait_for(large, 1)
+
+    assert type(played(play, monkeypatch)) is OverloadedError
+
+
+_KINDS = ("begin", "bring", "bring", "whole", "give up")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(_KINDS), st.integers(0, 3), st.integers(1, 20), st.booleans()),
+        min_size=5,
+        max_size=30,
+    )
+)
+def test_messages_never_hold_more_than_is_counted(events: list[tuple[str, int, int, bool]]) -> None:
+    """The model knows what came for each message; the connection only the sum."""
+
+    async def play() -> None:
+        admission = Admission(Board(1), 0, dict.fromkeys(Resource, 100 * MB), lambda _: 0)
+        receipts = Receipts(admission)
+        came: dict[Receipt, int] = {}
+        received_bytes = 0
+        connection = receipts.connection(PEER, 0)
+        for kind, number, size_mb, looks in events:
+            if kind == "begin" or not came:
+                most_bytes = 3 * size_mb * MB
+                receipt = Receipt(
+                    receipts, PEER, admission.holder("key"), most_bytes=most_bytes, within_s=60
+                )
+                came[receipt.__enter__()] = 0
+                continue
+            receipt = list(came)[number % len(came)]
+            if kind == "bring":
+                brought = min(size_mb * MB, receipt.most_bytes - came[receipt])
+                came[receipt] += brought
+                received_bytes += brought
+            elif kind == "whole":
+                size_bytes = came.pop(receipt)
+                received_bytes += size_bytes // 256 + 256  # framing, and the call itself
+                receipt.received(size_bytes)
+                receipt.__exit__(None, None, None)
+            else:
+                del came[receipt]
+                receipt.__exit__(KeyError, None, None)
+            if looks:
+                connection.look(received_bytes, 0)
+                assert sum(came.values()) <= connection.held_bytes <= connection.brought_bytes
+
+    asyncio.run(play())
 
 
 def test_a_connection_that_brings_nothing_is_asked_about_less_often_and_again_once_it_does(

@@ -1,18 +1,23 @@
 """Watch the messages under way to a worker, and end those that take too long or hold too much.
 
 gRPC takes a message of any permitted size into memory once it is asked for, and hands it over when
-it is whole. So what the calls that wait for one may hold is estimated by what their connections
-have brought, and bounded together with the messages that are whole (Resource.BYTES). A call that
-has its message soon, as nearly all do, is never checked.
+it is whole. So what the calls that wait for one may hold is bounded by what their connections have
+brought, together with the messages that are whole (Resource.BYTES). A call that has its message
+soon, as nearly all do, is never checked.
+
+Which call of a connection has brought how much is not known. Two figures answer for that: the most
+that all of them may hold, and the likely share of each, where what ended calls have brought is a
+guess. By their shares calls end so that callers share fairly; by the most all calls of a connection
+end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Self
 
 from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError, OverloadedError
@@ -21,18 +26,21 @@ from disrupt.server.admission.sockets import Sockets
 from disrupt.server.memory import trim
 
 _LOOK_S = 0.005
-"""Pause between two checks, and age from which a message is checked.
-
-What a connection brings before is not noticed; nearly all messages are whole by then, at no cost.
+"""Pause between two checks, and age from which a message is checked: nearly all are whole by then.
 """
 _LOOK_MAX_S = 0.05
-"""Longest pause between two checks of a silent connection: these cost system calls."""
+"""Longest pause between two checks of a silent connection, and shortest between two that new
+messages cause: these cost system calls."""
+_FORGET_S = 1.0
+"""Time after which a connection without messages is forgotten."""
 _TRIM_S = 0.25
 """Shortest time between two trims of the memory of messages that were ended."""
 
-
-_CALL_BYTES = 1024
-"""Most bytes of a call beside its message; nearly all calls bring less."""
+_MOST = 2
+"""Most that messages may hold before all calls of a connection end, in capacities."""
+_CALL_BYTES = 256
+"""Most bytes of a call beside its message; nearly all calls bring less. The more this is beyond
+what they bring, the more many small calls can hide."""
 _SLACK_BYTES = 1 << 18
 """Bytes that a connection may bring beyond what its calls take: that is an estimate."""
 _FRAMING = 256
@@ -48,99 +56,143 @@ class Receipt:
         "_task",
         "base_bytes",
         "began_s",
+        "connection",
         "holder",
         "most_bytes",
-        "peer",
         "until_s",
     )
 
     def __init__(
-        self,
-        receipts: Receipts,
-        peer: Callable[[], str],
-        holder: Holder,
-        *,
-        most_bytes: int,
-        within_s: float,
+        self, receipts: Receipts, peer: str, holder: Holder, *, most_bytes: int, within_s: float
     ) -> None:
-        """``peer`` returns the name of the sender, which is rarely needed."""
         self.most_bytes = most_bytes
         self._receipts = receipts
-        self.peer = peer
         self._task = asyncio.current_task()
         self._ended_by: DisruptError | None = None
         self.holder = holder
         self.began_s = asyncio.get_running_loop().time()
         self.until_s = self.began_s + within_s
-        self.base_bytes: int | None = None
-        """Bytes that its connection had brought beyond whole messages at the first check."""
+        self.connection = receipts.connection(peer, self.began_s)
+        self.base_bytes = self.connection.beyond_bytes
+        """Bytes that its connection had brought before it began, beyond whole messages."""
 
-    @property
-    def is_ended(self) -> bool:
-        """Whether ``end`` ended it."""
-        return self._ended_by is not None
+    def received(self, size_bytes: int) -> None:
+        """Note that it is whole, and counted elsewhere."""
+        self.connection.received(self, size_bytes)
 
     def end(self, error: DisruptError) -> None:
         """End the call, which is to fail with ``error``."""
         if self._ended_by is None and self._task is not None:
             self._ended_by = error
+            self.connection.remove(self, is_whole=False)
             self._task.cancel()
 
     def __enter__(self) -> Self:
         self._receipts.under_way[self] = None
+        self.connection.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _: object
     ) -> None:
         del self._receipts.under_way[self]
-        if kind is not None:
-            self._receipts.given_up(self)
+        self.connection.remove(self, is_whole=kind is None)
         if self._ended_by is not None and self._task is not None:
             if kind is asyncio.CancelledError:
                 self._task.uncancel()
             raise self._ended_by from None
 
 
-@dataclass(slots=True)
-class _Connection:
-    """A connection with messages that are under way."""
+@dataclass(slots=True, eq=False)
+class Connection:
+    """What the messages on one connection hold."""
 
-    accounted_bytes: int = 0
-    """Bytes of its messages that became whole, or were ended, since this object was made."""
-    receipts: list[Receipt] = field(default_factory=list)
-    received_bytes: int | None = None
-    """Bytes received in all, when that was last checked; None where that is not known yet."""
-    next_s: float = 0.0
-    """Time of the next check."""
-    pause_s: float = _LOOK_S
+    peer: str
+    receipts: dict[Receipt, None] = field(default_factory=dict)
+    """Messages under way that were not ended, in the order in which they began."""
+    beyond_bytes: int = 0
+    """Bytes that it had brought beyond whole messages at the last check."""
+    _received_bytes: int = 0
+    """Bytes that it had brought in all at the last check."""
+    _given_up_bytes: int = 0
+    """Likely share of messages that were given up in what was brought."""
+    _whole_bytes: int = 0
+    """Bytes of its whole messages since it is known."""
+    _looked_s: float = -math.inf
+    _pause_s: float = _LOOK_S
 
-    def look(self, received_bytes: Callable[[], int | None], now_s: float) -> None:
-        """Ask how much it has received, the more rarely the longer it brings nothing."""
-        if now_s < self.next_s and self.receipts[-1].base_bytes is not None:
-            return
-        received = received_bytes()
-        if received is None:
-            return
-        is_silent = received == self.received_bytes
-        self.received_bytes = received
-        self.pause_s = min(2 * self.pause_s, _LOOK_MAX_S) if is_silent else _LOOK_S
-        self.next_s = now_s + self.pause_s
+    def is_due(self, now_s: float) -> bool:
+        """Tell whether to check it for messages that last."""
+        return now_s >= self._looked_s + self._pause_s
 
-    def brought_bytes(self) -> int:
-        """Return how many of its bytes belong to the messages that are under way.
+    def is_old(self, now_s: float, age_s: float) -> bool:
+        """Tell whether its last check was ``age_s`` ago."""
+        return now_s >= self._looked_s + age_s
 
-        Counted from when the first of them was seen, so that what calls bring beside their
-        messages does not add up over the life of a connection, in either direction.
-        """
-        if self.received_bytes is None:
-            return 0
-        beyond = self.received_bytes - self.accounted_bytes
+    def look(self, received_bytes: int | None, now_s: float) -> None:
+        """Note how much it has brought in all; None where that is not known, as of a new one."""
+        if received_bytes is None:
+            received_bytes = self._received_bytes
+        is_silent = received_bytes == self._received_bytes
+        self._pause_s = min(2 * self._pause_s, _LOOK_MAX_S) if is_silent else _LOOK_S
+        self._looked_s, self._received_bytes = now_s, received_bytes
+        self.beyond_bytes = received_bytes - self._whole_bytes
         for receipt in self.receipts:
-            base = receipt.base_bytes
-            receipt.base_bytes = beyond if base is None else min(base, beyond)
-        first = self.receipts[0].base_bytes
-        return beyond - first if first is not None else 0
+            receipt.base_bytes = min(receipt.base_bytes, self.beyond_bytes)
+        self._given_up_bytes = min(self._given_up_bytes, self.brought_bytes)
+
+    def add(self, receipt: Receipt) -> None:
+        """Count a message, which begins."""
+        self.receipts[receipt] = None
+        self._pause_s = _LOOK_S
+
+    def received(self, receipt: Receipt, size_bytes: int) -> None:
+        """Note that a message is whole, and counted elsewhere."""
+        size_bytes += size_bytes // _FRAMING + _CALL_BYTES
+        self._whole_bytes += size_bytes
+        self.beyond_bytes -= size_bytes
+        # of those that began later it hides nothing: a part of it may have come before them
+        for younger in reversed(self.receipts):
+            if younger is receipt:
+                break
+            younger.base_bytes -= size_bytes
+
+    def remove(self, receipt: Receipt, *, is_whole: bool) -> None:
+        """Count a message no more. How much came of one that is not whole is not known."""
+        if receipt not in self.receipts:
+            return
+        del self.receipts[receipt]
+        if not is_whole:
+            likely = self.likely_bytes
+            share = max(likely // (len(self.receipts) + 1), likely - self.most_bytes)
+            self._given_up_bytes = self.brought_bytes - likely + share
+
+    @property
+    def most_bytes(self) -> int:
+        """Most that its calls take."""
+        return sum(receipt.most_bytes for receipt in self.receipts)
+
+    @property
+    def likely_bytes(self) -> int:
+        """What its messages likely hold."""
+        return max(0, self.brought_bytes - self._given_up_bytes)
+
+    @property
+    def held_bytes(self) -> int:
+        """Most that its messages hold: each what its call takes, or what came since it began."""
+        most = math.inf
+        older = 0
+        for receipt in self.receipts:
+            since = self.beyond_bytes - receipt.base_bytes
+            most = min(most, older + since)
+            older += min(since, receipt.most_bytes + _SLACK_BYTES)
+        return int(min(most, older))
+
+    @property
+    def brought_bytes(self) -> int:
+        """What came since the oldest of its messages began."""
+        first = next(iter(self.receipts), None)
+        return self.beyond_bytes - first.base_bytes if first is not None else 0
 
 
 class Receipts:
@@ -150,75 +202,71 @@ class Receipts:
         self._admission = admission
         self.under_way: dict[Receipt, None] = {}
         """In the order in which they began."""
-        self._connections: dict[str, _Connection] = {}
+        self._connections: dict[str, Connection] = {}
         self._sockets = Sockets()
         self._freed = False
 
-    def received(self, receipt: Receipt, size_bytes: int) -> None:
-        """Note that a message is whole, and counted elsewhere."""
-        if self._connections:
-            connection = self._connections.get(receipt.peer())
-            if connection is not None:
-                connection.accounted_bytes += size_bytes + size_bytes // _FRAMING + _CALL_BYTES
-
-    def given_up(self, receipt: Receipt) -> None:
-        """Note that a message will not be whole: what came of it is not of the others."""
-        connection = self._connections.get(receipt.peer())
-        if connection is not None:
-            for other in connection.receipts:
-                other.base_bytes = None
+    def connection(self, peer: str, now_s: float) -> Connection:
+        """Return the connection of a peer, checked a moment ago."""
+        connection = self._connections.get(peer)
+        if connection is None:
+            connection = self._connections[peer] = Connection(peer)
+        if connection.is_old(now_s, _LOOK_MAX_S):
+            connection.look(self._sockets.received_bytes(peer), now_s)
+        return connection
 
     async def watch(self) -> None:
         """Check all messages every ``_LOOK_S`` until cancelled."""
-        trimmed_s = 0.0
+        trimmed_s = forgot_s = 0.0
         while True:
             await asyncio.sleep(_LOOK_S)
             now_s = asyncio.get_running_loop().time()
             if self.under_way:
                 self.look(now_s)
+            if now_s - forgot_s > _FORGET_S:
+                forgot_s = now_s
+                self._forget(now_s)
             if self._freed and now_s - trimmed_s > _TRIM_S:
                 self._freed, trimmed_s = False, now_s
                 await asyncio.to_thread(trim)
 
     def look(self, now_s: float) -> None:
         """End messages that take too long, or hold too much."""
-        for connection in self._connections.values():
-            connection.receipts.clear()
+        connections: dict[Connection, None] = {}
         for receipt in self.under_way:
             if now_s - receipt.began_s < _LOOK_S:
                 break  # and all that began later
             if now_s > receipt.until_s:
                 receipt.end(_too_slow(receipt))
-            elif not receipt.is_ended:
-                connection = self._connections.setdefault(receipt.peer(), _Connection())
-                connection.receipts.append(receipt)
-        self._connections = {
-            peer: connection
-            for peer, connection in self._connections.items()
-            if connection.receipts
-        }
-        for peer, connection in self._connections.items():
-            connection.look(partial(self._sockets.received_bytes, peer), now_s)
-        self._bound()
+            else:
+                connections[receipt.connection] = None
+        brought = self._admission.taken[Resource.BYTES]
+        for connection in connections:
+            if connection.is_due(now_s):
+                connection.look(self._sockets.received_bytes(connection.peer), now_s)
+            self._refuse_too_large(connection)
+            brought += connection.brought_bytes
+        if brought > _SLACK_BYTES:
+            self._share(connections)
+            self._bound(connections)
 
-    def _bound(self) -> None:
-        """End messages larger than their calls take, and those of callers that hold too much.
+    def _refuse_too_large(self, connection: Connection) -> None:
+        """End a message that is larger than its call takes.
 
-        That is, more than a caller leaves free; its youngest messages end first.
+        Of several any may be the one: the younger half ends, and may come again.
         """
+        excess = connection.likely_bytes - _SLACK_BYTES
+        if excess > 0 and excess > connection.most_bytes:
+            receipts = list(connection.receipts)
+            error = _too_much() if len(receipts) > 1 else _too_large(receipts[0])
+            self._end(receipts[len(receipts) // 2 :], error)
+
+    def _share(self, connections: Iterable[Connection]) -> None:
+        """End messages of callers that hold more than they leave free, the youngest first."""
         by_holder: dict[Holder, list[tuple[Receipt, int]]] = defaultdict(list)
-        for connection in self._connections.values():
-            brought = connection.brought_bytes()
-            most_bytes = sum(receipt.most_bytes for receipt in connection.receipts)
-            if brought > most_bytes + _SLACK_BYTES:
-                # of several any may be the one: the youngest ends, and may come again
-                youngest = connection.receipts.pop()
-                youngest.end(_too_much() if connection.receipts else _too_large(youngest))
-                self._freed = True
-                if not connection.receipts:
-                    continue
-            share_bytes = brought // len(connection.receipts)
+        for connection in connections:
             for receipt in connection.receipts:
+                share_bytes = connection.likely_bytes // len(connection.receipts)
                 by_holder[receipt.holder].append((receipt, share_bytes))
         taken = self._admission.taken[Resource.BYTES]
         taken += sum(map(_size, by_holder.values()))
@@ -231,15 +279,51 @@ class Receipts:
                 held > most or taken > capacity or (held > capacity - taken and len(parts) > 1)
             ):
                 receipt, size = parts.pop()
-                receipt.end(_too_much())
-                self._freed = True
-                self._connections[receipt.peer()].accounted_bytes += size
+                self._end([receipt], _too_much())
                 held -= size
                 taken -= size
+
+    def _bound(self, connections: Iterable[Connection]) -> None:
+        """End all messages of connections, of the greediest caller, until no more may be held.
+
+        That frees what messages that were ended before are not known to have freed.
+        """
+        by_holder: dict[Holder, list[Connection]] = defaultdict(list)
+        for connection in connections:
+            for receipt in connection.receipts:
+                by_holder[receipt.holder].append(connection)
+                break
+        left = _MOST * self._admission.capacities[Resource.BYTES]
+        left -= self._admission.taken[Resource.BYTES]
+        left -= sum(map(_held, by_holder.values()))
+        while left < 0 and by_holder:
+            holder = max(by_holder, key=lambda holder: _held(by_holder[holder]))
+            connection = max(by_holder[holder], key=lambda held_by: held_by.held_bytes)
+            left += connection.held_bytes
+            self._end(list(connection.receipts), _too_much())
+            by_holder[holder].remove(connection)
+            if not by_holder[holder]:
+                del by_holder[holder]
+
+    def _end(self, receipts: Iterable[Receipt], error: DisruptError) -> None:
+        for receipt in receipts:
+            receipt.end(error)
+        self._freed = True
+
+    def _forget(self, now_s: float) -> None:
+        self._connections = {
+            peer: connection
+            for peer, connection in self._connections.items()
+            if connection.receipts or not connection.is_old(now_s, _FORGET_S)
+        }
 
 
 def _size(parts: list[tuple[Receipt, int]]) -> int:
     return sum(size for _, size in parts)
+
+
+def _held(connections: list[Connection]) -> int:
+    return sum(connection.held_bytes for connection in connections)
 
 
 def _too_slow(receipt: Receipt) -> DisruptError:

@@ -112,15 +112,15 @@ class Reading:
             return await context.read()
         with Receipt(
             self._receipts,
-            context.peer,
+            context.peer(),
             holder,
             most_bytes=self._most_bytes,
             within_s=within_s,
         ) as receipt:
             data = await context.read()
-        if data is not aio.EOF:
-            self._receipts.received(receipt, len(data))
-            holder.spend(Cost.BYTES, len(data))
+            if data is not aio.EOF:
+                receipt.received(len(data))
+                holder.spend(Cost.BYTES, len(data))
         return data
 
     async def _decoded(self, data: bytes) -> Any:  # noqa: ANN401 any message
