@@ -42,9 +42,7 @@ class Connection:
     def begin(self, most_bytes: int) -> asyncio.Task[DisruptError | None]:
         async def wait() -> DisruptError | None:
             try:
-                with Receipt(
-                    self.receipts, PEER, self.holder, most_bytes=most_bytes, within_s=60
-                ):
+                with Receipt(self.receipts, PEER, self.holder, most_bytes=most_bytes, within_s=60):
                     await asyncio.Event().wait()
             except DisruptError as error:
                 return error

@@ -32,7 +32,7 @@ class Resource(IntEnum):
 
     CALLS = 0
     BYTES = auto()
-    """Bytes of messages larger than an envelope, received and not answered yet."""
+    """Bytes of messages larger than an envelope, received and not answered yet, and of answers."""
     HASHES = auto()
     """Hashes that are searched, or wait for it; not of searches that are made at once."""
     PICTURES = auto()

@@ -123,7 +123,8 @@ async def _serve(
     )
     receipts = Receipts(admission)
     calls = OpenCalls()
-    unadmitted = Unadmitted(Sockets().shut)
+    shut = Sockets().shut
+    unadmitted = Unadmitted(shut)
     statuses = Health()
     server = aio.server(
         interceptors=[
@@ -132,6 +133,7 @@ async def _serve(
                 Receiver(MessageLimits.of(config), _DECODERS, receipts),
                 config.max_call_s,
                 config.max_video_call_s,
+                shut,
                 calls.while_valid,
                 unadmitted,
             ),

@@ -1,0 +1,60 @@
+"""Answers that nobody reads hold little memory, and not for long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.deployment import Deployment
+from disrupt.v1 import match_pb2
+from tests.server.calls import calling, distinctive, eventually, lookup, register
+from tests.server.wire import begun, wires
+
+MAX_CALL_S = 10.0
+HASHES = "/disrupt.v1.MatchService/MatchHashes"
+FLOW = "/disrupt.v1.MatchService/StreamMatchHashes"
+CALLS = 6
+CAPACITY_BYTES = 4 * 2**20
+ITEMS = 50
+
+
+@pytest.fixture
+def server(start: Callable[..., Deployment], tmp_path: Path) -> Deployment:
+    """Start a server of one worker, whose calls are short."""
+    config = tmp_path / "config.toml"
+    config.write_text(f"max_call_s = {MAX_CALL_S}\nmax_message_bytes = {CAPACITY_BYTES}\n")
+    return start("--config", str(config), workers=1)
+
+
+def message(request: Any) -> bytes:
+    data: bytes = request.SerializeToString()
+    return begun(len(data), data)
+
+
+@pytest.mark.parametrize("method", [HASHES, FLOW])
+def test_answers_that_are_not_read_are_bounded_in_bytes_and_in_time(
+    server: Deployment, method: str
+) -> None:
+    value = distinctive()
+    with calling(server.address, server.make_key("helpline", "register")) as helpline:
+        helpline("RegisterHashes", register(*[value] * ITEMS))
+    batch = match_pb2.MatchHashesRequest(
+        hashes=value * 300, options=match_pb2.MatchOptions(max_matches=ITEMS)
+    )
+    other, attacker = server.make_key("other", "match"), server.make_key("attacker", "match")
+    with calling(server.address, other) as caller:
+        eventually(lambda: bool(caller("MatchHashes", lookup(value)).matches.queries))
+        assert CALLS * caller("MatchHashes", batch).ByteSize() > CAPACITY_BYTES
+        flow = match_pb2.StreamMatchHashesRequest(batch=batch)
+        request = message(flow if method == FLOW else batch)
+        with wires(server.address, 1, window=0) as (wire,):
+            calls = {wire.begin(method, attacker, request) for _ in range(CALLS)}
+            # some answers are refused at once, for those that wait to be read
+            wire.until(lambda: len(wire.ended & calls) > 0)
+            assert len(wire.ended & calls) < CALLS
+            caller("MatchHashes", batch)
+            wire.until(lambda: wire.ended >= calls)  # long before the connection's age
+        caller("MatchHashes", batch)
