@@ -21,6 +21,7 @@ SECRETS = "secrets.json"
 JOURNAL = "removals.journal"
 RESERVE = "registry.reserve"
 NOTED_HEAD = "registry.head"
+IDENTITY = "registry.identity"
 _INDEX = "index"
 
 _SECRET_BYTES = 32
@@ -183,7 +184,8 @@ class DataDirectory:
             )
         try:
             if not file.exists() and not self.registry.exists():
-                _write_private(file, {name: secrets.token_hex(_SECRET_BYTES) for name in _NAMES})
+                drawn = {name: secrets.token_hex(_SECRET_BYTES) for name in _NAMES}
+                write_private(file, json.dumps(drawn))
             stored = json.loads(file.read_bytes())
             values = [bytes.fromhex(stored[name]) for name in _NAMES]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -219,11 +221,12 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _write_private(file: Path, value: dict[str, str]) -> None:
+def write_private(file: Path, text: str) -> None:
+    """Write an ASCII file in place of any present one, atomically and durably; mode 0600."""
     aside = file.with_name(f"{file.name}.new")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as opened:
-        json.dump(value, opened)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+        opened.write(text)
         opened.flush()
         os.fsync(descriptor)
     aside.rename(file)

@@ -7,7 +7,7 @@ can write, a lock has to, held from before the first number is drawn until after
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Engine, QueuePool, create_engine, event, text
@@ -21,6 +21,7 @@ from disrupt.errors import (
     StorageFullError,
     UnavailableError,
 )
+from disrupt.registry import identity
 
 _READER_BUSY_TIMEOUT_S = 5.0
 _WRITER_BUSY_TIMEOUT_S = 1.0
@@ -77,6 +78,8 @@ def _engine(
     opened: list[tuple[int, int] | None] = []
 
     def connect() -> sqlite3.Connection:
+        if not opened:
+            identity.check(path)
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -135,6 +138,20 @@ def truncate_wal(engine: Engine) -> bool:
     return bool(busy == 0)
 
 
+def renew_identity(engine: Engine, path: Path) -> None:
+    """Give the file another number, see ``identity``; where that fails, it may keep the present.
+
+    What was noted before stays until the file itself, not only its log, has the new number.
+    """
+    number = identity.draw()
+    with suppress(OSError, StorageFullError, UnavailableError), translated_errors():
+        identity.note(path, *identity.read(path), identity.number(path), number)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA application_id = {number}")
+        if truncate_wal(engine):
+            identity.note(path, number)
+
+
 def rewrite_header(connection: Connection) -> None:
     """Write the first page of the database again, unchanged."""
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -144,7 +161,8 @@ def rewrite_header(connection: Connection) -> None:
 def copy_database(path: Path, target: Path) -> None:
     """Copy the database, as of one moment, over an empty file; sqlite3.Error where that fails.
 
-    Only what is stored is copied, not the free pages. The caller makes the copy durable.
+    Only what is stored is copied, not the free pages, under a number of its own, see ``identity``.
+    The caller makes the copy durable.
     """
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
         try:
@@ -152,7 +170,8 @@ def copy_database(path: Path, target: Path) -> None:
         except sqlite3.Error:
             _refuse_damaged(source)  # The error does not always say that the file is damaged.
             raise
-    with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=ro", uri=True)) as copy:
+    with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=rw", uri=True)) as copy:
+        copy.execute(f"PRAGMA application_id = {identity.draw()}")
         _refuse_damaged(copy)
 
 

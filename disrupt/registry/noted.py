@@ -5,12 +5,12 @@ that was there. The note is never newer than what is durable in the registry, an
 writer notes its head now and then, and when it ends.
 """
 
-import os
 from pathlib import Path
 
 import structlog
 
 from disrupt.core.changes import Cursor
+from disrupt.data_directory import write_private
 from disrupt.errors import InvalidRequestError
 
 _log = structlog.get_logger(__name__)
@@ -29,10 +29,4 @@ def read(path: Path) -> Cursor | None:
 
 def write(path: Path, head: Cursor) -> None:
     """Note a head in place of any other, at once and durably; mode 0600. OSError if it cannot."""
-    aside = path.with_name(f"{path.name}.new")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{head.to_text()}\n")
-        file.flush()
-        os.fsync(descriptor)
-    aside.rename(path)
+    write_private(path, f"{head.to_text()}\n")

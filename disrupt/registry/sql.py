@@ -20,6 +20,7 @@ from disrupt.registry import journal, migrations, noted, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import (
     reader_engine,
+    renew_identity,
     rewrite_header,
     translated_errors,
     truncate_wal,
@@ -302,6 +303,7 @@ def _writer(path: Path) -> Iterator[Engine]:
             with _transaction(engine) as connection:
                 migrations.upgrade(connection)
                 statements.seed(connection)
+            renew_identity(engine, path)
         yield engine
 
 

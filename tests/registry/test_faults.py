@@ -244,6 +244,7 @@ def test_files_are_the_owners_alone(path: Path) -> None:
             "registry.db",
             "registry.db-shm",
             "registry.db-wal",
+            "registry.identity",
             "registry.reserve",
             "removals.journal",
         ]

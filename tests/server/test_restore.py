@@ -110,8 +110,8 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
     assert site.state() == "restored"
     assert files_with(site.data_dir, site.gone) == []
     assert {path.name for path in site.data_dir.iterdir()} == {
-        *("index", "lock", "registry.db", "registry.head", "registry.reserve"),
-        *("removals.journal", "secrets.json"),
+        *("index", "lock", "registry.db", "registry.head"),
+        *("registry.identity", "registry.reserve", "removals.journal", "secrets.json"),
         *("registry.db-shm", "registry.db-wal"),  # of the reader in `state`
     }
     with SqlRegistry.open_writer(site.data_dir / "registry.db") as writer:

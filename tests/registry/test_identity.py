@@ -1,0 +1,108 @@
+"""A log is never written into another file than that which it belongs to."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from disrupt.core.changes import Cursor
+from disrupt.errors import DataDirectoryError
+from disrupt.registry.engine import copy_database
+from disrupt.registry.sql import SqlRegistry
+from tests.registry.examples import DAY, registration
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(17)
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    return tmp_path / "backup.db"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return tmp_path / "copy.db"
+
+
+@pytest.fixture
+def killed(tmp_path: Path, chance: random.Random, backup: Path, copy: Path) -> tuple[Path, Cursor]:
+    """Return a registry as a kill leaves it, and its head, which only the log knows."""
+    path = tmp_path / "data" / "registry.db"
+    path.parent.mkdir()
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(registration(chance), day=DAY)
+    shutil.copyfile(path, copy)
+    with SqlRegistry.open_writer(path) as writer:
+        copy_database(path, backup)
+        head = writer.register(registration(chance), day=DAY).cursor
+        shutil.copytree(path.parent, tmp_path / "killed")
+    return tmp_path / "killed" / "registry.db", head
+
+
+def content(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.parent.iterdir()}
+
+
+@pytest.mark.parametrize("instead", ["backup", "copy"])
+@pytest.mark.parametrize("put", [shutil.copyfile, shutil.move], ids=["into it", "in its place"])
+@pytest.mark.parametrize("opened", [SqlRegistry.open_writer, SqlRegistry.open_reader])
+def test_beside_the_log_of_another_file_nothing_is_opened_or_changed(
+    killed: tuple[Path, Cursor],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    instead: str,
+    put: Callable[[Path, Path], object],
+    opened: Callable[[Path], AbstractContextManager[object]],
+) -> None:
+    path, head = killed
+    right = shutil.copyfile(path, tmp_path / "right.db")
+    put(request.getfixturevalue(instead), path)
+    before = content(path)
+    refused = pytest.raises(DataDirectoryError, match=r"registry\.db-wal .* to another file")
+    with refused, opened(path):
+        pass
+    assert content(path) == before
+    put(right, path)
+    with SqlRegistry.open_writer(path) as writer:
+        assert writer.head() == head
+
+
+def test_a_killed_registry_opens_again_and_so_does_a_copy_of_its_directory(
+    killed: tuple[Path, Cursor], tmp_path: Path
+) -> None:
+    path, head = killed
+    shutil.copytree(path.parent, tmp_path / "moved")
+    for place in (path, tmp_path / "moved" / path.name):
+        with SqlRegistry.open_reader(place) as reader:
+            assert reader.head() == head
+        with SqlRegistry.open_writer(place) as writer:
+            assert writer.head() == head
+
+
+def test_a_file_that_was_put_without_a_log_opens_again_after_each_kill(
+    killed: tuple[Path, Cursor], tmp_path: Path, backup: Path, copy: Path
+) -> None:
+    path, _ = killed
+    path.with_name("registry.db-wal").unlink()
+    shutil.copyfile(backup, path)
+    with SqlRegistry.open_writer(path):
+        pass
+    shutil.copyfile(copy, path)
+    with SqlRegistry.open_reader(path) as reader, reader._reader.begin() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM items").all()  # no log is cleared now
+        for kill in range(3):
+            with SqlRegistry.open_writer(path):
+                again = shutil.copytree(path.parent, tmp_path / f"again{kill}")
+            with SqlRegistry.open_reader(again / path.name):
+                pass
+    with SqlRegistry.open_writer(path):
+        pass
+    assert len(path.with_name("registry.identity").read_text().split()) == 1
