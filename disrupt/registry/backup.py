@@ -153,10 +153,11 @@ def unpack(directory: Path, into: Path) -> None:
 def known(data_dir: Path, unpacked: Path) -> Known:
     """Collect what the journal and registry of a data directory list, as far as readable.
 
-    The registry is complete if the backup's newest change is in its history, and so is the one
-    noted beside it, in whichever epoch. Else the journal is, unless it lacks something that the
-    backup has: then it is older than the backup. It may still be a copy that is older than the
-    newest withdrawal, which cannot be detected.
+    The registry is complete if it has in its history, in whichever epoch, the backup's newest
+    change and the one noted beside it. Where none is noted it needs a newer one than the backup:
+    it may be the backup's own file. Else the journal is, unless it lacks something that the backup
+    has: then it is older than the backup. It may still be a copy that is older than the newest
+    withdrawal, which cannot be detected.
     """
     with SqlRegistry.open_reader(unpacked / REGISTRY) as backup:
         head = backup.head()
@@ -174,8 +175,9 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     try:
         with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
             records |= dict.fromkeys(registry.journaled())
-            newest = noted.read(data_dir / NOTED_HEAD) or head
-            if registry.knows(head) and registry.knows(newest):
+            newest = noted.read(data_dir / NOTED_HEAD)
+            is_newest = registry.knows(newest) if newest else registry.head() != head
+            if registry.knows(head) and is_newest:
                 doubt = ""
     except DisruptError as error:
         _log.warning("old_registry_unreadable", reason=error.message)

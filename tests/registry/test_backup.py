@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -361,6 +362,17 @@ def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_t
         pass
     assert "older than the backup" in since.known().doubt
     lose_journal(since.data_dir)
+    assert "neither" in since.known().doubt
+
+
+def test_without_a_note_the_registry_completes_the_journal_only_if_newer_than_the_backup(
+    since: Since, tmp_path: Path
+) -> None:
+    lose_journal(since.data_dir)
+    (since.data_dir / "registry.head").unlink()
+    assert since.known().doubt == ""
+    lose_registry(since.data_dir)
+    shutil.copyfile(tmp_path / "backup" / "registry.db", since.data_dir / "registry.db")
     assert "neither" in since.known().doubt
 
 
