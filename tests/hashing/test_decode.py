@@ -372,6 +372,37 @@ except InvalidMediaError as error:
     assert b"at most 50 megapixels" in done.stdout
 
 
+def many_scans(count: int) -> bytes:
+    """Return a progressive JPEG of 16 megapixels whose last scan comes so many times more."""
+    whole = encode(Image.new("L", (4000, 4000), 128), "JPEG", progressive=True)
+    return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * count + whole[-2:]
+
+
+def test_a_picture_of_more_scans_than_its_size_may_have_is_refused() -> None:
+    assert "scans" in reason(many_scans(100))
+    assert decode(many_scans(50)).width_px == 4000
+    assert "damaged" in reason(many_scans_in_tiff(110))
+    assert decode(many_scans_in_tiff(50)).width_px == 4000
+
+
+def many_scans_in_tiff(count: int) -> bytes:
+    strip = many_scans(count)
+    values = [4000, 4000, 8, 7, 1, 8 + 2 + 9 * 12 + 4, 1, 4000, len(strip)]
+    tags = [256, 257, 258, 259, 262, 273, 277, 278, 279]
+    entries = (
+        struct.pack("<HHII", *entry) for entry in zip(tags, [4] * 9, [1] * 9, values, strict=True)
+    )
+    return b"II*\0\x08\0\0\0\x09\0" + b"".join(entries) + bytes(4) + strip
+
+
+def test_what_only_looks_like_a_scan_does_not_count() -> None:
+    """An embedded picture has scans of its own, and so may what a camera adds at the end."""
+    scans = b"\xff\xda" * 1000
+    data = many_scans(0)
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + len(scans)) + scans
+    assert decode(data[:2] + comment + data[2:] + scans).width_px == 4000
+
+
 def test_the_pixel_limit_is_inclusive() -> None:
     for data in (
         WHOLE["JPEG"],

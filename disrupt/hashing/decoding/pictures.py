@@ -28,6 +28,7 @@ from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
+from disrupt.hashing.decoding.scans import SCANNED_PX_MAX, scanned_px
 from disrupt.hashing.decoding.srgb import to_srgb, transform_to_srgb
 from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
 
@@ -159,6 +160,12 @@ def decode_frames(
     with _refusing(kind):
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
+        if kind == "JPEG" and scanned_px(data, image.width * image.height) > SCANNED_PX_MAX:
+            raise refused(
+                f"the picture of {image.width} x {image.height} pixels has too many scans for its"
+                " size: save a copy of it with another program",
+                cause="TOO_LARGE",
+            )
         if isinstance(image, PngImagePlugin.PngImageFile):
             key_in_8_bits(image)
         picture = _load(image, scaled=scaled)
