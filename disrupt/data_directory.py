@@ -9,7 +9,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,22 +94,25 @@ class DataDirectory:
             ) from error
 
     @contextmanager
-    def locked(self, *, patience_s: float = 0.0) -> Iterator[int]:
-        """Hold the directory as its only writer; yield the descriptor that holds it.
+    def locked(self, *, patience_s: float = 0.0) -> Iterator[None]:
+        """Hold the directory as its only writer.
 
-        A process that inherits the descriptor holds the directory too, so that no successor begins
-        while one of them lives. DataDirectoryInUseError when another holds it for
-        ``patience_s``.
+        A forked process holds it too, so that no successor begins while one of them lives: a lock
+        on a file, which is also how earlier versions know, and on the directory itself, as a file
+        can be deleted. DataDirectoryInUseError when another holds it for ``patience_s``.
         """
-        try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise DataDirectoryError(
-                f"The data directory {self.path} cannot be used: {error.strerror}."
-            ) from error
-        try:
+        with ExitStack() as stack:
+            try:
+                descriptors = [
+                    _opened(stack, self.path / "lock", os.O_RDWR | os.O_CREAT),
+                    _opened(stack, self.path, os.O_RDONLY | os.O_DIRECTORY),
+                ]
+            except OSError as error:
+                raise DataDirectoryError(
+                    f"The data directory {self.path} cannot be used: {error.strerror}."
+                ) from error
             give_up_s = time.monotonic() + patience_s
-            while not _try_lock(descriptor):
+            while not all(map(_try_lock, descriptors)):
                 if time.monotonic() >= give_up_s:
                     raise DataDirectoryInUseError(
                         f"Another server or command uses the data directory {self.path}. Stop it,"
@@ -117,9 +120,7 @@ class DataDirectory:
                     )
                 time.sleep(_RETRY_S)
             self.complete_restore()
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            yield
 
     @property
     def restoring(self) -> Path:
@@ -211,6 +212,12 @@ def _damaged(file: Path) -> DataDirectoryError:
         f"{file} is missing, damaged, or cannot be read. Without it no PIN of this registry can be"
         " checked: restore it from a backup."
     )
+
+
+def _opened(stack: ExitStack, path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, descriptor)
+    return descriptor
 
 
 def _try_lock(descriptor: int) -> bool:

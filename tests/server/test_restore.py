@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from disrupt.cli import main
 from disrupt.core.changes import Addition, Cursor, Removal
 from disrupt.data_directory import JOURNAL, DataDirectory
-from disrupt.errors import CursorExpiredError, DataDirectoryError
+from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectoryInUseError
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, generations, locked
@@ -185,6 +185,17 @@ def test_a_lock_that_cannot_be_taken_is_no_running_server(tmp_path: Path) -> Non
     (tmp_path / "lock").mkdir()
     with pytest.raises(DataDirectoryError, match="cannot be used"), administration(tmp_path):
         pytest.fail("there is no server to ask")
+
+
+def test_a_deleted_lock_lets_nobody_in(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    with directory.locked():
+        (tmp_path / "lock").unlink()
+        for _ in range(2):
+            with pytest.raises(DataDirectoryInUseError), directory.locked():
+                pytest.fail("two write at once")
+    with directory.locked():
+        pass
 
 
 def test_a_damaged_backup_changes_nothing(site: Site) -> None:
