@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 from collections.abc import (
     AsyncGenerator,
@@ -13,6 +14,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -36,6 +38,8 @@ from disrupt.v1.match_pb2_grpc import MatchServiceStub
 if TYPE_CHECKING:  # exists in the generated types only
     from disrupt.v1.match_pb2_grpc import MatchServiceAsyncStub
 
+_THREADS = 8
+
 _Answer = TypeVar("_Answer")
 _Item = TypeVar("_Item")
 _Returned = TypeVar("_Returned")
@@ -44,7 +48,8 @@ _Returned = TypeVar("_Returned")
 class AsyncMatchClient:
     """MatchClient for asyncio: the same arguments, answers and errors.
 
-    Make it inside the running event loop: it belongs to that one.
+    Make it inside the running event loop: it belongs to that one. Files are read and hashed in up
+    to 8 threads of its own, so that slow ones keep no thread from the rest of the program.
     """
 
     def __init__(
@@ -62,6 +67,8 @@ class AsyncMatchClient:
         self._channels = [self._settings.connection.open_async() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
         self._lookups = Lookups()
+        self._threads = ThreadPoolExecutor(_THREADS, "disrupt-client")
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,7 +77,9 @@ class AsyncMatchClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. What is being hashed is hashed to its end, for nothing."""
+        self._is_closed = True
+        self._threads.shutdown(wait=False)
         for channel in self._channels:
             await channel.close()
 
@@ -124,7 +133,7 @@ class AsyncMatchClient:
     ) -> ImageAnswer:
         """Look up a picture, as MatchClient.match_image does; a thread reads and hashes it."""
         options = requests.options(max_distance_bits, max_matches, banks, effort)
-        prepared = await _in_thread(
+        prepared = await self._in_thread(
             lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally)
         )
         return await self._run(self._lookups.image(prepared, options))
@@ -154,12 +163,14 @@ class AsyncMatchClient:
             min_stored_share_permille=min_stored_share_permille,
             answer_early=answer_early,
         )
-        sent = await _in_thread(
+        sent = await self._in_thread(
             lambda: videos.prepare(video, first, hash_locally=hash_locally, watched=watched)
         )
         with sent.reading():
             response: match_pb2.MatchVideoResponse = await calls.call_async(
-                lambda: videos.streaming(self._stub().MatchVideo, _each_in_thread), sent, settings
+                lambda: videos.streaming(self._stub().MatchVideo, self._each_in_thread),
+                sent,
+                settings,
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
@@ -207,25 +218,30 @@ class AsyncMatchClient:
         )
         return call.answer(response)
 
+    async def _in_thread(self, function: Callable[[], _Returned]) -> _Returned:
+        """Call a function in a thread. A StopIteration of it becomes a RuntimeError.
 
-async def _in_thread(function: Callable[[], _Returned]) -> _Returned:
-    """Call a function in a thread. A StopIteration of it becomes a RuntimeError, as in coroutines.
+        A future cannot hold a StopIteration, so whoever awaits it would wait for ever.
+        """
 
-    A future cannot hold a StopIteration, so whoever awaits it would wait for ever.
-    """
+        def call() -> _Returned:
+            self._check_open()
+            try:
+                return function()
+            except StopIteration as error:
+                raise RuntimeError("A function of the caller raised StopIteration.") from error
 
-    def call() -> _Returned:
-        try:
-            return function()
-        except StopIteration as error:
-            raise RuntimeError("A function of the caller raised StopIteration.") from error
+        self._check_open()
+        context = contextvars.copy_context()
+        return await _running_loop().run_in_executor(self._threads, context.run, call)
 
-    return await asyncio.to_thread(call)
+    async def _each_in_thread(self, items: Iterator[_Item]) -> AsyncIterator[_Item]:
+        while (item := await self._in_thread(lambda: next(items, None))) is not None:
+            yield item
 
-
-async def _each_in_thread(items: Iterator[_Item]) -> AsyncIterator[_Item]:
-    while (item := await asyncio.to_thread(next, items, None)) is not None:
-        yield item
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClientUnusableError(calls.CLOSED)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

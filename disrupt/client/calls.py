@@ -20,7 +20,7 @@ from disrupt.errors import ClientUnusableError, DisruptError
 TIMEOUT_S = 10.0
 CONNECTIONS = 4
 _MOST_CONNECTIONS = 1000
-_CLOSED = "The client is closed: keep it open while it is used, or make a new one."
+CLOSED = "The client is closed: keep it open while it is used, or make a new one."
 
 _Begun = TypeVar("_Begun")
 _Response = TypeVar("_Response")
@@ -78,13 +78,13 @@ def usable() -> Iterator[None]:
     try:
         yield
     except (ValueError, grpc.aio.UsageError) as error:
-        raise ClientUnusableError(_CLOSED) from error
+        raise ClientUnusableError(CLOSED) from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         # nobody cancelled the task: its channel was closed, and the call with it
-        raise ClientUnusableError(_CLOSED) from error
+        raise ClientUnusableError(CLOSED) from error
 
 
 def call(

@@ -128,9 +128,10 @@ class MatchClient:
 
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
-        memory. ``effort``: how many edited versions are searched. Other arguments are those
-        of ``match_hashes``. Raises InvalidMediaError for what is no picture, UnreadableMediaError
-        for a file that cannot be read.
+        memory. Hashing here is beside the client's ``timeout_s``: the limits of a picture file, and
+        of the frames of an animation, bound it. ``effort``: how many edited versions are searched.
+        Other arguments are those of ``match_hashes``. Raises InvalidMediaError for what is no
+        picture, UnreadableMediaError for a file that cannot be read.
         """
         options = requests.options(max_distance_bits, max_matches, banks, effort)
         prepared = media.prepare(picture, effort=effort, hash_locally=hash_locally)

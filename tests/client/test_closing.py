@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -114,6 +115,34 @@ def test_a_task_that_is_cancelled_stays_cancelled() -> None:
             asyncio.run(ask(server.address))
         finally:
             go_on.set()
+
+
+def test_slow_files_leave_the_threads_of_the_loop_to_the_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those waiting for a thread when the client is closed end at once."""
+    hashing, go_on = list[bytes](), threading.Event()
+
+    def prepare(picture: bytes, **_: object) -> bytes:
+        hashing.append(picture)
+        go_on.wait(60)
+        return picture
+
+    async def ask() -> list[object]:
+        async with AsyncMatchClient(NEVER, key="key") as client:
+            lookups = [asyncio.ensure_future(client.match_image(b"slow")) for _ in range(40)]
+            while not hashing:
+                await asyncio.wait_for(asyncio.to_thread(time.sleep, 0.01), 10)
+        go_on.set()
+        return await asyncio.gather(*lookups, return_exceptions=True)
+
+    monkeypatch.setattr("disrupt.client.media.prepare", prepare)
+    try:
+        errors = asyncio.run(ask())
+    finally:
+        go_on.set()
+    assert {type(error) for error in errors} == {ClientUnusableError}
+    assert len(hashing) <= 8
 
 
 def test_a_client_of_asyncio_is_made_and_used_in_one_loop() -> None:
