@@ -30,14 +30,9 @@ class Quota:
     """When the quota of a caller will be full again (generic cell rate algorithm)."""
     _reported_s: dict[str, float] = field(default_factory=dict, init=False)
 
-    def charge(self, caller: str, hashes: int, now_s: float) -> None:
-        """Charge ``caller`` with hashes that are about to be stored; ``now_s`` of one clock.
-
-        The last registration may exceed the quota, so that none is too large for it. Raises
-        OverloadedError once the quota is used up.
-        """
-        full_at_s = max(self._full_at_s.get(caller, now_s), now_s)
-        wait_s = full_at_s - now_s - _HOUR_S
+    def check(self, caller: str, now_s: float) -> None:
+        """Raise OverloadedError once the quota of ``caller`` is used up; ``now_s`` of one clock."""
+        wait_s = self._full_at(caller, now_s) - now_s - _HOUR_S
         if wait_s >= 0:
             self._report(caller, now_s)
             raise OverloadedError(
@@ -45,7 +40,17 @@ class Quota:
                 " in an hour. Nothing was stored. Try again when the time given is over.",
                 retry_after_s=max(wait_s, 1.0),
             )
+
+    def charge(self, caller: str, hashes: int, now_s: float) -> None:
+        """Charge ``caller``, just checked, with hashes that were stored.
+
+        The last registration may exceed the quota, so that none is too large for it.
+        """
+        full_at_s = self._full_at(caller, now_s)
         self._full_at_s[caller] = full_at_s + hashes * _HOUR_S / self.hashes_per_h
+
+    def _full_at(self, caller: str, now_s: float) -> float:
+        return max(self._full_at_s.get(caller, now_s), now_s)
 
     def _report(self, caller: str, now_s: float) -> None:
         if now_s - self._reported_s.get(caller, -math.inf) >= _REPORTED_EVERY_S:

@@ -140,14 +140,7 @@ class Registrar:
         registration = Registration(
             request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items
         )
-        with self._storing:
-            if self.registry.registered(request.request_id) is None:
-                if isinstance(case, NewCase):
-                    self._check_free(case.number, request, caller, now_s)
-                self._check_room(registration)
-                hashes = sum(len(item.fingerprints) for item in items)
-                self.quota.charge(caller, hashes, now_s)
-            registered = self.registry.register(registration, day=day)
+        registered = self._store(registration, request, caller, now_s, day)
         return _receipt(registered, accepted, rejected)
 
     def show(self, access: CaseAccess, *, caller: str, now_s: float) -> ShownCase:
@@ -186,6 +179,27 @@ class Registrar:
         if record is None:
             raise CaseRefusedError
         return record
+
+    def _store(
+        self,
+        registration: Registration,
+        request: RegistrationRequest,
+        caller: str,
+        now_s: float,
+        day: str,
+    ) -> Registered:
+        with self._storing:
+            if self.registry.registered(registration.request_id) is not None:
+                return self.registry.register(registration, day=day)
+            if isinstance(registration.case, NewCase):
+                self._check_free(registration.case.number, request, caller, now_s)
+            self._check_room(registration)
+            self.quota.check(caller, now_s)
+            registered = self.registry.register(registration, day=day)
+            # Not before: what a full disk refuses is not charged.
+            hashes = sum(len(item.fingerprints) for item in registration.items)
+            self.quota.charge(caller, hashes, now_s)
+        return registered
 
     def _is_prompt(self, request_id: bytes, *, same: bool) -> bool:
         """Tell whether a replay is answered at once, which reveals that its PIN is right.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,8 +13,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from disrupt.core.registrations import RegistrationRequest
-from disrupt.errors import LimitExceededError, OverloadedError
-from disrupt.registry.sql import SqlRegistry
+from disrupt.errors import LimitExceededError, OverloadedError, StorageFullError
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from tests.services.patient import Patient
@@ -21,9 +23,10 @@ from tests.services.test_registration import DAY, PEPPER, PINS, item, request
 
 def charged(quota: Quota, hashes: int, now_s: float, caller: str = "k") -> bool:
     try:
-        quota.charge(caller, hashes, now_s)
+        quota.check(caller, now_s)
     except OverloadedError:
         return False
+    quota.charge(caller, hashes, now_s)
     return True
 
 
@@ -31,12 +34,12 @@ def test_an_hour_may_come_at_once_and_grows_back_with_time() -> None:
     quota = Quota(3600)
     assert charged(quota, 3600, now_s=0)
     with pytest.raises(OverloadedError, match="registered the 3600 hashes") as refused:
-        quota.charge("k", 1, now_s=0)
+        quota.check("k", now_s=0)
     assert refused.value.retry_after_s == 1
     assert charged(quota, 3600, now_s=0, caller="other")
     assert charged(quota, 600, now_s=1), "one that is larger than what is free"
     with pytest.raises(OverloadedError) as refused:
-        quota.charge("k", 1, now_s=1)
+        quota.check("k", now_s=1)
     assert refused.value.retry_after_s == 599
     assert charged(quota, 1, now_s=600.5)
     assert charged(quota, 3600, now_s=10_000), "never more than an hour is saved up"
@@ -95,3 +98,27 @@ def test_replays_and_what_is_not_stored_are_not_charged(tmp_path: Path) -> None:
         assert registry.head() == before
         assert register(registrar, first) == receipt
         register(registrar, request(), caller="other")
+
+
+def test_what_a_full_disk_refuses_is_not_charged(tmp_path: Path) -> None:
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+        quota = Quota(5)
+        registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, quota=quota)
+        with patch.object(SqlRegistryWriter, "register", side_effect=StorageFullError("full")):
+            for _ in range(3):
+                with pytest.raises(StorageFullError):
+                    register(registrar, request(item(*[90] * 5)))
+        register(registrar, request(item(*[90] * 5)))
+        with pytest.raises(OverloadedError):
+            register(registrar, request())
+
+
+def test_registrations_that_come_at_once_do_not_pass_the_quota(tmp_path: Path) -> None:
+    with (
+        SqlRegistry.open_writer(tmp_path / "registry.db") as registry,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, quota=Quota(3))
+        calls = [threads.submit(register, registrar, request()) for _ in range(16)]
+        assert sum(call.exception() is None for call in calls) == 3
+        assert registry.head().sequence == 3
