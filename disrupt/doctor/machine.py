@@ -61,7 +61,7 @@ def clock(data_dir: Path | None, now_s: float | None = None) -> Iterator[Finding
 def files() -> Iterator[Finding]:
     """Check the limits on open files and on the size of files."""
     advice = "Raise it (systemd: LimitNOFILE=65536, LimitFSIZE=infinity)."
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # which the server takes at its start
     size, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if size != resource.RLIM_INFINITY:
         yield warn("files", f"No file may be larger than {size // 2**20} MiB.", advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import secrets as random
 import signal
 import socket
@@ -284,6 +285,13 @@ def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_
         assert (server.data_dir / name).stat().st_mode & 0o077 == 0, name
     stored = (server.data_dir / "registry.db").read_bytes()
     assert secret.encode() not in stored + (server.data_dir / "registry.db-wal").read_bytes()
+
+
+def test_a_server_takes_the_open_files_that_it_is_allowed(start: Start) -> None:
+    few = "ulimit -Hn 2048 && ulimit -Sn 512"
+    server = start(workers=1, wrapper=("sh", "-c", f'{few} && exec "$@"', "sh"))
+    (worker,) = children(server.process.pid, "worker")
+    assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (2048, 2048)
 
 
 def test_logs_carry_neither_keys_nor_pins_nor_hashes_nor_addresses(start: Start) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import resource
 import signal
 import socket
 import sys
@@ -53,6 +54,8 @@ _START_S = 600.0
 at 100 MB/s."""
 _KILL_MARGIN_S = 5.0
 _LOOK_S = 0.02
+_OPEN_FILES = 65536
+"""More than all that a process has open at the largest number of connections."""
 
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +83,7 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     """
     directory = DataDirectory(config.data_dir)
     directory.make()
+    _allow_open_files()
     # The lock is held until the last process has ended: each inherits it.
     with directory.locked(patience_s=LOCK_PATIENCE_S):
         forking.apart("checking", check_known_answers)
@@ -90,6 +94,14 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
             listening = config.model_copy(update={"listen": address})
             forking.settle()
             asyncio.run(_Supervisor(listening).run(lambda: ready(address)))
+
+
+def _allow_open_files() -> None:
+    """Take as many of the open files allowed as are of use: a shell or a service may begin low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _load(directory: DataDirectory) -> None:
