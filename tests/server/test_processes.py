@@ -288,7 +288,7 @@ def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_
 
 
 def test_a_server_takes_the_open_files_that_it_is_allowed(start: Start) -> None:
-    few = "ulimit -Hn 2048 && ulimit -Sn 512"
+    few = "ulimit -Sn 512 && ulimit -Hn 2048"
     server = start(workers=1, wrapper=("sh", "-c", f'{few} && exec "$@"', "sh"))
     (worker,) = children(server.process.pid, "worker")
     assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (2048, 2048)
