@@ -78,8 +78,6 @@ def _engine(
     opened: list[tuple[int, int] | None] = []
 
     def connect() -> sqlite3.Connection:
-        if not opened:
-            identity.check(path)
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -138,18 +136,33 @@ def truncate_wal(engine: Engine) -> bool:
     return bool(busy == 0)
 
 
-def renew_identity(engine: Engine, path: Path) -> None:
-    """Give the file another number, see ``identity``; where that fails, it may keep the present.
+class Numbering:
+    """Numbers a file that is open for writing, see ``identity``. Its caller serialises the calls.
 
-    What was noted before stays until the file itself, not only its log, has the new number.
+    A log is begun anew once the file has all of it, so that the file's number is then the last.
     """
-    number = identity.draw()
-    with suppress(OSError, StorageFullError, UnavailableError), translated_errors():
-        identity.note(path, *identity.read(path), identity.number(path), number)
-        with engine.begin() as connection:
-            connection.exec_driver_sql(f"PRAGMA application_id = {number}")
-        if truncate_wal(engine):
-            identity.note(path, number)
+
+    def __init__(self, path: Path, numbers: tuple[int, ...]) -> None:
+        """Take the ``numbers`` that the file may have."""
+        self._path = path
+        self._numbers = numbers
+        self._log: bytes | None = None
+
+    def follow(self, engine: Engine) -> None:
+        """Give the file another number, unless the log is still that of the last call.
+
+        It may fail, and does not raise: then an older copy is not told from the file.
+        """
+        if identity.log(self._path) == self._log:
+            return
+        number = identity.draw()
+        self._numbers = (*self._numbers, number)
+        with suppress(OSError, StorageFullError, UnavailableError), translated_errors():
+            identity.note(self._path, self._numbers)
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"PRAGMA application_id = {number}")
+            self._numbers = (number,)
+        self._log = identity.log(self._path)
 
 
 def rewrite_header(connection: Connection) -> None:

@@ -16,11 +16,11 @@ from disrupt.core.media import StoredItems
 from disrupt.core.policy import ApiKey, Bank
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-from disrupt.registry import journal, migrations, noted, queries, statements
+from disrupt.registry import identity, journal, migrations, noted, queries, statements
 from disrupt.registry.contract import CaseRecord, Registered, Registration
 from disrupt.registry.engine import (
+    Numbering,
     reader_engine,
-    renew_identity,
     rewrite_header,
     translated_errors,
     truncate_wal,
@@ -51,6 +51,13 @@ class SqlRegistry:
 
         DataDirectoryError if it is missing, no registry, or of another schema revision.
         """
+        if not path.is_file():
+            raise DataDirectoryError(
+                f"There is no registry at {path}. Check --data-dir, or start `disrupt serve` once"
+                " to make one."
+            )
+        with _opening(path):
+            identity.check(path)
         with _reader(path) as engine:
             yield SqlRegistry(engine, path.with_name(NOTED_HEAD))
 
@@ -154,10 +161,17 @@ class SqlRegistryWriter(SqlRegistry):
     """A RegistryWriter. Threads take turns at writing, and read beside it."""
 
     def __init__(
-        self, reader: Engine, writer: Engine, note: Path, removals: Journal, reserve: Reserve
+        self,
+        reader: Engine,
+        writer: Engine,
+        numbering: Numbering,
+        note: Path,
+        removals: Journal,
+        reserve: Reserve,
     ) -> None:
         super().__init__(reader, note)
         self._writer = writer
+        self._numbering = numbering
         self._removals = removals
         self._reserve = reserve
         self._writing = threading.Lock()
@@ -231,8 +245,10 @@ class SqlRegistryWriter(SqlRegistry):
 
     def check_storage(self) -> None:
         """Write durably and change nothing; see RegistryWriter."""
-        with self._writing, _transaction(self._writer) as connection:
-            rewrite_header(connection)
+        with self._writing:
+            with _transaction(self._writer) as connection:
+                rewrite_header(connection)
+            self._numbering.follow(self._writer)
         self.note_head()
 
     def note_head(self) -> None:
@@ -263,11 +279,13 @@ class SqlRegistryWriter(SqlRegistry):
 @contextmanager
 def _opened(path: Path, space: Reserve) -> Iterator[SqlRegistryWriter]:
     with (
-        _writer(path) as writer,
+        _writer(path) as (writer, numbering),
         _journal(writer, path.with_name(JOURNAL)) as removals,
         _reader(path) as reader,
     ):
-        opened = SqlRegistryWriter(reader, writer, path.with_name(NOTED_HEAD), removals, space)
+        opened = SqlRegistryWriter(
+            reader, writer, numbering, path.with_name(NOTED_HEAD), removals, space
+        )
         try:
             yield opened
         finally:
@@ -282,11 +300,6 @@ def _transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _reader(path: Path) -> Iterator[Engine]:
-    if not path.is_file():
-        raise DataDirectoryError(
-            f"There is no registry at {path}. Check --data-dir, or start `disrupt serve` once to"
-            " make one."
-        )
     with _disposed(reader_engine(path)) as engine:
         with _opening(path), _transaction(engine) as connection:
             migrations.check(connection)
@@ -294,17 +307,19 @@ def _reader(path: Path) -> Iterator[Engine]:
 
 
 @contextmanager
-def _writer(path: Path) -> Iterator[Engine]:
+def _writer(path: Path) -> Iterator[tuple[Engine, Numbering]]:
     with _disposed(writer_engine(path)) as engine:
         with _opening(path):
             _refuse_to_replace(path)
             # SQLite gives its -wal and -shm files the mode of this file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            identity.check(path)
+            numbering = Numbering(path, identity.numbers(path))
             with _transaction(engine) as connection:
                 migrations.upgrade(connection)
                 statements.seed(connection)
-            renew_identity(engine, path)
-        yield engine
+            numbering.follow(engine)
+        yield engine, numbering
 
 
 def _refuse_to_replace(path: Path) -> None:

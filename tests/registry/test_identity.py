@@ -33,7 +33,14 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def killed(tmp_path: Path, chance: random.Random, backup: Path, copy: Path) -> tuple[Path, Cursor]:
+def late_copy(tmp_path: Path) -> Path:
+    return tmp_path / "late.db"
+
+
+@pytest.fixture
+def killed(
+    tmp_path: Path, chance: random.Random, backup: Path, copy: Path, late_copy: Path
+) -> tuple[Path, Cursor]:
     """Return a registry as a kill leaves it, and its head, which only the log knows."""
     path = tmp_path / "data" / "registry.db"
     path.parent.mkdir()
@@ -42,6 +49,10 @@ def killed(tmp_path: Path, chance: random.Random, backup: Path, copy: Path) -> t
     shutil.copyfile(path, copy)
     with SqlRegistry.open_writer(path) as writer:
         copy_database(path, backup)
+        shutil.copyfile(path, late_copy)
+        writer.register(registration(chance), day=DAY)
+        writer.checkpoint()  # as a withdrawal does
+        writer.check_storage()  # as the server does every few seconds
         head = writer.register(registration(chance), day=DAY).cursor
         shutil.copytree(path.parent, tmp_path / "killed")
     return tmp_path / "killed" / "registry.db", head
@@ -51,7 +62,7 @@ def content(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
-@pytest.mark.parametrize("instead", ["backup", "copy"])
+@pytest.mark.parametrize("instead", ["backup", "copy", "late_copy"])
 @pytest.mark.parametrize("put", [shutil.copyfile, shutil.move], ids=["into it", "in its place"])
 @pytest.mark.parametrize("opened", [SqlRegistry.open_writer, SqlRegistry.open_reader])
 def test_beside_the_log_of_another_file_nothing_is_opened_or_changed(
@@ -103,6 +114,17 @@ def test_a_file_that_was_put_without_a_log_opens_again_after_each_kill(
                 again = shutil.copytree(path.parent, tmp_path / f"again{kill}")
             with SqlRegistry.open_reader(again / path.name):
                 pass
-    with SqlRegistry.open_writer(path):
-        pass
-    assert len(path.with_name("registry.identity").read_text().split()) == 1
+    for _ in range(2):  # the first clears the log at its end
+        with SqlRegistry.open_writer(path):
+            pass
+    assert len(path.with_name("registry.identity").read_text().split()) == 2
+
+
+def test_the_file_stays_locked_as_sqlite_locked_it(tmp_path: Path) -> None:
+    """POSIX drops the locks of a process on a file when any descriptor of it is closed."""
+    path = tmp_path / "registry.db"
+    with SqlRegistry.open_writer(path) as writer:
+        writer.checkpoint()
+        writer.check_storage()
+        locks = Path("/proc/locks").read_text().splitlines()
+        assert [line for line in locks if f":{path.stat().st_ino} " in line and "READ" in line]
