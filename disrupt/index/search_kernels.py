@@ -373,8 +373,11 @@ def _scan(
         )
         if distance > limit:
             continue
-        best = items.best[load_32(items.row, entry * items.row_stride)]
-        if 0 < best <= distance + 1:
+        row = load_32(items.row, entry * items.row_stride)
+        if 0 < items.best[row] <= distance + 1:
+            continue
+        # _nearest checks this, too, but the call takes as long as comparing 20 codes
+        if items.dead[row] or distance > items.limits[load_16(items.bank, row * items.bank_stride)]:
             continue
         candidates[0, 1] = entry
         candidates[0, 2] = distance
