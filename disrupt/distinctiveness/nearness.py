@@ -45,7 +45,8 @@ def near_enough(
     if kept.all():
         return near
     # Hits are sorted by distance: where some are too far, so is everything that was cut off.
-    return NearestHits(near.hits.take(kept), np.setdiff1d(near.truncated, query[~kept]))
+    truncated = np.setdiff1d(near.truncated, query[~kept])
+    return NearestHits(near.hits.take(kept), truncated, near.left)
 
 
 def are_circles(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:

@@ -133,11 +133,18 @@ class Hits:
 class NearestHits:
     """Of each media item its nearest hash; of each query its nearest items.
 
-    ``truncated`` u32, ascending: the queries of which there were more items.
+    ``truncated`` u32, ascending: the queries of which there were more items. ``left`` counts the
+    last queries, which were not searched because the budget was used up.
     """
 
     hits: Hits
     truncated: NDArray[np.uint32]
+    left: int = 0
+
+    def until(self, query: int, left: int) -> NearestHits:
+        """Return the answer to the queries before ``query``, after which ``left`` are left."""
+        hits = self.hits.take(self.hits.query < query)
+        return NearestHits(hits, self.truncated[self.truncated < query], left)
 
 
 def gather(

@@ -15,6 +15,8 @@ from disrupt.core.hashes import HASH_BITS, HASH_BYTES
 from disrupt.index.manifest import reading, refused, unreadable
 from disrupt.index.nearest import (
     NOTHING,
+    UNLIMITED,
+    Budget,
     ItemColumns,
     NearestItems,
     Neighbours,
@@ -33,6 +35,9 @@ _PAIRS_WORTH_THREADS = 2**22
 """About 5 ms of comparing; for less, waking threads on busy cores costs more than they give."""
 _PAIRS_AT_ONCE = 2**19
 """In a crowd of near-duplicates all pairs are hits, of some 75 bytes each."""
+_HITS_PER_CODE = 2
+_PAIRS_PER_CODE = 120
+"""Hits, and compared pairs, that take as long as a code of a Budget."""
 
 
 class _Codes:
@@ -138,16 +143,24 @@ class FlatIndex:
         limits_bits: NDArray[np.int16],
         most_items: int,
         _threads: int = 1,
+        budget: Budget = UNLIMITED,
     ) -> NearestItems:
         """Search as ``MultiIndex.search_items`` does; FAISS uses the threads that it was given.
 
-        All hits of a few queries at a time are held before they are cut.
+        All hits of a few queries at a time are held before they are cut. With a strict budget
+        nothing is searched unless that suffices where every code is a hit.
         """
+        if budget.strict and len(queries) * len(self) > _HITS_PER_CODE * budget.codes:
+            return replace(NOTHING, left=len(queries))
         block = max(1, _PAIRS_AT_ONCE // max(1, len(self)))
-        answers = []
+        answers, left, taken = [], 0, 0
         for start in range(0, len(queries), block):
+            if taken > budget.codes:
+                left = len(queries) - start
+                break
             part = queries[start : start + block]
             near = self.search(part, max_distance_bits)
+            taken += len(near.entry) // _HITS_PER_CODE + len(part) * len(self) // _PAIRS_PER_CODE
             if not len(near.entry):
                 continue
             best = nearest_items(near, len(part), items, limits_bits, most_items)
@@ -155,4 +168,4 @@ class FlatIndex:
             answers.append(
                 replace(best, query=best.query + first, truncated=best.truncated + first)
             )
-        return joined(answers)
+        return replace(joined(answers), left=left) if left else joined(answers)

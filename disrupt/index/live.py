@@ -21,6 +21,7 @@ from disrupt.index.columns import (
     merge,
     merge_nearest,
 )
+from disrupt.index.nearest import UNLIMITED, Budget
 from disrupt.index.part import Banks, Part
 from disrupt.index.segments import Segments
 from disrupt.index.snapshot import Snapshot
@@ -91,6 +92,7 @@ class LiveIndex:
         most_items: int,
         threads: int = 1,
         kind: MediaKind | None = None,
+        budget: Budget = UNLIMITED,
     ) -> NearestHits:
         """Find the nearest hash of each item, and of those the nearest ``most_items``.
 
@@ -99,16 +101,22 @@ class LiveIndex:
         place. Equally near items go by number, equally near hashes of one as they are stored. Time
         and memory stay small where very many items are near. A batch is spread over ``threads``.
         Only items of ``kind`` are searched, if that is given: this reads every item first,
-        some 5 ms for a million.
+        some 5 ms for a million. The ``budget`` is of each segment.
         """
-        answers = []
+        answers, left = [], 0
         for part in self._serving().parts:
             near = part.search_items(
-                queries, max_distance_bits, limits_bits, most_items, threads, kind
+                queries, max_distance_bits, limits_bits, most_items, threads, kind, budget
             )
             if near is not NOTHING_NEAR:
                 answers.append(near)
-        return merge_nearest(answers, most_items) if answers else NOTHING_NEAR
+            if near.left:
+                left += near.left
+                queries = queries[: -near.left]
+        if not answers:
+            return NOTHING_NEAR
+        best = merge_nearest(answers, most_items)
+        return best.until(len(queries), left) if left else best
 
     def expected_us(self, max_distance_bits: int) -> float:
         """Estimate the time that a lookup takes."""

@@ -27,7 +27,14 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
 from disrupt.index.flat import CODE_NS, FlatIndex
-from disrupt.index.nearest import NOTHING, ItemColumns, NearestItems, Neighbours
+from disrupt.index.nearest import (
+    NOTHING,
+    UNLIMITED,
+    Budget,
+    ItemColumns,
+    NearestItems,
+    Neighbours,
+)
 from disrupt.index.tables import NO_TABLES, TAG_BITS, Cut, Tables, address, cut_array
 
 # Nanoseconds on the machine of docs/measurements/2026-11-26-search.md. Only their ratios matter.
@@ -40,7 +47,7 @@ _CROWD_CODE_NS = 150.0
 _LEAST_SHARE = 8
 """Fewest queries that are worth handing to another thread."""
 
-_NOTHING = (NOTHING.query, NOTHING.entry, NOTHING.distance, NOTHING.truncated)
+_NOTHING = (NOTHING.query, NOTHING.entry, NOTHING.distance, NOTHING.truncated, 0)
 
 _FIRST_QUERIES = 64
 _FIRST_ANSWERS = 1024
@@ -48,6 +55,9 @@ _FIRST_ANSWERS = 1024
 
 _Wanted: TypeAlias = "tuple[ItemColumns, NDArray[np.int16], int]"
 """Items, the largest answered distance by bank, and the most items."""
+
+_Answer: TypeAlias = "tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int]"
+"""Fields of NearestItems."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,9 +137,10 @@ class MultiIndex:
         if plan.engine == "flat":
             return self.flat.search(queries, max_distance_bits)
         if threads == 1:
-            query, entry, distance, _ = self._search(plan, None, queries, 0)
+            query, entry, distance, *_ = self._search(plan, None, UNLIMITED, queries, 0)
         else:
-            query, entry, distance, _ = _spread(partial(self._search, plan, None), queries, threads)
+            search = partial(self._search, plan, None, UNLIMITED)
+            query, entry, distance, *_ = _spread(search, queries, threads)
         return Neighbours(query, entry, distance)
 
     def search_items(
@@ -140,27 +151,33 @@ class MultiIndex:
         limits_bits: NDArray[np.int16],
         most_items: int,
         threads: int = 1,
+        budget: Budget = UNLIMITED,
     ) -> NearestItems:
         """Find the nearest code of each item, and of those the nearest ``most_items``.
 
         ``most_items`` is at least 1. ``limits_bits`` i16 (65536,): the largest distance that is
         answered from each bank, -1 for nothing at all. Time and memory stay small when one query
         has very many neighbours: it is compared with all codes, once following the tables would
-        take longer.
+        take longer. A batch with a ``budget`` is searched by one thread.
         """
         if max_distance_bits < 0:
             return NOTHING
         plan = self.plan(max_distance_bits)
         wanted = (items, limits_bits, most_items)
-        if threads == 1:
-            answer = self._search(plan, wanted, queries, 0)
+        if threads == 1 or budget is not UNLIMITED:
+            answer = self._search(plan, wanted, budget, queries, 0)
         else:
-            answer = _spread(partial(self._search, plan, wanted), queries, threads)
+            answer = _spread(partial(self._search, plan, wanted, budget), queries, threads)
         return NOTHING if answer is _NOTHING else NearestItems(*answer)
 
     def _search(
-        self, plan: Plan, wanted: _Wanted | None, queries: NDArray[np.uint8], first: int
-    ) -> tuple[NDArray[Any], ...]:
+        self,
+        plan: Plan,
+        wanted: _Wanted | None,
+        budget: Budget,
+        queries: NDArray[np.uint8],
+        first: int,
+    ) -> _Answer:
         try:
             room: _Room = self._rooms.room
         except AttributeError:
@@ -170,19 +187,23 @@ class MultiIndex:
             room.resize(n_queries, room.n_answers)
         room.queries[:n_queries] = queries
         items_at = room.receive(*wanted) if wanted else 0
+        room.limit(budget)
         hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
         while hits > room.n_answers:
             room.resize(room.n_queries, hits)
             room.queries[:n_queries] = queries
             hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
+        left = 0 if budget is UNLIMITED else int(room.budget[2])
         if not hits:
-            return _NOTHING
-        more = np.flatnonzero(room.truncated[:n_queries]) if wanted else NOTHING.truncated
+            return (*_NOTHING[:4], left) if left else _NOTHING
+        searched = n_queries - left
+        more = np.flatnonzero(room.truncated[:searched]) if wanted else NOTHING.truncated
         return (
             room.query[:hits] + np.uint32(first),
             room.entry[:hits].copy(),
             room.distance[:hits].copy(),
             (more + first).astype(np.uint32),
+            left,
         )
 
 
@@ -212,12 +233,13 @@ def _planned(
     if tables is not NO_TABLES and 0 <= max_distance_bits <= OPERATOR_MAX_DISTANCE_BITS:
         expected_us = _expected_us(radii.tolist(), postings.tolist(), cut)
     engine, probes, most_compared = "flat", [0] * cut.chunks, 0
+    scanned = int(1000 * flat_us / _CROWD_CODE_NS)
     if expected_us < flat_us:
         engine = "multi_index"
         probes = [_ball(radius, cut.bits) for radius in radii.tolist()]
-        most_compared = int(1000 * flat_us / _CROWD_CODE_NS)
+        most_compared = scanned
     flips = _flips(cut.bits, int(radii.max()) if engine == "multi_index" else 0)
-    ends = [max_distance_bits, max(probes), address(flips), most_compared]
+    ends = [max_distance_bits, max(probes), address(flips), most_compared, scanned]
     layout = np.array([*radii, *probes, *ends], np.int64)
     return Plan(engine, expected_us, tuple(radii.tolist()), address(layout), (layout, flips))
 
@@ -263,6 +285,9 @@ class _Room:
         self._items: ItemColumns | None = None
         self._limits_bits: NDArray[np.int16] | None = None
         self._most_items = 0
+        self._budget = UNLIMITED
+        self.budget = np.array([UNLIMITED.codes, UNLIMITED.strict, 0], np.int64)
+        """Codes, whether they are a strict limit, and the queries that the search has left."""
         self.resize(_FIRST_QUERIES, _FIRST_ANSWERS)
 
     def resize(self, n_queries: int, n_answers: int) -> None:
@@ -273,9 +298,15 @@ class _Room:
         self.distance = np.empty(n_answers, np.uint16)
         self.queries = np.empty((n_queries, HASH_BYTES), np.uint8)
         self.truncated = np.empty(n_queries, np.bool_)
-        arrays = (self.query, self.entry, self.distance, self.queries, self.truncated)
+        arrays = (self.query, self.entry, self.distance, self.queries, self.truncated, self.budget)
         self._answers = np.array([n_answers, *(address(array) for array in arrays)], np.int64)
         self.answers_at = address(self._answers)
+
+    def limit(self, budget: Budget) -> None:
+        """Lay out what the search may take."""
+        if self._budget is not budget:
+            self.budget[:2] = budget.codes, budget.strict
+            self._budget = budget
 
     def receive(self, items: ItemColumns, limits_bits: NDArray[np.int16], most_items: int) -> int:
         """Lay out the search's limits for the kernel and return their address."""
@@ -311,10 +342,8 @@ class _Room:
 
 
 def _spread(
-    search: Callable[[NDArray[np.uint8], int], tuple[NDArray[Any], ...]],
-    queries: NDArray[np.uint8],
-    threads: int,
-) -> tuple[NDArray[Any], ...]:
+    search: Callable[[NDArray[np.uint8], int], _Answer], queries: NDArray[np.uint8], threads: int
+) -> _Answer:
     share = max(_LEAST_SHARE, -(-len(queries) // threads))
     if len(queries) <= share:
         return search(queries, 0)
@@ -323,7 +352,14 @@ def _spread(
     nonempty = [answer for answer in answers if answer is not _NOTHING]
     if not nonempty:
         return _NOTHING
-    return tuple(np.concatenate(columns) for columns in zip(*nonempty, strict=True))
+    query, entry, distance, truncated, _ = zip(*nonempty, strict=True)
+    return (
+        np.concatenate(query),
+        np.concatenate(entry),
+        np.concatenate(distance),
+        np.concatenate(truncated),
+        0,
+    )
 
 
 @cache

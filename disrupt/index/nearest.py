@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,18 +42,35 @@ class ItemColumns:
     dead: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Work that one search may take, as a number of ``codes`` fetched, each some 150 ns.
+
+    Once it is used up, the queries that are left are not searched. The query that exceeds it is
+    completed unless the budget is ``strict``; then none may be searched at all.
+    """
+
+    codes: int
+    strict: bool = False
+
+
+UNLIMITED = Budget(2**62)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestItems:
     """The nearest code of each item found, ordered by query, distance, then item row.
 
     ``query`` u32, ``entry`` i64, ``distance`` u16; ``truncated`` u32, ascending: the queries of
-    which more items are within the radius than were wanted.
+    which more items are within the radius than were wanted. ``left`` counts the last queries, which
+    were not searched because the budget was used up.
     """
 
     query: NDArray[np.uint32]
     entry: NDArray[np.int64]
     distance: NDArray[np.uint16]
     truncated: NDArray[np.uint32]
+    left: int = 0
 
 
 def nearest_items(
@@ -103,10 +120,14 @@ def nearest_items(
 
 def joined(parts: Sequence[NearestItems]) -> NearestItems:
     """Join answers to successive queries; the query numbers go on from part to part."""
-    columns = ([getattr(part, column.name) for part in parts] for column in fields(NearestItems))
     if not parts:
         return NOTHING
-    return NearestItems(*map(np.concatenate, columns))
+    return NearestItems(
+        np.concatenate([part.query for part in parts]),
+        np.concatenate([part.entry for part in parts]),
+        np.concatenate([part.distance for part in parts]),
+        np.concatenate([part.truncated for part in parts]),
+    )
 
 
 NOTHING = NearestItems(

@@ -24,7 +24,7 @@ from disrupt.index.columns import (
 )
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import MultiIndex
-from disrupt.index.nearest import NOTHING, ItemColumns
+from disrupt.index.nearest import NOTHING, UNLIMITED, Budget, ItemColumns
 from disrupt.index.tables import NO_TABLES, Tables
 
 _TABLES_FROM_HASHES = 5000
@@ -127,19 +127,20 @@ class Part:
         most_items: int,
         threads: int = 1,
         kind: MediaKind | None = None,
+        budget: Budget = UNLIMITED,
     ) -> NearestHits:
         """Search as ``LiveIndex.search_items`` does."""
         items = self._item_columns
         if kind is not None:
             items = replace(items, dead=self._dead | (self.items["kind"] != kind))
         near = self.index.search_items(
-            queries, max_distance_bits, items, limits_bits, most_items, threads
+            queries, max_distance_bits, items, limits_bits, most_items, threads, budget
         )
         if near is NOTHING:
             return NOTHING_NEAR
         entries = self.entries[near.entry]
         hits = gather(near.query, near.distance, entries, self.items[entries["row"]])
-        return NearestHits(hits, near.truncated)
+        return NearestHits(hits, near.truncated, near.left)
 
     def bury(self, number: int) -> bool:
         """Put a tombstone on an item; return False if it is not here."""

@@ -34,6 +34,8 @@ each code, so as to compare none twice.
 """
 _SEEN_SHARE = 32
 """Codes compared before that take as long to skip as fetching one takes."""
+_TAG_SHARE = 256
+"""Tags that take as long to compare as fetching a code takes; those of short lists do not count."""
 
 
 @compiled
@@ -48,8 +50,10 @@ def search(
 
     Without items (address 0) hits are codes; with items each is the nearest code of an item, at
     most ``most_items`` a query, nearest first, and ``truncated`` says where there were more; a
-    query that would have more than the plan's most codes fetched is compared with all. The
-    addresses are of int64 arrays as ``multi_index`` lays them out.
+    query that would have more than the plan's most codes fetched is compared with all, which counts
+    as the plan's ``scanned``. Once the queries have had more codes fetched than the budget's, the
+    rest is left, and the budget's last number says how many; a strict budget leaves the query that
+    exceeds it, too. The addresses are of int64 arrays as ``multi_index`` lays them out.
     """
     header = carray(pointer(tables_at), 8, np.int64)
     length = header[0]
@@ -72,11 +76,14 @@ def search(
         high_rows(length, low_bits),
         words,
     )
-    plan = carray(pointer(plan_at), 2 * chunks + 4, np.int64)
+    plan = carray(pointer(plan_at), 2 * chunks + 5, np.int64)
     most_compared = plan[2 * chunks + 3]
+    scanned = plan[2 * chunks + 4]
     most_probes = plan[2 * chunks + 1]
     flips = carray(pointer(plan[2 * chunks + 2]), most_probes, np.uint32)
-    room = carray(pointer(answers_at), 6, np.int64)
+    room = carray(pointer(answers_at), 7, np.int64)
+    budget = carray(pointer(room[6]), 3, np.int64)
+    most_fetched, strict = budget[0], budget[1]
     queries = carray(pointer(room[4]), n_queries * CODE_BYTES, np.uint8)
     truncated = carray(pointer(room[5]), n_queries, np.uint8)
     answers = Answers(
@@ -107,7 +114,12 @@ def search(
     radii = np.empty(chunks, np.int64)
     candidates = np.empty((_PENDING, 3), np.int64)
     count = 0
+    fetched = 0
+    budget[2] = 0
     for query in range(n_queries):
+        if fetched > most_fetched:
+            budget[2] = n_queries - query
+            break
         code = queries[query * CODE_BYTES : (query + 1) * CODE_BYTES]
         for chunk in range(chunks):
             keys[chunk] = chunk_of(code, 0, chunk, bits)
@@ -119,6 +131,7 @@ def search(
         crowded = False
         touched = 0
         compared = 0
+        tags_read = 0
         full = items_at != 0 and most_compared == 0
         # While the tags of one chunk are compared, those of the next and the starts of the one
         # after it are on their way from memory.
@@ -132,6 +145,8 @@ def search(
                     end = first_tag + starts[first + key + 1]
                     ranges[stage & 1, probe, 0] = begin
                     ranges[stage & 1, probe, 1] = end
+                    if end - begin > _PENDING:
+                        tags_read += end - begin
                     for place in range(begin, min(end, begin + _PREFETCHED_TAGS), LANES):
                         prefetch(tags, place)
             if stage < chunks - 1:
@@ -177,9 +192,17 @@ def search(
                             if items_at:
                                 touched = _nearest(items, candidates, hits, touched)
                                 compared += fresh + (_PENDING - fresh) // _SEEN_SHARE
-                                full = compared > most_compared
+                                full = compared > most_compared or (
+                                    strict != 0 and fetched + compared > most_fetched
+                                )
                             else:
                                 count = _answer(answers, query, candidates, hits, count)
+        fetched += compared + tags_read // _TAG_SHARE + (scanned if full else 0)
+        if full and strict and fetched > most_fetched:
+            budget[2] = n_queries - query
+            _answer_items(answers, query, items, touched, most_items, count)  # clears the items
+            tables.seen[:] = 0
+            break
         if full:
             touched = _scan(tables, items, plan[2 * chunks], code, candidates, touched, most_items)
             hits = 0

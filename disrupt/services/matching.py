@@ -18,16 +18,27 @@ from disrupt.distinctiveness.nearness import near_enough
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import UNLIMITED, Budget
 
 BLOCK_QUERIES = 64
-"""Queries searched at once. Between blocks, the lookup checks whether its call still waits."""
+"""Most queries searched at once, fewer in a crowd of near-duplicates. Between blocks, the lookup
+checks whether its call still waits."""
+
+_FIRST_BLOCK = Budget(4096, strict=True)
+"""Half a ms: the first block may be searched on the event loop."""
+
+_NEXT_BLOCKS = Budget(1 << 15)
+"""Some ms, and the last of their queries."""
 
 _BANKS = 2**16
 
 _T = TypeVar("_T")
 
 Steps: TypeAlias = Generator[None, None, _T]
-"""Work that pauses after each block of queries, and returns a value in the end."""
+"""Work that pauses between blocks of queries, and returns a value in the end.
+
+The first step is short, whatever is near.
+"""
 
 
 class Allowance:
@@ -52,7 +63,7 @@ class Allowance:
 
 
 UNBOUNDED = Allowance(float("inf"))
-"""Allowance of a lookup that is too short to be ended."""
+"""Allowance of a lookup that nobody ends."""
 
 
 def advance(steps: Steps[_T], turn_s: float) -> _T | None:
@@ -90,9 +101,10 @@ def hash_steps(
     DeadlineExceededError once the allowance is over.
     """
     parts, count = [], 0
-    for start, near in _blocks(index, queries, scope, max_matches, allowance):
-        yield
-        if near is NOTHING_NEAR:
+    for start, near, more_blocks in _blocks(index, queries, scope, max_matches, allowance):
+        if more_blocks:
+            yield
+        if not len(near.hits):
             continue
         parts.append(_of_hashes(near, start))
         count += len(near.hits)
@@ -119,9 +131,10 @@ def picture_steps(
     DeadlineExceededError once the allowance is over.
     """
     hits, more = NO_HITS, False
-    for start, near in _blocks(index, versions, scope, max_matches, allowance):
-        yield
-        if near is NOTHING_NEAR:
+    for start, near, more_blocks in _blocks(index, versions, scope, max_matches, allowance):
+        if more_blocks:
+            yield
+        if not len(near.hits):
             continue
         # The nearest items of the picture are among the nearest of each version.
         hits = merge([hits, replace(near.hits, query=near.hits.query + np.uint32(start))])
@@ -141,12 +154,16 @@ def _blocks(
     scope: Scope,
     max_matches: int,
     allowance: Allowance,
-) -> Iterator[tuple[int, NearestHits]]:
-    """Yield the hits of each block of queries, after the index of the block's first query."""
-    for start in range(0, len(queries), BLOCK_QUERIES):
+) -> Iterator[tuple[int, NearestHits, bool]]:
+    """Yield the index of each block's first query, the block's hits, and whether more follow."""
+    start, budget = 0, _FIRST_BLOCK
+    while start < len(queries):
         allowance.check()
         block = queries[start : start + BLOCK_QUERIES]
-        yield start, search_near(index, block, scope, max_matches)
+        near = search_near(index, block, scope, max_matches, budget=budget)
+        end = start + len(block) - near.left
+        yield start, near, end < len(queries)
+        start, budget = end, _NEXT_BLOCKS
 
 
 def search_near(
@@ -155,23 +172,29 @@ def search_near(
     scope: Scope,
     most_items: int,
     spared: MediaKind | None = None,
+    budget: Budget = UNLIMITED,
 ) -> NearestHits:
     """Search for the ``most_items`` nearest items of each query, and the nearest of each bank.
 
-    ``queries`` are uint8 (n, 32). Hits that ``near_enough`` drops take no place among those.
+    ``queries`` are uint8 (n, 32). Hits that ``near_enough`` drops take no place among those. The
+    ``budget`` is of each search that this takes: one, and one for each bank.
     """
-    near = _search_kept(index, queries, scope, scope, most_items, spared)
+    near = _search_kept(index, queries, scope, scope, most_items, spared, budget)
     if near is NOTHING_NEAR:
         return near
-    parts = [near.hits]
+    parts, end = [near.hits], len(queries) - near.left
     for bank, limit_bits in scope.limits.items():
         # A bank with hits can be missing only where items were cut off.
         without = np.setdiff1d(near.truncated, near.hits.query[near.hits.bank == bank])
         if len(without):
             only = Scope({bank: limit_bits})
-            hits = _search_kept(index, queries[without], only, scope, 1, spared).hits
-            parts.append(replace(hits, query=without[hits.query]))
-    return near if len(parts) == 1 else NearestHits(merge(parts), near.truncated)
+            best = _search_kept(index, queries[without], only, scope, 1, spared, budget)
+            parts.append(replace(best.hits, query=without[best.hits.query]))
+            if best.left:
+                end = min(end, int(without[-best.left]))
+    if len(parts) == 1:
+        return near
+    return NearestHits(merge(parts), near.truncated).until(end, len(queries) - end)
 
 
 def _search_kept(
@@ -181,13 +204,14 @@ def _search_kept(
     scope: Scope,
     most_items: int,
     spared: MediaKind | None,
+    budget: Budget,
 ) -> NearestHits:
     """Search ``searched`` for the ``most_items`` nearest items that ``near_enough`` keeps.
 
     ``scope`` is that of the whole lookup, which decides what is kept.
     """
     wanted = (searched.radius_bits, limits_bits_of(searched), most_items)
-    near = index.search_items(queries, *wanted)
+    near = index.search_items(queries, *wanted, budget=budget)
     if near is NOTHING_NEAR:
         return near
     kept = near_enough(near, queries, scope, spared)
@@ -202,7 +226,7 @@ def _search_kept(
         NearestHits(kept.hits.take(stays), kept.truncated),
         NearestHits(hits, again[more.truncated]),
     ]
-    return merge_nearest(parts, most_items)
+    return replace(merge_nearest(parts, most_items), left=kept.left)
 
 
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:

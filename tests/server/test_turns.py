@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.policy import ADULTS, Scope
 from disrupt.index.columns import NOTHING_NEAR, NearestHits
 from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import UNLIMITED, Budget
 from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
@@ -57,13 +60,15 @@ def servicer(index: LiveIndex, monkeypatch: pytest.MonkeyPatch) -> MatchServicer
     return made
 
 
-async def match(servicer: MatchServicer, name: str, number: int) -> None:
+async def match(
+    servicer: MatchServicer, name: str, number: int, count: int = BLOCKS * BLOCK_QUERIES
+) -> None:
     """Look up a batch whose hashes are of one repeated byte."""
     turn_of.set(name)
     key: Any = SimpleNamespace(key_id=name)
     caller.set(key)
     holder.set(Admission(Board(1), 0, capacities(CONFIG), int).holder(name))
-    hashes = np.full((BLOCKS * BLOCK_QUERIES, 32), number, np.uint8)
+    hashes = np.full((count, 32), number, np.uint8)
     await servicer.MatchHashes(lookup(hashes.tobytes()), CONTEXT)
 
 
@@ -113,3 +118,29 @@ def test_a_batch_that_is_given_up_between_its_turns_ends(monkeypatch: pytest.Mon
     asyncio.run(calls())
     assert index.searched.count(1) < BLOCKS
     assert index.searched.count(2) == BLOCKS
+
+
+class Crowded(LiveIndex):
+    """An index in which any query takes more than a strict budget, and no estimate says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.searched: list[tuple[bool, bool]] = []
+
+    def expected_us(self, _max_distance_bits: int) -> float:
+        return 1.0
+
+    def search_items(
+        self, queries: Any, *_: object, budget: Budget = UNLIMITED, **__: object
+    ) -> NearestHits:
+        on_the_loop = threading.current_thread() is threading.main_thread()
+        self.searched.append((on_the_loop, budget.strict))
+        return replace(NOTHING_NEAR, left=len(queries) if budget.strict else len(queries) - 1)
+
+
+def test_a_search_of_few_hashes_leaves_the_event_loop_once_it_meets_a_crowd(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index = Crowded()
+    asyncio.run(match(servicer(index, monkeypatch), "1", 1, count=2))
+    assert index.searched == [(True, True), (False, False), (False, False)]

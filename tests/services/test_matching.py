@@ -226,13 +226,13 @@ def test_a_search_ends_when_its_call_is_given_up() -> None:
     live, allowance = _clustered(5), Allowance(math.inf)
     search, blocks = live.search_items, []
 
-    def search_and_give_up(*arguments: Any) -> NearestHits:
+    def search_and_give_up(*arguments: Any, **bounds: Any) -> NearestHits:
         blocks.append(len(arguments[0]))
         if len(blocks) == 2:
             allowance.end()
-        return search(*arguments)
+        return search(*arguments, **bounds)
 
-    live.search_items = search_and_give_up  # type: ignore[method-assign, assignment]
+    live.search_items = search_and_give_up  # type: ignore[method-assign]
     with pytest.raises(DeadlineExceededError):
         _match(live, 10 * BLOCK_QUERIES, allowance=allowance)
     assert blocks == [BLOCK_QUERIES] * 2

@@ -27,7 +27,7 @@ from disrupt.server.following import Following
 from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
-from disrupt.services.matching import UNBOUNDED, Allowance, Steps, advance, complete
+from disrupt.services.matching import Allowance, Steps, advance
 from disrupt.services.tokens import MatchTokens
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
@@ -130,11 +130,13 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
         by = holder.get()
         by.spend(Cost.HASHES, len(queries))
-        if self._is_short(len(queries), searched):
-            return complete(answer(UNBOUNDED))
+        allowance = self._allowance(context)
+        steps = answer(allowance)
+        response = self._inline(steps, len(queries), searched)
+        if response is not None:
+            return response
         with by.holding(Resource.HASHES, len(queries)):
-            allowance = self._allowance(context)
-            return await self._search(answer(allowance), allowance)
+            return await self._search(steps, allowance)
 
     async def MatchImage(  # noqa: N802 gRPC's name
         self,
@@ -170,10 +172,12 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 frames_skipped=query.frames_skipped,
             )
 
-        if self._is_short(len(queries), searched):
-            return complete(answer(UNBOUNDED))
         allowance = self._allowance(context)
-        return await self._search(answer(allowance), allowance)
+        steps = answer(allowance)
+        response = self._inline(steps, len(queries), searched)
+        if response is not None:
+            return response
+        return await self._search(steps, allowance)
 
     async def GetIndexStatus(  # noqa: N802 gRPC's name
         self, request: match_pb2.GetIndexStatusRequest, _context: Context
@@ -260,11 +264,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _allowance(self, context: Context) -> Allowance:
         return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))
 
-    def _is_short(self, queries: int, searched: Scope) -> bool:
-        """Tell whether a search for so many queries is short enough for the event loop."""
+    def _inline(self, steps: Steps[_Answer], queries: int, searched: Scope) -> _Answer | None:
+        """Take the first step to an answer, if the search seems short enough for the event loop.
+
+        There is no answer yet near a crowd, of which the estimate does not know.
+        """
         if queries > _INLINE_MAX_HASHES:
-            return False
-        return queries * self._following.live.expected_us(searched.radius_bits) <= _INLINE_MAX_US
+            return None
+        if queries * self._following.live.expected_us(searched.radius_bits) > _INLINE_MAX_US:
+            return None
+        return advance(steps, 0.0)
 
     async def _search(self, steps: Steps[_Answer], allowance: Allowance) -> _Answer:
         """Take the steps to an answer in turns of a thread, so that callers alternate."""
