@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.videos import H264, Codec, Frame, decode, encode, footage
+from benchmarks.harness.videos import H264, Codec, Frame, decode, encode, footage, photograph
 from benchmarks.recall.layouts import screenshot
 from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.hashing import fingerprint_image
+from disrupt.hashing.decoding.skipping import shown_for_ms
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.hashing.videos import FPS, SECONDS, upright, versions
 
@@ -71,6 +72,34 @@ def test_frames_have_the_times_and_the_hashes_of_their_pictures(
     for row in rows:
         shown = frames[round(row["start_ms"] * FPS / 1000)]
         assert distances_bits(row["hash"], hashes_of_picture(shown)).min() <= 10
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        Codec("matroska", options={"bf": "2", "b_strategy": "0", "sc_threshold": "0"}),
+        Codec("mp4", "mpeg4", {"b": "2000000", "bf": "2"}),
+        CODECS["MP4 AV1"],
+    ],
+    ids=lambda codec: codec.encoder,
+)
+def test_a_picture_shown_for_seconds_is_hashed_whatever_the_average_rate(codec: Codec) -> None:
+    pictures = [np.asarray(photograph(number).resize((320, 240))) for number in range(8)]
+    moments = [pictures[0]] * 100
+    times_ms = [*(16 * at for at in range(100)), *(2000 + 1000 * at for at in range(8))]
+    times_ms += [10_000 + 16 * at for at in range(100)]
+    rows = upright(encode([*moments, *pictures, *moments], times_ms=times_ms, codec=codec))
+    for number, picture in enumerate(pictures[1:], 1):
+        (row,) = rows[rows["start_ms"] == 2000 + 1000 * number]
+        assert distances_bits(row["hash"], hashes_of_picture(picture)).min() <= 10
+
+
+def test_how_long_a_packet_is_shown_is_told_by_the_next_one_in_time() -> None:
+    stored = [("I", 0.0), ("P", 120.0), ("B", 40.0), ("b", 80.0), ("?", None), ("p", 160.0)]
+    forever = float("inf")
+    assert list(shown_for_ms(stored)) == [
+        *(("I", 40.0), ("P", 40.0), ("B", 40.0), ("b", 40.0), ("?", None), ("p", forever))
+    ]
 
 
 @pytest.mark.parametrize(("format_", "bits"), [("GIF", 16), ("WEBP", 10), ("PNG", 10)])

@@ -21,6 +21,7 @@ from disrupt.errors import (
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS as IMAGE_LIMITS
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
+from disrupt.hashing.decoding.skipping import shown_for_ms
 
 with contextlib.suppress(ImportError):  # the extra "video" need not be installed
     import av
@@ -77,8 +78,11 @@ SHORT_INTERVAL_MS = 250
 
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
-_SKIPPING_FPS = 12
-"""Frames a second from which non-reference frames are skipped between samples."""
+_BRIEF_MS = 1000 / 12
+"""Frames shown no longer than this, and a quarter of the interval, are skipped where no other frame
+refers to them."""
+_UNSEEN_MS = 1000
+"""Time without a frame after which none is skipped."""
 _MISSING_MS = 2000
 _MISSING_SHARE = 0.05
 """A file that ends by more than both before the time that it declares is incomplete."""
@@ -250,32 +254,31 @@ class Video:
 
     def _decoded(self, interval_ms: int) -> Iterator[Sample]:
         """Yield all frames but those skipped, with steady times."""
-        stream, period_ms = self._stream, 1000 / max(self._rate, 1)
-        if self._rate >= _SKIPPING_FPS and interval_ms >= 4 * period_ms:
-            stream.codec_context.skip_frame = "NONREF"
+        context, period_ms = self._stream.codec_context, 1000 / max(self._rate, 1)
+        brief_ms = min(interval_ms / 4, _BRIEF_MS)
         first_ms: float | None = None
         time_ms = 0.0
+        seen_ms: float | None = None
         errors = 0
-        packets = self._container.demux(stream)
-        while errors <= _ERRORS_MAX:
+        for packet, shown_ms in shown_for_ms((each, _time_ms(each)) for each in self._packets()):
+            self.incomplete |= packet.is_corrupt
             with _refusing():
-                try:
-                    packet = next(packets, None)
-                except av.error.FFmpegError:
-                    self.incomplete = True
-                    break
-                if packet is None:
-                    break
-                self.incomplete |= packet.is_corrupt
+                # dav1d keeps to what it is told with its first packet, which is to skip nothing.
+                is_due = seen_ms is None or (_time_ms(packet) or seen_ms) > seen_ms + _UNSEEN_MS
+                is_brief = (period_ms if shown_ms is None else shown_ms) <= brief_ms
+                context.skip_frame = "NONREF" if is_brief and not is_due else "DEFAULT"
                 try:
                     frames = packet.decode()
                 except av.error.FFmpegError as error:
                     if isinstance(error, MemoryError):
                         raise
                     self.incomplete, errors = True, errors + 1
+                    if errors > _ERRORS_MAX:
+                        break
                     continue
             for frame in frames:
                 said_ms = None if frame.pts is None else frame.time * 1000
+                seen_ms = seen_ms if said_ms is None else said_ms
                 if first_ms is None:
                     first_ms = said_ms or 0.0
                 elif said_ms is None or said_ms - first_ms < time_ms:
@@ -289,6 +292,13 @@ class Video:
                 with _refusing():
                     sample = _sample(round(time_ms), frame)
                 yield sample
+
+    def _packets(self) -> Iterator[av.Packet[av.VideoStream]]:
+        with _refusing():
+            try:
+                yield from self._container.demux(self._stream)
+            except av.error.FFmpegError:
+                self.incomplete = True
 
     def _animation(self) -> Iterator[Sample]:
         """Yield the frames of an animation, as a lookup by picture sees them."""
@@ -318,6 +328,12 @@ def _read(file: BinaryIO, size_bytes: int) -> bytes:
     while len(data) < size_bytes and (part := file.read(size_bytes - len(data))):
         data += part
     return bytes(data)
+
+
+def _time_ms(packet: av.Packet[av.VideoStream]) -> float | None:
+    """Return when a packet is shown, as far as its file says so."""
+    time = packet.dts if packet.pts is None else packet.pts
+    return None if time is None else float(time * packet.time_base * 1000)
 
 
 def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
