@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from google.protobuf.message import Message
@@ -17,43 +16,45 @@ _COUNTED_BYTES = 1 << 14
 """Size of an answer from which on it is counted; nearly all answers are smaller."""
 
 
-async def write(
-    answer: Message, context: Context, allowed: asyncio.Timeout, shut: Callable[[str], None]
-) -> None:
+def count(answer: Message) -> None:
+    """Count an answer as its caller's until the call ends. Raises OverloadedError.
+
+    A call whose answer is not taken does not end before its connection.
+    """
+    if answer.ByteSize() >= _COUNTED_BYTES:
+        _until_the_call_ends(_taken(answer))
+
+
+async def write(answer: Message, context: Context) -> None:
     """Write an answer of a stream, counted as its caller's until it is taken.
 
-    Where it is not taken while ``allowed``, ``shut`` shuts the caller's connection down: how the
-    call ended could not be sent either.
-    Raises OverloadedError.
+    That of a call which is given up meanwhile is held until the call ends. Raises OverloadedError.
     """
-    holder, size = current_holder.get(None), answer.ByteSize()
-    counted: AbstractContextManager[None] = nullcontext()
-    if holder is not None and size >= _COUNTED_BYTES:
-        counted = holder.holding(Resource.BYTES, size)
-    try:
-        with counted:
-            await context.write(answer)
-    except asyncio.CancelledError:
-        if allowed.expired():
-            shut(context.peer())
-        raise
-
-
-def count_until_taken(
-    answer: Message, context: Context, until_s: float | None, shut: Callable[[str], None]
-) -> None:
-    """Count the only answer of a call as its caller's until the call ends.
-
-    gRPC sends such an answer itself once it is returned. Where it is not taken until ``until_s``,
-    a time of the event loop, ``shut`` shuts the caller's connection down.
-    Raises OverloadedError.
-    """
-    holder, size = current_holder.get(None), answer.ByteSize()
-    call = asyncio.current_task()
-    if holder is None or call is None or size < _COUNTED_BYTES:
+    if answer.ByteSize() < _COUNTED_BYTES:
+        await context.write(answer)
         return
+    give_back = _taken(answer)
+    try:
+        await context.write(answer)
+    except asyncio.CancelledError:
+        _until_the_call_ends(give_back)
+        raise
+    except BaseException:
+        give_back()
+        raise
+    give_back()
+
+
+def _taken(answer: Message) -> Callable[[], None]:
+    """Take the bytes of an answer; return what gives them back."""
+    holder, size = current_holder.get(None), answer.ByteSize()
+    if holder is None:
+        return lambda: None
     holder.take(Resource.BYTES, size)
-    call.add_done_callback(lambda _: holder.give_back(Resource.BYTES, size))
-    if until_s is not None:
-        late = asyncio.get_running_loop().call_at(until_s, partial(shut, context.peer()))
-        call.add_done_callback(lambda _: late.cancel())
+    return partial(holder.give_back, Resource.BYTES, size)
+
+
+def _until_the_call_ends(give_back: Callable[[], None]) -> None:
+    call = asyncio.current_task()
+    if call is not None:
+        call.add_done_callback(lambda _: give_back())

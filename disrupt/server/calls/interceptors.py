@@ -23,7 +23,7 @@ from disrupt.errors import (
 from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.limits import STRANGER_STREAM_S
 from disrupt.server.admission.receiving import Context, Receiver
-from disrupt.server.admission.sending import count_until_taken, write
+from disrupt.server.admission.sending import count, write
 from disrupt.server.admission.shares import Admission, Cost, Resource, holder
 from disrupt.server.admission.strangers import Strangers, ended
 from disrupt.server.admission.unadmitted import Unadmitted
@@ -105,8 +105,6 @@ class Errors(aio.ServerInterceptor):
     A call with streams both ways may take ``max_call_s`` from one answer to the next; a call that
     sends a stream for one answer, a video, may take ``max_upload_s``.
 
-    ``shut`` shuts the connection of a peer down whose answer is not taken in that time.
-
     Calls that receive a stream run within ``while_valid``, which ends them when their key is
     revoked.
 
@@ -118,14 +116,12 @@ class Errors(aio.ServerInterceptor):
         receiver: Receiver,
         max_call_s: float,
         max_upload_s: float,
-        shut: Callable[[str], None],
         while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
         unadmitted: Unadmitted | None = None,
     ) -> None:
         self._receiver = receiver
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
-        self._shut = shut
         self._while_valid = while_valid
         self._unadmitted = unadmitted
         self._guarded: dict[str, _Handler] = {}
@@ -207,7 +203,7 @@ class Errors(aio.ServerInterceptor):
                     async with aclosing(produce(given, context)) as responses:
                         async for response in responses:
                             # written, not yielded: a caller that reads nothing times out, too
-                            await write(response, context, allowed, self._shut)
+                            await write(response, context)
                             if handler.request_streaming and allowed.when() is not None:
                                 now_s = asyncio.get_running_loop().time()
                                 allowed.reschedule(now_s + self._max_call_s)
@@ -225,17 +221,14 @@ class Errors(aio.ServerInterceptor):
 
         async def single(_: object, context: Context) -> Any:  # noqa: ANN401 any message
             try:
-                async with (
-                    self._valid(handler),
-                    asyncio.timeout(_timeout_s(context, most_s)) as allowed,
-                ):
+                async with self._valid(handler), asyncio.timeout(_timeout_s(context, most_s)):
                     if handler.request_streaming:
                         # closed, so that what the last message holds is given back
                         async with aclosing(reading.each(context)) as messages:
                             response = await answer(messages, context)
                     else:
                         response = await answer(await reading.single(context), context)
-                    count_until_taken(response, context, allowed.when(), self._shut)
+                    count(response)
                     return response
             except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)

@@ -123,8 +123,7 @@ async def _serve(
     )
     receipts = Receipts(admission)
     calls = OpenCalls()
-    shut = Sockets().shut
-    unadmitted = Unadmitted(shut)
+    unadmitted = Unadmitted(Sockets().shut)
     statuses = Health()
     server = aio.server(
         interceptors=[
@@ -133,7 +132,6 @@ async def _serve(
                 Receiver(MessageLimits.of(config), _DECODERS, receipts),
                 config.max_call_s,
                 config.max_video_call_s,
-                shut,
                 calls.while_valid,
                 unadmitted,
             ),

@@ -16,7 +16,6 @@ from disrupt.registry.contract import RegistryWriter
 from disrupt.server.admission.limits import MessageLimits
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Receiver
-from disrupt.server.admission.sockets import Sockets
 from disrupt.server.calls.administration import AdminServicer
 from disrupt.server.calls.health import STORAGE_LOOK_S, Health, look_at_storage
 from disrupt.server.calls.interceptors import Errors
@@ -82,7 +81,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     pool = Pool("writer", threads=_THREADS, queued=_QUEUED)
     registering = Pool("register", threads=_REGISTERING, queued=_QUEUED)
     server = aio.server(
-        interceptors=[Errors(receiver, config.max_call_s, config.max_video_call_s, Sockets().shut)],
+        interceptors=[Errors(receiver, config.max_call_s, config.max_video_call_s)],
         options=[("grpc.max_receive_message_length", config.max_message_bytes)],
     )
     registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
