@@ -71,20 +71,26 @@ TREATED_AS_MINOR = Phrase(
     "Age not given: to be safe, these pictures are treated as those of a minor.",
 )
 WITHDRAWN = Phrase(
-    "Le dossier est retiré : ses empreintes sont effacées et ne servent plus à rien bloquer.",
-    "The case is withdrawn: its fingerprints are erased and no longer block anything.",
+    "Le dossier est retiré : ses empreintes ne bloquent plus rien. Elles seront effacées du service "
+    "sous 24 heures, et plus tard de ses sauvegardes.",
+    "The case is withdrawn: its fingerprints no longer block anything. They will be erased from the "
+    "service within 24 hours, and later from its backups.",
 )
 REALLY_WITHDRAW = Phrase(
-    "Retirer le dossier {number} et toutes ses images ? Leurs empreintes seront effacées pour de "
-    "bon et ne bloqueront plus rien. Vous pourrez enregistrer vos images à nouveau.",
-    "Withdraw case {number} and all its pictures? Their fingerprints will be erased for good and "
-    "will no longer block anything. You can register your pictures again.",
+    "Retirer le dossier {number} et toutes ses images ? Leurs empreintes ne bloqueront plus rien. "
+    "Elles seront effacées du service sous 24 heures, et plus tard de ses sauvegardes. Vous pourrez "
+    "enregistrer vos images à nouveau.",
+    "Withdraw case {number} and all its pictures? Their fingerprints will no longer block anything. "
+    "They will be erased from the service within 24 hours, and later from its backups. You can "
+    "register your pictures again.",
 )
 TYPE_YES = Phrase("Tapez « oui » pour retirer le dossier", "Type yes to withdraw the case")
 YES = {"oui", "o", "yes", "y"}
 ITEMS_WITHDRAWN = Phrase(
-    "Images retirées : {count}. Leurs empreintes sont effacées.",
-    "Pictures withdrawn: {count}. Their fingerprints are erased.",
+    "Images retirées : {count}. Leurs empreintes ne bloquent plus rien. Elles seront effacées du "
+    "service sous 24 heures, et plus tard de ses sauvegardes.",
+    "Pictures withdrawn: {count}. Their fingerprints no longer block anything. They will be erased "
+    "from the service within 24 hours, and later from its backups.",
 )
 COME_BACK = Phrase(
     "Vous pourrez enregistrer vos images à nouveau quand vous voudrez.",
