@@ -29,11 +29,15 @@ _LOST_STATUS = "Internal error from Core"
 """Message of grpc.aio where a call ended while it was sending; its own status is lost."""
 
 _WRONG_NAME = "does not match SSL server name"
+_USE_ITS_NAME = (
+    "its certificate is for another name. Use a name that the certificate has, or give the server a"
+    " certificate for this one."
+)
 _ADVICE = {
     "WRONG_VERSION_NUMBER": "what listens there does not speak TLS, and this client does, beyond "
     "this machine and where tls_ca is given. Is the port right, and has the server a certificate?",
-    _WRONG_NAME: "its certificate is for another name. Use a name that the certificate has, or give"
-    " the server a certificate for this one.",
+    _WRONG_NAME: _USE_ITS_NAME,
+    "Hostname Verification Check failed": _USE_ITS_NAME,
     "certificate has expired": "its certificate has expired, or one of the two clocks is wrong. The"
     " server needs a new certificate.",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is signed by no authority that is trusted here. "

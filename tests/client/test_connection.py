@@ -27,8 +27,8 @@ from tests.client.scripted import scripted
 ONCE = RetryPolicy(attempts=1)
 
 
-def certificate(*, ended: bool = False) -> tuple[bytes, bytes]:
-    """Return the key and self-signed certificate of 127.0.0.1, as PEM; ``ended``: expired."""
+def certificate(*, ended: bool = False, ip: str = "127.0.0.1") -> tuple[bytes, bytes]:
+    """Return the key and self-signed certificate of an address, as PEM; ``ended``: expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -42,7 +42,7 @@ def certificate(*, ended: bool = False) -> tuple[bytes, bytes]:
         .not_valid_after(now + dt.timedelta(hours=-1 if ended else 1))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(ip))]),
             critical=False,
         )
         .sign(key, hashes.SHA256())
@@ -169,11 +169,14 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
     private, signed = certificate()
     _, other_certificate = certificate()
     ended_private, ended = certificate(ended=True)
+    elsewhere_private, elsewhere = certificate(ip="127.0.0.2")
     tls = grpc.ssl_server_credentials([(private, signed)])
+    elsewhere_tls = grpc.ssl_server_credentials([(elsewhere_private, elsewhere)])
     ended_tls = grpc.ssl_server_credentials([(ended_private, ended)])
     with (
         scripted(answer) as plain,
         scripted(answer, credentials=tls) as secure,
+        scripted(answer, credentials=elsewhere_tls) as renamed,
         scripted(answer, credentials=ended_tls) as expired,
     ):
         for address, tls_ca, advice in (
@@ -181,6 +184,7 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
             (plain.address, signed, "does not speak TLS"),
             (secure.address, other_certificate, "signed by no authority that is trusted here"),
             (secure.address.replace("127.0.0.1", "localhost"), signed, "for another name"),
+            (renamed.address, elsewhere, "for another name"),
             (expired.address, ended, "has expired"),
             ("nowhere.invalid:1", None, "its name is not known"),
         ):
