@@ -43,12 +43,14 @@ _TOO_REGULAR = (
 class ImageFingerprints:
     """What is registered of a picture: fingerprints, the canonical one first, and its quality.
 
-    An animation registered by its frames is a VIDEO: each fingerprint has its interval.
+    An animation registered by its frames is a VIDEO: each fingerprint has its interval. Of one
+    registered by its first frame, ``frames_left`` is how many are not.
     """
 
     quality: int
     fingerprints: tuple[Fingerprint, ...]
     kind: MediaKind = MediaKind.IMAGE
+    frames_left: int = 0
 
 
 def fingerprint_image(
@@ -62,7 +64,11 @@ def fingerprint_image(
     out where they are of low quality. Of an animation, the first frame. Thread-safe. Errors as of
     ``decode``.
     """
-    return _registered(decode(data, limits))
+    picture = decode(data, limits)
+    outcome = _registered(picture)
+    if isinstance(outcome, LowQuality):
+        return outcome
+    return replace(outcome, frames_left=picture.frames_left)
 
 
 def fingerprint_frames(

@@ -34,7 +34,7 @@ ANSWER_BYTES_MAX = 300 * 1024
 _REQUEST = struct.Struct("<BIIIId")
 _QUERY = struct.Struct("<BI")
 _QUERY_ROW = struct.Struct("<32sB4HiH")
-_FINGERPRINTS = struct.Struct("<BB")
+_FINGERPRINTS = struct.Struct("<BBI")
 _LOW_QUALITY = struct.Struct("<BBI")
 _QUALITIES = range(101)
 _TEXT_CHARACTERS_MAX = 500
@@ -128,9 +128,10 @@ def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
         case ImageQuery(quality, hashes, skipped):
             rows = b"".join(_query_row(*pair) for pair in hashes)
             return bytes([_Kind.QUERY]) + _QUERY.pack(quality, skipped) + rows
-        case ImageFingerprints(quality, fingerprints, kind):
+        case ImageFingerprints(quality, fingerprints, kind, frames_left):
             rows = columns(fingerprints).tobytes()
-            return bytes([_Kind.FINGERPRINTS]) + _FINGERPRINTS.pack(quality, kind) + rows
+            numbers = _FINGERPRINTS.pack(quality, kind, frames_left)
+            return bytes([_Kind.FINGERPRINTS]) + numbers + rows
         case LowQuality(quality, minimum_quality, advice, skipped):
             numbers = _LOW_QUALITY.pack(quality, minimum_quality, skipped)
             return bytes([_Kind.LOW_QUALITY]) + numbers + advice.encode()
@@ -160,10 +161,10 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
             rows = _QUERY_ROW.iter_unpack(body[_QUERY.size :])
             return ImageQuery(_quality(quality), tuple(_query(*row) for row in rows), skipped)
         case _Kind.FINGERPRINTS:
-            quality, kind_of_item = _FINGERPRINTS.unpack_from(body)
+            quality, kind_of_item, left = _FINGERPRINTS.unpack_from(body)
             records = np.frombuffer(body, FINGERPRINT, offset=_FINGERPRINTS.size).tolist()
             fingerprints = tuple(_fingerprint(*row) for row in records)
-            return ImageFingerprints(_quality(quality), fingerprints, MediaKind(kind_of_item))
+            return ImageFingerprints(_quality(quality), fingerprints, MediaKind(kind_of_item), left)
         case _Kind.LOW_QUALITY:
             quality, least, skipped = _LOW_QUALITY.unpack_from(body)
             advice = _text(body[_LOW_QUALITY.size :])

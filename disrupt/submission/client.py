@@ -209,7 +209,13 @@ class SubmissionClient:
                 for item in receipt.items:
                     file = batch[item.index]
                     begun.registered.append(
-                        Registered(file.source, item.item_id.hex(), item.hashes, file.incomplete)
+                        Registered(
+                            file.source,
+                            item.item_id.hex(),
+                            item.hashes,
+                            file.incomplete,
+                            file.first_frame_only,
+                        )
                     )
                 for refused in receipt.rejected:
                     source = batch[refused.index].source

@@ -22,11 +22,16 @@ _REASONS = {"TOO_MANY_FRAMES", "NO_VIDEO_DECODER"}
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A file with its fingerprints; ``incomplete`` marks a video that ends early or is broken."""
+    """A file with its fingerprints.
+
+    ``incomplete`` marks a video that ends early or is broken, ``first_frame_only`` an animation of
+    which the first frame alone is fingerprinted.
+    """
 
     source: str
     item: MediaItem
     incomplete: bool = False
+    first_frame_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ class Hashing:
             picture = self.picture(read_whole(file))
         if isinstance(picture, LowQuality):
             return picture
-        return Hashed(source, MediaItem(picture.kind, columns(picture.fingerprints)))
+        item = MediaItem(picture.kind, columns(picture.fingerprints))
+        return Hashed(source, item, first_frame_only=picture.frames_left > 0)
 
 
 def _rejected(source: str, error: DisruptError) -> Rejected:

@@ -17,12 +17,14 @@ class Registered:
     """One file that was registered: its item id, 32 hex digits, and how many hashes were kept.
 
     ``incomplete``: only the beginning was, of a video that ends early or is broken.
+    ``first_frame_only``: of an animation its other frames were not; see ``every_frame``.
     """
 
     source: str
     item_id: str
     hashes: int
     incomplete: bool = False
+    first_frame_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,7 @@ def _rest(submission: Submission) -> dict[str, Any]:
         "items": [
             {"input": file.source, "item": file.item_id, "hashes": file.hashes}
             | ({"incomplete": True} if file.incomplete else {})
+            | ({"first_frame_only": True} if file.first_frame_only else {})
             for file in submission.registered
         ],
         "rejected": [
@@ -231,6 +232,8 @@ def _show_registered(console: Console, registered: Iterable[Registered]) -> None
         _whole(console, f"  {terminal.clean(file.source)}")
         if file.incomplete:
             say(console, texts.ONLY_BEGINNING, indent="    ")
+        if file.first_frame_only:
+            say(console, texts.FIRST_FRAME_ONLY, indent="    ")
         _whole(console, f"    {file.item_id}")
     console.print()
 

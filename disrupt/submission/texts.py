@@ -71,18 +71,18 @@ TREATED_AS_MINOR = Phrase(
     "Age not given: to be safe, these pictures are treated as those of a minor.",
 )
 WITHDRAWN = Phrase(
-    "Le dossier est retiré : ses empreintes ne bloquent plus rien. Elles seront effacées du service "
-    "sous 24 heures, et plus tard de ses sauvegardes.",
-    "The case is withdrawn: its fingerprints no longer block anything. They will be erased from the "
-    "service within 24 hours, and later from its backups.",
+    "Le dossier est retiré : ses empreintes ne bloquent plus rien. Elles seront effacées du "
+    "service sous 24 heures, et plus tard de ses sauvegardes.",
+    "The case is withdrawn: its fingerprints no longer block anything. They will be erased from "
+    "the service within 24 hours, and later from its backups.",
 )
 REALLY_WITHDRAW = Phrase(
     "Retirer le dossier {number} et toutes ses images ? Leurs empreintes ne bloqueront plus rien. "
-    "Elles seront effacées du service sous 24 heures, et plus tard de ses sauvegardes. Vous pourrez "
-    "enregistrer vos images à nouveau.",
-    "Withdraw case {number} and all its pictures? Their fingerprints will no longer block anything. "
-    "They will be erased from the service within 24 hours, and later from its backups. You can "
-    "register your pictures again.",
+    "Elles seront effacées du service sous 24 heures, et plus tard de ses sauvegardes. Vous "
+    "pourrez enregistrer vos images à nouveau.",
+    "Withdraw case {number} and all its pictures? Their fingerprints will no longer block "
+    "anything. They will be erased from the service within 24 hours, and later from its backups. "
+    "You can register your pictures again.",
 )
 TYPE_YES = Phrase("Tapez « oui » pour retirer le dossier", "Type yes to withdraw the case")
 YES = {"oui", "o", "yes", "y"}
@@ -106,6 +106,12 @@ HELP = Phrase(
 ONLY_BEGINNING = Phrase(
     "le début seulement : ce fichier s'arrête avant la fin, ou est abîmé",
     "its beginning only: this file ends early, or is damaged",
+)
+FIRST_FRAME_ONLY = Phrase(
+    "la première image seulement de cette animation : pour enregistrer toutes les autres, ajoutez "
+    "le fichier au dossier avec --case et --every-frame",
+    "the first frame only of this animation: to register all the others, add the file to the case "
+    "with --case and --every-frame",
 )
 
 # Lists

@@ -185,11 +185,16 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
 ) -> None:
     moving = animation(tmp_path / "moving.webp", 141, 142, 143)
     late = picture(tmp_path / "late.png", 143)
-    assert disrupt("submit", moving).code == 0
+    first = disrupt("submit", moving)
+    assert first.code == 0
+    assert "la première image seulement de cette animation" in " ".join(first.out.split())
+    assert "--every-frame" in first.out
+    assert disrupt("submit", "--json", moving).json["items"][0]["first_frame_only"]
     disrupt.match(late, until=0)
     asked = disrupt("submit", "--every-frame", "--json", moving, late)
     assert asked.code == 0, asked.err
     (every, still) = asked.json["items"]
+    assert "first_frame_only" not in every | still
     assert every["hashes"] >= 3
     (line,) = disrupt.match(late, until=2)
     assert {match["item"] for match in line["matches"]} == {every["item"], still["item"]}
