@@ -93,3 +93,13 @@ def test_an_error_of_any_reason_is_explained() -> None:
     unknown = DisruptError("?")
     unknown.reason = "OF_A_NEWER_SERVER"
     assert reasons.explain(unknown) == reasons.ANY_ERROR
+
+
+@pytest.mark.parametrize("name", ["REALLY_WITHDRAW", "WITHDRAWN", "ITEMS_WITHDRAWN"])
+def test_what_is_withdrawn_is_said_to_be_erased_when_it_is(name: str) -> None:
+    """Keep to what docs/erasure.md promises."""
+    phrase = getattr(texts, name)
+    for said in ("plus rien", "sous 24 heures", "plus tard de ses sauvegardes"):
+        assert said in phrase.fr
+    for said in ("no longer block", "within 24 hours", "later from its backups"):
+        assert said in phrase.en
