@@ -20,6 +20,7 @@ from disrupt.cli import main
 from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError
+from tests.cli.shell import BIN
 from tests.server.calls import eventually
 
 CONNECTIONS = 4
@@ -54,6 +55,23 @@ def test_a_key_whose_secret_cannot_be_written_is_revoked(small_disk: Path, tmp_p
     assert made.exit_code == 1
     assert "cannot be written: No space left on device. The key" in made.output
     assert not file.exists()
+    listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
+    assert [key["revoked_on"] != "" for key in json.loads(listed.stdout)["keys"]] == [True]
+
+
+def test_a_key_whose_secret_cannot_be_shown_is_revoked(tmp_path: Path) -> None:
+    words = [str(BIN / "disrupt"), "keys", "create", "p", "--right", "match"]
+    data_dir = str(tmp_path / "data")
+    with Path("/dev/full").open("w") as full:
+        made = subprocess.run(
+            [*words, "--data-dir", data_dir],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert made.returncode == 1
+    assert made.stderr.startswith("Error: Standard output cannot be written: No space left")
     listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
     assert [key["revoked_on"] != "" for key in json.loads(listed.stdout)["keys"]] == [True]
 

@@ -152,25 +152,37 @@ def create(
     granted = tuple(Right[right.upper()] for right in rights)
     with administration(data_dir) as admin, _secret_file(secret_file) as opened:
         created = admin.create(wire.create_request(name, granted, banks))
-        if opened is not None:
-            try:
+        try:
+            if opened is not None:
                 _write(opened, f"{created.secret}\n".encode())
-            except OSError as error:
-                admin.revoke(wire.revoke_request(created.key.key_id))
-                raise DisruptError(
-                    f"{secret_file} cannot be written: {error.strerror}. The key"
-                    f" {created.key.key_id}, whose secret is lost, was revoked. Free space there,"
-                    " or name another file, then make a new key."
-                ) from error
-    shown = {} if secret_file is not None else {"secret": created.secret}
+            else:
+                _show(created, {"secret": created.secret}, as_json=as_json)
+        except OSError as error:
+            admin.revoke(wire.revoke_request(created.key.key_id))
+            raise DisruptError(
+                f"{secret_file or 'Standard output'} cannot be written: {error.strerror}. The key"
+                f" {created.key.key_id}, whose secret is lost, was revoked. Free space there,"
+                " or name another file, then make a new key."
+            ) from error
+    if opened is not None:
+        _show(created, {}, as_json=as_json)
+        if not as_json:
+            click.echo(f"Its secret is in {secret_file}.")
+
+
+def _show(created: admin_pb2.CreateKeyResponse, secret: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_row(created.key) | shown))
-        return
-    click.echo(f"Made the key {created.key.key_id} for {created.key.name}.")
-    if secret_file is not None:
-        click.echo(f"Its secret is in {secret_file}.")
+        text = json.dumps(_row(created.key) | secret)
     else:
-        click.echo(f"Its secret, shown this once: {created.secret}")
+        text = f"Made the key {created.key.key_id} for {created.key.name}."
+        if secret:
+            text += f"\nIts secret, shown this once: {created.secret}"
+    try:
+        click.echo(text)
+    except OSError:
+        # What is left in the buffer would fail again when the process ends: discard it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 @keys.command(name="list")
