@@ -59,21 +59,31 @@ def test_a_key_whose_secret_cannot_be_written_is_revoked(small_disk: Path, tmp_p
     assert [key["revoked_on"] != "" for key in json.loads(listed.stdout)["keys"]] == [True]
 
 
-def test_a_key_whose_secret_cannot_be_shown_is_revoked(tmp_path: Path) -> None:
-    words = [str(BIN / "disrupt"), "keys", "create", "p", "--right", "match"]
-    data_dir = str(tmp_path / "data")
+def unseen(*words: str) -> str:
+    """Run a command whose standard output is full; return what it says on standard error."""
     with Path("/dev/full").open("w") as full:
-        made = subprocess.run(
-            [*words, "--data-dir", data_dir],
+        done = subprocess.run(
+            [str(BIN / "disrupt"), *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
-    assert made.returncode == 1
-    assert made.stderr.startswith("Error: Standard output cannot be written: No space left")
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_a_key_whose_secret_cannot_be_shown_is_revoked(tmp_path: Path) -> None:
+    data_dir = str(tmp_path / "data")
+    said = unseen("keys", "create", "p", "--right", "match", "--data-dir", data_dir)
+    assert said.startswith("Error: Standard output cannot be written: No space left")
     listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
-    assert [key["revoked_on"] != "" for key in json.loads(listed.stdout)["keys"]] == [True]
+    (key,) = json.loads(listed.stdout)["keys"]
+    assert key["revoked_on"]
+    revoked = unseen("keys", "revoke", key["key_id"], "--data-dir", data_dir)
+    done = "Error: It is done, but standard output cannot be written: No space left on device.\n"
+    assert revoked == done
+    assert unseen("erase", "--data-dir", data_dir) == done
 
 
 def refused(desk: Desk, write: Write) -> None:

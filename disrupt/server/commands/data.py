@@ -10,6 +10,7 @@ import click
 
 from disrupt import logs
 from disrupt.registry.backup import back_up
+from disrupt.server.commands.printing import report
 from disrupt.server.upkeep import erasure
 from disrupt.server.upkeep import restore as restoring
 
@@ -51,16 +52,16 @@ def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
     logs.configure("erase", "warning")
     erased = erasure.erase(data_dir, older_than_s=older_than_h * _H)
     if as_json:
-        click.echo(json.dumps(asdict(erased)))
+        report(json.dumps(asdict(erased)))
         return
     if erased.rebuilt:
-        click.echo(f"Published generation {erased.generation} of the index.")
+        report(f"Published generation {erased.generation} of the index.")
     for generation in erased.deleted:
-        click.echo(f"Deleted generation {generation}.")
+        report(f"Deleted generation {generation}.")
     if older_than_h:
-        click.echo("Nothing withdrawn stays for longer than asked.")
+        report("Nothing withdrawn stays for longer than asked.")
     else:
-        click.echo("Of what was withdrawn before, no byte is left in the data directory.")
+        report("Of what was withdrawn before, no byte is left in the data directory.")
 
 
 @click.command(short_help="Back up the registry and the secrets.")
@@ -82,9 +83,9 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
     logs.configure("backup", "warning")
     written = back_up(data_dir, target)
     if as_json:
-        click.echo(written.model_dump_json())
+        report(written.model_dump_json())
     else:
-        click.echo(f"Made the backup {target}, as of change {written.sequence}.")
+        report(f"Made the backup {target}, as of change {written.sequence}.")
 
 
 @click.command(short_help="Put a backup in place of the data directory's content.")
@@ -114,13 +115,11 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
     logs.configure("restore", "warning")
     restored = restoring.restore(source, data_dir, accept_unknown_removals=accept_unknown_removals)
     if as_json:
-        click.echo(json.dumps(asdict(restored)))
+        report(json.dumps(asdict(restored)))
         return
-    click.echo(f"Restored: {restored.items} items, {restored.hashes} hashes.")
+    report(f"Restored: {restored.items} items, {restored.hashes} hashes.")
     if not restored.removals_known:
-        click.echo("What was withdrawn since the backup matches again where it was not known.")
+        report("What was withdrawn since the backup matches again where it was not known.")
     if restored.unsure_keys:
         keys = ", ".join(restored.unsure_keys)
-        click.echo(
-            f"Valid, though they may have been revoked since: {keys}. Revoke those that were."
-        )
+        report(f"Valid, though they may have been revoked since: {keys}. Revoke those that were.")

@@ -17,6 +17,7 @@ from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
 from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.isolation.child import LIBRARIES
+from disrupt.server.commands.printing import echo, report
 from disrupt.server.config import Config
 from disrupt.server.upkeep.administration import administration
 from disrupt.wire import admin as wire
@@ -177,12 +178,7 @@ def _show(created: admin_pb2.CreateKeyResponse, secret: dict[str, str], *, as_js
         text = f"Made the key {created.key.key_id} for {created.key.name}."
         if secret:
             text += f"\nIts secret, shown this once: {created.secret}"
-    try:
-        click.echo(text)
-    except OSError:
-        # What is left in the buffer would fail again when the process ends: discard it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
+    echo(text)
 
 
 @keys.command(name="list")
@@ -223,9 +219,9 @@ def revoke(key_id: str, data_dir: Path, *, as_json: bool) -> None:
     with administration(data_dir) as admin:
         key = admin.revoke(wire.revoke_request(key_id)).key
     if as_json:
-        click.echo(json.dumps(_row(key)))
+        report(json.dumps(_row(key)))
     else:
-        click.echo(f"Revoked the key {key.key_id} of {key.name}.")
+        report(f"Revoked the key {key.key_id} of {key.name}.")
 
 
 def _row(key: admin_pb2.Key) -> dict[str, Any]:
