@@ -49,7 +49,7 @@ def fill(file: Path) -> None:
 
 def test_a_key_whose_secret_cannot_be_written_is_revoked(small_disk: Path, tmp_path: Path) -> None:
     fill(small_disk / "filler")
-    file, data_dir = small_disk / "platform.key", str(tmp_path / "data")
+    file, data_dir = small_disk / "platform.key", str(tmp_path)
     words = ["keys", "create", "p", "--right", "match", "--secret-file", str(file)]
     made = CliRunner().invoke(main, [*words, "--data-dir", data_dir])
     assert made.exit_code == 1
@@ -74,7 +74,7 @@ def unseen(*words: str) -> str:
 
 
 def test_a_key_whose_secret_cannot_be_shown_is_revoked(tmp_path: Path) -> None:
-    data_dir = str(tmp_path / "data")
+    data_dir = str(tmp_path)
     said = unseen("keys", "create", "p", "--right", "match", "--data-dir", data_dir)
     assert said.startswith("Error: Standard output cannot be written: No space left")
     listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])

@@ -270,6 +270,9 @@ def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_
 ) -> None:
     key_file = tmp_path / "platform.key"
     words = ("create", "p", "--right", "match", "--data-dir", tmp_path / "data")
+    with pytest.raises(CommandFailedError, match="There is no data directory"):
+        run("disrupt", "keys", *words)
+    (tmp_path / "data").mkdir(0o700)
     said = run("disrupt", "keys", *words, "--secret-file", key_file)
     secret = key_file.read_text().strip()
     assert secret not in said
@@ -338,6 +341,7 @@ def test_a_configuration_that_makes_no_sense_is_refused_by_setting(
 def test_a_data_directory_whose_secrets_are_gone_is_not_served_with_others(
     start: Start, tmp_path: Path
 ) -> None:
+    (tmp_path / "data").mkdir(0o700)
     run("disrupt", "keys", "list", "--data-dir", tmp_path / "data")
     (tmp_path / "data" / "secrets.json").unlink()
     with pytest.raises(CommandFailedError, match=r"secrets\.json is missing"):

@@ -32,7 +32,7 @@ _data_dir = click.option(
     required=True,
     show_envvar=True,
     type=_DIRECTORY,
-    help="Data directory of the server; made where missing.",
+    help="Data directory of the server, which makes it where it is missing.",
 )
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -14,7 +14,12 @@ import grpc
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import DataDirectoryInUseError, DisruptError, UnavailableError
+from disrupt.errors import (
+    DataDirectoryError,
+    DataDirectoryInUseError,
+    DisruptError,
+    UnavailableError,
+)
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.services import keys
@@ -105,7 +110,14 @@ class OverSocket:
 
 @contextmanager
 def administration(data_dir: Path) -> Iterator[Administration]:
-    """Open the registry itself or, while a server runs, its writer's socket."""
+    """Open the registry itself or, while a server runs, its writer's socket.
+
+    Raises DataDirectoryError where there is no such directory: its name may be mistyped.
+    """
+    if not data_dir.is_dir():
+        raise DataDirectoryError(
+            f"There is no data directory {data_dir}. Is its name right? A server makes a new one."
+        )
     directory = DataDirectory(data_dir)
     directory.make()
     with ExitStack() as stack:
