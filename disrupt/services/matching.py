@@ -27,7 +27,7 @@ checks whether its call still waits."""
 _FIRST_BLOCK = Budget(4096, strict=True)
 """Half a ms: the first block may be searched on the event loop."""
 
-_NEXT_BLOCKS = Budget(1 << 15)
+STEP = Budget(1 << 15)
 """Some ms, and the last of their queries."""
 
 _BANKS = 2**16
@@ -163,7 +163,7 @@ def _blocks(
         near = search_near(index, block, scope, max_matches, budget=budget)
         end = start + len(block) - near.left
         yield start, near, end < len(queries)
-        start, budget = end, _NEXT_BLOCKS
+        start, budget = end, STEP
 
 
 def search_near(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -18,7 +18,13 @@ from disrupt.core.videos import FRAME, transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import BLOCK_QUERIES, Allowance, limits_bits_of, search_near
+from disrupt.services.matching import (
+    BLOCK_QUERIES,
+    STEP,
+    Allowance,
+    limits_bits_of,
+    search_near,
+)
 from disrupt.services.video_evidence import Evidence, Query, Work, moments_of, weigh
 
 CERTAIN_FRAMES = 4
@@ -124,6 +130,10 @@ class VideoLookup:
 
     def add(self, frames: Iterable[NDArray[np.void]]) -> None:
         """Add frames, each as its versions (dtype FRAME), ascending in time."""
+        deque(self.adding(frames), maxlen=0)
+
+    def adding(self, frames: Iterable[NDArray[np.void]]) -> Iterator[bool]:
+        """Add frames as ``add`` does, a search of bounded work a step."""
         self._allowance.check()
         versions: list[NDArray[np.uint8]] = []
         of_frame: list[int] = []
@@ -142,26 +152,26 @@ class VideoLookup:
                 versions.append(usable["hash"])
                 of_frame += [frame] * len(usable)
         if versions and self._scope.limits:
-            self._search(np.concatenate(versions), of_frame)
+            yield from self._search(np.concatenate(versions), of_frame)
 
     def certain(self) -> Iterator[bool]:
-        """Tell whether the frames so far are a match, whatever follows: one candidate a step."""
+        """Tell whether the frames so far are a match, whatever follows; in steps."""
         most = max((len(candidate.frames) for candidate in self._candidates.values()), default=0)
         # comparing is dear, and what did not suffice needs more frames, half as many again
         if most < CERTAIN_FRAMES or 2 * most <= 3 * self._compared_at:
             return
         self._compared_at = most
-        for _, evidence in self._weighed(self._early_work):
-            yield evidence is not None and evidence.frames >= CERTAIN_FRAMES
+        for match in self._weighed(self._early_work):
+            yield match is not None and match[1].frames >= CERTAIN_FRAMES
 
     def weigh(self) -> Iterator[bool]:
-        """Compare the candidates, one a step, before ``matches`` is asked for."""
+        """Compare the candidates in steps, one or a part each, before ``matches`` is asked for."""
         self._matching = []
         work = Work(self._allowance, _MOST_WORK)
-        for candidate, evidence in self._weighed(work):
-            if evidence is not None:
-                self._matching.append((candidate, evidence))
-            yield evidence is not None
+        for match in self._weighed(work):
+            if match is not None:
+                self._matching.append(match)
+            yield match is not None
         self._unfinished = work.cut
 
     def matches(self) -> VideoMatches:
@@ -193,16 +203,19 @@ class VideoLookup:
         self._searched.append((value, frame))
         return frame
 
-    def _search(self, queries: NDArray[np.uint8], of_frame: list[int]) -> None:
-        for start in range(0, len(queries), BLOCK_QUERIES):
+    def _search(self, queries: NDArray[np.uint8], of_frame: list[int]) -> Iterator[bool]:
+        start = 0
+        while start < len(queries):
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
             # Videos are spared: their frames have to agree on times, too.
             near = search_near(
-                self._index, block, self._scope, _MOST_CANDIDATES, spared=MediaKind.VIDEO
+                self._index, block, self._scope, _MOST_CANDIDATES, MediaKind.VIDEO, STEP
             )
             self._cut_off.update(of_frame[start + query] for query in near.truncated.tolist())
             self._propose(near.hits, of_frame[start : start + BLOCK_QUERIES])
+            start += len(block) - near.left
+            yield start < len(queries)
 
     def _propose(self, hits: Hits, of_frame: list[int]) -> None:
         rows = zip(hits.number.tolist(), hits.query.tolist(), strict=True)
@@ -229,8 +242,8 @@ class VideoLookup:
                 limit=str(HELD_BYTES_MAX),
             )
 
-    def _weighed(self, work: Work) -> Iterator[tuple[_Candidate, Evidence | None]]:
-        """Yield the candidates, and their evidence where it is enough.
+    def _weighed(self, work: Work) -> Iterator[tuple[_Candidate, Evidence] | None]:
+        """Yield the candidates with enough evidence, and None after each other step.
 
         Each may take its share of the work that those before it left.
         """
@@ -264,13 +277,14 @@ class VideoLookup:
                 apart = searched & ~proposed_by
             common = None
             if number in crowded:
-                common = self._common(columns, max(_LEAST_JUDGED, _MOST_JUDGED // len(crowded)))
+                most_hashes = max(_LEAST_JUDGED, _MOST_JUDGED // len(crowded))
+                common = yield from self._common(columns, most_hashes)
             evidence = weigh(
                 query, candidate.kind, columns, proposed_by, apart, limit, share, common
             )
             work.left += share.left
             work.cut |= share.cut
-            yield candidate, evidence if evidence and self._suffices(evidence) else None
+            yield (candidate, evidence) if evidence and self._suffices(evidence) else None
 
     def _likely(self) -> list[int]:
         """Return the numbers of the candidates in the order in which they are compared."""
@@ -301,8 +315,12 @@ class VideoLookup:
             videos[shown] += 1
         return {number for number, shown in frames.items() if videos[shown].max() >= COMMON_VIDEOS}
 
-    def _common(self, stored: Columns, most_hashes: int) -> NDArray[np.bool_]:
+    def _common(
+        self, stored: Columns, most_hashes: int
+    ) -> Generator[None, None, NDArray[np.bool_]]:
         """Return which moments of a video, shape (n,), are in far more items than the rest of it.
+
+        Pauses between searches of bounded work.
 
         They are always less than half of its moments, whatever anybody registers. Where the video
         has more than ``most_hashes``, that many evenly spaced ones are searched, including the
@@ -317,12 +335,19 @@ class VideoLookup:
             judged = np.linspace(0, len(places) - 1, most_hashes).astype(np.intp)
         queries = stored.codes[in_time[judged]]
         items = np.zeros(len(queries), np.intp)
-        for start in range(0, len(queries), BLOCK_QUERIES):
+        start = 0
+        while start < len(queries):
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
             # Pictures count, too: they could take the places of videos in the answer.
-            near = self._index.search_items(block, scope.radius_bits, limits_bits, _MOST_COUNTED)
-            items[start : start + len(block)] = np.bincount(near.hits.query, minlength=len(block))
+            near = self._index.search_items(
+                block, scope.radius_bits, limits_bits, _MOST_COUNTED, budget=STEP
+            )
+            end = start + len(block) - near.left
+            items[start:end] = np.bincount(near.hits.query, minlength=end - start)
+            start = end
+            if start < len(queries):
+                yield
         before = np.searchsorted(judged, places, side="right") - 1
         after = np.searchsorted(judged, places)
         of_moment = np.zeros(len(firsts), np.intp)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from disrupt.core.changes import Addition, Cursor
-from disrupt.core.lookups import Matches
+from disrupt.core.lookups import Matches, VideoOptions
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Scope
 from disrupt.index.columns import NearestHits, columns_of
@@ -18,6 +18,8 @@ from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import Budget
 from disrupt.services.matching import Allowance, Steps, advance, hash_steps, picture_steps
+from disrupt.services.video_matching import VideoLookup
+from tests.services.videos import frames
 
 _ITEMS, _HASHES_EACH = 200, 1000
 _QUERIES = 40
@@ -157,3 +159,16 @@ def test_what_a_budget_leaves_is_the_end_of_a_batch(
     for column in ("query", "distance", "number"):
         assert getattr(near.hits, column).tolist() == getattr(of_searched, column).tolist()
     assert near.truncated.tolist() == whole.truncated[whole.truncated < searched].tolist()
+
+
+def test_a_video_near_a_crowd_is_searched_in_small_steps(crowd: _Counted) -> None:
+    rows = frames(_around(_MIDDLE, _QUERIES, 12, 8))
+    scope = Scope({ADULTS.number: 31, MINORS.number: 31})
+    lookup = VideoLookup(crowd, scope, VideoOptions(), Allowance(math.inf))
+    crowd.answered, answered = [], []
+    for _ in lookup.adding(rows[at : at + 1] for at in range(_QUERIES)):
+        answered.append(sum(crowd.answered))
+        crowd.answered = []
+    assert sum(answered) > _QUERIES // 2
+    assert max(answered) <= 20
+    assert lookup.matches().matches

@@ -161,7 +161,9 @@ class VideoSearch:
         holder.get().spend(Cost.HASHES, sum(map(len, frames)))
 
         for start in range(0, len(frames), _FRAMES_AT_ONCE):
-            await self.searching.run(self.lookup.add, frames[start : start + _FRAMES_AT_ONCE])
+            adding = self.lookup.adding(frames[start : start + _FRAMES_AT_ONCE])
+            async for _ in in_turns(self.searching, adding):
+                pass
             self._hold()
             if self.options.answer_early:
                 async for certain in in_turns(self.searching, self.lookup.certain()):
