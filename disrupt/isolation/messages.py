@@ -31,7 +31,7 @@ from disrupt.isolation.sandbox import LAYERS
 ANSWER_BYTES_MAX = 300 * 1024
 """More than 47 bytes for each of 16 versions of MAX_FRAMES frames and of MAX_PARTS."""
 
-_REQUEST = struct.Struct("<BIIIId")
+_REQUEST = struct.Struct("<BIIIIdQ")
 _QUERY = struct.Struct("<BI")
 _QUERY_ROW = struct.Struct("<32sB4HiH")
 _FINGERPRINTS = struct.Struct("<BBI")
@@ -111,6 +111,7 @@ def pack_request(request: Request) -> bytes:
         limits.max_pixels,
         limits.max_bytes,
         limits.frames_cpu_s,
+        limits.max_scanned_px,
     )
 
 

@@ -29,7 +29,7 @@ from disrupt.hashing import (
     fingerprint_image,
     hash_image,
 )
-from disrupt.hashing.decoding.pictures import FORMATS
+from disrupt.hashing.decoding.pictures import FORMATS, ImageLimits
 from disrupt.isolation.child import Cause
 from disrupt.isolation.picture_process import SLOTS, IsolationLimits, Process
 from disrupt.isolation.pictures import IsolatedHashing
@@ -40,7 +40,7 @@ Run = Callable[[Awaitable[_T]], _T]
 SEEDS = seeds()
 GOOD = SEEDS["PNG"][0]
 LONG = repeated_scans(4000, 20_000)
-"""A file that takes minutes to decode."""
+"""A file that takes minutes to decode, where its scans are not bounded."""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,7 @@ def hashing(run: Run[Any]) -> Iterator[IsolatedHashing]:
     isolated = IsolatedHashing(
         workers=2,
         queued=2,
+        limits=ImageLimits(max_scanned_px=2**50),
         isolation=IsolationLimits(memory_bytes=512 * 2**20, cpu_s=1, timeout_s=20),
     )
     run(isolated.__aenter__())

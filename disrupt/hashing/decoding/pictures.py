@@ -28,7 +28,7 @@ from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
-from disrupt.hashing.decoding.scans import SCANNED_PX_MAX, scanned_px
+from disrupt.hashing.decoding.scans import scanned_px
 from disrupt.hashing.decoding.srgb import to_srgb, transform_to_srgb
 from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
 
@@ -122,11 +122,14 @@ class ImageLimits:
     """What a file may be, inclusive: ``max_pixels`` width x height, ``max_bytes`` of the file.
 
     ``frames_cpu_s`` is processor time: a lookup reads no frame that would go beyond it.
+    ``max_scanned_px`` is what all scans of a JPEG file may visit together: the largest picture 25
+    times over. Progressive files have about 10 scans, of four colours 18.
     """
 
     max_pixels: int = 50_000_000
     max_bytes: int = 32 * 2**20
     frames_cpu_s: float = 4.0
+    max_scanned_px: int = 25 * 50_000_000
 
 
 DEFAULT_LIMITS = ImageLimits()
@@ -160,7 +163,8 @@ def decode_frames(
     with _refusing(kind):
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
-        if kind == "JPEG" and scanned_px(data, image.width * image.height) > SCANNED_PX_MAX:
+        most_px = limits.max_scanned_px
+        if kind == "JPEG" and scanned_px(data, image.width * image.height, most_px) > most_px:
             raise refused(
                 f"the picture of {image.width} x {image.height} pixels has too many scans for its"
                 " size: save a copy of it with another program",
