@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,30 @@ settings.load_profile("any machine")
 # Tests that interrupt a program need it to handle SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_SLOW = (
+    *("benchmarks", "cli", "clients", "doctor", "fuzz", "indexer", "isolation", "packaging"),
+    *("server", "test_demo.py", "test_documents.py", "test_readme.py", "test_site.py"),
+    *("client/test_against_server.py", "client/test_flows.py", "feed/test_refusals.py"),
+    *("hashing/test_formats.py", "registry/test_erasure.py", "services/test_video_bounds.py"),
+    "submission/test_nothing_leaks.py",
+)
+"""Tests that start programs, or compute for long: ``--quick`` leaves them out."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--quick``."""
+    parser.addoption("--quick", action="store_true", help="leave out what takes long")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out _SLOW for ``--quick``."""
+    if not config.getoption("--quick"):
+        return
+    slow = [Path(__file__).parent / name for name in _SLOW]
+    left_out = [item for item in items if {item.path, *item.path.parents}.intersection(slow)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture

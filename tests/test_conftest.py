@@ -9,6 +9,8 @@ from pathlib import Path
 
 import hypothesis
 
+from tests.conftest import _SLOW
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -33,3 +35,7 @@ def test_programs_under_test_can_be_interrupted_where_the_tests_run_in_the_backg
 
 def test_no_example_of_hypothesis_has_a_time_limit() -> None:
     assert hypothesis.settings().deadline is None
+
+
+def test_what_a_quick_run_leaves_out_exists() -> None:
+    assert [name for name in _SLOW if not (ROOT / "tests" / name).exists()] == []
