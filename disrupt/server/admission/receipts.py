@@ -38,9 +38,9 @@ _TRIM_S = 0.25
 
 _MOST = 2
 """Most that messages may hold before all calls of a connection end, in capacities."""
-_CALL_BYTES = 256
-"""Most bytes of a call beside its message; nearly all calls bring less. The more this is beyond
-what they bring, the more many small calls can hide."""
+_CALL_BYTES = 1024
+"""Most bytes of a call beside its message; nearly all calls bring less. So much can each whole
+message hide of those that began before it."""
 _SLACK_BYTES = 1 << 18
 """Bytes that a connection may bring beyond what its calls take: that is an estimate."""
 _FRAMING = 256
