@@ -92,6 +92,10 @@ class Wire(asyncio.Protocol):
 
     async def send(self, call: int, data: bytes) -> None:
         """Send bytes of a call as the server makes room for them, until it ends the call."""
+        with suppress(ProtocolError):  # the server has ended the connection
+            await self._send(call, data)
+
+    async def _send(self, call: int, data: bytes) -> None:
         left = memoryview(data)
         while left and call in self.calls:
             room = min(self._h2.local_flow_control_window(call), self._h2.max_outbound_frame_size)
