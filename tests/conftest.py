@@ -30,8 +30,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _SLOW = (
     *("benchmarks", "cli", "clients", "doctor", "fuzz", "indexer", "isolation", "packaging"),
     *("server", "test_demo.py", "test_documents.py", "test_readme.py", "test_site.py"),
-    *("client/test_against_server.py", "client/test_flows.py", "feed/test_refusals.py"),
-    *("hashing/test_formats.py", "registry/test_erasure.py", "services/test_video_bounds.py"),
+    *("client/test_against_server.py", "client/test_flows.py", "feed/test_compaction.py"),
+    *("feed/test_erasure.py", "feed/test_passing_errors.py", "feed/test_refusals.py"),
+    *("hashing/test_formats.py", "hashing/test_heif.py", "registry/test_erasure.py"),
+    *("registry/test_reconciliation.py", "services/test_video_bounds.py"),
     "submission/test_nothing_leaks.py",
 )
 """Tests that start programs, or compute for long: ``--quick`` leaves them out."""
