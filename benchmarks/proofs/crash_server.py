@@ -30,8 +30,11 @@ from disrupt.services.cursors import SealedCursors
 from indexer.verify import verify
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
-"""What is killed, in turn. A supervisor waits ever longer before it restarts a writer that keeps
-dying, so it is killed, too: a new one begins with no wait."""
+"""Processes that are killed, in turn.
+
+A supervisor waits ever longer before it restarts a writer that keeps dying, so it is killed, too: a
+new one begins with no wait.
+"""
 
 _THREADS = 4
 _REBUILT_EVERY = 10

@@ -28,7 +28,7 @@ _Response = TypeVar("_Response")
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """How calls are made: to which server, within which time, and how often each is tried."""
+    """Server, time limit and retries of calls."""
 
     connection: Connection
     timeout_s: float

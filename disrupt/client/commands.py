@@ -103,7 +103,7 @@ class _Outcome:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a video's file ends early or is broken."""
+        """True if a video's file ends early or is broken."""
         return isinstance(self.answer, VideoAnswer) and self.answer.incomplete
 
     def problem(self) -> tuple[str, str]:

@@ -31,7 +31,7 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How to open channels to one server; ``credentials`` None is plaintext, for loopback only."""
+    """Address and credentials of a server; without ``credentials`` plaintext, on loopback only."""
 
     server: str
     loopback: bool

@@ -18,7 +18,7 @@ RETRYABLE = (UnavailableError, OverloadedError, SnapshotRefusedError)
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a call is tried, and after which pauses.
+    """Number of attempts of a call, and the pauses between them.
 
     The pause doubles from ``first_pause_s`` up to ``longest_pause_s``, each shortened at random by
     up to half. ``attempts`` None: as often as the call's time allows.

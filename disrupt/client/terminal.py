@@ -1,4 +1,4 @@
-"""What the commands share: options to reach the server, and output of untrusted text."""
+"""Options to reach the server, and output of untrusted text, for all commands."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Sent:
     ) -> None:
         self._parts = parts
         self.incomplete = incomplete
-        """Whether the file was hashed here and ended early."""
+        """True if the file was hashed here and ended early."""
         self._failure: DisruptError | None = None
 
     def __call__(self) -> Iterator[match_pb2.MatchVideoRequest]:

@@ -35,7 +35,7 @@ class Window:
         """Number of the first request without an answer."""
         self.sender: Sender | None = None
         self.over = False
-        """Whether no more answers can come, or none are wanted."""
+        """True once no more answers can come, or none are wanted."""
         self.given = False
         """Whether no more batches come."""
         self._new_attempts = attempts
