@@ -148,10 +148,13 @@ async def unfinished_calls(attack: Attack) -> None:
 
 
 async def strangers(attack: Attack) -> None:
-    """Begin, without a key, 300 health checks that never end, and as many watches."""
+    """Begin, without a key, 300 health checks that never end, and as many watches.
+
+    On so many connections that each worker has more of them than it lets strangers keep open.
+    """
     await asyncio.gather(
-        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=300, connections=6),
-        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=300, connections=6),
+        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=300, connections=30),
+        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=300, connections=30),
     )
 
 
