@@ -23,7 +23,7 @@ MATCH, REGISTRATION = "/disrupt.v1.MatchService", "/disrupt.v1.RegistrationServi
 HEALTH = "/grpc.health.v1.Health"
 
 TICK_S = 0.5
-_AGAIN_PER_TICK = 2
+_AGAIN_PER_TICK = 1
 """Most calls that a connection begins anew per tick: no flood, but as many as never end."""
 _TIMEOUT_S = 60.0
 

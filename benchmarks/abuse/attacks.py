@@ -153,8 +153,8 @@ async def strangers(attack: Attack) -> None:
     On so many connections that each worker has more of them than it lets strangers keep open.
     """
     await asyncio.gather(
-        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=300, connections=30),
-        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=300, connections=30),
+        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=300, connections=12),
+        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=300, connections=12),
     )
 
 

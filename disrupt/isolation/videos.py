@@ -50,6 +50,9 @@ _LEAST_BYTES_PER_S = 256 * 1024
 """Rate at which received parts extend that time: 2 Mbit/s are enough."""
 _LOOK_S = 0.5
 
+_CUT_SHORT_S = 1.0
+"""Time for a process to be done with a video that was given up. To start another takes as long."""
+
 _LONG_RETRY_AFTER_S = 60.0
 """Time to try again with a video that was long while others waited."""
 
@@ -76,7 +79,8 @@ class IsolatedVideos:
     """Hashes videos in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
 
     An asynchronous context. For one event loop, on the main thread. Processes start when they are
-    first needed, and serve one video at a time. One whose video is given up is killed.
+    first needed, and serve one video at a time. One that does not leave a video that is given up
+    is killed.
     """
 
     def __init__(
@@ -146,23 +150,23 @@ class IsolatedVideos:
                 feeding = asyncio.create_task(self._feed(process, chunks))
                 # Where an answer comes first, nobody retrieves its exception.
                 feeding.add_done_callback(lambda done: done.cancelled() or done.exception())
-                finished = False
+                last: Answer | None = None
                 try:
                     process.allow_cpu_time(self._isolation.cpu_s)
                     await process.send(Begin(interval_ms, versions, self.limits))
-                    async for answer in self._answers(process, feeding):
-                        finished = not isinstance(answer, Frames)
-                        if isinstance(answer, Refused):
-                            raise refused(answer.reason)
-                        yield answer
+                    while last is None:
+                        answer = await self._next(process, feeding)
+                        if not isinstance(answer, Frames):
+                            last = answer
+                        yield self._accepted(answer)
                 finally:
                     feeding.cancel()
-                    if finished:
-                        process.forget()
-                        self._idle.append(process)
-                    else:
+                    try:
+                        await asyncio.wait({feeding})  # it reads chunks, which are closed next
+                        await self._leave(process, last)
+                    except BaseException:
                         process.kill()
-                    await asyncio.wait({feeding})  # it reads chunks, which are closed next
+                        raise
         finally:
             self._places += 1
 
@@ -237,29 +241,39 @@ class IsolatedVideos:
             coming.cancel()
             await asyncio.wait({coming})
 
-    async def _answers(
-        self, process: _Process, feeding: asyncio.Task[None]
-    ) -> AsyncIterator[Frames | Ended | Refused]:
-        while True:
-            match await self._next(process, feeding):
-                case Frames() as frames:
-                    yield frames
-                case (Ended() | Refused()) as last:
-                    yield last
-                    return
-                case OutOfMemory():
-                    memory_mib = self._isolation.memory_bytes // 2**20
-                    raise _refused(
-                        f"decoding this video needs more than the {memory_mib} MiB that are"
-                        " allowed; send a smaller version",
-                        "MEMORY",
-                    )
-                case unexpected:
-                    kind = unexpected.kind if isinstance(unexpected, Failed) else "protocol"
-                    _log.error("hashing_failed", kind=kind)
-                    raise DisruptError(
-                        "Something went wrong in the server; the operator's log says what."
-                    )
+    def _accepted(self, answer: Answer) -> Frames | Ended:
+        """Return what the caller is to have; raise the error that another answer stands for."""
+        match answer:
+            case Frames() | Ended():
+                return answer
+            case Refused():
+                raise refused(answer.reason)
+            case OutOfMemory():
+                memory_mib = self._isolation.memory_bytes // 2**20
+                raise _refused(
+                    f"decoding this video needs more than the {memory_mib} MiB that are allowed;"
+                    " send a smaller version",
+                    "MEMORY",
+                )
+            case _:
+                kind = answer.kind if isinstance(answer, Failed) else "protocol"
+                _log.error("hashing_failed", kind=kind)
+                raise DisruptError(
+                    "Something went wrong in the server; the operator's log says what."
+                )
+
+    async def _leave(self, process: _Process, last: Answer | None) -> None:
+        """Keep a process for the next video if it is done with this one, or soon is; or kill it.
+
+        ``last`` is its last answer, None where the video was given up.
+        """
+        if last is None:
+            last = await process.cut_short()
+        if isinstance(last, Ended | Refused):
+            process.forget()
+            self._idle.append(process)
+        else:
+            process.kill()
 
     async def _next(self, process: _Process, feeding: asyncio.Task[None]) -> Answer:
         """Return its next answer; an error of ``feeding`` is raised at once."""
@@ -347,6 +361,16 @@ class _Process(Child):
                 return answer
             self._read = answer.position
             self._further.set()
+
+    async def cut_short(self) -> Answer | None:
+        """End the video where it is read to; return the last answer, None if none comes soon."""
+        with contextlib.suppress(TimeoutError, OSError, ProcessDiedError):
+            async with asyncio.timeout(_CUT_SHORT_S):
+                await self.send(Fed(0, whole=True))
+                while isinstance(answer := await self.answer(None), Frames):
+                    pass
+                return answer
+        return None
 
     def forget(self) -> None:
         """Give the memory of the file back, for both sides."""

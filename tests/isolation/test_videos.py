@@ -209,10 +209,12 @@ def test_a_video_that_is_left_leaves_nothing_behind(videos: IsolatedVideos, run:
             async for _ in answers:
                 break
 
+    used = set[int]()
     for _ in range(3):
         run(leave())
-        run(gone(videos))
-    assert len(run(hashed(videos, parts(GOOD)))[0])
+        used |= videos.pids
+    assert (run(hashed(videos, parts(GOOD)))[0] == hash_video(io.BytesIO(GOOD))[0]).all()
+    assert len(used | videos.pids) == 1, "to start another takes as long as many videos"
     (pid,) = videos.pids
     shared = next(
         part
@@ -232,7 +234,7 @@ def test_what_is_no_video_is_refused_in_the_words_used_without_isolation(
     assert (type(error), error.message) == (InvalidMediaError, plain.value.message)
 
 
-def test_a_sender_that_stops_is_told_so_and_costs_no_process_afterwards(
+def test_a_sender_that_stops_is_told_so_and_its_process_takes_the_next_video(
     videos: IsolatedVideos, run: Run[Any]
 ) -> None:
     async def stopping() -> AsyncIterator[bytes]:
@@ -242,7 +244,26 @@ def test_a_sender_that_stops_is_told_so_and_costs_no_process_afterwards(
 
     error = run(failure(hashed(videos, stopping())))
     assert type(error) is DeadlineExceededError
+    pids = videos.pids
+    assert (run(hashed(videos, parts(GOOD)))[0] == hash_video(io.BytesIO(GOOD))[0]).all()
+    assert videos.pids == pids
+
+
+def test_a_process_that_stays_with_a_video_that_is_left_is_killed(
+    videos: IsolatedVideos, run: Run[Any]
+) -> None:
+    async def leave() -> None:
+        async with aclosing(
+            videos.hash(parts(GOOD), interval_ms=500, versions=Versions.SEARCHED)
+        ) as answers:
+            async for _ in answers:
+                (pid,) = videos.pids
+                os.kill(pid, signal.SIGSTOP)
+                break
+
+    run(leave())
     run(gone(videos))
+    assert len(run(hashed(videos, parts(GOOD)))[0])
 
 
 def test_an_endless_file_is_refused_at_the_limit(videos: IsolatedVideos, run: Run[Any]) -> None:
