@@ -67,8 +67,8 @@ def _high_water_mb() -> float:
 
 
 def _lookup() -> Callable[[bytes], list[str]]:
-    from disrupt.core.lookups import Effort  # noqa: PLC0415
-    from disrupt.hashing import ImageQuery, hash_image  # noqa: PLC0415
+    from disrupt.core.lookups import Effort
+    from disrupt.hashing import ImageQuery, hash_image
 
     def whole(data: bytes) -> list[str]:
         query = hash_image(data, effort=Effort.FAST)
@@ -83,9 +83,9 @@ def _lookup() -> Callable[[bytes], list[str]]:
 
 def _lookup_stages(data: bytes) -> Stages:
     """Return the stages; ``reduce``: average and PDQ's blur in one; ``pdq``: the rest of PDQ."""
-    from disrupt.hashing.decoding.pictures import decode  # noqa: PLC0415
-    from disrupt.hashing.pdq.linear import hash_luma, hash_samples, reduced_samples  # noqa: PLC0415
-    from disrupt.hashing.pdq.luma import SIDE_PX  # noqa: PLC0415
+    from disrupt.hashing.decoding.pictures import decode
+    from disrupt.hashing.pdq.linear import hash_luma, hash_samples, reduced_samples
+    from disrupt.hashing.pdq.luma import SIDE_PX
 
     picture = decode(data, scaled=True)
     size = picture.width_px, picture.height_px
@@ -105,7 +105,7 @@ def _lookup_stages(data: bytes) -> Stages:
 
 
 def _registration() -> Callable[[bytes], list[str]]:
-    from disrupt.hashing import ImageFingerprints, fingerprint_image  # noqa: PLC0415
+    from disrupt.hashing import ImageFingerprints, fingerprint_image
 
     def whole(data: bytes) -> list[str]:
         outcome = fingerprint_image(data)
@@ -118,9 +118,9 @@ def _registration() -> Callable[[bytes], list[str]]:
 
 def _registration_stages(data: bytes) -> Stages:
     """Return the stages; ``pdq``: of the average alone. Full size and small are in the total."""
-    from disrupt.hashing.decoding.pictures import decode  # noqa: PLC0415
-    from disrupt.hashing.pdq.linear import hash_luma  # noqa: PLC0415
-    from disrupt.hashing.pdq.luma import canonical_luma  # noqa: PLC0415
+    from disrupt.hashing.decoding.pictures import decode
+    from disrupt.hashing.pdq.linear import hash_luma
+    from disrupt.hashing.pdq.luma import canonical_luma
 
     picture = decode(data)
     luma = canonical_luma(picture)
@@ -132,7 +132,7 @@ def _registration_stages(data: bytes) -> Stages:
 
 
 def _threatexchange() -> Callable[[bytes], list[str]]:
-    from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes  # noqa: PLC0415
+    from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes
 
     _register_heif()
     return lambda data: [pdq_from_bytes(data)[0]]
@@ -151,7 +151,7 @@ def _threatexchange_stages(data: bytes) -> Stages:
 def _register_heif() -> None:
     """Register HEIC, which the peer does not read otherwise, so that it can be compared."""
     try:
-        from pillow_heif import register_heif_opener  # noqa: PLC0415
+        from pillow_heif import register_heif_opener
     except ImportError:
         return
     register_heif_opener()
@@ -159,9 +159,9 @@ def _register_heif() -> None:
 
 def _sabotage() -> None:
     """Let lookups hash the mirrored picture."""
-    from disrupt.core.transforms import Dihedral  # noqa: PLC0415
-    from disrupt.hashing import queries  # noqa: PLC0415
-    from disrupt.hashing.pdq import linear as pdq  # noqa: PLC0415
+    from disrupt.core.transforms import Dihedral
+    from disrupt.hashing import queries
+    from disrupt.hashing.pdq import linear as pdq
 
     vars(queries)["hash_reduced"] = lambda rows, width_px, height_px, _: pdq.hash_reduced(
         rows, width_px, height_px, Dihedral.MIRROR

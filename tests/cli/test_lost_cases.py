@@ -224,7 +224,7 @@ def test_where_output_ends_after_the_answer_the_case_is_named_once_more(tmp_path
             env = variables(server.address)
             process = started("submit", *files, *files, env=env, stdout=writing)
             os.close(writing)
-            eventually(lambda: _waiting_bytes(reading) > room - 1024)  # noqa: B023 called here
+            eventually(lambda: _waiting_bytes(reading) > room - 1024)
             case = re.search(NUMBER, os.read(reading, 300).decode())
             assert case
             if ends_by == "Ctrl-C":

@@ -115,7 +115,7 @@ def test_a_search_that_loses_one_neighbour_fails(monkeypatch: pytest.MonkeyPatch
     ("version", "affected"),
     [("3.6.23", False), ("3.7.0", True), ("3.46.1", True), ("3.51.2", True), ("3.51.3", False)],
 )
-def test_versions_of_sqlite_with_the_wal_reset_bug_are_known(version: str, affected: bool) -> None:  # noqa: FBT001
+def test_versions_of_sqlite_with_the_wal_reset_bug_are_known(version: str, affected: bool) -> None:
     assert has_wal_reset_bug(version) == affected
 
 

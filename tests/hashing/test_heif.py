@@ -296,7 +296,7 @@ def test_valid_boxes_are_joined_in_any_order(
     associations: list[bytes],
     unrelated: list[bytes],
     chance: random.Random,
-    endless: bool,  # noqa: FBT001 drawn
+    endless: bool,
 ) -> None:
     boxes = [*associations, *unrelated]
     chance.shuffle(boxes)

@@ -105,7 +105,7 @@ def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Fram
 @pytest.mark.parametrize(("said_ms", "expected_incomplete"), [(1, False), (60_000, True)])
 def test_a_duration_that_lies_is_not_believed(
     said_ms: int,
-    expected_incomplete: bool,  # noqa: FBT001 pytest's
+    expected_incomplete: bool,
     frames: list[Frame],
 ) -> None:
     data = encode(frames, fps=FPS, codec=Codec("matroska"))

@@ -76,7 +76,7 @@ async def failure(call: Awaitable[object]) -> DisruptError:
 
 async def whole(hashing: IsolatedHashing, processes: int) -> None:
     """Wait until there are ``processes`` again, and all of them hash good pictures."""
-    while len(hashing.pids) < processes:  # noqa: ASYNC110 nothing tells
+    while len(hashing.pids) < processes:
         await asyncio.sleep(0.02)
     answers = await asyncio.gather(*(hashing.hash_image(GOOD) for _ in range(processes)))
     assert set(answers) == {hash_image(GOOD)}
@@ -426,7 +426,7 @@ def test_a_turn_lasts_until_its_process_has_ended_the_picture(run: Run[Any]) -> 
             (pid,) = isolated.pids
             os.kill(pid, signal.SIGSTOP)
             calls = [asyncio.create_task(isolated.hash_image(GOOD)) for _ in range(SLOTS)]
-            while len(isolated._tasks) < SLOTS:  # noqa: ASYNC110 nothing tells
+            while len(isolated._tasks) < SLOTS:
                 await asyncio.sleep(0.01)
             for call in calls:
                 call.cancel()

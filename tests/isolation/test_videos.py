@@ -100,7 +100,7 @@ async def hashed(
 
 async def gone(videos: IsolatedVideos) -> None:
     """Wait until there is no process."""
-    while videos.pids:  # noqa: ASYNC110 nothing tells
+    while videos.pids:
         await asyncio.sleep(0.01)
 
 
@@ -302,7 +302,7 @@ def test_a_long_video_ends_once_another_caller_waits(waiting: str, run: Run[Any]
             workers=1, queued=1, limits=LIMITS, isolation=isolation
         ) as videos:
             first = asyncio.create_task(hashed_as("greedy", videos, long))
-            while not videos.pids:  # noqa: ASYNC110 nothing tells
+            while not videos.pids:
                 await asyncio.sleep(0.01)
             second = asyncio.create_task(hashed_as(waiting, videos, GOOD))
             answers = await asyncio.gather(first, second, return_exceptions=True)

@@ -191,7 +191,7 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer(helpline: C
             "RegisterHashes": register(HASH, case=number, pin=pin),
         }
         for method, request in requests.items():
-            seen.add(refusal(lambda: helpline(method, request)))  # noqa: B023 called at once
+            seen.add(refusal(lambda: helpline(method, request)))
     (answer,) = seen
     check(answer, grpc.StatusCode.NOT_FOUND, "CASE_REFUSED")
 
@@ -204,7 +204,7 @@ def test_a_wrong_registration_is_refused_by_field(helpline: Caller) -> None:
         (register(HASH[:-1]), "items[0].fingerprints.hashes"),
         (register(), "items"),
     ):
-        refused = refusal(lambda: helpline("RegisterHashes", request))  # noqa: B023 called at once
+        refused = refusal(lambda: helpline("RegisterHashes", request))
         check(refused, INVALID, "INVALID_REQUEST", field)
     refused = refusal(lambda: helpline("RegisterHashes", register(*[HASH] * 65)))
     check(refused, grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")

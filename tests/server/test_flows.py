@@ -181,7 +181,7 @@ def test_a_cursor_tells_nothing_and_cannot_be_made_up(
         flipped = base64.urlsafe_b64encode(bytes([raw[0] ^ 1, *raw[1:]])).decode()
         for made_up in (flipped, text[4:], head.to_text()):
             request = match_pb2.GetIndexStatusRequest(cursor=made_up)
-            refused = refusal(lambda: platform("GetIndexStatus", request))  # noqa: B023 called at once
+            refused = refusal(lambda: platform("GetIndexStatus", request))
             assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ("cursor",))
 
 
@@ -239,7 +239,7 @@ def test_the_same_request_replays_and_another_under_its_id_is_refused(helpline: 
         register(value, request_id=request_id, pin="87654321"),
         register(random.token_bytes(32), request_id=request_id),
     ):
-        refused = refusal(lambda: helpline("RegisterHashes", changed))  # noqa: B023 called at once
+        refused = refusal(lambda: helpline("RegisterHashes", changed))
         assert refused.reason == "REQUEST_ID_REUSED"
     opened = access(receipt.case_number)
     case = helpline("GetCase", registration_pb2.GetCaseRequest(access=opened)).case

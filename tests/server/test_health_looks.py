@@ -15,7 +15,7 @@ from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health, look_at_in
 @pytest.mark.parametrize(("without_s", "serving"), [(0.0, True), (9.0, True), (11.0, False)])
 def test_lookups_are_not_served_where_no_picture_can_be_decoded(
     without_s: float,
-    serving: bool,  # noqa: FBT001 a case
+    serving: bool,
 ) -> None:
     async def statuses() -> list[bool]:
         health = Health()

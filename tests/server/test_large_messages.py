@@ -155,7 +155,7 @@ def test_batches_that_failed_hold_nothing_of_what_a_key_may_send(quiet: Deployme
         flow: Any = MatchServiceStub(caller.channel).StreamMatchHashes
         for _ in range(40):  # 11 MB
             batches = iter([match_pb2.StreamMatchHashesRequest(batch=spoilt)])
-            refused = refusal(lambda: [*flow(batches, metadata=metadata, timeout=TIMEOUT_S)])  # noqa: B023
+            refused = refusal(lambda: [*flow(batches, metadata=metadata, timeout=TIMEOUT_S)])
             assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
         picture = match_pb2.MatchImageRequest(image=bytes(15 * 2**20))  # nearly half of all
         refused = refusal(lambda: caller("MatchImage", picture))

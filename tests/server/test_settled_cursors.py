@@ -32,7 +32,7 @@ def test_a_cursor_is_given_out_some_steps_after_its_change_and_then_it_is(tmp_pa
         following._follower = SimpleNamespace(step=step, behind_s=lambda _: 0.0)  # type: ignore[assignment]
         following._ring_s = time.monotonic()
         task = asyncio.create_task(following.follow_changes())
-        while len(given) < 3 * CHANGES:  # noqa: ASYNC110 nothing tells
+        while len(given) < 3 * CHANGES:
             await asyncio.sleep(0.001)
         task.cancel()
 

@@ -109,7 +109,7 @@ def test_a_batch_that_is_given_up_between_its_turns_ends(monkeypatch: pytest.Mon
     async def calls() -> None:
         made = servicer(index, monkeypatch)
         given_up = asyncio.create_task(match(made, "1", 1))
-        while not index.searched:  # noqa: ASYNC110 nothing tells
+        while not index.searched:
             await asyncio.sleep(0.001)
         given_up.cancel()
         await asyncio.wait({given_up})

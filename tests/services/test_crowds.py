@@ -144,7 +144,7 @@ def test_a_picture_near_a_crowd_is_answered_by_the_best_of_its_versions(crowd: _
 def test_what_a_budget_leaves_is_the_end_of_a_batch(
     crowd: _Counted,
     codes: int,
-    strict: bool,  # noqa: FBT001 parametrized
+    strict: bool,
 ) -> None:
     crowd.answered = []
     limits_bits = np.full(2**16, 31, np.int16)

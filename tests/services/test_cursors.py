@@ -25,7 +25,7 @@ CURSORS = st.builds(
 @settings(deadline=None)
 def test_what_was_sealed_opens_to_the_same(
     cursor: Cursor,
-    same: bool,  # noqa: FBT001 drawn
+    same: bool,
 ) -> None:
     text = SEALED.seal(cursor, same=same)
     assert SEALED.open(text) == cursor

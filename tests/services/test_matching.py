@@ -76,7 +76,7 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
     rows: list[tuple[int, int, int, int, int]],
     limits: dict[int, int],
     max_matches: int,
-    one_picture: bool,  # noqa: FBT001 drawn
+    one_picture: bool,
 ) -> None:
     stored = {number: [row for row in rows if row[2] == number] for _, _, number, _, _ in rows}
     additions = []
@@ -278,7 +278,7 @@ def test_a_hash_that_says_little_has_to_be_nearer(
     code: NDArray[np.uint8],
     radius_bits: int,
     distance_bits: int,
-    matches: bool,  # noqa: FBT001 a table
+    matches: bool,
 ) -> None:
     live = LiveIndex(empty)
     live.apply([_one_away(code, distance_bits, 1)], Cursor(bytes(16), 1))

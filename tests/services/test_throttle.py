@@ -140,7 +140,7 @@ def test_checks_are_bounded_however_attempts_come(
         asked = Asked("key", bytes([origin]), case, bytes([pin]))
         with suppress(NotYetError):
             throttle.ask(asked, None if case == "unknown" else "hash", now_s)
-        throttle.work(lambda: now_s)  # noqa: B023 called at once
+        throttle.work(lambda: now_s)
     for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
         assert at_s - begun_s[place] >= 1
 
@@ -161,7 +161,7 @@ def test_attempts_on_a_case_are_answered_as_those_on_none(
         at_s = 0.0
         for at, pause_s in enumerate(pauses_s):
             world.send(guess(at), at_s := at_s + pause_s)
-        world.run(lambda: len(answered) == len(pauses_s), 600.0)  # noqa: B023 called at once
+        world.run(lambda: len(answered) == len(pauses_s), 600.0)
         answers.append(sorted(answered))
     assert answers[0] == answers[1]
     assert len(answers[0]) == len(pauses_s)
@@ -189,7 +189,7 @@ def test_slow_checks_do_not_show_in_refusals(numbers: int) -> None:
                 with suppress(NotYetError):
                     assert not throttle.ask(asked, pin_hash, tick / 8)
                     refused_s[at] = tick / 8
-            throttle.work(lambda: now_s)  # noqa: B023 called at once
+            throttle.work(lambda: now_s)
         assert len(refused_s) == numbers
         answers.append(refused_s)
     assert answers[0] == answers[1]
@@ -216,7 +216,7 @@ def test_the_time_is_taken_anew_for_each_check() -> None:
     for at in range(9):
         with suppress(NotYetError):
             throttle.ask(Asked("key", b"", OWN, bytes([at])), "hash", 0.0)
-    while throttle.work(lambda: now_s) is not None:  # noqa: B023 called at once
+    while throttle.work(lambda: now_s) is not None:
         now_s += 0.125
     assert len(begun_s) == 9
     for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
@@ -228,7 +228,7 @@ def test_attempts_on_a_case_are_remembered_once() -> None:
     for at in range(100):
         with pytest.raises(NotYetError):
             throttle.ask(Asked("key", b"", OWN, bytes([at])), None, at / 100)
-        throttle.work(lambda: at / 100)  # noqa: B023 called at once
+        throttle.work(lambda: at / 100)
     assert len(throttle._lines["key"]._resting) <= 1
 
 

@@ -168,7 +168,7 @@ def test_only_the_banks_of_the_scope_are_found(find: Find) -> None:
 @pytest.mark.parametrize(("bits", "matched"), [(31, True), (32, False)])
 def test_the_threshold_is_inclusive(
     bits: int,
-    matched: bool,  # noqa: FBT001 pytest's
+    matched: bool,
     find: Find,
 ) -> None:
     codes = sampled(shown(1, 40))[::4]  # no two are near each other

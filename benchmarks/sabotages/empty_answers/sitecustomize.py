@@ -10,17 +10,17 @@ from disrupt.v1 import match_pb2
 
 
 async def _match_hashes(
-    self: MatchServicer,  # noqa: ARG001
-    request: match_pb2.MatchHashesRequest,  # noqa: ARG001
-    context: Context,  # noqa: ARG001
+    self: MatchServicer,
+    request: match_pb2.MatchHashesRequest,
+    context: Context,
 ) -> match_pb2.MatchHashesResponse:
     return match_pb2.MatchHashesResponse()
 
 
 async def _stream_match_hashes(
-    self: MatchServicer,  # noqa: ARG001
+    self: MatchServicer,
     requests: AsyncIterator[match_pb2.StreamMatchHashesRequest],
-    context: Context,  # noqa: ARG001
+    context: Context,
 ) -> AsyncIterator[match_pb2.StreamMatchHashesResponse]:
     async for request in requests:
         yield match_pb2.StreamMatchHashesResponse(sequence=request.sequence)

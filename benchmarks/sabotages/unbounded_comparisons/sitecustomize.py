@@ -12,7 +12,7 @@ def _as_they_are(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
     return np.ascontiguousarray(fingerprints)
 
 
-def _none_at_once(fingerprints: NDArray[np.void]) -> int:  # noqa: ARG001
+def _none_at_once(fingerprints: NDArray[np.void]) -> int:
     return 0
 
 

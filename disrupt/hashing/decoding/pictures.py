@@ -307,7 +307,7 @@ def _orientation(exif: object) -> Dihedral:
     try:
         tags.load(exif)  # type: ignore[arg-type]
         return _ORIENTATIONS.get(tags.get(ExifTags.Base.Orientation, 1), Dihedral.IDENTITY)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 Pillow raises several for damage
         return Dihedral.IDENTITY
 
 

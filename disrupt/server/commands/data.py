@@ -48,7 +48,7 @@ def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
 
     \b
     Example: disrupt erase --data-dir data
-    """  # noqa: D301 \b is click's
+    """
     logs.configure("erase", "warning")
     erased = erasure.erase(data_dir, older_than_s=older_than_h * _H)
     if as_json:
@@ -79,7 +79,7 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
 
     \b
     Example: disrupt backup --data-dir data --to backups/monday
-    """  # noqa: D301 \b is click's
+    """
     logs.configure("backup", "warning")
     written = back_up(data_dir, target)
     if as_json:
@@ -111,7 +111,7 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
 
     \b
     Example: disrupt restore --from backups/monday --data-dir data
-    """  # noqa: D301 \b is click's
+    """
     logs.configure("restore", "warning")
     restored = restoring.restore(source, data_dir, accept_unknown_removals=accept_unknown_removals)
     if as_json:

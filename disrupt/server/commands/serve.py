@@ -95,7 +95,7 @@ def serve(
 
     \b
     Example: disrupt serve --data-dir data
-    """  # noqa: D301 \b is click's
+    """
     config = Config.load(
         file,
         data_dir=data_dir,
@@ -118,7 +118,7 @@ def keys() -> None:
 
     \b
     Example: disrupt keys create platform --right match --data-dir data
-    """  # noqa: D301 \b is click's
+    """
     logs.configure("keys", "warning")
 
 
@@ -149,7 +149,7 @@ def create(
 
     \b
     Example: disrupt keys create platform --right match --data-dir data
-    """  # noqa: D301 \b is click's
+    """
     granted = tuple(Right[right.upper()] for right in rights)
     with administration(data_dir) as admin, _secret_file(secret_file) as opened:
         created = admin.create(wire.create_request(name, granted, banks))
@@ -189,7 +189,7 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
 
     \b
     Example: disrupt keys list --data-dir data
-    """  # noqa: D301 \b is click's
+    """
     with administration(data_dir) as admin:
         rows = [_row(key) for key in admin.list().keys]
     if as_json:
@@ -215,7 +215,7 @@ def revoke(key_id: str, data_dir: Path, *, as_json: bool) -> None:
 
     \b
     Example: disrupt keys revoke 0a1b2c3d --data-dir data
-    """  # noqa: D301 \b is click's
+    """
     with administration(data_dir) as admin:
         key = admin.revoke(wire.revoke_request(key_id)).key
     if as_json:
