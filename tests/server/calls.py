@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 from google.rpc import error_details_pb2, status_pb2
 
-from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.distinctiveness.concentration import most_bits
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
@@ -161,20 +158,6 @@ def items(response: match_pb2.MatchHashesResponse) -> list[bytes]:
     """Return the item ids of an answer, in its order."""
     packed = response.matches.item_ids
     return [packed[at : at + 16] for at in range(0, len(packed), 16)]
-
-
-def make_key(server: Deployment, *options: str) -> str:
-    """Make a key and return its secret."""
-    words: tuple[str | Path, ...] = (
-        "create",
-        "some",
-        *options,
-        "--json",
-        "--data-dir",
-        server.data_dir,
-    )
-    secret: str = json.loads(run("disrupt", "keys", *words))["secret"]
-    return secret
 
 
 def eventually(holds: Callable[[], bool]) -> None:

@@ -30,7 +30,6 @@ from tests.server.calls import (
     access,
     calling,
     lookup,
-    make_key,
     refusal,
     register,
 )
@@ -69,7 +68,7 @@ def test_a_wrong_lookup_is_refused_by_field(
 
 
 def test_an_operator_may_search_further(server: Deployment) -> None:
-    both = make_key(server, "--right", "match", "--right", "operator")
+    both = server.make_key("some", "match", "operator")
     with calling(server.address, both) as operator:
         operator("MatchHashes", lookup(HASH, max_distance_bits=63))
         refused = refusal(lambda: operator("MatchHashes", lookup(HASH, max_distance_bits=64)))
@@ -170,7 +169,7 @@ def test_every_call_needs_its_right_and_no_other(
 
 
 def test_a_bank_that_the_key_may_not_search_is_denied(server: Deployment) -> None:
-    adults = make_key(server, "--right", "match", "--bank", "adults")
+    adults = server.make_key("some", "match", banks=("adults",))
     with calling(server.address, adults) as caller:
         caller("MatchHashes", lookup(HASH, banks=["adults"]))
         refused = refusal(lambda: caller("MatchHashes", lookup(HASH, banks=["minors"])))

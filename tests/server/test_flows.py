@@ -34,7 +34,6 @@ from tests.server.calls import (
     eventually,
     items,
     lookup,
-    make_key,
     near,
     refusal,
     register,
@@ -200,7 +199,7 @@ def test_a_mirror_goes_on_from_a_plain_cursor_of_the_release_before(
 def test_a_key_for_one_bank_learns_nothing_of_the_size_of_others(
     server: Deployment, helpline: Caller
 ) -> None:
-    adults = make_key(server, "--right", "feed", "--right", "match", "--bank", "adults")
+    adults = server.make_key("some", "feed", "match", banks=("adults",))
     own = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
     with calling(server.address, adults) as caller:
         await_cursor(caller, own.cursor)
@@ -426,7 +425,7 @@ def test_a_mirror_has_what_is_registered_and_not_what_was_withdrawn(
     assert copies[0][young.items[0].item_id].bank == "minors"
     added = copies[0][kept.items[0].item_id]
     assert (added.bank, added.fingerprints.hashes) == ("adults", value)
-    adults_only = make_key(server, "--right", "feed", "--bank", "adults")
+    adults_only = server.make_key("some", "feed", banks=("adults",))
     with calling(server.address, adults_only) as mirror:
         copy = mirrored(mirror, 2)
     assert young.items[0].item_id not in copy
