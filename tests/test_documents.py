@@ -130,6 +130,25 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
+@pytest.mark.parametrize(
+    "page", [page for page in MARKDOWN if page.parent not in {DECISIONS, MEASUREMENTS}], ids=name
+)
+def test_modules_that_a_page_names_exist(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # it names files as of each version
+    folders = ("benchmarks", "disrupt", "docs", "indexer", "proto", "scripts", "tests")
+    files = [*ROOT.glob("*.*")]
+    for folder in folders:
+        files += (ROOT / folder).rglob("*.*")
+    named = re.findall(
+        r"(?<![\w/.*-])((?:[\w.-]+/)*[\w-]+\.(?:proto|py|toml))\b", page.read_text("utf-8")
+    )
+    for path in named:
+        if "google/" in path:
+            continue  # of googleapis
+        assert any(f"/{file.relative_to(ROOT)}".endswith(f"/{path}") for file in files), path
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_page_is_short_enough_to_be_read(page: Path) -> None:
     lines = page.read_text("utf-8").splitlines()

@@ -1,4 +1,7 @@
-"""Open the registry of a data directory: nothing else knows which backend it uses."""
+"""Open the registry of a data directory. The backend is chosen here.
+
+Beside ``registry/``, ``data_directory`` knows the names of its files, and ``doctor`` looks at them.
+"""
 
 from __future__ import annotations
 

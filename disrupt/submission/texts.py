@@ -1,4 +1,8 @@
-"""Everything a victim reads, French first, then English: short, calm, with what can be done."""
+"""Phrases for a victim, French first, then English: short, calm, with what can be done.
+
+Why a file was not registered or a call failed is in ``reasons``, the help of commands in
+``commands``.
+"""
 
 from __future__ import annotations
 
