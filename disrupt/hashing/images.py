@@ -104,7 +104,7 @@ def fingerprint_frames(
             )
         else:
             shown = len(kept)
-            stamped = _fingerprints(picture, *canonical)
+            stamped = plain_fingerprints(picture, *canonical)
             kept.append(tuple(replace(fingerprint, start_ms=start_ms) for fingerprint in stamped))
         if shown is not None:
             kept[shown] = tuple(replace(fingerprint, end_ms=end_ms) for fingerprint in kept[shown])
@@ -125,12 +125,14 @@ def _registered(picture: Picture) -> ImageFingerprints | LowQuality:
     canonical = single(hash_luma(luma))
     if isinstance(canonical, LowQuality):
         return canonical
-    own = _fingerprints(picture, *canonical)
+    own = plain_fingerprints(picture, *canonical)
     return ImageFingerprints(canonical[1], (*own, *variants(luma, picture.aspect, own)))
 
 
-def _fingerprints(picture: Picture, canonical: PdqHash, quality: int) -> tuple[Fingerprint, ...]:
-    """Fingerprint a picture whose canonical hash is ``canonical``, which comes first."""
+def plain_fingerprints(
+    picture: Picture, canonical: PdqHash, quality: int
+) -> tuple[Fingerprint, ...]:
+    """Fingerprint a picture in variant plan 0; its canonical hash, ``canonical``, comes first."""
     fingerprints = [Fingerprint(canonical, quality, Profile.PDQ_512)]
     full = single(hash_rgb(picture.rgb, picture.width_px, picture.height_px, picture.orientation))
     # Where nothing was reduced, an equal hash adds nothing. A larger picture keeps both

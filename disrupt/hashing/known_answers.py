@@ -12,7 +12,8 @@ from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import DisruptError
-from disrupt.hashing.images import fingerprint_image
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.images import canonical_hash, plain_fingerprints
 from disrupt.hashing.queries import hash_image
 
 _WIDTH_PX, _HEIGHT_PX = 576, 320
@@ -47,14 +48,14 @@ def check_known_answers() -> None:
             raise DisruptError(
                 f"This build of Pillow lacks {format_}; install the locked version."
             ) from error
-        outcome = fingerprint_image(file.getvalue())
+        decoded = decode(file.getvalue())
+        canonical = canonical_hash(decoded)
         hashes = (
             {}
-            if isinstance(outcome, LowQuality)
+            if isinstance(canonical, LowQuality)
             else {
                 fingerprint.profile: fingerprint.hash
-                for fingerprint in outcome.fingerprints
-                if fingerprint.plan == 0
+                for fingerprint in plain_fingerprints(decoded, *canonical)
             }
         )
         for profile, answer in _ANSWERS.items():
