@@ -22,7 +22,7 @@ _COMMANDS = {
     "withdraw": "disrupt.submission.commands:withdraw",
     "match": "disrupt.client.commands:match",
     "serve": "disrupt.server.commands.serve:serve",
-    "keys": "disrupt.server.commands.serve:keys",
+    "keys": "disrupt.server.commands.keys:keys",
     "erase": "disrupt.server.commands.data:erase",
     "backup": "disrupt.server.commands.data:backup",
     "restore": "disrupt.server.commands.data:restore",
