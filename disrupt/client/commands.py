@@ -31,9 +31,9 @@ _RETRIES = RetryPolicy(attempts=4)
 _HELP = """Look pictures and videos up: is this a registered one?
 
 Each FILE is hashed on this machine, and only hashes are sent: JPEG, PNG, WebP, AVIF, GIF, TIFF,
-BMP; HEIC with the extra "heic"; MP4, QuickTime, WebM, Matroska, AVI, MPEG with the extra "video".
-With --hash, the arguments are PDQ hashes of 64 hex digits instead of files; with --vpdq, files of
-hashed frames, a line each: number,quality,hash,seconds.
+BMP; HEIC with the extra "heic"; MP4, QuickTime, WebM, Matroska, AVI, MPEG, FLV, WMV and Ogg with
+the extra "video". With --hash, the arguments are PDQ hashes of 64 hex digits instead of files; with
+--vpdq, files of hashed frames, a line each: number,quality,hash,seconds.
 
 The key comes from --key-file or from the environment variable DISRUPT_KEY. It is no argument,
 because everybody on the machine could read it in the process list.

@@ -536,8 +536,8 @@ Global___MatchVideoOptions: _TypeAlias = MatchVideoOptions  # noqa: Y015
 @_typing.final
 class MatchVideoRequest(_message.Message):
     """A part of a lookup by video: first the options, then either chunks of the file or frames. The file is decoded while
-    it comes in, in memory, and forgotten: MP4, QuickTime, WebM, Matroska, AVI, MPEG; GIF, WebP and PNG animations.
-    GetIndexStatus names the limits.
+    it comes in, in memory, and forgotten: MP4, QuickTime, WebM, Matroska, AVI, MPEG, FLV, WMV, Ogg; GIF, WebP and PNG
+    animations. GetIndexStatus names the limits.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -11,12 +11,14 @@ from PIL import Image
 
 from benchmarks.harness.videos import H264, Codec, Frame, decode, encode, footage, photograph
 from benchmarks.recall.layouts import screenshot
+from disrupt.client.commands import match
 from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.hashing import fingerprint_image
 from disrupt.hashing.decoding.skipping import shown_for_ms
+from disrupt.hashing.decoding.videos import FORMATS
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.hashing.videos import FPS, SECONDS, upright, versions
 
@@ -38,7 +40,17 @@ CODECS = {
     "AVI JPEG": Codec("avi", "mjpeg", {}, "yuvj420p"),
     "MPEG": Codec("mpeg", "mpeg2video", {"b": "2000000"}),
     "MPEG-TS": Codec("mpegts"),
+    "FLV": Codec("flv", "flv", {"b": "2000000"}),
+    "WMV": Codec("asf", "wmv2", {"b": "2000000"}),
+    "Ogg VP8": Codec("ogg", "libvpx", {"deadline": "realtime", "b": "2000000"}),
 }
+
+
+def test_the_formats_that_are_read_are_named() -> None:
+    names = {"MOV": "QuickTime", "MKV": "Matroska", "MPEG-TS": "MPEG"}
+    containers = (kind.split()[0] for kind in CODECS)
+    assert {names.get(kind, kind) for kind in containers} | {"GIF", "WebP", "PNG"} == set(FORMATS)
+    assert all(name in str(match.help) for name in FORMATS)
 
 
 def saved(frame: Frame, format_: str = "PNG") -> bytes:

@@ -60,7 +60,10 @@ _PICTURE_BRANDS = (b"avi", b"hei", b"hev", b"mif", b"msf")
 
 _ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
 
-FORMATS = ("MP4", "QuickTime", "WebM", "Matroska", "AVI", "MPEG", "GIF", "WebP")
+FORMATS = (
+    *("MP4", "QuickTime", "WebM", "Matroska", "AVI", "MPEG", "FLV", "WMV", "Ogg"),
+    *("GIF", "WebP", "PNG"),
+)
 """Names of the formats, for messages to people."""
 
 _CODECS = (
