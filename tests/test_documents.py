@@ -65,11 +65,14 @@ def test_what_operations_says_to_type_works_as_written(tmp_path: Path, free_port
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    documented = {row[0]: row[1] for row in table((DOCS / "settings.md").read_text(), "Configure")}
+    rows = table((DOCS / "settings.md").read_text(), "Configure")
+    documented = {row[0]: row[1] for row in rows if row[1:]}
     assert documented == {
         name: (
             "needed"
             if field.is_required()
+            else "cores ÷ workers"
+            if field.default_factory_takes_validated_data
             else "cores"
             if field.default_factory
             else "none"

@@ -50,7 +50,7 @@ CONNECTIONS_MAX = 4096
 """Connections of one worker, or half of the files that it may open if that is less."""
 
 _WRITES = 128
-"""Calls at the writer. If all of them open cases the last waits 4 s, for 30 ms a PIN."""
+"""Calls at the writer. If all of them open cases the last waits 3 s, for 22 ms a PIN."""
 _BATCHES = 32
 """Batches of the largest size that are searched, or wait for it, in one worker."""
 
