@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from disrupt.core.cases import AgeBand, case_number, new_case_number
 from disrupt.core.lookups import Effort
 from disrupt.core.media import FINGERPRINT, MediaKind, Profile
+from disrupt.core.videos import FRAME
 from disrupt.errors import (
     DisruptError,
     InvalidRequestError,
@@ -27,7 +28,7 @@ from disrupt.errors import (
     Violation,
 )
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
-from disrupt.wire import errors, feed, match, registration
+from disrupt.wire import errors, feed, match, registration, videos
 from disrupt.wire.fields import fingerprints, fingerprints_message
 
 SERVER = Path(__file__).parents[1] / "disrupt/server"
@@ -191,6 +192,33 @@ def test_fingerprints_come_back_as_they_went(rows: list[Any], kind: MediaKind) -
     message = fingerprints_message(array, kind)
     parsed = types_pb2.Fingerprints.FromString(message.SerializeToString())
     assert fingerprints(parsed, kind, path="x").tobytes() == array.tobytes()
+
+
+def frame_rows(*times_ms: tuple[int, int]) -> np.ndarray:
+    rows = np.zeros(len(times_ms), FRAME)
+    rows["hash"] = np.arange(len(rows))[:, None]
+    rows["start_ms"], rows["end_ms"] = np.transpose(times_ms)
+    rows["usable"], rows["quality"] = 1, 90
+    rows["dihedral"] = np.arange(len(rows)) % 8
+    return rows
+
+
+def test_frames_come_back_with_the_versions_that_have_their_times() -> None:
+    rows = frame_rows((0, 500), (0, 500), (0, 900), (900, 1000), (900, 1000))
+    came = list(videos.frames(videos.frames_message(rows)))
+    assert [len(versions) for versions in came] == [2, 1, 2]
+    assert (np.concatenate(came) == rows).all()
+
+
+@pytest.mark.parametrize(
+    "times_ms",
+    [[(500, 1000), (0, 500)], [(0, 500), (500, 1000), (499, 1000)], [(0, 1)] * 65],
+    ids=["back", "back by 1 ms", "too many versions"],
+)
+def test_wrong_frames_are_refused_by_field(times_ms: list[tuple[int, int]]) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        list(videos.frames(videos.frames_message(frame_rows(*times_ms))))
+    assert fields(refused) == ["frames.start_ms"]
 
 
 def _classes(root: type[DisruptError]) -> list[type[DisruptError]]:

@@ -368,22 +368,39 @@ def test_what_ends_a_call_from_outside_is_not_taken_for_an_unreadable_file(
         pass
 
 
+def test_a_picture_file_larger_than_any_accepted_is_refused_with_the_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(media, "MAX_FILE_BYTES", 10)
+    assert media.read_whole(io.BytesIO(bytes(10))) == bytes(10)
+    with pytest.raises(InvalidMediaError, match=r"at most \d+ megapixels and \d+ MiB") as caught:
+        media.read_whole(io.BytesIO(bytes(11)))
+    assert caught.value.metadata["cause"] == "TOO_LARGE"
+
+
 def test_a_video_to_send_is_read_beside_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "video.mp4"
     file.write_bytes(bytes(3 * CHUNK_BYTES))
     threads = []
+    began = threading.Event()
 
     class Watched(media._RegularFile):
         def readinto(self, buffer: Any, /) -> int | None:
             threads.append(threading.current_thread())
+            began.set()
             return super().readinto(buffer)
 
     monkeypatch.setattr(media, "_RegularFile", Watched)
-    with scripted(match_pb2.MatchVideoResponse(frames_hashed=1)) as server:
+
+    def answer(_: bytes) -> match_pb2.MatchVideoResponse:
+        began.wait(60)  # the server sees the first message before the file is read
+        return match_pb2.MatchVideoResponse(frames_hashed=1)
+
+    with scripted(answer) as server:
         in_loop("match_video", file, address=server.address, hash_locally=False)
-    assert len(threads) >= 1
+    assert threads
     assert threading.main_thread() not in threads
 
 

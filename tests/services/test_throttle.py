@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from disrupt.services import throttle as limits
 from disrupt.services.throttle import CHECKS_PER_S, KEPT_S, Asked, NotYetError, Throttle
@@ -248,6 +249,20 @@ def test_a_right_pin_counts_for_its_caller_and_for_one_call() -> None:
     assert throttle.ask(asked, "right", 0.0)
     with pytest.raises(NotYetError):
         throttle.ask(asked, "right", 0.0)
+
+
+def test_a_key_that_guesses_is_logged_and_right_pins_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "REPORTED_EVERY", 3)
+    throttle = Throttle(lambda _pin_hash, proof: proof == b"right")
+    with capture_logs() as logged:
+        for at, proof in enumerate([b"right", b"1", b"right", b"2", b"3"]):
+            with suppress(NotYetError):
+                throttle.ask(Asked("key", b"me", str(at), proof), "hash", at)
+            throttle.work(lambda: at)
+    (report,) = logged
+    assert report == {"event": "pins_guessed", "log_level": "warning", "key_id": "key", "wrong": 3}
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
