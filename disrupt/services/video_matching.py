@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -11,6 +11,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
@@ -55,7 +56,7 @@ first.
 HELD_BYTES_MAX = 16 * 2**20
 """What one lookup may hold of its frames and of what they are near to.
 
-That is 50 000 frames of 5 versions, or an hour of frames that a thousand items show.
+That is 50 000 frames of 5 versions that differ, or an hour of frames that a thousand items show.
 """
 
 _FRAME_BYTES = 64
@@ -68,10 +69,19 @@ _MOST_WORK = 30_000_000
 """Near pairs that are aligned in one lookup, so that it ends in some 5 s of processor time."""
 
 _SAME_BITS = 6
-"""A frame so near to one that was searched, and proposed items, proposes nothing new."""
+"""A version so near to one that was searched, and proposed items, proposes nothing new."""
 
 _RECENT = 64
-"""Latest searched frames that a new one is compared with for that."""
+"""Latest searched frames whose versions a new one is compared with for that."""
+
+
+@dataclass(slots=True)
+class _Searched:
+    """A version of a frame that is searched, and whether it proposed an item."""
+
+    value: int
+    frame: int
+    proposed: bool = False
 
 
 @dataclass(slots=True)
@@ -100,9 +110,10 @@ class VideoLookup:
         self._allowance = allowance
         self._rows = bytearray()
         self._versions = array("I")
-        self._searched: deque[tuple[int, int]] = deque(maxlen=_RECENT)
-        self._like = array("I")
-        self._proposed = bytearray()
+        self._searched: defaultdict[int, deque[_Searched]] = defaultdict(
+            lambda: deque(maxlen=_RECENT)
+        )
+        self._stand_ins = array("I")  # pairs: a frame, and one that proposes for a version of it
         self._cut_off: set[int] = set()
         self._candidates: dict[int, _Candidate] = {}
         self._proposals = 0
@@ -125,7 +136,7 @@ class VideoLookup:
             len(self._rows)
             + len(self._versions) * _FRAME_BYTES
             + len(self._candidates) * _CANDIDATE_BYTES
-            + self._proposals * self._versions.itemsize
+            + (self._proposals + len(self._stand_ins)) * self._versions.itemsize
         )
 
     def add(self, frames: Iterable[NDArray[np.void]]) -> None:
@@ -135,8 +146,7 @@ class VideoLookup:
     def adding(self, frames: Iterable[NDArray[np.void]]) -> Iterator[bool]:
         """Add frames as ``add`` does, a search of bounded work a step."""
         self._allowance.check()
-        versions: list[NDArray[np.uint8]] = []
-        of_frame: list[int] = []
+        queries: list[_Searched] = []
         for rows in frames:
             self.hashed += 1
             usable = rows[rows["usable"] != 0]
@@ -145,14 +155,10 @@ class VideoLookup:
             frame = len(self._versions)
             self._rows += usable.tobytes()
             self._versions.append(len(usable))
+            queries += self._unlike(usable["hash"], frame)
             self._check_size()
-            self._proposed.append(False)
-            self._like.append(self._known(usable[0], frame))
-            if self._like[-1] == frame:
-                versions.append(usable["hash"])
-                of_frame += [frame] * len(usable)
-        if versions and self._scope.limits:
-            yield from self._search(np.concatenate(versions), of_frame)
+        if queries and self._scope.limits:
+            yield from self._search(queries)
 
     def certain(self) -> Iterator[bool]:
         """Tell whether the frames so far are a match, whatever follows; in steps."""
@@ -192,34 +198,50 @@ class VideoLookup:
             or self._unfinished,
         )
 
-    def _known(self, row: np.void, frame: int) -> int:
-        """Return a searched frame near enough to stand for this one, or this one's own number."""
-        value = int.from_bytes(row["hash"].tobytes())
-        for searched, place in self._searched:
-            bits = (value ^ searched).bit_count()
-            # Where nothing is near to that frame, this one may still be nearer to something.
-            if bits == 0 or (bits <= _SAME_BITS and self._proposed[place]):
-                return place
-        self._searched.append((value, frame))
-        return frame
+    def _unlike(self, hashes: NDArray[np.uint8], frame: int) -> list[_Searched]:
+        """Return the versions of a frame that no searched version of an earlier one stands for."""
+        unlike = []
+        stand_ins = set()
+        for place, code in enumerate(hashes):
+            value, recent = int.from_bytes(code.tobytes()), self._searched[place]
+            like = next(
+                (
+                    each
+                    for each in recent
+                    if each.value == value
+                    # Where nothing is near to it, this one may still be nearer to something.
+                    or (each.proposed and (each.value ^ value).bit_count() <= _SAME_BITS)
+                ),
+                None,
+            )
+            if like:
+                stand_ins.add(like.frame)
+            else:
+                unlike.append(_Searched(value, frame))
+                recent.append(unlike[-1])
+        for stand_in in stand_ins:
+            self._stand_ins.extend((frame, stand_in))
+        return unlike
 
-    def _search(self, queries: NDArray[np.uint8], of_frame: list[int]) -> Iterator[bool]:
+    def _search(self, queries: list[_Searched]) -> Iterator[bool]:
+        codes = b"".join(query.value.to_bytes(HASH_BYTES) for query in queries)
+        hashes = np.frombuffer(codes, np.uint8).reshape(-1, HASH_BYTES)
         start = 0
         while start < len(queries):
             self._allowance.check()
-            block = queries[start : start + BLOCK_QUERIES]
+            block = hashes[start : start + BLOCK_QUERIES]
             # Videos are spared: their frames have to agree on times, too.
             near = search_near(
                 self._index, block, self._scope, _MOST_CANDIDATES, MediaKind.VIDEO, STEP
             )
-            self._cut_off.update(of_frame[start + query] for query in near.truncated.tolist())
-            self._propose(near.hits, of_frame[start : start + BLOCK_QUERIES])
+            self._cut_off.update(queries[start + at].frame for at in near.truncated.tolist())
+            self._propose(near.hits, queries[start : start + BLOCK_QUERIES])
             start += len(block) - near.left
             yield start < len(queries)
 
-    def _propose(self, hits: Hits, of_frame: list[int]) -> None:
+    def _propose(self, hits: Hits, queries: list[_Searched]) -> None:
         rows = zip(hits.number.tolist(), hits.query.tolist(), strict=True)
-        for at, (number, query) in enumerate(rows):
+        for at, (number, place) in enumerate(rows):
             if number not in self._candidates:
                 self._candidates[number] = _Candidate(
                     hits.item_id[at].tobytes(),
@@ -227,10 +249,10 @@ class VideoLookup:
                     MediaKind(int(hits.kind[at])),
                     int(hits.assurance[at]),
                 )
-            frames = self._candidates[number].frames
-            if not frames or frames[-1] != of_frame[query]:
-                frames.append(of_frame[query])
-                self._proposed[of_frame[query]] = True
+            query, frames = queries[place], self._candidates[number].frames
+            query.proposed = True
+            if not frames or frames[-1] != query.frame:
+                frames.append(query.frame)
                 self._proposals += 1
         self._check_size()
 
@@ -253,9 +275,10 @@ class VideoLookup:
         query = Query.of(
             np.frombuffer(self._rows, FRAME), np.asarray(self._versions).astype(np.intp)
         )
-        like = np.array(self._like)
         crowded = self._crowded(numbers)
-        searched = like == np.arange(len(like))
+        like, stand_ins = np.asarray(self._stand_ins).astype(np.intp).reshape(-1, 2).T
+        searched = np.ones(len(self._versions), np.bool_)
+        searched[like] = False
         searched[sorted(self._cut_off)] = False
         for place, number in enumerate(numbers):
             share = Work(self._allowance, work.left // (len(numbers) - place))
@@ -270,7 +293,9 @@ class VideoLookup:
                 continue
             candidate = self._candidates[number]
             limit = self._scope.limits[candidate.bank]
-            proposed_by = np.isin(like, candidate.frames)
+            proposed_by = np.zeros_like(searched)
+            proposed_by[candidate.frames] = True
+            proposed_by[like[proposed_by[stand_ins]]] = True
             apart = np.zeros_like(searched)
             if candidate.kind == MediaKind.VIDEO:
                 # A searched frame that has not proposed the video is near to none of its hashes.

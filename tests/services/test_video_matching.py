@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS, MINORS, Bank, Scope
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import fingerprints_of
+from disrupt.index.live import LiveIndex
 from disrupt.services import video_matching
+from disrupt.services.matching import search_near
 from disrupt.services.video_matching import (
     CERTAIN_FRAMES,
 )
 from tests.services.videos import (
     STEP_MS,
+    Codes,
     Find,
     edges,
     flipped,
@@ -294,6 +298,43 @@ def test_two_versions_of_a_stored_moment_are_one_moment(find: Find) -> None:
     assert replace(with_both, ordinal=0) == replace(alone, ordinal=0)
     one_frame = np.concatenate([shown(2, 10)[::4], codes[40:41], shown(3, 10)[::4]])
     assert not find(one_frame, stored).matches
+
+
+@pytest.mark.parametrize("bits", [0, 3])
+@pytest.mark.parametrize("blocks", [1, 40])
+def test_what_plays_within_a_scene_that_stands_still_is_found(
+    blocks: int, bits: int, tmp_path: Path
+) -> None:
+    scene, codes = shown(1, 1)[:1], shown(2, 20)
+    live = indexed(tmp_path, video(1, np.repeat(scene, 80, axis=0)), video(2, codes))
+    lookup = looking(live)
+    rows = np.repeat(frames(sampled(np.concatenate([shown(3, 20), codes])), 1000), 2)
+    rows["hash"][::2] = noisy(np.repeat(scene, 40, axis=0), bits)
+    rows["crop_permille"][1::2] = 400, 400, 400, 400
+    for some in np.split(rows, blocks):
+        lookup.add(some[at : at + 2] for at in range(0, len(some), 2))
+    inner = {match.item_id[-1]: match for match in lookup.matches().matches}[2]
+    assert edges(inner) == [pytest.approx((20, 40, 0, 20), abs=1)]
+    assert inner.query_transform.crop == (400, 400, 400, 400)
+
+
+def test_a_version_that_was_searched_is_not_searched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = []
+
+    def counting(index: LiveIndex, queries: Codes, *rest: Any) -> Any:
+        searched.append(len(queries))
+        return search_near(index, queries, *rest)
+
+    monkeypatch.setattr(video_matching, "search_near", counting)
+    still = video(1, shown(1, 1)[:1])
+    lookup = looking(indexed(tmp_path, still))
+    rows = np.repeat(frames(np.repeat(shown(1, 1)[:1], 30, axis=0), 1000), 2)
+    rows["hash"][1::2] = noisy(np.repeat(shown(2, 1)[:1], 30, axis=0), 3)
+    lookup.add(rows[at : at + 2] for at in range(0, len(rows), 2))
+    assert sum(searched) == 1 + 30  # nothing is near to the second version
+    assert only(lookup.matches()).query_share_permille == 1000
 
 
 @pytest.mark.parametrize("blocks", [1, 30])
