@@ -76,10 +76,13 @@ def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> 
 
 
 def _age_s(index_dir: Path, generation: int) -> float:
-    """Return the time since a generation was written, by the clock; infinite if in the future."""
+    """Return the time since a generation was begun; infinite if that is unknown or in the future.
+
+    The time is the manifest's own, as copying a file may give it a new one.
+    """
     try:
-        written_s = (directory_of(index_dir, generation) / manifests.MANIFEST).stat().st_mtime
-    except OSError:
+        begun_s = manifests.read(directory_of(index_dir, generation)).begun_s
+    except (SnapshotRefusedError, UnavailableError):
         return float("inf")
-    age_s = time.time() - written_s
+    age_s = time.time() - begun_s
     return age_s if age_s >= 0 else float("inf")

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from disrupt.core.changes import Cursor
 from disrupt.errors import SnapshotRefusedError, UnavailableError
 
-FORMAT_VERSION: Final = 2
-"""Version 1 has no mark, and is read too."""
+FORMAT_VERSION: Final = 3
+"""Earlier versions lack the fields of ``_SINCE``, and are read too."""
 MANIFEST = "manifest.json"
 CODES = "codes.faiss"
 ENTRIES = "entries.npy"
@@ -25,6 +25,9 @@ TABLES = ("search-starts.npy", "search-tags.npy", "search-low.npy", "search-high
 
 REMEDY = "Run `disrupt-index rebuild`."
 """What to do about any refusal."""
+
+_SINCE = {"mark": 2, "begun_s": 3}
+"""The format versions that brought fields."""
 
 _MAX_MANIFEST_BYTES = 64 * 1024
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -86,16 +89,17 @@ class Manifest(BaseModel):
     """Contents of manifest.json.
 
     ``epoch`` (hex), ``sequence`` and ``mark`` (hex) are the cursor: every change up to it is
-    included.
+    included. ``begun_s`` is when the writing began, in seconds since 1970; 0 where that is unknown.
     """
 
     model_config = _STRICT
 
-    format_version: Literal[1, 2] = FORMAT_VERSION
+    format_version: Literal[1, 2, 3] = FORMAT_VERSION
     engine: Engine
     epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     sequence: Count
     mark: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
+    begun_s: Count = 0
     items: Count
     hashes: Count
     files: dict[str, FileSum]
@@ -107,7 +111,8 @@ class Manifest(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Return the file. There is only one encoding, so any altered byte shows."""
-        body = self.model_dump(mode="json", exclude={"mark"} if self.format_version == 1 else None)
+        lacking = {name for name, since in _SINCE.items() if self.format_version < since}
+        body = self.model_dump(mode="json", exclude=lacking)
         text = json.dumps(body | {"checksum": _checksum(body)}, indent=2)
         return text.encode() + b"\n"
 

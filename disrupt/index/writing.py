@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,7 @@ def write(
     not grow with their number. OSError when the disk is full: the directory is then incomplete, and
     no snapshot.
     """
+    begun_s = int(time.time())
     directory.mkdir(mode=0o700)
     with ExitStack() as stack:
         codes = stack.enter_context(closing(CodesWriter(directory / CODES)))
@@ -96,13 +98,14 @@ def write(
         # Compile the search now, so that servers load it.
         check_table_search()
         Tables.write(directory, FlatIndex.map(directory / CODES).view(), cut, _cores(), progress)
-    return _seal(directory, engine, cursor, items.length, codes.length, progress)
+    return _seal(directory, engine, cursor, begun_s, items.length, codes.length, progress)
 
 
 def _seal(
     directory: Path,
     engine: FlatParameters | MultiIndexParameters,
     cursor: Cursor,
+    begun_s: int,
     items: int,
     hashes: int,
     progress: Progress,
@@ -125,6 +128,7 @@ def _seal(
         epoch=cursor.epoch.hex(),
         sequence=cursor.sequence,
         mark=cursor.mark.hex(),
+        begun_s=begun_s,
         items=items,
         hashes=hashes,
         files={name: file_sum for name, (file_sum, _) in settled.items()},

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import TABLES
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from tests.index.examples import rewrite_manifest
 from tests.registry.examples import DAY, new_item, registration
 
 
@@ -77,8 +80,8 @@ def spelled_by_tables(index_dir: Path) -> set[bytes]:
 
 
 def backdate(index_dir: Path, generation: int, age_s: float) -> None:
-    then_s = time.time() - age_s
-    os.utime(directory_of(index_dir, generation) / "manifest.json", (then_s, then_s))
+    begun_s = int(time.time() - age_s)
+    rewrite_manifest(directory_of(index_dir, generation), lambda body: body.update(begun_s=begun_s))
 
 
 def test_no_generation_holds_a_withdrawn_item_afterwards(
@@ -179,6 +182,34 @@ def test_within_the_time_given_nothing_happens_and_at_its_end_everything(
     erased = erase(writer, index_dir, older_than_s=3600)
     assert (erased.rebuilt, erased.deleted) == (False, ())
     backdate(index_dir, 2, 3600)
+    erase(writer, index_dir, older_than_s=3600)
+    assert holding(index_dir, gone) == []
+
+
+def test_a_copy_of_the_index_is_as_old_as_what_was_copied(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    gone, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    backdate(index_dir, 2, 3600)
+    copied = index_dir.with_name("copied")
+    shutil.copytree(index_dir, copied, copy_function=shutil.copyfile)
+    erase(writer, copied, older_than_s=3600)
+    assert holding(copied, gone) == []
+
+
+def test_a_generation_of_a_format_without_its_time_counts_as_over(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    def age(body: dict[str, Any]) -> None:
+        body["format_version"] = 2
+        body.pop("begun_s", None)
+
+    gone, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    writer.withdraw(case, None, day=DAY)
+    rewrite_manifest(directory_of(index_dir, 2), age)
     erase(writer, index_dir, older_than_s=3600)
     assert holding(index_dir, gone) == []
 
