@@ -198,6 +198,10 @@ class DataDirectoryInUseError(DataDirectoryError):
     reason = "DATA_DIRECTORY_IN_USE"
 
 
+class OlderSchemaError(DataDirectoryError):
+    """The registry is of an older version of Disrupt: the next start brings it up to date."""
+
+
 class ConfigurationError(DisruptError):
     """The configuration is refused; the message names the setting."""
 

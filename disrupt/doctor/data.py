@@ -13,13 +13,14 @@ from pathlib import Path
 from disrupt import ownership
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
-from disrupt.errors import SnapshotRefusedError
+from disrupt.errors import OlderSchemaError, SnapshotRefusedError
 from disrupt.index import generations
 from disrupt.registry import journal, noted, opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integrity_problems
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
+_UPGRADE = "Start `disrupt serve` once, which brings it up to date, then run this again."
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
@@ -119,13 +120,17 @@ def registry(data_dir: Path) -> Iterator[Finding]:
         else:
             yield fail("registry", f"{NOTED_HEAD} names a registry.db that is gone.", _RESTORE)
         return
-    with opening.reading(directory) as reader:
-        head = reader.head()
+    try:
+        with opening.reading(directory) as reader:
+            whole = ok("registry", f"registry.db is whole, at change {reader.head().sequence}.")
+    except OlderSchemaError:
+        meaning = "registry.db is whole, and of an older version of Disrupt."
+        whole = warn("registry", meaning, _UPGRADE)
     problems = integrity_problems(directory.registry)
     if problems:
         yield fail("registry", f"SQLite finds damage in registry.db: {problems[0]}", _RESTORE)
     else:
-        yield ok("registry", f"registry.db is whole, at change {head.sequence}.")
+        yield whole
 
 
 def removals(data_dir: Path) -> Iterator[Finding]:
@@ -167,25 +172,31 @@ def index(data_dir: Path) -> Iterator[Finding]:
     if not directory.registry.exists():
         yield fail("index", "There is an index, and no registry that it was built from.", _RESTORE)
         return
-    with opening.reading(directory) as reader:
-        generations.check_history(index_dir, reader)
-        try:
-            opened = generations.open_generation(index_dir, generations.current(index_dir), reader)
-        except SnapshotRefusedError as error:
-            sound = _sound(index_dir, reader)
-            if sound is None:
-                raise
-            yield warn(
-                "index",
-                f"{error.message} Generation {sound}, which is whole, serves in its place.",
-                "Run `disrupt-index rebuild` and `disrupt-index verify`, then check the disk.",
-            )
-            return
-        head = reader.head()
-    yield ok(
+    try:
+        with opening.reading(directory) as reader:
+            yield _served(index_dir, reader)
+    except OlderSchemaError:
+        meaning = "It was not checked, as registry.db is of an older version of Disrupt."
+        yield warn("index", meaning, _UPGRADE)
+
+
+def _served(index_dir: Path, reader: RegistryReader) -> Finding:
+    generations.check_history(index_dir, reader)
+    try:
+        opened = generations.open_generation(index_dir, generations.current(index_dir), reader)
+    except SnapshotRefusedError as error:
+        sound = _sound(index_dir, reader)
+        if sound is None:
+            raise
+        return warn(
+            "index",
+            f"{error.message} Generation {sound}, which is whole, serves in its place.",
+            "Run `disrupt-index rebuild` and `disrupt-index verify`, then check the disk.",
+        )
+    return ok(
         "index",
         f"Generation {opened.generation} is whole: {opened.manifest.hashes} hashes, at change"
-        f" {opened.cursor.sequence} of {head.sequence}.",
+        f" {opened.cursor.sequence} of {reader.head().sequence}.",
     )
 
 
@@ -203,5 +214,8 @@ def _has_cases(data_dir: Path) -> bool:
     if not directory.registry.exists():
         head = noted.read(data_dir / NOTED_HEAD)
         return head is not None and head.sequence > 0
-    with opening.reading(directory) as reader:
-        return reader.head().sequence > 0
+    try:
+        with opening.reading(directory) as reader:
+            return reader.head().sequence > 0
+    except OlderSchemaError:
+        return True  # A release that has passed was in use.

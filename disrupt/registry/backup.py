@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS, DataDirectory
-from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
+from disrupt.errors import DataDirectoryError, DisruptError, OlderSchemaError, StorageFullError
 from disrupt.registry import journal, migrations, noted, opening, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
 from disrupt.registry.journal import Contents, Record
@@ -77,8 +78,9 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
             " withdrawn. Nothing was written. Choose a place outside it, best on another disk."
         )
     ownership.check(data_dir)
-    with opening.reading(DataDirectory(data_dir)):
-        pass  # Opening refuses what is no registry of this version.
+    # Opening refuses what is no registry. One of an older version is restored as any other.
+    with suppress(OlderSchemaError), opening.reading(DataDirectory(data_dir)):
+        pass
     try:
         aside.mkdir(mode=0o700)
     except OSError as error:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import socket
 import time
 from collections.abc import Iterable
@@ -29,7 +30,7 @@ from disrupt.registry import journal
 from disrupt.registry.integrity import has_wal_reset_bug
 from disrupt.registry.sql import SqlRegistry
 from tests.doctor.certificates import Pair, pair
-from tests.registry.examples import registration
+from tests.registry.examples import lay_out_revision_0001, registration
 
 MIB = 2**20
 
@@ -169,6 +170,33 @@ def test_a_damaged_registry_fails(data_dir: Path) -> None:
     assert verdicts(data_dir)["registry"] == Verdict.FAIL
     path.write_bytes(b"no database" * 1000)
     assert verdicts(data_dir)["registry"] == Verdict.FAIL
+
+
+def test_a_registry_that_the_next_start_brings_up_to_date_warns_and_is_not_to_be_restored(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    lay_out_revision_0001(before)
+    before.chmod(0o700)
+    shutil.copy(data_dir / "secrets.json", before)
+    reported = {finding.name: finding for finding in findings(data.checks(before))}
+    assert {name: finding.verdict for name, finding in reported.items()} == {
+        "permissions": Verdict.OK,
+        "secrets": Verdict.OK,
+        "registry": Verdict.WARN,
+        "removals": Verdict.OK,
+        "index": Verdict.WARN,
+    }
+    for name in ("registry", "index"):
+        assert reported[name].advice.startswith("Start `disrupt serve` once")
+    (before / JOURNAL).unlink()
+    assert verdicts(before)["removals"] == Verdict.WARN
+    (before / "secrets.json").unlink()
+    assert verdicts(before)["secrets"] == Verdict.FAIL
+    with (before / "registry.db").open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(b"\xff" * 4096)
+    assert verdicts(before)["registry"] == Verdict.FAIL
 
 
 def test_a_registry_that_is_gone_is_not_taken_for_the_beginning(data_dir: Path) -> None:

@@ -21,7 +21,15 @@ from disrupt.registry import journal
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, known, unpack
 from disrupt.registry.journal import Record, Removed, Revoked
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
+from tests.registry.examples import (
+    DAY,
+    all_changes,
+    lay_out_revision_0001,
+    new_case,
+    new_item,
+    plain,
+    registration,
+)
 
 
 @pytest.fixture
@@ -59,6 +67,20 @@ def test_backup_is_the_registry_as_it_is_with_what_is_only_in_the_log(
         assert copy.head() == head
         assert list(map(plain, all_changes(copy))) == list(map(plain, all_changes(writer)))[:2]
     assert (target / "secrets.json").read_bytes() == (data_dir / "secrets.json").read_bytes()
+
+
+def test_a_registry_of_the_release_before_is_backed_up_as_it_is_and_restored_up_to_date(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    lay_out_revision_0001(data_dir)
+    target, unpacked = tmp_path / "backup", tmp_path / "unpacked"
+    manifest = back_up(data_dir, target)
+    assert (manifest.sequence, manifest.schema_revision) == (4, "0001")
+    assert check(target) == manifest
+    unpacked.mkdir()
+    unpack(target, unpacked)
+    with SqlRegistry.open_reader(unpacked / "registry.db") as copy:
+        assert copy.head().sequence == 4
 
 
 def test_backup_is_the_owners_alone_and_has_no_journal(

@@ -15,16 +15,14 @@ from disrupt.core.changes import Addition, Cursor, Removal
 from disrupt.errors import (
     CursorExpiredError,
     DataDirectoryError,
+    OlderSchemaError,
     OtherHistoryError,
     RegistryReplacedError,
 )
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import check_history, open_current, roll_back
 from disrupt.registry.sql import SqlRegistry
-from tests.registry.examples import DAY, all_changes, new_case, registration
-
-REVISION_0001 = Path(__file__).parent / "files" / "revision_0001"
-"""Registry, journal and index of the release before marks existed, at change 4."""
+from tests.registry.examples import DAY, all_changes, lay_out_revision_0001, new_case, registration
 
 
 @pytest.fixture
@@ -223,10 +221,8 @@ def upgraded(path: Path) -> Path:
 
 def upgrade(path: Path) -> None:
     """Make the data directory of the release before, and open it with this one."""
-    shutil.copytree(REVISION_0001, path.parent, dirs_exist_ok=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript((path.parent / "registry.sql").read_text())
-    with pytest.raises(DataDirectoryError, match="older version"), SqlRegistry.open_reader(path):
+    lay_out_revision_0001(path.parent)
+    with pytest.raises(OlderSchemaError, match="older version"), SqlRegistry.open_reader(path):
         pass
     with SqlRegistry.open_writer(path):
         pass

@@ -21,8 +21,16 @@ from disrupt.registry import journal
 from disrupt.registry.journal import Removed, Revoked
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
-from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
-from tests.registry.test_history import REVISION_0001, upgrade
+from tests.registry.examples import (
+    DAY,
+    REVISION_0001,
+    all_changes,
+    new_case,
+    new_item,
+    plain,
+    registration,
+)
+from tests.registry.test_history import upgrade
 from tests.registry.test_journal import ShortWrites
 from tests.registry.withdraw_under_strace import request_of
 

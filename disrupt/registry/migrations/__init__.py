@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from disrupt.errors import DataDirectoryError
+from disrupt.errors import DataDirectoryError, OlderSchemaError
 
 _PLACE = Path(__file__).parent
 
@@ -28,13 +28,18 @@ def upgrade(connection: Connection) -> None:
 
 
 def check(connection: Connection) -> None:
-    """Raise DataDirectoryError unless the schema is of the newest revision."""
+    """Raise DataDirectoryError unless the schema is of the newest revision.
+
+    OlderSchemaError if it is of an earlier one.
+    """
     current = _current(connection)
     _refuse_newer(current)
+    if current is None:
+        raise DataDirectoryError("The registry is empty. Start `disrupt serve` once to fill it.")
     if current != _revisions().get_current_head():
-        raise DataDirectoryError(
-            "The registry is empty or of an older version of Disrupt. Start `disrupt serve` once to"
-            " bring it up to date."
+        raise OlderSchemaError(
+            "The registry is of an older version of Disrupt. Start `disrupt serve` once to bring it"
+            " up to date."
         )
 
 
