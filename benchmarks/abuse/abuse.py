@@ -44,6 +44,9 @@ SABOTAGES = {
 @click.option("--seconds-together", default=300.0, show_default=True, help="All attacks at once.")
 @click.option("--size", default=100_000, show_default=True, help="Hashes to search in.")
 @click.option(
+    "--every-s", default=0.0, show_default=True, help="From a lookup of each caller to its next."
+)
+@click.option(
     "--sabotage", type=click.Choice([*SABOTAGES]), help="Lift a limit: the attack must be found."
 )
 def main(
@@ -54,6 +57,7 @@ def main(
     rounds: int,
     seconds_together: float,
     size: int,
+    every_s: float,
     sabotage: str | None,
 ) -> None:
     """Attack, compare, write the report; exit with 1 if anything promised was not kept."""
@@ -72,6 +76,7 @@ def main(
             "messages_of_memory": abuse_rows.MOST_MESSAGES,
         },
         "size": size,
+        "every_s": every_s,
         "seconds": seconds,
         "rounds": rounds,
         "seconds_together": seconds_together,
@@ -82,7 +87,7 @@ def main(
         # Each has a server of its own, so that no attack finds what another left.
         with (
             tempfile.TemporaryDirectory(prefix="disrupt-abuse-") as work,
-            running(Path(work), size, sabotage) as run,
+            running(Path(work), size, every_s, sabotage) as run,
         ):
             if kind == TOGETHER:
                 row = run.measure([*ATTACKS], seconds_together, 1)

@@ -43,13 +43,14 @@ _VIDEO_EVERY_S = 2.0
 _HEALTH_EVERY_S = 1.0
 
 
-def call(pipe: Connection, address: str, keys: Keys) -> None:
+def call(pipe: Connection, address: str, keys: Keys, every_s: float) -> None:
     """Call a server; the pipe takes "go", "pause", "take", answered by a list of Call, and "end".
 
-    "go" and "pause" are answered once they are done.
+    "go" and "pause" are answered once they are done. Lookups of hashes and of pictures begin
+    ``every_s`` apart, or as soon as the one before is answered.
     """
     with ExitStack() as stack:
-        callers = _Callers(stack, address, keys)
+        callers = _Callers(stack, address, keys, every_s)
         pipe.send("paused")
         while (word := pipe.recv()) != "end":
             if word == "take":
@@ -61,13 +62,14 @@ def call(pipe: Connection, address: str, keys: Keys) -> None:
 
 
 class _Callers:
-    def __init__(self, stack: ExitStack, address: str, keys: Keys) -> None:
+    def __init__(self, stack: ExitStack, address: str, keys: Keys, every_s: float) -> None:
         self._calls: list[Call] = []
         self._lock = threading.Lock()
         self._pausing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._chance = random.Random(1)
         self._address = address
+        self._every_s = every_s
         self._match = stack.enter_context(MatchClient(address, key=keys.match))
         self._submission = stack.enter_context(
             SubmissionClient(address, key=keys.register, timeout_s=WITHDRAWN_WITHIN_S)
@@ -80,9 +82,9 @@ class _Callers:
         self._threads = [
             threading.Thread(target=self._repeat, args=(do, every_s), daemon=True)
             for do, every_s in (
-                (self._look_up_hashes, 0.0),
-                (self._look_up_hashes, 0.0),
-                (self._look_up_picture, 0.0),
+                (self._look_up_hashes, self._every_s),
+                (self._look_up_hashes, self._every_s),
+                (self._look_up_picture, self._every_s),
                 (self._look_up_video, _VIDEO_EVERY_S),
                 (self._register_and_withdraw, _WITHDRAWAL_EVERY_S),
                 (self._check_health, _HEALTH_EVERY_S),

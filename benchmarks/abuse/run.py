@@ -172,7 +172,7 @@ class Run:
 
 
 @contextmanager
-def running(work: Path, size: int, sabotage: str | None) -> Iterator[Run]:
+def running(work: Path, size: int, every_s: float, sabotage: str | None) -> Iterator[Run]:
     """Start a server over ``size`` random hashes in a new directory, its callers, and a sink."""
     codes = np.random.default_rng(1).integers(0, 256, (size, 32), np.uint8)
     registries.fill(work / "data", codes, _HASHES_PER_ITEM)
@@ -199,7 +199,7 @@ def running(work: Path, size: int, sabotage: str | None) -> Iterator[Run]:
         )
         sink = stack.enter_context(apart(abuse_sink.serve))
         address = sink.hear()
-        callers = stack.enter_context(apart(abuse_callers.call, server.address, ordinary))
+        callers = stack.enter_context(apart(abuse_callers.call, server.address, ordinary, every_s))
         callers.hear()
         yield Run(server, callers, address, target)
 

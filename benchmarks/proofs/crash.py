@@ -27,6 +27,7 @@ import json
 import sys
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,16 @@ from benchmarks.proofs.ordering import SABOTAGES, ordering
 from benchmarks.sabotages import broken_by
 from disrupt import logs
 
-_ORDER_ACKNOWLEDGEMENTS = 100
-
 
 @click.command(help=__doc__)
 @click.option("--target", type=click.Choice(["server", "indexer"]), default="server")
 @click.option("--kills", default=200, show_default=True, help="How often to kill it.")
+@click.option(
+    "--acknowledgements",
+    default=100,
+    show_default=True,
+    help="Of the server: how many to check for the order of writing.",
+)
 @click.option(
     "--json", "json_path", required=True, help="File for the report, - for standard output."
 )
@@ -54,12 +59,14 @@ _ORDER_ACKNOWLEDGEMENTS = 100
     help="Break the target: must be found.",
 )
 @click.option("--seed", default=1, show_default=True)
-def main(target: str, kills: int, json_path: str, sabotage: str | None, seed: int) -> None:
+def main(
+    target: str, kills: int, acknowledgements: int, json_path: str, sabotage: str | None, seed: int
+) -> None:
     """Kill, check, write the report; exit with 1 if anything was lost."""
     if sabotage not in {None, *(SABOTAGES if target == "server" else crash_indexer.SABOTAGES)}:
         raise click.UsageError(f"--sabotage {sabotage} is not one of the {target}")
     logs.configure("crash", "warning")
-    kill = _kill_server if target == "server" else _kill_indexer
+    kill = partial(_kill_server, acknowledgements) if target == "server" else _kill_indexer
     with tempfile.TemporaryDirectory(prefix="disrupt-crash-") as work:
         report, failed = kill(Path(work), kills, seed, sabotage)
     report |= {"target": target, "sabotage": sabotage, "seed": seed}
@@ -69,13 +76,13 @@ def main(target: str, kills: int, json_path: str, sabotage: str | None, seed: in
 
 
 def _kill_server(
-    work: Path, kills: int, seed: int, sabotage: str | None
+    acknowledgements: int, work: Path, kills: int, seed: int, sabotage: str | None
 ) -> tuple[dict[str, Any], bool]:
     tally = crash(work / "data", kills, seed=seed, wrapper=broken_by(sabotage))
     order = None
     if strace.is_there():
         (work / "order").mkdir()
-        order = ordering(work / "order", _ORDER_ACKNOWLEDGEMENTS, seed=seed, sabotage=sabotage)
+        order = ordering(work / "order", acknowledgements, seed=seed, sabotage=sabotage)
     failed = tally.failed or bool(order and order.violations)
     return asdict(tally) | {"order": order and vars(order)}, failed
 

@@ -59,7 +59,7 @@ def main(json_path: str, rounds: int, round_s: float) -> None:
     photograph = load()
     files = {kind: encode(photograph, KINDS[kind]) for kind in INPUTS}
     rows = uvloop.run(_compare(files, rounds, round_s))
-    served = [_scaling(kind, files[kind], rounds, round_s) for kind in SERVED]
+    served = _scaling(files, rounds, round_s)
     report = {
         "rows": rows,
         "match_image": served,
@@ -117,23 +117,27 @@ async def _per_s(
     return done / (time.perf_counter() - began_s)
 
 
-def _scaling(kind: str, data: bytes, rounds: int, round_s: float) -> dict[str, Any]:
-    """Measure one worker and one per core, in turns; return the best round of each."""
+def _scaling(files: dict[str, bytes], rounds: int, round_s: float) -> list[dict[str, Any]]:
+    """Measure one worker and one per core, in turns; return the best round of each, by file."""
+    numbers = sorted({1, _CORES})
+    with contextlib.ExitStack() as stack:
+        servers = {workers: stack.enter_context(_serving(workers)) for workers in numbers}
+        return [_scaled(kind, files[kind], servers, rounds, round_s) for kind in SERVED]
+
+
+def _scaled(
+    kind: str, data: bytes, servers: dict[int, _Served], rounds: int, round_s: float
+) -> dict[str, Any]:
     expected = hash_image(data)
     quality = expected.quality if isinstance(expected, ImageQuery) else -1
     body = match_pb2.MatchImageRequest(image=data).SerializeToString()
-    numbers = sorted({1, _CORES})
-    by_workers: dict[int, list[dict[str, Any]]] = {workers: [] for workers in numbers}
-    with contextlib.ExitStack() as stack:
-        servers = {workers: stack.enter_context(_serving(workers)) for workers in numbers}
-        for _ in range(rounds):
-            for workers, served in servers.items():
-                by_workers[workers].append(
-                    _round(served, body, quality, max(round_s, _ROUND_S_LEAST))
-                )
+    by_workers: dict[int, list[dict[str, Any]]] = {workers: [] for workers in servers}
+    for _ in range(rounds):
+        for workers, served in servers.items():
+            by_workers[workers].append(_round(served, body, quality, max(round_s, _ROUND_S_LEAST)))
     rows = [
-        {"workers": workers, **max(by_workers[workers], key=lambda result: result["per_s"])}
-        for workers in numbers
+        {"workers": workers, **max(results, key=lambda result: result["per_s"])}
+        for workers, results in by_workers.items()
     ]
     return {
         "input": kind,

@@ -107,7 +107,7 @@ def test_each_promise_is_judged(name: str, value: Any) -> None:
 
 def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -> None:
     report = tmp_path / "out.json"
-    words = ["--only", "together", "--seconds-together", "4", "--size", "500"]
+    words = ["--only", "together", "--seconds-together", "4", "--size", "500", "--every-s", "0.1"]
     with tempfile.TemporaryDirectory() as short:  # a server's socket needs a short path
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.abuse.abuse", *words, "--json", report],

@@ -77,10 +77,11 @@ def broken(*promises: str) -> Callable[[Report], bool]:
 
 
 FEW = "--count 12 --bomb-every 100 --good-every 1"
-ATTACKED = "--seconds 4 --rounds 1 --size 500"
+ATTACKED = "--seconds 4 --rounds 1 --size 500 --every-s 0.1"
 QUICK = "--within-s 120 --unattended-s 8"
 SMALL = "--size 3000"
 INDEXER = "--target indexer --kills"
+ORDER = "--acknowledgements 6"
 
 SABOTAGES = [
     *(
@@ -95,8 +96,10 @@ SABOTAGES = [
             ("unbounded-comparisons", "peak_worker_mb", "others_throughput_share"),
         )
     ),
-    Sabotage("crash", "early-acknowledgement", lambda report: report["lost"] > 0, "--kills 3"),
-    Sabotage("crash", "synchronous-off", too_early, "--kills 0", "strace"),
+    Sabotage(
+        "crash", "early-acknowledgement", lambda report: report["lost"] > 0, f"--kills 3 {ORDER}"
+    ),
+    Sabotage("crash", "synchronous-off", too_early, f"--kills 0 {ORDER}", "strace"),
     Sabotage(
         "crash",
         "partial-generation",
@@ -115,8 +118,8 @@ SABOTAGES = [
         ),
         f"{INDEXER} 0",
     ),
-    Sabotage("ordering", "synchronous-off", too_early, "--acknowledgements 6", "strace"),
-    Sabotage("ordering", "early-acknowledgement", too_early, "--acknowledgements 6", "strace"),
+    Sabotage("ordering", "synchronous-off", too_early, ORDER, "strace"),
+    Sabotage("ordering", "early-acknowledgement", too_early, ORDER, "strace"),
     Sabotage("erasure", "erasure-skipped", failing_checks("after erasing it is in no file"), QUICK),
     Sabotage(
         "erasure",

@@ -61,10 +61,14 @@ def staff(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
-    """Start servers on one data directory of the test's own."""
+    """Start servers on one data directory of the test's own, with few processes for pictures."""
     started: list[Deployment] = []
+    few = tmp_path / "few.toml"
+    few.write_text("hashing_workers = 1\n")
 
     def start_one(*options: str, **settings: object) -> Deployment:
+        if "--config" not in options:
+            options = (*options, "--config", str(few))
         started.append(Deployment.start(tmp_path / "data", *options, **settings))  # type: ignore[arg-type]
         return started[-1]
 

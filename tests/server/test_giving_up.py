@@ -38,7 +38,7 @@ def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
     config = directory / "config.toml"
     config.write_text(
         f"max_call_s = {max_call_s}\nmax_hashes_per_lookup = {MANY}\n"
-        "max_message_bytes = 100000000\n"
+        "max_message_bytes = 100000000\nhashing_workers = 1\n"
     )
     deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
     yield deployment

@@ -154,7 +154,7 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
 
 def test_told_to_stop_it_goes_on_with_a_call_that_has_begun(start: Start, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("drain_grace_s = 60\n")
+    config.write_text("drain_grace_s = 60\nhashing_workers = 1\n")
     server = start("--config", str(config), workers=1)
     match = server.make_key("p", "match")
     stopping = threading.Event()

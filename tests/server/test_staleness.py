@@ -157,7 +157,7 @@ def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on
     start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("stale_not_ready_s = 5.0\n")
+    config.write_text("hashing_workers = 1\nstale_not_ready_s = 5.0\n")
     server = start("--config", str(config), workers=1)
     helpline = server.make_key("h", "register")
     (worker,) = children(server.process.pid, "worker")
@@ -175,7 +175,7 @@ def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(
     start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("stale_not_ready_s = 5.0\nstale_closes_s = 10.0\n")
+    config.write_text("hashing_workers = 1\nstale_not_ready_s = 5.0\nstale_closes_s = 10.0\n")
     server = start("--config", str(config), workers=1)
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     value = random.token_bytes(32)

@@ -162,7 +162,7 @@ def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(
     start: Callable[..., Deployment], tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("max_hashes_per_lookup = 64\n")
+    config.write_text("max_hashes_per_lookup = 64\nhashing_workers = 1\n")
     server = start("--config", str(config), workers=1)
     secret = server.make_key("platform", "match")
     authorization = ("authorization", f"Bearer {secret}")
@@ -222,7 +222,7 @@ def test_the_supervisor_forgets_what_a_worker_held_that_died(
     start: Callable[..., Deployment], tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text("max_concurrent_calls = 4\n")
+    config.write_text("max_concurrent_calls = 4\nhashing_workers = 1\n")
     server = start("--config", str(config), workers=1)
     attacker = server.make_key("attacker", "match")
     (worker,) = processes(server.process.pid, "worker")

@@ -37,7 +37,9 @@ ENDLESS = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1mdat" + (1 << 40).to_bytes(8
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("server")
     config = directory / "config.toml"
-    config.write_text("video_workers = 1\nvideo_stall_s = 3\nmax_video_mib = 8\n")
+    config.write_text(
+        "hashing_workers = 1\nvideo_workers = 1\nvideo_stall_s = 3\nmax_video_mib = 8\n"
+    )
     deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
     yield deployment
     deployment.stop()
