@@ -21,6 +21,7 @@ from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integr
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _UPGRADE = "Start `disrupt serve` once, which brings it up to date, then run this again."
+_NO_INDEX = "There is none yet; the first start makes it."
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
@@ -166,22 +167,23 @@ def index(data_dir: Path) -> Iterator[Finding]:
     """Check that a generation of the index, best the served one, is whole and of this registry."""
     directory = DataDirectory(data_dir)
     index_dir = directory.index
-    if not index_dir.exists():
-        yield ok("index", "There is none yet; the first start makes it.")
-        return
     if not directory.registry.exists():
-        yield fail("index", "There is an index, and no registry that it was built from.", _RESTORE)
+        if index_dir.exists():
+            meaning = "There is an index, and no registry that it was built from."
+            yield fail("index", meaning, _RESTORE)
+        else:
+            yield ok("index", _NO_INDEX)
         return
     try:
         with opening.reading(directory) as reader:
-            yield _served(index_dir, reader)
+            generations.check_history(index_dir, reader)
+            yield _served(index_dir, reader) if index_dir.exists() else ok("index", _NO_INDEX)
     except OlderSchemaError:
         meaning = "It was not checked, as registry.db is of an older version of Disrupt."
         yield warn("index", meaning, _UPGRADE)
 
 
 def _served(index_dir: Path, reader: RegistryReader) -> Finding:
-    generations.check_history(index_dir, reader)
     try:
         opened = generations.open_generation(index_dir, generations.current(index_dir), reader)
     except SnapshotRefusedError as error:

@@ -235,6 +235,18 @@ def test_a_snapshot_of_another_registry_fails(data_dir: Path) -> None:
     assert verdicts(data_dir)["index"] == Verdict.FAIL
 
 
+def test_an_older_registry_than_the_one_noted_fails_without_an_index_too(
+    data_dir: Path,
+) -> None:
+    registry = data_dir / "registry.db"
+    older = registry.read_bytes()
+    with SqlRegistry.open_writer(registry) as writer:
+        writer.register(registration(random.Random(2)), day="2026-11-26")
+    registry.write_bytes(older)
+    shutil.rmtree(data_dir / "index")
+    assert verdicts(data_dir)["index"] == Verdict.FAIL
+
+
 def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
     data_dir: Path,
 ) -> None:

@@ -77,6 +77,21 @@ def test_an_older_registry_beside_a_newer_index_is_not_served_until_somebody_dec
     start(workers=1)
 
 
+def test_an_older_registry_without_an_index_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    directory.secrets()
+    grow(directory.registry, Random(1))
+    older = directory.registry.read_bytes()
+    grow(directory.registry, Random(2))
+    directory.registry.write_bytes(older)
+    with pytest.raises(CommandFailedError, match=r"registry\.head names.*nothing was changed"):
+        run("disrupt", "serve", "--listen", "127.0.0.1:0", "--data-dir", directory.path)
+    assert not directory.index.exists()
+
+
 def test_a_registry_exchanged_under_a_running_server_is_neither_served_nor_written(
     start: Start, tmp_path: Path
 ) -> None:

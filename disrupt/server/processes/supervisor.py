@@ -107,8 +107,8 @@ def _allow_open_files() -> None:
 def _load(directory: DataDirectory) -> None:
     """Bring the data directory up to date, and load what all processes share."""
     with opening.writing(directory) as registry:
-        create_first(directory.index, registry.head().epoch)
         check_history(directory.index, registry)
+        create_first(directory.index, registry.head().epoch)
         circle_index()
         with contextlib.suppress(
             SnapshotRefusedError, UnavailableError
