@@ -28,15 +28,44 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SLOW = (
-    *("benchmarks", "cli", "clients", "doctor", "fuzz", "indexer", "isolation", "packaging"),
-    *("server", "test_demo.py", "test_documents.py", "test_readme.py", "test_site.py"),
-    *("client/test_against_server.py", "client/test_flows.py", "feed/test_compaction.py"),
-    *("feed/test_erasure.py", "feed/test_passing_errors.py", "feed/test_refusals.py"),
-    *("hashing/test_formats.py", "hashing/test_heif.py", "registry/test_erasure.py"),
-    *("registry/test_reconciliation.py", "services/test_video_bounds.py"),
+    *("benchmarks", "cli", "clients", "fuzz", "packaging", "test_demo.py", "test_documents.py"),
+    *("test_readme.py", "test_site.py", "client/test_against_server.py", "client/test_flows.py"),
+    "doctor/test_checks.py::test_a_build_that_hashes_otherwise_than_the_reference_fails",
+    "doctor/test_checks.py::test_a_search_that_loses_one_neighbour_fails",
+    "doctor/test_checks.py::test_this_machine_hashes_and_searches_rightly",
+    *("feed/test_compaction.py", "feed/test_erasure.py", "feed/test_passing_errors.py"),
+    *("feed/test_refusals.py", "hashing/test_formats.py", "hashing/test_heif.py"),
+    "hashing/test_images.py::test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_first",
+    "hashing/test_images.py::test_copies_of_every_size_are_within_10_bits",
+    "hashing/test_images.py::test_every_distinct_frame_is_registered_with_its_interval_when_asked",
+    "hashing/test_luma.py",
+    "hashing/test_videos.py::test_a_frame_is_also_hashed_without_what_surrounds_the_video",
+    "hashing/test_videos.py::test_a_thousand_frames_a_second_are_sampled_as_others_are",
+    "hashing/test_videos.py::test_animations_are_videos",
+    "hashing/test_videos.py::test_bars_are_told_from_what_is_plain_in_the_video",
+    "hashing/test_videos.py::test_what_a_still_camera_shows_is_found_in_a_recorded_screen",
+    "index/test_multi_index.py::test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits",
+    "indexer/test_indexer.py::test_what_cannot_be_printed_was_done_all_the_same",
+    *("indexer/test_kill.py", "isolation/test_sandbox.py"),
+    "isolation/test_pictures.py::test_a_picture_that_needs_too_much_time_ends_its_process_alone",
+    "isolation/test_pictures.py::test_a_process_that_hangs_is_killed_in_time_and_replaced",
+    "isolation/test_videos.py::test_a_long_video_ends_once_another_caller_waits",
+    "isolation/test_videos.py::test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named",
+    "isolation/test_videos.py::test_an_animation_of_many_parts_is_hashed_whole",
+    *("registry/test_erasure.py", "registry/test_processes.py", "registry/test_reconciliation.py"),
+    *("server/test_errors.py", "server/test_feeding.py", "server/test_full_disk.py"),
+    *("server/test_giving_up.py", "server/test_hanging.py", "server/test_history.py"),
+    *("server/test_housekeeping.py", "server/test_large_messages.py", "server/test_near.py"),
+    "server/test_ownership.py::test_the_server_does_not_start_as_another_user_than_the_owner",
+    *("server/test_processes.py", "server/test_quota.py", "server/test_restore.py"),
+    *("server/test_staleness.py", "server/test_strangers.py", "server/test_streams.py"),
+    *("server/test_supervision.py", "server/test_unfinished_calls.py"),
+    *("server/test_unread_answers.py", "server/test_videos.py", "services/test_video_bounds.py"),
+    "services/test_throttle.py::test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most",
+    "services/test_throttle.py::test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most",
     "submission/test_nothing_leaks.py",
 )
-"""Tests that start programs, or compute for long: ``--quick`` leaves them out."""
+"""Folders, files and tests that ``--quick`` leaves out, because they take long."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,10 +77,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out _SLOW for ``--quick``."""
     if not config.getoption("--quick"):
         return
-    slow = [Path(__file__).parent / name for name in _SLOW]
-    left_out = [item for item in items if {item.path, *item.path.parents}.intersection(slow)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+    slow = {str(Path(__file__).parent / name) for name in _SLOW}
+
+    def is_slow(item: pytest.Item) -> bool:
+        function = f"{item.path}::{item.name.partition('[')[0]}"
+        return not slow.isdisjoint([function, *map(str, (item.path, *item.path.parents))])
+
+    config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
+    items[:] = [item for item in items if not is_slow(item)]
 
 
 @pytest.fixture
