@@ -304,6 +304,35 @@ def huge_tiff(width: int, height: int) -> bytes:
     return tiff[:at] + sides + tiff[at + 24 :]
 
 
+SHORT, LONG, SLONG8 = 3, 4, 17
+TILE_WIDTH, TILE_HEIGHT = 322, 323
+
+
+def tiled_tiff(*tile: tuple[int, int, int]) -> bytes:
+    """Return a grey TIFF of 64 x 64 pixels with a tile of 256 x 256 that these entries describe."""
+    content = zlib.compress(bytes(256 * 256))
+    entries = [(256, LONG, 64), (257, LONG, 64), (258, SHORT, 8), (259, SHORT, 8), (262, SHORT, 1)]
+    entries += [(277, SHORT, 1), *tile, (324, LONG, 16), (325, LONG, len(content))]
+    directory = struct.pack("<H", len(entries))
+    for entry in entries:
+        directory += struct.pack("<HHII", entry[0], entry[1], 1, entry[2])
+    head = struct.pack("<4sIQ", b"II*\0", 16 + len(content), 256)
+    return head + content + directory + bytes(4)
+
+
+def test_a_tile_over_the_limit_is_refused_however_often_and_long_its_size_is_written() -> None:
+    limits = ImageLimits(max_pixels=255 * 256)
+    sides = ((TILE_WIDTH, SHORT, 256), (TILE_HEIGHT, SHORT, 256))
+    smaller = ((TILE_WIDTH, SHORT, 64), (TILE_HEIGHT, SHORT, 64))
+    # The 8 bytes of the long ones are in the head.
+    long = ((TILE_WIDTH, SLONG8, 8), (TILE_HEIGHT, SLONG8, 8))
+    assert decode(tiled_tiff(*sides)).width_px == 64
+    assert decode(tiled_tiff(*smaller), limits).width_px == 64
+    assert "256 x 256" in reason(tiled_tiff(*sides), limits)
+    for tile in ((*sides, *smaller), (*smaller, *sides), long, (*long, *smaller)):
+        assert reason(tiled_tiff(*tile), limits)
+
+
 def huge_box(kind: str, width: int, height: int) -> bytes:
     """Return an AVIF or HEIC file with this size in its box "ispe"."""
     whole = WHOLE[kind]
@@ -342,6 +371,7 @@ HUGE = {
     "HEIC": huge_box("HEIC", 16_000, 16_000),
     "GIF": WHOLE["GIF"][:6] + struct.pack("<HH", 65_535, 65_535) + WHOLE["GIF"][10:],
     "TIFF": huge_tiff(2_000_000_000, 2_000_000_000),
+    "TIFF of one tile": tiled_tiff((TILE_WIDTH, LONG, 32_768), (TILE_HEIGHT, LONG, 32_768)),
     "BMP": WHOLE["BMP"][:18] + struct.pack("<ii", 60_000, 60_000) + WHOLE["BMP"][26:],
     "JPEG": huge_jpeg(65_500, 65_500),
     "PNG": huge_png(2_000_000_000, 2_000_000_000),

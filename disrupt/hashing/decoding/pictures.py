@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from PIL import (
     AvifImagePlugin,
@@ -172,6 +173,8 @@ def decode_frames(
             )
         if isinstance(image, PngImagePlugin.PngImageFile):
             key_in_8_bits(image)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _check_size(*_tile_size(data, image), limits)  # Each tile is decoded whole.
         picture = _load(image, scaled=scaled)
         if (kind == "PNG" and not png_is_whole(data, image)) or (
             kind == "GIF" and not gif_is_whole(data)
@@ -272,6 +275,24 @@ def _webp_size(data: bytes) -> tuple[int, int]:
             bits = int.from_bytes(header[6:10], "little")
             return bits & 0x3FFF, bits >> 16 & 0x3FFF
     raise _damaged("WebP")
+
+
+def _tile_size(data: bytes, file: TiffImagePlugin.TiffImageFile) -> tuple[int, int]:
+    """Return width and height of a TIFF file's tiles; 0 where it has none.
+
+    ValueError where libtiff, which decodes the file, may read others in its directory (TIFF 6.0,
+    section 2): Pillow passes over entries that come again or are of a type it does not know.
+    """
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    count_bytes, entry_bytes = (8, 20) if b"+" in data[2:4] else (2, 12)
+    start = file.tag_v2.offset + count_bytes
+    count = int.from_bytes(data[start - count_bytes : start], order)
+    entries = range(start, min(start + count * entry_bytes, len(data)), entry_bytes)
+    tags = [int.from_bytes(data[at : at + 2], order) for at in entries]
+    width, height = TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH
+    if any(tags.count(tag) != (tag in file.tag_v2) for tag in (width, height)):
+        raise ValueError("a tile of two sizes, or of an unknown one")
+    return file.tag_v2.get(width, 0), file.tag_v2.get(height, 0)
 
 
 def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
