@@ -147,7 +147,7 @@ def lifecycle(
     seconds: float,
     sabotage: bool,
 ) -> dict[str, Any]:
-    """Run all parts, each in a process that ends with it, and return the report."""
+    """Run all parts, each in a process that ends with it; with sabotage, what it breaks."""
     began_s = time.perf_counter()
     _say("filling a registry")
     registries.fill(place.data_dir, place.codes, place.hashes_per_item)
@@ -160,6 +160,12 @@ def lifecycle(
     ]
     _say("changing")
     aged = _apart(changes, place, marks, rounds, sabotage=sabotage)
+    if sabotage:
+        return {
+            "changes": [asdict(row) for row in aged],
+            "wrong": sum(row.wrong for row in aged),
+            "sabotage": sabotage,
+        }
     crowded = _apart(crowd, place)
     _say("swapping")
     swapped = _apart(swaps, place, repeats)
@@ -273,7 +279,8 @@ def main(  # noqa: PLR0913  (an option each)
             seconds=seconds,
             sabotage=sabotage,
         )
-    Console().print(table(report))
+    if not sabotage:
+        Console().print(table(report))
     if json_path:
         json_path.write_text(json.dumps(report, indent=2) + "\n")
     sys.exit(report["wrong"] > 0)

@@ -98,15 +98,17 @@ class Report:
         return bool(self.unknown_files or self.leaks or self.unseen)
 
 
-def privacy(work: Path, *, seed: int, sabotage: str | None) -> Report:
-    """Run the whole scenario in an empty directory."""
+def privacy(
+    work: Path, *, seed: int, sabotage: str | None, formats: Sequence[str] = FORMATS
+) -> Report:
+    """Run the whole scenario, with pictures of some formats and a video, in an empty directory."""
     work = work.resolve()
     (work / "pictures").mkdir()
     pictures, other_pictures = (
         [
             *(
                 _picture(work / "pictures" / f"{name}.{format_}", 10 * seed + at)
-                for format_ in FORMATS
+                for format_ in formats
             ),
             _video(work / "pictures" / f"{name}.mp4", 10 * seed + at),
         ]
@@ -325,12 +327,19 @@ def _is_video(picture: Path) -> bool:
 )
 @click.option("--sabotage", type=click.Choice(SABOTAGES), help="Break the server: must be found.")
 @click.option("--seed", default=1, show_default=True)
-def main(json_path: str, sabotage: str | None, seed: int) -> None:
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help="Of the pictures; repeat for several.  [all]",
+)
+def main(json_path: str, sabotage: str | None, seed: int, formats: tuple[str, ...]) -> None:
     """Check, write the report; exit with 1 if anything of a picture was found."""
     if not strace.is_there():
         raise click.ClickException("strace is needed: run scripts/system-packages.")
     with tempfile.TemporaryDirectory(prefix="disrupt-privacy-") as work:
-        report = privacy(Path(work), seed=seed, sabotage=sabotage)
+        report = privacy(Path(work), seed=seed, sabotage=sabotage, formats=formats or FORMATS)
     with click.open_file(json_path, "w") as file:
         file.write(json.dumps({"sabotage": sabotage} | asdict(report), indent=2) + "\n")
     sys.exit(report.failed)

@@ -155,8 +155,7 @@ SABOTAGES = [
         "lifecycle",
         "",
         lambda report: report["wrong"] > 0,
-        "--size 8000 --hashes-per-item 8 --most-changes 1000 --rounds 1 --repeats 1 --seconds 1"
-        " --openings 1",
+        "--size 8000 --hashes-per-item 8 --most-changes 1000 --rounds 1 --openings 1",
     ),
     Sabotage(
         "mutate",
@@ -188,7 +187,7 @@ SABOTAGES = [
         f"--kind videos {FEW}",
     ),
     *(
-        Sabotage("privacy", name, leak(text, opened=opened), tool="strace")
+        Sabotage("privacy", name, leak(text, opened=opened), "--format png", "strace")
         for name, text, opened in (
             ("spooled-upload", "file of picture.png, raw: server wrote /", True),
             ("spooled-video", "file of picture.mp4, raw: server wrote /", True),
