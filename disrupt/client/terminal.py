@@ -158,7 +158,7 @@ def _key(file: Path | None, no_key: str) -> str:
         key = os.environ.get("DISRUPT_KEY", "")
     else:
         try:
-            key = file.read_text("utf-8")
+            key = file.read_text("utf-8-sig")  # some editors begin a file with a mark
         except (OSError, UnicodeDecodeError):
             key = ""
     if not key.strip():

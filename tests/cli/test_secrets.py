@@ -92,6 +92,8 @@ def test_the_key_comes_from_a_file_or_the_environment_and_without_one_it_is_usag
     file, key_file = picture(tmp_path / "a.png", 181), tmp_path / "key"
     key_file.write_text(f"{disrupt.match_key}\n")
     assert disrupt("match", file, "--key-file", key_file, key="").code == 0
+    key_file.write_text(f"{disrupt.match_key}\n", "utf-8-sig")
+    assert disrupt("match", file, "--key-file", key_file, key="").code == 0
     none = disrupt("match", file, key="")
     assert none.code == 2
     assert "DISRUPT_KEY" in none.err
