@@ -84,6 +84,8 @@ def _rejected(source: str, error: DisruptError) -> Rejected:
 
 def _obstacle(source: str) -> str:
     """Name what keeps a path from being read as a file; empty if nothing does."""
+    if not source:
+        return "UNNAMED"
     try:
         status = Path(source).stat()
     except (FileNotFoundError, NotADirectoryError):

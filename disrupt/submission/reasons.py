@@ -18,6 +18,10 @@ REJECTIONS = {
         "Ce fichier est introuvable. Vérifiez son nom et son dossier, puis recommencez.",
         "This file is not there. Check its name and its folder, then try again.",
     ),
+    "UNNAMED": Phrase(
+        "Le nom de ce fichier est vide. Indiquez le nom d'un fichier, puis recommencez.",
+        "The name of this file is empty. Give the name of a file, then try again.",
+    ),
     "FOLDER": Phrase(
         "C'est un dossier, pas une image. Indiquez les fichiers qu'il contient, un par un.",
         "This is a folder, not a picture. Name the files in it, each of them.",

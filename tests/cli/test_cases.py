@@ -180,6 +180,16 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
         assert said.index(french) < said.index(english)
 
 
+def test_a_file_without_a_name_is_no_folder(disrupt: Shell) -> None:
+    done = disrupt("submit", "")
+    assert done.code == 3
+    said = " ".join(done.out.split())
+    assert said.index("Le nom de ce fichier est vide") < said.index(
+        "The name of this file is empty"
+    )
+    assert "folder" not in said
+
+
 def test_every_frame_of_an_animation_is_registered_when_asked(
     disrupt: Shell, tmp_path: Path
 ) -> None:
