@@ -13,7 +13,7 @@ from pathlib import Path
 from disrupt import ownership
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
-from disrupt.errors import OlderSchemaError, SnapshotRefusedError
+from disrupt.errors import OlderSchemaError, OtherHistoryError, SnapshotRefusedError
 from disrupt.index import generations
 from disrupt.registry import journal, noted, opening
 from disrupt.registry.contract import RegistryReader
@@ -181,6 +181,11 @@ def index(data_dir: Path) -> Iterator[Finding]:
     except OlderSchemaError:
         meaning = "It was not checked, as registry.db is of an older version of Disrupt."
         yield warn("index", meaning, _UPGRADE)
+    except OtherHistoryError as error:
+        advice = (
+            "Put the right registry.db back, or restore from a backup: docs/troubleshooting.md."
+        )
+        yield fail("index", error.message, advice)
 
 
 def _served(index_dir: Path, reader: RegistryReader) -> Finding:
