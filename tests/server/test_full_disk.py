@@ -81,6 +81,9 @@ def test_a_key_whose_secret_cannot_be_shown_is_revoked(tmp_path: Path) -> None:
     (key,) = json.loads(listed.stdout)["keys"]
     assert key["revoked_on"]
     revoked = unseen("keys", "revoke", key["key_id"], "--data-dir", data_dir)
+    for form in ((), ("--json",)):
+        unlisted = unseen("keys", "list", "--data-dir", data_dir, *form)
+        assert unlisted == "Error: Standard output cannot be written: No space left on device.\n"
     done = "Error: It is done, but standard output cannot be written: No space left on device.\n"
     assert revoked == done
     assert unseen("erase", "--data-dir", data_dir) == done

@@ -15,7 +15,7 @@ from disrupt import logs
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
 from disrupt.errors import ConfigurationError, DisruptError
-from disrupt.server.commands.printing import echo, report
+from disrupt.server.commands.printing import echo, report, show
 from disrupt.server.commands.serve import FILE, data_dir_option
 from disrupt.server.upkeep.administration import administration
 from disrupt.wire import admin as wire
@@ -109,7 +109,7 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
     with administration(data_dir) as admin:
         rows = [_row(key) for key in admin.list().keys]
     if as_json:
-        click.echo(json.dumps({"keys": rows}))
+        show(json.dumps({"keys": rows}))
         return
     lines = [("key", "state", "rights", "banks", "name")]
     for row in rows:
@@ -117,9 +117,8 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
         rights, banks = ",".join(row["rights"]), ",".join(row["banks"])
         lines.append((row["key_id"], state, rights, banks, row["name"]))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    padded = ([*map(str.ljust, line, widths)] for line in lines)
+    show("\n".join("  ".join(cells).rstrip() for cells in padded))
 
 
 @keys.command()

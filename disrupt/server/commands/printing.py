@@ -20,11 +20,14 @@ def echo(text: str) -> None:
         raise
 
 
-def report(text: str) -> None:
-    """Print the outcome of what was done. Raises DisruptError, which says that it was."""
+def show(text: str, otherwise: str = "Standard output cannot be written") -> None:
+    """Print what was asked for. Raises DisruptError."""
     try:
         echo(text)
     except OSError as error:
-        raise DisruptError(
-            f"It is done, but standard output cannot be written: {error.strerror}."
-        ) from error
+        raise DisruptError(f"{otherwise}: {error.strerror}.") from error
+
+
+def report(text: str) -> None:
+    """Print the outcome of what was done. Raises DisruptError, which says that it was."""
+    show(text, "It is done, but standard output cannot be written")
