@@ -28,8 +28,14 @@ MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
 MAX_FRAMES = 256
 """Most distinct frames of an animation that one lookup names, or one item holds."""
 
-_DISTINCT_BITS = 16
-"""Frames nearer than this to an earlier one count as equal: what matches one matches both."""
+LOOKUP_DISTINCT_BITS = 16
+"""Frames of a lookup, and parts of them, nearer than this to an earlier one count as equal."""
+
+_DISTINCT_BITS = (11, LOOKUP_DISTINCT_BITS)
+"""The same for registrations: the second only where the first leaves more than MAX_FRAMES.
+
+A copy of a frame left out is that much further from what is stored: up to 21 bits away it matches.
+"""
 
 _TIME_MAX_MS = 2**32 - 1
 
@@ -79,6 +85,21 @@ def fingerprint_frames(
     A frame near an earlier one is left out; where it follows that one, it lengthens its interval.
     InvalidMediaError also for more than MAX_FRAMES: some would be registered as if they were all.
     """
+    for bits in _DISTINCT_BITS:
+        outcome = _distinct_frames(data, limits, bits)
+        if outcome is not None:
+            return outcome
+    raise refused(
+        f"the animation has more than {MAX_FRAMES} different frames; register the frames that"
+        " matter as pictures, or the first alone",
+        cause="TOO_MANY_FRAMES",
+    )
+
+
+def _distinct_frames(
+    data: bytes, limits: ImageLimits, distinct_bits: int
+) -> ImageFingerprints | LowQuality | None:
+    """Fingerprint the frames that differ by ``distinct_bits``; None if they are too many."""
     kept: list[tuple[Fingerprint, ...]] = []
     shown: int | None = None  # index of the kept frame that is on the page
     featureless: LowQuality | None = None
@@ -93,15 +114,12 @@ def fingerprint_frames(
         if isinstance(canonical, LowQuality):
             featureless, shown = featureless or canonical, None
             continue
-        near = place_near(canonical[0], [fingerprints[0].hash for fingerprints in kept])
+        earlier = [fingerprints[0].hash for fingerprints in kept]
+        near = place_near(canonical[0], earlier, distinct_bits)
         if near is not None:
             shown = near if near == shown else None
         elif len(kept) == MAX_FRAMES:
-            raise refused(
-                f"the animation has more than {MAX_FRAMES} different frames; register the frames"
-                " that matter as pictures, or the first alone",
-                cause="TOO_MANY_FRAMES",
-            )
+            return None
         else:
             shown = len(kept)
             stamped = plain_fingerprints(picture, *canonical)
@@ -114,10 +132,10 @@ def fingerprint_frames(
     return ImageFingerprints(every[0].quality, every, kind)
 
 
-def place_near(pdq_hash: PdqHash, candidates: list[PdqHash]) -> int | None:
-    """Return the place of the first candidate that counts as equal, or None."""
+def place_near(pdq_hash: PdqHash, candidates: list[PdqHash], distinct_bits: int) -> int | None:
+    """Return the place of the first candidate nearer than ``distinct_bits``, or None."""
     distances = (pdq_hash.distance_bits(candidate) for candidate in candidates)
-    return next((at for at, bits in enumerate(distances) if bits < _DISTINCT_BITS), None)
+    return next((at for at, bits in enumerate(distances) if bits < distinct_bits), None)
 
 
 def _registered(picture: Picture) -> ImageFingerprints | LowQuality:

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from disrupt.core.hashes import HASH_BYTES, MIN_LOOKUP_QUALITY, PdqHash
+from disrupt.core.hashes import (
+    HASH_BITS,
+    HASH_BYTES,
+    MIN_LOOKUP_QUALITY,
+    PdqHash,
+    distances_bits,
+    unpack,
+)
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import (
@@ -24,7 +31,14 @@ from disrupt.core.transforms import (
 )
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
-from disrupt.hashing.images import MAX_FRAMES, first_usable, place_near, single, usable
+from disrupt.hashing.images import (
+    LOOKUP_DISTINCT_BITS,
+    MAX_FRAMES,
+    first_usable,
+    place_near,
+    single,
+    usable,
+)
 from disrupt.hashing.pdq.linear import (
     Hashed,
     hash_dihedral,
@@ -76,9 +90,10 @@ def hash_image(
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
-    own hashes, in as many frames as ``limits.frames_cpu_s`` allows, up to MAX_FRAMES, but of crops
-    and regions there are at most MAX_PARTS in all; those of low quality are left out as long as
-    there are others. Thread-safe. Errors as of ``decode``.
+    own hashes, in as many frames as ``limits.frames_cpu_s`` allows, up to MAX_FRAMES. A frame that
+    is not distinct may show something else in a part: crops and regions are those of all frames
+    that are near to nothing in the frames before, at most MAX_PARTS in all. Hashes of low quality
+    are left out as long as there are others. Thread-safe. Errors as of ``decode``.
     """
     quality = skipped = 0
     room = MAX_PARTS
@@ -90,19 +105,17 @@ def hash_image(
         page = None if effort == Effort.FAST else picture.page()
         groups = list(_as_it_is(picture) if page is None else _turned(page))
         canonical = single(first_usable(groups[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
+        earlier = [code for code, version in hashes.items() if not version.dihedral]
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
-        elif place_near(canonical[0], frames) is not None:
-            continue
-        else:
+        elif place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
             quality = quality or canonical[1]
             frames.append(canonical[0])
             _add(hashes, groups)
-        if page is not None:
+        if page is not None and room >= len(Dihedral):
             before = len(hashes)
-            featureless_whole = isinstance(canonical, LowQuality)
-            parts = _parts(page, effort, room // len(Dihedral), featureless=featureless_whole)
-            best = _add(hashes, parts)
+            parts = _parts(page, effort, featureless=isinstance(canonical, LowQuality))
+            best = _add(hashes, _unlike(parts, earlier, room // len(Dihedral)))
             room -= len(hashes) - before
             quality = quality or best
         if len(frames) == MAX_FRAMES:
@@ -131,6 +144,16 @@ def _add(hashes: dict[bytes, Transform], groups: Iterable[_Versions]) -> int:
     return best
 
 
+def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iterator[_Versions]:
+    """Yield at most so many of the parts, without those near to hashes of earlier frames."""
+    known = unpack(b"".join(earlier))
+    for upright, versions in parts:
+        bits = distances_bits(versions.hashes[:, :1], known).min(axis=1, initial=HASH_BITS)
+        places = np.flatnonzero(bits >= LOOKUP_DISTINCT_BITS)[:most]
+        yield [upright[place] for place in places], versions[places]
+        most -= len(places)
+
+
 def _version(upright: Transform, turn: Dihedral) -> Transform:
     crop = turned_crop(upright.crop, turn)
     return Transform(turn, *crop, scale_side_px=upright.scale_side_px)
@@ -153,10 +176,8 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
     yield [ENLARGED if small else IDENTITY], hash_reduced_dihedral(page)[None]
 
 
-def _parts(
-    page: NDArray[np.uint8], effort: Effort, most: int, *, featureless: bool
-) -> Iterator[_Versions]:
-    """Yield at most so many crops of regions, and of the whole unless ``featureless``."""
+def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Iterator[_Versions]:
+    """Yield crops of regions, and of the whole unless ``featureless``."""
     wanted = LOOKUP_CROPS[effort]
     image = Image.fromarray(page)
     factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
@@ -177,15 +198,13 @@ def _parts(
     for region, crops in (parts | rest | parts).items():
         by_crops.setdefault(crops, []).append(region)
     for crops, alike in by_crops.items():
-        if not crops or not most:
+        if not crops:
             continue
-        some = alike[: -(-most // len(crops))]
         upright = [
-            Transform(Dihedral.IDENTITY, *region.crop(crop)) for region in some for crop in crops
+            Transform(Dihedral.IDENTITY, *region.crop(crop)) for region in alike for crop in crops
         ]
-        averaged = np.stack([_averaged(small, region) for region in some])
-        yield upright[:most], hash_crops_dihedral(averaged, crops).joined()[:most]
-        most = max(most - len(upright), 0)
+        averaged = np.stack([_averaged(small, region) for region in alike])
+        yield upright, hash_crops_dihedral(averaged, crops).joined()
 
 
 def _averaged(image: Image.Image, region: Region) -> NDArray[np.uint8]:

@@ -38,6 +38,7 @@ from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.images import MAX_UNDECIDED_BITS, single, usable
 from disrupt.hashing.pdq.linear import Hashed, hash_luma, hash_rgb
 from disrupt.hashing.pdq.luma import canonical_luma
+from disrupt.hashing.queries import MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "pdq"
@@ -215,6 +216,46 @@ def test_a_picture_behind_many_frames_is_found() -> None:
     assert query.hashes[-1][0].distance_bits(stored) <= 10
 
 
+def around(inner: Image.Image, contrast: float) -> Image.Image:
+    """Return a scene that hardly changes as a whole, whatever is shown in the window beside it."""
+    page = Image.new("L", (1260, 900), 255)
+    coarse = Image.fromarray(np.random.default_rng(4).integers(0, 256, (7, 8), np.uint8))
+    scene = coarse.resize((900, 900), Image.Resampling.BICUBIC)
+    page.paste(ImageEnhance.Contrast(scene).enhance(3), (0, 0))
+    faint = np.asarray(inner.convert("L").resize((300, 225)), np.float64)
+    window = np.clip(200 + contrast * (faint - 128), 0, 255).astype(np.uint8)
+    page.paste(Image.fromarray(window), (930, 100))
+    return page
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("repeats", [1, 20])
+def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> None:
+    cat = Image.fromarray(PHOTOS["cat"])
+    earlier = around(pattern(1), 0.25)
+    shown = [ImageEnhance.Brightness(earlier).enhance(1 - at / 500) for at in range(repeats)]
+    late = around(cat, 0.25)
+    query = hash_image(animation([*shown, late], kind, duration=100))
+    whole, still = (hash_image(animation([page], "PNG")) for page in (earlier, late))
+    assert isinstance(query, ImageQuery)
+    assert isinstance(whole, ImageQuery)
+    assert isinstance(still, ImageQuery)
+    assert whole.hashes[0][0].distance_bits(still.hashes[0][0]) < 16
+    assert len(query.hashes) <= MAX_PARTS + 8
+    outcome = fingerprint_image(encode(PHOTOS["cat"]))
+    assert isinstance(outcome, ImageFingerprints)
+
+    def nearest(looked_up: ImageQuery) -> int:
+        return min(
+            stored.hash.distance_bits(hash_)
+            for stored in outcome.fingerprints
+            for hash_, _ in looked_up.hashes
+        )
+
+    assert nearest(whole) > 40
+    assert nearest(query) <= nearest(still) + 2 <= 24
+
+
 def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [pattern(seed) for seed in range(20)]
     slow = ImageLimits(frames_cpu_s=0)
@@ -267,6 +308,25 @@ def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: s
     assert isinstance(query, ImageQuery)
     for fingerprint, (looked_up, _) in zip(canonical, query.hashes, strict=True):
         assert fingerprint.hash.distance_bits(looked_up) <= 8
+
+
+def test_frames_are_left_out_only_if_copies_of_them_match_what_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = pattern(1)
+    frames = [Image.blend(first, pattern(2), at / 100) for at in range(0, 60, 3)]
+    data = animation(frames, "PNG")
+    every = [registered(encode(np.asarray(frame)))[Profile.PDQ_512] for frame in frames]
+
+    def furthest() -> int:
+        outcome = fingerprint_frames(data)
+        assert isinstance(outcome, ImageFingerprints)
+        stored = [fingerprint.hash for fingerprint in outcome.fingerprints]
+        return max(min(own.distance_bits(other) for other in stored) for own in every)
+
+    assert furthest() <= 10
+    monkeypatch.setattr(images, "MAX_FRAMES", 7)
+    assert 10 < furthest() <= 15
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])

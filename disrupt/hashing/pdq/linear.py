@@ -75,7 +75,9 @@ class Hashed:
     undecided_bits: NDArray[np.uint16]
     shapes: NDArray[np.bool]
 
-    def __getitem__(self, at: int | slice | tuple[int | None, ...] | None) -> Hashed:
+    def __getitem__(
+        self, at: int | slice | tuple[int | None, ...] | NDArray[np.intp] | None
+    ) -> Hashed:
         """As an index of arrays, into the axes before that of the bytes."""
         return self._each(lambda array: array[at])
 
