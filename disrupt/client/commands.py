@@ -52,8 +52,8 @@ and of the registered one: turned or mirrored, then with so many thousandths of 
 left, top, right, bottom. Of an animation that is too long, frames at its
 end are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
 a video has also "segments", each [start, end, stored start, stored end] in ms, and "query_share"
-and "stored_share", in thousandths of the frames; of a video whose file ends early, or is broken,
-"incomplete" is true.
+and "stored_share", in thousandths of the frames; of a video whose file ends early, is broken, or
+holds another video that was not looked at, "incomplete" is true.
 
 \b
 Exit codes:
@@ -103,7 +103,7 @@ class _Outcome:
 
     @property
     def incomplete(self) -> bool:
-        """True if a video's file ends early or is broken."""
+        """True if a video's file ends early, is broken or holds another video."""
         return isinstance(self.answer, VideoAnswer) and self.answer.incomplete
 
     def problem(self) -> tuple[str, str]:
@@ -309,7 +309,7 @@ def _label(outcome: _Outcome) -> str:
     if outcome.skipped:
         label += f" (without its last {outcome.skipped} frames, which were not looked at)"
     if outcome.incomplete:
-        label += " (its beginning: the file ends early, or is broken)"
+        label += " (a part: the file ends early, is broken, or holds another video)"
     return label
 
 

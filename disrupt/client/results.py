@@ -89,7 +89,8 @@ class VideoAnswer:
     """Answer to one video: best first; ``truncated`` when there were more than was asked for.
 
     ``frames_hashed`` were hashed, ``frames_low_quality`` of them too featureless to be searched.
-    ``incomplete``: the file ended, or broke, before its end. ``answered_early``: one match was
+    ``incomplete``: the file ended, or broke, before its end, or holds another video, which was not
+    looked at. ``answered_early``: one match was
     certain, and the rest was not looked up.
     """
 
@@ -181,7 +182,7 @@ def image_answer(response: match_pb2.MatchImageResponse) -> ImageAnswer:
 def video_answer(
     response: match_pb2.MatchVideoResponse, *, incomplete: bool = False
 ) -> VideoAnswer:
-    """Convert the answer to a video; ``incomplete``: it was hashed here and its file ends early."""
+    """Convert the answer to a video; ``incomplete``: it was hashed here, in part."""
     return VideoAnswer(
         tuple(_match(match) for match in response.matches),
         response.truncated,

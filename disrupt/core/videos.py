@@ -56,7 +56,7 @@ class VideoFingerprints:
     """What is registered of a video: ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
 
     ``frames`` were hashed, ``low_quality`` of them were too featureless or too regular.
-    ``incomplete``: the file ended, or broke, before its end.
+    ``incomplete``: the file ended, or broke, before its end, or holds another video.
     """
 
     fingerprints: NDArray[np.void]

@@ -24,8 +24,8 @@ _REASONS = {"TOO_MANY_FRAMES", "NO_VIDEO_DECODER"}
 class Hashed:
     """A file with its fingerprints.
 
-    ``incomplete`` marks a video that ends early or is broken, ``first_frame_only`` an animation of
-    which the first frame alone is fingerprinted.
+    ``incomplete`` marks a video that ends early, is broken or is not alone in its
+    file, ``first_frame_only`` an animation of which the first frame alone is fingerprinted.
     """
 
     source: str

@@ -16,7 +16,7 @@ NOT_SENT = "NOT_SENT"
 class Registered:
     """One file that was registered: its item id, 32 hex digits, and how many hashes were kept.
 
-    ``incomplete``: only the beginning was, of a video that ends early or is broken.
+    ``incomplete``: only a part was, of a video that ends early, is broken or is not alone.
     ``first_frame_only``: of an animation its other frames were not; see ``every_frame``.
     """
 

@@ -231,7 +231,7 @@ def _show_registered(console: Console, registered: Iterable[Registered]) -> None
     for file in registered:
         _whole(console, f"  {terminal.clean(file.source)}")
         if file.incomplete:
-            say(console, texts.ONLY_BEGINNING, indent="    ")
+            say(console, texts.ONLY_PART, indent="    ")
         if file.first_frame_only:
             say(console, texts.FIRST_FRAME_ONLY, indent="    ")
         _whole(console, f"    {file.item_id}")

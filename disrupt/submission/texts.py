@@ -107,9 +107,10 @@ HELP = Phrase(
     "In danger: 17 or 112.",
 )
 
-ONLY_BEGINNING = Phrase(
-    "le début seulement : ce fichier s'arrête avant la fin, ou est abîmé",
-    "its beginning only: this file ends early, or is damaged",
+ONLY_PART = Phrase(
+    "une partie seulement : ce fichier s'arrête avant la fin, est abîmé, ou contient"
+    " plusieurs vidéos",
+    "only a part of it: this file ends early, is damaged, or holds several videos",
 )
 FIRST_FRAME_ONLY = Phrase(
     "la première image seulement de cette animation : pour enregistrer toutes les autres, ajoutez "

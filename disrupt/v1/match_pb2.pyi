@@ -595,7 +595,7 @@ class MatchVideoResponse(_message.Message):
     frames_low_quality: _builtins.int
     """Frames among them too featureless to be searched, as all of a quality of less than 50 are."""
     incomplete: _builtins.bool
-    """The file ended, or broke, before its end; the answer is about the part before."""
+    """The file ended, or broke, before its end, or holds several videos; the answer is about the part that was read."""
     answered_early: _builtins.bool
     """The rest of the video was not read, because one match was certain."""
     index_cursor: _builtins.str

@@ -442,7 +442,7 @@ class RegisterVideoResponse(_message.Message):
     frames_low_quality: _builtins.int
     """Frames dropped as too featureless."""
     incomplete: _builtins.bool
-    """The file ended, or broke, before its end; the part before was registered."""
+    """The file ended, or broke, before its end, or holds several videos; the part that was read was registered."""
     @_builtins.property
     def receipt(self) -> Global___Receipt:
         """What was registered."""

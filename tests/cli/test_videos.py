@@ -34,7 +34,7 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
     assert (second["input"], second["incomplete"]) == (str(broken), True)
     assert [rejection["reason"] for rejection in done.json["rejected"]] == ["INVALID_VIDEO"]
     shown = disrupt("submit", "--age", "adult", broken, no_video)
-    assert "le début seulement" in shown.out
+    assert "une partie seulement" in shown.out
     assert "Cette vidéo est incomplète ou abîmée" in re.sub(r"[\s│]+", " ", shown.out)
 
     rows, _ = hash_video(io.BytesIO(whole.read_bytes()))

@@ -13,9 +13,10 @@ from PIL import Image
 
 from benchmarks.harness.videos import Codec, Frame, encode, footage
 from disrupt.core.transforms import Dihedral
+from disrupt.core.videos import VideoFingerprints
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.videos import SNIFFED_BYTES, Video, VideoLimits, is_video
-from disrupt.hashing.videos.frames import hash_video
+from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.hashing.videos import FPS, upright, versions
 
 
@@ -100,6 +101,39 @@ def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Fram
     hashes, incomplete = hash_video(io.BytesIO(bytes(data)))
     assert incomplete
     assert len(hashes)
+
+
+@pytest.mark.parametrize(
+    ("container", "cover"), [("matroska", False), ("mp4", False), ("mp4", True)]
+)
+def test_of_several_videos_the_default_is_hashed_and_the_rest_is_said_to_be_missing(
+    container: str, cover: bool, frames: list[Frame]
+) -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as output:
+        streams = [output.add_stream("mjpeg" if cover else "mpeg4", rate=FPS)]
+        streams.append(output.add_stream("mpeg4", rate=FPS))
+        kinds = av.stream.Disposition
+        streams[0].disposition = kinds.attached_pic if cover else kinds(0)
+        streams[1].disposition = kinds.default
+        for stream, side_px in zip(streams, (64, 240), strict=True):
+            stream.width = stream.height = side_px
+            stream.pix_fmt = "yuvj420p" if stream.name == "mjpeg" else "yuv420p"
+        for stream, shown in zip(streams, ([frames[0][:64, :64]], frames), strict=True):
+            for pixels in shown:
+                cut = np.ascontiguousarray(pixels[: stream.height, : stream.width])
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(cut, "rgb24")))
+            output.mux(stream.encode())
+    alone = encode([frame[:240, :240] for frame in frames], fps=FPS)
+    rows, incomplete = hash_video(io.BytesIO(file.getvalue()))
+    assert incomplete == (not cover)
+    registered = fingerprint_video(io.BytesIO(file.getvalue()))
+    assert isinstance(registered, VideoFingerprints)
+    assert registered.incomplete == (not cover)
+    shown_rows = versions(rows, Dihedral.IDENTITY)
+    expected = upright(alone)
+    assert len(shown_rows) == len(expected)
+    assert np.bitwise_count(shown_rows["hash"] ^ expected["hash"]).sum(axis=1).max() <= 20
 
 
 @pytest.mark.parametrize(("said_ms", "expected_incomplete"), [(1, False), (60_000, True)])

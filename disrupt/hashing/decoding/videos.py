@@ -167,7 +167,7 @@ class Video:
 
     ``declared_ms`` is how long it says that it lasts, 0 where it does not. Once ``samples`` is
     through, ``end_ms`` is when its last frame ends, and ``incomplete`` says that the file ended, or
-    broke, before its end.
+    broke, before its end, or holds another video: the one that FFmpeg prefers is read.
     """
 
     def __init__(
@@ -238,7 +238,10 @@ class Video:
         ]
         if not streams:
             raise refused("this file has no video in it, only sound or other data")
-        stream = streams[0]
+        # Players differ in which video they show.
+        self.incomplete = len(streams) > 1
+        best = container.streams.best("video")
+        stream = next((each for each in streams if each is best), streams[0])
         context: av.VideoCodecContext | None = stream.codec_context  # None: FFmpeg knows no decoder
         if context is None or context.codec.name not in _CODECS:
             raise refused(f"its codec is not supported; send one of {', '.join(FORMATS)}")

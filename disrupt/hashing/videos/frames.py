@@ -46,7 +46,7 @@ class VideoHashing:
     """A video that is being hashed: iterate it for the rows of one frame after another.
 
     Rows have dtype FRAME; the last frame's interval ends when the video does. Once it is through,
-    ``incomplete`` says that the file ended, or broke, before its end. Errors as of ``Video``.
+    ``incomplete`` is that of ``Video``. Errors as of ``Video``.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class VideoHashing:
 
     @property
     def incomplete(self) -> bool:
-        """Whether the file ended, or broke, before its end."""
+        """Whether the file ended, or broke, before its end, or holds another video."""
         return self._video.incomplete
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:
