@@ -201,6 +201,8 @@ class DataDirectoryInUseError(DataDirectoryError):
 class OlderSchemaError(DataDirectoryError):
     """The registry is of an older version of Disrupt: the next start brings it up to date."""
 
+    reason = "OLDER_SCHEMA"
+
 
 class ConfigurationError(DisruptError):
     """The configuration is refused; the message names the setting."""
