@@ -22,7 +22,7 @@ _HEADER_BYTES = 8
 _ESSENTIAL, _NARROW_ESSENTIAL = 1 << 15, 1 << 7
 
 
-class _Box(NamedTuple):
+class Box(NamedTuple):
     """A box of a file: its kind, and where it starts, its content starts, and it ends."""
 
     kind: bytes
@@ -40,7 +40,7 @@ def with_one_ipma(data: bytes) -> bytes:
     try:
         meta = _first(b"meta", data, 0, len(data))
         iprp = _first(b"iprp", data, meta.content + 4, meta.end)
-        boxes = list(_boxes(data, iprp.content, iprp.end))
+        boxes = list(boxes_in(data, iprp.content, iprp.end))
         parts = [data[box.content : box.end] for box in boxes if box.kind == b"ipma"]
         if len(parts) <= 1 or sum(map(len, parts)) > _MOST_BYTES:
             return data
@@ -54,7 +54,7 @@ def with_one_ipma(data: bytes) -> bytes:
     return b"".join((data[: iprp.start], joined, free, data[iprp.end :]))
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
+def boxes_in(data: bytes, start: int, end: int) -> Iterator[Box]:
     """Yield the boxes from ``start`` on; ValueError where they do not end at ``end``."""
     for _ in range(_MOST_BOXES):
         if start == end:
@@ -68,13 +68,13 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
             size = end - start
         if not content <= start + size <= end:
             raise ValueError("a box ends outside the one around it")
-        yield _Box(kind, start, content, start + size)
+        yield Box(kind, start, content, start + size)
         start += size
     raise ValueError("too many boxes")
 
 
-def _first(kind: bytes, data: bytes, start: int, end: int) -> _Box:
-    for box in _boxes(data, start, end):
+def _first(kind: bytes, data: bytes, start: int, end: int) -> Box:
+    for box in boxes_in(data, start, end):
         if box.kind == kind:
             return box
     raise ValueError("no such box")

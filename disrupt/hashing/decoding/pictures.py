@@ -27,6 +27,7 @@ from PIL import (
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
+from disrupt.hashing.decoding.av1 import coded_sizes
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
 from disrupt.hashing.decoding.scans import scanned_px
@@ -164,6 +165,11 @@ def decode_frames(
     with _refusing(kind):
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
+        if kind == "AVIF":
+            for size in coded_sizes(
+                data
+            ):  # The decoded size, before it is scaled to the shown one.
+                _check_size(*size, limits)
         most_px = limits.max_scanned_px
         if kind == "JPEG" and scanned_px(data, image.width * image.height, most_px) > most_px:
             raise refused(

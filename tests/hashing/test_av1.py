@@ -1,0 +1,104 @@
+"""The sizes that the streams of an AVIF file code are known before it is decoded."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from PIL import Image, features
+
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import ImageLimits
+from disrupt.hashing.decoding.av1 import coded_sizes
+from disrupt.hashing.decoding.pictures import decode
+from tests.hashing.test_decode import COLOURS, encode, with_alpha
+from tests.hashing.test_heif import box
+
+pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+
+
+def moving(image: Image.Image) -> bytes:
+    turned = image.transpose(Image.Transpose.ROTATE_180)
+    return encode(image, "AVIF", speed=10, save_all=True, append_images=[turned, image])
+
+
+WHOLE = {
+    "picture": encode(COLOURS, "AVIF", speed=10),
+    "grey": encode(COLOURS.convert("L"), "AVIF", speed=10),
+    "alpha": encode(with_alpha(COLOURS), "AVIF", speed=10),
+    "every chroma": encode(COLOURS, "AVIF", speed=10, subsampling="4:4:4"),
+    "animation": moving(COLOURS),
+    "animation with alpha": moving(with_alpha(COLOURS)),
+}
+WIDTH, HEIGHT = COLOURS.size
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_size_in_each_stream_is_that_of_the_picture(name: str) -> None:
+    assert set(coded_sizes(WHOLE[name])) == {COLOURS.size}
+    assert set(coded_sizes(WHOLE[name] + b"what some cameras add")) == {COLOURS.size}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_stream_over_the_limit_is_refused_however_small_its_boxes_say_it_is(name: str) -> None:
+    small = WHOLE[name].replace(struct.pack(">II", WIDTH, HEIGHT), struct.pack(">II", 16, 16))
+    small = small.replace(
+        struct.pack(">II", WIDTH << 16, HEIGHT << 16), struct.pack(">II", 16 << 16, 16 << 16)
+    )
+    assert decode(small).width_px == 16
+    with pytest.raises(InvalidMediaError, match=f"{WIDTH} x {HEIGHT}"):
+        decode(small, ImageLimits(max_pixels=WIDTH * HEIGHT - 1))
+
+
+def unit(kind: int, bits: str) -> bytes:
+    """Return an open bitstream unit of these bits."""
+    bits += "1"
+    bits += "0" * (-len(bits) % 8)
+    content = int(bits, 2).to_bytes(len(bits) // 8)
+    return bytes([kind << 3 | 2, len(content)]) + content
+
+
+def avif(stream: bytes, extents: list[tuple[int, int]] | None = None) -> bytes:
+    """Return the boxes of an AVIF file that name its streams, with ``stream`` at byte 16."""
+    extents = extents or [(16, len(stream))]
+    iloc = struct.pack(">IBBHHHH", 0, 0x44, 0, 1, 1, 0, len(extents))
+    iloc += b"".join(struct.pack(">II", *extent) for extent in extents)
+    infe = box(b"infe", struct.pack(">IHH4sx", 2 << 24, 1, 0, b"av01"))
+    iinf = box(b"iinf", struct.pack(">IH", 0, 1) + infe)
+    head = struct.pack(">I4sQ", 1, b"mdat", 16 + len(stream))
+    return head + stream + box(b"meta", bytes(4) + box(b"iloc", iloc) + iinf)
+
+
+SIDE = f"{64 - 1:016b}"
+SEQUENCE = "000000000000" + "0" * 12 + "0000011111111" + SIDE * 2 + ("00000000011")
+"""A header of one operating point whose frames may say in 16 bits how wide and high they are."""
+
+
+@pytest.mark.parametrize(("own", "sizes"), [("0", []), ("1", [(65_536, 65_536)])])
+def test_a_frame_with_a_size_of_its_own_counts_as_the_largest_that_it_can_be(
+    own: str, sizes: list[tuple[int, int]]
+) -> None:
+    stream = unit(1, SEQUENCE) + unit(3, "000100" + own)
+    assert list(coded_sizes(avif(stream))) == [(64, 64), *sizes]
+
+
+def test_an_item_in_several_parts_is_read_as_if_it_were_in_one() -> None:
+    stream = unit(1, SEQUENCE)
+    parts = stream[3:] + stream[:3]
+    extents = [(16 + len(parts) - 3, 3), (16, len(parts) - 3)]
+    assert list(coded_sizes(avif(parts, extents))) == [(64, 64)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        avif(b""),
+        avif(unit(1, SEQUENCE)[:-4]),
+        avif(unit(2, "") * 100_000),
+        avif(unit(1, SEQUENCE) * 10, [(16, 90)] * 60_000),
+    ],
+    ids=["no stream", "a cut one", "too many units", "overlapping parts"],
+)
+def test_a_file_whose_streams_cannot_be_read_is_refused(data: bytes) -> None:
+    with pytest.raises((ValueError, struct.error)):
+        list(coded_sizes(data))
