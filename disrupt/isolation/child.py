@@ -63,7 +63,6 @@ class Child:
     def __init__(self, module: str, shared_bytes: int, memory_bytes: int) -> None:
         """Spawn it, from the main thread: it dies with the thread that started it."""
         self._over = False
-        self._used_before_s = 0.0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(0)
         # Room for the longest answer in one message; Linux allocates twice what it is asked for.
@@ -136,15 +135,9 @@ class Child:
     def allow_cpu_time(self, allowed_s: int) -> None:
         """Limit it anew, from here: what it has used so far, and ``allowed_s``."""
         with contextlib.suppress(OSError):  # Other code notices that it is gone.
-            self._used_before_s = time.clock_gettime(_cpu_clock(self.pid))
-            soft_s = math.ceil(self._used_before_s) + allowed_s
+            used_s = time.clock_gettime(_cpu_clock(self.pid))
+            soft_s = math.ceil(used_s) + allowed_s
             resource.prlimit(self.pid, resource.RLIMIT_CPU, (soft_s, resource.RLIM_INFINITY))
-
-    def used_cpu_s(self) -> float:
-        """Return the processor time that it has used since ``allow_cpu_time``; 0 if it is gone."""
-        with contextlib.suppress(OSError):
-            return time.clock_gettime(_cpu_clock(self.pid)) - self._used_before_s
-        return 0.0
 
 
 def _shared_memory(size_bytes: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -65,13 +66,13 @@ class VideoIsolationLimits:
 
     ``memory_bytes`` of address space beside the file: a video of 9 megapixels a frame takes 0.6
     GiB, libraries 0.4. ``cpu_s`` of processor time for one video, in whole seconds: an hour of
-    720p takes about 100. ``wanted_cpu_s``: the same once another caller waits for a process.
+    720p takes about 100. ``wanted_s``: longest time from when another caller waits for a process.
     ``stall_s``: longest wait for the next part of a file.
     """
 
     memory_bytes: int = 1536 * 2**20
     cpu_s: int = 300
-    wanted_cpu_s: float = 60.0
+    wanted_s: float = 60.0
     stall_s: float = 20.0
 
 
@@ -135,7 +136,7 @@ class IsolatedVideos:
         InvalidMediaError for a file that is no video within the limits, and for one that crashes
         its decoder, takes too much memory or processor time; DeadlineExceededError where no part
         comes for ``stall_s``; OverloadedError, also where another caller waits while parts come too
-        slowly, or after ``wanted_cpu_s``; UnavailableError. Those that wait take turns by caller,
+        slowly, or for ``wanted_s``; UnavailableError. Those that wait take turns by caller,
         see ``fair_queue``.
         """
         if not self._places:
@@ -294,10 +295,13 @@ class IsolatedVideos:
             receiving.cancel()
 
     def _check_turn(self, process: _Process) -> None:
-        """Raise OverloadedError where it has had its turn for long, and another caller waits."""
-        if self._queue.are_wanted() and process.used_cpu_s() > self._isolation.wanted_cpu_s:
+        """Raise OverloadedError if another caller has waited for long."""
+        now_s = time.monotonic()
+        is_wanted = self._queue.are_wanted()
+        process.wanted_since_s = min(process.wanted_since_s, now_s) if is_wanted else math.inf
+        if now_s - process.wanted_since_s > self._isolation.wanted_s:
             raise OverloadedError(
-                "The video takes long to decode while others wait. Try again later, or send a"
+                "The video takes long while others wait. Try again later, or send a"
                 " smaller version, or parts.",
                 retry_after_s=_LONG_RETRY_AFTER_S,
             )
@@ -332,6 +336,8 @@ class _Process(Child):
 
     def __init__(self, file_bytes: int, memory_bytes: int) -> None:
         super().__init__("disrupt.isolation.video_worker", file_bytes, memory_bytes)
+        self.wanted_since_s = math.inf
+        """Time since which another caller waits."""
         self._read = 0
         self._further = asyncio.Event()
 
@@ -375,6 +381,7 @@ class _Process(Child):
     def forget(self) -> None:
         """Give the memory of the file back, for both sides."""
         self._read = 0
+        self.wanted_since_s = math.inf
         self._shared.madvise(MADV_REMOVE)
 
 

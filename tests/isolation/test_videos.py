@@ -291,7 +291,7 @@ def test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named(
 @pytest.mark.parametrize("waiting", ["other", "greedy"])
 def test_a_long_video_ends_once_another_caller_waits(waiting: str, run: Run[Any]) -> None:
     long = repeated(np.zeros((2304, 4096, 3), np.uint8), 100, JPEG)
-    isolation = VideoIsolationLimits(wanted_cpu_s=0.05)
+    isolation = VideoIsolationLimits(wanted_s=0.05)
 
     async def hashed_as(caller: str, videos: IsolatedVideos, data: bytes) -> object:
         turn_of.set(caller)
@@ -314,8 +314,37 @@ def test_a_long_video_ends_once_another_caller_waits(waiting: str, run: Run[Any]
         assert isinstance(first, tuple), "its own videos wait"
     else:
         assert isinstance(first, OverloadedError)
-        assert "long to decode" in first.message
+        assert "takes long" in first.message
         assert first.retry_after_s == 60
+
+
+def test_a_video_that_never_shows_anything_ends_once_another_caller_waits(run: Run[Any]) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        yield bytes.fromhex("00000018") + b"ftypisom" + bytes(4) + b"isommp42"
+        yield bytes.fromhex("7fffffff") + b"free"
+        while True:
+            yield bytes(1 << 12)
+            await asyncio.sleep(0.01)  # as fast as patience wants it
+
+    async def two_callers() -> tuple[object, object]:
+        async with IsolatedVideos(
+            workers=1, queued=1, limits=LIMITS, isolation=VideoIsolationLimits(wanted_s=1)
+        ) as videos:
+
+            async def hashed_as(caller: str, chunks: AsyncIterator[bytes]) -> object:
+                turn_of.set(caller)
+                return await hashed(videos, chunks)
+
+            first = asyncio.create_task(hashed_as("endless", nothing()))
+            while not videos.pids:
+                await asyncio.sleep(0.01)
+            second = asyncio.create_task(hashed_as("other", parts(GOOD)))
+            answers = await asyncio.gather(first, second, return_exceptions=True)
+            return answers[0], answers[1]
+
+    first, second = run(two_callers())
+    assert isinstance(second, tuple)
+    assert isinstance(first, OverloadedError)
 
 
 def test_a_process_has_no_other_video_before_its_reader_has_left(run: Run[Any]) -> None:

@@ -31,12 +31,12 @@ def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_
     with (
         calling(server.address, None) as stranger,
         calling(server.address, key) as platform,
-        wires(server.address, 6) as connections,
+        wires(server.address, 15) as connections,
     ):
         for wire in connections:
-            for _ in range(100):
+            for _ in range(32):
                 wire.begin("/grpc.health.v1.Health/Watch", None, begun(0))
-        ended = 600 - STRANGER_CALLS_MAX
+        ended = 15 * 32 - STRANGER_CALLS_MAX
         eventually(lambda: _ended(connections) == ended)
         platform("MatchHashes", lookup(bytes(32)))
         assert _health(stranger).Check(REQUEST).status == SERVING
@@ -56,15 +56,37 @@ def test_answers_that_strangers_do_not_take_keep_nobody_out(
     with (
         calling(server.address, None) as stranger,
         calling(server.address, key) as platform,
-        wires(server.address, 20, window=0) as connections,
+        wires(server.address, 60, window=0) as connections,
         idle(server.address, 300),
     ):
         platform("MatchHashes", lookup(bytes(32)))
         for wire in connections:
             with suppress(OSError):  # the server has shut it down
-                for _ in range(100):
+                for _ in range(32):
                     wire.begin(method, None, begun(0))
         for _ in range(20):
+            platform("MatchHashes", lookup(bytes(32)))
+            assert _health(stranger).Check(REQUEST).status == SERVING
+
+
+def test_calls_that_are_refused_delay_nobody_else(start: Callable[..., Deployment]) -> None:
+    server = start("--workers", "1")
+    key = server.make_key("match", "match")
+    with (
+        calling(server.address, None) as stranger,
+        calling(server.address, key) as platform,
+        wires(server.address, 40) as connections,
+    ):
+        platform("MatchHashes", lookup(bytes(32)))
+        shut = 0
+        while shut < len(connections):
+            for wire in connections:
+                try:
+                    for _ in range(32):
+                        wire.begin("/disrupt.v1.MatchService/MatchHashes", "disrupt_x", begun(0))
+                    wire.read()
+                except OSError:
+                    shut += 1
             platform("MatchHashes", lookup(bytes(32)))
             assert _health(stranger).Check(REQUEST).status == SERVING
 
@@ -158,7 +180,7 @@ def test_who_begins_many_calls_ends_none_of_others() -> None:
 def test_the_connections_of_whoever_has_most_untaken_answers_end() -> None:
     async def run() -> list[str]:
         shut: list[str] = []
-        unadmitted, end = Unadmitted(shut.append), asyncio.Event()
+        unadmitted, end = Unadmitted(shut.extend), asyncio.Event()
 
         async def call(peer: str) -> None:
             unadmitted.add(peer)

@@ -67,9 +67,9 @@ def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
     deployment: Deployment,
 ) -> None:
     attacker = deployment.make_key("attacker", "match")
-    with bystander(deployment) as caller, wires(deployment.address, 10) as connections:
+    with bystander(deployment) as caller, wires(deployment.address, 40) as connections:
         for wire in connections:
-            for _ in range(120):
+            for _ in range(30):
                 wire.begin(HASHES, attacker, begun(1000, bytes(10)))
         # The server refuses at once those beyond the attacker's share.
         eventually(lambda: _read(connections) >= 700)
@@ -89,9 +89,9 @@ def _read(connections: list[Any]) -> int:
 def test_strangers_that_never_end_their_message_do_not_keep_a_check_out(
     deployment: Deployment, method: str
 ) -> None:
-    with bystander(deployment) as caller, wires(deployment.address, 3) as connections:
+    with bystander(deployment) as caller, wires(deployment.address, 10) as connections:
         for wire in connections:
-            for _ in range(100):
+            for _ in range(30):
                 wire.begin(method, None, begun(1000, bytes(10)))
         assert is_healthy(caller)
         eventually(lambda: _read(connections) == 300)

@@ -16,6 +16,9 @@ _ACK = _END_STREAM = 1
 _END_HEADERS = 4
 _FRAME_BYTES_MAX = 16384
 
+STRANGE_HOST = "127.9.9.9"
+"""Address that the connections come from: another than that of gRPC's own clients."""
+
 
 class Wire:
     """One connection. It obeys flow control, and reads only when asked to."""
@@ -23,7 +26,7 @@ class Wire:
     def __init__(self, address: str, *, window: int = 2**31 - 1) -> None:
         """Open a connection that takes ``window`` bytes of each answer."""
         host, _, port = address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=60)
+        self._socket = socket.create_connection((host, int(port)), 60, (STRANGE_HOST, 0))
         settings = struct.pack(">HI", _INITIAL_WINDOW, window)
         self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
         self._unread = b""

@@ -40,12 +40,18 @@ STRANGER_STREAM_S = 10.0
 UNADMITTED_CALLS_MAX = 512
 """Calls without a key, and refused ones, that are open in one worker: twice what STRANGER_CALLS_MAX
 lets strangers keep open of four methods. More end connections, see unadmitted."""
-CONNECTION_CALLS_MAX = 128
-"""Calls at once on one connection; gRPC's clients hold more back. Four connections have as many as
-one key may have alone."""
-PENDING_CALLS_MAX = 4096
-"""Most calls that wait for a worker's event loop. Of more, gRPC drops some, whoever makes them.
-They take some 30 MB."""
+REFUSALS_PER_S = 512
+"""Refused calls, and calls without a key, that one worker answers in a second: an eighth of its
+time. Callers share them, see refusals."""
+CONNECTION_CALLS_MAX = 32
+"""Calls at once on one connection; gRPC's clients hold more back. With few, a connection that is
+shut down takes little of the queue, and few connections cannot fill it."""
+PENDING_CALLS_MAX = 8192
+"""Calls that wait for a worker's event loop, in one queue. Of more, gRPC drops some, whoever makes
+them, and all of more than twice as many. A call that is dropped costs more than one that waits."""
+LOOKAHEAD_BYTES = 8 * 1024
+"""Most bytes of a message that gRPC receives before its call is handed over: some 250 hashes. A
+call that waits takes 16 KiB beside."""
 CONNECTIONS_MAX = 4096
 """Connections of one worker, or half of the files that it may open if that is less."""
 

@@ -16,8 +16,9 @@ import struct
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import unquote
 
 _BYTES_RECEIVED_AT = 128
@@ -58,13 +59,14 @@ class Sockets:
         descriptor = self._descriptors.get(address)
         return None if descriptor is None else _look(descriptor)[1]
 
-    def shut(self, peer: str) -> None:
-        """Shut the connection of a peer down, so that gRPC ends its calls."""
-        address = _address(peer)
-        if address is None or _shut(self._descriptors.get(address), address):
-            return
-        self._descriptors = _connected()
-        _shut(self._descriptors.get(address), address)
+    def shut(self, peers: Collection[str]) -> None:
+        """Shut the connections of peers down, so that gRPC ends their calls."""
+        addresses = [address for peer in peers if (address := _address(peer)) is not None]
+        left = [at for at in addresses if not _shut(self._descriptors.get(at), at)]
+        if left:
+            self._descriptors = _connected()
+        for address in left:
+            _shut(self._descriptors.get(address), address)
 
 
 def most_connections(wanted: int) -> int:
@@ -93,6 +95,20 @@ def bound(most: int) -> None:
         _, port, descriptor = by_host[host].pop()
         _shut(descriptor, (host, port))
         heapq.heappush(largest, (size + 1, host))
+
+
+@functools.lru_cache(4096)
+def network(peer: str) -> str:
+    """Return the network that a peer counts for: its address, of IPv6 the first 64 bits."""
+    address = _address(peer)
+    if address is None:
+        return peer
+    host = ip_address(address[0].partition("%")[0])
+    return (
+        str(ip_network((int(host), 64), strict=False))
+        if isinstance(host, IPv6Address)
+        else str(host)
+    )
 
 
 def _address(peer: str) -> tuple[str, int] | None:

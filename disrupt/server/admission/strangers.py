@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from disrupt.errors import OverloadedError
 from disrupt.server.admission.limits import STRANGER_CALLS_MAX
+from disrupt.server.admission.sockets import network
 
 
 class Strangers:
@@ -25,7 +26,7 @@ class Strangers:
     @contextmanager
     def admitted(self, peer: str, call: asyncio.Timeout) -> Iterator[None]:
         """Count a call; it raises OverloadedError where it is ended for another."""
-        address = peer.rpartition(":")[0]
+        address = network(peer)
         self._open[call] = address
         self._of_address[address] += 1
         if len(self._open) > STRANGER_CALLS_MAX:

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
 from disrupt.server.admission.limits import UNADMITTED_CALLS_MAX
+from disrupt.server.admission.sockets import network
 
 
 class Unadmitted:
     """Open calls by connection. For one event loop.
 
     Where there are too many, connections are shut down until half as many are left: each time that
-    one with most calls, of the address with most calls.
+    one with most calls, of the network with most calls.
     """
 
-    def __init__(self, shut: Callable[[str], None]) -> None:
-        """``shut`` shuts the connection of a peer down, as gRPC names it."""
+    def __init__(self, shut: Callable[[Collection[str]], None]) -> None:
+        """``shut`` shuts the connections of peers down, as gRPC names them."""
         self._shut = shut
         self._calls: dict[str, set[asyncio.Task[Any]]] = {}
         self._count = 0
@@ -40,19 +41,21 @@ class Unadmitted:
             self._make_room()
 
     def _make_room(self) -> None:
-        by_address = Counter[str]()
+        by_network = Counter[str]()
         for peer, calls in self._calls.items():
-            by_address[_address(peer)] += len(calls)
+            by_network[network(peer)] += len(calls)
+        shut = []
         while self._count > UNADMITTED_CALLS_MAX // 2:
-            ((most, _),) = by_address.most_common(1)
+            ((most, _),) = by_network.most_common(1)
             peer = max(
-                (peer for peer in self._calls if _address(peer) == most),
+                (peer for peer in self._calls if network(peer) == most),
                 key=lambda peer: len(self._calls[peer]),
             )
             size = len(self._calls.pop(peer))
-            by_address[most] -= size
+            by_network[most] -= size
             self._count -= size
-            self._shut(peer)
+            shut.append(peer)
+        self._shut(shut)
 
     def _ended(self, peer: str, call: asyncio.Task[Any]) -> None:
         calls = self._calls.get(peer, set())
@@ -61,7 +64,3 @@ class Unadmitted:
             self._count -= 1
             if not calls:
                 del self._calls[peer]
-
-
-def _address(peer: str) -> str:
-    return peer.rpartition(":")[0]

@@ -23,8 +23,10 @@ from disrupt.errors import (
 from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.limits import STRANGER_STREAM_S
 from disrupt.server.admission.receiving import Context, Receiver
+from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.sending import count, write
 from disrupt.server.admission.shares import Admission, Cost, Resource, holder
+from disrupt.server.admission.sockets import network
 from disrupt.server.admission.strangers import Strangers, ended
 from disrupt.server.admission.unadmitted import Unadmitted
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
@@ -52,11 +54,13 @@ class Authentication(aio.ServerInterceptor):
         authenticate: Callable[[str], Awaitable[ApiKey]],
         admission: Admission,
         unadmitted: Unadmitted,
+        refusals: Refusals,
     ) -> None:
         """``authenticate`` returns the key of a secret, or raises UnauthenticatedError."""
         self._authenticate = authenticate
         self._admission = admission
         self._unadmitted = unadmitted
+        self._refusals = refusals
 
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
@@ -64,12 +68,13 @@ class Authentication(aio.ServerInterceptor):
         """Implement aio.ServerInterceptor."""
         right = RIGHTS.get(details.method)
         if right is not None:
+            key = None
             try:
                 key = await self._authenticate(_secret(details))
                 key.require(right)
                 self._admit(key)
             except DisruptError as error:
-                return self._refusal(error)
+                return self._refusal(error, key)
             caller.set(key)
             turn_of.set(key.key_id)
         elif details.method.startswith(WITHOUT_KEY):
@@ -88,11 +93,13 @@ class Authentication(aio.ServerInterceptor):
             task.add_done_callback(lambda _: by.give_back(Resource.CALLS))
         holder.set(by)
 
-    def _refusal(self, error: DisruptError) -> _Handler:
+    def _refusal(self, error: DisruptError, key: ApiKey | None = None) -> _Handler:
         """Make a handler that raises the error. It is a streaming one, so gRPC reads no message."""
 
         async def refuse(_request: object, context: Context) -> AsyncIterator[Any]:
-            self._unadmitted.add(context.peer())
+            peer = context.peer()
+            self._unadmitted.add(peer)
+            await self._refusals.count(key.key_id if key else network(peer), peer)
             await _abort(error, context)
             yield  # makes it a generator
 
@@ -118,12 +125,14 @@ class Errors(aio.ServerInterceptor):
         max_upload_s: float,
         while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
         unadmitted: Unadmitted | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._receiver = receiver
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
         self._while_valid = while_valid
         self._unadmitted = unadmitted
+        self._refusals = refusals
         self._guarded: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -159,11 +168,14 @@ class Errors(aio.ServerInterceptor):
         most_s = STRANGER_STREAM_S if handler.request_streaming else None
 
         async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
+            peer = context.peer()
             if self._unadmitted is not None:
-                self._unadmitted.add(context.peer())
+                self._unadmitted.add(peer)
+            if self._refusals is not None:
+                await self._refusals.count(network(peer), peer)
             try:
                 async with asyncio.timeout(most_s) as call:
-                    with strangers.admitted(context.peer(), call):
+                    with strangers.admitted(peer, call):
                         if not handler.request_streaming:
                             return await answer(await reading.single(context), context)
                         async with (

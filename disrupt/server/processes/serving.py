@@ -26,6 +26,19 @@ BEAT_S = 1.0
 """Pause between two beats."""
 
 
+class OneQueue:
+    """A server to add services to, whose calls all wait in one queue.
+
+    gRPC has a queue, with bounds of its own, for each method that is registered with it by name.
+    """
+
+    def __init__(self, server: aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Register nothing: the handlers above answer."""
+
+
 def say(word: str) -> None:
     """Send the supervisor a word; drop it where it has not read for hours, as one suspended."""
     with suppress(BlockingIOError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import cast
 
 import grpc
 from grpc import aio
@@ -24,6 +25,7 @@ from disrupt.server.admission.limits import (
     CONNECTION_CALLS_MAX,
     CONNECTIONS_MAX,
     FRAMES_MAX,
+    LOOKAHEAD_BYTES,
     PENDING_CALLS_MAX,
     UNADMITTED_CALLS_MAX,
     MessageLimits,
@@ -31,6 +33,7 @@ from disrupt.server.admission.limits import (
 )
 from disrupt.server.admission.receipts import Receipts
 from disrupt.server.admission.receiving import Decode, Receiver
+from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.shares import Admission, Board, Resource
 from disrupt.server.admission.sockets import Sockets, bound, most_connections
 from disrupt.server.admission.unadmitted import Unadmitted
@@ -43,7 +46,7 @@ from disrupt.server.calls.revocation import OpenCalls
 from disrupt.server.config import Config
 from disrupt.server.following import Following
 from disrupt.server.memory import keep_little, trim
-from disrupt.server.processes.serving import until_told_to_stop
+from disrupt.server.processes.serving import OneQueue, until_told_to_stop
 from disrupt.server.supervision import forever, vital
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.tokens import MatchTokens
@@ -123,17 +126,18 @@ async def _serve(
     )
     receipts = Receipts(admission)
     calls = OpenCalls()
-    unadmitted = Unadmitted(Sockets().shut)
+    unadmitted, refusals = Unadmitted(Sockets().shut), Refusals(Sockets().shut)
     statuses = Health()
     server = aio.server(
         interceptors=[
-            Authentication(following.authenticate, admission, unadmitted),
+            Authentication(following.authenticate, admission, unadmitted, refusals),
             Errors(
                 Receiver(MessageLimits.of(config), _DECODERS, receipts),
                 config.max_call_s,
                 config.max_video_call_s,
                 calls.while_valid,
                 unadmitted,
+                refusals,
             ),
         ],
         options=_options(config),
@@ -142,17 +146,18 @@ async def _serve(
     secret = directory.secrets().match_tokens
     tokens, cursors = MatchTokens(secret), SealedCursors(secret)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
+    services = cast("aio.Server", OneQueue(server))
     add_MatchServiceServicer_to_server(
-        MatchServicer(config, following, tokens, cursors, hashing, videos), server
+        MatchServicer(config, following, tokens, cursors, hashing, videos), services
     )
     add_RegistrationServiceServicer_to_server(
-        RelayingServicer(config, channel, hashing, videos), server
+        RelayingServicer(config, channel, hashing, videos), services
     )
-    add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), server)
-    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
+    add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), services)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, services)
     names = [service.full_name for service in rights.SERVICES]
     reflection.enable_server_reflection(
-        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], services
     )
 
     # Calls are answered once index and keys are up to date, so that nothing withdrawn matches.
@@ -170,6 +175,7 @@ async def _serve(
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_LOOK_S)),
         vital("receipts", receipts.watch()),
+        vital("refusals", refusals.watch()),
         vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
     ]
     try:
@@ -195,7 +201,8 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_grace_ms", grace_ms),
         # none: gRPC would inflate messages before any limit of theirs holds
         ("grpc.compression_enabled_algorithms_bitset", 1),
-        # keeps what gRPC receives ahead of a read at 64 KiB a call
+        # without the probe, which would enlarge it
+        ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]

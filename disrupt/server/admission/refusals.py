@@ -1,0 +1,54 @@
+"""Answer only so many refused calls a second: to refuse a call costs as much as a small lookup.
+
+gRPC hands calls over in the order in which they came, whoever made them. So a caller who makes many
+that are refused delays all others. Beyond its share, its connections are shut down: with each, the
+calls that wait on it end at no cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from disrupt.server.admission.limits import REFUSALS_PER_S
+from disrupt.server.memory import trim
+
+_PAUSE_S = 0.02
+"""Time between two shutdowns: each looks through all connections."""
+_SHUT_WITHIN_S = 5.0
+
+
+class Refusals:
+    """Refused calls, and those without a key, of the current second. For one event loop."""
+
+    def __init__(self, shut: Callable[[Collection[str]], None]) -> None:
+        """``shut`` shuts the connections of peers down, as gRPC names them; called in a thread."""
+        self._shut = shut
+        self._calls = Counter[str]()
+        self._began_s = 0.0
+        self._doomed: set[str] = set()
+        self._wanted = asyncio.Event()
+
+    async def count(self, caller: str, peer: str) -> None:
+        """Count a call; return if it is to be answered, else wait for its connection's end."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._began_s >= 1.0:
+            self._calls.clear()
+            self._began_s = now_s
+        self._calls[caller] += 1
+        if self._calls[caller] > REFUSALS_PER_S // len(self._calls):
+            self._doomed.add(peer)
+            self._wanted.set()
+            await asyncio.sleep(_SHUT_WITHIN_S)
+
+    async def watch(self) -> None:
+        """Shut connections down until cancelled, and then free what their calls took."""
+        while True:
+            await self._wanted.wait()
+            while self._doomed:
+                peers, self._doomed = self._doomed, set()
+                await asyncio.to_thread(self._shut, peers)
+                await asyncio.sleep(_PAUSE_S)
+            self._wanted.clear()
+            await asyncio.to_thread(trim)
