@@ -135,6 +135,27 @@ def test_what_a_new_connection_brought_before_it_was_known_is_of_its_message(
     assert type(played(play, monkeypatch)) is LimitExceededError
 
 
+def test_whole_messages_of_a_connection_that_was_not_known_yet_are_not_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> bool:
+        connection.received_bytes = None
+        for _ in range(3):
+            with Receipt(
+                connection.receipts, PEER, connection.holder, most_bytes=MB, within_s=60
+            ) as receipt:
+                receipt.received(MB)
+        message = connection.begin(MB)
+        await asyncio.sleep(0)
+        connection.look()
+        connection.received_bytes = 3 * MB + 1000
+        connection.look()
+        await asyncio.sleep(0)
+        return message.done()
+
+    assert played(play, monkeypatch) is False
+
+
 @pytest.mark.parametrize("ends", ["given up", "ended"])
 def test_a_message_cannot_hide_behind_messages_that_end(
     ends: str, monkeypatch: pytest.MonkeyPatch

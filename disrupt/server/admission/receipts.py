@@ -112,8 +112,8 @@ class Connection:
     """Messages under way that were not ended, in the order in which they began."""
     beyond_bytes: int = 0
     """Bytes that it had brought beyond whole messages at the last check."""
-    _received_bytes: int = 0
-    """Bytes that it had brought in all at the last check."""
+    _received_bytes: int | None = None
+    """Bytes that it had brought in all at the last check; None before that is known."""
     _given_up_bytes: int = 0
     """Likely share of messages that were given up in what was brought."""
     _whole_bytes: int = 0
@@ -131,12 +131,16 @@ class Connection:
 
     def look(self, received_bytes: int | None, now_s: float) -> None:
         """Note how much it has brought in all; None where that is not known, as of a new one."""
-        if received_bytes is None:
-            received_bytes = self._received_bytes
-        is_silent = received_bytes == self._received_bytes
+        if self._received_bytes is None and received_bytes is not None:
+            # whole messages were subtracted already, what they brought is added only now
+            for receipt in self.receipts:
+                receipt.base_bytes = max(receipt.base_bytes, 0)
+        is_silent = received_bytes in {None, self._received_bytes}
         self._pause_s = min(2 * self._pause_s, _LOOK_MAX_S) if is_silent else _LOOK_S
-        self._looked_s, self._received_bytes = now_s, received_bytes
-        self.beyond_bytes = received_bytes - self._whole_bytes
+        self._looked_s = now_s
+        if received_bytes is not None:
+            self._received_bytes = received_bytes
+        self.beyond_bytes = (self._received_bytes or 0) - self._whole_bytes
         for receipt in self.receipts:
             receipt.base_bytes = min(receipt.base_bytes, self.beyond_bytes)
         self._given_up_bytes = min(self._given_up_bytes, self.brought_bytes)
