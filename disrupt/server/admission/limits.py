@@ -49,8 +49,8 @@ shut down takes little of the queue, and few connections cannot fill it."""
 PENDING_CALLS_MAX = 8192
 """Calls that wait for a worker's event loop, in one queue. Of more, gRPC drops some, whoever makes
 them, and all of more than twice as many. A call that is dropped costs more than one that waits."""
-LOOKAHEAD_BYTES = 8 * 1024
-"""Most bytes of a message that gRPC receives before its call is handed over: some 250 hashes. A
+LOOKAHEAD_BYTES = 16 * 1024
+"""Most bytes of a message that gRPC receives before its call is handed over: some 500 hashes. A
 call that waits takes 16 KiB beside."""
 CONNECTIONS_MAX = 4096
 """Connections of one worker, or half of the files that it may open if that is less."""

@@ -157,7 +157,7 @@ async def _serve(
     health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, services)
     names = [service.full_name for service in rights.SERVICES]
     reflection.enable_server_reflection(
-        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], services
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
 
     # Calls are answered once index and keys are up to date, so that nothing withdrawn matches.
