@@ -23,8 +23,8 @@ MATCH, REGISTRATION = "/disrupt.v1.MatchService", "/disrupt.v1.RegistrationServi
 HEALTH = "/grpc.health.v1.Health"
 
 TICK_S = 0.5
-_AGAIN_PER_TICK = 1
-"""Most calls that a connection begins anew per tick: no flood, but as many as never end."""
+_AGAIN_PER_TICK = 40
+"""Most calls that a crowd begins anew per tick: no flood, but as many as never end."""
 _TIMEOUT_S = 60.0
 
 
@@ -179,9 +179,12 @@ async def crowd(
 
     None of them ends. Calls that the server ends are slowly begun anew, and so are connections.
     """
+    pause = math.ceil(connections / _AGAIN_PER_TICK)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(connections):
-            tasks.create_task(_connection(attack, method, begins, calls // connections, then))
+            tasks.create_task(
+                _connection(attack, method, begins, calls // connections, then, pause)
+            )
 
 
 async def _connection(
@@ -190,7 +193,9 @@ async def _connection(
     begins: bytes,
     calls: int,
     then: Callable[[], Iterable[bytes]],
+    pause: int,
 ) -> None:
+    """Keep calls open on one connection; begin one anew each ``pause`` ticks."""
     wire: Wire | None = None
     left = calls
 
@@ -205,7 +210,7 @@ async def _connection(
 
     try:
         async with asyncio.TaskGroup() as tasks:
-            while True:
+            for tick in count(1):
                 if wire is None or not wire.is_open:
                     with suppress(OSError):
                         wire = await Wire.open(attack.target.address)
@@ -218,7 +223,7 @@ async def _connection(
                     tasks.create_task(speak(wire, call))
                 attack.under_way.set()
                 await asyncio.sleep(TICK_S)
-                left = _AGAIN_PER_TICK
+                left = int(tick % pause == 0)
     finally:
         if wire is not None:
             wire.close()

@@ -144,7 +144,7 @@ async def large_video_messages(attack: Attack) -> None:
 
 async def unfinished_calls(attack: Attack) -> None:
     """Begin four thousand lookups whose messages never end: more than all workers take."""
-    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=4000, connections=40)
+    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=4000, connections=125)
 
 
 async def strangers(attack: Attack) -> None:
