@@ -15,11 +15,16 @@ from disrupt.client.commands import match
 from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
-from disrupt.core.videos import FRAME, fingerprints_of
+from disrupt.core.videos import FRAME, VideoFingerprints, fingerprints_of
 from disrupt.hashing import fingerprint_image
 from disrupt.hashing.decoding.skipping import shown_for_ms
 from disrupt.hashing.decoding.videos import FORMATS
-from disrupt.hashing.videos.frames import fingerprint_video, hash_video
+from disrupt.hashing.videos.frames import (
+    LOOKUP_INTERVAL_MS,
+    REGISTRATION_INTERVAL_MS,
+    fingerprint_video,
+    hash_video,
+)
 from tests.hashing.videos import FPS, SECONDS, upright, versions
 
 CODECS = {
@@ -301,6 +306,34 @@ def test_a_video_of_less_than_two_seconds_is_sampled_as_densely_as_it_is_registe
     assert hashes["start_ms"].tolist() == [0]
     hashes, _ = hash_video(io.BytesIO(short), interval_ms=200)
     assert len(versions(hashes, Dihedral.IDENTITY)) == 10
+
+
+@pytest.mark.parametrize("every_ms", [REGISTRATION_INTERVAL_MS, LOOKUP_INTERVAL_MS])
+@pytest.mark.parametrize("fps", [24, 25, 30])
+def test_frames_without_detail_at_each_step_of_the_sampling_hide_nothing(
+    fps: int, every_ms: int
+) -> None:
+    shown = list(footage(1, seconds=4, fps=fps))
+    expected = upright(encode(shown, fps=fps))
+    dues = {-(-at * every_ms * fps // 1000) for at in range(4000 // every_ms)}
+    flashing = [np.zeros_like(frame) if at in dues else frame for at, frame in enumerate(shown)]
+    data = encode(flashing, fps=fps)
+    rows = upright(data)
+    assert len(rows) == 4
+    assert rows["usable"].all()
+    assert np.abs(rows["start_ms"] - expected["start_ms"].astype(int)).max() <= 170
+    registered = fingerprint_video(io.BytesIO(data))
+    assert isinstance(registered, VideoFingerprints)
+    assert (registered.frames, registered.low_quality) == (16, 0)
+
+
+def test_a_frame_without_detail_is_kept_if_none_in_its_time_has_more(
+    frames: list[Frame],
+) -> None:
+    black = [np.zeros_like(frame) for frame in frames[:FPS]]
+    rows = upright(encode([*frames, *black, *frames], fps=FPS))
+    assert rows["start_ms"].tolist() == [1000 * at for at in range(2 * SECONDS + 1)]
+    assert (rows["usable"] == 0).nonzero()[0].tolist() == [SECONDS]
 
 
 def test_frames_at_uneven_times_keep_their_times(frames: list[Frame]) -> None:

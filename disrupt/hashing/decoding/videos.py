@@ -79,6 +79,9 @@ SHORT_MS = 2000
 SHORT_INTERVAL_MS = 250
 """A video shorter than SHORT_MS is sampled at this interval: the usual one gives few frames."""
 
+_SPARE_MS = 125
+"""A frame may stand in for one without detail this often, and four times in an interval."""
+
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
 _BRIEF_MS = 1000 / 12
@@ -153,13 +156,15 @@ class Luma:
 class Sample:
     """A frame and when it is shown, in ms from the first one; luma is to be multiplied by ``gain``.
 
-    It is to be used before the next one is asked for. ``between``: the interval asks for none here.
+    It is to be used before the next one is asked for. ``between``: the interval asks for none here;
+    ``spare``: nor does it, and this one is for use if the one before shows no detail.
     """
 
     time_ms: int
     shown: Shown
     gain: float = 1.0
     between: bool = False
+    spare: bool = False
 
 
 class Video:
@@ -195,16 +200,17 @@ class Video:
         """Yield the first frame, then the first one at or after each multiple of ``interval_ms``.
 
         Where that is longer than SHORT_INTERVAL_MS, in the first SHORT_MS also those ``between``,
-        at or after each multiple of that. InvalidMediaError where there is none, or one is over the
-        limits.
+        at or after each multiple of that. Other frames are ``spare``, at most eight a second, or
+        four an interval. InvalidMediaError where there is no frame, or one is over the limits.
         """
         denser = interval_ms > SHORT_INTERVAL_MS
-        last_ms = last_due_ms = -1
+        spare_ms = min(_SPARE_MS, interval_ms / 4)
+        last_ms = last_due_ms = last_spare_ms = -1
         for sample in self._animation() if self._animated else self._decoded(interval_ms):
             if sample.time_ms > self._limits.max_duration_s * 1000:
                 raise self._too_long()
             if sample.time_ms // interval_ms > last_due_ms // interval_ms:
-                last_ms = last_due_ms = sample.time_ms
+                last_ms = last_due_ms = last_spare_ms = sample.time_ms
                 yield sample
             elif (
                 denser
@@ -213,6 +219,9 @@ class Video:
             ):
                 last_ms = sample.time_ms
                 yield replace(sample, between=True)
+            elif sample.time_ms - last_spare_ms >= spare_ms:
+                last_spare_ms = sample.time_ms
+                yield replace(sample, spare=True)
         if last_ms < 0:
             raise refused(
                 "no frame of this video can be decoded: it is damaged, or ends early",

@@ -30,7 +30,7 @@ from disrupt.hashing.decoding.videos import (
     VideoLimits,
 )
 from disrupt.hashing.images import usable
-from disrupt.hashing.pdq.linear import hash_samples, reduced_samples
+from disrupt.hashing.pdq.linear import Hashed, hash_samples, reduced_samples
 from disrupt.hashing.pdq.luma import SIDE_PX
 from disrupt.hashing.videos.borders import Borders, Box
 
@@ -40,6 +40,10 @@ REGISTRATION_INTERVAL_MS = 250
 
 _LATE = 8
 """Frames that are examined for borders before the first one is hashed without them."""
+
+
+_Entry = tuple[Sample, Luma, Hashed]
+"""A sample, its pixels, and the hash of all of them, upright."""
 
 
 class VideoHashing:
@@ -77,12 +81,11 @@ class VideoHashing:
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:
         """Yield rows of each frame, a few frames late: later ones show its end, and the borders."""
-        waiting: list[tuple[Sample, Luma]] = []
-        for sample in self._video.samples(self._interval_ms):
-            luma = _plane(sample.shown)
+        waiting: list[_Entry] = []
+        for sample, luma, whole in self._chosen():
             if self._versions and not sample.between:
                 self._borders.see(luma.plane)
-            waiting.append((replace(sample, shown=luma), luma))
+            waiting.append((sample, luma, whole))
             if self._interval_ms > SHORT_INTERVAL_MS and sample.time_ms < SHORT_MS:
                 continue  # The video may end before SHORT_MS.
             waiting = [entry for entry in waiting if not entry[0].between]
@@ -91,15 +94,39 @@ class VideoHashing:
         if self._video.end_ms > SHORT_MS:  # The loop had no later sample at which to drop these.
             waiting = [entry for entry in waiting if not entry[0].between]
         if self._versions:
-            for sample, luma in waiting:
+            for sample, luma, _ in waiting:
                 if sample.between:
                     self._borders.see(luma.plane)
         while waiting:
-            sample, luma = waiting.pop(0)
-            end_ms = waiting[0][0].time_ms if waiting else max(self._video.end_ms, sample.time_ms)
-            yield self._rows(sample, luma, end_ms=end_ms)
+            entry = waiting.pop(0)
+            end_ms = max(self._video.end_ms, entry[0].time_ms)
+            yield self._rows(*entry, end_ms=waiting[0][0].time_ms if waiting else end_ms)
 
-    def _rows(self, sample: Sample, luma: Luma, *, end_ms: int) -> NDArray[np.void]:
+    def _chosen(self) -> Iterator[_Entry]:
+        """Yield samples, each later one in its interval if it is not usable and that one is."""
+        unusable: _Entry | None = None
+        for sample in self._video.samples(self._interval_ms):
+            if sample.spare and not unusable:
+                continue
+            luma = _plane(sample.shown)
+            whole = _hashed(luma, luma.orientation, sample.gain)
+            between = unusable[0].between if sample.spare and unusable else sample.between
+            entry = replace(sample, shown=luma, between=between, spare=False), luma, whole
+            is_usable = bool(usable(whole))
+            if sample.spare:
+                if is_usable:
+                    unusable = None
+                    yield entry
+                continue
+            if unusable:
+                yield unusable
+            unusable = None if is_usable else entry
+            if is_usable:
+                yield entry
+        if unusable:
+            yield unusable
+
+    def _rows(self, sample: Sample, luma: Luma, whole: Hashed, *, end_ms: int) -> NDArray[np.void]:
         self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
         views: list[tuple[Luma, Crop]] = [(luma, (0, 0, 0, 0))]
         turns: tuple[Dihedral, ...] = (Dihedral.IDENTITY,)
@@ -113,9 +140,9 @@ class VideoHashing:
         rows = np.zeros(len(views) * len(turns), FRAME)
         rows["start_ms"], rows["end_ms"] = sample.time_ms, end_ms
         for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):
-            turned = view.orientation.then(turn)
-            samples = reduced_samples(view.luma, view.width_px, view.height_px, turned)
-            hashed = hash_samples(samples * np.float32(sample.gain))
+            hashed = whole
+            if view is not luma or turn:
+                hashed = _hashed(view, view.orientation.then(turn), sample.gain)
             row["hash"], row["quality"] = hashed.hashes, hashed.qualities
             row["dihedral"], row["crop_permille"] = turn, crop
             row["usable"] = usable(hashed)
@@ -179,6 +206,11 @@ def _all(hashing: VideoHashing, watched: Callable[[int, int], None]) -> NDArray[
         frames.append(rows)
         watched(int(rows["end_ms"][0]), hashing.declared_ms)
     return np.concatenate(frames)
+
+
+def _hashed(luma: Luma, orientation: Dihedral, gain: float) -> Hashed:
+    samples = reduced_samples(luma.luma, luma.width_px, luma.height_px, orientation)
+    return hash_samples(samples * np.float32(gain))
 
 
 def _plane(shown: Shown) -> Luma:
