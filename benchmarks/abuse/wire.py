@@ -110,7 +110,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Drop the connection."""
-        if self._transport:
+        if self._transport and not self._transport.is_closing():
             self._transport.abort()
 
     def _end(self, call: int) -> None:
@@ -119,5 +119,5 @@ class Wire(asyncio.Protocol):
             self._h2.reset_stream(call)
 
     def _flush(self) -> None:
-        if self._transport:
+        if self._transport and not self._transport.is_closing():
             self._transport.write(self._h2.data_to_send())

@@ -37,7 +37,7 @@ class Window:
         self.over = False
         """True once no more answers can come, or none are wanted."""
         self.given = False
-        """Whether no more batches come."""
+        """True once no more batches come."""
         self._new_attempts = attempts
         self._attempts: Attempts | None = None
         self._failure: BaseException | None = None

@@ -14,7 +14,7 @@ ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RADIX = len(ALPHABET)
 _RANDOM_CHARACTERS = 10
 CASE_NUMBERS: int = _RADIX**_RANDOM_CHARACTERS
-"""How many case numbers there are: 30^10, 49 bits."""
+"""Number of case numbers: 30^10, 49 bits."""
 
 _DERIVATION = b"disrupt case number 1\0"
 

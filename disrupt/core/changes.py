@@ -22,7 +22,7 @@ PLAIN_CURSOR_CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True, order=False)
 class Cursor:
-    """How far a reader has come: every change up to ``sequence`` of this epoch.
+    """A reader's place in the feed: it has every change up to ``sequence`` of this epoch.
 
     Sequences may skip numbers. A restored registry begins a new epoch; a cursor of an older one is
     refused (CursorExpiredError). ``mark`` are the random bytes that the registry drew when it

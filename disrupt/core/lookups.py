@@ -18,7 +18,7 @@ MAX_MATCHES = 1000
 
 
 class Effort(IntEnum):
-    """How much work a lookup by picture may take; the numbers are those of proto/."""
+    """Effort of a lookup by picture; the numbers are those of proto/."""
 
     FAST = 1
     STANDARD = 2
@@ -182,7 +182,7 @@ MAX_INTERVAL_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
-    """How a video is looked up.
+    """Options of a lookup by video.
 
     ``interval_ms``: time between sampled frames. The shares, in thousandths, are the least of the
     query's and of the stored frames that must be within the segments found. ``answer_early``: as

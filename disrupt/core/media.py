@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Profile(IntEnum):
-    """How pixels reached PDQ; the numbers are those of proto/ and of stored blobs."""
+    """Preparation of pixels for PDQ; the numbers are those of proto/ and of stored blobs."""
 
     UNKNOWN = 0
     PDQ_512 = 1
@@ -28,7 +28,7 @@ class Profile(IntEnum):
 
 
 class MediaKind(IntEnum):
-    """What a media item is; the numbers are those of proto/ and of stored columns."""
+    """Kind of a media item; the numbers are those of proto/ and of stored columns."""
 
     IMAGE = 1
     VIDEO = 2

@@ -36,7 +36,7 @@ def age_of(bank: int) -> AgeBand:
 
 
 class Right(IntEnum):
-    """What a key allows; the numbers are those of proto/ and of stored columns."""
+    """Right of a key; the numbers are those of proto/ and of stored columns."""
 
     MATCH = 1
     REGISTER = 2

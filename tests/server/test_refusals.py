@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+import pytest
+
 from disrupt.server.admission.limits import REFUSALS_PER_S
 from disrupt.server.admission.refusals import Refusals
+from disrupt.server.admission.sockets import network
 
 
 def counted(*calls: tuple[str, str]) -> tuple[list[str], set[str]]:
@@ -56,3 +59,17 @@ def test_a_caller_who_makes_few_is_answered_beside_whoever_makes_many() -> None:
     answered, shut = counted(*[("10.0.0.1", "a")] * (2 * REFUSALS_PER_S), *[("10.0.0.2", "b")] * 10)
     assert answered[-10:] == ["b"] * 10
     assert shut == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        ("ipv4:10.0.0.1:5", "10.0.0.1"),
+        ("ipv6:%5B::ffff:10.0.0.1%5D:5", "10.0.0.1"),
+        ("ipv6:%5B2001:db8:0:1:a:b:c:d%5D:5", "2001:db8:0:1::/64"),
+        ("ipv6:%5Bfe80::1%25eth0%5D:5", "fe80::/64"),
+        ("unix:/run/socket", "unix:/run/socket"),
+    ],
+)
+def test_a_caller_without_a_key_counts_by_its_network(peer: str, expected: str) -> None:
+    assert network(peer) == expected

@@ -166,9 +166,8 @@ def decode_frames(
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
         if kind == "AVIF":
-            for size in coded_sizes(
-                data
-            ):  # The decoded size, before it is scaled to the shown one.
+            # Decoding takes memory for these, and scales the result to the size that is shown.
+            for size in coded_sizes(data):
                 _check_size(*size, limits)
         most_px = limits.max_scanned_px
         if kind == "JPEG" and scanned_px(data, image.width * image.height, most_px) > most_px:

@@ -17,6 +17,7 @@ from disrupt.server.memory import trim
 _PAUSE_S = 0.02
 """Time between two shutdowns: each looks through all connections."""
 _SHUT_WITHIN_S = 5.0
+"""Longest time until a connection ends; a call on one that does not is answered then."""
 
 
 class Refusals:

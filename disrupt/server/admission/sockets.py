@@ -78,37 +78,41 @@ def most_connections(wanted: int) -> int:
 def bound(most: int) -> None:
     """Shut connections down where there are more than ``most``.
 
-    Each time, take the one that was silent for longest, of the address with most connections.
+    Each time, take the one that was silent for longest, of the network with most connections.
     """
     if len(_descriptors()) <= most:
         return
     connected = _connected()
-    by_host: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for (host, port), descriptor in connected.items():
-        by_host[host].append((_silent_ms(descriptor), port, descriptor))
-    largest = [(-len(ports), host) for host, ports in by_host.items()]
+    by_network: dict[str, list[tuple[int, int, tuple[str, int]]]] = defaultdict(list)
+    for address, descriptor in connected.items():
+        silent = (_silent_ms(descriptor), descriptor, address)
+        by_network[_network(address[0])].append(silent)
+    largest = []
+    for name, connections in by_network.items():
+        connections.sort()
+        largest.append((-len(connections), -connections[-1][0], name))
     heapq.heapify(largest)
-    for ports in by_host.values():
-        ports.sort()
     for _ in range(len(connected) - most):
-        size, host = heapq.heappop(largest)
-        _, port, descriptor = by_host[host].pop()
-        _shut(descriptor, (host, port))
-        heapq.heappush(largest, (size + 1, host))
+        size, _, name = heapq.heappop(largest)
+        connections = by_network[name]
+        _, descriptor, address = connections.pop()
+        _shut(descriptor, address)
+        if connections:
+            heapq.heappush(largest, (size + 1, -connections[-1][0], name))
 
 
 @functools.lru_cache(4096)
 def network(peer: str) -> str:
     """Return the network that a peer counts for: its address, of IPv6 the first 64 bits."""
     address = _address(peer)
-    if address is None:
-        return peer
-    host = ip_address(address[0].partition("%")[0])
-    return (
-        str(ip_network((int(host), 64), strict=False))
-        if isinstance(host, IPv6Address)
-        else str(host)
-    )
+    return peer if address is None else _network(address[0])
+
+
+def _network(host: str) -> str:
+    address = ip_address(host.partition("%")[0])
+    if isinstance(address, IPv6Address):
+        return str(ip_network((int(address), 64), strict=False))
+    return str(address)
 
 
 def _address(peer: str) -> tuple[str, int] | None:

@@ -15,40 +15,40 @@ from disrupt.server.admission.sockets import network
 class Strangers:
     """Open calls of one method, by whom they come from. For one event loop.
 
-    Where there are too many, the address with most of them loses its oldest. So a check of the
-    server's health is always let in, and nobody ends the watches of others by beginning many.
+    Where there are too many, the network with most of them loses its oldest. So a check of the
+    server's health is let in, and nobody ends the watches of others by beginning many.
     """
 
     def __init__(self) -> None:
         self._open: dict[asyncio.Timeout, str] = {}
-        self._of_address: Counter[str] = Counter()
+        self._of_network: Counter[str] = Counter()
 
     @contextmanager
     def admitted(self, peer: str, call: asyncio.Timeout) -> Iterator[None]:
         """Count a call; it raises OverloadedError where it is ended for another."""
-        address = network(peer)
-        self._open[call] = address
-        self._of_address[address] += 1
+        its_network = network(peer)
+        self._open[call] = its_network
+        self._of_network[its_network] += 1
         if len(self._open) > STRANGER_CALLS_MAX:
             self._end_oldest()
         try:
             yield
         finally:
             if self._open.pop(call, None) is not None:
-                self._left(address)
+                self._left(its_network)
 
     def _end_oldest(self) -> None:
-        ((most, _),) = self._of_address.most_common(1)
-        call = next(call for call, address in self._open.items() if address == most)
+        ((most, _),) = self._of_network.most_common(1)
+        call = next(call for call, begun_by in self._open.items() if begun_by == most)
         del self._open[call]
         self._left(most)
         if not call.expired():
             call.reschedule(asyncio.get_running_loop().time())
 
-    def _left(self, address: str) -> None:
-        self._of_address[address] -= 1
-        if not self._of_address[address]:
-            del self._of_address[address]
+    def _left(self, its_network: str) -> None:
+        self._of_network[its_network] -= 1
+        if not self._of_network[its_network]:
+            del self._of_network[its_network]
 
 
 def ended() -> OverloadedError:
