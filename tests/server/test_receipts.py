@@ -106,6 +106,21 @@ def test_a_message_that_is_alone_and_too_large_is_told_its_limit(
     assert str(MB) in str(error)
 
 
+def test_the_largest_message_that_fits_is_awaited_though_framing_comes_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> bool:
+        message = connection.begin(100 * MB)
+        await asyncio.sleep(0)
+        connection.look()
+        connection.received_bytes = 100 * MB + 60_000  # 9 bytes a frame of 16 KiB
+        connection.look()
+        await asyncio.sleep(0)
+        return message.done()
+
+    assert played(play, monkeypatch) is False
+
+
 def test_what_a_connection_brought_before_a_message_began_is_not_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

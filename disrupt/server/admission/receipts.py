@@ -274,7 +274,7 @@ class Receipts:
                 by_holder[receipt.holder].append((receipt, share_bytes))
         taken = self._admission.taken[Resource.BYTES]
         taken += sum(map(_size, by_holder.values()))
-        capacity = self._admission.capacities[Resource.BYTES]
+        capacity = self._admission.capacities[Resource.BYTES] + _SLACK_BYTES
         for holder, parts in sorted(by_holder.items(), key=lambda held_by: -_size(held_by[1])):
             held = holder.held(Resource.BYTES) + _size(parts)
             parts.sort(key=lambda part: part[0].began_s)
