@@ -55,7 +55,7 @@ def played(play: Callable[[Connection], Any], monkeypatch: pytest.MonkeyPatch) -
     return asyncio.run(play(Connection(monkeypatch)))
 
 
-def test_what_came_of_a_message_that_was_given_up_is_not_of_one_that_waits(
+def test_bytes_of_an_abandoned_message_are_not_charged_to_a_waiting_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def play(connection: Connection) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from disrupt.server.admission import sockets
 
 
-def test_peers_that_are_not_known_make_it_look_through_all_but_rarely(
+def test_unknown_peers_trigger_a_full_scan_only_rarely(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks = 0

@@ -5,10 +5,12 @@ it is whole. So what the calls that wait for one may hold is bounded by what the
 brought, together with the messages that are whole (Resource.BYTES). A call that has its message
 soon, as nearly all do, is never checked.
 
-Which call of a connection has brought how much is not known. Two figures answer for that: the most
-that all of them may hold, and the likely share of each, where what ended calls have brought is a
-guess. By their shares calls end so that callers share fairly; by the most all calls of a connection
-end.
+The kernel counts the bytes that a connection has brought, but not for which of its calls. So two
+figures are kept of each connection. ``likely_bytes`` is what its messages probably hold: what came
+for messages that were ended is a guess. ``held_bytes`` is the most that they can hold. By
+``likely_bytes``, divided among the messages, single messages end, so that callers share fairly.
+By ``held_bytes`` all calls of a connection end, once a worker's messages may hold ``_MOST`` times
+its capacity.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ _BYTES_RECEIVED_AT = 128
 _SILENT_MS_AT = 52
 """Offset of tcpi_last_data_recv."""
 _TCP_INFO_BYTES = _BYTES_RECEIVED_AT + 8
-_PAUSES = 20
-"""Least pause between two looks through all descriptors, in times of the first one's duration."""
+_PAUSE_PER_SCAN = 20
+"""Shortest pause after a scan of all descriptors, as a multiple of the time that the scan took."""
 
 _copying = threading.Lock()
 
@@ -55,7 +55,7 @@ class Sockets:
             return None
         self._descriptors = _connected()
         ended_s = time.monotonic()
-        self._next_s = ended_s + _PAUSES * (ended_s - began_s)
+        self._next_s = ended_s + _PAUSE_PER_SCAN * (ended_s - began_s)
         descriptor = self._descriptors.get(address)
         return None if descriptor is None else _look(descriptor)[1]
 
