@@ -79,7 +79,7 @@ SHORT_MS = 2000
 SHORT_INTERVAL_MS = 250
 """A video shorter than SHORT_MS is sampled at this interval: the usual one gives few frames."""
 
-_SPARE_MS = 125
+_SUBSTITUTE_MS = 125
 """A frame may stand in for one without detail this often, and four times in an interval."""
 
 _READ_BYTES = 1 << 18
@@ -156,15 +156,16 @@ class Luma:
 class Sample:
     """A frame and when it is shown, in ms from the first one; luma is to be multiplied by ``gain``.
 
-    It is to be used before the next one is asked for. ``between``: the interval asks for none here;
-    ``spare``: nor does it, and this one is for use if the one before shows no detail.
+    Use it before you ask for the next sample. Two kinds of samples lie between those of the
+    interval: one ``for_short_video`` counts only if the video ends within SHORT_MS, and a
+    ``substitute`` only if the sample before it shows no detail.
     """
 
     time_ms: int
     shown: Shown
     gain: float = 1.0
-    between: bool = False
-    spare: bool = False
+    for_short_video: bool = False
+    substitute: bool = False
 
 
 class Video:
@@ -199,18 +200,19 @@ class Video:
     def samples(self, interval_ms: int) -> Iterator[Sample]:
         """Yield the first frame, then the first one at or after each multiple of ``interval_ms``.
 
-        Where that is longer than SHORT_INTERVAL_MS, in the first SHORT_MS also those ``between``,
-        at or after each multiple of that. Other frames are ``spare``, at most eight a second, or
-        four an interval. InvalidMediaError where there is no frame, or one is over the limits.
+        If that is longer than SHORT_INTERVAL_MS, the first SHORT_MS also have samples
+        ``for_short_video``, at or after each multiple of SHORT_INTERVAL_MS. Other frames are
+        ``substitute``, at most eight a second, or four an interval. InvalidMediaError if there is
+        no frame, or one is over the limits.
         """
         denser = interval_ms > SHORT_INTERVAL_MS
-        spare_ms = min(_SPARE_MS, interval_ms / 4)
-        last_ms = last_due_ms = last_spare_ms = -1
+        substitute_ms = min(_SUBSTITUTE_MS, interval_ms / 4)
+        last_ms = last_due_ms = last_substitute_ms = -1
         for sample in self._animation() if self._animated else self._decoded(interval_ms):
             if sample.time_ms > self._limits.max_duration_s * 1000:
                 raise self._too_long()
             if sample.time_ms // interval_ms > last_due_ms // interval_ms:
-                last_ms = last_due_ms = last_spare_ms = sample.time_ms
+                last_ms = last_due_ms = last_substitute_ms = sample.time_ms
                 yield sample
             elif (
                 denser
@@ -218,10 +220,10 @@ class Video:
                 and sample.time_ms // SHORT_INTERVAL_MS > last_ms // SHORT_INTERVAL_MS
             ):
                 last_ms = sample.time_ms
-                yield replace(sample, between=True)
-            elif sample.time_ms - last_spare_ms >= spare_ms:
-                last_spare_ms = sample.time_ms
-                yield replace(sample, spare=True)
+                yield replace(sample, for_short_video=True)
+            elif sample.time_ms - last_substitute_ms >= substitute_ms:
+                last_substitute_ms = sample.time_ms
+                yield replace(sample, substitute=True)
         if last_ms < 0:
             raise refused(
                 "no frame of this video can be decoded: it is damaged, or ends early",

@@ -83,19 +83,19 @@ class VideoHashing:
         """Yield rows of each frame, a few frames late: later ones show its end, and the borders."""
         waiting: list[_Entry] = []
         for sample, luma, whole in self._chosen():
-            if self._versions and not sample.between:
+            if self._versions and not sample.for_short_video:
                 self._borders.see(luma.plane)
             waiting.append((sample, luma, whole))
             if self._interval_ms > SHORT_INTERVAL_MS and sample.time_ms < SHORT_MS:
                 continue  # The video may end before SHORT_MS.
-            waiting = [entry for entry in waiting if not entry[0].between]
+            waiting = [entry for entry in waiting if not entry[0].for_short_video]
             while len(waiting) > (_LATE if self._versions else 1):
                 yield self._rows(*waiting.pop(0), end_ms=waiting[0][0].time_ms)
         if self._video.end_ms > SHORT_MS:  # The loop had no later sample at which to drop these.
-            waiting = [entry for entry in waiting if not entry[0].between]
+            waiting = [entry for entry in waiting if not entry[0].for_short_video]
         if self._versions:
             for sample, luma, _ in waiting:
-                if sample.between:
+                if sample.for_short_video:
                     self._borders.see(luma.plane)
         while waiting:
             entry = waiting.pop(0)
@@ -106,14 +106,17 @@ class VideoHashing:
         """Yield samples, each later one in its interval if it is not usable and that one is."""
         unusable: _Entry | None = None
         for sample in self._video.samples(self._interval_ms):
-            if sample.spare and not unusable:
+            if sample.substitute and not unusable:
                 continue
             luma = _plane(sample.shown)
             whole = _hashed(luma, luma.orientation, sample.gain)
-            between = unusable[0].between if sample.spare and unusable else sample.between
-            entry = replace(sample, shown=luma, between=between, spare=False), luma, whole
+            scheduled = unusable[0] if sample.substitute and unusable else sample
+            kept = replace(
+                sample, shown=luma, for_short_video=scheduled.for_short_video, substitute=False
+            )
+            entry = kept, luma, whole
             is_usable = bool(usable(whole))
-            if sample.spare:
+            if sample.substitute:
                 if is_usable:
                     unusable = None
                     yield entry
