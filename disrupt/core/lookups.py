@@ -62,17 +62,25 @@ _CELL: tuple[Crop, ...] = (WHOLE, (40, 40, 40, 40), (40, 0, 40, 0), (0, 40, 0, 4
 
 
 class LookupCrops(NamedTuple):
-    """Crops that a lookup hashes of the parts of a picture, and the most ``regions`` that it uses.
+    """Crops that a lookup hashes of the whole picture and of regions of it that may be pictures.
 
-    ``whole``: crops of the whole where no region is likelier to be the picture. ``whole_unlikely``:
-    where one is. ``whole_around``: where that has two sides or more within the whole. ``likely``:
-    crops of the likely region. ``remaining``: of the other regions. ``large``: of those among them
-    that are too large to be a cell of a collage.
+    A region is likely if it is more likely than the whole to be the picture that somebody shared.
+
+    Attributes:
+        whole: Crops of the whole if no region is likely.
+        whole_if_likely_region: Crops of the whole if the likely region has at most one side within
+            it, as the ground below a horizon has.
+        whole_if_inner_region: Crops of the whole if the likely region has two sides or more within
+            it, as a picture on a screen has.
+        likely: Crops of the likely region.
+        remaining: Crops of each other region that may be a cell of a collage.
+        large: Crops of each other region that is too large for a cell.
+        regions: Most regions that are used.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
-    whole_unlikely: tuple[Crop, ...] = (WHOLE,)
-    whole_around: tuple[Crop, ...] = (WHOLE,)
+    whole_if_likely_region: tuple[Crop, ...] = (WHOLE,)
+    whole_if_inner_region: tuple[Crop, ...] = (WHOLE,)
     likely: tuple[Crop, ...] = (WHOLE,)
     remaining: tuple[Crop, ...] = (WHOLE,)
     large: tuple[Crop, ...] = (WHOLE,)
@@ -83,15 +91,15 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
     Effort.FAST: LookupCrops(),
     Effort.STANDARD: LookupCrops(
         whole=_ALL,
-        whole_unlikely=(WHOLE, *_steps(40)[:8]),
+        whole_if_likely_region=(WHOLE, *_steps(40)[:8]),
         likely=_LIKELY,
         remaining=_CELL,
         regions=8,
     ),
     Effort.THOROUGH: LookupCrops(
         whole=_ALL,
-        whole_unlikely=_ALL,
-        whole_around=_ALL,
+        whole_if_likely_region=_ALL,
+        whole_if_inner_region=_ALL,
         likely=_ALL,
         remaining=(*_LIKELY, *_QUADRANTS),
         large=(*_LIKELY, *_QUADRANTS),

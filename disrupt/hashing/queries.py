@@ -188,7 +188,8 @@ def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Ite
     parts, whole = {}, wanted.whole
     if likely:
         # A region with one side within the whole may be the ground below a horizon.
-        whole = wanted.whole_around if likely.sides_within > 1 else wanted.whole_unlikely
+        within = likely.sides_within > 1
+        whole = wanted.whole_if_inner_region if within else wanted.whole_if_likely_region
         parts = {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
     by_crops: dict[tuple[Crop, ...], list[Region]] = {}

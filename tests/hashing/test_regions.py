@@ -164,7 +164,7 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
     of_remaining = standard.regions * len(standard.remaining)
     for name, crops in (
         ("plain", len(standard.whole)),
-        ("framed", len(standard.whole_around) + len(standard.likely)),
+        ("framed", len(standard.whole_if_inner_region) + len(standard.likely)),
     ):
         assert 0.8 * 8 * crops <= counts[name, Effort.STANDARD] <= 8 * (crops + of_remaining)
     assert counts["plain", Effort.THOROUGH] >= 0.8 * 8 * len(thorough.whole)
@@ -203,7 +203,7 @@ def test_crops_of_the_whole_are_looked_up_where_a_region_leaves_out_one_side_onl
     query = hash_image(encode(page))
     assert isinstance(query, ImageQuery)
     crops = {transform.crop for _, transform in query.hashes if not transform.dihedral}
-    assert (crops >= set(LOOKUP_CROPS[Effort.STANDARD].whole_unlikely)) == (sides == 1)
+    assert (crops >= set(LOOKUP_CROPS[Effort.STANDARD].whole_if_likely_region)) == (sides == 1)
 
 
 def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:

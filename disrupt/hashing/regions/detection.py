@@ -2,9 +2,9 @@
 
 The edge of a picture that is shown on something is straight, and as long as the picture: what is
 on one side of it differs from what is on the other side in most of its pixels. Outside is a page,
-plain or blurred, or the next picture of a collage. So every rectangle is weighed whose sides are
-such lines or ends of the whole, and the best that differ are candidates. None need be right:
-a candidate is only looked up, and costs that.
+plain or blurred, or the next picture of a collage. So each side of a rectangle must be such a line
+or an edge of the whole picture. Every such rectangle gets a weight, and of those that differ from
+one another the heaviest are candidates. A wrong candidate costs one more lookup and nothing else.
 """
 
 from __future__ import annotations
