@@ -24,15 +24,15 @@ def run(script: str) -> str:
     return done.stdout
 
 
-def test_what_is_done_apart_is_known_by_its_error_only() -> None:
+def test_a_child_changes_nothing_here_and_its_error_is_raised_here() -> None:
     output = run("""
 kept = []
-forking.apart("checking", lambda: kept.append(1))
+forking.run_in_child("checking", lambda: kept.append(1))
 print(len(kept))
 def refuse(): raise DisruptError("This is wrong.")
 for role, fail in (("checking", refuse), ("checking", lambda: os._exit(3))):
     try:
-        forking.apart(role, fail)
+        forking.run_in_child(role, fail)
     except DisruptError as error:
         print(error.message)
 """)

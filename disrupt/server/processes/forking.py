@@ -82,8 +82,8 @@ def fork(role: str, run: Callable[[], None]) -> Forked:
         raise
 
 
-def apart(role: str, run: Callable[[], None]) -> None:
-    """Call ``run`` in a process of its own, and raise its DisruptError here."""
+def run_in_child(role: str, run: Callable[[], None]) -> None:
+    """Call ``run`` in a child process, wait for its end, and raise its DisruptError here."""
 
     def reporting() -> None:
         try:

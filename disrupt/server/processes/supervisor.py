@@ -86,7 +86,7 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     _allow_open_files()
     # The lock is held until the last process has ended: each inherits it.
     with directory.locked(patience_s=LOCK_PATIENCE_S):
-        forking.apart("checking", check_known_answers)
+        forking.run_in_child("checking", check_known_answers)
         directory.secrets()
         _load(directory)
         reserved, address = _reserve(config)
