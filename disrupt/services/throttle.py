@@ -15,7 +15,8 @@ CHECKS_PER_S = 3
 """Most PIN checks that begin within any second, of all callers together."""
 
 REFUSED_AFTER_S = 3.0
-"""Time from an attempt's turn to its refusal. A check takes less, so timing reveals none."""
+"""Time from an attempt's turn to its refusal, also for a case that does not exist. A check is
+shorter, so that the time of a refusal does not say whether a PIN was checked."""
 
 REFUSALS_AHEAD_S = 60.0
 """Longest that refusals of a key, which are spaced like checks, lie ahead."""

@@ -113,7 +113,9 @@ class VideoLookup:
         self._searched: defaultdict[int, deque[_Searched]] = defaultdict(
             lambda: deque(maxlen=_RECENT)
         )
-        self._stand_ins = array("I")  # pairs: a frame, and one that proposes for a version of it
+        # Pairs of frames: one with a version that is not searched, and the earlier frame whose
+        # nearly equal version proposes items for both.
+        self._stand_ins = array("I")
         self._cut_off: set[int] = set()
         self._candidates: dict[int, _Candidate] = {}
         self._proposals = 0
