@@ -32,9 +32,10 @@ class Stats:
     """The generation in CURRENT; ``changes_behind``: changes of the registry after its cursor.
 
     ``memory_bytes`` is what all processes that serve it share. ``expected_lookup_us`` is estimated,
-    at the recommended distance, for the machine of docs/measurements. ``bucket_skew``: how much
-    longer than those of random hashes the posting list of the median hash is, in the worst of the
-    tables; ``longest_bucket``: the longest of all lists; 0 where there are no tables.
+    at the recommended distance, for the machine of docs/measurements. ``bucket_skew`` is the length
+    of the posting list that holds the median hash, divided by the mean length of a list, in the
+    table in which that is largest: 1 for random hashes. ``longest_bucket`` is the length of the
+    longest list. Both are 0 where there are no tables.
     """
 
     generation: int

@@ -156,7 +156,7 @@ class _Lookups:
         for number in sorted(missed - known):
             yield Difference(number, "not found by searching for it")
         for number in sorted(invented - missed - known):
-            yield Difference(number, "found by searching, and not near")
+            yield Difference(number, "found by a search, at a distance at which it is not")
 
 
 def _withdrawn_since(reader: RegistryReader, head: Cursor) -> set[int]:
