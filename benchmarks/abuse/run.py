@@ -17,7 +17,7 @@ from benchmarks.abuse import callers as abuse_callers
 from benchmarks.abuse import sink as abuse_sink
 from benchmarks.abuse.attack import Keys, Target
 from benchmarks.abuse.attacks import TOGETHER, attack
-from benchmarks.abuse.part import Part, apart
+from benchmarks.abuse.measured_process import MeasuredProcess, child
 from benchmarks.abuse.rows import (
     MAX_MESSAGE_BYTES,
     Row,
@@ -86,7 +86,9 @@ def _resident_mb(process: int, name: str) -> float:
 class Run:
     """One server with its ordinary callers, and a sink."""
 
-    def __init__(self, server: Deployment, callers: Part, sink: str, target: Target) -> None:
+    def __init__(
+        self, server: Deployment, callers: MeasuredProcess, sink: str, target: Target
+    ) -> None:
         self._server = server
         self._callers = callers
         self._attacked, self._sink = target, replace(target, address=sink)
@@ -130,7 +132,7 @@ class Run:
         """Attack in the given ways; each may take its share of a core."""
         with ExitStack() as stack:
             attackers = [
-                stack.enter_context(apart(attack, kind, target, share))
+                stack.enter_context(child(attack, kind, target, share))
                 for kind, share in shares.items()
             ]
             self._callers.ask("go")
@@ -197,9 +199,9 @@ def running(work: Path, size: int, every_s: float, sabotage: str | None) -> Iter
             case,
             encode(footage(1, seconds=4), codec=Codec("matroska")),
         )
-        sink = stack.enter_context(apart(abuse_sink.serve))
+        sink = stack.enter_context(child(abuse_sink.serve))
         address = sink.hear()
-        callers = stack.enter_context(apart(abuse_callers.call, server.address, ordinary, every_s))
+        callers = stack.enter_context(child(abuse_callers.call, server.address, ordinary, every_s))
         callers.hear()
         yield Run(server, callers, address, target)
 
