@@ -146,7 +146,7 @@ def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(
     assert lines > 10
 
 
-def test_of_a_path_that_is_given_twice_each_time_is_told(
+def test_a_path_that_is_given_several_times_is_reported_as_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 2)
