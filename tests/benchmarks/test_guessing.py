@@ -15,7 +15,7 @@ from benchmarks.harness.deployment import Deployment
 from disrupt.core.cases import case_number
 from disrupt.services.throttle import CHECKS_PER_S, REFUSED_AFTER_S
 from disrupt.v1 import registration_pb2
-from tests.server.calls import PIN, access, calling, refusal, register
+from tests.server.caller import PIN, access, calling, refusal, register
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from disrupt.client import MatchClient
 from disrupt.core.cases import AgeBand
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Submission
-from tests.server.calls import eventually
+from tests.server.caller import eventually
 
 BIN = Path(sys.executable).parent
 

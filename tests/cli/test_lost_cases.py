@@ -30,7 +30,7 @@ from tests.cli.losing import losing_answers
 from tests.cli.shell import BIN, Done, Shell
 from tests.cli.terminal import at_terminal
 from tests.client.scripted import scripted, status_of
-from tests.server.calls import eventually
+from tests.server.caller import eventually
 from tests.submission.examples import no_picture, picture
 from tests.submission.service import asked, register
 

@@ -12,7 +12,7 @@ from disrupt.core.videos import VideoFingerprints
 from disrupt.core.vpdq import vpdq_text
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.cli.shell import Shell
-from tests.server.calls import eventually
+from tests.server.caller import eventually
 
 
 def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:

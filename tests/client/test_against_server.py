@@ -29,7 +29,7 @@ from disrupt.errors import InvalidMediaError, InvalidRequestError, Unauthenticat
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.submission.client import SubmissionClient
-from tests.server.calls import eventually
+from tests.server.caller import eventually
 from tests.submission.examples import no_picture, picture, plain
 
 

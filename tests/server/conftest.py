@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.deployment import Deployment
-from tests.server.calls import Caller, calling
+from tests.server.caller import Caller, calling
 
 RIGHTS = ("match", "register", "staff", "feed", "operator")
 

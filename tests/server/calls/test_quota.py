@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 
-from benchmarks.harness.deployment import Deployment
-from tests.server.calls import calling, refusal, register
+from tests.server.caller import calling, refusal, register
+from tests.server.running import Start
 
 
 def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(
-    start: Callable[..., Deployment], tmp_path: Path
+    start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "disrupt.toml"
     config.write_text("max_registered_hashes_per_h = 3")

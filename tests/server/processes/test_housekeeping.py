@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.v1 import match_pb2, registration_pb2
-from tests.server.calls import access, calling, eventually, items, lookup, near, register
+from tests.server.caller import access, calling, eventually, items, lookup, near, register
+from tests.server.running import Start
 
 _HASHES = 320
 """Hashes of each of 64 pictures: more than 20 000 in all, enough for tables."""
 
 
 def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables(
-    start: Callable[..., Deployment], tmp_path: Path
+    start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
     config.write_text("compact_after_hashes = 20000\nmax_matches_per_answer = 1000\n")

@@ -15,7 +15,7 @@ from disrupt.distinctiveness.concentration import draw_outlines
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.server.calls import calling, lookup
+from tests.server.caller import calling, lookup
 
 NEAR = 1500
 """Hashes that are all compared with all circles, which takes seconds."""

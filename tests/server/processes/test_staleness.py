@@ -8,7 +8,7 @@ import resource
 import secrets as random
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,17 @@ from benchmarks.harness.deployment import BIN, Deployment, run
 from disrupt.server.calls.relay import CALLER_KEY
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
-from tests.server.calls import (
+from tests.server.caller import (
     access,
     calling,
     eventually,
+    health,
     items,
     lookup,
     outcome,
     register,
 )
-from tests.server.test_processes import alive, children, health
-
-Start = Callable[..., Deployment]
+from tests.server.running import Start, alive, children
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

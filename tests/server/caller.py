@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import numpy as np
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.distinctiveness.concentration import most_bits
@@ -21,6 +22,8 @@ from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 PIN = "12345678"
+MESSAGE_BYTES = 33 * 2**20
+"""Largest message, unless the configuration says otherwise."""
 TIMEOUT_S = 120.0
 """Ends calls that hang. It is so long that no test depends on it."""
 
@@ -166,3 +169,17 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < give_up_s
         time.sleep(0.02)
+
+
+def health(address: str, service: str = "") -> Any:
+    """Return the health of a service as a worker says it."""
+    with calling(address, None) as caller:
+        stub: Any = health_pb2_grpc.HealthStub(caller.channel)
+        request = health_pb2.HealthCheckRequest(service=service)
+        return stub.Check(request, timeout=TIMEOUT_S, wait_for_ready=True).status
+
+
+def matches(address: str, key: str, value: bytes) -> int:
+    """Count the items that match a hash."""
+    with calling(address, key) as caller:
+        return len(items(caller("MatchHashes", lookup(value))))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,15 @@ from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.processes import processes
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.server.calls import PIN, TIMEOUT_S, calling, refusal
+from tests.server.caller import MESSAGE_BYTES, PIN, TIMEOUT_S, calling, refusal
+from tests.server.running import Start, peak_bytes
 
-MESSAGE_BYTES = 33 * 2**20
-"""Largest message, unless the configuration says otherwise."""
 EMPTY_ITEM = b"\x12\x00"
 EMPTY_TRANSFORM = b"\x42\x00"
 
 
-def peak_bytes(pid: int) -> int:
-    """Return the most memory that a process ever had."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
-    return int(peak) * 1024
-
-
 @pytest.fixture
-def quiet(start: Callable[..., Deployment]) -> Deployment:
+def quiet(start: Start) -> Deployment:
     return start(workers=1)
 
 
@@ -133,7 +124,7 @@ def registration(*items: registration_pb2.MediaItem) -> registration_pb2.Registe
 
 
 def test_all_items_of_a_registration_together_have_a_limit_that_the_status_names(
-    start: Callable[..., Deployment], tmp_path: Path
+    start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
     config.write_text("max_hashes_per_registration = 100\n")

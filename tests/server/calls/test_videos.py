@@ -21,7 +21,7 @@ from disrupt.core.videos import FRAME
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire.videos import VERSIONS_MAX, frames_message
-from tests.server.calls import PIN, Caller, access, calling, eventually, outcome, refusal, register
+from tests.server.caller import PIN, Caller, access, calling, eventually, outcome, refusal, register
 
 DECODER = "disrupt.isolation.video_worker"
 MKV = Codec("matroska")

@@ -31,7 +31,7 @@ from disrupt.server.upkeep.restore import Restored, restore
 from indexer.commands import main as index_main
 from indexer.verify import verify
 from tests.registry.examples import DAY, all_changes, new_item, registration
-from tests.server.dying import restore_and_die
+from tests.server.upkeep.dying import restore_and_die
 
 DISRUPT = str(Path(sys.executable).with_name("disrupt"))
 
@@ -225,7 +225,7 @@ def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_
     tmp_path: Path,
 ) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.server.dying"])
+    context.set_forkserver_preload(["tests.server.upkeep.dying"])
     states: list[str] = []
     for step in range(1, 400, 5):
         folder = tmp_path / str(step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 
 from benchmarks.harness.deployment import Deployment
 from disrupt.v1 import match_pb2
-from tests.server.calls import calling, distinctive, eventually, lookup, outcome, register
+from tests.server.caller import calling, distinctive, eventually, lookup, outcome, register
+from tests.server.running import Start
 from tests.server.wire import begun, wires
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
@@ -22,7 +22,7 @@ ITEMS = 50
 
 
 @pytest.fixture
-def server(start: Callable[..., Deployment], tmp_path: Path) -> Deployment:
+def server(start: Start, tmp_path: Path) -> Deployment:
     """Start a server of one worker, which holds few bytes."""
     config = tmp_path / "config.toml"
     config.write_text(f"max_message_bytes = {CAPACITY_BYTES}\n")

@@ -21,7 +21,7 @@ from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError
 from tests.cli.shell import BIN
-from tests.server.calls import eventually
+from tests.server.caller import eventually
 
 CONNECTIONS = 4
 

@@ -25,7 +25,7 @@ from disrupt.core.media import MediaKind
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.registry.sql import SqlRegistry
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
-from tests.server.calls import (
+from tests.server.caller import (
     TIMEOUT_S,
     Caller,
     access,

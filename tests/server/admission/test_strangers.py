@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, cast
 
@@ -12,11 +12,11 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.server.admission.limits import STRANGER_CALLS_MAX, UNADMITTED_CALLS_MAX
 from disrupt.server.admission.strangers import Strangers
 from disrupt.server.admission.unadmitted import Unadmitted
-from tests.server.calls import Caller, calling, eventually, lookup
+from tests.server.caller import Caller, calling, eventually, lookup
+from tests.server.running import Start
 from tests.server.wire import Wire, begun, wires
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -24,7 +24,7 @@ REQUEST = health_pb2.HealthCheckRequest()
 
 
 def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_let_in(
-    start: Callable[..., Deployment],
+    start: Start,
 ) -> None:
     server = start("--workers", "1")
     key = server.make_key("match", "match")
@@ -48,9 +48,7 @@ def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_
     "method",
     ["/grpc.health.v1.Health/Check", "/disrupt.v1.MatchService/MatchHashes", "/no.such/Call"],
 )
-def test_answers_that_strangers_do_not_take_keep_nobody_out(
-    start: Callable[..., Deployment], method: str
-) -> None:
+def test_answers_that_strangers_do_not_take_keep_nobody_out(start: Start, method: str) -> None:
     server = start("--workers", "1")
     key = server.make_key("match", "match")
     with (
@@ -69,7 +67,7 @@ def test_answers_that_strangers_do_not_take_keep_nobody_out(
             assert _health(stranger).Check(REQUEST).status == SERVING
 
 
-def test_calls_that_are_refused_delay_nobody_else(start: Callable[..., Deployment]) -> None:
+def test_calls_that_are_refused_delay_nobody_else(start: Start) -> None:
     server = start("--workers", "1")
     key = server.make_key("match", "match")
     with (
@@ -92,7 +90,7 @@ def test_calls_that_are_refused_delay_nobody_else(start: Callable[..., Deploymen
 
 
 def test_idle_connections_end_before_files_run_out_and_busy_ones_go_on(
-    start: Callable[..., Deployment],
+    start: Start,
 ) -> None:
     server = start(workers=1, wrapper=("sh", "-c", 'ulimit -n 1024; exec "$@"', "sh"))
     key = server.make_key("match", "match")

@@ -19,7 +19,7 @@ from benchmarks.harness.processes import cpu_s, processes
 from benchmarks.proofs.mutations_videos import repeated
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.server.calls import Caller, calling, eventually, lookup, outcome
+from tests.server.caller import Caller, calling, eventually, lookup, outcome
 
 HASHES = 19_000
 """So few that every query is compared with all of them: so small an index has no tables."""

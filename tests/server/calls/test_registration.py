@@ -16,7 +16,7 @@ from disrupt.server.calls.registration import RegistrationServicer
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2
-from tests.server.calls import access, register
+from tests.server.caller import access, register
 
 CASE = case_number(0)
 

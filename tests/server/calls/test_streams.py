@@ -14,7 +14,7 @@ import pytest
 from benchmarks.harness.deployment import Deployment
 from disrupt.client import Batch, MatchClient
 from disrupt.v1 import match_pb2
-from tests.server.calls import Caller, calling, eventually, lookup, outcome, refusal
+from tests.server.caller import Caller, calling, eventually, lookup, outcome, refusal
 
 MANY = 10_000
 """Messages of a flow: far more than a server takes ahead, and few enough to end."""

@@ -10,64 +10,31 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from PIL import Image
 
 from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
 from disrupt.v1 import match_pb2, registration_pb2
-from tests.server.calls import (
-    TIMEOUT_S,
+from tests.server.caller import (
     access,
     calling,
     eventually,
+    health,
     items,
     lookup,
+    matches,
     outcome,
     refusal,
     refused_of,
     register,
 )
-
-Start = Callable[..., Deployment]
-
-
-def children(pid: int, role: str = "") -> list[int]:
-    """Return the processes of a server, by role."""
-    pids = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            name = (path / "comm").read_text().strip()
-        except OSError:
-            continue
-        if parent == pid and name.startswith(f"disrupt:{role}"):
-            pids.append(int(path.name))
-    return pids
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def health(address: str, service: str = "") -> Any:
-    with calling(address, None) as caller:
-        stub: Any = health_pb2_grpc.HealthStub(caller.channel)
-        request = health_pb2.HealthCheckRequest(service=service)
-        return stub.Check(request, timeout=TIMEOUT_S, wait_for_ready=True).status
-
-
-def matches(address: str, key: str, value: bytes) -> int:
-    with calling(address, key) as caller:
-        return len(items(caller("MatchHashes", lookup(value))))
+from tests.server.running import Start, alive, children
 
 
 def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start: Start) -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from benchmarks.harness.processes import processes
 from benchmarks.proofs.mutations_videos import repeated
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.server.calls import (
+from tests.server.caller import (
+    MESSAGE_BYTES,
     TIMEOUT_S,
     Caller,
     access,
@@ -32,7 +33,7 @@ from tests.server.calls import (
     outcome,
     register,
 )
-from tests.server.test_large_messages import MESSAGE_BYTES, peak_bytes
+from tests.server.running import Start, peak_bytes
 from tests.server.wire import begun, wires
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
@@ -44,7 +45,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.fixture
-def deployment(start: Callable[..., Deployment]) -> Deployment:
+def deployment(start: Start) -> Deployment:
     """Start a server of one worker."""
     return start(workers=1)
 
@@ -159,7 +160,7 @@ def test_a_message_beyond_the_limit_of_its_call_is_ended_while_it_comes(
 
 
 def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(
-    start: Callable[..., Deployment], tmp_path: Path
+    start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
     config.write_text("max_hashes_per_lookup = 64\nhashing_workers = 1\n")
@@ -218,9 +219,7 @@ def _send(caller: Caller, parts: list[match_pb2.MatchVideoRequest]) -> Any:
     )
 
 
-def test_the_supervisor_forgets_what_a_worker_held_that_died(
-    start: Callable[..., Deployment], tmp_path: Path
-) -> None:
+def test_the_supervisor_forgets_what_a_worker_held_that_died(start: Start, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("max_concurrent_calls = 4\nhashing_workers = 1\n")
     server = start("--config", str(config), workers=1)

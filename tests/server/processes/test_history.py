@@ -13,8 +13,8 @@ from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.data_directory import DataDirectory
 from disrupt.registry.sql import SqlRegistry
 from tests.registry.examples import DAY, registration
-from tests.server.calls import calling, eventually, lookup, outcome, refusal, register
-from tests.server.test_processes import Start, matches
+from tests.server.caller import calling, eventually, lookup, matches, outcome, refusal, register
+from tests.server.running import Start
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 

@@ -6,20 +6,20 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.processes import client_of_each_worker, processes
-from tests.server.calls import calling, eventually, lookup, outcome, register
+from tests.server.caller import calling, eventually, lookup, outcome, register
+from tests.server.running import Start
 
 _HUNG_AFTER_S = 6.0
 
 
 @pytest.fixture
-def server(start: Callable[..., Deployment], tmp_path: Path) -> Deployment:
+def server(start: Start, tmp_path: Path) -> Deployment:
     """Start a server of two workers, which soon count as hanging."""
     config = tmp_path / "config.toml"
     config.write_text(f"hung_after_s = {_HUNG_AFTER_S}\n")

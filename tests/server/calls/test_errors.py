@@ -6,7 +6,7 @@ import io
 import json
 import secrets as random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import repeat
@@ -22,7 +22,7 @@ from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import case_number
 from disrupt.server.rights import RIGHTS, SERVICES
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
-from tests.server.calls import (
+from tests.server.caller import (
     PIN,
     TIMEOUT_S,
     Caller,
@@ -33,6 +33,7 @@ from tests.server.calls import (
     refusal,
     register,
 )
+from tests.server.running import Start
 from tests.submission.examples import picture, plain
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -253,7 +254,7 @@ def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
 
 
 def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(
-    start: Callable[..., Deployment], tmp_path: Path
+    start: Start, tmp_path: Path
 ) -> None:
     patient = tmp_path / "patient.toml"
     patient.write_text("max_call_s = 600\nvideo_stall_s = 600\n")
