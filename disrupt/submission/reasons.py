@@ -84,11 +84,12 @@ REJECTIONS = {
     ),
 }
 REJECTIONS["INVALID_VIDEO"] = Phrase(
-    "Nous ne pouvons pas lire cette vidéo (MP4, MOV, WebM, MKV, AVI ou MPEG, 3 heures et 4K au "
-    "plus), ou elle est abîmée. Essayez l'original, ou enregistrez des captures d'écran des "
-    "moments où l'on vous voit.",
-    "We cannot read this video (MP4, MOV, WebM, MKV, AVI or MPEG, at most 3 hours and 4K), or it "
-    "is damaged. Try the original, or register screenshots of the moments that show you.",
+    "Nous ne pouvons pas lire cette vidéo (MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV ou Ogg, 3 "
+    "heures et 4K au plus), ou elle est abîmée. Essayez l'original, ou enregistrez des captures "
+    "d'écran des moments où l'on vous voit.",
+    "We cannot read this video (MP4, MOV, WebM, MKV, AVI, MPEG, FLV, WMV or Ogg, at most 3 hours "
+    "and 4K), or it is damaged. Try the original, or register screenshots of the moments that show "
+    "you.",
 )
 REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
     "Cette installation ne lit pas les vidéos. L'association qui vous accompagne peut y ajouter le "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from disrupt.core.cases import CaseStatus
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
+from disrupt.hashing.decoding.videos import FORMATS
 from disrupt.submission import reasons, texts
 from disrupt.submission.results import NOT_SENT, Rejected
 from disrupt.submission.texts import Phrase
@@ -70,6 +72,13 @@ def test_what_stopped_sending_decides_what_is_advised(reason: str, advice: str) 
     assert advice in left.fr
     assert "n'est pas enregistré" in left.fr
     assert "is not registered" in left.en
+
+
+def test_every_container_of_videos_is_named_where_a_video_is_refused() -> None:
+    short = {"QuickTime": "MOV", "Matroska": "MKV"}
+    for name in sorted(set(FORMATS) - {"GIF", "WebP", "PNG"}):  # these are named with the pictures
+        for said in reasons.REJECTIONS["INVALID_VIDEO"]:
+            assert re.search(rf"\b{short.get(name, name)}\b", said)
 
 
 def test_a_picture_that_is_too_large_is_told_both_limits() -> None:
