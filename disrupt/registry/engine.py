@@ -1,5 +1,6 @@
-"""SQLite as the registry's database: everything specific to it, and nothing else.
+"""SQLite as the registry's database: connections, transactions, pragmas, error codes.
 
+``identity`` and ``integrity`` know SQLite's files, ``schema`` and the migrations its types.
 Another backend brings its own connection, transaction start and error classes. Changes must be
 numbered in the order of their commits: here the single writing connection gives that; where several
 can write, a lock has to, held from before the first number is drawn until after the commit.
