@@ -25,9 +25,10 @@ def near_enough(
 ) -> NearestHits:
     """Drop hits that are too far from their query, of ``queries`` uint8 (n, 32), to match.
 
-    The limit is ``most_bits``, or 12 bits where the query is a circle. Nothing is dropped where an
-    operator searches beyond 31 bits in any bank, and no item of the kind ``spared``. Queries that
-    lost hits leave ``truncated``: of these only spared items were cut off.
+    The limit is ``most_bits``, or 12 bits where the query is a circle. Nothing is dropped if the
+    scope searches any bank beyond 31 bits, because an operator asks for that or because the bank
+    allows it, and no item of the kind ``spared``. Queries that lost hits leave ``truncated``: of
+    these only spared items were cut off.
     """
     if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
         return near
