@@ -14,7 +14,7 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind, Profile
 from disrupt.feed.walk import walk
 from disrupt.index.generations import current, directory_of, generations, open_generation
-from disrupt.index.multi_index import MultiIndex
+from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.registry.contract import RegistryReader
 
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.index.intrinsics import ones
-from disrupt.index.kernels import compiled
+from disrupt.index.multi_index.intrinsics import ones
+from disrupt.index.multi_index.kernels import compiled
 
 Codes: TypeAlias = NDArray[np.uint8]
 Answer: TypeAlias = list[tuple[int, int]]

@@ -15,9 +15,9 @@ from benchmarks.harness.brute_force import Codes, brute_force
 from benchmarks.harness.hash_sets import flipped
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.index.flat import FlatIndex
-from disrupt.index.multi_index import MultiIndex
+from disrupt.index.multi_index.engine import MultiIndex
+from disrupt.index.multi_index.tables import Tables
 from disrupt.index.nearest import ItemColumns
-from disrupt.index.tables import Tables
 
 CROWD = 50_000
 

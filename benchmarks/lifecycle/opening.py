@@ -22,8 +22,8 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.index.generations import current, directory_of
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.live import LiveIndex
+from disrupt.index.multi_index.tables import Tables
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.tables import Tables
 
 _POLL_S = 0.02
 

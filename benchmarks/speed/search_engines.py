@@ -17,8 +17,8 @@ from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 from benchmarks.harness.brute_force import Answer, Codes
 from benchmarks.harness.processes import pss_mb
 from disrupt.index.flat import FlatIndex
-from disrupt.index.multi_index import MultiIndex
-from disrupt.index.tables import Tables
+from disrupt.index.multi_index.engine import MultiIndex
+from disrupt.index.multi_index.tables import Tables
 
 _FIRST_QUERIES = 20
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import DisruptError
 from disrupt.index.flat import FlatIndex
-from disrupt.index.multi_index import MultiIndex
+from disrupt.index.multi_index.engine import MultiIndex
+from disrupt.index.multi_index.tables import NARROW, Cut, Tables
 from disrupt.index.nearest import Neighbours
-from disrupt.index.tables import NARROW, Cut, Tables
 
 FAISS_VERSION = version("faiss-cpu")
 NUMBA_VERSION = version("numba")

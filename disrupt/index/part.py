@@ -23,9 +23,9 @@ from disrupt.index.columns import (
     joined,
 )
 from disrupt.index.flat import FlatIndex
-from disrupt.index.multi_index import MultiIndex
+from disrupt.index.multi_index.engine import MultiIndex
+from disrupt.index.multi_index.tables import NO_TABLES, Tables
 from disrupt.index.nearest import NOTHING, UNLIMITED, Budget, ItemColumns
-from disrupt.index.tables import NO_TABLES, Tables
 
 _TABLES_FROM_HASHES = 5000
 """Compiled code compares fewer hashes than this faster than it looks them up in tables, which take

@@ -24,8 +24,8 @@ from disrupt.index.manifest import (
     reading,
     refused,
 )
-from disrupt.index.multi_index import MultiIndex
-from disrupt.index.tables import Tables, cut_of
+from disrupt.index.multi_index.engine import MultiIndex
+from disrupt.index.multi_index.tables import Tables, cut_of
 from disrupt.index.verified import Identity
 
 

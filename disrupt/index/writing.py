@@ -32,8 +32,8 @@ from disrupt.index.manifest import (
     Manifest,
     MultiIndexParameters,
 )
+from disrupt.index.multi_index.tables import Tables, cut_for, engine_of
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.tables import Tables, cut_for, engine_of
 from disrupt.index.verified import Identity, sum_of
 
 TABLES_FROM_HASHES = 20_000

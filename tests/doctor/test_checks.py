@@ -24,7 +24,7 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.index import generations
 from disrupt.index.flat import FlatIndex
-from disrupt.index.multi_index import MultiIndex
+from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.isolation import videos
 from disrupt.registry import journal
 from disrupt.registry.integrity import has_wal_reset_bug

@@ -14,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from disrupt.feed.rebuild import rebuild
-from disrupt.index import multi_index, writing
+from disrupt.index import writing
+from disrupt.index.multi_index import engine
 from disrupt.registry.sql import SqlRegistry
 from tests.feed.test_follower import Site
 
@@ -25,7 +26,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
         site = Site(tmp_path, writer)
         monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
-        monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+        monkeypatch.setattr(engine, "CODE_NS", 1e9)
         yield site
 
 

@@ -14,8 +14,9 @@ from disrupt.errors import OtherHistoryError
 from disrupt.feed.compaction import compact
 from disrupt.feed.erasure import erase
 from disrupt.feed.rebuild import rebuild
-from disrupt.index import multi_index, writing
+from disrupt.index import writing
 from disrupt.index.manifest import FILES, TABLES
+from disrupt.index.multi_index import engine
 from disrupt.registry.sql import SqlRegistry
 from tests.feed.test_follower import Site
 from tests.index.examples import rewrite_manifest
@@ -27,7 +28,7 @@ _FILES = ("manifest.json", *FILES, *TABLES)
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Serve generation 2, which has tables and uses them."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
-    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    monkeypatch.setattr(engine, "CODE_NS", 1e9)
     with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
         site = Site(tmp_path, writer)
         site.register(3)

@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.media import MediaKind, StoredItem
-from disrupt.index import multi_index, nearest, part, segments, tables, writing
+from disrupt.index import nearest, part, segments, writing
 from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
+from disrupt.index.multi_index import engine, tables
 from tests.index.examples import (
     EPOCH,
     HEAD,
@@ -48,7 +49,7 @@ class LiveMachine(RuleBasedStateMachine):
         # Longer segments are joined in another thread, at some later time.
         self.patches.setattr(segments, "_AT_ONCE_HASHES", 10)
         # At this cost many codes are scanned at large distances, and few codes always.
-        self.patches.setattr(multi_index, "CODE_NS", 200.0)
+        self.patches.setattr(engine, "CODE_NS", 200.0)
         self.index_dir = Path(self.folder.name)
         self.feed: list[Change] = []
         self.alive: dict[int, StoredItem] = {}

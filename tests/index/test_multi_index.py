@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import distances_bits
 from disrupt.errors import SnapshotRefusedError
-from disrupt.index import multi_index
 from disrupt.index.flat import FlatIndex
-from disrupt.index.multi_index import MultiIndex
+from disrupt.index.multi_index import engine
+from disrupt.index.multi_index.engine import MultiIndex
+from disrupt.index.multi_index.tables import NARROW, WIDE, Cut, Tables, file_name, layout
 from disrupt.index.nearest import ItemColumns, NearestItems, nearest_items
-from disrupt.index.tables import NARROW, WIDE, Cut, Tables, file_name, layout
 from disrupt.index.writing import CodesWriter
 from tests.index.conformance import SearchConformance, compared, triples
 from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
@@ -33,7 +33,7 @@ def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:
 @pytest.fixture
 def tables_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Search every distance up to 63 through the tables, however few codes there are."""
-    monkeypatch.setattr(multi_index, "CODE_NS", 1e12)
+    monkeypatch.setattr(engine, "CODE_NS", 1e12)
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -270,11 +270,11 @@ def test_chunks_with_long_posting_lists_get_the_smaller_radii() -> None:
 
 def test_a_plan_keeps_what_its_address_leads_to() -> None:
     """Check that a plan keeps its flips, though another thread's copy may replace them."""
-    multi_index._flips.cache_clear()  # plans of other tests may keep others
+    engine._flips.cache_clear()  # plans of other tests may keep others
     index = in_memory(random_codes(20_000))
     plan = index.plan(31)
-    flips = weakref.ref(multi_index._flips(16, max(plan.radii)))
-    multi_index._flips.cache_clear()
+    flips = weakref.ref(engine._flips(16, max(plan.radii)))
+    engine._flips.cache_clear()
     assert flips() is not None
     del plan, index
     assert flips() is None

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from disrupt.core.changes import Cursor
 from disrupt.errors import DisruptError, SnapshotRefusedError
 from disrupt.index import manifest as manifests
-from disrupt.index import multi_index, verified, writing
+from disrupt.index import verified, writing
 from disrupt.index.columns import columns_of
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES, Manifest
+from disrupt.index.multi_index import engine
 from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import write
 from tests.index.examples import (
@@ -261,7 +262,7 @@ def test_files_that_fit_their_checksums_but_not_each_other_are_refused(tabled: P
 def test_tables_are_searched_where_that_is_quicker(
     tabled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    monkeypatch.setattr(engine, "CODE_NS", 1e9)
     snapshot = Snapshot.open(tabled)
     assert snapshot.index.name == "multi_index"
     items = some_items(30)

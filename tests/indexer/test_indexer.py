@@ -20,10 +20,11 @@ from disrupt.core.changes import Addition
 from disrupt.core.media import FINGERPRINT, MediaKind, StoredItem
 from disrupt.errors import SnapshotRefusedError
 from disrupt.feed.rebuild import rebuild
-from disrupt.index import multi_index, verified, writing
+from disrupt.index import verified, writing
 from disrupt.index.generations import current, locked, open_current, publish
 from disrupt.index.live import LiveIndex
-from disrupt.index.tables import Tables
+from disrupt.index.multi_index import engine
+from disrupt.index.multi_index.tables import Tables
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistryWriter
 from indexer.commands import main
@@ -149,7 +150,7 @@ def test_a_search_that_misses_is_found_out(
 ) -> None:
     """Check that an index whose tables are of other codes fails, though its checksums fit."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
-    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    monkeypatch.setattr(engine, "CODE_NS", 1e9)
     rebuild(writer, data_dir / "index")
     assert verify(writer, data_dir / "index").differences == ()
     write = Tables.write
@@ -218,7 +219,7 @@ def test_stats_say_how_even_the_tables_are_and_what_a_lookup_costs(
     data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
-    monkeypatch.setattr(multi_index, "CODE_NS", 1e9)
+    monkeypatch.setattr(engine, "CODE_NS", 1e9)
     rebuild(writer, data_dir / "index")
     even = stats(writer, data_dir / "index")
     assert (even.engine, even.bucket_skew) == ("multi_index", 1)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Tables(NamedTuple):
-    """The searched tables; see ``tables.Tables``. Rows of the chunks follow each other.
+class TableArrays(NamedTuple):
+    """The arrays of ``tables.Tables``, as kernels see them: rows of the chunks follow each other.
 
     ``low`` and ``low_wide`` are the same memory: which of them it is depends on ``words``.
     """

@@ -1,4 +1,4 @@
-"""The kernels that search the tables of ``multi_index``."""
+"""The kernels that search ``tables``."""
 
 # ruff: noqa: C901, PLR0912, PLR0915  (one loop in stages: splitting it would cost time)
 # mypy: disable-error-code="call-arg, var-annotated, no-any-return, return-value, assignment"
@@ -9,7 +9,7 @@ import numpy as np
 from numba import carray  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
-from disrupt.index.intrinsics import (
+from disrupt.index.multi_index.intrinsics import (
     LANES,
     load_16,
     load_32,
@@ -20,9 +20,16 @@ from disrupt.index.intrinsics import (
     pointer,
     prefetch,
 )
-from disrupt.index.kernels import CODE_BYTES, TAG, chunk_of, compiled, high_rows, high_words
-from disrupt.index.search_arrays import Answers, Items, Tables
-from disrupt.index.tables import PADDING, TAG_BITS
+from disrupt.index.multi_index.kernels import (
+    CODE_BYTES,
+    TAG,
+    chunk_of,
+    compiled,
+    high_rows,
+    high_words,
+)
+from disrupt.index.multi_index.search_arrays import Answers, Items, TableArrays
+from disrupt.index.multi_index.tables import PADDING, TAG_BITS
 
 _DISTANCES = 8 * CODE_BYTES + 1
 _PREFETCHED_TAGS = 8 * LANES
@@ -53,7 +60,7 @@ def search(
     query that would have more than the plan's most codes fetched is compared with all, which counts
     as the plan's ``scanned``. Once the queries have had more codes fetched than the budget's, the
     rest is left, and the budget's last number says how many; a strict budget leaves the query that
-    exceeds it, too. The addresses are of int64 arrays as ``multi_index`` lays them out.
+    exceeds it, too. The addresses are of int64 arrays as ``engine`` lays them out.
     """
     header = carray(pointer(tables_at), 8, np.int64)
     length = header[0]
@@ -61,7 +68,7 @@ def search(
     chunks, bits, low_bits = cut[0], cut[1], cut[2]
     n_keys = 1 << bits
     words = high_words(length, bits, low_bits)
-    tables = Tables(
+    tables = TableArrays(
         carray(pointer(header[1]), chunks * (n_keys + 1), np.uint32),
         carray(pointer(header[2]), chunks * (length + PADDING), np.uint16),
         carray(pointer(header[3]), chunks * length, np.uint16),
@@ -221,7 +228,7 @@ def search(
 
 @compiled
 def _compare(
-    tables: Tables,
+    tables: TableArrays,
     radii: NDArray[np.int64],
     limit: int,
     code: NDArray[np.uint8],
@@ -309,7 +316,7 @@ def _compare(
 
 @compiled
 def _answered(
-    tables: Tables,
+    tables: TableArrays,
     at: int,
     keys: NDArray[np.int64],
     radii: NDArray[np.int64],
@@ -368,7 +375,7 @@ def _nearest(items: Items, candidates: NDArray[np.int64], hits: int, touched: in
 
 @compiled
 def _scan(
-    tables: Tables,
+    tables: TableArrays,
     items: Items,
     limit: int,
     code: NDArray[np.uint8],

@@ -160,7 +160,7 @@ class Tables:
         allocate: Callable[[str, tuple[int, int], DTypeLike], NDArray[np.generic]],
         progress: Progress = quiet,
     ) -> Tables:
-        from disrupt.index.sort_kernel import sort_chunk
+        from disrupt.index.multi_index.sort_kernel import sort_chunk
 
         length = len(codes)
         arrays: list[NDArray[Any]] = [

@@ -1,4 +1,4 @@
-"""Compile the kernels of ``multi_index``, and take codes apart in them.
+"""Compile kernels, and cut codes into chunks within them.
 
 Kernels take addresses, not arrays: mapped and anonymous, read-only and writable arrays are then one
 signature, compiled once, and a call costs a microsecond less. They hold no GIL and touch no Python
@@ -18,11 +18,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from disrupt.index import tables
-from disrupt.index.intrinsics import (
+from disrupt.index.multi_index import tables
+from disrupt.index.multi_index.intrinsics import (
     load_64,
 )
-from disrupt.index.tables import TAG_BITS
+from disrupt.index.multi_index.tables import TAG_BITS
 
 CODE_BYTES = 32
 TAG = (1 << TAG_BITS) - 1

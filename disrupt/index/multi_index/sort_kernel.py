@@ -1,4 +1,4 @@
-"""The kernel that sorts codes into the tables of ``multi_index``."""
+"""The kernel that sorts codes into ``tables``."""
 
 # mypy: disable-error-code="call-arg, var-annotated, no-any-return, return-value, assignment"
 # (numba's own types describe neither its intrinsics nor its integers)
@@ -7,11 +7,18 @@ from __future__ import annotations
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
 
-from disrupt.index.intrinsics import (
+from disrupt.index.multi_index.intrinsics import (
     pointer,
 )
-from disrupt.index.kernels import CODE_BYTES, TAG, chunk_of, compiled, high_rows, high_words
-from disrupt.index.tables import PADDING
+from disrupt.index.multi_index.kernels import (
+    CODE_BYTES,
+    TAG,
+    chunk_of,
+    compiled,
+    high_rows,
+    high_words,
+)
+from disrupt.index.multi_index.tables import PADDING
 
 
 @compiled

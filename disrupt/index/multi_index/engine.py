@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
 from disrupt.index.flat import CODE_NS, FlatIndex
+from disrupt.index.multi_index.tables import NO_TABLES, TAG_BITS, Cut, Tables, address, cut_array
 from disrupt.index.nearest import (
     NOTHING,
     UNLIMITED,
@@ -35,7 +36,6 @@ from disrupt.index.nearest import (
     NearestItems,
     Neighbours,
 )
-from disrupt.index.tables import NO_TABLES, TAG_BITS, Cut, Tables, address, cut_array
 
 # Nanoseconds on the machine of docs/measurements/2026-11-26-search.md. Only their ratios matter.
 _PROBE_NS = 4.0
@@ -273,7 +273,7 @@ class _Room:
     """Buffers of one thread's lookups. Pages that are never touched cost nothing."""
 
     def __init__(self, tables: Tables, codes: NDArray[np.uint8]) -> None:
-        from disrupt.index.search_kernels import search
+        from disrupt.index.multi_index.search_kernels import search
 
         self.search = search
         seen = np.zeros((len(codes) >> 6) + 1, np.int64)
