@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -94,6 +95,56 @@ def test_of_a_file_that_ends_early_the_beginning_is_hashed(
     assert (part["hash"][:-1] == whole["hash"][: len(part) - 1]).all()
 
 
+def test_a_video_named_as_thumbnails_of_another_is_no_cover(frames: list[Frame]) -> None:
+    """QuickTime names chapters, and pictures of them, by a track of their own."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        streams = [output.add_stream("mpeg4", rate=FPS) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for stream, shown in zip(streams, (frames, frames[::-1]), strict=True):
+            for pixels in shown:
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+            output.mux(stream.encode())
+    named = _with_chapters(file.getvalue())
+    with av.open(io.BytesIO(named)) as container:
+        kinds = av.stream.Disposition
+        assert container.streams.video[0].disposition & kinds.timed_thumbnails
+    rows, incomplete = hash_video(io.BytesIO(named))
+    assert incomplete
+    assert len(rows)
+
+
+def _with_chapters(data: bytes) -> bytes:
+    """Let the second track of an MP4 file whose last box is "moov" name the first its chapters."""
+    reference = struct.pack(">I4sI4sI", 20, b"tref", 12, b"chap", 1)
+    movie, track = data.rindex(b"moov") - 4, data.rindex(b"trak") - 4
+    changed = bytearray(data)
+    for at in (movie, track):
+        changed[at : at + 4] = struct.pack(">I", int.from_bytes(data[at : at + 4]) + len(reference))
+    end = track + int.from_bytes(data[track : track + 4])
+    return bytes(changed[:end]) + reference + bytes(changed[end:])
+
+
+@pytest.mark.parametrize("encoder", ["libvpx", "libvpx-vp9"])
+def test_a_video_with_alpha_is_hashed_as_on_a_white_page(encoder: str, frames: list[Frame]) -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="webm") as output:
+        options = {"auto-alt-ref": "0", "b": "2M", "cpu-used": "8", "deadline": "realtime"}
+        stream = cast("av.VideoStream", output.add_stream(encoder, rate=FPS, options=options))
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuva420p"
+        stream.metadata["alpha_mode"] = "1"
+        for pixels in frames[:30]:
+            alpha = 255 - np.asarray(Image.fromarray(pixels).convert("L"))
+            black = np.dstack([np.zeros_like(pixels), alpha])
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(black, "rgba")))
+        output.mux(stream.encode())
+    rows = upright(file.getvalue())
+    expected = upright(encode(frames[:30], fps=FPS))
+    assert len(rows) == len(expected)
+    assert np.bitwise_count(rows["hash"] ^ expected["hash"]).sum(axis=1).max() <= 20
+
+
 def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Frame]) -> None:
     data = bytearray(encode(frames * 3, fps=FPS, codec=Codec("matroska", "mpeg4", {"b": "2M"})))
     middle = len(data) // 2
@@ -172,3 +223,26 @@ def test_what_a_file_is_goes_by_its_bytes(frames: list[Frame], tmp_path: Path) -
     picture = io.BytesIO()
     Image.fromarray(frames[0]).save(picture, "JPEG")
     assert not is_video(picture.getvalue()[:SNIFFED_BYTES])
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_transport_stream_is_told_by_the_bytes_between_its_packets(
+    timed: bool, frames: list[Frame]
+) -> None:
+    data = encode(frames, fps=FPS, codec=Codec("mpegts"))
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    stream = b"".join(bytes(4 * timed) + packet for packet in packets)
+    assert is_video(stream[:SNIFFED_BYTES])
+    assert (upright(stream)["hash"] == upright(data)["hash"]).all()
+
+
+@pytest.mark.parametrize("start", [b"GIF89a", b"\xff\xd8\xff\xe0G", b"BM01G", b"\x89PNG\r\n\x1a\n"])
+def test_a_picture_with_the_bytes_of_a_transport_stream_is_no_video(start: bytes) -> None:
+    head = bytearray(start.ljust(400))
+    for at in (188, 192, 196, 376, 388):
+        head[at] = ord("G")
+    assert not is_video(bytes(head))
+
+
+def test_a_file_with_two_bytes_of_a_transport_stream_is_no_video() -> None:
+    assert not is_video(b"Good day".ljust(188) + b"G".ljust(400))

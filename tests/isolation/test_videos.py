@@ -117,12 +117,14 @@ async def failure(call: Awaitable[object]) -> DisruptError:
         Codec("mp4", options={"preset": "ultrafast", "movflags": "faststart"}),
         Codec("matroska"),
         Codec("webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+        Codec("webm", "libvpx-vp9", {"auto-alt-ref": "0", "cpu-used": "8"}, "yuva420p"),
+        Codec("webm", "libvpx", {"auto-alt-ref": "0", "cpu-used": "8"}, "yuva420p"),
         Codec("mp4", "libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
         Codec("mp4", "libx265", {"preset": "ultrafast", "x265-params": "log-level=none"}),
         Codec("avi", "mpeg4", {"b": "2000000"}),
         Codec("mpegts"),
     ],
-    ids=lambda codec: f"{codec.container}-{codec.encoder}-{len(codec.options)}",
+    ids=lambda codec: f"{codec.container}-{codec.encoder}-{codec.pixels}-{len(codec.options)}",
 )
 def test_hashes_are_those_without_isolation(
     codec: Codec, videos: IsolatedVideos, run: Run[Any]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,22 +43,21 @@ _SIGNATURES = (
     (8, b"AVI ", "avi"),
     (0, b"\0\0\1\xba", "mpeg"),
     (0, b"\0\0\1\xb3", "mpegvideo"),
-    (188, b"G", "mpegts"),
-    (192, b"G", "mpegts"),
     (0, b"FLV\1", "flv"),
     (0, b"0&\xb2u\x8ef\xcf\x11", "asf"),
     (0, b"OggS", "ogg"),
 )
-SNIFFED_BYTES = 193
+SNIFFED_BYTES = 389
 """First bytes of a file that identify its format."""
 
-_TS_SYNC = {188: 0, 192: 4}
-"""Where the packet before starts with the same byte: transport streams, plain and with times."""
+_TS_SYNC = ((0, 188, 376), (4, 196, 388))
+"""Where packets have the byte G: in transport streams, plain and with times."""
 
 _PICTURE_BRANDS = (b"avi", b"hei", b"hev", b"mif", b"msf")
 """Brands of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
 
 _ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
+_PICTURES = (*_ANIMATIONS, (0, b"\xff\xd8\xff"), (0, b"BM"), (0, b"II*\0"), (0, b"MM\0*"))
 
 FORMATS = (
     *("MP4", "QuickTime", "WebM", "Matroska", "AVI", "MPEG", "FLV", "WMV", "Ogg"),
@@ -71,6 +70,9 @@ _CODECS = (
     *("msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "mjpeg", "theora"),
 )
 """Decoders that may run, by FFmpeg's names: no others, no sound, no subtitles."""
+
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that read the alpha of WebM files, which FFmpeg's own pass over."""
 
 VIDEO_EXTRA = 'pip install "av>=18"'
 """Command that installs the extra "video", wherever this package itself came from."""
@@ -192,7 +194,7 @@ class Video:
         file.seek(0)
         if not head:
             raise refused("the file is empty")
-        self._animated = any(head.startswith(magic, at) for at, magic in _ANIMATIONS)
+        self._animated = _starts_as(head, _ANIMATIONS)
         if not self._animated:
             with _refusing():
                 self._open(_sniffed(head), threads)
@@ -243,10 +245,7 @@ class Video:
             metadata_errors="replace",
             options={"codec_whitelist": ",".join(_CODECS)},
         )
-        covers = av.stream.Disposition.attached_pic
-        streams = [
-            candidate for candidate in container.streams.video if not candidate.disposition & covers
-        ]
+        streams = [stream for stream in container.streams.video if not _is_cover(stream)]
         if not streams:
             raise refused("this file has no video in it, only sound or other data")
         # Players differ in which video they show.
@@ -257,6 +256,7 @@ class Video:
         if context is None or context.codec.name not in _CODECS:
             raise refused(f"its codec is not supported; send one of {', '.join(FORMATS)}")
         self._check_size(context.width, context.height)
+        context = self._with_alpha(stream, context)
         context.options = {"max_pixels": limit}
         context.thread_count = threads
         context.thread_type = "SLICE" if threads == 1 else "AUTO"
@@ -266,12 +266,27 @@ class Video:
             self.declared_ms = max((container.duration or 0) // 1000, 0)
         if self.declared_ms > self._limits.max_duration_s * 1000:
             raise self._too_long()
-        self._container, self._stream = container, stream
+        self._container, self._stream, self._context = container, stream, context
         self._rate = float(stream.average_rate or _USUAL_FPS)
+
+    def _with_alpha(
+        self, stream: av.VideoStream, context: av.VideoCodecContext
+    ) -> av.VideoCodecContext:
+        """Return a decoder of the same codec that gives alpha, where the stream has some."""
+        alpha = {name.lower(): value for name, value in stream.metadata.items()}.get("alpha_mode")
+        if alpha is None or context.codec.name not in _WITH_ALPHA:
+            return context
+        self.incomplete |= alpha != "1"  # Browsers differ in whether they show it.
+        try:
+            reader = av.CodecContext.create(_WITH_ALPHA[context.codec.name], "r")
+        except av.codec.codec.UnknownCodecError:
+            self.incomplete = True
+            return context
+        return cast("av.VideoCodecContext", reader)
 
     def _decoded(self, interval_ms: int) -> Iterator[Sample]:
         """Yield all frames but those skipped, with steady times."""
-        context, period_ms = self._stream.codec_context, 1000 / max(self._rate, 1)
+        context, period_ms = self._context, 1000 / max(self._rate, 1)
         brief_ms = min(interval_ms / 4, _BRIEF_MS)
         first_ms: float | None = None
         time_ms = 0.0
@@ -285,7 +300,7 @@ class Video:
                 is_brief = (period_ms if shown_ms is None else shown_ms) <= brief_ms
                 context.skip_frame = "NONREF" if is_brief and not is_due else "DEFAULT"
                 try:
-                    frames = packet.decode()
+                    frames = context.decode(packet)
                 except av.error.FFmpegError as error:
                     if isinstance(error, MemoryError):
                         raise
@@ -359,12 +374,32 @@ def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
     planar = name.startswith(("yuv", "nv1", "nv2", "gray"))
     if not planar or frame.format.components[0].bits != 8:  # noqa: PLR2004
         return Sample(time_ms, Picture(frame.to_image(), turn))  # type: ignore[no-untyped-call]
-    plane = frame.planes[0]
-    view = memoryview(plane)
-    rows = np.frombuffer(view, np.uint8).reshape(-1, plane.line_size)
+    luma = _plane(frame, 0)
     full = name.startswith(("yuvj", "gray")) or frame.color_range == 2  # noqa: PLR2004 JPEG's
-    return Sample(
-        time_ms, Luma(rows[: frame.height, : frame.width], turn), 1 if full else 255 / 219
+    if name.startswith("yuva"):
+        luma = _on_white(luma, _plane(frame, 3), 255 if full else 235)
+    return Sample(time_ms, Luma(luma, turn), 1 if full else 255 / 219)
+
+
+def _plane(frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:
+    """View a plane of 8 bits that is as large as the frame."""
+    plane = frame.planes[number]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: frame.height, : frame.width]
+
+
+def _on_white(luma: NDArray[np.uint8], alpha: NDArray[np.uint8], white: int) -> NDArray[np.uint8]:
+    """Composite luma on a page of this luma."""
+    opacity = alpha.astype(np.uint16)
+    shown: NDArray[np.uint8] = ((luma * opacity + white * (255 - opacity)) // 255).astype(np.uint8)
+    return shown
+
+
+def _is_cover(stream: av.VideoStream) -> bool:
+    """Tell whether players show a stream as a cover; one of chapters may be the video itself."""
+    kinds = av.stream.Disposition
+    return bool(stream.disposition & kinds.attached_pic) and not (
+        stream.disposition & kinds.timed_thumbnails
     )
 
 
@@ -376,10 +411,17 @@ def is_video(head: bytes) -> bool:
 def _kind(head: bytes) -> str | None:
     if head[4:8] == b"ftyp" and head.startswith(_PICTURE_BRANDS, 8):
         return None
+    if _starts_as(head, _PICTURES):
+        return None
     for at, magic, kind in _SIGNATURES:
-        if head.startswith(magic, at) and head[_TS_SYNC.get(at, at)] == magic[0]:
+        if head.startswith(magic, at):
             return kind
-    return None
+    is_ts = any(all(head.startswith(b"G", at) for at in places) for places in _TS_SYNC)
+    return "mpegts" if is_ts else None
+
+
+def _starts_as(head: bytes, signatures: Iterable[tuple[int, bytes]]) -> bool:
+    return any(head.startswith(magic, at) for at, magic in signatures)
 
 
 def _sniffed(head: bytes) -> str:
