@@ -75,7 +75,8 @@ class Receipt:
         self.began_s = asyncio.get_running_loop().time()
         self.until_s = self.began_s + within_s
         self.connection = receipts.connection(peer, self.began_s)
-        self.base_bytes = self.connection.beyond_bytes
+        # whole messages have come, even if that was not noticed yet
+        self.base_bytes = max(self.connection.beyond_bytes, 0)
         """Bytes that its connection had brought before it began, beyond whole messages."""
 
     def received(self, size_bytes: int) -> None:
@@ -133,16 +134,19 @@ class Connection:
 
     def look(self, received_bytes: int | None, now_s: float) -> None:
         """Note how much it has brought in all; None where that is not known, as of a new one."""
-        if self._received_bytes is None and received_bytes is not None:
-            # whole messages were subtracted already, what they brought is added only now
-            for receipt in self.receipts:
-                receipt.base_bytes = max(receipt.base_bytes, 0)
         is_silent = received_bytes in {None, self._received_bytes}
         self._pause_s = min(2 * self._pause_s, _LOOK_MAX_S) if is_silent else _LOOK_S
         self._looked_s = now_s
-        if received_bytes is not None:
-            self._received_bytes = received_bytes
-        self.beyond_bytes = (self._received_bytes or 0) - self._whole_bytes
+        if received_bytes is None:
+            return
+        self._received_bytes = received_bytes
+        self.beyond_bytes = received_bytes - self._whole_bytes
+        if self.beyond_bytes < 0:
+            # whole messages have brought less than estimated
+            self._whole_bytes = received_bytes
+            for receipt in self.receipts:
+                receipt.base_bytes -= self.beyond_bytes
+            self.beyond_bytes = 0
         for receipt in self.receipts:
             receipt.base_bytes = min(receipt.base_bytes, self.beyond_bytes)
         self._given_up_bytes = min(self._given_up_bytes, self.brought_bytes)

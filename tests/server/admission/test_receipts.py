@@ -171,6 +171,44 @@ def test_whole_messages_of_a_connection_that_was_not_known_yet_are_not_of_the_ne
     assert played(play, monkeypatch) is False
 
 
+def test_whole_messages_are_not_of_the_next_though_nobody_looked_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> bool:
+        with Receipt(
+            connection.receipts, PEER, connection.holder, most_bytes=MB, within_s=60
+        ) as receipt:
+            connection.look()
+            receipt.received(MB)  # its bytes came after that look
+        message = connection.begin(MB)
+        await asyncio.sleep(0)
+        connection.received_bytes = MB + MB + 1000
+        connection.look()
+        await asyncio.sleep(0)
+        return message.done()
+
+    assert played(play, monkeypatch) is False
+
+
+def test_messages_that_bring_less_than_estimated_hide_nothing_of_later_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def play(connection: Connection) -> DisruptError | None:
+        for _ in range(20_000):  # estimated at 1 KiB each, 20 MB
+            with Receipt(
+                connection.receipts, PEER, connection.holder, most_bytes=MB, within_s=60
+            ) as receipt:
+                receipt.received(0)
+        message = connection.begin(MB)
+        await asyncio.sleep(0)
+        connection.look()
+        connection.received_bytes = 3 * MB
+        connection.look()
+        return await message
+
+    assert type(played(play, monkeypatch)) is LimitExceededError
+
+
 @pytest.mark.parametrize("ends", ["given up", "ended"])
 def test_a_message_cannot_hide_behind_messages_that_end(
     ends: str, monkeypatch: pytest.MonkeyPatch
