@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +52,26 @@ class RegistrationRequest:
     items: tuple[MediaItem, ...]
 
 
+class Outcome(IntEnum):
+    """What a registration did with an item; the numbers are those of proto/ and stored columns.
+
+    RENEWED: its case had it, and the new item took the place of the old one. KEPT: its case has it,
+    and nothing was stored.
+    """
+
+    ADDED = 1
+    RENEWED = 2
+    KEPT = 3
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredItem:
-    """One item that was registered: its place in the request, its id, and hashes that were kept."""
+    """One item that is registered: its place in the request, its id, and hashes that are stored."""
 
     index: int
     item_id: bytes
     hashes: int
+    outcome: Outcome = Outcome.ADDED
 
 
 @dataclass(frozen=True, slots=True)

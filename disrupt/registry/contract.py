@@ -5,7 +5,7 @@ The conformance suite in tests/registry holds each backend to it.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
+from disrupt.core.registrations import Outcome
 
 CHANGES_AT_ONCE = 50_000
 """Most changes that a read of some banks' changes scans: a tenth of a second or two."""
@@ -58,16 +59,24 @@ class Registration:
     items: tuple[NewItem, ...]
 
 
+class Place(NamedTuple):
+    """What the case holds for one item of a registration: an item and its number of hashes."""
+
+    item_id: bytes
+    hashes: int
+    outcome: Outcome = Outcome.ADDED
+
+
 @dataclass(frozen=True, slots=True)
 class Registered:
     """The result of a registration.
 
-    ``items`` are (item id, number of hashes) in the order of the request. ``cursor`` includes them.
+    ``items`` are in the order of the request. ``cursor`` includes them.
     """
 
     case_number: str
     status: CaseStatus
-    items: tuple[tuple[bytes, int], ...]
+    items: tuple[Place, ...]
     cursor: Cursor
 
 
@@ -171,7 +180,8 @@ class RegistryReader(Protocol):
     def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
         """Return digest and result of an earlier registration by its request id, or None.
 
-        None also once any of its items was withdrawn: the digest, made from hashes, is erased too.
+        None also once any of its items was withdrawn or replaced: the digest, made from hashes, is
+        erased too.
         """
 
 
@@ -182,13 +192,26 @@ class RegistryWriter(RegistryReader, Protocol):
     space is reserved for that and ``revoke_key``, so that only a withdrawal larger than it fails.
     """
 
-    def register(self, registration: Registration, *, day: str) -> Registered:
+    def register(
+        self, registration: Registration, *, day: str, items_per_case: int | None = None
+    ) -> Registered:
         """Add items. The same request id with the same digest gives the first result again.
 
+        A case has each picture or video once: items of one identity (``core.renewals``) are the
+        same. The case keeps the stored item if its fingerprints stay and its bank is that of the
+        registration. Otherwise the new item takes its place, in the bank of the registration, with
+        the stored fingerprints where these stay, else with its own: then the old item is removed
+        in the same transaction, after the addition, as ``withdraw`` removes it. Of one registration
+        the same holds, from the first item to the last.
+
         A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
-        CaseClosedError (withdrawn or rejected), UnavailableError (a new case's number or an item id
-        is taken: draw again), and RequestIdReusedError (other digest, or any item of that request
-        was withdrawn since: a late retry never brings back what was withdrawn).
+        CaseClosedError (withdrawn or rejected), LimitExceededError (the case would grow, to more
+        than ``items_per_case``), UnavailableError (a new case's number or an item id is taken: draw
+        again), and RequestIdReusedError (other digest, or any item of that answer was withdrawn or
+        replaced since: a late retry never brings back what was withdrawn).
+
+        UnavailableError also where an item was replaced and that cannot be kept outside the
+        database, see ``withdraw``: calling again completes it.
         """
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, true
 from sqlalchemy import case as when
 
 from disrupt.core import media
@@ -14,6 +14,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
+from disrupt.core.registrations import Outcome
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import schema
 from disrupt.registry.contract import (
@@ -21,6 +22,7 @@ from disrupt.registry.contract import (
     CHANGES_AT_ONCE,
     CaseItem,
     CaseRecord,
+    Place,
     Registered,
 )
 from disrupt.registry.journal import Record, Removed, Revoked
@@ -104,7 +106,7 @@ def additions(
         page = StoredItems.of(*plain)
     except ValueError:
         for row in rows:
-            _unpacked(row.number, row.fingerprints)
+            unpacked(row.number, row.fingerprints)
         raise
     if not cut_off:
         return page, until
@@ -177,13 +179,14 @@ def _change(row: Row[Any]) -> Change:
             row.bank,
             MediaKind(row.kind),
             Assurance(row.assurance),
-            _unpacked(row.number, row.fingerprints),
+            unpacked(row.number, row.fingerprints),
         ),
         row.mark or b"",
     )
 
 
-def _unpacked(number: int, blob: bytes) -> NDArray[np.void]:
+def unpacked(number: int, blob: bytes) -> NDArray[np.void]:
+    """Return the fingerprints of a media item; DataDirectoryError where they are damaged."""
     try:
         return media.unpack(blob)
     except ValueError as error:
@@ -245,7 +248,7 @@ def pin_hash(connection: Connection, number: str) -> str | None:
 
 
 def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Registered] | None:
-    """Return digest and result of a request of which nothing was withdrawn."""
+    """Return digest and result of a request of whose answer nothing was erased."""
     request = connection.execute(
         select(schema.requests, schema.registry.c.epoch)
         .join_from(schema.requests, schema.registry, true())
@@ -253,18 +256,31 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     ).first()
     if request is None:
         return None
-    items = connection.execute(
-        _items()
-        .add_columns(schema.cases.c.number.label("case_number"), schema.cases.c.status)
-        .join_from(schema.items, schema.cases)
-        .where(schema.items.c.request_id == request_id)
-        .order_by(schema.items.c.number)
+    places, items = schema.places.c, schema.items.c
+    named = _answer(places.outcome).join(schema.places, places.item == items.number)
+    rows = connection.execute(
+        named.where(places.request_id == request_id).order_by(places.place)
     ).all()
+    if not rows:
+        own = _answer(literal(Outcome.ADDED.value).label("outcome"))
+        rows = connection.execute(
+            own.where(items.request_id == request_id).order_by(items.number)
+        ).all()
     return request.digest, Registered(
-        items[0].case_number,
-        CaseStatus(items[0].status),
-        tuple((item.item_id, item.hashes) for item in items),
+        rows[0].case_number,
+        CaseStatus(rows[0].status),
+        tuple(Place(row.item_id, row.hashes, Outcome(row.outcome)) for row in rows),
         Cursor(request.epoch, request.sequence, _mark(connection, request.sequence)),
+    )
+
+
+def _answer(outcome: ColumnElement[int]) -> Select[Any]:
+    """Select what an answer says of items and their case."""
+    case = (schema.cases.c.number.label("case_number"), schema.cases.c.status)
+    return (
+        select(schema.items.c.item_id, schema.items.c.hashes, outcome, *case)
+        .select_from(schema.items)
+        .join(schema.cases)
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -118,6 +119,29 @@ items = Table(
         name="erased",
     ),
     sqlite_autoincrement=True,
+)
+
+# What registrations of one picture have in common (``core.renewals``), so that none has to read the
+# fingerprints of its whole case. Items from before have no row until something is added to their
+# case; erased items have none.
+identities = Table(
+    "identities",
+    metadata,
+    Column("item", ForeignKey(items.c.number), primary_key=True),
+    Column("case_id", ForeignKey(cases.c.id), nullable=False),
+    Column("identity", LargeBinary, nullable=False),
+    Index("ix_identities_case_id", "case_id", "identity"),
+)
+
+# What the answer to a request names, place by place, if the case had any of it already. Other
+# answers name the items of the request.
+places = Table(
+    "places",
+    metadata,
+    Column("request_id", ForeignKey(requests.c.request_id), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("item", ForeignKey(items.c.number), nullable=False, index=True),
+    Column("outcome", Integer, nullable=False),
 )
 
 # A cursor names a change by its sequence and its mark: random bytes drawn at each commit, NULL in

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import StoredItems
 from disrupt.core.policy import ApiKey, Bank
+from disrupt.core.registrations import Outcome
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import identity, journal, migrations, noted, queries, statements
@@ -26,7 +27,7 @@ from disrupt.registry.engine import (
     truncate_wal,
     writer_engine,
 )
-from disrupt.registry.journal import Journal, Record, Revoked
+from disrupt.registry.journal import Journal, Record, Removed, Revoked
 from disrupt.registry.reconciliation import begin_epoch, reconcile
 from disrupt.registry.reserve import Reserve
 
@@ -178,14 +179,38 @@ class SqlRegistryWriter(SqlRegistry):
         self._writing = threading.Lock()
         self._reserve.fill()
 
-    def register(self, registration: Registration, *, day: str) -> Registered:
+    def register(
+        self, registration: Registration, *, day: str, items_per_case: int | None = None
+    ) -> Registered:
         """Add items; see RegistryWriter."""
         # Not during a withdrawal: only that may use the reserve that it frees.
         with self._writing:
             with _transaction(self._writer) as connection:
-                registered = statements.register(connection, registration, day)
+                registered, replaced = statements.register(
+                    connection, registration, day, items_per_case
+                )
+            self._list_replaced(registered, replaced)
+            if replaced:
+                self._checkpoint_if_possible()
             self._reserve.fill()
         return registered
+
+    def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
+        """Return digest and result of an earlier registration, as durable as at first."""
+        earlier = super().registered(request_id)
+        if earlier is not None:
+            with self._writing:
+                self._list_replaced(earlier[1], ())
+        return earlier
+
+    def _list_replaced(self, registered: Registered, replaced: Sequence[Removed]) -> None:
+        """List in the journal what a registration replaced, also where a first try failed."""
+        if all(place.outcome == Outcome.ADDED for place in registered.items):
+            return
+        try:
+            self._removals.add(replaced)
+        except StorageFullError as error:  # which would say that nothing was stored
+            raise UnavailableError(error.message) from error
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
         """Remove items of a case; see RegistryWriter."""

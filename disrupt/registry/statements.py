@@ -4,20 +4,23 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
 from disrupt.core.policy import FIRST_BANKS, ApiKey
+from disrupt.core.registrations import Outcome
 from disrupt.errors import (
     InvalidRequestError,
+    LimitExceededError,
     NotFoundError,
     RequestIdReusedError,
     Violation,
 )
 from disrupt.registry import queries, schema
-from disrupt.registry.contract import NewCase, Registered, Registration
+from disrupt.registry.arrangement import arrange, note_identities
+from disrupt.registry.contract import NewCase, NewItem, Place, Registered, Registration
 from disrupt.registry.journal import Removed
 
 _BATCH_IDS = 500
@@ -41,34 +44,41 @@ def seed(connection: Connection) -> None:
     )
 
 
-def register(connection: Connection, registration: Registration, day: str) -> Registered:
-    """Add items, or answer as before."""
+def register(
+    connection: Connection, registration: Registration, day: str, items_per_case: int | None
+) -> tuple[Registered, list[Removed]]:
+    """Add items, or answer as before; return also the items that it replaced, which it erased."""
     if not registration.items:
         raise InvalidRequestError.of(Violation("items", "at least one is needed"))
     known = queries.registered(connection, registration.request_id)
     if known is not None and known[0] == registration.request_digest:
-        return known[1]
+        return known[1], []
     if _is_taken(connection, registration.request_id):
         raise RequestIdReusedError(
             "This request id was used before: with other content, or for items of which some were"
-            " withdrawn since. Nothing was registered. Use a new request id to register more."
+            " withdrawn or replaced since. Nothing was registered. Use a new request id to register"
+            " more."
         )
     case = _open_case(connection, registration.case, day)
-    numbers = _add_items(connection, registration, case)
-    sequence = _add_changes(connection, numbers, schema.ChangeKind.ADDITION)
+    arranged = arrange(connection, case.id, registration)
+    if items_per_case is not None:
+        _check_room(connection, case.id, arranged.growth, items_per_case)
+    numbers = _add_items(connection, registration, case, arranged.added)
+    mark = secrets.token_bytes(MARK_BYTES)
+    _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
+    # Removals come second: between the two, a lookup finds both rather than neither.
+    replaced = [Removed(row.number, row.item_id) for row in arranged.replaced]
+    _erase(connection, [item.number for item in replaced], mark)
+    head = queries.head(connection)
     connection.execute(
         insert(schema.requests).values(
             request_id=registration.request_id,
             digest=registration.request_digest,
-            sequence=sequence,
+            sequence=head.sequence,
         )
     )
-    return Registered(
-        case.number,
-        CaseStatus.ACTIVE,
-        tuple((item.item_id, len(item.fingerprints)) for item in registration.items),
-        queries.head(connection),
-    )
+    _note_places(connection, registration.request_id, arranged.places)
+    return Registered(case.number, CaseStatus.ACTIVE, tuple(arranged.places), head), replaced
 
 
 def _is_taken(connection: Connection, request_id: bytes) -> bool:
@@ -112,8 +122,22 @@ def _set_status(
     )
 
 
-def _add_items(connection: Connection, registration: Registration, case: Row[Any]) -> Sequence[int]:
+def _check_room(connection: Connection, case_id: int, growth: int, items_per_case: int) -> None:
+    held = connection.execute(
+        select(func.count()).where(schema.items.c.case_id == case_id)
+    ).scalar_one()
+    if growth > 0 and held + growth > items_per_case:
+        raise LimitExceededError(
+            f"At most {items_per_case} items in one case. Send fewer.", limit=str(items_per_case)
+        )
+
+
+def _add_items(
+    connection: Connection, registration: Registration, case: Row[Any], items: Sequence[NewItem]
+) -> Sequence[int]:
     """Store the items; return their numbers, ascending in the order of the request."""
+    if not items:
+        return []
     rows = [
         {
             "item_id": item.item_id,
@@ -125,18 +149,46 @@ def _add_items(connection: Connection, registration: Registration, case: Row[Any
             "hashes": len(item.fingerprints),
             "fingerprints": media.pack(item.fingerprints),
         }
-        for item in registration.items
+        for item in items
     ]
     add = insert(schema.items).returning(schema.items.c.number, sort_by_parameter_order=True)
-    return connection.scalars(add, rows).all()
+    numbers = connection.scalars(add, rows).all()
+    stored = zip(numbers, items, strict=True)
+    note_identities(
+        connection, case.id, ((number, item.kind, item.fingerprints) for number, item in stored)
+    )
+    return numbers
 
 
-def _add_changes(connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind) -> int:
-    """Store one change per item; return the sequence of the last."""
-    mark = secrets.token_bytes(MARK_BYTES)
-    rows = [{"item": number, "kind": kind, "mark": mark} for number in numbers]
-    add = insert(schema.changes).returning(schema.changes.c.sequence, sort_by_parameter_order=True)
-    return int(connection.scalars(add, rows).all()[-1])
+def _note_places(connection: Connection, request_id: bytes, places: Sequence[Place]) -> None:
+    """Store what the answer names, unless these are the items of the request, in their order."""
+    if all(place.outcome == Outcome.ADDED for place in places):
+        return
+    items = schema.items.c
+    ids = {place.item_id for place in places}
+    rows = connection.execute(select(items.item_id, items.number).where(items.item_id.in_(ids)))
+    numbers = {row.item_id: row.number for row in rows}
+    connection.execute(
+        insert(schema.places),
+        [
+            {
+                "request_id": request_id,
+                "place": at,
+                "item": numbers[place.item_id],
+                "outcome": place.outcome,
+            }
+            for at, place in enumerate(places)
+        ],
+    )
+
+
+def _add_changes(
+    connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind, mark: bytes
+) -> None:
+    """Store one change per item."""
+    if numbers:
+        rows = [{"item": number, "kind": kind, "mark": mark} for number in numbers]
+        connection.execute(insert(schema.changes), rows)
 
 
 def withdraw(
@@ -145,16 +197,14 @@ def withdraw(
     """Erase items of a case, all for None; return those that it erased."""
     case = _case(connection, number)
     linked = connection.execute(
-        select(schema.items.c.number, schema.items.c.item_id, schema.items.c.request_id)
+        select(schema.items.c.number, schema.items.c.item_id)
         .where(schema.items.c.case_id == case.id)
         .order_by(schema.items.c.number)
     ).all()
     wanted = {row.item_id for row in linked} if item_ids is None else set(item_ids)
     erased = [row for row in linked if row.item_id in wanted]
     _check_erased(connection, wanted.difference(row.item_id for row in erased))
-    if erased:
-        requests = {row.request_id for row in erased if row.request_id is not None}
-        _erase(connection, [row.number for row in erased], requests)
+    _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
     return [Removed(row.number, row.item_id) for row in erased]
@@ -165,17 +215,15 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
     erased_any = False
     for at in range(0, len(item_ids), _BATCH_IDS):
         rows = connection.execute(
-            select(schema.items.c.number, schema.items.c.request_id)
+            select(schema.items.c.number)
             .where(
                 schema.items.c.item_id.in_(item_ids[at : at + _BATCH_IDS]),
                 schema.items.c.case_id.is_not(None),
             )
             .order_by(schema.items.c.number)
         ).all()
-        if rows:
-            requests = {row.request_id for row in rows if row.request_id is not None}
-            _erase(connection, [row.number for row in rows], requests)
-            erased_any = True
+        _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+        erased_any = erased_any or bool(rows)
     if erased_any:
         _close_empty_cases(connection, day)
     return erased_any
@@ -209,10 +257,18 @@ def _check_erased(connection: Connection, item_ids: set[bytes]) -> None:
         )
 
 
-def _erase(connection: Connection, numbers: list[int], requests: set[bytes]) -> None:
-    """Clear from items and their requests what was made from hashes or identifies a case."""
+def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
+    """Clear from items, and from requests whose answers name them, what tells of hashes or case."""
+    if not numbers:
+        return
+    items, places = schema.items.c, schema.places.c
+    own = select(items.request_id).where(items.number.in_(numbers), items.request_id.is_not(None))
+    named = select(places.request_id).where(places.item.in_(numbers))
+    requests = connection.scalars(own.union(named)).all()
+    connection.execute(delete(schema.places).where(places.request_id.in_(requests)))
+    connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     connection.execute(
-        update(schema.items).where(schema.items.c.request_id.in_(requests)).values(request_id=None)
+        update(schema.items).where(items.request_id.in_(requests)).values(request_id=None)
     )
     connection.execute(
         update(schema.requests)
@@ -221,10 +277,10 @@ def _erase(connection: Connection, numbers: list[int], requests: set[bytes]) -> 
     )
     connection.execute(
         update(schema.items)
-        .where(schema.items.c.number.in_(numbers))
+        .where(items.number.in_(numbers))
         .values(case_id=None, kind=None, assurance=None, hashes=None, fingerprints=None)
     )
-    _add_changes(connection, numbers, schema.ChangeKind.REMOVAL)
+    _add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
 
 
 def add_key(connection: Connection, key: ApiKey) -> None:

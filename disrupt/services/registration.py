@@ -26,6 +26,7 @@ from disrupt.core.policy import age_of, bank_for
 from disrupt.core.registrations import (
     CaseAccess,
     MediaItem,
+    Outcome,
     Receipt,
     RegisteredItem,
     RegistrationRequest,
@@ -93,8 +94,10 @@ class Registrar:
         """Register items durably; reject those without a hash of quality 50 or better.
 
         The same request, PIN included, under the same request id gets the first answer again. A
-        new case gets the number derived from the request id. Raises RequestIdReusedError (same
-        id, other request, or withdrawn since; or another request has opened a case of this number),
+        new case gets the number derived from the request id. A picture or video that the case has
+        already is renewed or kept, see ``RegistryWriter.register``. Raises RequestIdReusedError
+        (same id, other request, or withdrawn or renewed since; or another request has opened a case
+        of this number),
         CaseClosedError, LimitExceededError, and OverloadedError for a caller whose quota is used
         up; a replay is not charged to it.
         """
@@ -193,12 +196,12 @@ class Registrar:
                 return self.registry.register(registration, day=day)
             if isinstance(registration.case, NewCase):
                 self._check_free(registration.case.number, request, caller, now_s)
-            self._check_room(registration)
             self.quota.check(caller, now_s)
-            registered = self.registry.register(registration, day=day)
+            registered = self.registry.register(
+                registration, day=day, items_per_case=self.limits.items_per_case
+            )
             # Not before: what a full disk refuses is not charged.
-            hashes = sum(len(item.fingerprints) for item in registration.items)
-            self.quota.charge(caller, hashes, now_s)
+            self.quota.charge(caller, _charged(registered), now_s)
         return registered
 
     def _is_prompt(self, request_id: bytes, *, same: bool) -> bool:
@@ -246,19 +249,6 @@ class Registrar:
         if sum(len(item.fingerprints) for item in request.items) > most:
             raise _too_many("hashes in one registration", most)
 
-    def _check_room(self, registration: Registration) -> None:
-        """Raise LimitExceededError where the case has no room.
-
-        The answer holds until the registration is stored if the caller has the lock ``_storing``.
-        """
-        held = 0
-        if isinstance(registration.case, str):
-            record = self.registry.case(registration.case)
-            held = len(record.items) if record else 0
-        most = self.limits.items_per_case
-        if held + len(registration.items) > most:
-            raise _too_many("items in one case", most)
-
     def _digest(self, request: RegistrationRequest) -> bytes:
         """Return an HMAC over all that the request says of case and media, not over its sender."""
         access = request.access
@@ -288,10 +278,14 @@ def _receipt(
     registered: Registered, accepted: list[int], rejected: tuple[RejectedItem, ...]
 ) -> Receipt:
     items = tuple(
-        RegisteredItem(at, item_id, hashes)
-        for at, (item_id, hashes) in zip(accepted, registered.items, strict=True)
+        RegisteredItem(at, *place) for at, place in zip(accepted, registered.items, strict=True)
     )
     return Receipt(registered.case_number, registered.status, items, rejected, registered.cursor)
+
+
+def _charged(registered: Registered) -> int:
+    """Count the hashes that were stored, and one for an item that was kept, whose answer is."""
+    return sum(1 if place.outcome == Outcome.KEPT else place.hashes for place in registered.items)
 
 
 def _shown(record: CaseRecord) -> ShownCase:

@@ -1,5 +1,6 @@
 """Registrations to test with, and changes as plain values."""
 
+import hashlib
 import random
 import shutil
 import sqlite3
@@ -39,6 +40,24 @@ def new_case(chance: random.Random) -> NewCase:
 def new_item(chance: random.Random, hashes: int = 2, kind: MediaKind = MediaKind.IMAGE) -> NewItem:
     raw = chance.randbytes(hashes * FINGERPRINT.itemsize)
     return NewItem(chance.randbytes(16), kind, np.frombuffer(raw, FINGERPRINT))
+
+
+Row = tuple[int, int, int]
+"""Plan, ordinal and what decides the hash of a fingerprint."""
+
+OWN: Row = (0, 0, 0)
+
+
+def item_of(
+    chance: random.Random, picture: int, *rows: Row, kind: MediaKind = MediaKind.IMAGE
+) -> NewItem:
+    """Return an item of a picture: fingerprints of these rows, or of plan 0 alone; any quality."""
+    fingerprints = np.zeros(len(rows or [OWN]), FINGERPRINT)
+    for at, (plan, ordinal, version) in enumerate(rows or [OWN]):
+        said = hashlib.sha256(repr((picture, plan, ordinal, version)).encode()).digest()
+        fingerprints[at] = (np.frombuffer(said, np.uint8), 50, 1, plan, ordinal, 0, 0)
+    fingerprints["quality"] = chance.randint(50, 100)
+    return NewItem(chance.randbytes(16), kind, fingerprints)
 
 
 def registration(

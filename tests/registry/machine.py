@@ -11,19 +11,48 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Cursor
+from disrupt.core.media import MediaKind
 from disrupt.core.policy import FIRST_BANKS, Bank
-from disrupt.errors import CaseClosedError, NotFoundError, RequestIdReusedError
+from disrupt.core.registrations import Outcome
+from disrupt.errors import (
+    CaseClosedError,
+    LimitExceededError,
+    NotFoundError,
+    RequestIdReusedError,
+)
 from disrupt.registry.contract import (
     CaseItem,
     NewItem,
+    Place,
     Registered,
     Registration,
     RegistryWriter,
 )
-from tests.registry.examples import DAY, NEXT_DAY, new_case, new_item, pages, plain, registration
+from tests.registry.examples import (
+    DAY,
+    NEXT_DAY,
+    OWN,
+    Row,
+    item_of,
+    new_case,
+    new_item,
+    pages,
+    plain,
+    registration,
+)
 
 HOW_MANY = st.integers(1, 3)
 BANKS = st.sampled_from(FIRST_BANKS)
+PARTS = [(plan, ordinal, version) for plan in (1, 2) for ordinal in (0, 1) for version in (0, 1)]
+SHOWN = st.lists(
+    st.tuples(
+        st.integers(0, 1), st.lists(st.sampled_from(PARTS), unique=True), st.sampled_from(MediaKind)
+    ),
+    min_size=1,
+    max_size=3,
+)
+Shown = list[tuple[int, list[Row], MediaKind]]
+"""What a registration shows: few pictures and videos, with any of few hashes of later plans."""
 
 
 @dataclass
@@ -31,6 +60,27 @@ class ModelCase:
     pin_hash: str
     items: dict[bytes, NewItem] = field(default_factory=dict)
     closed_on: str = ""
+
+
+def rows_of(item: NewItem) -> set[tuple[object, ...]]:
+    """Return the plan of each fingerprint, and all else but its quality."""
+    rest = ("hash", "profile", "ordinal", "start_ms", "end_ms")
+    return {
+        (int(row["plan"]), *(row[name].tobytes() for name in rest)) for row in item.fingerprints
+    }
+
+
+def is_same(item: NewItem, stored: NewItem) -> bool:
+    """Tell whether two items are of one picture or video."""
+    own, stored_own = ({row for row in rows_of(each) if row[0] == 0} for each in (item, stored))
+    return item.kind == stored.kind and own == stored_own != set()
+
+
+def improves(item: NewItem, stored: NewItem) -> bool:
+    """Tell whether an item has fingerprints that belong in the place of the stored ones."""
+    if rows_of(item).issubset(rows_of(stored)):
+        return False
+    return bool(item.fingerprints["plan"].max() >= stored.fingerprints["plan"].max())
 
 
 @dataclass
@@ -83,33 +133,91 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(target=case_numbers, items=HOW_MANY, bank=BANKS)
     def open_case(self, items: int, bank: Bank) -> str:
+        return self._open_case(self._items(items), bank)
+
+    @rule(target=case_numbers, shown=SHOWN, bank=BANKS)
+    def open_case_of_few_pictures(self, shown: Shown, bank: Bank) -> str:
+        return self._open_case(self._pictures(shown), bank)
+
+    def _open_case(self, items: list[NewItem], bank: Bank) -> str:
         case = new_case(self.chance)
         self.cases[case.number] = ModelCase(case.pin_hash)
-        request = registration(self.chance, case, *self._items(items), bank=bank.number)
+        request = registration(self.chance, case, *items, bank=bank.number)
         self._register(request, case.number)
         return case.number
 
     @rule(number=case_numbers, items=HOW_MANY, bank=BANKS)
     def add_to_case(self, number: str, items: int, bank: Bank) -> None:
-        request = registration(self.chance, number, *self._items(items), bank=bank.number)
-        if self.cases[number].closed_on:
+        self._add(number, self._items(items), bank)
+
+    @rule(number=case_numbers, shown=SHOWN, bank=BANKS, room=st.none() | st.integers(0, 5))
+    def add_few_pictures(self, number: str, shown: Shown, bank: Bank, room: int | None) -> None:
+        self._add(number, self._pictures(shown), bank, room)
+
+    def _add(self, number: str, items: list[NewItem], bank: Bank, room: int | None = None) -> None:
+        request = registration(self.chance, number, *items, bank=bank.number)
+        case = self.cases[number]
+        added, gone, _ = self._arranged(request, case)
+        growth = len(added) - len(gone)
+        if case.closed_on:
             with pytest.raises(CaseClosedError):
                 self.writer.register(request, day=DAY)
+        elif room is not None and growth > 0 and len(case.items) + growth > room:
+            with pytest.raises(LimitExceededError):
+                self.writer.register(request, day=DAY, items_per_case=room)
         else:
-            self._register(request, number)
+            self._register(request, number, room)
 
     def _items(self, count: int) -> list[NewItem]:
         return [new_item(self.chance, self.chance.randint(1, 3)) for _ in range(count)]
 
-    def _register(self, request: Registration, number: str) -> None:
-        result = self.writer.register(request, day=DAY)
+    def _pictures(self, shown: Shown) -> list[NewItem]:
+        return [
+            item_of(self.chance, picture, OWN, *parts, kind=kind) for picture, parts, kind in shown
+        ]
+
+    def _arranged(
+        self, request: Registration, case: ModelCase
+    ) -> tuple[list[NewItem], list[bytes], list[Place]]:
+        """Return what the case gets and loses, and what it then has for each item."""
+        added, gone, places = list[NewItem](), list[bytes](), list[Place]()
+        for at, item in enumerate(request.items):
+            earlier = [before for before in request.items[:at] if is_same(item, before)]
+            if earlier:
+                places.append(
+                    places[request.items.index(earlier[0])]._replace(outcome=Outcome.KEPT)
+                )
+                continue
+            best = item
+            for again in request.items[at + 1 :]:
+                if is_same(item, again) and improves(again, best):
+                    best = again
+            old = next((old for old in case.items.values() if is_same(item, old)), None)
+            if old is not None and not improves(best, old):
+                best = NewItem(best.item_id, best.kind, old.fingerprints)
+                if self.banks[old.item_id] == request.bank:
+                    places.append(Place(old.item_id, len(old.fingerprints), Outcome.KEPT))
+                    continue
+            added.append(best)
+            gone += [old.item_id] if old is not None else []
+            outcome = Outcome.RENEWED if old is not None else Outcome.ADDED
+            places.append(Place(best.item_id, len(best.fingerprints), outcome))
+        return added, gone, places
+
+    def _register(self, request: Registration, number: str, room: int | None = None) -> None:
+        case = self.cases[number]
+        added, gone, places = self._arranged(request, case)
+        result = self.writer.register(request, day=DAY, items_per_case=room)
         assert result.case_number == number
         assert result.cursor == self.writer.head()
-        self.requests[request.request_id] = ModelRequest(request, result)
-        for item in request.items:
-            self.cases[number].items[item.item_id] = item
+        assert result.items == tuple(places)
+        for item in added:
+            case.items[item.item_id] = item
             self.banks[item.item_id] = request.bank
             self.log.append(item.item_id)
+        for item_id in gone:
+            self._forget(number, [item_id])
+        self.requests[request.request_id] = ModelRequest(request, result)
 
     @rule(pick=st.randoms(use_true_random=False), same_digest=st.booleans())
     def retry(self, pick: random.Random, *, same_digest: bool) -> None:
@@ -165,7 +273,7 @@ class RegistryMachine(RuleBasedStateMachine):
         for item_id in gone:
             del case.items[item_id]
             for request in self.requests.values():
-                if item_id in {item.item_id for item in request.registration.items}:
+                if item_id in {place.item_id for place in request.result.items}:
                     request.erased = True
         if not case.items and not case.closed_on:
             case.closed_on = NEXT_DAY

@@ -1,4 +1,4 @@
-"""Register, withdraw every fifth case, and print what was acknowledged, until killed.
+"""Register, withdraw or renew part of it, and print what was acknowledged, until killed.
 
 Arguments: the registry's path, a seed. Each line has a word and the seed of the registration.
 """
@@ -7,16 +7,25 @@ import random
 import sys
 from pathlib import Path
 
-from disrupt.registry.contract import Registration
+from disrupt.registry.contract import NewCase, Registration
 from disrupt.registry.sql import SqlRegistry
-from tests.registry.examples import DAY, new_case, new_item, registration
+from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
 
 
 def request_of(seed: int) -> Registration:
     chance = random.Random(seed)
     # Some blobs are larger than a page, some than several.
     items = [new_item(chance, chance.choice((1, 20, 400))) for _ in range(chance.randint(1, 3))]
-    return registration(chance, new_case(chance), *items)
+    return registration(chance, new_case(chance), *items, item_of(chance, seed))
+
+
+def renewal_of(seed: int) -> Registration:
+    """Return a registration of the last item of another, with more hashes."""
+    chance = random.Random(f"renewal of {seed}")
+    first = request_of(seed).case
+    assert isinstance(first, NewCase)
+    rows = [(1, ordinal, 0) for ordinal in range(chance.choice((1, 20, 400)))]
+    return registration(chance, first.number, item_of(chance, seed, OWN, *rows))
 
 
 def acknowledge(word: str, seed: int) -> None:
@@ -35,6 +44,10 @@ def main() -> None:
                 acknowledge("withdrawing", seed)
                 writer.withdraw(result.case_number, None, day=DAY)
                 acknowledge("withdrawn", seed)
+            elif seed % 5 < 3:
+                acknowledge("renewing", seed)
+                writer.register(renewal_of(seed), day=DAY)
+                acknowledge("renewed", seed)
 
 
 if __name__ == "__main__":

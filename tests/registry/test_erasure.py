@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.media import MediaKind
+from disrupt.core.renewals import identity_of
 from disrupt.registry.contract import Registration
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from tests.registry.examples import DAY, all_changes, new_case, new_item, registration
+from tests.registry.examples import (
+    DAY,
+    OWN,
+    all_changes,
+    item_of,
+    new_case,
+    new_item,
+    registration,
+)
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def files_with(path: Path, secrets: list[bytes]) -> list[set[str]]:
         {
             name
             for name, content in files.items()
-            if secret[:16] in content or secret[16:] in content
+            if secret[:16] in content or (secret[16:] or secret) in content
         }
         for secret in secrets
     ]
@@ -80,6 +89,20 @@ def test_erased_bytes_are_found_before_withdrawal_and_nowhere_after(
 
     assert not any(files_with(path, secrets_of(gone)))
     assert all_in(path, secrets_of(kept), {"registry.db"})
+
+
+def test_what_a_renewed_item_had_alone_is_found_nowhere_after(
+    writer: SqlRegistryWriter, path: Path
+) -> None:
+    chance = random.Random(5)
+    crops = [(1, ordinal, 0) for ordinal in range(300)]
+    first = registration(chance, None, item_of(chance, 1, OWN, *crops))
+    own, *gone, digest = secrets_of(first)
+    number = writer.register(first, day=DAY).case_number
+    assert all_in(path, [own, *gone, digest], {"registry.db-wal"})
+    writer.register(registration(chance, number, item_of(chance, 1, OWN, (2, 0, 0))), day=DAY)
+    assert not any(files_with(path, [*gone, digest]))
+    assert all_in(path, [own], {"registry.db"})
 
 
 def test_digest_goes_with_the_first_withdrawn_item_and_the_other_items_stay(
@@ -131,3 +154,24 @@ def test_withdrawn_rows_link_nothing_to_the_case(writer: SqlRegistryWriter) -> N
         "opened_on",
         "closed_on",
     }
+
+
+def test_an_answer_that_named_an_item_is_erased_with_it_and_what_identifies_it(
+    writer: SqlRegistryWriter, path: Path
+) -> None:
+    chance = random.Random(6)
+    first = registration(chance, None, item_of(chance, 1), item_of(chance, 2))
+    number = writer.register(first, day=DAY).case_number
+    again = registration(chance, number, item_of(chance, 1), item_of(chance, 3))
+    writer.register(again, day=DAY)
+    identities = [identity_of(item.kind, item.fingerprints) for item in first.items]
+    assert all(files_with(path, identities))
+    writer.withdraw(number, [first.items[0].item_id], day=DAY)
+    assert [bool(files) for files in files_with(path, identities)] == [False, True]
+    with writer._reader.begin() as connection:
+        requests = connection.exec_driver_sql("SELECT digest, sequence FROM requests").all()
+        places = connection.exec_driver_sql("SELECT * FROM places").all()
+        linked = connection.exec_driver_sql("SELECT request_id FROM items").scalars().all()
+    assert requests == [(None, None)] * 2
+    assert places == []
+    assert linked == [None] * 3

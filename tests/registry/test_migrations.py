@@ -16,9 +16,12 @@ from sqlalchemy import create_engine
 
 from disrupt.core.cases import CaseStatus
 from disrupt.core.policy import ADULTS, MINORS
-from disrupt.registry import schema
+from disrupt.core.registrations import Outcome
+from disrupt.data_directory import JOURNAL
+from disrupt.registry import journal, schema
+from disrupt.registry.contract import Place
 from disrupt.registry.sql import SqlRegistry
-from tests.registry.examples import DAY, registration
+from tests.registry.examples import DAY, NEXT_DAY, OWN, all_changes, item_of, registration
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,3 +101,30 @@ def test_items_of_the_first_schema_keep_the_banks_of_their_cases(tmp_path: Path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("SELECT * FROM items").fetchall()[: len(before)] == before
+
+
+def test_copies_that_a_case_has_from_earlier_become_one(tmp_path: Path) -> None:
+    path, chance = tmp_path / "registry.db", random.Random(2)
+    minor = [item_of(chance, 1), item_of(chance, 1, OWN, (1, 0, 0))]
+    adult = item_of(chance, 1, OWN, (1, 0, 0))
+    with SqlRegistry.open_writer(path) as writer:
+        numbers = [
+            writer.register(registration(chance, None, item, bank=bank), day=DAY).case_number
+            for item, bank in ((minor[0], 2), (adult, 1), (minor[1], 2))
+        ]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE items SET case_id = 1")
+        connection.execute("DELETE FROM identities")
+        connection.commit()
+    with SqlRegistry.open_writer(path) as writer:
+        again = registration(chance, numbers[0], item_of(chance, 1), bank=MINORS.number)
+        result = writer.register(again, day=NEXT_DAY, items_per_case=1)
+        assert result.items == (Place(minor[1].item_id, 2, Outcome.KEPT),)
+        record = writer.case(numbers[0])
+        assert record is not None
+        assert [item.item_id for item in record.items] == [minor[1].item_id]
+        assert len(all_changes(writer)) == 5
+        assert writer.register(again, day=DAY) == result
+    contents = journal.read(tmp_path / JOURNAL)
+    assert contents is not None
+    assert {item.item_id for item in contents.removed} == {minor[0].item_id, adult.item_id}

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from disrupt.core import media
 from disrupt.core.changes import Addition, Cursor, Removal
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.contract import NewItem, RegistryReader
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import register_until_killed
 from tests.registry.examples import DAY, all_changes, plain
-from tests.registry.register_until_killed import request_of
+from tests.registry.register_until_killed import renewal_of, request_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +41,10 @@ def lines_until_killed(path: Path, chance: random.Random) -> list[str]:
     return [line for line in lines if line.endswith("\n")]
 
 
+def packed(item: NewItem) -> bytes:
+    return media.pack(item.fingerprints)
+
+
 def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
     changes = all_changes(reader)
     added = {
@@ -52,9 +56,16 @@ def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
     for seed, word in words.items():
         request = request_of(seed)
         stored = [added.get(item.item_id) for item in request.items]
-        sent = [media.pack(item.fingerprints) for item in request.items]
+        sent = list(map(packed, request.items))
         erased = all(item.item_id in removed for item in request.items)
-        if word == "registered":
+        if word in {"renewing", "renewed"}:
+            *rest, old = stored
+            (renewal,) = renewal_of(seed).items
+            new = added.get(renewal.item_id)
+            assert rest == sent[:-1]
+            assert {new, old} == {None, sent[-1] if new is None else packed(renewal)}
+            assert old is None or word == "renewing"
+        elif word == "registered":
             assert stored == sent
         elif word == "withdrawn":
             assert erased
@@ -75,7 +86,7 @@ def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> Non
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    assert set(words.values()) >= {"registered", "withdrawn"}
+    assert set(words.values()) >= {"registered", "withdrawn", "renewed"}
     with SqlRegistry.open_writer(path) as writer:
         check_acknowledged(writer, words)
         kept = next(seed for seed, word in words.items() if word == "registered")

@@ -1,5 +1,6 @@
 """Registry and journal of removals agree once a writer has opened them, after any fault."""
 
+import errno
 import os
 import random
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from structlog.testing import capture_logs
@@ -16,15 +18,22 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Removal
 from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import JOURNAL
-from disrupt.errors import CursorExpiredError, RequestIdReusedError, StorageFullError
+from disrupt.errors import (
+    CursorExpiredError,
+    RequestIdReusedError,
+    StorageFullError,
+    UnavailableError,
+)
 from disrupt.registry import journal
 from disrupt.registry.journal import Removed, Revoked
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import (
     DAY,
+    OWN,
     REVISION_0001,
     all_changes,
+    item_of,
     new_case,
     new_item,
     plain,
@@ -32,7 +41,7 @@ from tests.registry.examples import (
 )
 from tests.registry.test_history import upgrade
 from tests.registry.test_journal import ShortWrites
-from tests.registry.withdraw_under_strace import request_of
+from tests.registry.withdraw_under_strace import renewal_of, request_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,14 +87,15 @@ def test_every_withdrawn_item_is_in_the_journal_once(path: Path, chance: random.
     ["pwrite64:error=EIO:signal=KILL", "fsync:error=EIO:signal=KILL"],
     ids=["before the record", "before it is durable"],
 )
+@pytest.mark.parametrize("removal", ["withdraw", "renew"])
 def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_repaired(
-    path: Path, fault: str
+    path: Path, fault: str, removal: str
 ) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     with SqlRegistry.open_writer(path):
         pass  # opening makes the journal
-    command = [sys.executable, "-m", withdraw_under_strace.__name__, str(path), "5"]
+    command = [sys.executable, "-m", withdraw_under_strace.__name__, str(path), "5", removal]
     file = str(path.with_name(JOURNAL))
     strace = ["strace", "-f", "-qq", "-P", file, "-e", f"inject={fault}", "-o", os.devnull]
     done = subprocess.run(
@@ -94,8 +104,11 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
     assert done.stdout == "registered\n", done.stderr
     ids = {item.item_id for item in request_of(5).items}
     assert removed(path) == ids  # the database has committed
-    with SqlRegistry.open_writer(path):
+    with SqlRegistry.open_writer(path) as writer:
         assert set(journaled(path)) == ids
+        if removal == "renew":
+            renewal = renewal_of(5, writer.register(request_of(6), day=DAY).case_number)
+            assert writer.registered(renewal.request_id) is not None
 
 
 def test_a_torn_journal_is_completed_from_the_registry(path: Path, chance: random.Random) -> None:
@@ -147,6 +160,54 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
         assert len(removed(path)) == 2  # the database has committed
         writer.withdraw(number, None, day=DAY)
         assert set(journaled(path)[30_000:]) == {item.item_id for item in request.items}
+
+
+def test_renewal_whose_record_cannot_be_written_is_answered_once_it_is(
+    path: Path, chance: random.Random
+) -> None:
+    old, new = item_of(chance, 1), item_of(chance, 1, OWN, (1, 0, 0))
+    with SqlRegistry.open_writer(path) as writer:
+        number = writer.register(registration(chance, None, old), day=DAY).case_number
+        renewal = registration(chance, number, new)
+        with pytest.MonkeyPatch.context() as patched:
+            full = OSError(errno.ENOSPC, "No space left on device")
+            patched.setattr(os, "pwrite", Mock(side_effect=full))
+            for _ in range(2):
+                # Not that nothing was stored: it was.
+                with pytest.raises(UnavailableError, match="has taken effect"):
+                    writer.register(renewal, day=DAY)
+                with pytest.raises(UnavailableError, match="has taken effect"):
+                    writer.registered(renewal.request_id)
+            writer.register(registration(chance), day=DAY)
+            assert journaled(path) == []
+        assert removed(path) == {old.item_id}
+        known = writer.registered(renewal.request_id)
+        assert journaled(path) == [old.item_id]
+        assert known is not None
+        assert writer.register(renewal, day=DAY) == known[1]
+        assert [place.item_id for place in known[1].items] == [new.item_id]
+
+
+def test_an_older_registry_does_not_bring_back_what_was_renewed_since(
+    path: Path, chance: random.Random
+) -> None:
+    case, old, other = new_case(chance), item_of(chance, 1), item_of(chance, 2)
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(registration(chance, case, old, other), day=DAY)
+    older = path.read_bytes()
+    renewal = registration(chance, case.number, item_of(chance, 1, OWN, (1, 0, 0)))
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(renewal, day=DAY)
+    path.write_bytes(older)
+    with SqlRegistry.open_writer(path) as writer:
+        assert removed(path) == {old.item_id}
+        assert journaled(path) == [old.item_id]
+        # As what was registered since, the renewal is to be sent again.
+        writer.register(renewal, day=DAY)
+        record = writer.case(case.number)
+        assert record is not None
+        ids = [other.item_id, renewal.items[0].item_id]
+        assert [item.item_id for item in record.items] == ids
 
 
 def test_an_older_registry_put_in_place_by_hand_brings_nothing_back(

@@ -1,6 +1,6 @@
-"""Register two items with a seed, withdraw them, and print what was acknowledged.
+"""Register two items with a seed, withdraw or renew them, and print what was acknowledged.
 
-Arguments: the registry's path, the seed.
+Arguments: the registry's path, the seed, "withdraw" or "renew".
 """
 
 import random
@@ -9,21 +9,31 @@ from pathlib import Path
 
 from disrupt.registry.contract import Registration
 from disrupt.registry.sql import SqlRegistry
-from tests.registry.examples import DAY, new_item, registration
+from tests.registry.examples import DAY, OWN, item_of, registration
 
 
 def request_of(seed: int) -> Registration:
     chance = random.Random(seed)
-    return registration(chance, None, new_item(chance), new_item(chance))
+    return registration(chance, None, *(item_of(chance, picture) for picture in (1, 2)))
+
+
+def renewal_of(seed: int, number: str) -> Registration:
+    chance = random.Random(seed + 1)
+    items = (item_of(chance, picture, OWN, (1, 0, 0)) for picture in (1, 2))
+    return registration(chance, number, *items)
 
 
 def main() -> None:
-    with SqlRegistry.open_writer(Path(sys.argv[1])) as writer:
-        number = writer.register(request_of(int(sys.argv[2])), day=DAY).case_number
+    path, seed, removal = sys.argv[1:]
+    with SqlRegistry.open_writer(Path(path)) as writer:
+        number = writer.register(request_of(int(seed)), day=DAY).case_number
         sys.stdout.write("registered\n")
         sys.stdout.flush()
-        writer.withdraw(number, None, day=DAY)
-        sys.stdout.write("withdrawn\n")
+        if removal == "withdraw":
+            writer.withdraw(number, None, day=DAY)
+        else:
+            writer.register(renewal_of(int(seed), number), day=DAY)
+        sys.stdout.write("removed\n")
 
 
 if __name__ == "__main__":

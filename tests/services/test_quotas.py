@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from tests.services.patient import Patient
-from tests.services.test_registration import DAY, PEPPER, PINS, item, request
+from tests.services.test_registration import DAY, PEPPER, PINS, item, request, with_crops
 
 
 def charged(quota: Quota, hashes: int, now_s: float, caller: str = "k") -> bool:
@@ -89,7 +90,7 @@ def test_replays_and_what_is_not_stored_are_not_charged(tmp_path: Path) -> None:
         receipt = register(registrar, first)
         register(registrar, request(item(10)))  # rejected
         with pytest.raises(LimitExceededError):
-            register(registrar, request(*[item(90)] * 3))
+            register(registrar, request(*(item(90) for _ in range(3))))
         assert [register(registrar, first) for _ in range(5)] == [receipt] * 5
         register(registrar, request(item(90, 90, 90)))
         before = registry.head()
@@ -98,6 +99,21 @@ def test_replays_and_what_is_not_stored_are_not_charged(tmp_path: Path) -> None:
         assert registry.head() == before
         assert register(registrar, first) == receipt
         register(registrar, request(), caller="other")
+
+
+def test_a_picture_registered_again_is_charged_as_stored_and_one_hash_if_it_was_not(
+    tmp_path: Path,
+) -> None:
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+        quota = Mock(spec=Quota)
+        registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, quota=quota)
+        picture = item(90, 90)
+        receipt = registrar.register(request(picture), caller="k", now_s=0, day=DAY)
+        for again in (with_crops(picture, 3), picture):
+            register(registrar, request(again, item(90), case=receipt.case_number))
+        register(registrar, request(picture, picture))
+        charges = [hashes for _, hashes, _ in map(attrgetter("args"), quota.charge.mock_calls)]
+        assert charges == [2, 5 + 1, 1 + 1, 2 + 1]
 
 
 def test_what_a_full_disk_refuses_is_not_charged(tmp_path: Path) -> None:

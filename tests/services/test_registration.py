@@ -26,7 +26,13 @@ from disrupt.core.cases import (
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS, MINORS, Right
-from disrupt.core.registrations import CaseAccess, MediaItem, Receipt, RegistrationRequest
+from disrupt.core.registrations import (
+    CaseAccess,
+    MediaItem,
+    Outcome,
+    Receipt,
+    RegistrationRequest,
+)
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
@@ -348,10 +354,58 @@ def test_a_moment_has_so_many_hashes_at_most(registry: SqlRegistryWriter) -> Non
 
 
 def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
-    case = registrar.register(request(*[item(90)] * 4), caller="k", now_s=0, day=DAY).case_number
+    pictures = [item(90) for _ in range(7)]
+    first = registrar.register(request(*pictures[:4]), caller="k", now_s=0, day=DAY)
+    case = first.case_number
     with pytest.raises(LimitExceededError, match="6 items in one case"):
-        registrar.register(request(*[item(90)] * 3, case=case), caller="k", now_s=0, day=DAY)
-    registrar.register(request(*[item(90)] * 2, case=case), caller="k", now_s=0, day=DAY)
+        registrar.register(request(*pictures[4:], case=case), caller="k", now_s=0, day=DAY)
+    registrar.register(request(*pictures[3:6], case=case), caller="k", now_s=0, day=DAY)
+    again = registrar.register(
+        request(with_crops(pictures[0], 1), pictures[5], case=case), caller="k", now_s=0, day=DAY
+    )
+    assert outcomes(again) == [Outcome.RENEWED, Outcome.KEPT]
+    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).items) == 6
+
+
+def with_crops(picture: MediaItem, crops: int) -> MediaItem:
+    """Return the picture with hashes of plan 1."""
+    more = item(*[90] * crops).fingerprints
+    more["plan"], more["ordinal"] = 1, range(crops)
+    return MediaItem(picture.kind, np.concatenate([picture.fingerprints, more]))
+
+
+def outcomes(receipt: Receipt) -> list[Outcome]:
+    return [registered.outcome for registered in receipt.items]
+
+
+def test_a_picture_registered_again_is_in_its_case_once_under_the_age_said_last(
+    registrar: Registrar,
+) -> None:
+    poor = item(90)
+    rich = with_crops(poor, 3)
+    first = registrar.register(request(poor, item(90)), caller="k", now_s=0, day=DAY)
+    access = CaseAccess(first.case_number, PIN)
+
+    def again(*pictures: MediaItem, age: AgeBand = AgeBand.UNSURE) -> Receipt:
+        asked = request(*pictures, case=first.case_number, age=age)
+        receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
+        assert registrar.register(asked, caller="k", now_s=0, day=DAY) == receipt, "a replay"
+        return receipt
+
+    renewed = again(item(30), rich)
+    assert [(at.index, at.hashes, at.outcome) for at in renewed.items] == [(1, 4, Outcome.RENEWED)]
+    kept = again(poor, poor)
+    assert outcomes(kept) == [Outcome.KEPT] * 2
+    assert {named.item_id for named in kept.items} == {renewed.items[0].item_id}
+    assert kept.cursor == renewed.cursor
+    grown = again(poor, age=AgeBand.ADULT)
+    assert [(at.hashes, at.outcome) for at in grown.items] == [(4, Outcome.RENEWED)]
+    shown = registrar.show(access, caller="k", now_s=0)
+    assert shown.status == CaseStatus.ACTIVE
+    assert [(at.item_id, at.hashes, at.age_band) for at in shown.items] == [
+        (first.items[1].item_id, 1, AgeBand.MINOR),
+        (grown.items[0].item_id, 4, AgeBand.ADULT),
+    ]
 
 
 def test_additions_at_one_time_share_that_room(

@@ -13,11 +13,17 @@ from disrupt.registry.sql import SqlRegistryWriter
 _MOMENT_S = 0.2
 
 
-def _register(self: SqlRegistryWriter, registration: Registration, *, day: str) -> Registered:
+def _register(
+    self: SqlRegistryWriter,
+    registration: Registration,
+    *,
+    day: str,
+    items_per_case: int | None = None,
+) -> Registered:
     connection = self._writer.connect()
     try:
         transaction = connection.begin()
-        registered = statements.register(connection, registration, day)
+        registered, replaced = statements.register(connection, registration, day, items_per_case)
     except BaseException:
         connection.close()
         raise
@@ -25,6 +31,7 @@ def _register(self: SqlRegistryWriter, registration: Registration, *, day: str) 
     def commit() -> None:
         transaction.commit()
         connection.close()
+        self._removals.add(replaced)
 
     threading.Timer(_MOMENT_S, commit).start()
     return registered

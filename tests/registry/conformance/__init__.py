@@ -4,12 +4,17 @@ from tests.registry.conformance.feed import FeedConformance
 from tests.registry.conformance.keys import KeysConformance
 from tests.registry.conformance.opened import OpenReader, OpenWriter
 from tests.registry.conformance.registering import RegisteringConformance
+from tests.registry.conformance.renewing import RenewingConformance
 from tests.registry.conformance.withdrawing import WithdrawingConformance
 
 __all__ = ["OpenReader", "OpenWriter", "RegistryConformance"]
 
 
 class RegistryConformance(
-    RegisteringConformance, WithdrawingConformance, FeedConformance, KeysConformance
+    RegisteringConformance,
+    RenewingConformance,
+    WithdrawingConformance,
+    FeedConformance,
+    KeysConformance,
 ):
     """Subclasses define fixtures ``open_writer`` and ``open_reader``, on the same registry."""

@@ -18,6 +18,7 @@ from disrupt.errors import (
 from disrupt.registry.contract import (
     CaseItem,
     NewCase,
+    Place,
     Registration,
     RegistryReader,
     RegistryWriter,
@@ -64,7 +65,7 @@ class RegisteringConformance(Opened):
         result = writer.register(request, day=DAY)
         assert result.case_number == case.number
         assert result.status == CaseStatus.ACTIVE
-        assert result.items == tuple((item.item_id, len(item.fingerprints)) for item in items)
+        assert result.items == tuple(Place(item.item_id, len(item.fingerprints)) for item in items)
         assert result.cursor == reader.head()
         record = reader.case(case.number)
         assert record is not None

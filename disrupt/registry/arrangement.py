@@ -1,0 +1,118 @@
+"""What a registration adds to a case, what it replaces there, and what its answer names.
+
+The rules are those of ``core.renewals``: a case has each picture or video once.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, exists, insert, select
+
+from disrupt.core.media import MediaKind
+from disrupt.core.registrations import Outcome
+from disrupt.core.renewals import identity_of, stays
+from disrupt.registry import queries, schema
+from disrupt.registry.contract import NewItem, Place, Registration
+
+
+@dataclass(slots=True)
+class Arrangement:
+    """Items to add, rows of stored items to remove, and one place for each item of the request."""
+
+    added: list[NewItem] = field(default_factory=list)
+    replaced: list[Row[Any]] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+
+    @property
+    def growth(self) -> int:
+        """By how many items the case grows; negative where it held copies from earlier."""
+        return len(self.added) - len(self.replaced)
+
+
+def arrange(connection: Connection, case_id: int, registration: Registration) -> Arrangement:
+    """Compare the items of a registration with those of its case, and with each other."""
+    # Where nothing identifies what an item shows, it equals no other.
+    identities = [
+        identity_of(item.kind, item.fingerprints) or item.item_id for item in registration.items
+    ]
+    brought = dict[bytes, NewItem]()
+    for identity, item in zip(identities, registration.items, strict=True):
+        before = brought.get(identity)
+        if before is None or not stays(before.fingerprints, item.fingerprints):
+            brought[identity] = item
+    stored = _stored(connection, case_id, brought)
+    arranged = Arrangement()
+    places = {
+        identity: _settle(arranged, item, stored.get(identity, ()), registration.bank)
+        for identity, item in brought.items()
+    }
+    for identity in identities:
+        arranged.places.append(places[identity])
+        places[identity] = places[identity]._replace(outcome=Outcome.KEPT)
+    return arranged
+
+
+def note_identities(
+    connection: Connection,
+    case_id: int,
+    items: Iterable[tuple[int, MediaKind, NDArray[np.void]]],
+) -> None:
+    """Store what identifies items of a case: numbers, kinds and fingerprints."""
+    rows = [
+        {"item": number, "case_id": case_id, "identity": identity_of(kind, fingerprints)}
+        for number, kind, fingerprints in items
+    ]
+    if rows:
+        connection.execute(insert(schema.identities), rows)
+
+
+def _settle(arranged: Arrangement, item: NewItem, stored: Sequence[Row[Any]], bank: int) -> Place:
+    """Decide between a new item and the stored ones of its identity; return what the case holds."""
+    fingerprints, kept = item.fingerprints, None
+    for row in stored:
+        here = queries.unpacked(row.number, row.fingerprints)
+        if stays(here, fingerprints):
+            fingerprints, kept = here, row
+    if kept is not None and kept.bank == bank:
+        arranged.replaced += [row for row in stored if row is not kept]
+        return Place(kept.item_id, kept.hashes, Outcome.KEPT)
+    arranged.added.append(replace(item, fingerprints=fingerprints))
+    arranged.replaced += stored
+    return Place(item.item_id, len(fingerprints), Outcome.RENEWED if stored else Outcome.ADDED)
+
+
+def _stored(
+    connection: Connection, case_id: int, identities: Collection[bytes]
+) -> dict[bytes, list[Row[Any]]]:
+    """Return the items of a case that have one of these identities, oldest first."""
+    _identify_earlier(connection, case_id)
+    items, identified = schema.items.c, schema.identities.c
+    rows = connection.execute(
+        select(items.number, items.item_id, items.bank, items.hashes, items.fingerprints)
+        .add_columns(identified.identity)
+        .join_from(schema.identities, schema.items)
+        .where(identified.case_id == case_id, identified.identity.in_(identities))
+        .order_by(items.number)
+    )
+    stored = dict[bytes, list[Row[Any]]]()
+    for row in rows:
+        stored.setdefault(row.identity, []).append(row)
+    return stored
+
+
+def _identify_earlier(connection: Connection, case_id: int) -> None:
+    """Identify items of a case that were stored before identities were."""
+    items = schema.items.c
+    rows = connection.execute(
+        select(items.number, items.kind, items.fingerprints).where(
+            items.case_id == case_id, ~exists().where(schema.identities.c.item == items.number)
+        )
+    )
+    unidentified = (
+        (row.number, MediaKind(row.kind), queries.unpacked(row.number, row.fingerprints))
+        for row in rows  # SQLite reads a row when it is asked for
+    )
+    note_identities(connection, case_id, unidentified)
