@@ -215,6 +215,7 @@ class SubmissionClient:
                             item.hashes,
                             file.incomplete,
                             file.first_frame_only,
+                            results.outcome(item.outcome),
                         )
                     )
                 for refused in receipt.rejected:

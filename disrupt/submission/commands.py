@@ -56,7 +56,7 @@ Exemples · Examples:
 
 \b
 Avec --json · With --json:
-  {"case", "pin", "items": [{"input", "item", "hashes"}],
+  {"case", "pin", "items": [{"input", "item", "hashes", "outcome"}],
    "rejected": [{"input", "reason", "message", "quality"}],
    "unknown": ["input"]}
 "case" et "pin" d'un nouveau dossier sont écrits avant l'envoi, le reste après ;

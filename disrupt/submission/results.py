@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.media import MediaKind
+from disrupt.core.registrations import Outcome
 from disrupt.v1 import registration_pb2
 
 NOT_SENT = "NOT_SENT"
@@ -14,10 +15,11 @@ NOT_SENT = "NOT_SENT"
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One file that was registered: its item id, 32 hex digits, and how many hashes were kept.
+    """One file that is registered: its item id, 32 hex digits, and how many hashes are stored.
 
-    ``incomplete``: only a part was, of a video that ends early, is broken or is not alone.
-    ``first_frame_only``: of an animation its other frames were not; see ``every_frame``.
+    ``outcome`` says whether the case had it before. ``incomplete``: only a part was, of a video
+    that ends early, is broken or is not alone. ``first_frame_only``: of an animation its other
+    frames were not; see ``every_frame``.
     """
 
     source: str
@@ -25,6 +27,7 @@ class Registered:
     hashes: int
     incomplete: bool = False
     first_frame_only: bool = False
+    outcome: Outcome = Outcome.ADDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,11 @@ class Case:
     opened_on: str
     closed_on: str
     items: tuple[CaseItem, ...]
+
+
+def outcome(value: int) -> Outcome:
+    """Return the outcome of a message; ADDED where this version does not know or the server say."""
+    return Outcome(value) if value in set(Outcome) else Outcome.ADDED
 
 
 def case(message: registration_pb2.Case) -> Case:

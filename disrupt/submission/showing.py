@@ -201,7 +201,12 @@ def _opening(case_number: str | None, pin: str | None) -> str:
 def _rest(submission: Submission) -> dict[str, Any]:
     rest: dict[str, Any] = {
         "items": [
-            {"input": file.source, "item": file.item_id, "hashes": file.hashes}
+            {
+                "input": file.source,
+                "item": file.item_id,
+                "hashes": file.hashes,
+                "outcome": file.outcome.name.lower(),
+            }
             | ({"incomplete": True} if file.incomplete else {})
             | ({"first_frame_only": True} if file.first_frame_only else {})
             for file in submission.registered
@@ -234,6 +239,8 @@ def _show_registered(console: Console, registered: Iterable[Registered]) -> None
             say(console, texts.ONLY_PART, indent="    ")
         if file.first_frame_only:
             say(console, texts.FIRST_FRAME_ONLY, indent="    ")
+        if file.outcome in texts.OUTCOMES:
+            say(console, texts.OUTCOMES[file.outcome], indent="    ")
         _whole(console, f"    {file.item_id}")
     console.print()
 

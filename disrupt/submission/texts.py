@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.core.registrations import Outcome
 
 
 class Phrase(NamedTuple):
@@ -118,6 +119,16 @@ FIRST_FRAME_ONLY = Phrase(
     "the first frame only of this animation: to register all the others, add the file to the case "
     "with --case and --every-frame",
 )
+OUTCOMES = {
+    Outcome.RENEWED: Phrase(
+        "déjà dans votre dossier : son enregistrement est renouvelé, avec l'identifiant ci-dessous",
+        "in your case already: its registration is renewed, with the item id below",
+    ),
+    Outcome.KEPT: Phrase(
+        "déjà dans votre dossier, et bien enregistrée : il n'y a rien à refaire",
+        "in your case already, and safely registered: there is nothing to do again",
+    ),
+}
 
 # Lists
 ITEMS = Phrase("Ces images, avec leur identifiant", "These pictures, with their item ids")

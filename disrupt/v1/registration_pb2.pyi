@@ -76,6 +76,42 @@ AGE_BAND_MINOR: AgeBand.ValueType  # 2
 """Under 18."""
 Global___AgeBand: _TypeAlias = AgeBand  # noqa: Y015
 
+class _RegistrationOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RegistrationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RegistrationOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REGISTRATION_OUTCOME_UNSPECIFIED: _RegistrationOutcome.ValueType  # 0
+    """Not said, by an earlier server: the item was added."""
+    REGISTRATION_OUTCOME_ADDED: _RegistrationOutcome.ValueType  # 1
+    """The item was added."""
+    REGISTRATION_OUTCOME_RENEWED: _RegistrationOutcome.ValueType  # 2
+    """The case had it already. A new item took the place of the old one, which is withdrawn, and has the bank of this
+    registration. Its hashes are those of this registration; or those of the old item, if they held all of these or
+    had a higher plan, and only the bank differs.
+    """
+    REGISTRATION_OUTCOME_KEPT: _RegistrationOutcome.ValueType  # 3
+    """The case has it already, in the same bank, with all of these hashes or with a higher plan. Nothing was stored."""
+
+class RegistrationOutcome(_RegistrationOutcome, metaclass=_RegistrationOutcomeEnumTypeWrapper):
+    """What a registration did with an item. A case has each picture or video once: two are the same if they are of one kind
+    and the ordinals, hashes and times of their plan 0 are equal.
+    """
+
+REGISTRATION_OUTCOME_UNSPECIFIED: RegistrationOutcome.ValueType  # 0
+"""Not said, by an earlier server: the item was added."""
+REGISTRATION_OUTCOME_ADDED: RegistrationOutcome.ValueType  # 1
+"""The item was added."""
+REGISTRATION_OUTCOME_RENEWED: RegistrationOutcome.ValueType  # 2
+"""The case had it already. A new item took the place of the old one, which is withdrawn, and has the bank of this
+registration. Its hashes are those of this registration; or those of the old item, if they held all of these or
+had a higher plan, and only the bank differs.
+"""
+REGISTRATION_OUTCOME_KEPT: RegistrationOutcome.ValueType  # 3
+"""The case has it already, in the same bank, with all of these hashes or with a higher plan. Nothing was stored."""
+Global___RegistrationOutcome: _TypeAlias = RegistrationOutcome  # noqa: Y015
+
 @_typing.final
 class CaseAccess(_message.Message):
     """What opens a case."""
@@ -153,8 +189,8 @@ class RegistrationContext(_message.Message):
     NEW_CASE_NUMBER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """16 random bytes made by the device. The same id with the same content replays the first answer; with other
-    content it is refused. The number of a new case follows from it (docs/case-numbers.md), so that the device
-    knows the number before it sends anything.
+    content it is refused, as it is once an item of that answer was withdrawn or renewed. The number of a new case
+    follows from it (docs/case-numbers.md), so that the device knows the number before it sends anything.
     """
     age_band: Global___AgeBand.ValueType
     """Decides the bank of the items of this registration, also when it adds to a case: items of one case may be in
@@ -234,7 +270,7 @@ class Receipt(_message.Message):
     """State of the registry that includes them; opaque. An index that includes it, see GetIndexStatus, matches them."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisteredItem]:
-        """The items that were registered."""
+        """The items that are registered, also those that were before."""
 
     @_builtins.property
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedItem]:
@@ -266,22 +302,26 @@ class RegisteredItem(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Place in the request, from 0."""
     item_id: _builtins.bytes
-    """The item's id, 16 bytes, for WithdrawItems."""
+    """The item's id, 16 bytes, for WithdrawItems. The same id at several places: they are the same picture."""
     hashes: _builtins.int
-    """Hashes that were stored."""
+    """Hashes that are stored."""
+    outcome: Global___RegistrationOutcome.ValueType
+    """Whether the case had it before."""
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         item_id: _builtins.bytes = ...,
         hashes: _builtins.int = ...,
+        outcome: Global___RegistrationOutcome.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,7 +77,8 @@ class RegistrationServiceServicer:
 
     def RegisterHashes(self, request, context):
         """Registers media items hashed on the person's own device, as a new case or into an existing one. Answered
-        when durable.
+        when durable. A picture that the case has already is renewed or kept, see
+        RegistrationOutcome.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,8 @@ class RegistrationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RegistrationServiceAsyncStub: ...
     RegisterHashes: _grpc.UnaryUnaryMultiCallable[_registration_pb2.RegisterHashesRequest, _registration_pb2.RegisterHashesResponse]
     """Registers media items hashed on the person's own device, as a new case or into an existing one. Answered
-    when durable.
+    when durable. A picture that the case has already is renewed or kept, see
+    RegistrationOutcome.
     """
     RegisterImage: _grpc.UnaryUnaryMultiCallable[_registration_pb2.RegisterImageRequest, _registration_pb2.RegisterImageResponse]
     """For staff: hashes one picture in memory on the server and registers it."""
@@ -61,7 +62,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterHashes: _aio.UnaryUnaryMultiCallable[_registration_pb2.RegisterHashesRequest, _registration_pb2.RegisterHashesResponse]  # type: ignore[assignment]
     """Registers media items hashed on the person's own device, as a new case or into an existing one. Answered
-    when durable.
+    when durable. A picture that the case has already is renewed or kept, see
+    RegistrationOutcome.
     """
     RegisterImage: _aio.UnaryUnaryMultiCallable[_registration_pb2.RegisterImageRequest, _registration_pb2.RegisterImageResponse]  # type: ignore[assignment]
     """For staff: hashes one picture in memory on the server and registers it."""
@@ -87,7 +89,8 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registration_pb2.RegisterHashesResponse, _abc.Awaitable[_registration_pb2.RegisterHashesResponse]]:
         """Registers media items hashed on the person's own device, as a new case or into an existing one. Answered
-        when durable.
+        when durable. A picture that the case has already is renewed or kept, see
+        RegistrationOutcome.
         """
 
     @_abc_1.abstractmethod

@@ -107,7 +107,12 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
         cursor=cursor,
     )
     for item in value.items:
-        message.items.add(index=item.index, item_id=item.item_id, hashes=item.hashes)
+        message.items.add(
+            index=item.index,
+            item_id=item.item_id,
+            hashes=item.hashes,
+            outcome=item.outcome.value,
+        )
     for rejection in value.rejected:
         message.rejected.add(
             index=rejection.index, low_quality=low_quality_message(rejection.low_quality)
