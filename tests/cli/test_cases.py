@@ -11,7 +11,7 @@ from PIL import Image
 
 from disrupt.client.media import MAX_FILE_BYTES
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
-from tests.cli.shell import BIN, Shell
+from tests.cli.shell import BIN, Done, Shell
 from tests.submission.examples import animation, no_picture, picture, plain
 
 
@@ -24,7 +24,12 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
     assert parse_case_number(receipt["case"]) == receipt["case"]
     assert parse_pin(receipt["pin"]) == receipt["pin"]
     (item,) = receipt["items"]
-    assert item == {"input": str(file), "item": item["item"], "hashes": item["hashes"]}
+    assert item == {
+        "input": str(file),
+        "item": item["item"],
+        "hashes": item["hashes"],
+        "outcome": "added",
+    }
     assert re.fullmatch("[0-9a-f]{32}", item["item"])
     assert item["hashes"] >= 1
     assert receipt["rejected"] == []
@@ -95,6 +100,36 @@ def test_a_minors_picture_in_an_adults_case_is_found_among_those_of_minors(
     said = disrupt("status", opened.case_number, pin=opened.pin).out
     assert "Images traitées comme celles d'une personne mineure\N{NO-BREAK SPACE}: 2" in said
     assert "Pictures treated as those of an adult: 2" in said
+
+
+def test_a_picture_that_is_in_the_case_already_is_said_to_be(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file, copy = picture(tmp_path / "a.png", 125), picture(tmp_path / "copy.png", 125)
+    opened = disrupt("submit", "--json", "--age", "adult", file, copy).json
+    first, second = opened["items"]
+    assert (first["outcome"], second["outcome"]) == ("added", "kept")
+    assert first["item"] == second["item"]
+
+    def again(age: str, *options: str) -> Done:
+        add = ("submit", "--case", opened["case"], "--age", age, *options)
+        done = disrupt(*add, file, pin=opened["pin"])
+        assert done.code == 0, done.err
+        return done
+
+    kept = again("adult").out
+    assert "déjà dans votre dossier, et bien enregistrée" in kept
+    assert "in your case already, and safely registered" in kept
+    assert first["item"] in kept
+    renewed = again("minor").out
+    assert "son enregistrement est renouvelé" in renewed
+    assert "its registration is renewed" in renewed
+    assert first["item"] not in renewed
+    (item,) = again("minor", "--json").json["items"]
+    assert item["outcome"] == "kept"
+    assert item["item"] in renewed
+    status = disrupt("status", "--json", opened["case"], pin=opened["pin"]).json
+    assert [(shown["item"], shown["age"]) for shown in status["items"]] == [(item["item"], "minor")]
 
 
 def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from disrupt.core.cases import case_number
+from disrupt.core.registrations import Outcome
 from disrupt.errors import (
     DisruptError,
     OverloadedError,
@@ -54,6 +55,25 @@ def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
     assert len({context.request_id for context in contexts}) == 3
     assert [registered.source for registered in done.registered] == [str(file) for file in files]
     assert len({registered.item_id for registered in done.registered}) == len(files)
+
+
+def test_what_a_server_does_not_say_or_this_version_does_not_know_was_added(
+    tmp_path: Path,
+) -> None:
+    said = [0, 1, 2, 3, 4]
+    files = [picture(tmp_path / f"{at}.png", at) for at in said]
+
+    def answer(request: bytes) -> registration_pb2.RegisterHashesResponse:
+        response = register(request)
+        for named, outcome in zip(response.receipt.items, said, strict=True):
+            named.outcome = outcome  # type: ignore[assignment]  # one that is to come
+        return response
+
+    with scripted(answer) as server, SubmissionClient(server.address, key="key") as client:
+        done = client.submit(files)
+    added, renewed, kept = Outcome
+    outcomes = [registered.outcome for registered in done.registered]
+    assert outcomes == [added, added, renewed, kept, added]
 
 
 def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
