@@ -130,19 +130,23 @@ class LiveIndex:
     def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
         """Apply changes, oldest first, up to ``cursor``, but for those applied before."""
         state = self._serving()
-        added: dict[int, StoredItem] = {}
+        added, removed = dict[int, StoredItem](), list[int]()
         for change in changes:
             if change.sequence <= state.cursor.sequence:
                 continue
             if isinstance(change, Addition):
                 added[change.item.number] = change.item
             elif added.pop(change.number, None) is None:
-                any(part.bury(change.number) for part in state.parts)
+                removed.append(change.number)
         delta = state.delta
         # Compiled code is loaded only where the snapshot has tables.
         tables = state.snapshot.has_tables
         if added:
             delta = (*delta, Part.of(added.values(), tables=tables))
+            # What takes the place of a removed item is found before that is gone.
+            self._state = replace(state, delta=delta)
+        for number in removed:
+            any(part.bury(number) for part in state.parts)
         self._state = replace(
             state, delta=self._segments.settle(delta, tables=tables), cursor=cursor
         )

@@ -123,6 +123,23 @@ def test_an_item_added_and_removed_at_once_never_shows(
     assert live.status().delta_hashes == 0
 
 
+def test_what_takes_the_place_of_an_item_is_found_before_that_is_gone(
+    live: LiveIndex, items: list[StoredItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury, known = Part.bury, list[tuple[bool, Cursor]]()
+
+    def watched(part: Part, number: int) -> bool:
+        known.append((live.find(11) is not None, live.cursor))
+        return bury(part, number)
+
+    monkeypatch.setattr(Part, "bury", watched)
+    apply(live, removal(11, 2), Addition(12, items[10]), removal(13, 3))
+    # The cursor says that all of it is applied, so it waits for the removals.
+    assert known[0] == known[-1] == (True, at(10))
+    assert live.cursor == at(13)
+    assert holds(live, [items[0], *items[3:11]])
+
+
 def test_changes_applied_again_change_nothing(live: LiveIndex, items: list[StoredItem]) -> None:
     page: list[Change] = [
         Addition(11, items[10]),
