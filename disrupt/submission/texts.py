@@ -204,8 +204,8 @@ NOT_KNOWN_OF_NEW = Phrase(
     "If it knows it, these files are registered.",
 )
 NOT_KNOWN_OF_ADDED = Phrase(
-    "Si le dossier n'a pas plus d'images qu'avant, ajoutez-les à nouveau.",
-    "If the case has no more pictures than before, add them again.",
+    "Vous pouvez aussi les ajouter à nouveau : une image n'entre pas deux fois dans un dossier.",
+    "You can also add them again: a picture does not enter a case twice.",
 )
 WITHDRAWAL_NOT_KNOWN = Phrase(
     "On ne sait pas si le retrait a eu lieu : aucune réponse claire du service n'est arrivée. "

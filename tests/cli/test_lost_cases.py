@@ -291,7 +291,7 @@ def test_without_any_answer_the_command_says_what_is_not_known(tmp_path: Path) -
         assert said in for_people.out
         assert said in added.out
     assert "Aucun fichier" not in for_people.out
-    assert "pas plus d'images qu'avant" in added.out
+    assert "n'entre pas deux fois" in added.out
     assert for_programs.json["unknown"] == [str(file)]
     assert for_programs.json["pin"] == asked(server.seen[1].request).access.pin
 

@@ -21,7 +21,7 @@ from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.registry import journal
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
-from tests.server.calls import PIN, Caller, access, calling, eventually, items, lookup
+from tests.server.caller import PIN, Caller, access, calling, eventually, items, lookup
 from tests.submission.examples import picture
 
 
