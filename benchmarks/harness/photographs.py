@@ -36,6 +36,57 @@ _DRAWN = {
     "analogpattern_by_Peter_Nerlich",
 }
 
+_CACHE = Path(__file__).parents[2] / ".cache/photographs"
+
+_SELECTED = {
+    "palapeli-data": (
+        "usr/share/palapeli/collection",
+        (
+            "castle-maintenon.jpg cincinnati-bridge.jpg citrus-fruits.jpg european-honey-bee.jpg "
+            "panther-chameleon-female.jpg"
+        ),
+    ),
+    "lxqt-themes": (
+        "usr/share/lxqt/wallpapers",
+        (
+            "Butterfly-Kenneth-Wimer.jpg Valendas.png after-the-rain.jpg appleflower.png beam.png "
+            "butterfly.png cloud.png drop.png flowers.png fog.jpg this-is-not-windows.jpg"
+        ),
+    ),
+    "tuxpaint-data": (
+        "usr/share/tuxpaint/templates",
+        (
+            "burnt_bark.jpg cliff.jpg clouds_from_airplane.jpg corn_maze.jpg jellyfish.jpg "
+            "lighthouse.jpg lough_leane.jpg mossy_log.jpg mudstone.jpg ocean_splash.jpg "
+            "ocean_waves.jpg redwoods_above.jpg rocks.jpg sheep.jpg spiders_web.jpg "
+            "sun_behind_clouds.jpg sun_behind_leaves.jpg wool_mill_machine.jpg"
+        ),
+    ),
+    "kphotoalbum": (
+        "usr/share/kphotoalbum/demo",
+        (
+            "bar55.jpg blackie.jpg cold_water.jpg donna.jpg donna_2.jpg grand_canyon_2.jpg "
+            "grand_canyon_3.jpg jesper.jpg jesper_2.jpg new_wave_2.jpg pool.jpg qt-logo.jpg "
+            "skagen.jpg skagen_2.jpg snow.jpg spiff.jpg spiff_2.jpg sunset.jpg"
+        ),
+    ),
+    "startbootstrap-agency": ("dist/assets/img", "header-bg.jpg"),
+    "startbootstrap-clean-blog": (
+        "dist/assets/img",
+        "about-bg.jpg contact-bg.jpg home-bg.jpg post-bg.jpg",
+    ),
+    "startbootstrap-creative": ("dist/assets/img", "bg-masthead.jpg"),
+    "startbootstrap-grayscale": ("dist/assets/img", "bg-masthead.jpg bg-signup.jpg"),
+    "startbootstrap-landing-page": (
+        "dist/assets/img",
+        "bg-masthead.jpg bg-showcase-1.jpg bg-showcase-3.jpg",
+    ),
+    "startbootstrap-stylish-portfolio": ("dist/assets/img", "bg-callout.jpg"),
+}
+"""Package, folder in it, files. The packages are only read: scripts/system-packages says how. Their
+other pictures are drawings, smaller than 800 px, not upright, of large text, or resemble a file of
+the list."""
+
 _PACKAGED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 _GRAIN_LEVELS = 5
@@ -68,8 +119,9 @@ Picture = tuple[str, Callable[[], Image.Image]]
 
 
 def photographs() -> Iterator[Picture]:
-    """Yield the name and a loader of each photograph on this machine, the largest first."""
+    """Yield the name and a loader of each photograph on this machine, wallpapers first."""
     yield from (picture for picture in _files(_WALLPAPERS) if picture[0] not in _DRAWN)
+    yield from _selected()
     for name in _PACKAGED:
         path = Path(data_dir) / name
         yield path.stem, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
@@ -81,6 +133,15 @@ def drawings() -> Iterator[Picture]:
     """Yield illustrations and computer graphics, as ``photographs`` does."""
     yield from _files(_DRAWINGS)
     yield from (picture for picture in _files(_WALLPAPERS) if picture[0] in _DRAWN)
+
+
+def _selected() -> Iterator[Picture]:
+    for package, (folder, names) in _SELECTED.items():
+        within = package if folder.startswith("usr/") else f"node_modules/{package}"
+        for name in names.split():
+            path = _CACHE / within / folder / name
+            if path.exists():
+                yield f"{package}-{path.stem}", lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
 
 
 def _files(folders: tuple[tuple[Path, str], ...]) -> Iterator[Picture]:

@@ -1,10 +1,11 @@
 """Measure recall of edited copies, with parameters off any grid, beside python-threatexchange.
 
-It takes photographs of Debian's wallpaper packages, scikit-image and scikit-learn, or of --folder,
-makes them distinct and splits them in two halves: parameters are chosen on the development half,
-and recall is reported on the other. It prints a table and, with --json, writes it. It keeps
-finished trials beside the report, so that a run can be interrupted, or split by --edit. Then it
-looks up pictures that have nothing to do with what is stored, and counts the false matches.
+It takes photographs of packages (scripts/system-packages --photographs, scikit-image, scikit-learn)
+or of --folder, makes them distinct and splits them in two halves: parameters are chosen on the
+development half, and recall is reported on the other. It prints a table and, with --json, writes
+it. It keeps finished trials beside the report, so that a run can be interrupted, or split by
+--edit. Then it looks up pictures that have nothing to do with what is stored, and counts the false
+matches.
 
     ./scripts/bench recall --json recall.json
 """

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "system-packages"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "system-packages"
 
 
 @pytest.mark.parametrize("present", [("strace", "node", "npm", "h2load"), ("strace",), ()], ids=str)
@@ -34,3 +37,15 @@ def test_what_is_missing_is_installed_or_named(
     wanted = f"apt-get install --yes --no-install-recommends {' '.join(missing)}"
     assert wanted in done.stderr
     assert ("apt-get update" in done.stderr) == (uid == 0)
+
+
+def test_photographs_of_npm_are_locked_by_a_checksum_and_name_no_place() -> None:
+    folder = ROOT / "requirements" / "photographs"
+    text = (folder / "package-lock.json").read_text()
+    assert not re.search(r'"resolved"|"https?:', text)
+    packages = {name: package for name, package in json.loads(text)["packages"].items() if name}
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    assert wanted
+    for name, version in wanted.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
