@@ -67,7 +67,7 @@ _SLOW = (
     "server/calls/test_cancellation.py",
     "server/calls/test_crowded_batches.py",
     "server/calls/test_errors.py",
-    "server/calls/test_feed.py",
+    "server/calls/test_feed.py::test_a_page_of_the_largest_items_takes_memory_for_few_of_them",
     "server/calls/test_quota.py",
     "server/calls/test_streams.py",
     "server/calls/test_videos.py",
