@@ -211,6 +211,29 @@ def test_frames_come_back_with_the_versions_that_have_their_times() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "accepted", "refused"),
+    [
+        ("sample_interval_ms", [40, 60_000], [39, 60_001]),
+        ("min_query_share_permille", [0, 1000], [1001]),
+        ("min_stored_share_permille", [0, 1000], [1001]),
+    ],
+)
+def test_a_wrong_option_of_a_lookup_by_video_is_refused_by_field(
+    name: str, accepted: list[int], refused: list[int]
+) -> None:
+    def convert(value: int) -> None:
+        options: dict[str, Any] = {name: value}
+        videos.video_options(match_pb2.MatchVideoOptions(**options))
+
+    for value in accepted:
+        convert(value)
+    for value in refused:
+        with pytest.raises(InvalidRequestError) as error:
+            convert(value)
+        assert fields(error) == [f"options.{name}"]
+
+
+@pytest.mark.parametrize(
     "times_ms",
     [[(500, 1000), (0, 500)], [(0, 500), (500, 1000), (499, 1000)], [(0, 1)] * 65],
     ids=["back", "back by 1 ms", "too many versions"],
