@@ -15,14 +15,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from disrupt.core.changes import Cursor
 from disrupt.data_directory import JOURNAL
 from disrupt.doctor import computing, data, disk, machine, network
+from disrupt.doctor.commands import doctor
 from disrupt.doctor.findings import Finding, Verdict, findings
 from disrupt.feed.rebuild import rebuild
 from disrupt.hashing.pdq.linear import hash_luma
-from disrupt.index import generations
+from disrupt.index import generations, known_answers
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.isolation import videos
@@ -110,6 +112,33 @@ def test_a_search_that_loses_one_neighbour_fails(monkeypatch: pytest.MonkeyPatch
             patched.setattr(searched, "search", search)
             reported = {finding.name: finding.verdict for finding in findings(computing.checks())}
         assert reported[name] == Verdict.FAIL
+
+
+def test_searches_that_give_known_answers_are_found_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    for search in ("check_flat_search", "check_table_search"):  # the second takes seconds
+        monkeypatch.setattr(known_answers, search, lambda: None)
+    checks = [check for check in computing.checks() if check.name in {"faiss", "kernels"}]
+    reported = [(finding.name, finding.verdict) for finding in findings(checks)]
+    assert reported == [("faiss", Verdict.OK), ("kernels", Verdict.OK)]
+
+
+def test_the_report_for_programs_holds_all_findings_and_fails_with_one(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in (computing, machine, disk):  # what they find depends on this machine
+        monkeypatch.setattr(room, "checks", lambda *_: ())
+
+    def report(path: Path) -> tuple[int, bool, dict[str, str]]:
+        done = CliRunner().invoke(doctor, ["--json", "--data-dir", str(path)])
+        written = json.loads(done.stdout)
+        verdicts = {finding["name"]: finding["verdict"] for finding in written["findings"]}
+        return done.exit_code, written["ok"], verdicts
+
+    code, is_ok, verdicts = report(data_dir)
+    assert (code, is_ok) == (0, True)
+    assert verdicts.keys() >= {"sqlite", "permissions", "secrets", "registry", "removals", "index"}
+    code, is_ok, verdicts = report(data_dir / "elsewhere")
+    assert (code, is_ok, verdicts["data directory"]) == (1, False, Verdict.FAIL)
 
 
 @pytest.mark.parametrize(
