@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -257,6 +258,27 @@ def test_files_that_fit_their_checksums_but_not_each_other_are_refused(tabled: P
         table = np.load(tabled / name)
         refused(name, table[:, :-1], "not")
         refused(name, table.astype(np.uint8), "uint8")
+
+
+class Touch:
+    """Something that writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_is_refused_and_not_read(tabled: Path, tmp_path: Path) -> None:
+    for name in (*FILES, *TABLES):
+        good = (tabled / name).read_bytes()
+        (tabled / name).write_bytes(pickle.dumps(Touch(tmp_path / "touched")))
+        resum(tabled)
+        with pytest.raises(SnapshotRefusedError, match=f"{name} refused"):
+            Snapshot.open(tabled)
+        assert not (tmp_path / "touched").exists()
+        (tabled / name).write_bytes(good)
 
 
 def test_tables_are_searched_where_that_is_quicker(
