@@ -40,6 +40,13 @@ def test_a_picture_and_its_options_are_those_that_were_sent(
     assert not decoded.message.image
 
 
+@pytest.mark.parametrize("number", [1, 2**7, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_number_that_is_not_known_is_passed_over_whatever_its_size(number: int) -> None:
+    unknown = match_pb2.GetIndexStatusResponse(items=number).SerializeToString()
+    sent = match_pb2.MatchImageRequest(image=b"picture").SerializeToString()
+    assert bytes(payloads.match_image(unknown + sent).image) == b"picture"
+
+
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("padding", [b"", bytes(LARGE)], ids=["short", "long"])
 @given(data=st.binary(max_size=200))
