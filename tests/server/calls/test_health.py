@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from grpc_health.v1 import health_pb2
 
+from disrupt.errors import UnavailableError
 from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health, look_at_index
 
 
@@ -32,3 +33,13 @@ def test_lookups_are_not_served_where_no_picture_can_be_decoded(
         ]
 
     assert asyncio.run(statuses()) == [serving, serving, True]
+
+
+def test_where_index_or_keys_are_too_old_to_serve_on_that_is_an_error() -> None:
+    def check() -> None:
+        raise UnavailableError("This server has not seen what changed for too long.")
+
+    following: Any = SimpleNamespace(behind_s=lambda: 301.0, check=check, serving=True)
+    hashing: Any = SimpleNamespace(without_decoder_s=float)
+    with pytest.raises(UnavailableError):
+        asyncio.run(look_at_index(Health(), following, hashing, 30.0))
