@@ -28,7 +28,8 @@ class Wire:
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), 60, (STRANGE_HOST, 0))
         settings = struct.pack(">HI", _INITIAL_WINDOW, window)
-        self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
+        all_answers = _frame(_WINDOW, 0, 0, (2**31 - 1 - 65535).to_bytes(4))
+        self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + all_answers)
         self._unread = b""
         self._room = self._first_room = 65535
         self._rooms: dict[int, int] = {}

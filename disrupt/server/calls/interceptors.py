@@ -80,8 +80,8 @@ class Authentication(aio.ServerInterceptor):
         elif details.method.startswith(WITHOUT_KEY):
             holder.set(self._admission.strangers)
         else:
-            return self._refusal(UnimplementedError("This server has no such call."))
-        return await continuation(details)
+            return self._refusal(_no_such_call())
+        return await continuation(details) or self._refusal(_no_such_call())
 
     def _admit(self, key: ApiKey) -> None:
         """Count the call for its key until it ends."""
@@ -155,7 +155,10 @@ class Errors(aio.ServerInterceptor):
         return self._guard_single(handler, method)
 
     def _guard_stranger(self, handler: _Handler, method: str) -> _Handler:
-        """Guard calls that need no key: bound how many there are, and how long each may take."""
+        """Guard calls that need no key: bound how many there are, and how long each may take.
+
+        Each message of a stream costs as much as a call, and counts as one.
+        """
         answer: Any = (
             handler.unary_unary
             or handler.unary_stream
@@ -167,12 +170,15 @@ class Errors(aio.ServerInterceptor):
         # a watch of the server's health may last
         most_s = STRANGER_STREAM_S if handler.request_streaming else None
 
+        async def counted(peer: str) -> None:
+            if self._refusals is not None:
+                await self._refusals.count(network(peer), peer)
+
         async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
             peer = context.peer()
             if self._unadmitted is not None:
                 self._unadmitted.add(peer)
-            if self._refusals is not None:
-                await self._refusals.count(network(peer), peer)
+            await counted(peer)
             try:
                 async with asyncio.timeout(most_s) as call:
                     with strangers.admitted(peer, call):
@@ -184,6 +190,7 @@ class Errors(aio.ServerInterceptor):
                         ):
                             async for response in responses:
                                 await context.write(response)
+                                await counted(peer)
             except TimeoutError:
                 await _abort(ended(), context)
             except Exception as error:  # noqa: BLE001 nothing above reports errors
@@ -254,6 +261,10 @@ class Errors(aio.ServerInterceptor):
         return self._while_valid(caller.get())
 
 
+def _no_such_call() -> UnimplementedError:
+    return UnimplementedError("This server has no such call.")
+
+
 def _timeout_s(context: Context, most_s: float) -> float | None:
     """Return the timeout to set; None where gRPC itself ends the call in time."""
     given_s = remaining_s(context)
@@ -284,6 +295,8 @@ async def _tell(error: Exception, method: str, context: Context) -> NoReturn:
         error = DeadlineExceededError(
             "The call took longer than this server allows; whether it took effect is not known."
         )
+    elif isinstance(error, NotImplementedError):  # raised by gRPC's generated servicers
+        error = _no_such_call()
     elif not isinstance(error, DisruptError):
         # neither message nor locals: they could quote what was sent
         frames = traceback.format_tb(error.__traceback__)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha import reflection_pb2
 
 from disrupt.server.admission.limits import STRANGER_CALLS_MAX, UNADMITTED_CALLS_MAX
 from disrupt.server.admission.strangers import Strangers
@@ -19,6 +20,7 @@ from tests.server.caller import Caller, calling, eventually, lookup
 from tests.server.running import Start
 from tests.server.wire import Wire, begun, wires
 
+_REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 REQUEST = health_pb2.HealthCheckRequest()
 
@@ -87,6 +89,21 @@ def test_calls_that_are_refused_delay_nobody_else(start: Start) -> None:
                     left = [each for each in left if each is not wire]
             platform("MatchHashes", lookup(bytes(32)))
             assert _health(stranger).Check(REQUEST).status == SERVING
+
+
+def test_the_messages_of_a_stream_without_a_key_count_as_calls_do(
+    start: Start,
+) -> None:
+    server = start("--workers", "1")
+    request = reflection_pb2.ServerReflectionRequest(list_services="*").SerializeToString()
+    with wires(server.address, 1) as (wire,), suppress(OSError):  # the server shuts it down
+        watch = wire.begin("/grpc.health.v1.Health/Watch", None, begun(0))
+        stream, left = wire.begin(_REFLECTION, None), b""
+        while stream not in wire.ended:
+            left = left or 100 * begun(len(request), request)
+            left = left[wire.send(stream, left) :]
+            wire.read(0.01)
+        assert watch in wire.ended
 
 
 def test_idle_connections_end_before_files_run_out_and_busy_ones_go_on(

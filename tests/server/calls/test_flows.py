@@ -456,12 +456,17 @@ def test_health_and_reflection_need_no_key(server: Deployment) -> None:
         for service in (*services, "disrupt.v1.FeedService"):
             answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT_S)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        everything = health_pb2.HealthListRequest()  # type: ignore[attr-defined]
+        listed = health.List(everything, timeout=TIMEOUT_S).statuses
+        assert {name: listed[name].status for name in listed} == dict.fromkeys(
+            (*services, "disrupt.v1.FeedService"), health_pb2.HealthCheckResponse.SERVING
+        )
         watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         watch.cancel()
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
         request = reflection_pb2.ServerReflectionRequest(list_services="")
         (answer,) = reflection.ServerReflectionInfo(iter([request]), timeout=TIMEOUT_S)
-        names = {listed.name for listed in answer.list_services_response.service}
+        names = {service.name for service in answer.list_services_response.service}
     assert {"disrupt.v1.MatchService", "grpc.health.v1.Health"} <= names
     assert "disrupt.admin.v1.AdminService" not in names
