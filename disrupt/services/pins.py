@@ -8,8 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+
+from disrupt.errors import DataDirectoryError
 
 _MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
 """OWASP's first choice for argon2id; with more, guessers would make the machine spend more.
@@ -17,6 +20,8 @@ _MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
 See docs/decisions/0025. Hashes hold their own parameters: those of earlier versions, of 64 MiB,
 are still checked.
 """
+
+_log = structlog.get_logger(__name__)
 
 
 class Pins:
@@ -42,12 +47,21 @@ class Pins:
             return self._hasher.hash(self.proof(pin))
 
     def verify(self, encoded: str, proof: bytes) -> bool:
-        """Tell whether an encoded hash is of the PIN of which ``proof`` is."""
+        """Tell whether an encoded hash is of the PIN of which ``proof`` is.
+
+        DataDirectoryError where the hash is damaged, or there is no memory to check it.
+        """
         with self._memory(is_check=True):
             try:
                 return self._hasher.verify(encoded, proof)
             except VerifyMismatchError:
                 return False
+            except (VerificationError, InvalidHashError) as error:
+                _log.error("pin_hash_unreadable", reason=str(error) or type(error).__name__)
+                raise DataDirectoryError(
+                    "The PIN of this case cannot be checked: its record is damaged. Nothing was"
+                    " changed. Tell those who run the server."
+                ) from None
 
     @contextmanager
     def _memory(self, *, is_check: bool) -> Iterator[None]:

@@ -11,6 +11,8 @@ from typing import NamedTuple, NoReturn, TypeAlias
 
 import structlog
 
+from disrupt.errors import DataDirectoryError
+
 CHECKS_PER_S = 3
 """Most PIN checks that begin within any second, of all callers together."""
 
@@ -57,6 +59,7 @@ class Attempt:
     """One attempt, from when it is first asked about until its answer is given.
 
     ``pin_hash`` is None where no such case exists. ``right`` is None until the PIN was checked.
+    ``problem`` says why it could not be checked, and is then the refusal.
     ``due_s`` is when a refusal may be given; ``since_s`` and ``seen_s`` are when it was first and
     last asked about. ``waiters`` are called, in any thread, once ``right`` is known.
     """
@@ -67,6 +70,7 @@ class Attempt:
     since_s: float
     seen_s: float
     right: bool | None = None
+    problem: DataDirectoryError | None = None
     waiters: tuple[Callable[[], None], ...] = ()
 
     def judge(self, *, right: bool) -> None:
@@ -219,6 +223,8 @@ class Throttle:
     def ask(self, asked: Asked, pin_hash: str | None, now_s: float) -> bool:
         """Tell whether the PIN is right. Raises NotYetError until that may be answered.
 
+        DataDirectoryError where it cannot be checked.
+
         ``pin_hash`` is the case's, None if there is no such case. A caller that comes back within
         ``KEPT_S`` keeps its place.
         """
@@ -228,6 +234,8 @@ class Throttle:
             self._attempts.move_to_end(asked)
             if attempt.right or (attempt.right is False and now_s >= attempt.due_s):
                 del self._attempts[asked]
+                if attempt.problem is not None:
+                    raise attempt.problem
                 return attempt.right
             due_s = attempt.due_s
         wait_s = 1 + (now_s - attempt.since_s) / _AGE_SHARE
@@ -238,7 +246,11 @@ class Throttle:
     def work(self, clock: Callable[[], float]) -> float | None:
         """Check the attempts that are due; return the time until the next may be, or None."""
         while (attempt := self._next(clock)) is not None:
-            attempt.judge(right=self._verify(attempt.pin_hash or "", attempt.asked.proof))
+            try:
+                right = self._verify(attempt.pin_hash or "", attempt.asked.proof)
+            except DataDirectoryError as error:
+                attempt.problem, right = error, False
+            attempt.judge(right=right)
             self._report(attempt)
         with self._lock:
             return self._closed_s(clock()) if any(self._lines.values()) else None

@@ -7,7 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
+from disrupt.errors import DataDirectoryError
 from disrupt.services.pins import Pins
+from disrupt.services.throttle import Asked, NotYetError, Throttle
 
 
 class Hasher:
@@ -61,3 +66,24 @@ def test_pins_are_hashed_one_at_a_time_and_checks_pass_those_that_wait() -> None
         thread.join()
     assert hasher.log == ["hash", "check", "check", *["hash"] * 4]
     assert max(hasher.at_once) == 1
+
+
+@pytest.mark.parametrize("damaged", ["", "$argon2id$v=19$m=19456,t=2,p=1$abcd", "$argon2id$v=19"])
+def test_a_damaged_hash_is_refused_alone_and_checks_go_on(damaged: str) -> None:
+    pins = Pins(bytes(32))
+    throttle = Throttle(pins.verify)
+    cases = {"damaged": damaged, "whole": pins.hash("12345678")}
+
+    def ask(number: str, now_s: float) -> bool:
+        asked = Asked("key", b"", number, pins.proof("12345678"))
+        return throttle.ask(asked, cases[number], now_s)
+
+    for number in cases:
+        with pytest.raises(NotYetError):
+            ask(number, 0.0)
+    with capture_logs() as lines:
+        throttle.work(lambda: 1.0)
+    assert [line["event"] for line in lines] == ["pin_hash_unreadable"]
+    assert ask("whole", 2.0)
+    with pytest.raises(DataDirectoryError, match="damaged"):
+        ask("damaged", 60.0)
