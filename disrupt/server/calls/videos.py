@@ -136,13 +136,14 @@ class VideoSearch:
         while part is not None:
             if part.WhichOneof("part") != "frames":
                 raise _invalid("after frames only frames can come")
-            for rows in await self.searching.run(list, wire.frames(part.frames)):
-                if int(rows["start_ms"][0]) < last_ms:
-                    raise InvalidRequestError.of(
-                        Violation("frames.start_ms", "frames must ascend in time")
-                    )
-                last_ms = int(rows["start_ms"][0])
-                self._waiting.append(rows)
+            # not walked here, on the event loop: there may be a hundred thousand
+            frames = await self.searching.run(list, wire.frames(part.frames))
+            if int(frames[0]["start_ms"][0]) < last_ms:
+                raise InvalidRequestError.of(
+                    Violation("frames.start_ms", "frames must ascend in time")
+                )
+            last_ms = int(frames[-1]["start_ms"][0])
+            self._waiting += frames
             if self.lookup.hashed + len(self._waiting) > FRAMES_MAX:
                 raise LimitExceededError(
                     f"At most {FRAMES_MAX} frames in one lookup. Send the video in parts.",

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
+from disrupt.core.lookups import VideoOptions
 from disrupt.errors import InvalidRequestError
 from disrupt.server.admission.limits import CHUNK_BYTES_MAX
-from disrupt.server.calls.videos import _chunks
+from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.shares import holder
+from disrupt.server.calls.videos import VideoSearch, _chunks
 from disrupt.v1 import match_pb2
+from disrupt.wire import videos as wire
 
 
 def chunk(data: bytes) -> match_pb2.MatchVideoRequest:
@@ -50,3 +57,47 @@ def test_what_is_no_chunk_of_1_mib_is_refused(
     with pytest.raises(InvalidRequestError) as refused:
         received(chunk(b"a"), part)
     assert [violation.field for violation in refused.value.violations] == [field]
+
+
+def test_a_message_of_many_frames_is_not_walked_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[int] = []
+
+    class Rows:
+        """The versions of one frame."""
+
+        def __init__(self, ms: int) -> None:
+            self.ms = ms
+
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, _: str) -> Any:
+            looked_at.append(self.ms)
+            return np.array([self.ms])
+
+    monkeypatch.setattr(wire, "frames", lambda _: map(Rows, range(1000)))
+    added: list[Any] = []
+
+    def adding(frames: list[Any]) -> Any:
+        added.extend(frames)
+        return iter(())
+
+    async def search() -> None:
+        lookup: Any = SimpleNamespace(hashed=0, held_bytes=0, adding=adding)
+        by: Any = SimpleNamespace(spend=lambda *_: None, take=lambda *_: None)
+        holder.set(by)
+        videos: Any = None
+        part = match_pb2.MatchVideoRequest()
+        part.frames.SetInParent()
+
+        async def parts() -> AsyncIterator[match_pb2.MatchVideoRequest]:
+            yield part
+
+        pool = Pool("search", threads=1, queued=1)
+        await VideoSearch(lookup, VideoOptions(), pool).run(videos, parts())
+
+    asyncio.run(search())
+    assert [rows.ms for rows in added] == [*range(1000)]
+    assert looked_at == [0, 999]
