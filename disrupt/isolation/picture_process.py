@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -56,6 +57,8 @@ class Process(Child):
         self._images = images
         self._starts = [slot * images.max_bytes for slot in range(SLOTS)]
         self._turn = asyncio.Lock()
+        self._answered_s = 0.0
+        """When it answered, or was given a picture while it had none."""
 
     @classmethod
     async def start(cls, limits: IsolationLimits, images: ImageLimits) -> tuple[Self, Ready]:
@@ -78,6 +81,8 @@ class Process(Child):
         if self._over:
             raise NotBegunError
         start = self._starts.pop()
+        if not self.in_hand:
+            self._answered_s = time.monotonic()
         self.in_hand += 1
         here = slice(start, start + len(picture))
         self._shared[here] = picture
@@ -98,9 +103,15 @@ class Process(Child):
             self.in_hand -= 1
             self._starts.append(start)
 
+    def silent_s(self) -> float:
+        """Return for how long it has had a picture in hand, and has answered nothing."""
+        return time.monotonic() - self._answered_s if self.in_hand else 0.0
+
     async def _answer(self, timeout_s: float) -> Answer:
         try:
-            return unpack_answer(await self.receive(timeout_s, ANSWER_BYTES_MAX))
+            answer = await self.receive(timeout_s, ANSWER_BYTES_MAX)
+            self._answered_s = time.monotonic()
+            return unpack_answer(answer)
         except ValueError:
             raise await self.died(Cause.CRASH) from None
 

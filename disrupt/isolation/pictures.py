@@ -136,6 +136,10 @@ class IsolatedHashing:
             return 0.0
         return time.monotonic() - self._failing_since_s
 
+    def silent_s(self) -> float:
+        """Return for how long every process has had a picture in hand, and has answered nothing."""
+        return min((process.silent_s() for process in self._processes), default=0.0)
+
     @property
     def pids(self) -> frozenset[int]:
         """Process ids of the processes that are ready or at work."""

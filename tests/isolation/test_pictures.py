@@ -258,6 +258,25 @@ def test_a_process_that_hangs_is_killed_in_time_and_replaced(run: Run[Any]) -> N
     run(hang())
 
 
+def test_processes_are_silent_while_all_have_a_picture_and_none_answers(run: Run[Any]) -> None:
+    async def hang() -> None:
+        async with IsolatedHashing(workers=2, queued=0) as isolated:
+            for pid in isolated.pids:
+                os.kill(pid, signal.SIGSTOP)
+            calls = [asyncio.ensure_future(isolated.hash_image(GOOD))]
+            await asyncio.sleep(0.05)
+            assert not isolated.silent_s()
+            calls.append(asyncio.ensure_future(isolated.hash_image(GOOD)))
+            while not isolated.silent_s():
+                await asyncio.sleep(0.01)
+            for pid in isolated.pids:
+                os.kill(pid, signal.SIGCONT)
+            await asyncio.gather(*calls)
+            assert not isolated.silent_s()
+
+    run(hang())
+
+
 def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_place_back(
     run: Run[Any],
 ) -> None:

@@ -36,7 +36,8 @@ _WRITE_WITHIN_S = 10.0
 """A registration that is large, or many, may hold the database for some seconds."""
 
 _WITHOUT_DECODER_S = 10.0
-"""A process that decodes starts within a second or two, on a busy machine, too."""
+"""A process that decodes starts within a second or two, on a busy machine, too, and a picture takes
+5 s of its time at most."""
 
 _log = structlog.get_logger(__name__)
 
@@ -76,9 +77,11 @@ async def look_at_index(
     await health.tell(FEED, serving=fresh, reason=reason)
     if fresh and not following.serving:
         reason = "There is no index."
-    serving, without_s = fresh and following.serving, hashing.without_decoder_s()
+    serving = fresh and following.serving
+    without_s = max(hashing.without_decoder_s(), hashing.silent_s())
     if serving and without_s > _WITHOUT_DECODER_S:
-        serving, reason = False, f"No process that decodes pictures starts for {without_s:.0f} s."
+        serving = False
+        reason = f"No process that decodes pictures has started or answered for {without_s:.0f} s."
     for service in (MATCH, OVERALL):
         await health.tell(service, serving=serving, reason=reason)
 

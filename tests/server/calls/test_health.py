@@ -13,15 +13,21 @@ from disrupt.errors import UnavailableError
 from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health, look_at_index
 
 
-@pytest.mark.parametrize(("without_s", "serving"), [(0.0, True), (9.0, True), (11.0, False)])
+@pytest.mark.parametrize(
+    ("without_s", "silent_s", "serving"),
+    [(0.0, 0.0, True), (9.0, 9.0, True), (11.0, 0.0, False), (0.0, 11.0, False)],
+)
 def test_lookups_are_not_served_where_no_picture_can_be_decoded(
     without_s: float,
+    silent_s: float,
     serving: bool,
 ) -> None:
     async def statuses() -> list[bool]:
         health = Health()
         following: Any = SimpleNamespace(behind_s=float, check=lambda: None, serving=True)
-        hashing: Any = SimpleNamespace(without_decoder_s=lambda: without_s)
+        hashing: Any = SimpleNamespace(
+            without_decoder_s=lambda: without_s, silent_s=lambda: silent_s
+        )
         await look_at_index(health, following, hashing, 30.0)
         context: Any = None
         return [
