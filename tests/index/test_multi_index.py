@@ -3,6 +3,8 @@ from __future__ import annotations
 import weakref
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import faiss
 import numpy as np
@@ -335,3 +337,9 @@ def test_faiss_answers_the_same_from_the_same_codes() -> None:
     query = np.repeat(np.arange(len(queries)), np.diff(limits.astype(np.int64)))
     expected = sorted(zip(query.tolist(), labels.tolist(), distances.tolist(), strict=True))
     assert triples(in_memory(codes).search(queries, 31)) == expected
+
+
+def test_skew_is_measured_by_the_posting_list_of_the_median_code() -> None:
+    lists = [[0, 4, 5, 6, 10, 11, 12], [0, 2, 4, 6, 8, 10, 12], [0, 12, 12, 12, 12, 12, 12]]
+    tables: Any = SimpleNamespace(starts=np.array(lists))
+    assert engine._postings(tables, 12).tolist() == [4, 2, 12]
