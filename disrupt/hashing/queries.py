@@ -92,15 +92,16 @@ def hash_image(
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
     own hashes, in as many frames as ``limits.frames_cpu_s`` allows, up to MAX_FRAMES. A frame that
     is not distinct may show something else in a part: crops and regions are those of all frames
-    that are near to nothing in the frames before, at most MAX_PARTS in all. Hashes of low quality
-    are left out as long as there are others. Thread-safe. Errors as of ``decode``.
+    that are near to nothing in the frames before, at most MAX_PARTS in all. A picture that its
+    colour profile changes much is two frames, with the profile and without it. Hashes of low
+    quality are left out as long as there are others. Thread-safe. Errors as of ``decode``.
     """
     quality = skipped = 0
     room = MAX_PARTS
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
     featureless: LowQuality | None = None
-    for picture in _in_time(decode_frames(data, limits, scaled=True), limits.frames_cpu_s):
+    for picture in _in_time(_pictures(data, limits), limits.frames_cpu_s):
         skipped = picture.frames_left
         page = None if effort == Effort.FAST else picture.page()
         groups = list(_as_it_is(picture) if page is None else _turned(page))
@@ -124,6 +125,16 @@ def hash_image(
         return replace(featureless, frames_skipped=skipped)
     unique_hashes = tuple((PdqHash(code), version) for code, version in hashes.items())
     return ImageQuery(quality, unique_hashes, skipped)
+
+
+def _pictures(data: bytes, limits: ImageLimits) -> Iterator[Picture]:
+    """Yield the frames of a file; one that its colour profile changes much also without it."""
+    for picture in decode_frames(data, limits, scaled=True):
+        if picture.stored is None:
+            yield picture
+            continue
+        yield replace(picture, frames_left=picture.frames_left + 1)
+        yield replace(picture, image=picture.stored)
 
 
 _Versions = tuple[Sequence[Transform], Hashed]

@@ -31,7 +31,7 @@ from disrupt.hashing.decoding.av1 import coded_sizes
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
 from disrupt.hashing.decoding.scans import scanned_px
-from disrupt.hashing.decoding.srgb import to_srgb, transform_to_srgb
+from disrupt.hashing.decoding.srgb import conversion_to_srgb, to_srgb
 from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
@@ -145,6 +145,7 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
 
     ``scaled``, for lookups: a JPEG file is decoded at 1/2, 1/4 or 1/8 of its size as long as no
     side falls under 512 px, and as luma alone. Hashes of it are within a few bits, most often 0.
+    A picture that its colour profile changes much has the luma without it as ``stored``.
 
     InvalidMediaError for anything that is not a whole picture within the limits, OverloadedError
     without memory.
@@ -229,17 +230,21 @@ def _refusing(kind: str) -> Iterator[None]:
 
 
 def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
-    transform = transform_to_srgb(file)
+    conversion = conversion_to_srgb(file)
     if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
-        file.draft("L" if transform is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
+        file.draft("L" if conversion is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
     orientation = _orientation(file.info.get("exif"))
     shown: Image.Image = file
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         shown = grey_of_tiff(file)
-    if transform:  # Copy a frame: the next one is painted on it.
-        shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, transform)
-    picture = Picture(shown, orientation, _shown_ms(file))
+    stored = None
+    if conversion:
+        if scaled and conversion.moves_far:
+            stored = Image.fromarray(Picture(shown, Dihedral.IDENTITY).page())
+        # Copy a frame: the next one is painted on it.
+        shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, conversion)
+    picture = Picture(shown, orientation, _shown_ms(file), stored=stored)
     picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
     return picture
 

@@ -1,13 +1,15 @@
-"""Colours of pictures with an ICC profile, as sRGB: what a browser shows, and hashes."""
+"""Colours of pictures with a colour profile, as sRGB: what a browser shows, and hashes."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from disrupt.hashing.decoding.pixels import from_16_bits
+from disrupt.hashing.decoding.profiles import colours_of, has_table, profile_of
 
 _OUTPUT_MODES = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 
@@ -17,36 +19,64 @@ _LIKE = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"}
 _ALIKE_LEVELS = 2
 """A profile that moves no colour by more than this is sRGB by another name."""
 
+_FAR_LEVELS = 64
+"""Ordinary profiles, wide ones too, move no luma by more than this."""
+
+_EXACT_LEVELS = 16
+"""What is quick to apply is used where it is no further than this from the profile."""
+
+# A cube of colours, and greys of all levels: a curve may be unlike sRGB's between the cube's.
+_CUBE = np.indices((6, 6, 6)).reshape(3, -1).T * 51
 _SWATCHES = Image.fromarray(
-    np.indices((6, 6, 6)).reshape(3, 1, -1).transpose(1, 2, 0).astype(np.uint8) * 51
+    np.concatenate([_CUBE, np.arange(256)[:, None].repeat(3, axis=1)])[None].astype(np.uint8)
 )
 
 
-def transform_to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
-    """Return the colour transform that a profile asks for; None to take colours as they are.
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How the colours of a picture become sRGB. For one thread.
+
+    ``moves_far`` marks one without which the picture is another one.
+    """
+
+    transform: ImageCms.ImageCmsTransform
+    moves_far: bool = False
+
+
+def conversion_to_srgb(image: Image.Image) -> Conversion | None:
+    """Return the conversion that a profile asks for; None to take colours as they are.
 
     None without a profile or with sRGB's, and with one that is damaged or for another kind of
-    colours, which browsers ignore too. Needs the header only. A transform is for one thread.
+    colours, which browsers ignore too. Needs the header only.
     """
-    profile = image.info.get("icc_profile")
-    mode = _colours(image)
-    if not profile or mode not in _OUTPUT_MODES:
+    profile = profile_of(image)
+    if not profile:
+        return None
+    mode = _colours(image, colours_of(profile))
+    if mode not in _OUTPUT_MODES:
         return None
     try:
-        if mode != "CMYK":
-            # Quick to build and slow to apply, which suits a few swatches.
-            swatches = _SWATCHES.convert(mode)
-            shown = _transform(profile, mode, ImageCms.Flags.NOOPTIMIZE).apply(swatches)
-            moved = np.asarray(shown, np.int16) - np.asarray(swatches.convert(shown.mode), np.int16)
-            if np.abs(moved).max() <= _ALIKE_LEVELS:
-                return None
-        return _transform(profile, mode, ImageCms.Flags.NONE)
+        if mode == "CMYK":
+            return Conversion(_transform(profile, mode, ImageCms.Flags.NONE))
+        # Quick to build and slow to apply, which suits a few swatches.
+        exact = _transform(profile, mode, ImageCms.Flags.NOOPTIMIZE)
+        swatches = _SWATCHES.convert(mode)
+        shown = exact.apply(swatches)
+        if not has_table(profile) and _moved(swatches, shown, shown.mode) <= _ALIKE_LEVELS:
+            return None
+        transform = _transform(profile, mode, ImageCms.Flags.NONE)
+        if _moved(transform.apply(swatches), shown, shown.mode) > _EXACT_LEVELS:
+            transform = exact
+        return Conversion(transform, _moved(swatches, shown, "L") > _FAR_LEVELS)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
 
 
-def to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+def to_srgb(image: Image.Image, conversion: Conversion) -> Image.Image:
     """Convert an image to sRGB. Modifies the argument."""
+    transform = conversion.transform
+    if image.mode.startswith("I;16"):
+        image = from_16_bits(image)
     if transform.input_mode == "L":
         return _grey_to_srgb(image, transform)
     if image.mode != transform.input_mode:
@@ -54,23 +84,31 @@ def to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.
     return transform.apply(image, image if transform.output_mode == image.mode else None)
 
 
-def _colours(image: Image.Image) -> str:
-    """Return the mode in which the colours of a picture go through a transform."""
-    if image.mode in {"L", "LA"} or image.mode.startswith("I;16"):
-        return "L"
+def _colours(image: Image.Image, kind: bytes) -> str:
+    """Return the mode in which the colours of a picture go through a transform of such colours."""
+    if image.mode.startswith("I;16"):
+        return "RGB" if kind == b"RGB" else "L"
+    if image.mode in {"L", "LA"}:
+        if kind != b"RGB":
+            return "L"
+        return "RGBA" if image.has_transparency_data else "RGB"
     return "RGBA" if "transparency" in image.info else _LIKE.get(image.mode, image.mode)
 
 
 def _grey_to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    """Convert grey of 8 or 16 bits; keep transparency, which a transform of grey does not take."""
-    if image.mode.startswith("I;16"):
-        return transform.apply(from_16_bits(image))
+    """Convert grey; keep transparency, which a transform of grey does not take."""
     if not image.has_transparency_data:
         return transform.apply(image)
     both = image.convert("LA")
     shown = transform.apply(both.getchannel("L"))
     shown.putalpha(both.getchannel("A"))
     return shown
+
+
+def _moved(before: Image.Image, after: Image.Image, mode: str) -> int:
+    """Return by how many levels colours differ at most, in this mode."""
+    levels = (np.asarray(image.convert(mode), np.int16) for image in (before, after))
+    return int(np.abs(np.subtract(*levels)).max())
 
 
 def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.ImageCmsTransform:

@@ -1,0 +1,224 @@
+"""A colour profile that shows another picture than the stored one hides neither."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps
+
+from disrupt.core.hashes import PdqHash
+from disrupt.core.lookups import Effort
+from disrupt.core.media import LowQuality
+from disrupt.hashing import ImageQuery, hash_image
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.images import canonical_hash
+from tests.hashing import test_formats
+from tests.hashing.test_formats import DISPLAY_P3, fixed, profile
+
+PHOTO = test_formats.PHOTO.resize((300, 200))
+GREY = PHOTO.convert("L")
+LEVELS = np.arange(256)
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def linear(levels: NDArray[Any]) -> NDArray[np.float64]:
+    shown = levels / 255
+    light: NDArray[np.float64] = np.where(
+        shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4
+    )
+    return light
+
+
+def showing(levels: NDArray[Any], kind: bytes = b"mntrRGB XYZ ") -> bytes:
+    """Return a profile that shows each stored level as another one of sRGB."""
+    values = np.round(linear(levels) * 65535).astype(">u2")
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 256) + values.tobytes()
+    if kind[4:8] == b"GRAY":
+        return profile(kind, {b"kTRC": curve})
+    colorants = {
+        b"r": (0.4361, 0.2225, 0.0139),
+        b"g": (0.3851, 0.7169, 0.0971),
+        b"b": (0.1431, 0.0606, 0.7141),
+    }
+    tags = {name + b"TRC": curve for name in colorants}
+    for name, xyz in colorants.items():
+        tags[name + b"XYZ"] = b"XYZ \0\0\0\0" + fixed(np.array(xyz))
+    return profile(kind, tags)
+
+
+def with_a_table(shown: bytes, *, named: bytes) -> bytes:
+    """Return a profile that has a table of colours, which shows the negative, too."""
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * 255
+    colours = Image.fromarray((255 - corners)[None].astype(np.uint8))
+    in_lab = ImageCms.applyTransform(
+        colours,
+        ImageCms.buildTransform(
+            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+        ),
+    )
+    assert in_lab is not None
+    straight = bytes(range(256))
+    table = np.asarray(in_lab) ^ np.array([0, 128, 128], np.uint8)
+    head = b"mft1\0\0\0\0" + bytes([3, 3, 2, 0]) + fixed(np.eye(3).ravel())
+    body = head + 3 * straight + table.tobytes() + 3 * straight
+    tags = {}
+    for at in range(132, 132 + 12 * int.from_bytes(shown[128:132]), 12):
+        place, size = struct.unpack(">II", shown[at + 4 : at + 12])
+        tags[shown[at : at + 4]] = shown[place : place + size]
+    return profile(b"mntrRGB Lab ", {**tags, named: body})
+
+
+NEGATIVE = showing(255 - LEVELS)
+BANDS = np.where(LEVELS % 51, 255 - LEVELS, LEVELS)
+
+
+def stored(levels: NDArray[Any], image: Image.Image = PHOTO) -> Image.Image:
+    return Image.fromarray(levels[np.asarray(image)].astype(np.uint8))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
+
+
+def with_chunks(png: bytes, *chunks: bytes) -> bytes:
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+def registered(data: bytes) -> PdqHash:
+    outcome = canonical_hash(decode(data))
+    assert not isinstance(outcome, LowQuality)
+    return outcome[0]
+
+
+def nearest(data: bytes, pdq_hash: PdqHash) -> int:
+    query = hash_image(data, effort=Effort.FAST)
+    assert isinstance(query, ImageQuery)
+    return min(code.distance_bits(pdq_hash) for code, _ in query.hashes)
+
+
+def gamma(value: float) -> bytes:
+    """Return a PNG of PHOTO as this gamma shows it."""
+    levels = np.round(255 * linear(LEVELS) ** value)
+    png = encode(stored(levels))
+    return with_chunks(png, chunk(b"gAMA", struct.pack(">I", round(value * 100_000))))
+
+
+def of_class(kind: str, name: bytes) -> bytes:
+    shown = showing(255 - LEVELS, name + b"RGB XYZ ")
+    return encode(ImageOps.invert(PHOTO), kind, quality=95, icc_profile=shown)
+
+
+def grey(kind: str, mode: str = "L") -> bytes:
+    image = ImageOps.invert(GREY).convert(mode)
+    if mode == "I":
+        image = Image.fromarray((np.asarray(image) * 257).astype(np.uint16))
+    return encode(image, kind, quality=95, icc_profile=NEGATIVE)
+
+
+def table(name: bytes, image: Image.Image) -> bytes:
+    return encode(image, icc_profile=with_a_table(showing(LEVELS), named=name))
+
+
+SHOWN: dict[str, Callable[[], bytes]] = {
+    "an abstract profile": partial(of_class, "JPEG", b"abst"),
+    "a link": partial(of_class, "PNG", b"link"),
+    "named colours": partial(of_class, "WEBP", b"nmcl"),
+    "no class": partial(of_class, "AVIF", b"junk"),
+    "grey JPEG": partial(grey, "JPEG"),
+    "grey PNG": partial(grey, "PNG"),
+    "grey TIFF": partial(grey, "TIFF"),
+    "grey and alpha": partial(grey, "PNG", "LA"),
+    "grey of 16 bits": partial(grey, "PNG", "I"),
+    "bands": lambda: encode(stored(BANDS), icc_profile=showing(BANDS)),
+    "grey bands": lambda: encode(stored(BANDS, GREY), icc_profile=showing(BANDS, b"mntrGRAYXYZ ")),
+    "a table": partial(table, b"A2B0", ImageOps.invert(PHOTO)),
+    "the other table": partial(table, b"A2B1", ImageOps.invert(PHOTO)),
+    "a table that browsers pass over": partial(table, b"A2B2", PHOTO),
+    "dark gamma": partial(gamma, 0.05),
+    "light": partial(gamma, 1),
+    "light gamma": partial(gamma, 2),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_a_profile_shows_is_hashed(name: str) -> None:
+    data, expected = SHOWN[name](), registered(encode(PHOTO))
+    assert registered(data).distance_bits(expected) <= 10
+    assert nearest(data, expected) <= 10
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_is_stored_is_looked_up_beside_what_a_profile_shows(kind: str) -> None:
+    data = encode(PHOTO, kind, quality=95, icc_profile=NEGATIVE)
+    assert nearest(data, registered(encode(PHOTO))) <= 10
+    assert nearest(data, registered(encode(ImageOps.invert(PHOTO)))) <= 10
+    query = hash_image(data, effort=Effort.FAST)
+    assert isinstance(query, ImageQuery)
+    assert query.frames_skipped == 0
+
+
+@pytest.mark.parametrize("image", [PHOTO, GREY], ids=["RGB", "L"])
+def test_a_profile_of_a_later_version_or_cut_short_is_ignored(image: Image.Image) -> None:
+    for unread in (
+        NEGATIVE[:8] + b"\5" + NEGATIVE[9:],
+        struct.pack(">I", len(NEGATIVE) + 4) + NEGATIVE[4:],
+        NEGATIVE[:100],
+        NEGATIVE[:8],
+    ):
+        plain = encode(image)
+        assert registered(encode(image, icc_profile=unread)) == registered(plain)
+
+
+def test_chromaticities_are_applied_with_gamma() -> None:
+    """Red and blue exchange their places, and so do those of their primaries."""
+    red, green, blue = PHOTO.split()
+    png = encode(Image.merge("RGB", (blue, green, red)))
+    xy = (31270, 32900, 15000, 6000, 30000, 60000, 64000, 33000)
+    chunks = chunk(b"gAMA", struct.pack(">I", 45455)), chunk(b"cHRM", struct.pack(">8I", *xy))
+    shown = decode(with_chunks(png, *chunks)).image
+    assert np.abs(np.asarray(shown, np.int16) - np.asarray(PHOTO, np.int16)).mean() < 4
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [(b"gAMA", struct.pack(">I", 45455))],
+        [(b"gAMA", struct.pack(">I", 0))],
+        [(b"gAMA", struct.pack(">I", 100_000)), (b"sRGB", b"\0")],
+        [(b"cHRM", struct.pack(">8I", *[31270, 32900, 15000, 6000, 30000, 60000, 64000, 33000]))],
+    ],
+)
+def test_chunks_that_mean_srgb_or_nothing_change_nothing(
+    chunks: list[tuple[bytes, bytes]],
+) -> None:
+    png = encode(PHOTO)
+    data = with_chunks(png, *(chunk(*each) for each in chunks))
+    assert registered(data) == registered(png)
+
+
+@pytest.mark.parametrize("xy", [[0] * 8, [2**31] * 8, [31270, 32900] * 4])
+def test_chromaticities_that_are_none_are_taken_for_those_of_srgb(xy: list[int]) -> None:
+    chunks = chunk(b"gAMA", struct.pack(">I", 100_000)), chunk(b"cHRM", struct.pack(">8I", *xy))
+    png = encode(stored(np.round(255 * linear(LEVELS))))
+    assert registered(with_chunks(png, *chunks)).distance_bits(registered(encode(PHOTO))) <= 4
+
+
+def test_an_ordinary_profile_is_looked_up_once() -> None:
+    data = encode(PHOTO, "JPEG", icc_profile=DISPLAY_P3)
+    assert decode(data, scaled=True).stored is None
