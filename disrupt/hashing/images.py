@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +15,6 @@ from disrupt.core.transforms import ENLARGED, PLANS
 from disrupt.hashing.decoding.pictures import (
     DEFAULT_LIMITS,
     ImageLimits,
-    decode,
     decode_frames,
     refused,
 )
@@ -67,14 +68,18 @@ def fingerprint_image(
     PDQ_512 and PDQ_FULL, and of a picture of at most 512 px a side also PDQ_512 of it enlarged: PDQ
     samples points whose places depend on the size, so that copies of other sizes would be 7 to 20
     bits away. Then ``variants``, which match edited copies. All but the first are left
-    out where they are of low quality. Of an animation, the first frame. Thread-safe. Errors as of
-    ``decode``.
+    out where they are of low quality. Of an animation, the first frame that is not of low quality,
+    among those that ``limits.frames_cpu_s`` allow. Thread-safe. Errors as of ``decode``.
     """
-    picture = decode(data, limits)
-    outcome = _registered(picture)
-    if isinstance(outcome, LowQuality):
-        return outcome
-    return replace(outcome, frames_left=picture.frames_left)
+    pictures = in_time(decode_frames(data, limits), limits.frames_cpu_s)
+    first = next(pictures)
+    outcome = featureless = _registered(first)
+    while isinstance(outcome, LowQuality):
+        picture = next(pictures, None)
+        if picture is None:
+            return featureless
+        outcome = _registered(picture)
+    return replace(outcome, frames_left=first.frames_left)
 
 
 def fingerprint_frames(
@@ -130,6 +135,18 @@ def _distinct_frames(
         return featureless
     every = tuple(fingerprint for fingerprints in kept for fingerprint in fingerprints)
     return ImageFingerprints(every[0].quality, every, kind)
+
+
+def in_time(frames: Iterator[Picture], cpu_s: float) -> Iterator[Picture]:
+    """Yield the first frame, and later ones as long as ``cpu_s`` of this thread suffice."""
+    began_s = before_s = time.thread_time()
+    longest_s = 0.0
+    for picture in frames:
+        yield picture
+        now_s = time.thread_time()
+        longest_s, before_s = max(longest_s, now_s - before_s), now_s
+        if now_s + longest_s > began_s + cpu_s:
+            return
 
 
 def place_near(pdq_hash: PdqHash, candidates: list[PdqHash], distinct_bits: int) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,6 +34,7 @@ from disrupt.hashing.images import (
     LOOKUP_DISTINCT_BITS,
     MAX_FRAMES,
     first_usable,
+    in_time,
     place_near,
     single,
     usable,
@@ -101,7 +101,7 @@ def hash_image(
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
     featureless: LowQuality | None = None
-    for picture in _in_time(_pictures(data, limits), limits.frames_cpu_s):
+    for picture in in_time(_pictures(data, limits), limits.frames_cpu_s):
         skipped = picture.frames_left
         page = None if effort == Effort.FAST else picture.page()
         groups = list(_as_it_is(picture) if page is None else _turned(page))
@@ -224,15 +224,3 @@ def _averaged(image: Image.Image, region: Region) -> NDArray[np.uint8]:
     width, height = image.size
     box = region.left * width, region.top * height, region.right * width, region.bottom * height
     return np.asarray(image.resize((_PART_PX, _PART_PX), Image.Resampling.HAMMING, box))
-
-
-def _in_time(frames: Iterator[Picture], cpu_s: float) -> Iterator[Picture]:
-    """Yield the first frame, and later ones as long as ``cpu_s`` of this thread suffice."""
-    began_s = before_s = time.thread_time()
-    longest_s = 0.0
-    for picture in frames:
-        yield picture
-        now_s = time.thread_time()
-        longest_s, before_s = max(longest_s, now_s - before_s), now_s
-        if now_s + longest_s > began_s + cpu_s:
-            return

@@ -114,10 +114,10 @@ ONLY_PART = Phrase(
     "only a part of it: this file ends early, is damaged, or holds several videos",
 )
 FIRST_FRAME_ONLY = Phrase(
-    "la première image seulement de cette animation : pour enregistrer toutes les autres, ajoutez "
-    "le fichier au dossier avec --case et --every-frame",
-    "the first frame only of this animation: to register all the others, add the file to the case "
-    "with --case and --every-frame",
+    "une image seulement de cette animation, la première qui convient : pour "
+    "enregistrer toutes les autres, ajoutez le fichier au dossier avec --case et --every-frame",
+    "only one frame of this animation, the first that is suitable: to register all the "
+    "others, add the file to the case with --case and --every-frame",
 )
 OUTCOMES = {
     Outcome.RENEWED: Phrase(

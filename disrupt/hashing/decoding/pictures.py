@@ -28,6 +28,7 @@ from PIL import (
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.decoding.av1 import coded_sizes
+from disrupt.hashing.decoding.chunks import with_sound_chunks
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
 from disrupt.hashing.decoding.scans import scanned_px
@@ -72,6 +73,9 @@ FORMATS = tuple(_OPENERS)
 
 HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
 """Command that installs the extra "heic", wherever this package itself came from."""
+
+_REPAIRS = {"AVIF": with_one_ipma, "HEIC": with_one_ipma, "PNG": with_sound_chunks}
+"""What browsers pass over, and decoders do not."""
 
 _ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
 
@@ -161,8 +165,7 @@ def decode_frames(
     Each is decoded when it is asked for, and is to be used before the next one.
     """
     kind = _checked(data, limits)
-    if kind in {"AVIF", "HEIC"}:
-        data = with_one_ipma(data)
+    data = _REPAIRS.get(kind, bytes)(data)
     with _refusing(kind):
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
@@ -187,7 +190,8 @@ def decode_frames(
         ):
             raise _damaged(kind)
         frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
-    yield replace(picture, frames_left=frames - 1)
+    if scaled or not _is_hidden(image, data):
+        yield replace(picture, frames_left=frames - 1)
     whole = png_frames_are_whole(data)
     for frame in range(1, frames):
         with _refusing(kind):
@@ -197,6 +201,11 @@ def decode_frames(
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
         yield replace(picture, frames_left=frames - 1 - frame)
+
+
+def _is_hidden(file: ImageFile.ImageFile, data: bytes) -> bool:
+    """Tell whether browsers show only what comes after the first image, of which it is no part."""
+    return file.info.get("default_image", False) and b"fdAT" in data
 
 
 def _checked(data: bytes, limits: ImageLimits) -> str:

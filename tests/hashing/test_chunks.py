@@ -1,0 +1,97 @@
+"""PNG files that browsers show whole are hashed whole, whatever chunks stand beside the pixels."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from disrupt.core.media import LowQuality
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import ImageFingerprints, fingerprint_image
+from disrupt.hashing.decoding.chunks import with_sound_chunks
+from disrupt.hashing.decoding.pictures import decode, decode_frames
+from tests.hashing import test_formats
+
+PHOTO = test_formats.PHOTO.resize((200, 150))
+PLAIN = Image.new("RGB", PHOTO.size)
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def chunk(kind: bytes, content: bytes, crc: int | None = None) -> bytes:
+    crc = zlib.crc32(kind + content) if crc is None else crc
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+
+PNG = encode(PHOTO)
+LONG = zlib.compress(bytes(1_100_000))
+UNSOUND = {
+    "text with a wrong sum": chunk(b"tEXt", b"a\0b", 0),
+    "unknown chunk with a wrong sum": chunk(b"prVt", b"abc", 0),
+    "short gAMA": chunk(b"gAMA", b""),
+    "short cHRM": chunk(b"cHRM", b"12"),
+    "short pHYs": chunk(b"pHYs", b"abc"),
+    "empty sRGB": chunk(b"sRGB", b""),
+    "profile without a name": chunk(b"iCCP", b"icc"),
+    "profile compressed otherwise": chunk(b"iCCP", b"icc\0\5" + zlib.compress(b"abc")),
+    "long text": chunk(b"zTXt", b"Comment\0\0" + LONG),
+    "long text of Unicode": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG),
+}
+
+
+@pytest.mark.parametrize("name", UNSOUND)
+@pytest.mark.parametrize("place", [33, len(PNG) - 12], ids=["before", "after"])
+def test_an_unsound_chunk_beside_the_pixels_is_passed_over(name: str, place: int) -> None:
+    shown = decode(PNG[:place] + UNSOUND[name] + PNG[place:]).image
+    assert (np.asarray(shown) == np.asarray(PHOTO)).all()
+
+
+def test_a_wrong_sum_of_the_end_is_passed_over() -> None:
+    assert (np.asarray(decode(PNG[:-1] + b"x").image) == np.asarray(PHOTO)).all()
+
+
+def test_a_file_without_unsound_chunks_is_not_copied() -> None:
+    assert with_sound_chunks(PNG) is PNG
+
+
+def test_damage_of_what_the_pixels_need_is_refused() -> None:
+    with pytest.raises(InvalidMediaError, match="damaged"):
+        decode(PNG[:29] + bytes(4) + PNG[33:])
+
+
+def test_a_file_that_ends_in_its_last_chunk_is_refused() -> None:
+    with pytest.raises(InvalidMediaError, match="damaged"):
+        decode(PNG[:-2])
+
+
+def test_the_image_that_is_no_part_of_an_animation_is_not_registered() -> None:
+    data = encode(PLAIN, save_all=True, append_images=[PHOTO, PLAIN], default_image=True)
+    assert (np.asarray(decode(data).image.convert("RGB")) == np.asarray(PHOTO)).all()
+    assert [picture.frames_left for picture in decode_frames(data)] == [1, 0]
+    assert len(list(decode_frames(data, scaled=True))) == 3
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_of_an_animation_that_begins_plain_the_first_other_frame_is_registered(kind: str) -> None:
+    options = {"save_all": True, "append_images": [PHOTO, PLAIN, PHOTO.rotate(180)]}
+    outcome = fingerprint_image(encode(PLAIN, kind, duration=500, **options))
+    assert isinstance(outcome, ImageFingerprints)
+    expected = fingerprint_image(encode(PHOTO, "PNG"))
+    assert isinstance(expected, ImageFingerprints)
+    first, other = outcome.fingerprints[0], expected.fingerprints[0]
+    assert first.hash.distance_bits(other.hash) <= 20
+    assert outcome.frames_left == 3
+
+
+def test_an_animation_of_plain_frames_is_of_low_quality() -> None:
+    grey = Image.new("RGB", PHOTO.size, "grey")
+    data = encode(PLAIN, "GIF", save_all=True, append_images=[grey, PLAIN], duration=500)
+    assert isinstance(fingerprint_image(data), LowQuality)
