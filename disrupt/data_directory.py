@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -36,6 +38,11 @@ class Secrets:
 
     pepper: bytes = field(repr=False)
     match_tokens: bytes = field(repr=False)
+
+    @property
+    def pepper_check(self) -> bytes:
+        """Key check value: tells the pepper from others, and nothing else of it."""
+        return hmac.digest(self.pepper, b"disrupt pepper check", hashlib.sha256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,12 @@ from pathlib import Path
 from disrupt import ownership
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
-from disrupt.errors import OlderSchemaError, OtherHistoryError, SnapshotRefusedError
+from disrupt.errors import (
+    DataDirectoryError,
+    OlderSchemaError,
+    OtherHistoryError,
+    SnapshotRefusedError,
+)
 from disrupt.index import generations
 from disrupt.registry import journal, noted, opening
 from disrupt.registry.contract import RegistryReader
@@ -106,10 +111,26 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
         whole = all(_SECRET.fullmatch(values[name]) for name in ("pepper", "match_tokens"))
     except (ValueError, KeyError, TypeError):
         whole = False
-    if whole:
-        yield ok("secrets", "secrets.json is there, and whole.")
-    else:
+    if not whole:
         yield fail("secrets", "secrets.json is damaged.", "Restore secrets.json from a backup.")
+    elif not _are_of_the_registry(data_dir):
+        yield fail(
+            "secrets",
+            "secrets.json belongs to another registry: no PIN opens its case.",
+            "Put back the secrets.json of this server; any backup has it.",
+        )
+    else:
+        yield ok("secrets", "secrets.json is there, and whole.")
+
+
+def _are_of_the_registry(data_dir: Path) -> bool:
+    """Tell whether whole secrets are the registry's; True where there is none that can be read."""
+    directory = DataDirectory(data_dir)
+    try:
+        with opening.reading(directory) as reader:
+            return reader.takes_pepper(directory.secrets().pepper_check)
+    except DataDirectoryError:
+        return True
 
 
 def registry(data_dir: Path) -> Iterator[Finding]:

@@ -62,9 +62,9 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
 
     The copy is the registry at one moment; registering goes on meanwhile. DataDirectoryError if
     ``target`` exists, lies in the data directory, which erasures keep free of what was withdrawn,
-    or cannot be made; also if the data directory is incomplete or another user's. StorageFullError
-    when the disk is full. What is unfinished has another name, and is removed unless the process is
-    killed.
+    or cannot be made; also if the data directory is incomplete, another user's, or has the secrets
+    of another registry. StorageFullError when the disk is full. What is unfinished has another
+    name, and is removed unless the process is killed.
     """
     aside = target.parent / f"{target.name}.unfinished"
     for path in (target, aside):
@@ -79,8 +79,9 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
         )
     ownership.check(data_dir)
     # Opening refuses what is no registry. One of an older version is restored as any other.
-    with suppress(OlderSchemaError), opening.reading(DataDirectory(data_dir)):
-        pass
+    directory = DataDirectory(data_dir)
+    with suppress(OlderSchemaError), opening.reading(directory) as registry:
+        opening.check_secrets(directory, registry)
     try:
         aside.mkdir(mode=0o700)
     except OSError as error:

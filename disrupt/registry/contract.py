@@ -123,6 +123,12 @@ class RegistryReader(Protocol):
         grown since to the same sequence.
         """
 
+    def takes_pepper(self, check: bytes) -> bool:
+        """Tell whether PINs are hashed with the pepper that ``check``, its check value, is of.
+
+        True too where no writer has noted a pepper yet.
+        """
+
     def lacks(self) -> Cursor | None:
         """Head that was noted beside the registry and that it does not know: it is an older copy.
 
@@ -191,6 +197,9 @@ class RegistryWriter(RegistryReader, Protocol):
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some
     space is reserved for that and ``revoke_key``, so that only a withdrawal larger than it fails.
     """
+
+    def note_pepper(self, check: bytes) -> None:
+        """Note a pepper's check value, unless one is noted."""
 
     def register(
         self, registration: Registration, *, day: str, items_per_case: int | None = None

@@ -5,10 +5,11 @@ Beside ``registry/``, ``data_directory`` knows the names of its files, and ``doc
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
-from disrupt.data_directory import DataDirectory
-from disrupt.errors import DataDirectoryError
+from disrupt.data_directory import REGISTRY, SECRETS, DataDirectory
+from disrupt.errors import DataDirectoryError, StorageFullError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.registry.sql import SqlRegistry
 
@@ -28,10 +29,26 @@ def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
     return SqlRegistry.open_reader(directory.registry)
 
 
-def writing(directory: DataDirectory) -> AbstractContextManager[RegistryWriter]:
-    """Open the registry for writing, made and migrated where needed.
+@contextmanager
+def writing(directory: DataDirectory) -> Iterator[RegistryWriter]:
+    """Open the registry for writing; make it and its secrets, and migrate it, where needed.
 
-    The caller holds the lock of the directory. DataDirectoryError if the directory is missing, or a
-    file in it is no registry or of a newer version.
+    The caller holds the lock of the directory. DataDirectoryError if the directory is missing, a
+    file in it is no registry or of a newer version, or the secrets are those of another registry.
     """
-    return SqlRegistry.open_writer(directory.registry)
+    secrets = directory.secrets()
+    with SqlRegistry.open_writer(directory.registry) as registry:
+        check_secrets(directory, registry)
+        with suppress(StorageFullError):  # a later start notes it
+            registry.note_pepper(secrets.pepper_check)
+        yield registry
+
+
+def check_secrets(directory: DataDirectory, registry: RegistryReader) -> None:
+    """Raise DataDirectoryError where the secrets are damaged, or those of another registry."""
+    if not registry.takes_pepper(directory.secrets().pepper_check):
+        raise DataDirectoryError(
+            f"{directory.secrets_file} belongs to another registry than the {REGISTRY} beside it:"
+            f" no PIN would open its case. Nothing was registered. Put the {SECRETS} back that was"
+            f" with this {REGISTRY}; the one in any backup of this server is the same."
+        )

@@ -41,6 +41,12 @@ def position(connection: Connection) -> tuple[bytes, int]:
     return epoch, sequence
 
 
+def pepper_check(connection: Connection) -> bytes | None:
+    """Return the check value of the pepper that PINs are hashed with; None if it is not known."""
+    check: bytes | None = connection.execute(select(schema.registry.c.pepper_check)).scalar_one()
+    return check
+
+
 def knows(connection: Connection, cursor: Cursor) -> bool:
     """Tell whether the cursor is a point of this registry's history, in its present epoch."""
     epoch, newest = position(connection)

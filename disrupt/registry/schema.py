@@ -41,11 +41,14 @@ class ChangeKind(IntEnum):
     REMOVAL = 2
 
 
+# The pepper's check value tells whether the secrets beside the registry are those that it is used
+# with. NULL until a writer opens the registry beside them.
 registry = Table(
     "registry",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("epoch", LargeBinary, nullable=False),
+    Column("pepper_check", LargeBinary),
     CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -93,6 +93,11 @@ class SqlRegistry:
         with _transaction(self._reader) as connection:
             return queries.knows(connection, cursor)
 
+    def takes_pepper(self, check: bytes) -> bool:
+        """Tell whether PINs are hashed with this pepper; see RegistryReader."""
+        with _transaction(self._reader) as connection:
+            return queries.pepper_check(connection) in {None, check}
+
     def lacks(self) -> Cursor | None:
         """See RegistryReader."""
         head = noted.read(self._note)
@@ -178,6 +183,11 @@ class SqlRegistryWriter(SqlRegistry):
         self._reserve = reserve
         self._writing = threading.Lock()
         self._reserve.fill()
+
+    def note_pepper(self, check: bytes) -> None:
+        """Note a pepper's check value, unless one is noted; see RegistryWriter."""
+        with _transaction(self._writer) as connection:
+            statements.note_pepper(connection, check)
 
     def register(
         self, registration: Registration, *, day: str, items_per_case: int | None = None

@@ -244,6 +244,12 @@ def begin_epoch(connection: Connection) -> None:
     connection.execute(update(schema.registry).values(epoch=secrets.token_bytes(EPOCH_BYTES)))
 
 
+def note_pepper(connection: Connection, check: bytes) -> None:
+    """Note the check value of the pepper that PINs are hashed with, unless there is one."""
+    missing = schema.registry.c.pepper_check.is_(None)
+    connection.execute(update(schema.registry).where(missing).values(pepper_check=check))
+
+
 def _check_erased(connection: Connection, item_ids: set[bytes]) -> None:
     """Raise NotFoundError unless all are ids of erased items, whose case is erased too."""
     rows = connection.execute(

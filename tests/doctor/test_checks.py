@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from disrupt.core.changes import Cursor
-from disrupt.data_directory import JOURNAL
+from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.doctor import computing, data, disk, machine, network
 from disrupt.doctor.commands import doctor
 from disrupt.doctor.findings import Finding, Verdict, findings
@@ -28,7 +28,7 @@ from disrupt.index import generations, known_answers
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.isolation import videos
-from disrupt.registry import journal
+from disrupt.registry import journal, opening
 from disrupt.registry.integrity import has_wal_reset_bug
 from disrupt.registry.sql import SqlRegistry
 from tests.doctor.certificates import Pair, pair
@@ -189,6 +189,14 @@ def test_a_lost_or_damaged_pepper_fails(data_dir: Path, content: str | None) -> 
     )
     assert finding.verdict == Verdict.FAIL
     assert "backup" in finding.advice
+
+
+def test_secrets_of_another_registry_fail(data_dir: Path) -> None:
+    with opening.writing(DataDirectory(data_dir)):
+        assert verdicts(data_dir)["secrets"] == Verdict.OK
+    other = {"pepper": "12" * 32, "match_tokens": "34" * 32}
+    (data_dir / "secrets.json").write_text(json.dumps(other))
+    assert verdicts(data_dir)["secrets"] == Verdict.FAIL
 
 
 def test_a_damaged_registry_fails(data_dir: Path) -> None:

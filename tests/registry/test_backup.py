@@ -15,7 +15,7 @@ import pytest
 
 from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import ApiKey, Right
-from disrupt.data_directory import JOURNAL
+from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import journal
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, known, unpack
@@ -36,7 +36,7 @@ from tests.registry.examples import (
 def data_dir(tmp_path: Path) -> Path:
     place = tmp_path / "data"
     place.mkdir()
-    (place / "secrets.json").write_text('{"pepper": "00"}')
+    DataDirectory(place).secrets()
     return place
 
 

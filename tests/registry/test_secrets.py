@@ -1,0 +1,68 @@
+"""A registry is not used with the secrets of another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import DataDirectoryError
+from disrupt.registry import opening
+from disrupt.registry.backup import back_up
+from tests.registry.examples import lay_out_revision_0001
+
+BELONGS = r"secrets\.json belongs to another registry than the registry\.db"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> bytes:
+    """Make the secrets of another server."""
+    directory = DataDirectory(tmp_path / "other")
+    directory.make()
+    directory.secrets()
+    return directory.secrets_file.read_bytes()
+
+
+@pytest.fixture(params=["of this version", "of the first version"])
+def directory(tmp_path: Path, request: pytest.FixtureRequest) -> DataDirectory:
+    """Make a data directory that a writer has opened beside its secrets."""
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    directory.secrets()
+    if request.param == "of the first version":
+        lay_out_revision_0001(directory.path)
+    with opening.writing(directory):
+        pass
+    return directory
+
+
+def test_other_secrets_are_refused_until_the_right_ones_are_back(
+    directory: DataDirectory, other: bytes, tmp_path: Path
+) -> None:
+    right = directory.secrets_file.read_bytes()
+    directory.secrets_file.write_bytes(other)
+    with pytest.raises(DataDirectoryError, match=BELONGS), opening.writing(directory):
+        pass
+    with pytest.raises(DataDirectoryError, match=BELONGS):
+        back_up(directory.path, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+    directory.secrets_file.write_bytes(right)
+    with opening.writing(directory):
+        pass
+    back_up(directory.path, tmp_path / "backup")
+
+
+def test_a_restored_registry_is_known_by_its_secrets(
+    directory: DataDirectory, other: bytes, tmp_path: Path
+) -> None:
+    back_up(directory.path, tmp_path / "backup")
+    restored = DataDirectory(tmp_path / "restored")
+    restored.make()
+    for name in ("registry.db", "secrets.json"):
+        (restored.path / name).write_bytes((tmp_path / "backup" / name).read_bytes())
+    with opening.writing(restored) as registry:
+        assert registry.takes_pepper(restored.secrets().pepper_check)
+    restored.secrets_file.write_bytes(other)
+    with pytest.raises(DataDirectoryError, match=BELONGS), opening.writing(restored):
+        pass
