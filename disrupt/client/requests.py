@@ -95,10 +95,16 @@ def pack(batch: object) -> bytes:
 def check_flow(batches: object, *kinds: type, profile: object) -> None:
     """Raise InvalidRequestError for arguments of which no flow can be made."""
     member("profile", profile, Profile)
-    if isinstance(batches, str | bytes) or not isinstance(batches, kinds):
-        raise invalid(
-            "batches", f"give an iterable of batches, each of hashes, not {type(batches).__name__}"
-        )
+    refusal = invalid(
+        "batches", f"give an iterable of batches, each of hashes, not {type(batches).__name__}"
+    )
+    if isinstance(batches, str | bytes | memoryview) or not isinstance(batches, kinds):
+        raise refusal
+    try:
+        if isinstance(batches, Iterable):
+            iter(batches)  # An array of no dimensions only seems to be.
+    except TypeError:
+        raise refusal from None
 
 
 def flow_batch(batch: HashBatch | Batch) -> Batch:

@@ -158,7 +158,15 @@ def test_what_is_no_batch_is_refused(call: Call, batch: object) -> None:
         assert refused.violations[0].field == "hashes"
 
 
-@pytest.mark.parametrize("batches", [None, 5, HASH, "00" * 32, HASH.hex])
+def released() -> memoryview:
+    view = memoryview(bytes(32))
+    view.release()
+    return view
+
+
+@pytest.mark.parametrize(
+    "batches", [None, 5, HASH, "00" * 32, HASH.hex, np.array(5), released()], ids=repr
+)
 def test_what_gives_no_batches_is_refused(call: Call, batches: object) -> None:
     refused = refuse(call, "stream_hashes", batches)
     assert type(refused) is InvalidRequestError
