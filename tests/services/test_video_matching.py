@@ -187,6 +187,17 @@ def test_the_nearest_items_are_answered_and_more_are_told_of(find: Find) -> None
     assert answer.truncated
 
 
+@pytest.mark.parametrize("most", [3, 2])
+def test_candidates_that_are_not_compared_are_told_of(
+    most: int, find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_matching, "_MOST_CANDIDATES", most)
+    clips = [shown(seed, 10) for seed in (1, 2, 3)]
+    stored = [video(number, clip) for number, clip in enumerate(clips, 1)]
+    answer = find(np.concatenate([sampled(clip) for clip in clips]), *stored)
+    assert (len(answer.matches), answer.truncated) == (most, most < len(stored))
+
+
 def test_copies_in_one_bank_do_not_hide_the_best_item_of_another(
     find: Find, monkeypatch: pytest.MonkeyPatch
 ) -> None:
