@@ -58,15 +58,20 @@ def unit(kind: int, bits: str) -> bytes:
     return bytes([kind << 3 | 2, len(content)]) + content
 
 
+def metadata(iloc: bytes, idat: bytes = b"") -> bytes:
+    """Return the box that says where item 1, a stream of AV1, is."""
+    infe = box(b"infe", struct.pack(">IHH4sx", 2 << 24, 1, 0, b"av01"))
+    iinf = box(b"iinf", struct.pack(">IH", 0, 1) + infe)
+    return box(b"meta", bytes(4) + box(b"iloc", iloc) + iinf + box(b"idat", idat))
+
+
 def avif(stream: bytes, extents: list[tuple[int, int]] | None = None) -> bytes:
     """Return the boxes of an AVIF file that name its streams, with ``stream`` at byte 16."""
     extents = extents or [(16, len(stream))]
     iloc = struct.pack(">IBBHHHH", 0, 0x44, 0, 1, 1, 0, len(extents))
     iloc += b"".join(struct.pack(">II", *extent) for extent in extents)
-    infe = box(b"infe", struct.pack(">IHH4sx", 2 << 24, 1, 0, b"av01"))
-    iinf = box(b"iinf", struct.pack(">IH", 0, 1) + infe)
     head = struct.pack(">I4sQ", 1, b"mdat", 16 + len(stream))
-    return head + stream + box(b"meta", bytes(4) + box(b"iloc", iloc) + iinf)
+    return head + stream + metadata(iloc)
 
 
 SIDE = f"{64 - 1:016b}"
@@ -87,6 +92,13 @@ def test_an_item_in_several_parts_is_read_as_if_it_were_in_one() -> None:
     parts = stream[3:] + stream[:3]
     extents = [(16 + len(parts) - 3, 3), (16, len(parts) - 3)]
     assert list(coded_sizes(avif(parts, extents))) == [(64, 64)]
+
+
+def test_an_item_inside_the_metadata_is_read() -> None:
+    stream = unit(1, SEQUENCE)
+    inside = 1  # offsets count from the content of idat
+    iloc = struct.pack(">IBBHHHHHII", 1 << 24, 0x44, 0, 1, 1, inside, 0, 1, 3, len(stream))
+    assert list(coded_sizes(metadata(iloc, b"pad" + stream))) == [(64, 64)]
 
 
 @pytest.mark.parametrize(
