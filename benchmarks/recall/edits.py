@@ -122,19 +122,19 @@ def crop_sides(scene: Scene) -> Edited:
     """Crop 0 to 15 % off each side, independently."""
     left, top, right, bottom = scene.rng.uniform(0, 0.15, 4)
     strength = 100 * max(left, top, right, bottom)
-    return _crop(scene.pixels, left, top, 1 - right, 1 - bottom), strength
+    return cropped(scene.pixels, left, top, 1 - right, 1 - bottom), strength
 
 
 def crop_centre(scene: Scene) -> Edited:
     """Crop 0 to 30 % off width and height, half on each side."""
     share = scene.rng.uniform(0, 0.3)
-    return _crop(scene.pixels, share / 2, share / 2, 1 - share / 2, 1 - share / 2), 100 * share
+    return cropped(scene.pixels, share / 2, share / 2, 1 - share / 2, 1 - share / 2), 100 * share
 
 
 def crop_aspect(scene: Scene, *, aspect: float, anywhere: bool = False) -> Edited:
     """Crop to an aspect ratio (width over height), as large as fits: in the middle, or anywhere."""
     place = scene.rng.uniform(0, 1) if anywhere else 0.5
-    pixels, kept = _to_aspect(scene.pixels, aspect, place)
+    pixels, kept = to_aspect(scene.pixels, aspect, place)
     return pixels, 100 * (1 - kept)
 
 
@@ -170,7 +170,7 @@ def story(scene: Scene) -> Edited:
     """Put the picture on a 9:16 blurred, darkened copy of itself; at times rounded or inset."""
     rng = scene.rng
     page = cv2.resize(
-        _to_aspect(scene.pixels, 9 / 16, 0.5)[0], (1080, 1920), interpolation=cv2.INTER_AREA
+        to_aspect(scene.pixels, 9 / 16, 0.5)[0], (1080, 1920), interpolation=cv2.INTER_AREA
     )
     page = cv2.GaussianBlur(page, (0, 0), rng.uniform(18, 60))
     page = _clipped(page * np.float32(rng.uniform(0.5, 1)))
@@ -229,7 +229,7 @@ def collage(scene: Scene, *, cells: int) -> Edited:
     mine = int(rng.integers(len(boxes)))
     for at, (top, left, tall, wide) in enumerate(boxes):
         pixels = scene.pixels if at == mine else scene.other()
-        part, _ = _to_aspect(pixels, wide / tall, 0.5)
+        part, _ = to_aspect(pixels, wide / tall, 0.5)
         shown = cv2.resize(part, (wide, tall), interpolation=cv2.INTER_AREA)
         page = paste(page, shown, top, left)
     scene.encoding["side_px"] = int(rng.integers(1080, 1921))
@@ -249,14 +249,14 @@ def rotation(scene: Scene) -> Edited:
     if rng.random() < 0.6:
         sine, cosine = math.sin(math.radians(abs(degrees))), math.cos(math.radians(degrees))
         kept = 1 / (cosine + sine * max(width, height) / min(width, height))
-        turned = _crop(turned, (1 - kept) / 2, (1 - kept) / 2, (1 + kept) / 2, (1 + kept) / 2)
+        turned = cropped(turned, (1 - kept) / 2, (1 - kept) / 2, (1 + kept) / 2, (1 + kept) / 2)
     return turned, abs(degrees)
 
 
-def sticker(scene: Scene, *, blurred: bool) -> Edited:
-    """Cover 1 to 8 % of the area anywhere with an opaque sticker, or blur it away."""
+def sticker(scene: Scene, *, blurred: bool, most: float = 0.08) -> Edited:
+    """Cover 1 % to ``most`` of the area anywhere with an opaque sticker, or blur it away."""
     rng, (height, width) = scene.rng, scene.pixels.shape[:2]
-    share, aspect = rng.uniform(0.01, 0.08), math.exp(rng.uniform(-0.7, 0.7))
+    share, aspect = rng.uniform(0.01, most), math.exp(rng.uniform(-0.7, 0.7))
     wide = min(round(math.sqrt(share * height * width * aspect)), width)
     tall = min(round(share * height * width / wide), height)
     top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
@@ -369,21 +369,22 @@ def _saturated(pixels: Pixels, factor: float) -> Pixels:
     return cv2.addWeighted(pixels, factor, luma, 1 - factor, 0)
 
 
-def _crop(pixels: Pixels, left: float, top: float, right: float, bottom: float) -> Pixels:
+def cropped(pixels: Pixels, left: float, top: float, right: float, bottom: float) -> Pixels:
+    """Return the part between these shares of the width and height."""
     height, width = pixels.shape[:2]
     return pixels[
         round(top * height) : round(bottom * height), round(left * width) : round(right * width)
     ]
 
 
-def _to_aspect(pixels: Pixels, aspect: float, place: float) -> tuple[Pixels, float]:
+def to_aspect(pixels: Pixels, aspect: float, place: float) -> tuple[Pixels, float]:
     """Return the largest part of an aspect ratio at a place of 0 to 1, and its share."""
     height, width = pixels.shape[:2]
     if width > aspect * height:
         kept = aspect * height / width
-        return _crop(pixels, place * (1 - kept), 0, place * (1 - kept) + kept, 1), kept
+        return cropped(pixels, place * (1 - kept), 0, place * (1 - kept) + kept, 1), kept
     kept = width / aspect / height
-    return _crop(pixels, 0, place * (1 - kept), 1, place * (1 - kept) + kept), kept
+    return cropped(pixels, 0, place * (1 - kept), 1, place * (1 - kept) + kept), kept
 
 
 def _bars(scene: Scene, *, upright: bool) -> Edited:

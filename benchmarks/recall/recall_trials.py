@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes
 
-from benchmarks.recall.edits import EDITS, Scene, upload
+from benchmarks.recall.edits import Scene, upload
+from benchmarks.recall.harder_edits import EVERY_EDIT
 from benchmarks.recall.layouts import Pixels
 from benchmarks.recall.originals import ORIGINALS, Photograph, encoded
 from disrupt.core.changes import Cursor
@@ -39,7 +40,10 @@ SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
 _EPOCH = bytes(16)
 _SOURCES = (
     *("disrupt/hashing/*.py", "disrupt/core/*.py"),
-    *(f"benchmarks/{name}.py" for name in ("edits", "layouts", "originals", "sources")),
+    *(
+        f"benchmarks/{name}.py"
+        for name in ("edits", "harder_edits", "layouts", "originals", "sources")
+    ),
 )
 
 
@@ -131,7 +135,7 @@ class Searched:
         def background() -> Pixels:
             return self._photographs[names[rng.integers(len(names))]].pixels
 
-        data, strength = upload(EDITS[task.edit][1], Scene(pixels, rng, background))
+        data, strength = upload(EVERY_EDIT[task.edit][1], Scene(pixels, rng, background))
         peer = _peer_hash(data)
         item_id = self._item_ids[original.photograph, original.number]
         distances: dict[str, int | None] = {}

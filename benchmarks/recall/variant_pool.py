@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from disrupt.core.transforms import Crop
+from disrupt.core.variant_plan_1 import VARIANTS
 
 Variant: TypeAlias = tuple[int, int, int, int, int]
 """Cut off left, top, right, bottom, in thousandths, and turned clockwise, in millidegrees."""
@@ -21,13 +22,29 @@ _SIDES = (0, 30, 60, 90, 120, 150)
 _PARTS = ((0, 0), (0, 500), (500, 0), (250, 250), (0, 333), (333, 0), (0, 250), (250, 0))
 """Cuts of an axis that leave halves, thirds and quarters, for what a sticker hides."""
 
+_ZOOMS = range(70, 381, 20)
+"""Cuts of both sides of an axis, for zooms and the middles of cells."""
+
 _TURNS = (1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000)
 
 
-def candidates(seed: int) -> list[Variant]:
-    """Return versions of a picture at least as wide as tall, with the mirrored version of each."""
+def candidates(plan: int, seed: int) -> list[Variant]:
+    """Return versions of a picture at least as wide as tall, with the mirrored version of each.
+
+    The first are the picture itself and, of a later plan, the versions of the plans before it.
+    """
     rng = np.random.default_rng(seed)
-    variants: list[Variant] = [IDENTITY]
+    variants = [*stored_before(plan), *(_pool_1(rng) if plan == 1 else _pool_2(rng))]
+    return list(dict.fromkeys(itertools.chain.from_iterable(map(mirrored, variants))))
+
+
+def stored_before(plan: int) -> list[Variant]:
+    """Return the versions that earlier plans store."""
+    return [IDENTITY] if plan == 1 else [IDENTITY, *VARIANTS]
+
+
+def _pool_1(rng: np.random.Generator) -> list[Variant]:
+    variants: list[Variant] = []
     variants += [(*cut, 0) for cut in itertools.product(_SIDES, _SIDES, _SIDES, _SIDES)]
     drawn = rng.integers(5, 141, (len(_SIDES) ** 4 // 6, 4)).tolist()
     variants += [(left, top, right, bottom, 0) for left, top, right, bottom in drawn]
@@ -40,7 +57,33 @@ def candidates(seed: int) -> list[Variant]:
         for across, down in itertools.product((0, 15, 25, 35, 45, 60, 75), repeat=2)
         if abs(across - down) <= 20
     ]
-    return list(dict.fromkeys(itertools.chain.from_iterable(map(mirrored, variants))))
+    return variants
+
+
+def _pool_2(rng: np.random.Generator) -> list[Variant]:
+    variants: list[Variant] = []
+    for wide, narrow in ((0, 0), (0, 30), (30, 0), (30, 30), (0, 60), (60, 60)):
+        for cut in range(140, 551, 15):
+            variants += [(cut, narrow, wide, narrow, 0), (narrow, cut, narrow, wide, 0)]
+    for cut in range(160, 671, 30):
+        for place in range(9):
+            before = round(cut * place / 8)
+            for slight in (0, 30):
+                variants.append((before, slight, cut - before, slight, 0))
+                variants.append((slight, before, slight, cut - before, 0))
+    variants += [(across, down, across, down, 0) for across in _ZOOMS for down in _ZOOMS]
+    lopsided = rng.integers(0, 121, (800, 4))
+    lopsided[np.arange(800), rng.integers(0, 4, 800)] = rng.integers(160, 541, 800)
+    variants += [(*sides, 0) for sides in lopsided.tolist()]
+    variants += [(left, top, right, bottom, 0) for left, right in _PARTS for top, bottom in _PARTS]
+    variants += [
+        (across, down, across, down, turn)
+        for turn in range(5000, 21000, 1000)
+        for across in range(40, 200, 20)
+        for down in (across - 40, across - 20, across, across + 20)
+        if down > 0
+    ]
+    return variants
 
 
 def _aspects(cut: int) -> Iterable[Variant]:
@@ -84,6 +127,9 @@ LOOKUPS: dict[str, list[Crop]] = {
         crop
         for sides in ((60, 0, 0, 0), (60, 60, 0, 0), (60, 0, 60, 0), (60, 60, 60, 0), (60,) * 4)
         for crop in orbit(sides)
+    ],
+    "axes": [
+        crop for cut in (100, 160) for crop in (*orbit((cut, 0, 0, 0)), *orbit((cut, 0, cut, 0)))
     ],
 }
 """Crops of what is looked up, by family: in every orientation, so that none is left out.

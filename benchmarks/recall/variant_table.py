@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
 import cv2
@@ -14,10 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.recall.edits import EDITS, GROUPS, Edited, Scene, crop_aspect, crop_sides, upload
+from benchmarks.recall import harder_edits
+from benchmarks.recall.edits import (
+    EDITS,
+    GROUPS,
+    Edited,
+    Scene,
+    crop_aspect,
+    crop_sides,
+    cropped,
+    to_aspect,
+    upload,
+)
 from benchmarks.recall.layouts import Pixels
 from benchmarks.recall.originals import ORIGINALS, Photograph, encoded
-from benchmarks.recall.variant_pool import LOOKUPS, OF_REGIONS, Variant, mirrored
+from benchmarks.recall.variant_pool import LOOKUPS, OF_REGIONS, Variant, mirrored, stored_before
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY
 from disrupt.core.transforms import Crop
 from disrupt.hashing.regions.crops import hash_crops
@@ -48,18 +60,52 @@ def _shape(scene: Scene) -> Edited:
     return crop_aspect(scene, aspect=width / height * kept)
 
 
-DRAWN: dict[str, tuple[Callable[[Scene], Edited], int, float]] = {
-    "resize": (EDITS["resize"][1], 2, 1),
-    "crop_sides": (crop_sides, 70, 9),
-    "crop_centre": (EDITS["crop_centre"][1], 5, 2),
-    "shape": (_shape, 20, 9),
-    "crop_anywhere": (EDITS["crop_anywhere"][1], 3, 1),
-    "rotation": (EDITS["rotation"][1], 8, 4),
-    "opaque_sticker": (EDITS["opaque_sticker"][1], 8, 3),
-    "blurred_part": (EDITS["blurred_part"][1], 4, 1),
-    "two_crops": (_two_crops, 8, 2),
+def _cell(scene: Scene) -> Edited:
+    """Show the middle in a square or 4:5 cell, up to 8 % smaller on each side."""
+    pixels, kept = to_aspect(scene.pixels, (1, 4 / 5, 5 / 4)[scene.rng.integers(3)], 0.5)
+    cut = scene.rng.uniform(0, 0.08)
+    return cropped(pixels, cut, cut, 1 - cut, 1 - cut), 100 * (1 - kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An edit, how often it is drawn for each original, and its weight in the choice.
+
+    ``is_cell``: only the families OF_REGIONS are looked up, as of cells of a collage.
+    """
+
+    edit: Callable[[Scene], Edited]
+    times: int
+    weight: float
+    is_cell: bool = False
+
+
+DRAWN: dict[int, dict[str, Drawn]] = {
+    1: {
+        "resize": Drawn(EDITS["resize"][1], 2, 1),
+        "crop_sides": Drawn(crop_sides, 70, 9),
+        "crop_centre": Drawn(EDITS["crop_centre"][1], 5, 2),
+        "shape": Drawn(_shape, 20, 9, is_cell=True),
+        "crop_anywhere": Drawn(EDITS["crop_anywhere"][1], 3, 1),
+        "rotation": Drawn(EDITS["rotation"][1], 8, 4),
+        "opaque_sticker": Drawn(EDITS["opaque_sticker"][1], 8, 3),
+        "blurred_part": Drawn(EDITS["blurred_part"][1], 4, 1),
+        "two_crops": Drawn(_two_crops, 8, 2),
+    },
+    2: {
+        "cut_side": Drawn(harder_edits.cut_side, 16, 9),
+        "ratio": Drawn(harder_edits.ratio, 12, 5),
+        "zoom": Drawn(harder_edits.zoom, 12, 9),
+        "half": Drawn(partial(harder_edits.share_of, parts=2), 5, 3),
+        "third": Drawn(partial(harder_edits.share_of, parts=3), 6, 4),
+        "turn_and_crop": Drawn(harder_edits.turn_and_crop, 16, 5),
+        "cell": Drawn(_cell, 10, 4, is_cell=True),
+        "band": Drawn(harder_edits.band, 6, 3),
+        "stickers": Drawn(harder_edits.stickers, 4, 3),
+        "mosaic": Drawn(harder_edits.mosaic, 2, 1),
+    },
 }
-"""Edit, how often it is drawn for each original, and its weight in the choice.
+"""Edits by the plan that is chosen for them.
 
 Lookups undo borders, screens and quarter turns; what these leave is one of the edits here.
 """
@@ -69,11 +115,17 @@ Lookups undo borders, screens and quarter turns; what these leave is one of the 
 class Table:
     """``hits`` packs trials x lookups x candidates; a trial has an edit and a photograph."""
 
+    plan: int
     candidates: list[Variant]
     crops: list[Crop]
     edits: NDArray[np.str_]
     photographs: NDArray[np.str_]
     hits: NDArray[np.uint8]
+
+    @property
+    def stored_before(self) -> list[int]:
+        """Places of the candidates that earlier plans store."""
+        return [self.candidates.index(variant) for variant in stored_before(self.plan)]
 
     def covered(self, families: Sequence[str]) -> NDArray[np.bool_]:
         """Return trials x candidates: whether any lookup of the families finds the candidate.
@@ -83,7 +135,8 @@ class Table:
         the same trial of a mirrored photograph.
         """
         covered = self._covered(families)
-        shapes = np.tile(self.edits == "shape", 4)
+        cells = [name for name, drawn in DRAWN[self.plan].items() if drawn.is_cell]
+        shapes = np.tile(np.isin(self.edits, cells), 4)
         covered[shapes] = self._covered([family for family in families if family in OF_REGIONS])[
             shapes
         ]
@@ -109,9 +162,9 @@ class Table:
     def weights(self) -> NDArray[np.float32]:
         """Return weights of the trials, in sum 1: each edit weighs what DRAWN says."""
         weights = np.zeros(len(self.edits), np.float32)
-        for name, (_, _, weight) in DRAWN.items():
+        for name, drawn in DRAWN[self.plan].items():
             mine = self.edits == name
-            weights[mine] = weight / max(mine.sum(), 1)
+            weights[mine] = drawn.weight / max(mine.sum(), 1)
         total: NDArray[np.float32] = weights / weights.sum()
         return total
 
@@ -127,7 +180,11 @@ class Table:
 
 
 def table(
-    photographs: Sequence[Photograph], candidates: list[Variant], draws: float, seed: int
+    plan: int,
+    photographs: Sequence[Photograph],
+    candidates: list[Variant],
+    draws: float,
+    seed: int,
 ) -> Table:
     """Hash, edit, look up. ``draws`` multiplies those of DRAWN."""
     crops = [crop for family in LOOKUPS.values() for crop in family]
@@ -139,11 +196,11 @@ def table(
             if stored is None:
                 continue
             rng = np.random.default_rng([seed, number, zlib.crc32(photograph.name.encode())])
-            for name, near in _trials(original, stored, crops, rng, draws):
+            for name, near in _trials(plan, original, stored, rng, draws):
                 edits.append(name)
                 names.append(photograph.name)
                 near_rows.append(near)
-    return Table(candidates, crops, np.array(edits), np.array(names), np.array(near_rows))
+    return Table(plan, candidates, crops, np.array(edits), np.array(names), np.array(near_rows))
 
 
 def _stored(original: Pixels, candidates: list[Variant]) -> NDArray[np.uint64] | None:
@@ -164,15 +221,16 @@ def _stored(original: Pixels, candidates: list[Variant]) -> NDArray[np.uint64] |
 
 
 def _trials(
+    plan: int,
     original: Pixels,
     stored: NDArray[np.uint64],
-    crops: list[Crop],
     rng: np.random.Generator,
     draws: float,
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    for name, (edit, times, _) in DRAWN.items():
-        for _ in range(max(round(times * draws), 1)):
-            data, _ = upload(edit, Scene(original, rng, lambda: original))
+    crops = [crop for family in LOOKUPS.values() for crop in family]
+    for name, drawn in DRAWN[plan].items():
+        for _ in range(max(round(drawn.times * draws), 1)):
+            data, _ = upload(drawn.edit, Scene(original, rng, lambda: original))
             pixels = _grey(data)
             hashed = hash_crops(_reduced(pixels), crops)
             asked = hashed.hashes.view(np.uint64)[:, None]

@@ -306,6 +306,8 @@ def _transform(message: types_pb2.Transform) -> Transform:
         message.rotation_millidegrees,
         message.scale_side_px,
         plain_edges_cut=message.plain_edges_cut,
+        negative=message.negative,
+        corners=tuple(message.corners),
     )
 
 

@@ -57,6 +57,11 @@ _LIKELY = (WHOLE, *_steps(40), _MIDDLE)
 """Variant plan 1 was chosen for these steps (docs/variant-plans.md)."""
 
 _ALL = (*_LIKELY, *_QUADRANTS, *_steps(60))
+_AXES: tuple[Crop, ...] = tuple(
+    crop for cut in (100, 160) for crop in (*_steps(cut)[:4], *_steps(cut)[8:10])
+)
+"""Crops of one side or of two opposite ones, for copies in another shape."""
+
 _CELL: tuple[Crop, ...] = (WHOLE, (40, 40, 40, 40), (40, 0, 40, 0), (0, 40, 0, 40))
 """Crops of a possible cell of a collage, which cuts two opposite sides of a picture."""
 
@@ -75,7 +80,13 @@ class LookupCrops(NamedTuple):
         likely: Crops of the likely region.
         remaining: Crops of each other region that may be a cell of a collage.
         large: Crops of each other region that is too large for a cell.
+        cells: Crops of each cell of an even grid that has more cells than regions are used.
+        straightened: Crops of each tilted picture once it is straightened, and of its regions.
+        negative: Crops of the whole that are also looked up with all levels inverted.
         regions: Most regions that are used.
+        tilted: Most tilted pictures that are used.
+        within: Most regions of each of them that are used.
+        negatives: Whether everything is also looked up with all levels inverted.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
@@ -84,26 +95,46 @@ class LookupCrops(NamedTuple):
     likely: tuple[Crop, ...] = (WHOLE,)
     remaining: tuple[Crop, ...] = (WHOLE,)
     large: tuple[Crop, ...] = (WHOLE,)
+    cells: tuple[Crop, ...] = (WHOLE,)
+    straightened: tuple[Crop, ...] = ()
+    negative: tuple[Crop, ...] = ()
     regions: int = 0
+    tilted: int = 0
+    within: int = 0
+    negatives: bool = False
+
+    def is_negated(self, version: Transform) -> bool:
+        """Tell whether a version of a picture is also looked up with all levels inverted."""
+        return self.negatives or (not version.corners and version.crop in self.negative)
 
 
 LOOKUP_CROPS: dict[Effort, LookupCrops] = {
     Effort.FAST: LookupCrops(),
     Effort.STANDARD: LookupCrops(
         whole=_ALL,
-        whole_if_likely_region=(WHOLE, *_steps(40)[:8]),
+        whole_if_likely_region=(WHOLE, *_steps(40)[:8], *_QUADRANTS),
         likely=_LIKELY,
         remaining=_CELL,
+        cells=_CELL,
+        straightened=_CELL,
+        negative=_CELL,
         regions=8,
+        tilted=2,
+        within=8,
     ),
     Effort.THOROUGH: LookupCrops(
-        whole=_ALL,
+        whole=(*_ALL, *_AXES),
         whole_if_likely_region=_ALL,
         whole_if_inner_region=_ALL,
         likely=_ALL,
         remaining=(*_LIKELY, *_QUADRANTS),
         large=(*_LIKELY, *_QUADRANTS),
+        cells=_CELL,
+        straightened=_LIKELY,
         regions=12,
+        tilted=3,
+        within=8,
+        negatives=True,
     ),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from disrupt.core.variant_plan_1 import VARIANTS
+from disrupt.core import variant_plan_1, variant_plan_2
 
 
 class Dihedral(IntEnum):
@@ -32,6 +32,11 @@ Crop: TypeAlias = tuple[int, int, int, int]
 """Cut off left, top, right and bottom, in thousandths of the width or height."""
 
 
+Corners: TypeAlias = tuple[int, ...]
+"""x and y of top left, top right, bottom right and bottom left, in thousandths of width and height;
+empty where nothing was straightened."""
+
+
 def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
     """Return the same crop of the turned picture."""
     mirrored, quarters = divmod(dihedral, 4)
@@ -50,6 +55,9 @@ class Transform(NamedTuple):
 
     ``plain_edges_cut``: of a frame of a video, without the rows and columns at its edges that are
     plain all the time, as bars are.
+
+    ``negative``: with all levels inverted. ``corners``: what lies within them, straightened; done
+    before all other steps.
     """
 
     dihedral: Dihedral = Dihedral.IDENTITY
@@ -60,6 +68,8 @@ class Transform(NamedTuple):
     rotation_millidegrees: int = 0
     scale_side_px: int = 0
     plain_edges_cut: bool = False
+    negative: bool = False
+    corners: Corners = ()
 
     @property
     def crop(self) -> Crop:
@@ -73,7 +83,9 @@ class Transform(NamedTuple):
 
     def __str__(self) -> str:
         """Short form for people, as ``mirror crop 100,0,100,0``."""
-        parts = [] if self.dihedral == Dihedral.IDENTITY else [self.dihedral.name.lower()]
+        parts = ["straightened"] if self.corners else []
+        if self.dihedral != Dihedral.IDENTITY:
+            parts.append(self.dihedral.name.lower())
         if any(self.crop):
             parts.append("crop " + ",".join(map(str, self.crop)))
         if self.rotation_millidegrees:
@@ -82,6 +94,8 @@ class Transform(NamedTuple):
             parts.append(f"scaled to {self.scale_side_px} px")
         if self.plain_edges_cut:
             parts.append("without plain edges")
+        if self.negative:
+            parts.append("negative")
         return " ".join(parts) or "identity"
 
 
@@ -108,21 +122,24 @@ PLANS: dict[int, tuple[Transform, ...]] = {
         Transform(plain_edges_cut=True),
         Transform(scale_side_px=512, plain_edges_cut=True),
     ),
-    1: (*map(_of, VARIANTS), *map(_of, map(_across, VARIANTS))),
+    **{
+        plan: (*map(_of, variants), *map(_of, map(_across, variants)))
+        for plan, variants in enumerate((variant_plan_1.VARIANTS, variant_plan_2.VARIANTS), 1)
+    },
 }
 """Published variant plans by number. Immutable: no stored hash can be computed again.
 
 Plan 0 is the picture itself, and for small pictures ENLARGED; of videos also both without plain
-edges. Plan 1 are parts of it: those that
+edges. Plans 1 and 2 are parts of it: those that
 are taken of a picture at least as wide as tall, then those that are taken of a taller one.
 """
 
 
-def variants_of(aspect: float) -> list[tuple[int, Transform]]:
-    """Return ordinals and transforms of plan 1 for a picture of this width over height."""
-    half = len(VARIANTS)
+def variants_of(plan: int, aspect: float) -> list[tuple[int, Transform]]:
+    """Return ordinals and transforms of plan 1 or 2 for a picture of this width over height."""
+    half = len(PLANS[plan]) // 2
     first = 0 if aspect >= 1 else half
-    return list(enumerate(PLANS[1]))[first : first + half]
+    return list(enumerate(PLANS[plan]))[first : first + half]
 
 
 def transform_of(plan: int, ordinal: int) -> Transform | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +18,12 @@ from disrupt.core.hashes import (
     distances_bits,
     unpack,
 )
-from disrupt.core.lookups import LOOKUP_CROPS, Effort
+from disrupt.core.lookups import LOOKUP_CROPS, Effort, LookupCrops
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import (
     ENLARGED,
     IDENTITY,
+    Corners,
     Crop,
     Dihedral,
     Transform,
@@ -50,9 +51,13 @@ from disrupt.hashing.pdq.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.regions.crops import hash_crops_dihedral
 from disrupt.hashing.regions.detection import WHOLE as WHOLE_REGION
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
+from disrupt.hashing.regions.quadrilaterals import find_quadrilaterals, straightened
 
 MAX_PARTS = 2200
 """Most hashes of crops and regions of a file, in all versions and frames."""
+
+MAX_NEGATIVES = 800
+"""Most of all hashes of a file that are also looked up in negative."""
 
 _TURNS = tuple(Dihedral)
 
@@ -85,8 +90,8 @@ def hash_image(
     """Hash a picture file for a lookup, in the canonical profile, no two hashes alike.
 
     FAST hashes the picture itself and, where it has at most 512 px a side, the picture ENLARGED.
-    Other efforts hash these and LOOKUP_CROPS of the whole and of regions, all in their eight turned
-    and mirrored versions.
+    Other efforts hash these and LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
+    they are straightened, all in their eight turned and mirrored versions; some also in negative.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
@@ -97,7 +102,7 @@ def hash_image(
     quality are left out as long as there are others. Thread-safe. Errors as of ``decode``.
     """
     quality = skipped = 0
-    room = MAX_PARTS
+    room, wanted = MAX_PARTS, LOOKUP_CROPS[effort]
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
     featureless: LowQuality | None = None
@@ -115,7 +120,7 @@ def hash_image(
             _add(hashes, groups)
         if page is not None and room >= len(Dihedral):
             before = len(hashes)
-            parts = _parts(page, effort, featureless=isinstance(canonical, LowQuality))
+            parts = _parts(page, wanted, featureless=isinstance(canonical, LowQuality))
             best = _add(hashes, _unlike(parts, earlier, room // len(Dihedral)))
             room -= len(hashes) - before
             quality = quality or best
@@ -123,6 +128,7 @@ def hash_image(
             break
     if featureless and not hashes:
         return replace(featureless, frames_skipped=skipped)
+    _add_negatives(hashes, wanted)
     unique_hashes = tuple((PdqHash(code), version) for code, version in hashes.items())
     return ImageQuery(quality, unique_hashes, skipped)
 
@@ -155,6 +161,15 @@ def _add(hashes: dict[bytes, Transform], groups: Iterable[_Versions]) -> int:
     return best
 
 
+def _add_negatives(hashes: dict[bytes, Transform], wanted: LookupCrops) -> None:
+    """Add the hashes of negatives, whose coefficients all have the other sign."""
+    negated = [pair for pair in hashes.items() if wanted.is_negated(pair[1])][:MAX_NEGATIVES]
+    codes = (~unpack(b"".join(code for code, _ in negated))).tobytes()
+    for place, (_, version) in enumerate(negated):
+        code = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
+        hashes.setdefault(code, version._replace(negative=True))
+
+
 def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iterator[_Versions]:
     """Yield at most so many of the parts, without those near to hashes of earlier frames."""
     known = unpack(b"".join(earlier))
@@ -167,7 +182,8 @@ def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iter
 
 def _version(upright: Transform, turn: Dihedral) -> Transform:
     crop = turned_crop(upright.crop, turn)
-    return Transform(turn, *crop, scale_side_px=upright.scale_side_px)
+    scale_side_px, corners = upright.scale_side_px, upright.corners
+    return Transform(turn, *crop, scale_side_px=scale_side_px, corners=corners)
 
 
 def _as_it_is(picture: Picture) -> Iterator[_Versions]:
@@ -187,9 +203,10 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
     yield [ENLARGED if small else IDENTITY], hash_reduced_dihedral(page)[None]
 
 
-def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Iterator[_Versions]:
-    """Yield crops of regions, and of the whole unless ``featureless``."""
-    wanted = LOOKUP_CROPS[effort]
+def _parts(
+    page: NDArray[np.uint8], wanted: LookupCrops, *, featureless: bool
+) -> Iterator[_Versions]:
+    """Yield crops of regions, of the whole unless ``featureless``, and of tilted pictures."""
     image = Image.fromarray(page)
     factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
     small = image.reduce(factor)
@@ -199,23 +216,37 @@ def _parts(page: NDArray[np.uint8], effort: Effort, *, featureless: bool) -> Ite
     parts, whole = {}, wanted.whole
     if likely:
         # A region with one side within the whole may be the ground below a horizon.
-        within = likely.sides_within > 1
-        whole = wanted.whole_if_inner_region if within else wanted.whole_if_likely_region
+        is_inner = likely.sides_within > 1
+        whole = wanted.whole_if_inner_region if is_inner else wanted.whole_if_likely_region
         parts = {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
+    small_parts = wanted.cells if len(regions) > wanted.regions else wanted.remaining
+    rest = {region: wanted.large if region.area > _CELL_AREA else small_parts for region in regions}
+    yield from _cropped(small, parts | rest | parts)
+    for corners in find_quadrilaterals(np.asarray(small), wanted.tilted):
+        upright = straightened(np.asarray(small), corners)
+        within = [WHOLE_REGION, *find_regions(upright, wanted.within)]
+        yield from _cropped(
+            Image.fromarray(upright), dict.fromkeys(within, wanted.straightened), corners
+        )
+
+
+def _cropped(
+    image: Image.Image, parts: Mapping[Region, tuple[Crop, ...]], corners: Corners = ()
+) -> Iterator[_Versions]:
+    """Yield crops of regions of a page, of which ``corners`` tell where it was straightened."""
     by_crops: dict[tuple[Crop, ...], list[Region]] = {}
-    rest = {
-        region: wanted.large if region.area > _CELL_AREA else wanted.remaining for region in regions
-    }
-    for region, crops in (parts | rest | parts).items():
+    for region, crops in parts.items():
         by_crops.setdefault(crops, []).append(region)
     for crops, alike in by_crops.items():
         if not crops:
             continue
         upright = [
-            Transform(Dihedral.IDENTITY, *region.crop(crop)) for region in alike for crop in crops
+            Transform(Dihedral.IDENTITY, *region.crop(crop), corners=corners)
+            for region in alike
+            for crop in crops
         ]
-        averaged = np.stack([_averaged(small, region) for region in alike])
+        averaged = np.stack([_averaged(image, region) for region in alike])
         yield upright, hash_crops_dihedral(averaged, crops).joined()
 
 

@@ -1,4 +1,4 @@
-"""Variant plan 1: crops, parts and small turns of a picture, hashed for registration."""
+"""Variant plans 1 and 2: crops, parts and turns of a picture, hashed for registration."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import MIN_QUALITY, PdqHash, distances_bits, stack
 from disrupt.core.media import Fingerprint, Profile
-from disrupt.core.transforms import variants_of
+from disrupt.core.transforms import Crop, variants_of
 from disrupt.hashing.pdq.linear import hash_samples
 from disrupt.hashing.pdq.luma import SIDE_PX
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares, sample_crops
 from disrupt.hashing.regions.rotation import turned
 
-PLAN = 1
+PLANS = (1, 2)
+"""Plans of versions, in the order in which they are registered."""
 
 NEAR_BITS = 6
 """A variant within so many bits of a kept hash is left out, as the kept hash matches its copies."""
@@ -28,19 +29,21 @@ differently matches nothing."""
 
 
 def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Fingerprint an upright picture in plan 1; ``kept`` are stored already.
+    """Fingerprint an upright picture in PLANS; ``kept`` are stored already.
 
     ``luma`` (height, width), also if it was reduced to a square; ``aspect`` is the picture's width
-    over its height. In the plan's order; left out are parts of low quality, parts whose hash noise
+    over its height. In the plans' order; left out are parts of low quality, parts whose hash noise
     decides, shapes on plain pages, and what is within NEAR_BITS of a hash before it.
     """
-    by_turn: dict[int, list[tuple[int, tuple[int, int, int, int]]]] = defaultdict(list)
-    for ordinal, transform in variants_of(aspect):
-        by_turn[transform.rotation_millidegrees].append((ordinal, transform.crop))
-    candidates: list[tuple[int, NDArray[np.uint8], int]] = []
+    by_turn: dict[int, list[tuple[int, int, Crop]]] = defaultdict(list)
+    for plan in PLANS:
+        for ordinal, transform in variants_of(plan, aspect):
+            by_turn[transform.rotation_millidegrees].append((plan, ordinal, transform.crop))
+    candidates: list[tuple[int, int, NDArray[np.uint8], int]] = []
+    coarse = _coarse(luma)
     for millidegrees, some in by_turn.items():
-        shown = turned(_coarse(luma), millidegrees / 1000, aspect) if millidegrees else luma
-        samples = sample_crops(shown, [crop for _, crop in some])
+        shown = turned(coarse, millidegrees / 1000, aspect) if millidegrees else luma
+        samples = sample_crops(shown, [crop for *_, crop in some])
         hashed = hash_samples(samples)
         good = (
             (hashed.qualities >= MIN_QUALITY)
@@ -49,16 +52,16 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
             & (plain_shares(samples) <= MAX_PLAIN_SHARE)
         )
         candidates += [
-            (some[at][0], hashed.hashes[at], int(hashed.qualities[at]))
+            (*some[at][:2], hashed.hashes[at], int(hashed.qualities[at]))
             for at in np.flatnonzero(good)
         ]
     hashes = stack(fingerprint.hash for fingerprint in kept)
     chosen = []
-    for ordinal, code, quality in sorted(candidates, key=lambda candidate: candidate[0]):
+    for plan, ordinal, code, quality in sorted(candidates, key=lambda candidate: candidate[:2]):
         if distances_bits(code, hashes).min(initial=256) > NEAR_BITS:
             hashes = np.concatenate([hashes, code[None]])
             pdq_hash = PdqHash(code.tobytes())
-            chosen.append(Fingerprint(pdq_hash, quality, Profile.PDQ_512, PLAN, ordinal))
+            chosen.append(Fingerprint(pdq_hash, quality, Profile.PDQ_512, plan, ordinal))
     return chosen
 
 

@@ -16,7 +16,7 @@ import sys
 import time
 from enum import StrEnum
 
-_MESSAGE_BYTES_MAX = 320 * 1024
+_MESSAGE_BYTES_MAX = 368 * 1024
 _DEATH_S = 1.0
 """Time for a process that closed its socket to end with an exit status of its own."""
 

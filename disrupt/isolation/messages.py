@@ -6,6 +6,7 @@ Answers come from a process that untrusted media may have taken over: they are p
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
@@ -21,19 +22,21 @@ from disrupt.core.media import (
     Profile,
     columns,
 )
-from disrupt.core.transforms import Dihedral, Transform
+from disrupt.core.transforms import Corners, Dihedral, Transform
 from disrupt.errors import InvalidRequestError
 from disrupt.hashing.decoding.pictures import ImageLimits
 from disrupt.hashing.images import ImageFingerprints
 from disrupt.hashing.queries import ImageQuery
 from disrupt.isolation.sandbox import LAYERS
 
-ANSWER_BYTES_MAX = 300 * 1024
-"""More than 47 bytes for each of 16 versions of MAX_FRAMES frames and of MAX_PARTS."""
+ANSWER_BYTES_MAX = 356 * 1024
+"""More than 49 bytes for each of 16 versions of MAX_FRAMES frames, MAX_PARTS and MAX_NEGATIVES."""
 
 _REQUEST = struct.Struct("<BIIIIdQ")
-_QUERY = struct.Struct("<BI")
-_QUERY_ROW = struct.Struct("<32sB4HiH")
+_QUERY = struct.Struct("<BIH")
+_CORNERS = struct.Struct("<?8H")
+_NOWHERE = (0,) * 8
+_QUERY_ROW = struct.Struct("<32sB4HiH?H")
 _FINGERPRINTS = struct.Struct("<BBI")
 _LOW_QUALITY = struct.Struct("<BBI")
 _QUALITIES = range(101)
@@ -127,8 +130,14 @@ def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
         case Ready(missing):
             return bytes([_Kind.READY, *(name in missing for name in LAYERS)])
         case ImageQuery(quality, hashes, skipped):
-            rows = b"".join(_query_row(*pair) for pair in hashes)
-            return bytes([_Kind.QUERY]) + _QUERY.pack(quality, skipped) + rows
+            straightened = list(dict.fromkeys(version.corners for _, version in hashes))
+            places = {corners: at for at, corners in enumerate(straightened)}
+            head = _QUERY.pack(quality, skipped, len(straightened))
+            head += b"".join(
+                _CORNERS.pack(bool(some), *(some or _NOWHERE)) for some in straightened
+            )
+            rows = b"".join(_query_row(*pair, places) for pair in hashes)
+            return bytes([_Kind.QUERY]) + head + rows
         case ImageFingerprints(quality, fingerprints, kind, frames_left):
             rows = columns(fingerprints).tobytes()
             numbers = _FINGERPRINTS.pack(quality, kind, frames_left)
@@ -158,9 +167,13 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
             flags = zip(LAYERS, body, strict=True)
             return Ready(tuple(name for name, missing in flags if missing))
         case _Kind.QUERY:
-            quality, skipped = _QUERY.unpack_from(body)
-            rows = _QUERY_ROW.iter_unpack(body[_QUERY.size :])
-            return ImageQuery(_quality(quality), tuple(_query(*row) for row in rows), skipped)
+            quality, skipped, count = _QUERY.unpack_from(body)
+            first_row = _QUERY.size + count * _CORNERS.size
+            read = _CORNERS.iter_unpack(body[_QUERY.size : first_row])
+            straightened = [tuple(numbers[1:]) if numbers[0] else () for numbers in read]
+            rows = _QUERY_ROW.iter_unpack(body[first_row:])
+            hashes = tuple(_query(*row[:-1], corners=straightened[row[-1]]) for row in rows)
+            return ImageQuery(_quality(quality), hashes, skipped)
         case _Kind.FINGERPRINTS:
             quality, kind_of_item, left = _FINGERPRINTS.unpack_from(body)
             records = np.frombuffer(body, FINGERPRINT, offset=_FINGERPRINTS.size).tolist()
@@ -178,14 +191,31 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
             return Failed(_text(body))
 
 
-def _query_row(pdq_hash: PdqHash, transform: Transform) -> bytes:
-    return _QUERY_ROW.pack(pdq_hash.value, *transform[:-1])  # plain edges are cut of videos only
+def _query_row(pdq_hash: PdqHash, version: Transform, places: Mapping[Corners, int]) -> bytes:
+    return _QUERY_ROW.pack(
+        pdq_hash.value,
+        version.dihedral,
+        *version.crop,
+        version.rotation_millidegrees,
+        version.scale_side_px,
+        version.negative,  # plain edges are cut of videos only
+        places[version.corners],
+    )
 
 
-def _query(value: bytes, dihedral: int, *numbers: int) -> tuple[PdqHash, Transform]:
-    left, top, right, bottom, millidegrees, side_px = numbers
-    transform = Transform(Dihedral(dihedral), left, top, right, bottom, millidegrees, side_px)
-    return PdqHash(value), transform
+def _query(
+    value: bytes, dihedral: int, *numbers: int, corners: Corners
+) -> tuple[PdqHash, Transform]:
+    left, top, right, bottom, millidegrees, side_px, negative = numbers
+    version = Transform(
+        Dihedral(dihedral),
+        *(left, top, right, bottom),
+        millidegrees,
+        side_px,
+        negative=bool(negative),
+        corners=corners,
+    )
+    return PdqHash(value), version
 
 
 def _fingerprint(value: list[int], quality: int, profile: int, *numbers: int) -> Fingerprint:

@@ -152,11 +152,14 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     EFFORT_FAST: _Effort.ValueType  # 1
     """The picture itself only; a small one also enlarged. One or two hashes."""
     EFFORT_STANDARD: _Effort.ValueType  # 2
-    """The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 8 regions; crops
-    of what is most likely the picture; all turned and mirrored, too. Some 150 to 550 hashes.
+    """The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
+    regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all turned and
+    mirrored, too; crops of the whole also in negative. Some 180 to 1000 hashes.
     """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
-    """Likewise, at most 12 regions, and more crops of each of them. Some 200 to 2200 hashes."""
+    """Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and all in negative. Some 400 to
+    3000 hashes.
+    """
 
 class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
     """How much work a lookup by picture may be. A higher effort finds more edited copies and costs more."""
@@ -166,11 +169,14 @@ EFFORT_UNSPECIFIED: Effort.ValueType  # 0
 EFFORT_FAST: Effort.ValueType  # 1
 """The picture itself only; a small one also enlarged. One or two hashes."""
 EFFORT_STANDARD: Effort.ValueType  # 2
-"""The picture and what may be a picture in it (within borders, on a screen, in a collage), at most 8 regions; crops
-of what is most likely the picture; all turned and mirrored, too. Some 150 to 550 hashes.
+"""The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
+regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all turned and
+mirrored, too; crops of the whole also in negative. Some 180 to 1000 hashes.
 """
 EFFORT_THOROUGH: Effort.ValueType  # 3
-"""Likewise, at most 12 regions, and more crops of each of them. Some 200 to 2200 hashes."""
+"""Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and all in negative. Some 400 to
+3000 hashes.
+"""
 Global___Effort: _TypeAlias = Effort  # noqa: Y015
 
 @_typing.final
@@ -189,6 +195,8 @@ class Transform(_message.Message):
     ROTATION_MILLIDEGREES_FIELD_NUMBER: _builtins.int
     SCALE_SIDE_PX_FIELD_NUMBER: _builtins.int
     PLAIN_EDGES_CUT_FIELD_NUMBER: _builtins.int
+    NEGATIVE_FIELD_NUMBER: _builtins.int
+    CORNERS_FIELD_NUMBER: _builtins.int
     dihedral: Global___Dihedral.ValueType
     """Mirroring and quarter turns."""
     crop_left_permille: _builtins.int
@@ -211,6 +219,14 @@ class Transform(_message.Message):
     """Of a frame of a video that is stored: without the rows and columns at its edges that are plain all the time, as
     bars are. How many these are is not known any more.
     """
+    negative: _builtins.bool
+    """With all levels inverted."""
+    @_builtins.property
+    def corners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Where something tilted was straightened, before all other steps: x and y of what became its top left, top right,
+        bottom right and bottom left corner, in thousandths of the width and height, 0-1000. Eight numbers, or none.
+        """
+
     def __init__(
         self,
         *,
@@ -222,10 +238,12 @@ class Transform(_message.Message):
         rotation_millidegrees: _builtins.int = ...,
         scale_side_px: _builtins.int = ...,
         plain_edges_cut: _builtins.bool = ...,
+        negative: _builtins.bool = ...,
+        corners: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corners", b"corners", "crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "negative", b"negative", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,8 +261,8 @@ class Variant(_message.Message):
     plan: _builtins.int
     """Number of the plan, 0-65535. Plan 0 holds the picture itself (ordinal 0) and, of a picture of at
     most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1); of the frames of a video that is plain at its
-    edges also both without these (ordinals 2 and 3). Plan 1 holds crops, parts and small
-    turns of it: the first half of its ordinals of a picture at least as wide as tall, the second of a taller one.
+    edges also both without these (ordinals 2 and 3). Plans 1 and 2 hold crops, parts and
+    turns of it: the first half of their ordinals of a picture at least as wide as tall, the second of a taller one.
     """
     ordinal: _builtins.int
     """Place within the plan, from 0 to 65535."""

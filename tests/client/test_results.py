@@ -28,6 +28,8 @@ transforms = st.builds(
     rotation_millidegrees=st.integers(-180_000, 180_000),
     scale_side_px=st.integers(0, 4096),
     plain_edges_cut=st.booleans(),
+    negative=st.booleans(),
+    corners=st.just(()) | st.tuples(*[st.integers(0, 1000)] * 8),
 )
 matches = st.builds(
     Match,
@@ -61,6 +63,8 @@ def to_transform(transform: Transform) -> types_pb2.Transform:
         rotation_millidegrees=transform.rotation_millidegrees,
         scale_side_px=transform.scale_side_px,
         plain_edges_cut=transform.plain_edges_cut,
+        negative=transform.negative,
+        corners=transform.corners,
     )
 
 

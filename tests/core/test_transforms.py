@@ -20,20 +20,28 @@ from disrupt.hashing.decoding.pixels import oriented
 
 
 def test_published_plans_are_unchanged() -> None:
-    assert set(PLANS) == {0, 1}
+    assert set(PLANS) == {0, 1, 2}
     assert PLANS[0] == (
         Transform(),
         Transform(scale_side_px=512),
         Transform(plain_edges_cut=True),
         Transform(scale_side_px=512, plain_edges_cut=True),
     )
-    listed = repr([(*transform.crop, transform.rotation_millidegrees) for transform in PLANS[1]])
-    assert hashlib.sha256(listed.encode()).hexdigest()[:16] == "c8bac3106443ef83"
+    digests = [
+        hashlib.sha256(
+            repr([(*step.crop, step.rotation_millidegrees) for step in PLANS[plan]]).encode()
+        ).hexdigest()[:16]
+        for plan in (1, 2)
+    ]
+    assert digests == ["c8bac3106443ef83", "dc6a4060a2caf560"]
 
 
-def test_variants_are_listed_for_wide_pictures_and_then_with_exchanged_axes_for_tall_ones() -> None:
-    wide, tall = variants_of(1), variants_of(0.99)
-    assert [*wide, *tall] == list(enumerate(PLANS[1]))
+@pytest.mark.parametrize("plan", [1, 2])
+def test_variants_are_listed_for_wide_pictures_and_then_with_exchanged_axes_for_tall_ones(
+    plan: int,
+) -> None:
+    wide, tall = variants_of(plan, 1), variants_of(plan, 0.99)
+    assert [*wide, *tall] == list(enumerate(PLANS[plan]))
     for (_, wide_transform), (_, tall_transform) in zip(wide, tall, strict=True):
         left, top, right, bottom = wide_transform.crop
         assert tall_transform.crop == (top, left, bottom, right)
@@ -75,6 +83,11 @@ def test_every_place_of_a_plan_is_found_and_no_other() -> None:
         (
             Transform(scale_side_px=512, plain_edges_cut=True),
             "scaled to 512 px without plain edges",
+        ),
+        (Transform(negative=True), "negative"),
+        (
+            Transform(crop_top_permille=40, corners=(100, 90, 900, 120, 880, 910, 90, 890)),
+            "straightened crop 0,40,0,0",
         ),
     ],
 )

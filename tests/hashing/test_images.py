@@ -38,7 +38,7 @@ from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.images import MAX_UNDECIDED_BITS, single, usable
 from disrupt.hashing.pdq.linear import Hashed, hash_luma, hash_rgb
 from disrupt.hashing.pdq.luma import canonical_luma
-from disrupt.hashing.queries import MAX_PARTS
+from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 
 VECTORS = Path(__file__).parents[2].parent / "shared" / "vectors" / "pdq"
@@ -241,7 +241,7 @@ def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> 
     assert isinstance(whole, ImageQuery)
     assert isinstance(still, ImageQuery)
     assert whole.hashes[0][0].distance_bits(still.hashes[0][0]) < 16
-    assert len(query.hashes) <= MAX_PARTS + 8
+    assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + 8
     outcome = fingerprint_image(encode(PHOTOS["cat"]))
     assert isinstance(outcome, ImageFingerprints)
 

@@ -23,7 +23,7 @@ from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import area_average
-from disrupt.hashing.queries import MAX_PARTS
+from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
 
 PHOTOS = [
@@ -100,6 +100,47 @@ def test_a_page_without_a_picture_has_no_region_and_one_of_text_no_certain_one()
         assert not any(region.certain for region in regions)
 
 
+@pytest.mark.parametrize("gutter", [0, 8])
+@pytest.mark.parametrize(("rows", "columns"), [(2, 3), (3, 3), (4, 4), (1, 4)])
+def test_cells_of_an_even_grid_are_found_all_of_them(rows: int, columns: int, gutter: int) -> None:
+    high, wide = 300, 400
+    page = np.full(
+        (rows * (high + gutter) + gutter, columns * (wide + gutter) + gutter), 255, np.uint8
+    )
+    true = []
+    for at in range(rows * columns):
+        photo = Image.fromarray(PHOTOS[at % len(PHOTOS)]).convert("L").resize((wide, high))
+        row, column = divmod(at, columns)
+        top, left = gutter + row * (high + gutter), gutter + column * (wide + gutter)
+        page[top : top + high, left : left + wide] = np.asarray(photo)
+        height, width = page.shape
+        true.append(
+            Region(left / width, top / height, (left + wide) / width, (top + high) / height)
+        )
+    regions = find_regions(page, MOST)
+    for cell in true:
+        assert min(error(region, cell) for region in regions) <= 0.015
+
+
+@pytest.mark.parametrize("effort", [Effort.STANDARD, Effort.THOROUGH])
+def test_a_negative_is_looked_up_by_the_complement_of_what_it_is_negative_of(
+    effort: Effort,
+) -> None:
+    for photo in PHOTOS:
+        query = hash_image(encode(255 - photo), effort=effort)
+        expected = hash_image(encode(photo), effort=Effort.FAST)
+        assert isinstance(query, ImageQuery)
+        assert isinstance(expected, ImageQuery)
+        nearest, version = min(
+            (asked.distance_bits(wanted), version)
+            for asked, version in query.hashes
+            for wanted, _ in expected.hashes
+        )
+        assert nearest <= 12
+        assert version.negative
+        assert not version.dihedral
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 900), (900, 3), (70, 80), (64, 64), (2000, 40)])
 def test_any_size_of_picture_is_looked_at(shape: tuple[int, int]) -> None:
     luma = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
@@ -123,7 +164,8 @@ def shown(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
         round(height * top / 1000) : height - round(height * bottom / 1000),
         round(width * left / 1000) : width - round(width * right / 1000),
     ]
-    return area_average(lambda first, last: part[first:last], part.shape[1], part.shape[0])
+    averaged = area_average(lambda first, last: part[first:last], part.shape[1], part.shape[0])
+    return 255 - averaged if transform.negative else averaged
 
 
 @pytest.mark.parametrize("effort", [Effort.STANDARD, Effort.THOROUGH])
@@ -169,7 +211,7 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
         assert 0.8 * 8 * crops <= counts[name, Effort.STANDARD] <= 8 * (crops + of_remaining)
     assert counts["plain", Effort.THOROUGH] >= 0.8 * 8 * len(thorough.whole)
     assert counts["framed", Effort.THOROUGH] >= 1.5 * 8 * len(thorough.whole)
-    assert counts["framed", Effort.THOROUGH] <= MAX_PARTS + 8
+    assert counts["framed", Effort.THOROUGH] <= MAX_PARTS + MAX_NEGATIVES + 8
 
 
 def test_of_a_region_larger_than_any_cell_of_a_collage_only_the_whole_is_looked_up(

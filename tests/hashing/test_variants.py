@@ -16,7 +16,8 @@ from disrupt.core.transforms import PLANS, variants_of
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.regions.rotation import turned
-from disrupt.hashing.variants import NEAR_BITS, PLAN
+from disrupt.hashing.variants import NEAR_BITS
+from disrupt.hashing.variants import PLANS as STORED_PLANS
 
 PHOTOS = {
     name: Image.fromarray(getattr(data, name)()).resize((1200, 900), Image.Resampling.BICUBIC)
@@ -30,24 +31,28 @@ def file_of(picture: Image.Image, **options: object) -> bytes:
     return file.getvalue()
 
 
-def stored(picture: Image.Image, **options: object) -> dict[int, Fingerprint]:
+def stored(
+    picture: Image.Image, plan: int | None = None, **options: object
+) -> dict[tuple[int, int], Fingerprint]:
+    """Return what is registered of a picture beside plan 0, by plan and ordinal."""
     outcome = fingerprint_image(file_of(picture, **options))
     assert isinstance(outcome, ImageFingerprints)
     return {
-        fingerprint.ordinal: fingerprint
+        (fingerprint.plan, fingerprint.ordinal): fingerprint
         for fingerprint in outcome.fingerprints
-        if fingerprint.plan == PLAN
+        if fingerprint.plan == plan or (plan is None and fingerprint.plan)
     }
 
 
+@pytest.mark.parametrize("plan", [1, 2])
 @pytest.mark.parametrize("name", PHOTOS)
-def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str) -> None:
+def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str, plan: int) -> None:
     photo = PHOTOS[name]
-    variants = stored(photo)
-    assert len(variants) > len(variants_of(1)) / 2
+    variants = stored(photo, plan)
+    assert len(variants) > len(variants_of(plan, 1)) / 2
     width, height = photo.size
-    for ordinal in list(variants)[::4]:
-        transform = PLANS[PLAN][ordinal]
+    for _, ordinal in list(variants)[::4]:
+        transform = PLANS[plan][ordinal]
         degrees = -transform.rotation_millidegrees / 1000
         left, top, right, bottom = transform.crop
         x, y = width / 1000, height / 1000
@@ -55,22 +60,28 @@ def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str) -> No
         shown = photo.rotate(degrees, Image.Resampling.BICUBIC)
         part = shown.resize((512, 512), Image.Resampling.BOX, box)
         truth = hash_luma(np.asarray(part.convert("L"))).hashes
-        distance = np.bitwise_count(truth ^ np.frombuffer(variants[ordinal].hash.value, np.uint8))
+        distance = np.bitwise_count(
+            truth ^ np.frombuffer(variants[plan, ordinal].hash.value, np.uint8)
+        )
         # Pixels beyond the edge of the picture are unknown.
         assert distance.sum() <= (24 if degrees else 10), transform
 
 
-def test_a_tall_picture_has_the_variants_of_the_wide_one_with_its_axes_exchanged() -> None:
-    half = len(PLANS[PLAN]) // 2
+@pytest.mark.parametrize("plan", [1, 2])
+def test_a_tall_picture_has_the_variants_of_the_wide_one_with_its_axes_exchanged(
+    plan: int,
+) -> None:
+    half = len(PLANS[plan]) // 2
     wide = PHOTOS["coffee"]
     tall = wide.transpose(Image.Transpose.TRANSPOSE)
-    ordinals, across = set(stored(wide)), {ordinal - half for ordinal in stored(tall)}
+    ordinals = {ordinal for _, ordinal in stored(wide, plan)}
+    across = {ordinal - half for _, ordinal in stored(tall, plan)}
     assert max(ordinals) < half
     assert min(across) >= 0
     assert len(ordinals & across) > 0.8 * len(ordinals)
     for ordinal in range(half):
-        left, top, right, bottom = PLANS[PLAN][ordinal].crop
-        assert PLANS[PLAN][ordinal + half].crop == (top, left, bottom, right)
+        left, top, right, bottom = PLANS[plan][ordinal].crop
+        assert PLANS[plan][ordinal + half].crop == (top, left, bottom, right)
 
 
 def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upright_one() -> None:
@@ -79,6 +90,11 @@ def test_a_picture_that_is_turned_by_its_orientation_has_the_variants_of_the_upr
     exif[0x0112] = 6  # show it turned clockwise by 90 degrees
     lying = upright.transpose(Image.Transpose.ROTATE_90)
     assert stored(lying, exif=exif) == stored(upright)
+
+
+def test_a_picture_has_at_most_300_hashes() -> None:
+    most = max(len(PLANS[0]), 3) + sum(len(PLANS[plan]) // 2 for plan in STORED_PLANS)
+    assert most <= 300
 
 
 def test_no_stored_hash_is_near_another_or_of_low_quality() -> None:

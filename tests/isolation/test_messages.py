@@ -34,6 +34,8 @@ TRANSFORMS = st.just(IDENTITY) | st.builds(
     st.integers(-180_000, 180_000),
     st.integers(0, 4096),
     plain_edges_cut=st.sampled_from([False]),  # pictures never have edges cut
+    negative=st.booleans(),
+    corners=st.just(()) | st.tuples(*[PERMILLE] * 8),
 )
 TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
 ANSWERS = (
