@@ -101,9 +101,9 @@ def test_a_command_that_is_killed_before_the_answer_leaves_number_and_pin_of_the
         env = variables(proxy.address, disrupt.register_key)
         process = started("submit", "--json", file, env=env)
         assert proxy.asked.wait(300)
+        registered(disrupt, file)
         process.kill()
         left = json.loads(f"{ended(process).out}}}")
-    registered(disrupt, file)
     assert disrupt("withdraw", "--yes", left["case"], pin=left["pin"]).code == 0
 
 
