@@ -165,7 +165,9 @@ def released() -> memoryview:
 
 
 @pytest.mark.parametrize(
-    "batches", [None, 5, HASH, "00" * 32, HASH.hex, np.array(5), released()], ids=repr
+    "batches",
+    [None, 5, HASH, "00" * 32, HASH.hex, np.array(5), released()],
+    ids=lambda batches: type(batches).__name__,
 )
 def test_what_gives_no_batches_is_refused(call: Call, batches: object) -> None:
     refused = refuse(call, "stream_hashes", batches)
