@@ -38,7 +38,8 @@ def message(request: Any) -> bytes:
 def test_answers_that_are_not_read_are_bounded_in_bytes(server: Deployment, method: str) -> None:
     value = distinctive()
     with calling(server.address, server.make_key("helpline", "register")) as helpline:
-        helpline("RegisterHashes", register(*[value] * ITEMS))
+        near = [(int.from_bytes(value) ^ at).to_bytes(32) for at in range(ITEMS)]
+        helpline("RegisterHashes", register(*near))
     batch = match_pb2.MatchHashesRequest(
         hashes=value * 300, options=match_pb2.MatchOptions(max_matches=ITEMS)
     )

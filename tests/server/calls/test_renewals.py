@@ -33,11 +33,11 @@ def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Call
 
 @pytest.fixture
 def fingerprints(tmp_path: Path) -> NDArray[np.void]:
-    """Hash a picture of its own, by plans 0 and 1."""
+    """Hash a picture of its own, by plans 0, 1 and 2."""
     file = picture(tmp_path / "a.png", int.from_bytes(random.token_bytes(4)), side_px=600)
     hashed = fingerprint_image(file.read_bytes())
     assert isinstance(hashed, ImageFingerprints)
-    assert {fingerprint.plan for fingerprint in hashed.fingerprints} == {0, 1}
+    assert {fingerprint.plan for fingerprint in hashed.fingerprints} == {0, 1, 2}
     return columns(hashed.fingerprints)
 
 

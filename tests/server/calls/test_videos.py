@@ -255,13 +255,13 @@ def test_a_frame_may_have_all_its_turns_of_some_regions(platform: Caller) -> Non
 
 
 def crowded(*hashes: bytes) -> registration_pb2.RegisterHashesRequest:
-    """Return eight videos of 8000 hashes of one moment: these in turn."""
+    """Return eight videos, each of 8000 hashes of one moment of its own: these in turn."""
     request = register(*[b"".join(hashes[at % len(hashes)] for at in range(8000))] * 8)
-    for item in request.items:
+    for at, item in enumerate(request.items):
         item.kind = types_pb2.MEDIA_KIND_VIDEO
         item.fingerprints.qualities = bytes([90]) * 8000
         item.fingerprints.start_ms.extend([0] * 8000)
-        item.fingerprints.end_ms.extend([1000] * 8000)
+        item.fingerprints.end_ms.extend([1000 + at] * 8000)
     return request
 
 
