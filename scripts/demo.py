@@ -26,7 +26,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
-from benchmarks.harness.photographs import photographs
 from benchmarks.harness.videos import encode, footage
 from benchmarks.recall.layouts import screenshot
 from disrupt.client import Effort, MatchClient
@@ -186,10 +185,8 @@ def find_screenshot(report: Report, platform: Platform, photo: Path, into: Path)
 def find_clip(report: Report, server: Deployment, key: str, platform_key: str, into: Path) -> None:
     """Register a video, and find it, and when it is seen, mirrored inside a longer one."""
     clip, compilation = into / "clip.mp4", into / "compilation.mp4"
-    every = len(list(photographs()))
-    small = range(every - len(KEPT), every)  # those that every machine has
     shown, before, after = (
-        list(footage(seed, seconds=seconds, pictures=small))
+        list(footage(seed, seconds=seconds))
         for seed, seconds in enumerate((CLIP_S[1] - CLIP_S[0], CLIP_S[0], TOTAL_S - CLIP_S[1]))
     )
     clip.write_bytes(encode(shown))

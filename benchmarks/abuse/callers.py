@@ -24,6 +24,7 @@ from benchmarks.abuse.rows import (
     WITHDRAWN_WITHIN_S,
     Call,
 )
+from benchmarks.harness.photographs import EVERYWHERE
 from benchmarks.harness.videos import encode, footage, photograph
 from benchmarks.harness.writes import Desk, Write
 from disrupt.client import MatchClient
@@ -151,7 +152,7 @@ class _Callers:
 
 
 def _picture() -> bytes:
-    image = photograph(0).convert("RGB")
+    image = photograph(EVERYWHERE[0]).convert("RGB")
     image.thumbnail((_PICTURE_PX, _PICTURE_PX))
     file = io.BytesIO()
     image.save(file, "JPEG")

@@ -88,6 +88,10 @@ other pictures are drawings, smaller than 800 px, not upright, of large text, or
 the list."""
 
 _PACKAGED = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+_SAMPLES = ("china.jpg", "flower.jpg")
+
+EVERYWHERE = range(-len(_PACKAGED + _SAMPLES), 0)
+"""Places of the photographs that every machine has, counted from the last one."""
 
 _GRAIN_LEVELS = 5
 """Camera noise, which an enlarged photograph lacks; without it, files would be too small."""
@@ -119,13 +123,13 @@ Picture = tuple[str, Callable[[], Image.Image]]
 
 
 def photographs() -> Iterator[Picture]:
-    """Yield the name and a loader of each photograph on this machine, wallpapers first."""
+    """Yield the name and a loader of each photograph on this machine, those of ``EVERYWHERE`` last."""
     yield from (picture for picture in _files(_WALLPAPERS) if picture[0] not in _DRAWN)
     yield from _selected()
     for name in _PACKAGED:
         path = Path(data_dir) / name
         yield path.stem, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
-    for name in ("china.jpg", "flower.jpg"):
+    for name in _SAMPLES:
         yield name[:-4], lambda name=name: Image.fromarray(load_sample_image(name))  # type: ignore[misc]
 
 

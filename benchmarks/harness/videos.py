@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.harness.photographs import photographs
+from benchmarks.harness.photographs import EVERYWHERE, photographs
 
 Frame = NDArray[np.uint8]
 """RGB pixels, shape (height, width, 3)."""
@@ -52,20 +52,19 @@ def footage(
     seconds: float,
     size: tuple[int, int] = (320, 240),
     fps: int = 10,
-    pictures: range | None = None,
+    pictures: range = EVERYWHERE,
     still: bool = False,
 ) -> Iterator[Frame]:
     """Yield frames of scenes of 2 to 6 s, each a slow pan and zoom over one photograph.
 
-    ``pictures`` are the numbers to choose from, by default all; a ``still`` camera does not move.
+    ``pictures`` are the numbers to choose from, by default those of every machine; a ``still`` camera does not move.
     """
     chance = np.random.default_rng(seed)
-    numbers = pictures if pictures is not None else range(len(list(photographs())))
     left = 0
     for _ in range(round(seconds * fps)):
         if not left:
             scene = left = round(float(chance.uniform(2, 6)) * fps)
-            image = photograph(int(chance.choice(numbers)))
+            image = photograph(int(chance.choice(pictures)))
             start = chance.uniform((_ZOOMS[0], 0, 0), (_ZOOMS[1], 1, 1))
             # up to a tenth of the picture a second
             end = start + chance.uniform(-0.1, 0.1, 3) * (0 if still else scene / fps)

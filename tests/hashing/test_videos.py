@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.harness.photographs import EVERYWHERE
 from benchmarks.harness.videos import H264, Codec, Frame, decode, encode, footage, photograph
 from benchmarks.recall.layouts import screenshot
 from disrupt.client.commands import match
@@ -101,9 +102,9 @@ def test_frames_have_the_times_and_the_hashes_of_their_pictures(
     ids=lambda codec: codec.encoder,
 )
 def test_a_picture_shown_for_seconds_is_hashed_whatever_the_average_rate(codec: Codec) -> None:
-    pictures = [np.asarray(photograph(number).resize((320, 240))) for number in range(8)]
+    pictures = [np.asarray(photograph(number).resize((320, 240))) for number in EVERYWHERE]
     moments = [pictures[0]] * 100
-    times_ms = [*(16 * at for at in range(100)), *(2000 + 1000 * at for at in range(8))]
+    times_ms = [*(16 * at for at in range(100)), *(2000 + 1000 * at for at in range(len(pictures)))]
     times_ms += [10_000 + 16 * at for at in range(100)]
     rows = upright(encode([*moments, *pictures, *moments], times_ms=times_ms, codec=codec))
     for number, picture in enumerate(pictures[1:], 1):
