@@ -123,7 +123,7 @@ Picture = tuple[str, Callable[[], Image.Image]]
 
 
 def photographs() -> Iterator[Picture]:
-    """Yield the name and a loader of each photograph on this machine, those of ``EVERYWHERE`` last."""
+    """Yield name and loader of each photograph on this machine, ``EVERYWHERE`` last."""
     yield from (picture for picture in _files(_WALLPAPERS) if picture[0] not in _DRAWN)
     yield from _selected()
     for name in _PACKAGED:

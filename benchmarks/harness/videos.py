@@ -57,7 +57,8 @@ def footage(
 ) -> Iterator[Frame]:
     """Yield frames of scenes of 2 to 6 s, each a slow pan and zoom over one photograph.
 
-    ``pictures`` are the numbers to choose from, by default those of every machine; a ``still`` camera does not move.
+    ``pictures`` are the numbers to choose from, by default of those that every machine has; a
+    ``still`` camera does not move.
     """
     chance = np.random.default_rng(seed)
     left = 0
