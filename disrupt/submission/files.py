@@ -25,7 +25,7 @@ class Hashed:
     """A file with its fingerprints.
 
     ``incomplete`` marks a video that ends early, is broken or is not alone in its
-    file, ``first_frame_only`` an animation of which the first frame alone is fingerprinted.
+    file, ``first_frame_only`` an animation of which a single frame is fingerprinted.
     """
 
     source: str

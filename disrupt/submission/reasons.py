@@ -76,11 +76,11 @@ REJECTIONS = {
     ),
     "TOO_MANY_FRAMES": Phrase(
         "Cette animation a trop d'images différentes pour les enregistrer toutes. Recommencez sans "
-        "--every-frame : la première image est alors enregistrée. Ou enregistrez à part, comme "
-        "photos, celles qui vous montrent.",
+        "--every-frame : la première image qui n'est pas unie est alors enregistrée. Ou "
+        "enregistrez à part, comme photos, celles qui vous montrent.",
         "This animation has too many different frames to register them all. Try again without "
-        "--every-frame: its first frame is registered then. Or register the frames that show you "
-        "as pictures of their own.",
+        "--every-frame: its first frame that is not plain is registered then. Or register the "
+        "frames that show you as pictures of their own.",
     ),
 }
 REJECTIONS["INVALID_VIDEO"] = Phrase(

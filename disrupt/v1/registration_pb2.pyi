@@ -392,7 +392,7 @@ class RegisterImageRequest(_message.Message):
     """The file, as for MatchImage: at most 50 megapixels, and 32 MiB. Decoded in memory and forgotten."""
     every_frame: _builtins.bool
     """Of an animation, register every distinct frame, at most 256, as a VIDEO whose hashes have their intervals. Without
-    it the first frame is registered, as an IMAGE. No difference for other files.
+    it the first frame whose quality suffices is registered, as an IMAGE. No difference for other files.
     """
     @_builtins.property
     def context(self) -> Global___RegistrationContext:

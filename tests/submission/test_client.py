@@ -19,6 +19,7 @@ import pytest
 from disrupt.core.cases import case_number
 from disrupt.core.registrations import Outcome
 from disrupt.errors import (
+    CaseRefusedError,
     DisruptError,
     OverloadedError,
     StorageFullError,
@@ -30,7 +31,16 @@ from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
 from disrupt.v1 import registration_pb2, types_pb2
 from tests.client.scripted import scripted, status_of
 from tests.submission.examples import no_picture, picture, plain
-from tests.submission.service import OTHER_CASE, QUICK, asked, derived, item, receipt, register
+from tests.submission.service import (
+    OTHER_CASE,
+    QUICK,
+    SHOWN,
+    asked,
+    derived,
+    item,
+    receipt,
+    register,
+)
 
 
 def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> None:
@@ -218,7 +228,10 @@ def test_the_case_that_was_shown_is_opened_by_the_first_request_that_registers_s
 
 def test_number_and_pin_are_announced_before_anything_is_sent(tmp_path: Path) -> None:
     files = [plain(tmp_path / "plain.png"), picture(tmp_path / "a.png", 1)]
-    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
+    with (
+        scripted(register, SHOWN, register) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
 
         def announce(case: str, pin: str) -> None:
             shown.append((case, pin, len(server.seen)))
@@ -286,6 +299,23 @@ def test_files_that_cannot_be_hashed_are_not_sent_and_the_others_are(tmp_path: P
     assert len(server.seen) == 1
 
 
+def test_a_wrong_pin_is_noticed_before_anything_is_hashed(tmp_path: Path) -> None:
+    hashed: list[str] = []
+    with (
+        scripted(status_of(CaseRefusedError())) as server,
+        SubmissionClient(server.address, key="key") as client,
+        pytest.raises(CaseRefusedError),
+    ):
+        client.submit(
+            [picture(tmp_path / "a.png", 1)],
+            case_number=OTHER_CASE,
+            pin="87654321",
+            watched=lambda files: (hashed.append(file) or file for file in files),
+        )
+    assert not hashed
+    assert not client.may_have_changed
+
+
 def test_nothing_that_can_be_hashed_asks_the_service_nothing(tmp_path: Path) -> None:
     with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
         done = client.submit([plain(tmp_path / "plain.png")])
@@ -294,11 +324,14 @@ def test_nothing_that_can_be_hashed_asks_the_service_nothing(tmp_path: Path) -> 
 
 
 def test_adding_goes_into_the_named_case_with_its_pin(tmp_path: Path) -> None:
-    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
+    with (
+        scripted(SHOWN, register) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
         done = client.submit(
             [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321"
         )
-    context = asked(server.seen[0].request)
+    context = asked(server.seen[1].request)
     assert (context.access.case_number, context.access.pin) == (OTHER_CASE, "87654321")
     assert (done.case_number, done.pin) == (OTHER_CASE, "87654321")
 
@@ -335,7 +368,10 @@ def test_an_answer_that_does_not_fit_its_request_loses_neither_files_nor_case(
 
 def test_an_answer_of_another_case_than_the_named_one_is_not_believed(tmp_path: Path) -> None:
     foreign = receipt(case_number=case_number(3), items=[item(0)])
-    with scripted(foreign) as server, SubmissionClient(server.address, key="key") as client:
+    with (
+        scripted(SHOWN, foreign) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
         done = client.submit(
             [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321"
         )
@@ -365,12 +401,13 @@ def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
 ) -> None:
     named: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "87654321"}
     file = picture(tmp_path / "a.png", 1)
-    script = (reject, status_of(UnavailableError("Away.", retry_after_s=3600)), register)
+    answers = (reject, status_of(UnavailableError("Away.", retry_after_s=3600)), register)
+    script = (SHOWN, *(step for answer in answers for step in (SHOWN, answer)))
     with scripted(*script) as server, SubmissionClient(server.address, key="key") as client:
         kept = client.submit([no_picture(tmp_path / "note.txt")], **named)
         assert (kept.case_number, kept.pin, len(kept.rejected)) == (OTHER_CASE, "", 1)
         assert not client.may_have_changed
-        done = [client.submit([file], **named) for _ in script]
+        done = [client.submit([file], **named) for _ in answers]
     assert [(report.case_number, report.pin) for report in done] == [
         (OTHER_CASE, ""),
         (OTHER_CASE, ""),

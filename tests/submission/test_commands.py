@@ -18,7 +18,7 @@ from disrupt.v1 import registration_pb2
 from tests.cli.shell import BIN
 from tests.client.scripted import Answer, scripted, status_of
 from tests.submission.examples import picture
-from tests.submission.service import OTHER_CASE, register
+from tests.submission.service import OTHER_CASE, SHOWN, register
 
 PIN = "12345678"
 WITHDRAW = ("withdraw", "--yes", OTHER_CASE)
@@ -138,7 +138,7 @@ def test_files_behind_an_unknown_first_request_are_added_only_if_the_case_exists
     assert result.exit_code == 4
     assert "Si le dossier existe, ajoutez-le avec --case ; sinon" in flat
     assert "plus tard avec --case" not in flat
-    result, flat = run("submit", "--case", OTHER_CASE, *files, answer=away)
+    result, flat = run("submit", "--case", OTHER_CASE, *files, answer=(SHOWN, away))
     assert result.exit_code == 4
     assert "plus tard avec --case" in flat
 
