@@ -27,6 +27,8 @@ from rich.table import Table
 
 from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
 from benchmarks.harness.videos import encode, footage
+from benchmarks.recall.edits import Scene
+from benchmarks.recall.harder_edits import cut_side, negative, photographed_screen
 from benchmarks.recall.layouts import screenshot
 from disrupt.client import Effort, MatchClient
 
@@ -115,6 +117,22 @@ def edited_copies(photos: Iterable[Path], into: Path) -> Iterator[Lookup]:
             path = into / f"{photo.stem}-{edit.replace(' ', '-')}.jpg"
             copy.save(path, quality=quality, exif=exif)
             yield Lookup(f"{photo.stem}, {edit}", path, photo.stem)
+
+
+def harder_copies(photos: Iterable[Path], into: Path) -> Iterator[Lookup]:
+    """Yield a photographed screen, a negative and a lopsided crop, each of one photograph."""
+    edits = {
+        "photographed screen": photographed_screen,
+        "negative": negative,
+        "one side cut": cut_side,
+    }
+    for photo, (what, edit) in zip(photos, edits.items(), strict=False):
+        with Image.open(photo) as opened:
+            picture = np.asarray(opened.convert("RGB"))
+        pixels, _ = edit(Scene(picture, np.random.default_rng(1), lambda picture=picture: picture))
+        path = into / f"{photo.stem}-{what.replace(' ', '-')}.jpg"
+        Image.fromarray(pixels).save(path, quality=85)
+        yield Lookup(f"{photo.stem}, {what}", path, photo.stem)
 
 
 def submit(server: Deployment, key: str, photos: list[Path]) -> Case:
@@ -312,8 +330,9 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     unrelated = [Lookup(photo.stem, photo) for photo in UNRELATED]
     no_longer = [Lookup(lookup.what, lookup.file) for lookup in gone_copies]
     again = [*kept_copies[::4], *no_longer[::4], *unrelated]
+    harder = harder_copies(KEPT, copies)
 
-    platform.ask(report, "look up", [*kept_copies, *gone_copies, *unrelated])
+    platform.ask(report, "look up", [*kept_copies, *harder, *gone_copies, *unrelated])
     find_screenshot(report, platform, KEPT[0], copies)
     find_clip(report, server, helpline_key, platform_key, copies)
     withdraw(report, platform, helpline_key, gone, gone_copies[0])

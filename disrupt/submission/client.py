@@ -175,7 +175,7 @@ class SubmissionClient:
         An empty ``pin`` draws a random one, for a new case. ``announce`` is called with number and
         PIN of a new case before anything is sent; if it raises, nothing is sent. Of an animation
         the first frame that is not too plain is registered, or with ``every_frame`` each that
-        differs from those before. ``case_number`` and ``pin`` are checked before anything is hashed.
+        differs from those before. Number and PIN of a case are checked before anything is hashed.
         ``watched`` passes the files on and may show progress; ``within`` is called with the time
         that hashing of a video has reached, and the declared duration, in ms. A file that cannot
         be registered is rejected, and the others go through. Any exception and an interrupt are

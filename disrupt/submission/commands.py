@@ -224,9 +224,9 @@ _case = click.argument("case_number", metavar="NUMÉRO")
 @click.option(
     "--every-frame",
     is_flag=True,
-    help="D'une animation (GIF, WebP, PNG, AVIF), enregistrer toutes les images, et non la première "
-    "seule qui n'est pas unie · Of an animation, register all frames, and not the first alone that "
-    "is not plain.",
+    help="D'une animation (GIF, WebP, PNG, AVIF), enregistrer toutes les images, et non seulement "
+    "la première qui n'est pas unie · Of an animation, register all frames, and not only the first "
+    "that is not plain.",
 )
 @_pin_file
 @_json

@@ -301,6 +301,12 @@ def test_files_that_cannot_be_hashed_are_not_sent_and_the_others_are(tmp_path: P
 
 def test_a_wrong_pin_is_noticed_before_anything_is_hashed(tmp_path: Path) -> None:
     hashed: list[str] = []
+
+    def watched(files: Sequence[str]) -> Iterator[str]:
+        for file in files:
+            hashed.append(file)
+            yield file
+
     with (
         scripted(status_of(CaseRefusedError())) as server,
         SubmissionClient(server.address, key="key") as client,
@@ -310,7 +316,7 @@ def test_a_wrong_pin_is_noticed_before_anything_is_hashed(tmp_path: Path) -> Non
             [picture(tmp_path / "a.png", 1)],
             case_number=OTHER_CASE,
             pin="87654321",
-            watched=lambda files: (hashed.append(file) or file for file in files),
+            watched=watched,
         )
     assert not hashed
     assert not client.may_have_changed
