@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,9 @@ def photographs() -> Iterator[Picture]:
     yield from _selected()
     for name in _PACKAGED:
         path = Path(data_dir) / name
-        yield path.stem, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+        yield path.stem, partial(opened, path)
     for name in _SAMPLES:
-        yield name[:-4], lambda name=name: Image.fromarray(load_sample_image(name))  # type: ignore[misc]
+        yield Path(name).stem, partial(_sample, name)
 
 
 def drawings() -> Iterator[Picture]:
@@ -139,13 +140,22 @@ def drawings() -> Iterator[Picture]:
     yield from (picture for picture in _files(_WALLPAPERS) if picture[0] in _DRAWN)
 
 
+def opened(path: Path) -> Image.Image:
+    """Open a picture in RGB."""
+    return Image.open(path).convert("RGB")
+
+
+def _sample(name: str) -> Image.Image:
+    return Image.fromarray(load_sample_image(name))
+
+
 def _selected() -> Iterator[Picture]:
     for package, (folder, names) in _SELECTED.items():
         within = package if folder.startswith("usr/") else f"node_modules/{package}"
         for name in names.split():
             path = _CACHE / within / folder / name
             if path.exists():
-                yield f"{package}-{path.stem}", lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+                yield f"{package}-{path.stem}", partial(opened, path)
 
 
 def _files(folders: tuple[tuple[Path, str], ...]) -> Iterator[Picture]:
@@ -153,7 +163,7 @@ def _files(folders: tuple[tuple[Path, str], ...]) -> Iterator[Picture]:
         for path in sorted(folder.glob(pattern)):
             name = path.stem if "contents" not in path.parts else path.parts[-4]
             if not path.is_symlink():
-                yield name, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+                yield name, partial(opened, path)
 
 
 def encode(photograph: Image.Image, kind: Kind) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.harness.hash_sets import cache_dir
-from benchmarks.harness.photographs import Picture, photographs
+from benchmarks.harness.photographs import Picture, opened, photographs
 from benchmarks.recall.layouts import Pixels
 
 Half = Literal["development", "held-out"]
@@ -89,13 +89,13 @@ def encoded(pixels: Pixels, quality: int = 92) -> bytes:
 def _in_folder(folder: Path) -> Iterable[Picture]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"}:
-            yield path.name, lambda path=path: Image.open(path).convert("RGB")  # type: ignore[misc]
+            yield path.name, partial(opened, path)
 
 
-def _kept(name: str, load: object, folder: Path) -> Path:
+def _kept(name: str, load: Callable[[], Image.Image], folder: Path) -> Path:
     path = folder / f"{_digest(name)}.jpg"
     if not path.exists():
-        picture = load()  # type: ignore[operator]
+        picture = load()
         picture.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=95)

@@ -12,7 +12,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -86,21 +86,13 @@ def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
     Each ``split`` has other generated sources.
     """
     every = [
-        _named(
-            "photograph",
-            photograph.name,
-            lambda photograph=photograph: photograph.pixels,  # type: ignore[misc]
-            split,
-        )
+        _named("photograph", photograph.name, partial(getattr, photograph, "pixels"), split)
         for photograph in collection(folder)
     ]
     every += [] if folder else _packaged(split)
     generated = range(_GENERATED * (split - 1), _GENERATED * split)
     for kind, make in (("page", _page), ("scene", _scene)):
-        every += [
-            _named(kind, str(at), lambda at=at, make=make: make(np.random.default_rng(at)), split)  # type: ignore[misc]
-            for at in generated
-        ]
+        every += [_named(kind, str(at), partial(_generated, make, at), split) for at in generated]
     shown = [source for source in every if source.kind in {"photograph", "scene"}]
     return every + [_screen_of(at, shown) for at in generated]
 
@@ -111,17 +103,23 @@ def _named(kind: str, name: str, load: Callable[[], Pixels], split: Split) -> So
     return Source(kind, name, load, half_of(drawn) == "development")
 
 
+def _generated(make: Callable[[np.random.Generator], Pixels], seed: int) -> Pixels:
+    return make(np.random.default_rng(seed))
+
+
+def _loaded(load: Callable[[], Image.Image]) -> Pixels:
+    return np.asarray(load())
+
+
+def _texture(name: str) -> Pixels:
+    return _colours(getattr(data, name)())
+
+
 def _packaged(split: Split) -> list[Source]:
     files = dict(drawings())  # one size of each name
-    every = [
-        _named("drawing", name, lambda load=load: np.asarray(load()), split)  # type: ignore[misc]
-        for name, load in files.items()
-    ]
+    every = [_named("drawing", name, partial(_loaded, load), split) for name, load in files.items()]
     every += [file for of in _COLLECTIONS for file in _files(of, stored=of.stored == split)]
-    every += [
-        _named("texture", name, lambda name=name: _colours(getattr(data, name)()), split)  # type: ignore[misc]
-        for name in _TEXTURES
-    ]
+    every += [_named("texture", name, partial(_texture, name), split) for name in _TEXTURES]
     return every
 
 
@@ -130,7 +128,7 @@ def _files(of: _Collection, *, stored: bool) -> Iterator[Source]:
     for path in sorted(path for pattern in of.patterns for path in folder.glob(pattern)):
         if _fits(path):
             name = str(path.relative_to(folder).with_suffix(""))
-            yield Source(of.kind, name, lambda path=path: _opened(path), stored)  # type: ignore[misc]
+            yield Source(of.kind, name, partial(_opened, path), stored)
 
 
 def views(source: Source, places: Iterable[int], seed: int) -> Iterator[NDArray[np.uint8]]:
