@@ -1,0 +1,53 @@
+"""Photographs of packages, their files, and what registers and finds them."""
+
+import io
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.data import data_dir
+
+from disrupt.core.hashes import PdqHash
+from disrupt.core.lookups import Effort
+from disrupt.core.media import Profile
+from disrupt.hashing import (
+    ImageFingerprints,
+    fingerprint_image,
+    hash_image,
+)
+
+
+def photo(name: str) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(f"{data_dir}/{name}").convert("RGB"))
+
+
+PHOTOS = {
+    "astronaut": photo("astronaut.png"),
+    "cat": photo("chelsea.png"),
+    "coffee": photo("coffee.png"),
+    "rocket": photo("rocket.jpg"),
+    "tower": np.tile(photo("camera.png"), (2, 1, 1)),
+}
+
+
+def encode(pixels: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def registered(data: bytes) -> dict[Profile, PdqHash]:
+    outcome = fingerprint_image(data)
+    assert isinstance(outcome, ImageFingerprints)
+    assert outcome.fingerprints[0].profile == Profile.PDQ_512
+    assert outcome.fingerprints[0].quality == outcome.quality
+    return {
+        fingerprint.profile: fingerprint.hash
+        for fingerprint in outcome.fingerprints
+        if (fingerprint.plan, fingerprint.ordinal) == (0, 0)
+    }
+
+
+upright = partial(hash_image, effort=Effort.FAST)

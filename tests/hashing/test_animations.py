@@ -1,0 +1,225 @@
+"""Animations: looked up by their distinct frames, registered by the first or by all."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from disrupt.core.media import LowQuality, MediaKind, Profile
+from disrupt.core.transforms import IDENTITY
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import (
+    ImageFingerprints,
+    ImageLimits,
+    ImageQuery,
+    fingerprint_frames,
+    fingerprint_image,
+    hash_image,
+    images,
+    queries,
+)
+from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.videos.frames import hash_video
+from tests.hashing.pictures import PHOTOS, encode, registered, upright
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_first(
+    kind: str,
+) -> None:
+    frames = [Image.fromarray(PHOTOS[name]).resize((600, 400)) for name in ("coffee", "cat")]
+    shown = [frames[0], frames[0], frames[1], frames[0], frames[1]]
+    options = {"save_all": True, "append_images": shown[1:], "duration": 90, "quality": 90}
+    file = io.BytesIO()
+    shown[0].save(file, kind, **options)
+    query = upright(file.getvalue())
+    assert not isinstance(query, LowQuality)
+    assert [transform for _, transform in query.hashes] == [IDENTITY, IDENTITY]
+    for (hash_, _), frame in zip(query.hashes, frames, strict=True):
+        plain = registered(encode(np.asarray(frame)))[Profile.PDQ_512]
+        assert hash_.distance_bits(plain) <= 10
+    first = registered(file.getvalue())[Profile.PDQ_512]
+    assert first.distance_bits(query.hashes[0][0]) <= 4
+
+
+def test_a_blank_first_frame_hides_nothing_and_only_blank_ones_are_low_quality() -> None:
+    blank = Image.new("RGB", (600, 400), "white")
+    photo = Image.fromarray(PHOTOS["coffee"])
+    outcomes = []
+    for frames in ([blank, photo], [blank, Image.new("RGB", (600, 400), "black")]):
+        file = io.BytesIO()
+        frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
+        outcomes.append(upright(file.getvalue()))
+    assert isinstance(outcomes[0], ImageQuery)
+    assert len(outcomes[0].hashes) == 1
+    assert isinstance(outcomes[1], LowQuality)
+
+
+def pattern(seed: int, side_px: int = 560) -> Image.Image:
+    """Return a picture unlike those of other seeds."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
+    return Image.fromarray(np.kron(coarse, np.ones((side_px // 8,) * 2, np.uint8)))
+
+
+def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:
+    file = io.BytesIO()
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **options)
+    return file.getvalue()
+
+
+def test_a_picture_behind_many_frames_is_found() -> None:
+    earlier = [pattern(seed) for seed in range(30)]
+    late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
+    query = upright(animation([*earlier, late], "WEBP", quality=90))
+    assert isinstance(query, ImageQuery)
+    assert (len(query.hashes), query.frames_skipped) == (31, 0)
+    stored = registered(encode(np.asarray(late)))[Profile.PDQ_512]
+    assert query.hashes[-1][0].distance_bits(stored) <= 10
+
+
+def around(inner: Image.Image, contrast: float) -> Image.Image:
+    """Return a scene that hardly changes as a whole, whatever is shown in the window beside it."""
+    page = Image.new("L", (1260, 900), 255)
+    coarse = Image.fromarray(np.random.default_rng(4).integers(0, 256, (7, 8), np.uint8))
+    scene = coarse.resize((900, 900), Image.Resampling.BICUBIC)
+    page.paste(ImageEnhance.Contrast(scene).enhance(3), (0, 0))
+    faint = np.asarray(inner.convert("L").resize((300, 225)), np.float64)
+    window = np.clip(200 + contrast * (faint - 128), 0, 255).astype(np.uint8)
+    page.paste(Image.fromarray(window), (930, 100))
+    return page
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+@pytest.mark.parametrize("repeats", [1, 20])
+def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> None:
+    cat = Image.fromarray(PHOTOS["cat"])
+    earlier = around(pattern(1), 0.25)
+    shown = [ImageEnhance.Brightness(earlier).enhance(1 - at / 500) for at in range(repeats)]
+    late = around(cat, 0.25)
+    query = hash_image(animation([*shown, late], kind, duration=100))
+    whole, still = (hash_image(animation([page], "PNG")) for page in (earlier, late))
+    assert isinstance(query, ImageQuery)
+    assert isinstance(whole, ImageQuery)
+    assert isinstance(still, ImageQuery)
+    assert whole.hashes[0][0].distance_bits(still.hashes[0][0]) < 16
+    assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + 8
+    outcome = fingerprint_image(encode(PHOTOS["cat"]))
+    assert isinstance(outcome, ImageFingerprints)
+
+    def nearest(looked_up: ImageQuery) -> int:
+        return min(
+            stored.hash.distance_bits(hash_)
+            for stored in outcome.fingerprints
+            for hash_, _ in looked_up.hashes
+        )
+
+    assert nearest(whole) > 40
+    assert nearest(query) <= nearest(still) + 2 <= 24
+
+
+def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [pattern(seed) for seed in range(20)]
+    slow = ImageLimits(frames_cpu_s=0)
+    query = upright(animation(frames), slow)
+    assert isinstance(query, ImageQuery)
+    assert (len(query.hashes), query.frames_skipped) == (1, 19)
+    blank = hash_image(animation([Image.new("L", (560, 560), 255), *frames]), slow)
+    assert isinstance(blank, LowQuality)
+    assert blank.frames_skipped == 20
+    monkeypatch.setattr(queries, "MAX_FRAMES", 5)
+    query = upright(animation(frames))
+    assert isinstance(query, ImageQuery)
+    assert (len(query.hashes), query.frames_skipped) == (5, 15)
+    still = hash_image(encode(PHOTOS["coffee"]))
+    assert isinstance(still, ImageQuery)
+    assert still.frames_skipped == 0
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: str) -> None:
+    blank = Image.new("RGB", (600, 400), "white")
+    first, second = (Image.fromarray(PHOTOS[name]).resize((600, 400)) for name in ("coffee", "cat"))
+    nudged = ImageEnhance.Brightness(first).enhance(1.02)
+    shown = [blank, first, nudged, second, first, second]
+    durations = [100, 200, 300, 400, 500, 600]
+    data = animation(shown, kind, duration=durations, quality=90)
+    outcome = fingerprint_frames(data)
+    assert isinstance(outcome, ImageFingerprints)
+    assert outcome.kind == MediaKind.VIDEO
+    assert outcome.quality == outcome.fingerprints[0].quality
+    canonical = [
+        fingerprint
+        for fingerprint in outcome.fingerprints
+        if fingerprint.profile == Profile.PDQ_512
+    ]
+    assert [(fingerprint.start_ms, fingerprint.end_ms) for fingerprint in canonical] == [
+        (100, 600),
+        (600, 1000),
+    ]
+    assert {fingerprint.profile for fingerprint in outcome.fingerprints} == {
+        Profile.PDQ_512,
+        Profile.PDQ_FULL,
+    }
+    for fingerprint, frame in zip(canonical, (first, second), strict=True):
+        assert (
+            fingerprint.hash.distance_bits(registered(encode(np.asarray(frame)))[Profile.PDQ_512])
+            <= 10
+        )
+    query = upright(data)
+    assert isinstance(query, ImageQuery)
+    for fingerprint, (looked_up, _) in zip(canonical, query.hashes, strict=True):
+        assert fingerprint.hash.distance_bits(looked_up) <= 8
+
+
+def test_frames_are_left_out_only_if_copies_of_them_match_what_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = pattern(1)
+    frames = [Image.blend(first, pattern(2), at / 100) for at in range(0, 60, 3)]
+    data = animation(frames, "PNG")
+    every = [registered(encode(np.asarray(frame)))[Profile.PDQ_512] for frame in frames]
+
+    def furthest() -> int:
+        outcome = fingerprint_frames(data)
+        assert isinstance(outcome, ImageFingerprints)
+        stored = [fingerprint.hash for fingerprint in outcome.fingerprints]
+        return max(min(own.distance_bits(other) for other in stored) for own in every)
+
+    assert furthest() <= 10
+    monkeypatch.setattr(images, "MAX_FRAMES", 7)
+    assert 10 < furthest() <= 15
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize(("said_ms", "shown_ms"), [(0, 100), (10, 100), (20, 20), (150, 150)])
+def test_frames_last_as_long_as_browsers_show_them(kind: str, said_ms: int, shown_ms: int) -> None:
+    data = animation([pattern(seed, 200) for seed in range(3)], kind, duration=said_ms)
+    outcome = fingerprint_frames(data)
+    assert isinstance(outcome, ImageFingerprints)
+    expected = [(at * shown_ms, (at + 1) * shown_ms) for at in range(3)]
+    assert (
+        sorted({(fingerprint.start_ms, fingerprint.end_ms) for fingerprint in outcome.fingerprints})
+        == expected
+    )
+    looked_up, _ = hash_video(io.BytesIO(data), interval_ms=40)
+    assert looked_up["end_ms"].max() == 3 * shown_ms
+
+
+def test_a_file_of_one_frame_is_the_same_picture_whether_every_frame_is_asked_for_or_not() -> None:
+    still = encode(PHOTOS["coffee"], "GIF", duration=500)
+    for data in (still, encode(PHOTOS["cat"], "JPEG"), encode(np.full((90, 90), 9, np.uint8))):
+        assert fingerprint_frames(data) == fingerprint_image(data)
+
+
+def test_more_different_frames_than_an_item_holds_are_refused_and_not_registered_in_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "MAX_FRAMES", 4)
+    frames = [pattern(seed, 400) for seed in range(5)]
+    outcome = fingerprint_frames(animation([*frames[:4], *frames[:4]]))
+    assert isinstance(outcome, ImageFingerprints)
+    with pytest.raises(InvalidMediaError, match="more than 4 different frames") as refused:
+        fingerprint_frames(animation(frames))
+    assert refused.value.metadata == {"cause": "TOO_MANY_FRAMES"}
