@@ -208,10 +208,13 @@ FILES = {
     "TIFF L, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0)),
     "TIFF I;16, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY_16)).tobytes(), 16, 0)),
     "TIFF of 12 bits": (4, grey_tiff(of_12_bits(np.asarray(GREY_16)), 12, 1)),
-    "AVIF of the brand mif1": (
-        10,
-        encode(PHOTO, "AVIF", speed=10).replace(b"ftypavif", b"ftypmif1"),
-    ),
+    **{
+        f"AVIF of the brand {brand.decode()}": (
+            10,
+            encode(PHOTO, "AVIF", speed=10).replace(b"ftypavif", b"ftyp" + brand),
+        )
+        for brand in (b"mif1", b"MA1B")
+    },
     "JPEG YCCK": (10, ycck()),
     # Browsers take all files of four colours as inverted.
     "JPEG CMYK without Adobe's mark": (10, without_marks(FOUR_COLOURS)),

@@ -28,6 +28,7 @@ from PIL import (
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.decoding.av1 import coded_sizes
+from disrupt.hashing.decoding.brands import picture_format
 from disrupt.hashing.decoding.chunks import with_sound_chunks
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
@@ -92,10 +93,6 @@ _SIGNATURES = (
     (0, b"\xff\x0a", "JPEG XL"),
     (4, b"JXL ", "JPEG XL"),
     (4, b"jP  ", "JPEG 2000"),
-    (4, b"ftypavi", "AVIF"),
-    (4, b"ftyphe", "HEIC"),
-    (4, b"ftypmif1", "HEIC"),
-    (4, b"ftypmsf1", "HEIC"),
     (4, b"ftyp", "MP4 or QuickTime"),
     (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
     (8, b"AVI ", "AVI"),
@@ -107,9 +104,6 @@ _SIGNATURES = (
 
 _TOO_SHORT_MS, _UNSAID_MS = 10, 100
 """A frame that declares the first time or less, or no time, is shown for the second time."""
-
-_OF_ANY_CODING = {b"ftypmif1", b"ftypmsf1"}
-"""Brands that HEIC and AVIF share; the compatible brands after them decide."""
 
 _ORIENTATIONS = {
     2: Dihedral.MIRROR,
@@ -267,9 +261,7 @@ def _shown_ms(file: ImageFile.ImageFile) -> int:
 def _sniff(data: bytes) -> str:
     for offset, signature, kind in _SIGNATURES:
         if data.startswith(signature, offset):
-            name = kind
-            if signature in _OF_ANY_CODING and b"avi" in data[16 : int.from_bytes(data[:4])]:
-                name = "AVIF"
+            name = picture_format(data) or kind
             if name in _OPENERS:
                 return name
             why = "are not supported"

@@ -18,6 +18,7 @@ from disrupt.errors import (
     UnimplementedError,
     Violation,
 )
+from disrupt.hashing.decoding.brands import picture_format
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS as IMAGE_LIMITS
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
@@ -52,9 +53,6 @@ SNIFFED_BYTES = 389
 
 _TS_SYNC = ((0, 188, 376), (4, 196, 388))
 """Where packets have the byte G: in transport streams, plain and with times."""
-
-_PICTURE_BRANDS = (b"avi", b"hei", b"hev", b"mif", b"msf")
-"""Brands of files that begin as MP4 does, and hold pictures: AVIF, HEIC."""
 
 _ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
 _PICTURES = (*_ANIMATIONS, (0, b"\xff\xd8\xff"), (0, b"BM"), (0, b"II*\0"), (0, b"MM\0*"))
@@ -405,12 +403,10 @@ def _is_cover(stream: av.VideoStream) -> bool:
 
 def is_video(head: bytes) -> bool:
     """Tell whether a file with these first bytes (SNIFFED_BYTES) is a video, and no animation."""
-    return _kind(head) is not None
+    return picture_format(head) is None and _kind(head) is not None
 
 
 def _kind(head: bytes) -> str | None:
-    if head[4:8] == b"ftyp" and head.startswith(_PICTURE_BRANDS, 8):
-        return None
     if _starts_as(head, _PICTURES):
         return None
     for at, magic, kind in _SIGNATURES:
