@@ -116,12 +116,14 @@ class Wire:
 
 
 @contextmanager
-def wires(address: str, count: int, *, window: int = 2**31 - 1) -> Iterator[list[Wire]]:
-    """Open several connections, once the server has said how much it takes."""
+def wires(
+    address: str, count: int, *, window: int = 2**31 - 1, settle_s: float = 0.2
+) -> Iterator[list[Wire]]:
+    """Open several connections, once the server has had time to say how much it takes."""
     opened = [Wire(address, window=window) for _ in range(count)]
     try:
         for wire in opened:
-            wire.read(0.2)
+            wire.read(settle_s)
         yield opened
     finally:
         for wire in opened:
@@ -139,6 +141,6 @@ def _frame(kind: int, flags: int, call: int, body: bytes) -> bytes:
 
 def _text(value: str) -> bytes:
     """Encode a string of HPACK, of less than 254 bytes."""
-    encoded = value.encode()
+    encoded = value.encode(errors="surrogateescape")
     size = len(encoded)
     return (bytes([size]) if size < 0x7F else bytes([0x7F, size - 0x7F])) + encoded

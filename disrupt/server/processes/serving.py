@@ -6,10 +6,13 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from types import SimpleNamespace
 
 from grpc import aio
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs leave it out
 
 from disrupt.server.supervision import forever, vital
 
@@ -52,6 +55,7 @@ async def until_told_to_stop(
 
     The supervisor alone handles SIGINT: a terminal sends it to the whole process group.
     """
+    _keep_tracebacks_out_of_the_log()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -64,6 +68,14 @@ async def until_told_to_stop(
     await draining()
     await server.stop(grace_s)
     beating.cancel()
+
+
+def _keep_tracebacks_out_of_the_log() -> None:
+    """Have gRPC print nothing: whoever hangs up after a method name that is no text could fill it.
+
+    gRPC logs these failures as well, to a logger that nobody reads.
+    """
+    cygrpc.traceback = SimpleNamespace(**vars(traceback) | {"print_exc": lambda: None})
 
 
 async def _beat() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -13,6 +15,7 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha import reflection_pb2
 
+from benchmarks.harness.deployment import Deployment
 from disrupt.server.admission.limits import STRANGER_CALLS_MAX, UNADMITTED_CALLS_MAX
 from disrupt.server.admission.strangers import Strangers
 from disrupt.server.admission.unadmitted import Unadmitted
@@ -44,6 +47,33 @@ def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_
         assert _health(stranger).Check(REQUEST).status == SERVING
         assert next(iter(_health(stranger).Watch(REQUEST))).status == SERVING
         eventually(lambda: _ended(connections) == ended + 1)
+
+
+def test_a_method_name_that_is_no_text_ends_no_worker(start: Start) -> None:
+    server = start("--workers", "1")
+    key = server.make_key("match", "match")
+    with calling(server.address, key) as platform, wires(server.address, 5) as connections:
+        for wire in connections:
+            call = wire.begin("/no.such/\udcff", None)
+            wire.until(partial(wire.ended.__contains__, call))
+        platform("MatchHashes", lookup(bytes(32)))
+    assert _levels_logged(server) == {"info"}
+
+
+def test_strangers_who_hang_up_write_nothing_into_the_log(start: Start) -> None:
+    server = start("--workers", "1")
+    for _ in range(100):
+        with wires(server.address, 1, settle_s=0) as (wire,):
+            wire.begin("/no.such/\udcff", None)
+            wire.read(0.001)
+    assert _levels_logged(server) == {"info"}
+
+
+def _levels_logged(server: Deployment) -> set[str]:
+    """Stop a server, and return the levels of its log, whose every line has one."""
+    server.stop()
+    log = server.data_dir.with_name("data.log").read_text()
+    return {json.loads(line)["level"] for line in log.splitlines()}
 
 
 @pytest.mark.parametrize(
