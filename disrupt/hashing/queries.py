@@ -97,9 +97,9 @@ def hash_image(
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
     own hashes, in as many frames as ``limits.frames_cpu_s`` allows, up to MAX_FRAMES. A frame that
     is not distinct may show something else in a part: crops and regions are those of all frames
-    that are near to nothing in the frames before, at most MAX_PARTS in all. A picture that its
-    colour profile changes much is two frames, with the profile and without it. Hashes of low
-    quality are left out as long as there are others. Thread-safe. Errors as of ``decode``.
+    that are near to nothing in the frames before, at most MAX_PARTS in all. What some programs show
+    in place of a picture, as without its colour profile, is one more frame. Hashes of low quality
+    are left out as long as there are others. Thread-safe. Errors as of ``decode``.
     """
     quality = skipped = 0
     room, wanted = MAX_PARTS, LOOKUP_CROPS[effort]
@@ -134,13 +134,11 @@ def hash_image(
 
 
 def _pictures(data: bytes, limits: ImageLimits) -> Iterator[Picture]:
-    """Yield the frames of a file; one that its colour profile changes much also without it."""
+    """Yield the frames of a file; after each what other programs show in its place."""
     for picture in decode_frames(data, limits, scaled=True):
-        if picture.stored is None:
-            yield picture
-            continue
-        yield replace(picture, frames_left=picture.frames_left + 1)
-        yield replace(picture, image=picture.stored)
+        images = picture.image, *picture.others
+        for left, image in zip(reversed(range(len(images))), images, strict=True):
+            yield replace(picture, image=image, frames_left=picture.frames_left + left)
 
 
 _Versions = tuple[Sequence[Transform], Hashed]

@@ -79,6 +79,39 @@ def test_the_image_that_is_no_part_of_an_animation_is_not_registered() -> None:
     assert len(list(decode_frames(data, scaled=True))) == 3
 
 
+def frame_control(number: int, width: int, height: int) -> bytes:
+    content = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, 1, 10, 0, 0)
+    return chunk(b"fcTL", content)
+
+
+def test_of_two_controls_of_an_animation_the_first_is_read() -> None:
+    control = chunk(b"acTL", struct.pack(">II", 1, 0))
+    at = PNG.index(b"IDAT") - 4
+    pixels = PNG[at + 8 : -16]
+    frame = frame_control(0, *PHOTO.size) + chunk(b"fdAT", struct.pack(">I", 1) + pixels)
+    plain = encode(PLAIN)
+    data = plain[:33] + 2 * control + plain[33:-12] + frame + plain[-12:]
+    shown = [np.asarray(picture.image.convert("RGB")) for picture in decode_frames(data)]
+    assert [(pixels == np.asarray(PHOTO)).all() for pixels in shown] == [True]
+
+
+@pytest.mark.parametrize("control", [b"", chunk(b"acTL", bytes(8)), chunk(b"acTL", b"1" * 8, 0)])
+def test_frames_of_no_animation_are_passed_over(control: bytes) -> None:
+    data = PNG[:33] + control + frame_control(0, 8, 8) + PNG[33:]
+    assert (np.asarray(decode(data).image) == np.asarray(PHOTO)).all()
+
+
+def test_a_key_of_another_size_is_passed_over() -> None:
+    data = PNG[:33] + chunk(b"tRNS", b"\0") + PNG[33:]
+    assert (np.asarray(decode(data).image) == np.asarray(PHOTO)).all()
+
+
+def test_a_file_of_very_many_chunks_is_refused() -> None:
+    data = PNG[:33] + 100_000 * chunk(b"tEXt", b"a\0") + PNG[33:]
+    with pytest.raises(InvalidMediaError, match="damaged"):
+        decode(data)
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_of_an_animation_that_begins_plain_the_first_other_frame_is_registered(kind: str) -> None:
     options = {"save_all": True, "append_images": [PHOTO, PLAIN, PHOTO.rotate(180)]}

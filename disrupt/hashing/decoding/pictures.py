@@ -29,7 +29,7 @@ from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.decoding.av1 import coded_sizes
 from disrupt.hashing.decoding.brands import picture_format
-from disrupt.hashing.decoding.chunks import with_sound_chunks
+from disrupt.hashing.decoding.chunks import names_colours, with_sound_chunks
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
 from disrupt.hashing.decoding.scans import scanned_px
@@ -143,7 +143,7 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
 
     ``scaled``, for lookups: a JPEG file is decoded at 1/2, 1/4 or 1/8 of its size as long as no
     side falls under 512 px, and as luma alone. Hashes of it are within a few bits, most often 0.
-    A picture that its colour profile changes much has the luma without it as ``stored``.
+    A picture of which programs show different ones has the luma of the others as ``others``.
 
     InvalidMediaError for anything that is not a whole picture within the limits, OverloadedError
     without memory.
@@ -159,8 +159,9 @@ def decode_frames(
     Each is decoded when it is asked for, and is to be used before the next one.
     """
     kind = _checked(data, limits)
-    data = _REPAIRS.get(kind, bytes)(data)
     with _refusing(kind):
+        has_names = kind == "PNG" and names_colours(data)
+        data = _REPAIRS.get(kind, bytes)(data)
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
         if kind == "AVIF":
@@ -178,7 +179,7 @@ def decode_frames(
             key_in_8_bits(image)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _check_size(*_tile_size(data, image), limits)  # Each tile is decoded whole.
-        picture = _load(image, scaled=scaled)
+        picture = _load(image, scaled=scaled, as_stored=has_names)
         if (kind == "PNG" and not png_is_whole(data, image)) or (
             kind == "GIF" and not gif_is_whole(data)
         ):
@@ -191,7 +192,7 @@ def decode_frames(
         with _refusing(kind):
             image.seek(frame)
             _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
-            picture = _load(image, scaled=scaled)
+            picture = _load(image, scaled=scaled, as_stored=has_names)
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
         yield replace(picture, frames_left=frames - 1 - frame)
@@ -232,8 +233,9 @@ def _refusing(kind: str) -> Iterator[None]:
         raise _damaged(kind) from error
 
 
-def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
-    conversion = conversion_to_srgb(file)
+def _load(file: ImageFile.ImageFile, *, scaled: bool, as_stored: bool) -> Picture:
+    """Load the present frame; ``as_stored`` without its profile, which some programs apply."""
+    conversion = conversion_to_srgb(file) if scaled or not as_stored else None
     if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
         file.draft("L" if conversion is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
@@ -241,15 +243,19 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool) -> Picture:
     shown: Image.Image = file
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         shown = grey_of_tiff(file)
-    stored = None
+    others = []
     if conversion:
-        if scaled and conversion.moves_far:
-            stored = Image.fromarray(Picture(shown, Dihedral.IDENTITY).page())
+        if scaled and (conversion.moves_far or as_stored):
+            others.append(_luma(shown))
         # Copy a frame: the next one is painted on it.
         shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, conversion)
-    picture = Picture(shown, orientation, _shown_ms(file), stored=stored)
+    picture = Picture(shown, orientation, _shown_ms(file), others=tuple(others))
     picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
     return picture
+
+
+def _luma(image: Image.Image) -> Image.Image:
+    return Image.fromarray(Picture(image, Dihedral.IDENTITY).page())
 
 
 def _shown_ms(file: ImageFile.ImageFile) -> int:

@@ -17,15 +17,15 @@ _STRIP_PX = 256
 class Picture:
     """A decoded picture as it is stored: ``orientation`` is still to be applied to its pixels.
 
-    Of a frame of an animation also how long it is shown and how many come after it. ``stored`` are
-    the pixels without a colour profile, where some program that ignores it shows another picture.
+    Of a frame of an animation also how long it is shown and how many come after it. ``others`` are
+    what some programs show instead, where it is another picture.
     """
 
     image: Image.Image
     orientation: Dihedral
     duration_ms: int = 0
     frames_left: int = 0
-    stored: Image.Image | None = None
+    others: tuple[Image.Image, ...] = ()
 
     @property
     def width_px(self) -> int:
