@@ -135,6 +135,55 @@ def table(name: bytes, image: Image.Image) -> bytes:
     return encode(image, icc_profile=with_a_table(showing(LEVELS), named=name))
 
 
+def with_tags(shown: bytes, count: int) -> bytes:
+    """Return a profile with so many more tags, which come first."""
+    tags = [(b"x%03d" % number, b"") for number in range(count)]
+    places = range(132, 132 + 12 * int.from_bytes(shown[128:132]), 12)
+    for at in places:
+        place, size = struct.unpack(">II", shown[at + 4 : at + 12])
+        tags.append((shown[at : at + 4], shown[place : place + size]))
+    return profile(shown[12:24], dict(tags))
+
+
+def with_long_curves(levels: NDArray[Any]) -> bytes:
+    values = np.round(linear(np.repeat(levels, 160)) * 65535).astype(">u2")
+    curve = b"curv\0\0\0\0" + struct.pack(">I", len(values)) + values.tobytes()
+    tags = {name + b"TRC": curve for name in (b"r", b"g", b"b")}
+    shown = showing(levels)
+    for at in range(132, 132 + 12 * int.from_bytes(shown[128:132]), 12):
+        place, size = struct.unpack(">II", shown[at + 4 : at + 12])
+        tags.setdefault(shown[at : at + 4], shown[place : place + size])
+    return profile(shown[12:24], tags)
+
+
+def profile_after_the_size() -> bytes:
+    """Return a JPEG whose profile stands between the size and the pixels."""
+    data = encode(ImageOps.invert(PHOTO), "JPEG", quality=95, icc_profile=NEGATIVE)
+    segment = 2 + int.from_bytes(data[22:24])
+    parts, rest = data[20 : 20 + segment], data[:20] + data[20 + segment :]
+    assert parts[4:15] == b"ICC_PROFILE"
+    at = rest.index(b"\xff\xda")
+    return rest[:at] + parts + rest[at:]
+
+
+def profile_of_bmp() -> bytes:
+    data = encode(ImageOps.invert(PHOTO), "BMP")
+    pixels = data[54:]
+    header = bytearray(data[14:54] + bytes(84))
+    header[:4] = struct.pack("<I", 124)
+    header[56:60] = b"DEBM"
+    header[112:120] = struct.pack("<II", 124 + len(pixels), len(NEGATIVE))
+    return data[:10] + struct.pack("<I", 14 + 124) + header + pixels + NEGATIVE
+
+
+def grey_black() -> bytes:
+    """Return a PNG whose profile shows level 0 as a grey, as no ordinary one does."""
+    dark = PHOTO.point(lambda level: level * 110 // 255)
+    shown = np.where((LEVELS > 0) & (LEVELS <= 111), (LEVELS + 54) % 111, 125)
+    image = Image.fromarray((1 + (np.asarray(dark) + 56) % 111).astype(np.uint8))
+    return encode(image, icc_profile=showing(shown))
+
+
 SHOWN: dict[str, Callable[[], bytes]] = {
     "an abstract profile": partial(of_class, "JPEG", b"abst"),
     "a link": partial(of_class, "PNG", b"link"),
@@ -151,6 +200,13 @@ SHOWN: dict[str, Callable[[], bytes]] = {
     "the other table": partial(table, b"A2B1", ImageOps.invert(PHOTO)),
     "a table that browsers pass over": partial(table, b"A2B2", PHOTO),
     "dark gamma": partial(gamma, 0.05),
+    "many tags": lambda: encode(ImageOps.invert(PHOTO), icc_profile=with_tags(NEGATIVE, 110)),
+    "long curves": lambda: encode(
+        ImageOps.invert(PHOTO), icc_profile=with_long_curves(255 - LEVELS)
+    ),
+    "after the size of a JPEG": profile_after_the_size,
+    "BMP": profile_of_bmp,
+    "a grey for black": grey_black,
 }
 
 
@@ -169,6 +225,17 @@ def test_what_is_stored_is_looked_up_beside_what_a_profile_shows(kind: str) -> N
     query = hash_image(data, effort=Effort.FAST)
     assert isinstance(query, ImageQuery)
     assert query.frames_skipped == 0
+
+
+def test_a_profile_that_only_browsers_read_counts_as_a_frame_not_examined() -> None:
+    """Of a table with curves of more values than are read here."""
+    shown = with_a_table(showing(LEVELS), named=b"A2B0").replace(b"mft1", b"mft3")
+    data = encode(PHOTO, icc_profile=shown)
+    query = hash_image(data, effort=Effort.FAST)
+    assert isinstance(query, ImageQuery)
+    assert query.frames_skipped == 1
+    assert nearest(data, registered(encode(PHOTO))) == 0
+    assert registered(data) == registered(encode(PHOTO))
 
 
 @pytest.mark.parametrize("image", [PHOTO, GREY], ids=["RGB", "L"])

@@ -33,7 +33,7 @@ from disrupt.hashing.decoding.chunks import names_colours, with_sound_chunks
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
 from disrupt.hashing.decoding.scans import scanned_px
-from disrupt.hashing.decoding.srgb import conversion_to_srgb, to_srgb
+from disrupt.hashing.decoding.srgb import UnreadProfileError, conversion_to_srgb, to_srgb
 from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
@@ -186,7 +186,7 @@ def decode_frames(
             raise _damaged(kind)
         frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
     if scaled or not _is_hidden(image, data):
-        yield replace(picture, frames_left=frames - 1)
+        yield replace(picture, frames_left=picture.frames_left + frames - 1)
     whole = png_frames_are_whole(data)
     for frame in range(1, frames):
         with _refusing(kind):
@@ -195,7 +195,7 @@ def decode_frames(
             picture = _load(image, scaled=scaled, as_stored=has_names)
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
-        yield replace(picture, frames_left=frames - 1 - frame)
+        yield replace(picture, frames_left=picture.frames_left + frames - 1 - frame)
 
 
 def _is_hidden(file: ImageFile.ImageFile, data: bytes) -> bool:
@@ -234,8 +234,16 @@ def _refusing(kind: str) -> Iterator[None]:
 
 
 def _load(file: ImageFile.ImageFile, *, scaled: bool, as_stored: bool) -> Picture:
-    """Load the present frame; ``as_stored`` without its profile, which some programs apply."""
-    conversion = conversion_to_srgb(file) if scaled or not as_stored else None
+    """Load the present frame; ``as_stored`` without its profile, which some programs apply.
+
+    Its ``frames_left`` is 1 where a lookup cannot tell what a profile shows.
+    """
+    conversion, unread = None, 0
+    if scaled or not as_stored:
+        try:
+            conversion = conversion_to_srgb(file)
+        except UnreadProfileError:
+            unread = int(scaled)
     if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
         file.draft("L" if conversion is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
@@ -249,7 +257,7 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool, as_stored: bool) -> Pictur
             others.append(_luma(shown))
         # Copy a frame: the next one is painted on it.
         shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, conversion)
-    picture = Picture(shown, orientation, _shown_ms(file), others=tuple(others))
+    picture = Picture(shown, orientation, _shown_ms(file), unread, tuple(others))
     picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
     return picture
 

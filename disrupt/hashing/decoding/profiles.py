@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin
 
 _HEAD_BYTES, _ENTRY_BYTES = 132, 12
 _LATEST_VERSION = 4
 _CLASSES = {b"scnr", b"mntr", b"prtr", b"spac"}
-_MOST_TAGS = 256
+_MOST_TAGS = 10_000
 
 _TABLE = b"A2B0"
 _TAGS = {_TABLE, b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC", b"kTRC"}
 """What browsers read to show a picture."""
+
+_COLOUR_TAGS = _TAGS - {_TABLE, b"kTRC"}
+
+_BMP_HEADER_AT, _BMP_HEADER_BYTES = 14, 124
+
+_LEVELS = 256
+_LONG_CURVE = 0x7FFF
+"""Of more values than this others read no curve."""
 
 _SRGB_CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 """x and y of white, red, green, blue."""
@@ -29,9 +38,12 @@ _CONES = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389
 """Bradford's matrix, by which profiles adapt colours to D50."""
 
 
-def profile_of(image: Image.Image) -> bytes | None:
-    """Return the profile that browsers apply to a picture; None if it is taken for sRGB."""
-    profile = image.info.get("icc_profile")
+def profile_of(image: ImageFile.ImageFile) -> bytes | None:
+    """Return the profile that browsers apply to a picture; None if it is taken for sRGB.
+
+    Needs the header only.
+    """
+    profile = _embedded(image)
     if profile:
         return _as_browsers_read(profile)
     gamma = image.info.get("gamma")
@@ -53,7 +65,52 @@ def colours_of(profile: bytes) -> bytes:
 
 def has_table(profile: bytes) -> bool:
     """Tell whether a profile has a table of colours, of which a few do not show the rest."""
-    return any(name == _TABLE for name, _ in _entries(profile))
+    return _TABLE in _entries(profile)
+
+
+def shows_colours(profile: bytes) -> bool:
+    """Tell whether a profile has the tags without which browsers ignore it."""
+    tags = _entries(profile).keys()
+    return bool(tags & {_TABLE, b"kTRC"}) or tags >= _COLOUR_TAGS
+
+
+def _embedded(image: ImageFile.ImageFile) -> bytes | None:
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        return _of_jpeg(image)
+    if isinstance(image, BmpImagePlugin.BmpImageFile):
+        return _of_bmp(image)
+    profile: bytes | None = image.info.get("icc_profile")
+    return profile
+
+
+def _of_jpeg(image: JpegImagePlugin.JpegImageFile) -> bytes | None:
+    """Join the parts of a profile, which may stand anywhere before the pixels (ICC.1, B.4).
+
+    Pillow joins those before the size.
+    """
+    mark = b"ICC_PROFILE\0"
+    parts = [
+        part[len(mark) :]
+        for kind, part in image.applist
+        if kind == "APP2" and part.startswith(mark)
+    ]
+    parts.sort(key=lambda part: part[:1])
+    numbers = [(number, len(parts)) for number in range(1, len(parts) + 1)]
+    if [tuple(part[:2]) for part in parts] != numbers:
+        return None
+    return b"".join(part[2:] for part in parts)
+
+
+def _of_bmp(image: BmpImagePlugin.BmpImageFile) -> bytes | None:
+    """Return the profile that a header of version 5 points to."""
+    file = cast("IO[bytes]", image.fp)
+    file.seek(_BMP_HEADER_AT)
+    header = file.read(_BMP_HEADER_BYTES)
+    if header[:4] != struct.pack("<I", _BMP_HEADER_BYTES) or header[56:60] != b"DEBM":
+        return None
+    at, size = struct.unpack_from("<II", header, 112)
+    file.seek(_BMP_HEADER_AT + at)
+    return file.read(size)
 
 
 def _as_browsers_read(profile: bytes) -> bytes | None:
@@ -65,26 +122,41 @@ def _as_browsers_read(profile: bytes) -> bytes | None:
     size, version = int.from_bytes(profile[:4]), profile[8:9]
     if len(profile) < max(size, _HEAD_BYTES) or version[0] > _LATEST_VERSION:
         return None
-    head = profile[:12] + (profile[12:16] if profile[12:16] in _CLASSES else b"mntr")
-    if colours_of(profile) == b"CMYK":
-        return head + profile[16:]
     entries = _entries(profile)
-    names = [name for name, _ in entries]
-    if _TABLE not in names:
-        names = [_TABLE if name == b"A2B1" else name for name in names]
-    table = b""
-    for at, (_, place) in enumerate(entries):
-        is_read = names[at] in _TAGS and names.index(names[at]) == at
-        table += (names[at] if is_read else b"x%03d" % at) + place
-    return head + profile[16:_HEAD_BYTES] + table + profile[_HEAD_BYTES + len(table) :]
+    if b"A2B1" in entries:
+        entries.setdefault(_TABLE, entries[b"A2B1"])
+    table, curves = b"", b""
+    for name in sorted(_TAGS & entries.keys()):
+        place = entries[name]
+        if curve := _resampled(profile, int.from_bytes(place[:4])):
+            place = struct.pack(">II", len(profile) + len(curves), len(curve))
+            curves += curve
+        table += name + place
+    kind = profile[12:16] if profile[12:16] in _CLASSES else b"mntr"
+    head = struct.pack(">I", len(profile) + len(curves)) + profile[4:12] + kind + profile[16:128]
+    table = struct.pack(">I", len(table) // _ENTRY_BYTES) + table
+    return head + table + profile[len(head) + len(table) :] + curves
 
 
-def _entries(profile: bytes) -> list[tuple[bytes, bytes]]:
-    """Return names of tags, each with its place in the profile."""
+def _resampled(profile: bytes, at: int) -> bytes:
+    """Return a curve (ICC.1, 10.6) that is too long for others with a value for each level."""
+    kind, count = profile[at : at + 4], int.from_bytes(profile[at + 8 : at + 12])
+    if kind != b"curv" or not _LONG_CURVE < count <= (len(profile) - at - 12) // 2:
+        return b""
+    values = np.frombuffer(profile, ">u2", count, at + 12)
+    levels = np.interp(np.linspace(0, count - 1, _LEVELS), np.arange(count), values)
+    written: bytes = np.round(levels).astype(">u2").tobytes()
+    return profile[at : at + 8] + struct.pack(">I", _LEVELS) + written
+
+
+def _entries(profile: bytes) -> dict[bytes, bytes]:
+    """Return names of tags, the first of each, with their places in the profile."""
     count = min(int.from_bytes(profile[128:_HEAD_BYTES]), _MOST_TAGS)
     end = min(_HEAD_BYTES + count * _ENTRY_BYTES, len(profile) - _ENTRY_BYTES + 1)
-    entries = range(_HEAD_BYTES, end, _ENTRY_BYTES)
-    return [(profile[at : at + 4], profile[at + 4 : at + _ENTRY_BYTES]) for at in entries]
+    entries: dict[bytes, bytes] = {}
+    for at in range(_HEAD_BYTES, end, _ENTRY_BYTES):
+        entries.setdefault(profile[at : at + 4], profile[at + 4 : at + _ENTRY_BYTES])
+    return entries
 
 
 def _of_gamma(gamma: float, xy: Iterable[float]) -> bytes:

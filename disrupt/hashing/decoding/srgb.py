@@ -6,10 +6,10 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from disrupt.hashing.decoding.pixels import from_16_bits
-from disrupt.hashing.decoding.profiles import colours_of, has_table, profile_of
+from disrupt.hashing.decoding.profiles import colours_of, has_table, profile_of, shows_colours
 
 _OUTPUT_MODES = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 
@@ -32,32 +32,37 @@ _SWATCHES = Image.fromarray(
 )
 
 
+class UnreadProfileError(Exception):
+    """A profile that may change a picture, and cannot be applied."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """How the colours of a picture become sRGB. For one thread.
 
-    ``moves_far`` marks one without which the picture is another one.
+    ``moves_far`` marks one without which the picture may be another one.
     """
 
     transform: ImageCms.ImageCmsTransform
     moves_far: bool = False
 
 
-def conversion_to_srgb(image: Image.Image) -> Conversion | None:
+def conversion_to_srgb(image: ImageFile.ImageFile) -> Conversion | None:
     """Return the conversion that a profile asks for; None to take colours as they are.
 
     None without a profile or with sRGB's, and with one that is damaged or for another kind of
-    colours, which browsers ignore too. Needs the header only.
+    colours, which browsers ignore too. Needs the header only. UnreadProfileError for one that
+    browsers may read nevertheless.
     """
     profile = profile_of(image)
-    if not profile:
+    if not profile or not shows_colours(profile):
         return None
     mode = _colours(image, colours_of(profile))
     if mode not in _OUTPUT_MODES:
         return None
     try:
         if mode == "CMYK":
-            return Conversion(_transform(profile, mode, ImageCms.Flags.NONE))
+            return Conversion(_transform(profile, mode, ImageCms.Flags.NONE), moves_far=True)
         # Quick to build and slow to apply, which suits a few swatches.
         exact = _transform(profile, mode, ImageCms.Flags.NOOPTIMIZE)
         swatches = _SWATCHES.convert(mode)
@@ -67,9 +72,14 @@ def conversion_to_srgb(image: Image.Image) -> Conversion | None:
         transform = _transform(profile, mode, ImageCms.Flags.NONE)
         if _moved(transform.apply(swatches), shown, shown.mode) > _EXACT_LEVELS:
             transform = exact
-        return Conversion(transform, _moved(swatches, shown, "L") > _FAR_LEVELS)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
+        moves_far = (
+            has_table(profile)
+            or _moved(swatches, shown, "L") > _FAR_LEVELS
+            or _falls(shown) > _ALIKE_LEVELS
+        )
+        return Conversion(transform, moves_far)
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        raise UnreadProfileError from error
 
 
 def to_srgb(image: Image.Image, conversion: Conversion) -> Image.Image:
@@ -111,11 +121,19 @@ def _moved(before: Image.Image, after: Image.Image, mode: str) -> int:
     return int(np.abs(np.subtract(*levels)).max())
 
 
+def _falls(swatches: Image.Image) -> int:
+    """Return by how many levels a grey is darker than the one before it, at most."""
+    greys = np.asarray(swatches.convert("L"), np.int16)[0, len(_CUBE) :]
+    return int(-np.diff(greys).min())
+
+
 def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(
         ImageCms.ImageCmsProfile(io.BytesIO(profile)),
         ImageCms.createProfile("sRGB"),
         mode,
         _OUTPUT_MODES[mode],
+        # As browsers do: without compensation for what black the profile has.
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
         flags=flags,
     )
