@@ -27,6 +27,11 @@ class Dihedral(IntEnum):
             quarters = -quarters
         return Dihedral(4 * (mirrored ^ mirrored_more) + (quarters + quarters_more) % 4)
 
+    @property
+    def inverse(self) -> Dihedral:
+        """Symmetry that undoes this one."""
+        return self if self >= Dihedral.MIRROR else Dihedral(-self % 4)
+
 
 Crop: TypeAlias = tuple[int, int, int, int]
 """Cut off left, top, right and bottom, in thousandths of the width or height."""

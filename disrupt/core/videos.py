@@ -30,7 +30,7 @@ other and have the same times; the frame as it is comes first."""
 
 
 class Versions(IntEnum):
-    """Which versions of each frame are hashed."""
+    """Which versions of each frame are hashed, each also as stored where players may show that."""
 
     NONE = 0
     """The frame as it is: quick lookups."""
@@ -116,9 +116,11 @@ def frames_of(rows: NDArray[np.void]) -> list[NDArray[np.void]]:
 def _pruned(frames: NDArray[np.void], bits: int) -> list[tuple[list[int], int]]:
     """Return for each moment the rows to store, and when it ends."""
     kept: list[tuple[list[int], int]] = []
-    last: dict[bool, int] = {}
+    last: dict[tuple[bool, int], int] = {}
     rows: list[int] = []
-    hashes, cut = frames["hash"], np.any(frames["crop_permille"], axis=1).tolist()
+    hashes = frames["hash"]
+    cut = np.any(frames["crop_permille"], axis=1).tolist()
+    versions = list(zip(cut, frames["dihedral"].tolist(), strict=True))
     is_last = np.append(np.diff(frames["start_ms"].astype(np.int64)) != 0, True)[: len(frames)]
     columns = (is_last.tolist(), frames["usable"].tolist(), frames["end_ms"].tolist())
     for row, (is_last_version, usable, end_ms) in enumerate(zip(*columns, strict=True)):
@@ -126,7 +128,7 @@ def _pruned(frames: NDArray[np.void], bits: int) -> list[tuple[list[int], int]]:
             rows.append(row)
         if not is_last_version:
             continue
-        shown = {cut[at]: int.from_bytes(hashes[at].tobytes()) for at in rows}
+        shown = {versions[at]: int.from_bytes(hashes[at].tobytes()) for at in rows}
         if rows and _near(shown, last, bits):
             kept[-1] = kept[-1][0], end_ms
         else:
@@ -137,11 +139,13 @@ def _pruned(frames: NDArray[np.void], bits: int) -> list[tuple[list[int], int]]:
     return kept
 
 
-def _near(shown: dict[bool, int], stored: dict[bool, int], bits: int) -> bool:
+def _near(
+    shown: dict[tuple[bool, int], int], stored: dict[tuple[bool, int], int], bits: int
+) -> bool:
     """Tell whether both are of the same versions and each pair is within ``bits``.
 
-    Keys: whether the version is cut.
+    Keys: whether the version is cut, and its dihedral.
     """
     if shown.keys() != stored.keys():
         return False
-    return all((value ^ stored[cut]).bit_count() <= bits for cut, value in shown.items())
+    return all((value ^ stored[version]).bit_count() <= bits for version, value in shown.items())

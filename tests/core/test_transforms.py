@@ -100,6 +100,7 @@ def test_one_turn_after_another_is_what_their_pixels_say() -> None:
     for first, second in product(Dihedral, repeat=2):
         both = oriented(oriented(pixels, first), second)
         assert (oriented(pixels, first.then(second)) == both).all()
+        assert first.then(first.inverse) == Dihedral.IDENTITY
 
 
 def test_a_crop_of_the_turned_picture_is_the_turned_crop() -> None:

@@ -19,6 +19,7 @@ from disrupt.errors import (
     Violation,
 )
 from disrupt.hashing.decoding.brands import picture_format
+from disrupt.hashing.decoding.display import orientation_of
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS as IMAGE_LIMITS
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
@@ -156,6 +157,8 @@ class Luma:
 class Sample:
     """A frame and when it is shown, in ms from the first one; luma is to be multiplied by ``gain``.
 
+    ``disputed``: some players show the pixels as stored, without their orientation.
+
     Use it before you ask for the next sample. Two kinds of samples lie between those of the
     interval: one ``for_short_video`` counts only if the video ends within SHORT_MS, and a
     ``substitute`` only if the sample before it shows no detail.
@@ -164,6 +167,7 @@ class Sample:
     time_ms: int
     shown: Shown
     gain: float = 1.0
+    disputed: bool = False
     for_short_video: bool = False
     substitute: bool = False
 
@@ -367,16 +371,17 @@ def _time_ms(packet: av.Packet[av.VideoStream]) -> float | None:
 
 
 def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
-    turn = Dihedral(-frame.rotation // 90 % 4)
+    turn, disputed = orientation_of(frame)
     name = frame.format.name
     planar = name.startswith(("yuv", "nv1", "nv2", "gray"))
     if not planar or frame.format.components[0].bits != 8:  # noqa: PLR2004
-        return Sample(time_ms, Picture(frame.to_image(), turn))  # type: ignore[no-untyped-call]
+        picture = Picture(frame.to_image(), turn)  # type: ignore[no-untyped-call]
+        return Sample(time_ms, picture, disputed=disputed)
     luma = _plane(frame, 0)
     full = name.startswith(("yuvj", "gray")) or frame.color_range == 2  # noqa: PLR2004 JPEG's
     if name.startswith("yuva"):
         luma = _on_white(luma, _plane(frame, 3), 255 if full else 235)
-    return Sample(time_ms, Luma(luma, turn), 1 if full else 255 / 219)
+    return Sample(time_ms, Luma(luma, turn), 1 if full else 255 / 219, disputed)
 
 
 def _plane(frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:

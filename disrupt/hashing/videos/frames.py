@@ -132,14 +132,17 @@ class VideoHashing:
     def _rows(self, sample: Sample, luma: Luma, whole: Hashed, *, end_ms: int) -> NDArray[np.void]:
         self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
         views: list[tuple[Luma, Crop]] = [(luma, (0, 0, 0, 0))]
-        turns: tuple[Dihedral, ...] = (Dihedral.IDENTITY,)
+        turns = [Dihedral.IDENTITY]
+        if sample.disputed or self._versions != Versions.STORED:
+            turns.append(luma.orientation.inverse)  # as players show it that do not turn it
         if self._versions == Versions.STORED:
             views += [_cut(luma, box) for box in self._borders.plain()]
         elif self._versions == Versions.SEARCHED:
-            turns = (Dihedral.IDENTITY, Dihedral.MIRROR)
+            turns += [turn.then(Dihedral.MIRROR) for turn in turns]
             views += [_cut(luma, box) for box in self._borders.boxes()]
         # Borders of larger frames that came later may leave nothing of this one.
         views = [(view, crop) for view, crop in views if view.plane.size]
+        turns = list(dict.fromkeys(turns))
         rows = np.zeros(len(views) * len(turns), FRAME)
         rows["start_ms"], rows["end_ms"] = sample.time_ms, end_ms
         for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):

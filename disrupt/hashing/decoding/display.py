@@ -1,0 +1,53 @@
+"""How players turn and mirror the frames of a video: its display matrix, as FFmpeg gives it."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from disrupt.core.transforms import Dihedral
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import av
+    from av.sidedata.sidedata import SideData
+
+_QUARTERS = ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))
+"""a, b, c, d of x' = ax + cy, y' = bx + dy, of clockwise quarter turns; y points down."""
+
+_MATRICES = {
+    **{Dihedral(turn): matrix for turn, matrix in enumerate(_QUARTERS)},
+    **{Dihedral(4 + turn): (-a, -b, c, d) for turn, (a, b, c, d) in enumerate(_QUARTERS)},
+}
+_ONE = 1 << 16
+_MATRIX = struct.Struct("=9i")
+
+
+class Orientation(NamedTuple):
+    """The symmetry that is nearest to a display matrix.
+
+    ``disputed``: browsers differ in whether they apply it, as all apply only plain quarter turns.
+    """
+
+    symmetry: Dihedral = Dihedral.IDENTITY
+    disputed: bool = False
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation:
+    """Return how a frame is to be turned by its container, or by its codec where that is silent."""
+    # Where both state one, the container's comes first, which is what browsers go by.
+    every = cast("Iterable[SideData]", frame.side_data)
+    stated = next((data for data in every if data.type.name == "DISPLAYMATRIX"), None)
+    if stated is None:
+        return Orientation()
+    a, b, _, c, d, *_ = _MATRIX.unpack(bytes(stated))
+    matrix = a, b, c, d
+    symmetry = max(_MATRICES, key=lambda turn: _product(matrix, _MATRICES[turn]))
+    is_exact = matrix == tuple(_ONE * value for value in _MATRICES[symmetry])
+    is_turn = symmetry < Dihedral.MIRROR
+    return Orientation(symmetry, disputed=not (is_turn and is_exact))
+
+
+def _product(left: tuple[int, ...], right: tuple[int, ...]) -> int:
+    return sum(x * y for x, y in zip(left, right, strict=True))
