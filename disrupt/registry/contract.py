@@ -48,7 +48,8 @@ class Registration:
     """One registration, into a new case or into an existing one (its canonical number).
 
     ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the
-    request says. ``bank`` is the number of the bank that its items go to. At least one item.
+    request says but its PIN. ``bank`` is the number of the bank that its items go to. At least one
+    item.
     """
 
     request_id: bytes

@@ -7,8 +7,6 @@ import hmac
 import secrets
 import struct
 import threading
-from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from disrupt.core.cases import CaseStatus, new_case_number
@@ -52,9 +50,6 @@ from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
 from disrupt.services.throttle import Asked, Throttle
 
-_MOST_CONTESTED = 10_000
-"""Most request ids that are remembered because a replay of them had another PIN."""
-
 
 @dataclass(frozen=True, slots=True)
 class RegistrationLimits:
@@ -86,7 +81,6 @@ class Registrar:
     limits: RegistrationLimits = RegistrationLimits()
     quota: Quota = field(default_factory=Quota)
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _contested: OrderedDict[bytes, None] = field(default_factory=OrderedDict, init=False)
 
     def register(
         self, request: RegistrationRequest, *, caller: str, now_s: float, day: str
@@ -114,14 +108,9 @@ class Registrar:
             if at not in set(accepted)
         )
         digest = self._digest(request)
-        earlier = self.registry.registered(request.request_id)
+        earlier = self._registered(request, digest, caller, now_s)
         if earlier is not None:
-            same = hmac.compare_digest(earlier[0], digest)
-            if not self._is_prompt(request.request_id, same=same):
-                self._attempt(request, earlier[1].case_number, caller, now_s)
-            if not same:
-                raise _reused()
-            return _receipt(earlier[1], accepted, rejected)
+            return _receipt(earlier, accepted, rejected)
 
         case: NewCase | str
         if request.access.case_number:
@@ -175,13 +164,34 @@ class Registrar:
         return _shown(record), cursor
 
     def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
-        number, proof = access.case_number, self.pins.proof(access.pin)
-        asked = Asked(caller, access.origin_token, number, proof)
-        right = self.throttle.ask(asked, self.registry.pin_hash(number), now_s)
-        record = self.registry.case(number) if right else None
+        right = self._is_right(access, caller, now_s)
+        record = self.registry.case(access.case_number) if right else None
         if record is None:
             raise CaseRefusedError
         return record
+
+    def _is_right(self, access: CaseAccess, caller: str, now_s: float) -> bool:
+        """Tell whether the PIN is that of the case, which counts as an attempt."""
+        number, proof = access.case_number, self.pins.proof(access.pin)
+        asked = Asked(caller, access.origin_token, number, proof)
+        return self.throttle.ask(asked, self.registry.pin_hash(number), now_s)
+
+    def _registered(
+        self, request: RegistrationRequest, digest: bytes, caller: str, now_s: float
+    ) -> Registered | None:
+        """Return the answer that the request had before; None if its id is new.
+
+        Its PIN is an attempt like any other, whether the rest is the same or not: an answer without
+        it would show whether a PIN is right.
+        """
+        earlier = self.registry.registered(request.request_id)
+        if earlier is None:
+            return None
+        access = replace(request.access, case_number=earlier[1].case_number)
+        right = self._is_right(access, caller, now_s)
+        if not (right and hmac.compare_digest(earlier[0], digest)):
+            raise _reused()
+        return earlier[1]
 
     def _store(
         self,
@@ -192,8 +202,9 @@ class Registrar:
         day: str,
     ) -> Registered:
         with self._storing:
-            if self.registry.registered(registration.request_id) is not None:
-                return self.registry.register(registration, day=day)
+            earlier = self._registered(request, registration.request_digest, caller, now_s)
+            if earlier is not None:
+                return earlier
             if isinstance(registration.case, NewCase):
                 self._check_free(registration.case.number, request, caller, now_s)
             self.quota.check(caller, now_s)
@@ -203,28 +214,6 @@ class Registrar:
             # Not before: what a full disk refuses is not charged.
             self.quota.charge(caller, _charged(registered), now_s)
         return registered
-
-    def _is_prompt(self, request_id: bytes, *, same: bool) -> bool:
-        """Tell whether a replay is answered at once, which reveals that its PIN is right.
-
-        It is, until another PIN or other content comes under the same request id: whoever sends
-        that may be guessing, and has this one guess.
-        """
-        with self._storing:
-            if same:
-                return request_id not in self._contested
-            self._contested[request_id] = None
-            if len(self._contested) > _MOST_CONTESTED:
-                self._contested.popitem(last=False)
-            return False
-
-    def _attempt(
-        self, request: RegistrationRequest, number: str, caller: str, now_s: float
-    ) -> None:
-        """Count the PIN of ``request`` as an attempt on a case, right or wrong."""
-        access = replace(request.access, case_number=number)
-        with suppress(CaseRefusedError):
-            self._open(access, caller, now_s)
 
     def _check_free(
         self, number: str, request: RegistrationRequest, caller: str, now_s: float
@@ -236,7 +225,7 @@ class Registrar:
         is that to a request id used before.
         """
         if self.registry.case(number) is not None:
-            self._attempt(request, number, caller, now_s)
+            self._is_right(replace(request.access, case_number=number), caller, now_s)
             raise _reused()
 
     def _check_size(self, request: RegistrationRequest) -> None:
@@ -250,9 +239,11 @@ class Registrar:
             raise _too_many("hashes in one registration", most)
 
     def _digest(self, request: RegistrationRequest) -> bytes:
-        """Return an HMAC over all that the request says of case and media, not over its sender."""
-        access = request.access
-        texts = (access.case_number.encode(), access.pin.encode(), bytes([request.age_band]))
+        """Return an HMAC over all that the request says of case and media, not over its sender.
+
+        Nor over its PIN: whoever has a backup has the pepper, and could try PINs on it.
+        """
+        texts = (request.access.case_number.encode(), bytes([request.age_band]))
         parts = [*texts, *(bytes([item.kind]) + pack(item.fingerprints) for item in request.items)]
         message = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
         return hmac.digest(self.pepper, b"disrupt registration\0" + message, hashlib.sha256)

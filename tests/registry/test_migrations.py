@@ -10,6 +10,7 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -18,10 +19,19 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import Outcome
 from disrupt.data_directory import JOURNAL
+from disrupt.errors import RequestIdReusedError
 from disrupt.registry import journal, schema
 from disrupt.registry.contract import Place
 from disrupt.registry.sql import SqlRegistry
-from tests.registry.examples import DAY, NEXT_DAY, OWN, all_changes, item_of, registration
+from tests.registry.examples import (
+    DAY,
+    NEXT_DAY,
+    OWN,
+    all_changes,
+    item_of,
+    new_case,
+    registration,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,9 +100,6 @@ def test_items_of_the_first_schema_keep_the_banks_of_their_cases(tmp_path: Path)
         withdrawn = writer.case("EH4A-8VVA-2EC")
         assert withdrawn is not None
         assert (withdrawn.status, withdrawn.closed_on) == (CaseStatus.WITHDRAWN, "2026-11-25")
-        replayed = writer.registered(bytes.fromhex("DF64A0D8A5B4DFF0C5475A81BCD2B264"))
-        assert replayed is not None
-        assert replayed[1].case_number == "PTCV-Y2ZA-M5G"
         young = registration(random.Random(1), "PTCV-Y2ZA-M5G", bank=MINORS.number)
         writer.register(young, day=DAY)
         mixed = writer.case("PTCV-Y2ZA-M5G")
@@ -101,6 +108,40 @@ def test_items_of_the_first_schema_keep_the_banks_of_their_cases(tmp_path: Path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("SELECT * FROM items").fetchall()[: len(before)] == before
+
+
+def test_digests_that_say_something_of_pins_are_cleared_and_their_requests_not_repeated(
+    tmp_path: Path,
+) -> None:
+    path, chance = tmp_path / "registry.db", random.Random(3)
+    case, items = new_case(chance), [item_of(chance, 1), item_of(chance, 1, OWN, (1, 0, 0))]
+    opening = registration(chance, case, item_of(chance, 2))
+    adding = [registration(chance, case.number, item) for item in (items[0], items[0], items[1])]
+    with SqlRegistry.open_writer(path) as writer:
+        for request in (opening, *adding):
+            writer.register(request, day=DAY)
+        writer.checkpoint()
+        before, head = writer.case(case.number), writer.head()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM places").fetchone()[0]
+        connection.execute("UPDATE alembic_version SET version_num = '0005'")
+        connection.commit()
+    with SqlRegistry.open_writer(path) as writer:
+        for request in (opening, *adding):
+            assert writer.registered(request.request_id) is None
+            with pytest.raises(RequestIdReusedError):
+                writer.register(request, day=DAY)
+        assert (writer.case(case.number), writer.head()) == (before, head)
+        writer.checkpoint()
+        content = path.read_bytes()
+        assert not [request for request in (opening, *adding) if request.request_digest in content]
+        # What is registered from then on is as ever, beside items from before.
+        last = registration(chance, case.number, item_of(chance, 2), item_of(chance, 3))
+        result = writer.register(last, day=DAY)
+        assert writer.register(last, day=DAY) == result
+        writer.withdraw(case.number, [place.item_id for place in result.items], day=DAY)
+        assert writer.registered(last.request_id) is None
+        writer.withdraw(case.number, None, day=DAY)
 
 
 def test_copies_that_a_case_has_from_earlier_become_one(tmp_path: Path) -> None:

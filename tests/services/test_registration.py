@@ -262,39 +262,67 @@ def count_checks(registrar: Registrar, monkeypatch: pytest.MonkeyPatch) -> list[
     return checks
 
 
-def test_a_replay_with_another_pin_is_an_attempt_like_others_and_the_first_is_never_slowed(
+def test_a_replay_is_an_attempt_like_others_whatever_its_pin_and_content(
     registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registrar = Registrar(registry, PINS, Throttle(PINS.verify), PEPPER)
     first = request()
     receipt = registrar.register(first, caller="k", now_s=0, day=DAY)
     checks = count_checks(registrar, monkeypatch)
-    for _ in range(100):
-        assert registrar.register(first, caller="k", now_s=0, day=DAY) == receipt
-    assert not checks
-
-    # All guesses are sent before any check, the right PIN among them.
-    guesses = ["87654321", *(f"{pin:08}" for pin in range(20)), PIN]
-    for pin in guesses:
+    wrong = replace(first, access=replace(first.access, pin="87654321"))
+    changed = replace(first, items=(item(90),))
+    for asked in (first, wrong, changed):
         with pytest.raises(NotYetError):
-            registrar.register(
-                replace(first, access=replace(first.access, pin=pin)), caller="g", now_s=0, day=DAY
-            )
-    assert checks == [receipt.case_number] * len(guesses)
+            registrar.register(asked, caller=asked.access.pin, now_s=0, day=DAY)
+    assert checks == [receipt.case_number] * 3
     registrar.throttle.work(lambda: 0)
-    with pytest.raises(RequestIdReusedError):
-        registrar.register(
-            replace(first, access=replace(first.access, pin=guesses[0])),
-            caller="g",
-            now_s=3,
-            day=DAY,
-        )
-    registrar.throttle.work(lambda: 3)
-    # The owner of the guessed request id gets the answer in turn.
+    assert registrar.register(first, caller=PIN, now_s=0.1, day=DAY) == receipt
     with pytest.raises(NotYetError):
-        registrar.register(first, caller="k", now_s=3, day=DAY)
+        registrar.register(wrong, caller="87654321", now_s=0.1, day=DAY)
+    with pytest.raises(RequestIdReusedError):
+        registrar.register(wrong, caller="87654321", now_s=REFUSED_AFTER_S, day=DAY)
+    # The answer before used the check up.
+    with pytest.raises(NotYetError):
+        registrar.register(changed, caller=PIN, now_s=4, day=DAY)
     registrar.throttle.work(lambda: 4)
-    assert registrar.register(first, caller="k", now_s=4, day=DAY) == receipt
+    with pytest.raises(RequestIdReusedError):
+        registrar.register(changed, caller=PIN, now_s=4, day=DAY)
+
+
+def test_a_registration_that_comes_with_another_pin_while_the_first_is_stored_is_refused(
+    registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = request()
+    late = replace(first, access=replace(first.access, pin="87654321"))
+    hash_pin = PINS.hash
+
+    def hash_late(pin: str) -> str:
+        if pin == late.access.pin:
+            registrar.register(first, caller="k", now_s=0, day=DAY)
+        return hash_pin(pin)
+
+    monkeypatch.setattr(PINS, "hash", hash_late)
+    checks = count_checks(registrar, monkeypatch)
+    with pytest.raises(RequestIdReusedError):
+        registrar.register(late, caller="g", now_s=0, day=DAY)
+    assert checks
+    assert registry.head().sequence == 1
+
+
+def test_what_is_stored_of_a_request_does_not_depend_on_its_pin(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    asked = request()
+    digests = set()
+    for pin in (PIN, "87654321", "123456789012"):
+        again = replace(
+            asked, request_id=secrets.token_bytes(16), access=replace(asked.access, pin=pin)
+        )
+        registrar.register(again, caller="k", now_s=0, day=DAY)
+        stored = registry.registered(again.request_id)
+        assert stored is not None
+        digests.add(stored[0])
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize(
