@@ -68,7 +68,7 @@ class History(Protocol):
         """Tell whether the cursor is a point of this history, in its present epoch."""
 
     def lacks(self) -> Cursor | None:
-        """Cursor noted beside this registry, in its epoch, that it does not know; None if none."""
+        """Cursor noted beside this registry that it does not know; None if there is none."""
 
 
 def not_a_cursor() -> InvalidRequestError:

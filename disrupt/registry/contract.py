@@ -133,7 +133,7 @@ class RegistryReader(Protocol):
     def lacks(self) -> Cursor | None:
         """Head that was noted beside the registry and that it does not know: it is an older copy.
 
-        None where there is no note, or it is of another epoch, as after a restore.
+        None where there is no note.
         """
 
     def accept_head(self) -> None:

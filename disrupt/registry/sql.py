@@ -101,8 +101,7 @@ class SqlRegistry:
     def lacks(self) -> Cursor | None:
         """See RegistryReader."""
         head = noted.read(self._note)
-        of_this_epoch = head is not None and head.epoch == self.head().epoch
-        return head if head is not None and of_this_epoch and not self.knows(head) else None
+        return head if head is not None and not self.knows(head) else None
 
     def accept_head(self) -> None:
         """See RegistryReader."""
@@ -290,21 +289,19 @@ class SqlRegistryWriter(SqlRegistry):
     def note_head(self) -> None:
         """Note the head outside the registry, unless what is noted is newer; does not raise.
 
-        A note that this registry does not know stays: it says that this is an older copy.
+        A note that this registry does not know stays, of whatever epoch: it says that this is an
+        older copy.
         """
         with self._writing, suppress(DisruptError, OSError):
             head, before = self.head(), noted.read(self._note)
-            if (
-                before is None
-                or before.epoch != head.epoch
-                or (before.sequence < head.sequence and self.knows(before))
-            ):
+            if before is None or (before.sequence < head.sequence and self.knows(before)):
                 noted.write(self._note, head)
 
     def begin_epoch(self) -> None:
         """Expire every earlier cursor, after the registry was restored from a backup."""
         with _transaction(self._writer) as connection:
             begin_epoch(connection)
+        self.accept_head()
 
     def add_key(self, key: ApiKey) -> None:
         """Add a key; see RegistryWriter."""

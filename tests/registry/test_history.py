@@ -138,15 +138,14 @@ def test_a_copy_older_than_a_generation_that_was_rolled_back_is_refused(
         check_history(index_dir, reader)
 
 
-def test_a_note_that_is_missing_older_damaged_or_of_another_epoch_refuses_nothing(
+def test_a_note_that_is_missing_older_or_damaged_refuses_nothing(
     path: Path, chance: random.Random
 ) -> None:
     index_dir, note = path.with_name("index"), path.with_name("registry.head")
     grow(path, chance, 1)
     earlier = note.read_bytes()
     head = grow(path, chance, 1)
-    foreign = Cursor(bytes(16), 9).to_text().encode()
-    for content in (None, earlier, b"", b"\xff", foreign):
+    for content in (None, earlier, b"", b"\xff"):
         if content is None:
             note.unlink()
         else:
@@ -155,6 +154,33 @@ def test_a_note_that_is_missing_older_damaged_or_of_another_epoch_refuses_nothin
             check_history(index_dir, writer)
             writer.check_storage()  # as the server does every few seconds
             assert note.read_text().strip() == head.to_text()
+
+
+def test_an_older_copy_is_refused_also_where_its_epoch_is_new_and_the_index_is_gone(
+    path: Path, chance: random.Random
+) -> None:
+    index_dir = path.with_name("index")
+    withdrawn = registration(chance)
+    with SqlRegistry.open_writer(path) as writer:
+        case = writer.register(withdrawn, day=DAY).case_number
+    older = path.read_bytes()
+    with SqlRegistry.open_writer(path) as writer:
+        writer.register(registration(chance), day=DAY)
+        head = writer.withdraw(case, None, day=DAY)
+    path.write_bytes(older)
+    for _ in range(3):
+        with SqlRegistry.open_writer(path) as writer:
+            assert writer.head().epoch != head.epoch, "the journal names what this copy holds"
+            writer.check_storage()
+            assert writer.lacks() == head
+            with pytest.raises(OtherHistoryError, match="change 3, which registry"):
+                check_history(index_dir, writer)
+    with SqlRegistry.open_reader(path) as reader:
+        rebuild(reader, index_dir, accept_registry=True)
+    with SqlRegistry.open_writer(path) as writer:
+        check_history(index_dir, writer)
+        newest = writer.register(registration(chance), day=DAY).cursor
+    assert path.with_name("registry.head").read_text().strip() == newest.to_text()
 
 
 @pytest.mark.parametrize("remove", [Path.unlink, lambda path: path.write_bytes(b"")])
