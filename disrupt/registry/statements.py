@@ -270,17 +270,19 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     items, places = schema.items.c, schema.places.c
     own = select(items.request_id).where(items.number.in_(numbers), items.request_id.is_not(None))
     named = select(places.request_id).where(places.item.in_(numbers))
-    requests = connection.scalars(own.union(named)).all()
-    connection.execute(delete(schema.places).where(places.request_id.in_(requests)))
-    connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
-    connection.execute(
-        update(schema.items).where(items.request_id.in_(requests)).values(request_id=None)
-    )
+    # They may be more than a statement has variables, so each looks them up again. In this order:
+    # a request that has places is among those that they name.
+    requests = own.union(named)
     connection.execute(
         update(schema.requests)
         .where(schema.requests.c.request_id.in_(requests))
         .values(digest=None, sequence=None)
     )
+    connection.execute(
+        update(schema.items).where(items.request_id.in_(requests)).values(request_id=None)
+    )
+    connection.execute(delete(schema.places).where(places.request_id.in_(named)))
+    connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     connection.execute(
         update(schema.items)
         .where(items.number.in_(numbers))

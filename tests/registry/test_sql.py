@@ -1,7 +1,9 @@
 """The registry on SQLite keeps the promises of every registry."""
 
+import random
+import sqlite3
 import tempfile
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import settings
 from disrupt.registry.contract import RegistryWriter
 from disrupt.registry.sql import SqlRegistry
 from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
+from tests.registry.examples import DAY, item_of, registration
 from tests.registry.machine import RegistryMachine
 
 
@@ -38,3 +41,30 @@ class SqliteMachine(RegistryMachine):
 
 TestSqliteEqualsAPlainModel = SqliteMachine.TestCase
 TestSqliteEqualsAPlainModel.settings = settings(max_examples=40, stateful_step_count=20)
+
+
+def test_an_item_that_more_answers_name_than_a_statement_has_variables_can_be_withdrawn(
+    tmp_path: Path,
+) -> None:
+    chance, path = random.Random(5), tmp_path / "registry.db"
+    with SqlRegistry.open_writer(path) as writer:
+        pictures = [item_of(chance, number) for number in (1, 2, 3)]
+        number = writer.register(registration(chance, None, *pictures), day=DAY).case_number
+        again = [registration(chance, number, item_of(chance, 1)) for _ in range(60)]
+        other = registration(chance, number, item_of(chance, 2))
+        for request in (*again, other):
+            writer.register(request, day=DAY)
+        with closing(writer._writer.raw_connection()) as connection:  # the only one of its pool
+            driver = connection.driver_connection
+            assert driver is not None
+            driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 50)
+        writer.withdraw(number, [pictures[0].item_id], day=DAY)
+        assert not any(writer.registered(request.request_id) for request in again)
+        assert writer.registered(other.request_id) is not None
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT request_id FROM places").fetchall()
+        assert rows == [(other.request_id,)]
+        cleared = "SELECT count(*) FROM requests WHERE digest IS NULL AND sequence IS NULL"
+        assert connection.execute(cleared).fetchone() == (len(again) + 1,)
+        linked = "SELECT count(*) FROM items WHERE request_id IS NOT NULL"
+        assert connection.execute(linked).fetchone() == (0,)
