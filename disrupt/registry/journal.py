@@ -18,10 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 
 _RECORD_BYTES = 32
-_CHECKED_BYTES = 24
+_CHECKED_BYTES, _CHECK_BYTES = 24, 8
 _HEADERS = {
     version: f"disrupt removals journal {version}\n".encode().ljust(_RECORD_BYTES, b"\0")
     for version in (1, 2)
@@ -30,6 +33,9 @@ VERSION = 2
 _NUMBER_BYTES = 7
 _ID_BYTES = 16
 _ITEM, _KEY = b"\0", b"\1"
+_KEY_WORD = 1 << 8 * _NUMBER_BYTES
+_NOT_ASCII = 0x8080808080808080
+_AT_ONCE = 1 << 14
 _DONE = " What was withdrawn or revoked has taken effect, and trying again lists it."
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -50,6 +56,11 @@ class Revoked:
 
 
 Record = Removed | Revoked
+
+PACKED = np.dtype("<u8")
+"""Of records as the file has them, for millions of which objects would be too much: shape (n, 4),
+in words of 8 bytes. The first is the number of an item, or of a key its kind; the next two are the
+id, the last is the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +88,29 @@ class Contents:
         return tuple(record for record in self.records if isinstance(record, Revoked))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """Contents of a journal, whose records are PACKED; the rest is as in ``Contents``."""
+
+    records: NDArray[np.uint64]
+    torn: bool
+    damaged_records: int
+    version: int
+
+
 def read(path: Path) -> Contents | None:
     """Read the journal; None if there is none.
 
     DataDirectoryError if it cannot be read, is no journal, or of a newer version.
     """
+    found = scan(path)
+    if found is None:
+        return None
+    return Contents(unpack(found.records), found.torn, found.damaged_records, found.version)
+
+
+def scan(path: Path) -> Scan | None:
+    """Read the journal as ``read`` does, without an object for each record."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -95,18 +124,28 @@ def read(path: Path) -> Contents | None:
             f"{path.name} is no journal of removals, or of a newer version of Disrupt. Bring the"
             " right file back; or move this one away, and one is written from the registry."
         )
-    good: list[Record] = []
-    damaged = since_good = 0
-    for at in range(_RECORD_BYTES, len(content), _RECORD_BYTES):
-        record = content[at : at + _RECORD_BYTES]
-        parsed = _parsed(record)
-        if parsed is not None:
-            good.append(parsed)
-            damaged += since_good
-            since_good = 0
-        else:
-            since_good += 1
-    return Contents(tuple(good), since_good > 0, damaged, version)
+    count = len(content) // _RECORD_BYTES - 1
+    records = np.frombuffer(content, PACKED, 4 * count, _RECORD_BYTES).reshape(-1, 4)
+    good = _are_good(records)
+    end = int(np.flatnonzero(good)[-1]) + 1 if good.any() else 0
+    damaged = end - int(np.count_nonzero(good))
+    torn = len(content) > (1 + end) * _RECORD_BYTES
+    return Scan(records[good] if damaged else records[:end], torn, damaged, version)
+
+
+def packed(items: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return PACKED records of items, of which only the checks are missing: shape (n, 3)."""
+    return np.column_stack((items, _checks(items)))
+
+
+def pack(records: Iterable[Record]) -> NDArray[np.uint64]:
+    """Return PACKED records."""
+    return np.frombuffer(b"".join(map(_packed, records)), PACKED).reshape(-1, 4)
+
+
+def unpack(records: NDArray[np.uint64]) -> tuple[Record, ...]:
+    """Return what good PACKED records say."""
+    return tuple(_unpacked(record.tobytes()) for record in records)
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -114,12 +153,17 @@ def write(path: Path, records: Iterable[Record]) -> None:
 
     StorageFullError when the disk is full; the journal is then as it was.
     """
+    write_packed(path, pack(records))
+
+
+def write_packed(path: Path, records: NDArray[np.uint64]) -> None:
+    """Write PACKED records as ``write`` does."""
     aside = path.with_name(f"{path.name}.new")
-    content = _HEADERS[VERSION] + b"".join(map(_packed, records))
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.write(_HEADERS[VERSION])
+            file.write(records.tobytes())
             file.flush()
             os.fsync(descriptor)
         aside.rename(path)
@@ -191,19 +235,35 @@ def _packed(record: Record) -> bytes:
         body = record.number.to_bytes(_NUMBER_BYTES, "little") + _ITEM + record.item_id
     else:
         body = bytes(_NUMBER_BYTES) + _KEY + record.key_id.encode("ascii").ljust(_ID_BYTES, b"\0")
-    return body + hashlib.sha256(body).digest()[: _RECORD_BYTES - _CHECKED_BYTES]
+    return body + hashlib.sha256(body).digest()[:_CHECK_BYTES]
 
 
-def _parsed(content: bytes) -> Record | None:
-    """Parse a record; None if it is damaged."""
-    number, kind = content[:_NUMBER_BYTES], content[_NUMBER_BYTES : _NUMBER_BYTES + 1]
-    record_id = content[_NUMBER_BYTES + 1 : _CHECKED_BYTES]
-    record: Record
-    if kind == _KEY and record_id.isascii():
-        record = Revoked(record_id.rstrip(b"\0").decode("ascii"))
-    else:
-        record = Removed(int.from_bytes(number, "little"), record_id)
-    return record if _packed(record) == content else None
+def _unpacked(record: bytes) -> Record:
+    """Return what a good record says."""
+    number, kind = record[:_NUMBER_BYTES], record[_NUMBER_BYTES : _NUMBER_BYTES + 1]
+    record_id = record[_NUMBER_BYTES + 1 : _CHECKED_BYTES]
+    if kind == _KEY:
+        return Revoked(record_id.rstrip(b"\0").decode("ascii"))
+    return Removed(int.from_bytes(number, "little"), record_id)
+
+
+def _are_good(records: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Tell of PACKED records which are not damaged."""
+    first, ids = records[:, 0], records[:, 1] | records[:, 2]
+    good: NDArray[np.bool_] = records[:, 3] == _checks(records)
+    good &= (first < _KEY_WORD) | ((first == _KEY_WORD) & (ids & _NOT_ASCII == 0))
+    return good
+
+
+def _checks(records: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the checks that PACKED records should have."""
+    checks = np.empty(len(records), PACKED)
+    for first in range(0, len(records), _AT_ONCE):
+        batch = records[first : first + _AT_ONCE, :3].tobytes()
+        bodies = (batch[at : at + _CHECKED_BYTES] for at in range(0, len(batch), _CHECKED_BYTES))
+        sums = b"".join([hashlib.sha256(body).digest()[:_CHECK_BYTES] for body in bodies])
+        checks[first : first + _AT_ONCE] = np.frombuffer(sums, PACKED)
+    return checks
 
 
 def _sync_directory(path: Path) -> None:

@@ -25,7 +25,9 @@ from disrupt.registry.contract import (
     Place,
     Registered,
 )
-from disrupt.registry.journal import Record, Removed, Revoked
+from disrupt.registry.journal import PACKED, Record, Removed, Revoked
+
+_ERASED_AT_ONCE = 1 << 10
 
 
 def head(connection: Connection) -> Cursor:
@@ -299,6 +301,21 @@ def journaled(connection: Connection) -> list[Record]:
     )
     erased = [Removed(row.number, row.item_id) for row in rows]
     return [*erased, *(Revoked(key.key_id) for key in keys(connection) if key.revoked_on)]
+
+
+def erased(connection: Connection) -> NDArray[np.uint64]:
+    """Return all erased items, by number, as the journal has them but for the checks."""
+    rows = connection.execute(
+        select(schema.items.c.number, schema.items.c.item_id)
+        .where(schema.items.c.case_id.is_(None))
+        .order_by(schema.items.c.number)
+    )
+    batches = [np.empty((0, 3), PACKED)]
+    for batch in rows.partitions(_ERASED_AT_ONCE):
+        numbers = np.array([number for number, _ in batch], PACKED)
+        ids = np.frombuffer(b"".join([item_id for _, item_id in batch]), PACKED).reshape(-1, 2)
+        batches.append(np.column_stack((numbers, ids)))
+    return np.concatenate(batches)
 
 
 def _items() -> Select[Any]:

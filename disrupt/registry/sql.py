@@ -377,7 +377,7 @@ def _journal(writer: Engine, path: Path) -> Iterator[Journal]:
         with writer.begin() as connection:
             records = reconcile(connection, path, day)
         if records is not None:
-            journal.write(path, records)
+            journal.write_packed(path, records)
     with closing(Journal.open(path)) as opened:
         yield opened
 

@@ -1,6 +1,7 @@
 """The journal holds every acknowledged removal, and distinguishes torn ends from damage."""
 
 import errno
+import hashlib
 import os
 import resource
 from contextlib import closing
@@ -81,6 +82,27 @@ def test_any_altered_bit_of_a_record_before_good_ones_is_damage(path: Path, bit:
     path.write_bytes(content)
     first, _, third = some(3)
     assert read(path) == journal.Contents((first, third), damaged_records=1)
+
+
+@pytest.mark.parametrize(
+    ("first", "record_id"),
+    [
+        (b"\1" + bytes(6) + b"\2", bytes(16)),
+        (b"\1" + bytes(6) + b"\1", b"00000001".ljust(16, b"\0")),
+        (bytes(7) + b"\1", b"0000000\xe9".ljust(16, b"\0")),
+        (bytes(7) + b"\1", b"00000001000000\xe91"),
+    ],
+    ids=["kind", "number of a key", "id of a key", "end of the id of a key"],
+)
+def test_what_no_version_wrote_is_damage_whatever_its_check(
+    path: Path, first: bytes, record_id: bytes
+) -> None:
+    journal.write(path, some(2))
+    content = path.read_bytes()
+    body = first + record_id
+    strange = body + hashlib.sha256(body).digest()[:8]
+    path.write_bytes(content[: 2 * RECORD_BYTES] + strange + content[2 * RECORD_BYTES :])
+    assert read(path) == journal.Contents(tuple(some(2)), damaged_records=1)
 
 
 @pytest.mark.parametrize("content", [b"", b"disrupt removals journal 3\n", bytes(64), b"\n" * 32])

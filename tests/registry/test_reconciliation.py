@@ -6,8 +6,11 @@ import random
 import re
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
+import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -109,6 +112,28 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
         if removal == "renew":
             renewal = renewal_of(5, writer.register(request_of(6), day=DAY).case_number)
             assert writer.registered(renewal.request_id) is not None
+
+
+def test_opening_takes_few_bytes_for_each_item_ever_withdrawn(
+    path: Path, chance: random.Random
+) -> None:
+    count = 50_000
+    with SqlRegistry.open_writer(path):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        rows = ((number, chance.randbytes(16)) for number in range(1, count + 1))
+        connection.executemany("INSERT INTO items (number, item_id, bank) VALUES (?, ?, 1)", rows)
+        connection.commit()
+    for known in (0, count):
+        assert path.with_name(JOURNAL).stat().st_size == 32 * (1 + known)
+        tracemalloc.start()
+        try:
+            with SqlRegistry.open_writer(path):
+                _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak_bytes < 250 * count
+    assert len(set(journaled(path))) == count
 
 
 def test_a_torn_journal_is_completed_from_the_registry(path: Path, chance: random.Random) -> None:
