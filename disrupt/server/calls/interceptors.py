@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from contextvars import ContextVar
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import grpc
 import structlog
@@ -96,12 +96,11 @@ class Authentication(aio.ServerInterceptor):
     def _refusal(self, error: DisruptError, key: ApiKey | None = None) -> _Handler:
         """Make a handler that raises the error. It is a streaming one, so gRPC reads no message."""
 
-        async def refuse(_request: object, context: Context) -> AsyncIterator[Any]:
+        async def refuse(_request: object, context: Context) -> None:
             peer = context.peer()
             self._unadmitted.add(peer)
             await self._refusals.count(key.key_id if key else network(peer), peer)
             await _abort(error, context)
-            yield  # makes it a generator
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -288,23 +287,40 @@ def _secret(details: grpc.HandlerCallDetails) -> str:
     )
 
 
-async def _tell(error: Exception, method: str, context: Context) -> NoReturn:
+async def _tell(error: Exception, method: str, context: Context) -> None:
     if isinstance(error, aio.AbortError):
-        raise error
-    if isinstance(error, TimeoutError):
-        error = DeadlineExceededError(
+        _forget_frames(error)
+        return
+    if isinstance(error, DisruptError):
+        told = error
+    elif isinstance(error, TimeoutError):
+        told = DeadlineExceededError(
             "The call took longer than this server allows; whether it took effect is not known."
         )
     elif isinstance(error, NotImplementedError):  # raised by gRPC's generated servicers
-        error = _no_such_call()
-    elif not isinstance(error, DisruptError):
+        told = _no_such_call()
+    else:
         # neither message nor locals: they could quote what was sent
         frames = traceback.format_tb(error.__traceback__)
         _log.error("call_failed", method=method, kind=type(error).__name__, frames=frames)
-        error = DisruptError("Something went wrong in the server; the operator's log says what.")
-    await _abort(error, context)
+        told = DisruptError("Something went wrong in the server; the operator's log says what.")
+    _forget_frames(error)  # which hold the message while the answer is not taken
+    await _abort(told, context)
 
 
-async def _abort(error: DisruptError, context: Context) -> NoReturn:
+async def _abort(error: DisruptError, context: Context) -> None:
+    """Answer with an error. The handler is to return: gRPC then ends the call."""
     status = errors.status(error)
-    await context.abort(status.code, status.details or "", status.trailing_metadata or ())
+    try:
+        await context.abort(status.code, status.details or "", status.trailing_metadata or ())
+    except aio.AbortError as aborted:
+        _forget_frames(aborted)
+
+
+def _forget_frames(error: Exception) -> None:
+    """Free what the frames of an error hold.
+
+    gRPC keeps that of an abort with its call, which these frames hold: so both, and the call's
+    message, would stay until garbage is collected.
+    """
+    error.__traceback__ = error.__context__ = None
