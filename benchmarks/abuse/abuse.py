@@ -1,8 +1,9 @@
 """Play hostile callers against a real server, beside ordinary ones who must not notice.
 
 Each attack runs alone, then all together. In the baseline the same attackers call a sink, which
-drops what they send, while the same ordinary callers call the server. Attackers burn the same
-processor time in both, so the difference is what an attack costs beyond that. Attack and baseline
+drops what they send and ends calls that last, while the same ordinary callers call the server.
+Attackers begin calls at the same pace in both, and burn no more processor time in the baseline, so
+the difference is what an attack costs beyond that. Attack and baseline
 take turns in coming first, so that drift cancels. Exit code 0 if others kept four fifths of the
 baseline's throughput, withdrawals took at most 2 s, writer and workers at most four messages of
 memory, PINs were checked at most at the promised rate, and health was always true.

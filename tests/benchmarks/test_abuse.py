@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,8 +14,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.abuse.attack import Toll
+from benchmarks.abuse import sink
+from benchmarks.abuse.attack import HEALTH as HEALTH_SERVICE
+from benchmarks.abuse.attack import MATCH, Toll
 from benchmarks.abuse.attacks import CHECKED
+from benchmarks.abuse.measured_process import child
 from benchmarks.abuse.rows import (
     HASHES,
     HEALTH,
@@ -29,6 +33,8 @@ from benchmarks.abuse.rows import (
     broken,
     compare,
 )
+from benchmarks.abuse.wire import Wire
+from benchmarks.harness.h2load import framed
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,6 +109,27 @@ MESSAGES_MB = MOST_MESSAGES * MAX_MESSAGE_BYTES / 1e6
 def test_each_promise_is_judged(name: str, value: Any) -> None:
     row = compared(stretch(*ordinary()), stretch(*ordinary()))
     assert [*broken(replace(row, **{name: value}))] == [name]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [(f"{MATCH}/MatchHashes", b"\0\0\0\1\0half"), (f"{HEALTH_SERVICE}/Watch", framed([b""]))],
+)
+def test_the_sink_ends_calls_that_last_so_that_attackers_begin_them_anew(
+    method: str, message: bytes
+) -> None:
+    async def ended(address: str) -> None:
+        wire = await Wire.open(address)
+        call = wire.begin(method, None)
+        assert call is not None
+        await wire.send(call, message)
+        while wire.calls:
+            await asyncio.sleep(0.01)
+        assert wire.is_open
+        wire.close()
+
+    with child(sink.serve) as serving:
+        asyncio.run(ended(serving.hear()))
 
 
 def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -> None:
