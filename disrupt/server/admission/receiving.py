@@ -108,8 +108,9 @@ class Reading:
 
     async def _read(self, context: Context, within_s: float) -> Any:  # noqa: ANN401 bytes or EOF
         holder = current_holder.get(None)
+        # shielded: of a read that is cancelled gRPC would never free the message
         if self._receipts is None or holder is None:
-            return await context.read()
+            return await asyncio.shield(context.read())
         with Receipt(
             self._receipts,
             context.peer(),
@@ -117,7 +118,7 @@ class Reading:
             most_bytes=self._most_bytes,
             within_s=within_s,
         ) as receipt:
-            data = await context.read()
+            data = await asyncio.shield(context.read())
             if data is not aio.EOF:
                 receipt.received(len(data))
                 holder.spend(Cost.BYTES, len(data))

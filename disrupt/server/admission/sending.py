@@ -30,12 +30,13 @@ async def write(answer: Message, context: Context) -> None:
 
     That of a call which is given up meanwhile is held until the call ends. Raises OverloadedError.
     """
+    # shielded: of a write that is cancelled gRPC would never free the message
     if answer.ByteSize() < _COUNTED_BYTES:
-        await context.write(answer)
+        await asyncio.shield(context.write(answer))
         return
     give_back = _taken(answer)
     try:
-        await context.write(answer)
+        await asyncio.shield(context.write(answer))
     except asyncio.CancelledError:
         _until_the_call_ends(give_back)
         raise

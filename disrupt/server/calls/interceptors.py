@@ -188,7 +188,8 @@ class Errors(aio.ServerInterceptor):
                             aclosing(answer(messages, context)) as responses,
                         ):
                             async for response in responses:
-                                await context.write(response)
+                                # see sending.write
+                                await asyncio.shield(context.write(response))
                                 await counted(peer)
             except TimeoutError:
                 await _abort(ended(), context)

@@ -42,5 +42,6 @@ class HealthServicer(health.aio.HealthServicer):
             status = self._server_status.get(request.service, _UNKNOWN)  # type: ignore[attr-defined]
             if status != sent:
                 sent = status
-                await context.write(health_pb2.HealthCheckResponse(status=status))
+                answer = health_pb2.HealthCheckResponse(status=status)
+                await asyncio.shield(context.write(answer))  # see sending.write
             await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,88 @@
+"""A message that has come is freed also where its call is cancelled before it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from disrupt.server.admission.limits import MessageLimits
+from disrupt.server.admission.receiving import Context, Receiver
+from disrupt.server.admission.sockets import Sockets
+from disrupt.server.config import Config
+
+METHOD = "/disrupt.v1.MatchService/MatchImage"
+SIZE_BYTES = 16 * 2**20
+ROUNDS = 4
+
+
+class Memory(ctypes.Structure):
+    """What glibc's mallinfo2 returns."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def allocated_bytes() -> int:
+    gc.collect()
+    libc = ctypes.CDLL(None)
+    libc.mallinfo2.restype = Memory
+    memory = libc.mallinfo2()
+    return int(memory.uordblks + memory.hblkhd)
+
+
+class Cancelling(grpc.GenericRpcHandler):
+    """Cancel each call once its message has come, and before the event loop learns of that."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._reading = receiver.of(METHOD, lambda data: data)
+        self._sockets = Sockets()
+
+    def service(self, _details: object) -> grpc.RpcMethodHandler[Any, Any]:
+        return grpc.stream_unary_rpc_method_handler(self._received)
+
+    async def _received(self, _: object, context: Context) -> None:
+        reading = asyncio.ensure_future(self._reading.single(context))
+        for _step in range(3):
+            await asyncio.sleep(0)  # it begins to read
+        while (self._sockets.received_bytes(context.peer()) or 0) < SIZE_BYTES:
+            time.sleep(0.01)  # noqa: ASYNC251 the event loop is held up
+        time.sleep(0.1)  # noqa: ASYNC251
+        reading.cancel()
+        await asyncio.wait([reading])
+        await context.abort(grpc.StatusCode.CANCELLED)
+
+
+def test_a_message_whose_call_is_cancelled_before_it_is_read_is_freed(tmp_path: Path) -> None:
+    def call(port: int) -> None:
+        options = [("grpc.max_send_message_length", -1)]
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+            unary: Any = channel.unary_unary(METHOD)
+            for _ in range(ROUNDS):
+                assert unary.future(bytes(SIZE_BYTES)).code() is grpc.StatusCode.CANCELLED
+
+    async def serve() -> None:
+        limits = MessageLimits.of(Config(data_dir=tmp_path))
+        server = aio.server(
+            handlers=[Cancelling(Receiver(limits, {}))],
+            options=[("grpc.max_receive_message_length", -1)],
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        await asyncio.to_thread(call, port)
+        await server.stop(None)
+
+    before = allocated_bytes()
+    asyncio.run(serve())
+    assert allocated_bytes() - before < SIZE_BYTES
