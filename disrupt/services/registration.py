@@ -207,7 +207,8 @@ class Registrar:
                 return earlier
             if isinstance(registration.case, NewCase):
                 self._check_free(registration.case.number, request, caller, now_s)
-            self.quota.check(caller, now_s)
+            hashes = sum(len(item.fingerprints) for item in registration.items)
+            self.quota.check(caller, request.access.origin_token, hashes, now_s)
             registered = self.registry.register(
                 registration, day=day, items_per_case=self.limits.items_per_case
             )

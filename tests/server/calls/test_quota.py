@@ -15,7 +15,7 @@ def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(
     start: Start, tmp_path: Path
 ) -> None:
     config = tmp_path / "disrupt.toml"
-    config.write_text("max_registered_hashes_per_h = 3")
+    config.write_text("max_registered_hashes_per_h = 5")
     server = start("--config", str(config), workers=1)
     with (
         calling(server.address, server.make_key("busy", "register")) as busy,
