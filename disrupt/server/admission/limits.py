@@ -41,8 +41,15 @@ UNADMITTED_CALLS_MAX = 512
 """Calls without a key, and refused ones, that are open in one worker: twice what STRANGER_CALLS_MAX
 lets strangers keep open of four methods. More end connections, see unadmitted."""
 REFUSALS_PER_S = 512
-"""Refused calls, and calls without a key, that one worker answers in a second: an eighth of its
-time. Callers share them, see refusals."""
+"""Refused calls of keys, and as many of strangers, refused or without a key, that one worker
+answers in a second: an eighth of its time. Keys share theirs, and networks of strangers do."""
+REFUSALS_LEAST = 8
+"""Least share of each, however many there are."""
+STRANGERS_CALLS_PER_S = 4 * REFUSALS_PER_S
+"""Calls of strangers in a second, half of a worker's time, beyond which the least share is smaller.
+"""
+REFUSALS_LEAST_OF_MANY = 2
+"""What is left then to a network: checks of the server's health come once a second, or less."""
 CONNECTION_CALLS_MAX = 32
 """Calls at once on one connection; gRPC's clients hold more back. With few, a connection that is
 shut down takes little of the queue, and few connections cannot fill it."""

@@ -3,6 +3,10 @@
 gRPC hands calls over in the order in which they came, whoever made them. So a caller who makes many
 that are refused delays all others. Beyond its share, its connections are shut down: with each, the
 calls that wait on it end at no cost.
+
+A share has a least size, since a connection that ends costs more than a few calls: its caller makes
+another. Many strangers together have a smaller one, so that they do not take all of a worker's
+time. Keys, of which there are few, never have less for what others do.
 """
 
 from __future__ import annotations
@@ -11,7 +15,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection
 
-from disrupt.server.admission.limits import REFUSALS_PER_S
+from disrupt.server.admission.limits import (
+    REFUSALS_LEAST,
+    REFUSALS_LEAST_OF_MANY,
+    REFUSALS_PER_S,
+    STRANGERS_CALLS_PER_S,
+)
+from disrupt.server.admission.sockets import network
 from disrupt.server.memory import trim
 
 _PAUSE_S = 0.02
@@ -26,19 +36,32 @@ class Refusals:
     def __init__(self, shut: Callable[[Collection[str]], None]) -> None:
         """``shut`` shuts the connections of peers down, as gRPC names them; called in a thread."""
         self._shut = shut
-        self._calls = Counter[str]()
+        self._of_keys, self._of_strangers = Counter[str](), Counter[str]()
+        self._strangers_calls = 0
         self._began_s = 0.0
         self._doomed: set[str] = set()
         self._wanted = asyncio.Event()
 
-    async def count(self, caller: str, peer: str) -> None:
-        """Count a call; return if it is to be answered, else wait for its connection's end."""
+    async def count(self, key_id: str | None, peer: str) -> None:
+        """Count a call; return if it is to be answered, else wait for its connection's end.
+
+        ``key_id`` is None of strangers, who count by the network of ``peer``.
+        """
         now_s = asyncio.get_running_loop().time()
         if now_s - self._began_s >= 1.0:
-            self._calls.clear()
+            self._of_keys.clear()
+            self._of_strangers.clear()
+            self._strangers_calls = 0
             self._began_s = now_s
-        self._calls[caller] += 1
-        if self._calls[caller] > REFUSALS_PER_S // len(self._calls):
+        if key_id is not None:
+            caller, calls, least = key_id, self._of_keys, REFUSALS_LEAST
+        else:
+            caller, calls, least = network(peer), self._of_strangers, REFUSALS_LEAST
+            self._strangers_calls += 1
+            if self._strangers_calls > STRANGERS_CALLS_PER_S:
+                least = REFUSALS_LEAST_OF_MANY
+        calls[caller] += 1
+        if calls[caller] > max(REFUSALS_PER_S // len(calls), least):
             self._doomed.add(peer)
             self._wanted.set()
             await asyncio.sleep(_SHUT_WITHIN_S)

@@ -26,7 +26,6 @@ from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.sending import count, write
 from disrupt.server.admission.shares import Admission, Cost, Resource, holder
-from disrupt.server.admission.sockets import network
 from disrupt.server.admission.strangers import Strangers, ended
 from disrupt.server.admission.unadmitted import Unadmitted
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
@@ -99,7 +98,7 @@ class Authentication(aio.ServerInterceptor):
         async def refuse(_request: object, context: Context) -> None:
             peer = context.peer()
             self._unadmitted.add(peer)
-            await self._refusals.count(key.key_id if key else network(peer), peer)
+            await self._refusals.count(key.key_id if key else None, peer)
             await _abort(error, context)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
@@ -171,7 +170,7 @@ class Errors(aio.ServerInterceptor):
 
         async def counted(peer: str) -> None:
             if self._refusals is not None:
-                await self._refusals.count(network(peer), peer)
+                await self._refusals.count(None, peer)
 
         async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
             peer = context.peer()

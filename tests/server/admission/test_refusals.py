@@ -7,13 +7,17 @@ from collections.abc import Collection
 
 import pytest
 
-from disrupt.server.admission.limits import REFUSALS_PER_S
+from disrupt.server.admission.limits import (
+    REFUSALS_LEAST,
+    REFUSALS_PER_S,
+    STRANGERS_CALLS_PER_S,
+)
 from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.sockets import network
 
 
-def counted(*calls: tuple[str, str]) -> tuple[list[str], set[str]]:
-    """Count calls, each of a caller on a connection; return those answered, and those shut."""
+def counted(*calls: tuple[str | None, str]) -> tuple[list[str], set[str]]:
+    """Count calls, each of a key on a connection; return those answered, and those shut."""
 
     async def run() -> tuple[list[str], set[str]]:
         answered: list[str] = []
@@ -27,9 +31,9 @@ def counted(*calls: tuple[str, str]) -> tuple[list[str], set[str]]:
 
         refusals = Refusals(shut_down)
 
-        async def call(caller: str, peer: str) -> None:
-            await refusals.count(caller, peer)
-            answered.append(peer)
+        async def call(key_id: str | None, connection: str) -> None:
+            await refusals.count(key_id, connection)
+            answered.append(connection)
 
         watching = asyncio.create_task(refusals.watch())
         tasks = [asyncio.create_task(call(*each)) for each in calls]
@@ -43,26 +47,56 @@ def counted(*calls: tuple[str, str]) -> tuple[list[str], set[str]]:
     return asyncio.run(run())
 
 
-def test_as_many_are_answered_as_the_rate_allows() -> None:
-    answered, shut = counted(*[("10.0.0.1", "a")] * REFUSALS_PER_S)
+def peer(number: int, port: int = 1) -> str:
+    return f"ipv4:10.0.{number // 256}.{number % 256}:{port}"
+
+
+@pytest.mark.parametrize("key_id", [None, "k"])
+def test_as_many_are_answered_as_the_rate_allows(key_id: str | None) -> None:
+    answered, shut = counted(*[(key_id, peer(1))] * REFUSALS_PER_S)
     assert len(answered) == REFUSALS_PER_S
     assert not shut
 
 
-def test_the_connections_of_more_are_shut_and_their_calls_are_not_answered() -> None:
-    answered, shut = counted(*[("10.0.0.1", "a")] * REFUSALS_PER_S, ("10.0.0.1", "b"))
-    assert answered == ["a"] * REFUSALS_PER_S
-    assert shut == {"b"}
+@pytest.mark.parametrize("key_id", [None, "k"])
+def test_the_connections_of_more_are_shut_and_their_calls_are_not_answered(
+    key_id: str | None,
+) -> None:
+    many = [(key_id, peer(1))] * REFUSALS_PER_S
+    answered, shut = counted(*many, (key_id, peer(1, port=2)))
+    assert answered == [peer(1)] * REFUSALS_PER_S
+    assert shut == {peer(1, port=2)}
 
 
 def test_a_caller_who_makes_few_is_answered_beside_whoever_makes_many() -> None:
-    answered, shut = counted(*[("10.0.0.1", "a")] * (2 * REFUSALS_PER_S), *[("10.0.0.2", "b")] * 10)
-    assert answered[-10:] == ["b"] * 10
-    assert shut == {"a"}
+    many = [(None, peer(1))] * (2 * REFUSALS_PER_S)
+    answered, shut = counted(*many, *[(None, peer(2))] * 10)
+    assert answered[-10:] == [peer(2)] * 10
+    assert shut == {peer(1)}
+
+
+def test_many_callers_who_make_few_are_all_answered() -> None:
+    for key in (None, "k"):
+        callers = [(key and f"{key}{at}", peer(at)) for at in range(4 * REFUSALS_PER_S)]
+        answered, shut = counted(*callers)
+        assert len(answered) == len(callers)
+        assert not shut
+
+
+def test_of_very_many_strangers_those_who_make_most_end_and_keys_and_checks_of_health_do_not() -> (
+    None
+):
+    strangers = [(None, peer(at)) for at in range(1000)]
+    key, health = ("k", peer(5000)), (None, peer(5001))
+    answered, shut = counted(*strangers * REFUSALS_LEAST, *[key] * REFUSALS_LEAST, *[health] * 2)
+    assert answered[-2:] == [peer(5001)] * 2
+    assert answered.count(peer(5000)) == REFUSALS_LEAST
+    assert len(answered) == STRANGERS_CALLS_PER_S + REFUSALS_LEAST + 2
+    assert shut == {caller for _, caller in strangers}
 
 
 @pytest.mark.parametrize(
-    ("peer", "expected"),
+    ("named", "expected"),
     [
         ("ipv4:10.0.0.1:5", "10.0.0.1"),
         ("ipv6:%5B::ffff:10.0.0.1%5D:5", "10.0.0.1"),
@@ -71,5 +105,5 @@ def test_a_caller_who_makes_few_is_answered_beside_whoever_makes_many() -> None:
         ("unix:/run/socket", "unix:/run/socket"),
     ],
 )
-def test_a_caller_without_a_key_counts_by_its_network(peer: str, expected: str) -> None:
-    assert network(peer) == expected
+def test_a_caller_without_a_key_counts_by_its_network(named: str, expected: str) -> None:
+    assert network(named) == expected
