@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ from disrupt.server.admission.sockets import network
 class Strangers:
     """Open calls of one method, by whom they come from. For one event loop.
 
-    Where there are too many, the network with most of them loses its oldest. So a check of the
-    server's health is let in, and nobody ends the watches of others by beginning many.
+    Where there are too many, the network with most of them loses its oldest; of several networks,
+    that which began one last, before the call that is let in. So a check of the server's health is
+    let in, and nobody ends older watches of others by beginning many, or from many addresses.
     """
 
     def __init__(self) -> None:
@@ -38,10 +40,15 @@ class Strangers:
                 self._left(its_network)
 
     def _end_oldest(self) -> None:
-        ((most, _),) = self._of_network.most_common(1)
-        call = next(call for call, begun_by in self._open.items() if begun_by == most)
+        most = max(self._of_network.values())
+        its_network = next(
+            begun_by
+            for begun_by in itertools.islice(reversed(self._open.values()), 1, None)
+            if self._of_network[begun_by] == most
+        )
+        call = next(call for call, begun_by in self._open.items() if begun_by == its_network)
         del self._open[call]
-        self._left(most)
+        self._left(its_network)
         if not call.expired():
             call.reschedule(asyncio.get_running_loop().time())
 

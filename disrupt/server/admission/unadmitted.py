@@ -20,7 +20,8 @@ class Unadmitted:
     """Open calls by connection. For one event loop.
 
     Where there are too many, connections are shut down until half as many are left: each time that
-    one with most calls, of the network with most calls.
+    one with most calls, of the network with most calls. Of equals the newest goes first, but last
+    of all the one whose call came last: a watch of the server's health goes on, a check is let in.
     """
 
     def __init__(self, shut: Callable[[Collection[str]], None]) -> None:
@@ -38,19 +39,21 @@ class Unadmitted:
         self._count += 1
         call.add_done_callback(partial(self._ended, peer))
         if self._count > UNADMITTED_CALLS_MAX:
-            self._make_room()
+            self._make_room(peer)
 
-    def _make_room(self) -> None:
+    def _make_room(self, latest: str) -> None:
+        peers = [peer for peer in reversed(self._calls) if peer != latest] + [latest]
         by_network = Counter[str]()
-        for peer, calls in self._calls.items():
-            by_network[network(peer)] += len(calls)
+        for peer in peers:
+            by_network[network(peer)] += len(self._calls[peer])
         shut = []
         while self._count > UNADMITTED_CALLS_MAX // 2:
             ((most, _),) = by_network.most_common(1)
             peer = max(
-                (peer for peer in self._calls if network(peer) == most),
+                (peer for peer in peers if network(peer) == most),
                 key=lambda peer: len(self._calls[peer]),
             )
+            peers.remove(peer)
             size = len(self._calls.pop(peer))
             by_network[most] -= size
             self._count -= size

@@ -222,6 +222,39 @@ def test_who_begins_many_calls_ends_none_of_others() -> None:
     assert asyncio.run(run()) == (0, 1000 - STRANGER_CALLS_MAX + 10)
 
 
+def test_of_many_addresses_the_newest_lose_their_calls_but_the_last_is_let_in() -> None:
+    async def run() -> list[bool]:
+        strangers, calls = Strangers(), [Timeout() for _ in range(2 * STRANGER_CALLS_MAX)]
+        with ExitStack() as scopes:
+            for at, call in enumerate(calls):
+                peer = f"ipv4:10.0.0.{at}:1000"
+                scopes.enter_context(strangers.admitted(peer, cast("asyncio.Timeout", call)))
+            return [call.is_ended for call in calls]
+
+    kept = STRANGER_CALLS_MAX - 1
+    assert asyncio.run(run()) == [False] * kept + [True] * STRANGER_CALLS_MAX + [False]
+
+
+def test_of_equal_connections_the_newest_end_but_not_the_last() -> None:
+    async def run() -> list[str]:
+        shut: list[str] = []
+        unadmitted, end = Unadmitted(shut.extend), asyncio.Event()
+
+        async def call(peer: str) -> None:
+            unadmitted.add(peer)
+            await end.wait()
+
+        async with asyncio.TaskGroup() as group:
+            for peer in (*peers, "ipv4:10.9.9.9:1000"):
+                group.create_task(call(peer))
+            await asyncio.sleep(0)
+            end.set()
+        return shut
+
+    peers = [f"ipv4:10.0.{at // 256}.{at % 256}:1000" for at in range(UNADMITTED_CALLS_MAX)]
+    assert asyncio.run(run()) == peers[: UNADMITTED_CALLS_MAX // 2 - 2 : -1]
+
+
 def test_the_connections_of_whoever_has_most_untaken_answers_end() -> None:
     async def run() -> list[str]:
         shut: list[str] = []
