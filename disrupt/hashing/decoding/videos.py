@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Protocol, cast
+from functools import partial
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import (
@@ -83,6 +85,14 @@ SHORT_INTERVAL_MS = 250
 _SUBSTITUTE_MS = 125
 """A frame may stand in for one without detail this often, and four times in an interval."""
 
+_WEIGHTS_601, _WEIGHTS_709 = (0.299, 0.114), (0.2126, 0.0722)
+"""Weights of red and blue in luma (ITU-R BT.601, BT.709)."""
+_GRID = 97
+"""Points across, and down, at which a frame is tested for colours that screens cut."""
+_APART_SHARE = 0.1
+_LEAST_CONTRAST = 4
+"""Share of the contrast that is shown, of these levels at least, from which what is cut counts."""
+
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
 _BRIEF_MS = 1000 / 12
@@ -112,62 +122,30 @@ class VideoLimits:
 DEFAULT_LIMITS = VideoLimits()
 
 
-class Shown(Protocol):
-    """Pixels of a frame as stored: ``orientation`` is still to be applied to them."""
-
-    @property
-    def width_px(self) -> int:
-        """Width as stored."""
-
-    @property
-    def height_px(self) -> int:
-        """Height as stored."""
-
-    @property
-    def orientation(self) -> Dihedral:
-        """Symmetry that makes them upright."""
-
-    def luma(self, top: int, bottom: int, /) -> NDArray[np.uint8]:
-        """Return the luma of the rows ``top`` to ``bottom``, shape (bottom - top, width)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Luma:
-    """The luma plane of a decoded frame, as the codec has it; ``gain`` scales it to 0-255."""
+    """The luma of a frame as stored; ``orientation`` is still to be applied.
+
+    ``gain`` scales ``plane`` to 0-255. ``disputed``: some players show it as stored.
+    """
 
     plane: NDArray[np.uint8]
     orientation: Dihedral
-
-    @property
-    def width_px(self) -> int:
-        """Width as stored."""
-        return int(self.plane.shape[1])
-
-    @property
-    def height_px(self) -> int:
-        """Height as stored."""
-        return int(self.plane.shape[0])
-
-    def luma(self, top: int, bottom: int) -> NDArray[np.uint8]:
-        """Return the rows ``top`` to ``bottom``."""
-        return self.plane[top:bottom]
+    gain: float = 1.0
+    disputed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A frame and when it is shown, in ms from the first one; luma is to be multiplied by ``gain``.
+    """A frame and when it is shown, in ms from the first one.
 
-    ``disputed``: some players show the pixels as stored, without their orientation.
-
-    Use it before you ask for the next sample. Two kinds of samples lie between those of the
+    Call ``luma`` before you ask for the next sample. Two kinds of samples lie between those of the
     interval: one ``for_short_video`` counts only if the video ends within SHORT_MS, and a
     ``substitute`` only if the sample before it shows no detail.
     """
 
     time_ms: int
-    shown: Shown
-    gain: float = 1.0
-    disputed: bool = False
+    luma: Callable[[], Luma]
     for_short_video: bool = False
     substitute: bool = False
 
@@ -323,9 +301,7 @@ class Video:
                 self.end_ms = round(time_ms + period_ms)
                 self.incomplete |= frame.is_corrupt
                 self._check_size(frame.width, frame.height)
-                with _refusing():
-                    sample = _sample(round(time_ms), frame)
-                yield sample
+                yield Sample(round(time_ms), partial(_luma, frame))
 
     def _packets(self) -> Iterator[av.Packet[av.VideoStream]]:
         with _refusing():
@@ -337,7 +313,7 @@ class Video:
     def _animation(self) -> Iterator[Sample]:
         """Yield the frames of an animation, as a lookup by picture sees them."""
         for picture in decode_frames(_read(self._file, IMAGE_LIMITS.max_bytes + 1)):
-            yield Sample(self.end_ms, picture)
+            yield Sample(self.end_ms, partial(_luma_of_picture, picture))
             self.end_ms += picture.duration_ms
 
     def _check_size(self, width_px: int, height_px: int) -> None:
@@ -370,25 +346,59 @@ def _time_ms(packet: av.Packet[av.VideoStream]) -> float | None:
     return None if time is None else float(time * packet.time_base * 1000)
 
 
-def _sample(time_ms: int, frame: av.VideoFrame) -> Sample:
-    turn, disputed = orientation_of(frame)
-    name = frame.format.name
-    planar = name.startswith(("yuv", "nv1", "nv2", "gray"))
-    if not planar or frame.format.components[0].bits != 8:  # noqa: PLR2004
-        picture = Picture(frame.to_image(), turn)  # type: ignore[no-untyped-call]
-        return Sample(time_ms, picture, disputed=disputed)
-    luma = _plane(frame, 0)
-    full = name.startswith(("yuvj", "gray")) or frame.color_range == 2  # noqa: PLR2004 JPEG's
-    if name.startswith("yuva"):
-        luma = _on_white(luma, _plane(frame, 3), 255 if full else 235)
-    return Sample(time_ms, Luma(luma, turn), 1 if full else 255 / 219, disputed)
+def _luma(frame: av.VideoFrame) -> Luma:
+    with _refusing():
+        turn, disputed = orientation_of(frame)
+        name = frame.format.name
+        planar = name.startswith(("yuv", "nv1", "nv2", "gray"))
+        full = name.startswith(("yuvj", "gray")) or frame.color_range == 2  # noqa: PLR2004 JPEG's
+        if (
+            not planar
+            or frame.format.components[0].bits != 8  # noqa: PLR2004
+            or (name.startswith("yuv") and _leaves_gamut(frame, full=full))
+        ):
+            kind = "rgba" if name.startswith("yuva") else "rgb24"
+            image = Image.fromarray(frame.to_ndarray(format=kind))
+            return replace(_luma_of_picture(Picture(image, turn)), disputed=disputed)
+        luma = _plane(frame, 0)
+        if name.startswith("yuva"):
+            luma = _on_white(luma, _plane(frame, 3), 255 if full else 235)
+        return Luma(luma, turn, 1 if full else 255 / 219, disputed)
+
+
+def _luma_of_picture(picture: Picture) -> Luma:
+    return Luma(picture.luma(0, picture.height_px), picture.orientation)
+
+
+def _leaves_gamut(frame: av.VideoFrame, *, full: bool) -> bool:
+    """Tell whether a frame shows another luma than it has: screens cut what no RGB value gives."""
+    luma, blue, red = (_points(_plane(frame, number)) for number in range(3))
+    luma = luma if full else (luma - 16) * (255 / 219)
+    scale = 1 if full else 255 / 224
+    red_weight, blue_weight = _WEIGHTS_709 if frame.colorspace == 1 else _WEIGHTS_601
+    green_weight = 1 - red_weight - blue_weight
+    red = 2 * (1 - red_weight) * scale * (red - 128)
+    blue = 2 * (1 - blue_weight) * scale * (blue - 128)
+    green = -(red_weight * red + blue_weight * blue) / green_weight
+    shown = sum(
+        weight * np.clip(luma + colour, 0, 255)
+        for weight, colour in ((red_weight, red), (green_weight, green), (blue_weight, blue))
+    )
+    apart = float(np.std(shown - np.clip(luma, 0, 255)))
+    return apart > _APART_SHARE * max(float(np.std(shown)), _LEAST_CONTRAST)
+
+
+def _points(plane: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the levels of a plane at places that are the same in planes of other sizes."""
+    rows, columns = (np.arange(0.5, _GRID) * side // _GRID for side in plane.shape)
+    return plane[np.ix_(rows.astype(int), columns.astype(int))].astype(np.float32)
 
 
 def _plane(frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:
-    """View a plane of 8 bits that is as large as the frame."""
+    """View a plane of 8 bits."""
     plane = frame.planes[number]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return rows[: frame.height, : frame.width]
+    return rows[: plane.height, : plane.width]
 
 
 def _on_white(luma: NDArray[np.uint8], alpha: NDArray[np.uint8], white: int) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,6 @@ from disrupt.hashing.decoding.videos import (
     SHORT_INTERVAL_MS,
     SHORT_MS,
     Luma,
-    Sample,
-    Shown,
     Video,
     VideoLimits,
 )
@@ -42,8 +40,13 @@ _LATE = 8
 """Frames that are examined for borders before the first one is hashed without them."""
 
 
-_Entry = tuple[Sample, Luma, Hashed]
-"""A sample, its pixels, and the hash of all of them, upright."""
+class _Entry(NamedTuple):
+    """A sample: its pixels, and the hash of all of them, upright."""
+
+    time_ms: int
+    for_short_video: bool
+    luma: Luma
+    whole: Hashed
 
 
 class VideoHashing:
@@ -82,25 +85,25 @@ class VideoHashing:
     def __iter__(self) -> Iterator[NDArray[np.void]]:
         """Yield rows of each frame, a few frames late: later ones show its end, and the borders."""
         waiting: list[_Entry] = []
-        for sample, luma, whole in self._chosen():
-            if self._versions and not sample.for_short_video:
-                self._borders.see(luma.plane)
-            waiting.append((sample, luma, whole))
-            if self._interval_ms > SHORT_INTERVAL_MS and sample.time_ms < SHORT_MS:
+        for entry in self._chosen():
+            if self._versions and not entry.for_short_video:
+                self._borders.see(entry.luma.plane)
+            waiting.append(entry)
+            if self._interval_ms > SHORT_INTERVAL_MS and entry.time_ms < SHORT_MS:
                 continue  # The video may end before SHORT_MS.
-            waiting = [entry for entry in waiting if not entry[0].for_short_video]
+            waiting = [entry for entry in waiting if not entry.for_short_video]
             while len(waiting) > (_LATE if self._versions else 1):
-                yield self._rows(*waiting.pop(0), end_ms=waiting[0][0].time_ms)
+                yield self._rows(waiting.pop(0), end_ms=waiting[0].time_ms)
         if self._video.end_ms > SHORT_MS:  # The loop had no later sample at which to drop these.
-            waiting = [entry for entry in waiting if not entry[0].for_short_video]
+            waiting = [entry for entry in waiting if not entry.for_short_video]
         if self._versions:
-            for sample, luma, _ in waiting:
-                if sample.for_short_video:
-                    self._borders.see(luma.plane)
+            for entry in waiting:
+                if entry.for_short_video:
+                    self._borders.see(entry.luma.plane)
         while waiting:
             entry = waiting.pop(0)
-            end_ms = max(self._video.end_ms, entry[0].time_ms)
-            yield self._rows(*entry, end_ms=waiting[0][0].time_ms if waiting else end_ms)
+            end_ms = max(self._video.end_ms, entry.time_ms)
+            yield self._rows(entry, end_ms=waiting[0].time_ms if waiting else end_ms)
 
     def _chosen(self) -> Iterator[_Entry]:
         """Yield samples, each later one in its interval if it is not usable and that one is."""
@@ -108,13 +111,10 @@ class VideoHashing:
         for sample in self._video.samples(self._interval_ms):
             if sample.substitute and not unusable:
                 continue
-            luma = _plane(sample.shown)
-            whole = _hashed(luma, luma.orientation, sample.gain)
-            scheduled = unusable[0] if sample.substitute and unusable else sample
-            kept = replace(
-                sample, shown=luma, for_short_video=scheduled.for_short_video, substitute=False
-            )
-            entry = kept, luma, whole
+            luma = sample.luma()
+            whole = _hashed(luma, luma.orientation)
+            scheduled = unusable if sample.substitute and unusable else sample
+            entry = _Entry(sample.time_ms, scheduled.for_short_video, luma, whole)
             is_usable = bool(usable(whole))
             if sample.substitute:
                 if is_usable:
@@ -129,11 +129,12 @@ class VideoHashing:
         if unusable:
             yield unusable
 
-    def _rows(self, sample: Sample, luma: Luma, whole: Hashed, *, end_ms: int) -> NDArray[np.void]:
-        self.small &= max(luma.width_px, luma.height_px) <= SIDE_PX
+    def _rows(self, entry: _Entry, *, end_ms: int) -> NDArray[np.void]:
+        luma = entry.luma
+        self.small &= max(luma.plane.shape) <= SIDE_PX
         views: list[tuple[Luma, Crop]] = [(luma, (0, 0, 0, 0))]
         turns = [Dihedral.IDENTITY]
-        if sample.disputed or self._versions != Versions.STORED:
+        if luma.disputed or self._versions != Versions.STORED:
             turns.append(luma.orientation.inverse)  # as players show it that do not turn it
         if self._versions == Versions.STORED:
             views += [_cut(luma, box) for box in self._borders.plain()]
@@ -144,11 +145,11 @@ class VideoHashing:
         views = [(view, crop) for view, crop in views if view.plane.size]
         turns = list(dict.fromkeys(turns))
         rows = np.zeros(len(views) * len(turns), FRAME)
-        rows["start_ms"], rows["end_ms"] = sample.time_ms, end_ms
+        rows["start_ms"], rows["end_ms"] = entry.time_ms, end_ms
         for row, ((view, crop), turn) in zip(rows, product(views, turns), strict=True):
-            hashed = whole
+            hashed = entry.whole
             if view is not luma or turn:
-                hashed = _hashed(view, view.orientation.then(turn), sample.gain)
+                hashed = _hashed(view, view.orientation.then(turn))
             row["hash"], row["quality"] = hashed.hashes, hashed.qualities
             row["dihedral"], row["crop_permille"] = turn, crop
             row["usable"] = usable(hashed)
@@ -214,16 +215,12 @@ def _all(hashing: VideoHashing, watched: Callable[[int, int], None]) -> NDArray[
     return np.concatenate(frames)
 
 
-def _hashed(luma: Luma, orientation: Dihedral, gain: float) -> Hashed:
-    samples = reduced_samples(luma.luma, luma.width_px, luma.height_px, orientation)
-    return hash_samples(samples * np.float32(gain))
-
-
-def _plane(shown: Shown) -> Luma:
-    """Copy its luma, so that it outlives the decoding of the next frame."""
-    if isinstance(shown, Luma):
-        return shown
-    return Luma(shown.luma(0, shown.height_px), shown.orientation)
+def _hashed(luma: Luma, orientation: Dihedral) -> Hashed:
+    height_px, width_px = luma.plane.shape
+    samples = reduced_samples(
+        lambda top, bottom: luma.plane[top:bottom], width_px, height_px, orientation
+    )
+    return hash_samples(samples * np.float32(luma.gain))
 
 
 def _cut(luma: Luma, box: Box) -> tuple[Luma, Crop]:
@@ -235,4 +232,4 @@ def _cut(luma: Luma, box: Box) -> tuple[Luma, Crop]:
     ]
     left, top, right, bottom = (round(1000 * side) for side in box)
     crop = turned_crop((left, top, right, bottom), luma.orientation)
-    return Luma(inner, luma.orientation), crop
+    return replace(luma, plane=inner), crop
