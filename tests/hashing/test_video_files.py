@@ -18,7 +18,7 @@ from disrupt.core.videos import VideoFingerprints
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.videos import SNIFFED_BYTES, Video, VideoLimits, is_video
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
-from tests.hashing.videos import FPS, upright, versions
+from tests.hashing.videos import FPS, SECONDS, upright, versions
 
 
 def playlist() -> bytes:
@@ -152,6 +152,39 @@ def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Fram
     hashes, incomplete = hash_video(io.BytesIO(bytes(data)))
     assert incomplete
     assert len(hashes)
+
+
+@pytest.mark.parametrize(("from_ms", "shown_ms"), [(0, 1000), (2000, 1000), (2000, 5000)])
+def test_frames_that_an_edit_list_hides_are_looked_up_after_its_end(
+    from_ms: int, shown_ms: int
+) -> None:
+    hidden, shown = list(footage(1, seconds=4)), list(footage(5, seconds=8))
+    start, end = from_ms // 100, (from_ms + shown_ms) // 100
+    media = [*hidden, *hidden]
+    media[start:end] = shown[: end - start]
+    data = encode(media, codec=Codec(options={"preset": "ultrafast", "g": "10"}))
+    at = data.index(b"elst") + 12
+    edited = data[:at] + struct.pack(">II", shown_ms, from_ms * 10_240 // 1000) + data[at + 8 :]
+    rows, incomplete = hash_video(io.BytesIO(edited))
+    assert not incomplete
+    rows = versions(rows, Dihedral.IDENTITY)
+    as_shown = upright(encode(shown[: end - start]))
+    all_frames = upright(data)
+    assert [*rows["hash"].tolist()][-len(all_frames) + 1 :] == all_frames["hash"].tolist()[1:]
+    seconds = shown_ms // 1000
+    assert rows["start_ms"][:seconds].tolist() == [1000 * at for at in range(seconds)]
+    near = np.bitwise_count(rows["hash"][:seconds] ^ as_shown["hash"][:seconds]).sum(axis=1)
+    assert near.max() <= 20
+    assert rows["end_ms"][-1] == shown_ms + 100 * len(media)
+    registered = fingerprint_video(io.BytesIO(edited))
+    assert isinstance(registered, VideoFingerprints)
+    assert registered.fingerprints["end_ms"].max() == shown_ms
+
+
+def test_an_edit_list_that_only_starts_later_hides_nothing(frames: list[Frame]) -> None:
+    options = {"preset": "veryfast", "bf": "2"}
+    rows = upright(encode(frames, fps=FPS, codec=Codec(options=options)))
+    assert rows["end_ms"][-1] == 1000 * SECONDS
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,8 @@ _UNSEEN_MS = 1000
 _MISSING_MS = 2000
 _MISSING_SHARE = 0.05
 """A file that ends by more than both before the time that it declares is incomplete."""
+_HIDDEN_MS = 250
+"""Time from which frames that an edit list hides are read, too: encoders hide fewer."""
 _ERRORS_MAX = 200
 """Packets that cannot be decoded before the rest of the file is given up."""
 
@@ -159,9 +161,17 @@ class Video:
     """
 
     def __init__(
-        self, file: BinaryIO, limits: VideoLimits = DEFAULT_LIMITS, *, threads: int = 1
+        self,
+        file: BinaryIO,
+        limits: VideoLimits = DEFAULT_LIMITS,
+        *,
+        threads: int = 1,
+        unedited: bool = False,
     ) -> None:
         """``file`` is read and sought in, and stays open; ``threads`` 0: as many as are of use.
+
+        ``unedited``: where the edit list of a file hides frames, all frames are read again
+        after its end, since some browsers play them.
 
         InvalidMediaError for what is no video within the limits, OverloadedError without memory.
         """
@@ -170,6 +180,8 @@ class Video:
         self.incomplete = False
         self._file = file
         self._limits = limits
+        self._threads = threads
+        self._unedited = unedited
         head = _read(file, SNIFFED_BYTES)
         file.seek(0)
         if not head:
@@ -177,7 +189,7 @@ class Video:
         self._animated = _starts_as(head, _ANIMATIONS)
         if not self._animated:
             with _refusing():
-                self._open(_sniffed(head), threads)
+                self._open(_sniffed(head))
 
     def samples(self, interval_ms: int) -> Iterator[Sample]:
         """Yield the first frame, then the first one at or after each multiple of ``interval_ms``.
@@ -190,7 +202,7 @@ class Video:
         denser = interval_ms > SHORT_INTERVAL_MS
         substitute_ms = min(_SUBSTITUTE_MS, interval_ms / 4)
         last_ms = last_due_ms = last_substitute_ms = -1
-        for sample in self._animation() if self._animated else self._decoded(interval_ms):
+        for sample in self._animation() if self._animated else self._readings(interval_ms):
             if sample.time_ms > self._limits.max_duration_s * 1000:
                 raise self._too_long()
             if sample.time_ms // interval_ms > last_due_ms // interval_ms:
@@ -215,7 +227,7 @@ class Video:
         if missing_ms > max(_MISSING_MS, _MISSING_SHARE * self.declared_ms):
             self.incomplete = True
 
-    def _open(self, kind: str, threads: int) -> None:
+    def _open(self, kind: str, **options: str) -> None:
         limit = str(self._limits.max_pixels)
         container = av.open(
             self._file,
@@ -223,13 +235,13 @@ class Video:
             format=kind,
             buffer_size=_READ_BYTES,
             metadata_errors="replace",
-            options={"codec_whitelist": ",".join(_CODECS)},
+            options={"codec_whitelist": ",".join(_CODECS), **options},
         )
         streams = [stream for stream in container.streams.video if not _is_cover(stream)]
         if not streams:
             raise refused("this file has no video in it, only sound or other data")
         # Players differ in which video they show.
-        self.incomplete = len(streams) > 1
+        self.incomplete |= len(streams) > 1
         best = container.streams.best("video")
         stream = next((each for each in streams if each is best), streams[0])
         context: av.VideoCodecContext | None = stream.codec_context  # None: FFmpeg knows no decoder
@@ -238,8 +250,8 @@ class Video:
         self._check_size(context.width, context.height)
         context = self._with_alpha(stream, context)
         context.options = {"max_pixels": limit}
-        context.thread_count = threads
-        context.thread_type = "SLICE" if threads == 1 else "AUTO"
+        context.thread_count = self._threads
+        context.thread_type = "SLICE" if self._threads == 1 else "AUTO"
         if stream.duration and stream.time_base:
             self.declared_ms = max(round(stream.duration * stream.time_base * 1000), 0)
         else:
@@ -264,8 +276,35 @@ class Video:
             return context
         return cast("av.VideoCodecContext", reader)
 
-    def _decoded(self, interval_ms: int) -> Iterator[Sample]:
-        """Yield all frames but those skipped, with steady times."""
+    def _readings(self, interval_ms: int) -> Iterator[Sample]:
+        """Yield the frames as an edit list has them, then all, if it hides some."""
+        yield from self._decoded(interval_ms)
+        if not self._unedited or self._hidden_ms() <= _HIDDEN_MS:
+            return
+        declared_ms, start_ms = self.declared_ms, self.end_ms
+        self._file.seek(0)
+        try:
+            with _refusing():
+                self._open("mov", ignore_editlist="1")
+            for sample in self._decoded(interval_ms, start_ms):
+                if sample.time_ms > self._limits.max_duration_s * 1000:
+                    self.incomplete = True
+                    return
+                yield sample
+        except InvalidMediaError:
+            self.incomplete = True
+        finally:
+            self.declared_ms = declared_ms
+
+    def _hidden_ms(self) -> float:
+        """Return how long the frames last that the edit list of an MP4 file hides."""
+        if "mov" not in self._container.format.name:
+            return 0
+        shown = {entry.pos for entry in self._stream.index_entries if not entry.is_discard}
+        return (self._stream.frames - len(shown)) * 1000 / max(self._rate, 1)
+
+    def _decoded(self, interval_ms: int, start_ms: int = 0) -> Iterator[Sample]:
+        """Yield all frames but those skipped, with steady times from ``start_ms`` on."""
         context, period_ms = self._context, 1000 / max(self._rate, 1)
         brief_ms = min(interval_ms / 4, _BRIEF_MS)
         first_ms: float | None = None
@@ -298,10 +337,10 @@ class Video:
                     first_ms = first_ms if said_ms is None else said_ms - time_ms
                 else:
                     time_ms = said_ms - first_ms
-                self.end_ms = round(time_ms + period_ms)
+                self.end_ms = start_ms + round(time_ms + period_ms)
                 self.incomplete |= frame.is_corrupt
                 self._check_size(frame.width, frame.height)
-                yield Sample(round(time_ms), partial(_luma, frame))
+                yield Sample(start_ms + round(time_ms), partial(_luma, frame))
 
     def _packets(self) -> Iterator[av.Packet[av.VideoStream]]:
         with _refusing():

@@ -65,7 +65,8 @@ class VideoHashing:
         versions: Versions,
         threads: int = 1,
     ) -> None:
-        self._video = Video(file, limits, threads=threads)
+        unedited = versions != Versions.STORED
+        self._video = Video(file, limits, threads=threads, unedited=unedited)
         self._interval_ms = interval_ms
         self._versions = versions
         self._borders = Borders()
