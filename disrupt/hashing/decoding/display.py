@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     import av
     from av.sidedata.sidedata import SideData
+
+with contextlib.suppress(ImportError):  # as in decoding.videos
+    from av.sidedata.sidedata import SideDataContainer
 
 _QUARTERS = ((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0))
 """a, b, c, d of x' = ax + cy, y' = bx + dy, of clockwise quarter turns; y points down."""
@@ -37,7 +41,8 @@ class Orientation(NamedTuple):
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Return how a frame is to be turned by its container, or by its codec where that is silent."""
     # Where both state one, the container's comes first, which is what browsers go by.
-    every = cast("Iterable[SideData]", frame.side_data)
+    # frame.side_data would be kept by the frame, and keep the frame until garbage is collected.
+    every = cast("Iterable[SideData]", SideDataContainer(frame))  # type: ignore[call-arg]
     stated = next((data for data in every if data.type.name == "DISPLAYMATRIX"), None)
     if stated is None:
         return Orientation()
