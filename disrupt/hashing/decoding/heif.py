@@ -38,8 +38,8 @@ def with_one_ipma(data: bytes) -> bytes:
     read, is returned as it is; the decoder judges it.
     """
     try:
-        meta = _first(b"meta", data, 0, len(data))
-        iprp = _first(b"iprp", data, meta.content + 4, meta.end)
+        meta = first_box(b"meta", data, 0, len(data))
+        iprp = first_box(b"iprp", data, meta.content + 4, meta.end)
         boxes = list(boxes_in(data, iprp.content, iprp.end))
         parts = [data[box.content : box.end] for box in boxes if box.kind == b"ipma"]
         if len(parts) <= 1 or sum(map(len, parts)) > _MOST_BYTES:
@@ -73,7 +73,8 @@ def boxes_in(data: bytes, start: int, end: int) -> Iterator[Box]:
     raise ValueError("too many boxes")
 
 
-def _first(kind: bytes, data: bytes, start: int, end: int) -> Box:
+def first_box(kind: bytes, data: bytes, start: int, end: int) -> Box:
+    """Return the first box of a kind; ValueError without one."""
     for box in boxes_in(data, start, end):
         if box.kind == kind:
             return box
@@ -92,8 +93,8 @@ def _joined(parts: list[bytes]) -> bytes:
     """
     properties: dict[int, list[int]] = {}
     for part in parts:
-        for item, associations in _entries(part):
-            properties.setdefault(item, []).extend(associations)
+        for item, numbers in properties_of(part):
+            properties.setdefault(item, []).extend(numbers)
     version = int(max(properties, default=0) >= 1 << 16)
     wide = any(
         value & ~_ESSENTIAL >= _NARROW_ESSENTIAL
@@ -110,7 +111,7 @@ def _joined(parts: list[bytes]) -> bytes:
     return b"".join(content)
 
 
-def _entries(content: bytes) -> Iterator[tuple[int, list[int]]]:
+def properties_of(content: bytes) -> Iterator[tuple[int, list[int]]]:
     """Yield each item's number and properties, of 15 bits behind one that says "essential"."""
     version, flags, count = struct.unpack_from(">B3sI", content)
     if version > 1:
@@ -121,9 +122,9 @@ def _entries(content: bytes) -> Iterator[tuple[int, list[int]]]:
     for _ in range(count):
         item, length = head.unpack_from(content, at)
         at += head.size
-        associations = struct.unpack_from(f">{length}{'H' if wide else 'B'}", content, at)
+        numbers = struct.unpack_from(f">{length}{'H' if wide else 'B'}", content, at)
         at += length << wide
         if wide:
-            yield item, list(associations)
+            yield item, list(numbers)
         else:
-            yield item, [(value & _NARROW_ESSENTIAL) << 8 | value & 0x7F for value in associations]
+            yield item, [(value & _NARROW_ESSENTIAL) << 8 | value & 0x7F for value in numbers]

@@ -27,11 +27,19 @@ from PIL import (
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
+from disrupt.hashing.decoding.aperture import clean_aperture
 from disrupt.hashing.decoding.av1 import coded_sizes
 from disrupt.hashing.decoding.brands import picture_format
 from disrupt.hashing.decoding.chunks import names_colours, with_sound_chunks
 from disrupt.hashing.decoding.heif import with_one_ipma
-from disrupt.hashing.decoding.pixels import Picture, grey_of_tiff, key_in_8_bits
+from disrupt.hashing.decoding.pixels import (
+    Picture,
+    grey_of_tiff,
+    key_in_8_bits,
+    shows_page,
+    with_alpha_of_key,
+    without_even_end,
+)
 from disrupt.hashing.decoding.scans import scanned_px
 from disrupt.hashing.decoding.srgb import UnreadProfileError, conversion_to_srgb, to_srgb
 from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
@@ -179,7 +187,7 @@ def decode_frames(
             key_in_8_bits(image)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _check_size(*_tile_size(data, image), limits)  # Each tile is decoded whole.
-        picture = _load(image, scaled=scaled, as_stored=has_names)
+        picture = _load(image, data, scaled=scaled, as_stored=has_names)
         if (kind == "PNG" and not png_is_whole(data, image)) or (
             kind == "GIF" and not gif_is_whole(data)
         ):
@@ -192,7 +200,7 @@ def decode_frames(
         with _refusing(kind):
             image.seek(frame)
             _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
-            picture = _load(image, scaled=scaled, as_stored=has_names)
+            picture = _load(image, data, scaled=scaled, as_stored=has_names)
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
         yield replace(picture, frames_left=picture.frames_left + frames - 1 - frame)
@@ -233,7 +241,7 @@ def _refusing(kind: str) -> Iterator[None]:
         raise _damaged(kind) from error
 
 
-def _load(file: ImageFile.ImageFile, *, scaled: bool, as_stored: bool) -> Picture:
+def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, as_stored: bool) -> Picture:
     """Load the present frame; ``as_stored`` without its profile, which some programs apply.
 
     Its ``frames_left`` is 1 where a lookup cannot tell what a profile shows.
@@ -247,23 +255,45 @@ def _load(file: ImageFile.ImageFile, *, scaled: bool, as_stored: bool) -> Pictur
     if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
         file.draft("L" if conversion is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
-    orientation = _orientation(file.info.get("exif"))
+    orientation = Dihedral.IDENTITY
+    if not isinstance(file, WebPImagePlugin.WebPImageFile):  # Browsers ignore that of WebP.
+        orientation = _orientation(file.info.get("exif"))
     shown: Image.Image = file
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         shown = grey_of_tiff(file)
-    others = []
+    elif isinstance(file, PngImagePlugin.PngImageFile) and "transparency" in file.info:
+        shown = with_alpha_of_key(file, data)
+    stored = shown
     if conversion:
-        if scaled and (conversion.moves_far or as_stored):
-            others.append(_luma(shown))
-        # Copy a frame: the next one is painted on it.
-        shown = to_srgb(file.copy() if getattr(file, "is_animated", False) else shown, conversion)
-    picture = Picture(shown, orientation, _shown_ms(file), unread, tuple(others))
+        # Copy a frame: the next one is painted on it. And keep what is to be hashed, too.
+        kept = getattr(file, "is_animated", False) or conversion.moves_far or as_stored
+        shown = to_srgb(shown.copy() if kept else shown, conversion)
+    picture = Picture(shown, orientation, _shown_ms(file), unread)
     picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
-    return picture
+    if not scaled:
+        return picture
+    others = []
+    if conversion and (conversion.moves_far or as_stored):
+        others.append(_luma(stored))
+    return replace(picture, others=(*others, *_others(file, shown, data)))
 
 
-def _luma(image: Image.Image) -> Image.Image:
-    return Image.fromarray(Picture(image, Dihedral.IDENTITY).page())
+def _others(file: ImageFile.ImageFile, shown: Image.Image, data: bytes) -> Iterator[Image.Image]:
+    """Yield what pages and browsers that differ from others show in place of a picture."""
+    if shows_page(shown):
+        yield _luma(shown, "black")
+    if isinstance(file, JpegImagePlugin.JpegImageFile):
+        part = without_even_end(shown)
+        if part:
+            yield part
+    if isinstance(file, AvifImagePlugin.AvifImageFile):
+        box = clean_aperture(data, *shown.size)
+        if box:
+            yield shown.crop(box)
+
+
+def _luma(image: Image.Image, behind: Literal["white", "black"] = "white") -> Image.Image:
+    return Image.fromarray(Picture(image, Dihedral.IDENTITY, behind=behind).page())
 
 
 def _shown_ms(file: ImageFile.ImageFile) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +14,17 @@ from disrupt.core.transforms import Dihedral
 
 _STRIP_PX = 256
 
+_OPAQUE_LEVEL = 247
+"""Mean level of alpha from which the page does not matter, as of rounded corners and shadows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A decoded picture as it is stored: ``orientation`` is still to be applied to its pixels.
 
     Of a frame of an animation also how long it is shown and how many come after it. ``others`` are
-    what some programs show instead, where it is another picture.
+    what some programs show instead, where it is another picture. ``behind`` is the colour of the
+    page, which transparent pixels show.
     """
 
     image: Image.Image
@@ -26,6 +32,7 @@ class Picture:
     duration_ms: int = 0
     frames_left: int = 0
     others: tuple[Image.Image, ...] = ()
+    behind: Literal["white", "black"] = "white"
 
     @property
     def width_px(self) -> int:
@@ -49,7 +56,7 @@ class Picture:
         (19595 R + 38470 G + 7471 B + 32768) >> 16 of 8-bit RGB, which is Pillow's conversion to
         ``L``. ValueError where a mode cannot be shown, for any rows alike.
         """
-        return np.asarray(_opaque(self._rows(top, bottom)).convert("L"))
+        return np.asarray(_opaque(self._rows(top, bottom), self.behind).convert("L"))
 
     def page(self) -> NDArray[np.uint8]:
         """Return the luma of all rows, upright, shape (height, width); converted in strips."""
@@ -61,7 +68,7 @@ class Picture:
 
     def rgb(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Return the colours of the rows ``top`` to ``bottom``, shape (bottom - top, width, 3)."""
-        return np.asarray(_opaque(self._rows(top, bottom)).convert("RGB"))
+        return np.asarray(_opaque(self._rows(top, bottom), self.behind).convert("RGB"))
 
     def _rows(self, top: int, bottom: int) -> Image.Image:
         return self.image.crop((0, top, self.image.width, bottom))
@@ -73,25 +80,52 @@ def oriented(pixels: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]
     return np.rot90(pixels[:, ::-1] if mirror else pixels, -quarter_turns)
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Convert to 8 bits without transparency: composited on white, as a page shows it."""
+def _opaque(image: Image.Image, behind: str) -> Image.Image:
+    """Convert to 8 bits without transparency: composited on a colour, as a page shows it."""
     if image.mode in {"F", "I"}:
         raise ValueError("numbers without a range are no grey levels")
     if image.mode.startswith("I;16"):
-        return from_16_bits(image)
+        return from_16_bits(image, behind)
     if image.has_transparency_data:
         colours = image.convert("RGBA")
-        page = Image.new("RGB", image.size, "white")
+        page = Image.new("RGB", image.size, behind)
         page.paste(colours, mask=colours.getchannel("A"))
         return page
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
 
 
-def from_16_bits(image: Image.Image) -> Image.Image:
+def shows_page(image: Image.Image) -> bool:
+    """Tell whether so much is transparent that another page makes it another picture."""
+    if not image.has_transparency_data:
+        return False
+    if image.mode.startswith("I;16"):
+        return True
+    opacity = 0
+    for top in range(0, image.height, _STRIP_PX):
+        rows = image.crop((0, top, image.width, min(top + _STRIP_PX, image.height)))
+        alpha = (rows if rows.mode in {"LA", "RGBA"} else rows.convert("RGBA")).getchannel("A")
+        opacity += int(np.asarray(alpha).sum())
+    return opacity < _OPAQUE_LEVEL * image.width * image.height
+
+
+def without_even_end(image: Image.Image) -> Image.Image | None:
+    """Return a picture without the rows at its end that are of one colour, if they are half of it.
+
+    So a decoder fills what a JPEG has no data for, where its header says a greater height.
+    """
+    end = np.asarray(image.crop((0, image.height // 2, *image.size)))
+    if not end.size or (end != end[-1, -1]).any():
+        return None
+    pixels = np.asarray(image)
+    rows = (pixels != pixels[-1, -1]).reshape(image.height, -1).any(axis=1)
+    return image.crop((0, 0, image.width, int(rows.nonzero()[0][-1]) + 1)) if rows.any() else None
+
+
+def from_16_bits(image: Image.Image, behind: str = "white") -> Image.Image:
     """Convert grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip."""
     values = np.asarray(image)
     grey = (values >> 8).astype(np.uint8)
-    grey[values == image.info.get("transparency")] = 255
+    grey[values == image.info.get("transparency")] = 255 if behind == "white" else 0
     return Image.fromarray(grey)
 
 
@@ -120,3 +154,22 @@ def key_in_8_bits(file: PngImagePlugin.PngImageFile) -> None:
         file.info["transparency"] = key * {"L;2": 85, "L;4": 17}[stored]
     elif isinstance(key, tuple) and stored == "RGB;16B":
         file.info["transparency"] = tuple(level >> 8 for level in key)
+
+
+def with_alpha_of_key(file: PngImagePlugin.PngImageFile, data: bytes) -> Image.Image:
+    """Return colours of 16 bits with alpha where all bits are those of the transparent colour.
+
+    Pillow keeps the upper bytes alone. The lower ones are the upper ones of another byte order.
+    """
+    lower = PngImagePlugin.PngImageFile(io.BytesIO(data))
+    key = lower.info.get("transparency")
+    if not isinstance(key, tuple) or lower.tile[0].args != "RGB;16B" or file.n_frames > 1:
+        return file
+    lower.tile = [lower.tile[0]._replace(args="RGB;16L")]
+    levels = np.asarray(file), np.asarray(lower)
+    keyed = np.ones(levels[0].shape[:2], bool)
+    for band, level in enumerate(key):
+        keyed &= (levels[0][..., band] == level >> 8) & (levels[1][..., band] == level & 0xFF)
+    image = Image.merge("RGB", file.split())
+    image.putalpha(Image.fromarray(np.where(keyed, np.uint8(0), np.uint8(255))))
+    return image

@@ -144,7 +144,10 @@ def _resampled(profile: bytes, at: int) -> bytes:
     if kind != b"curv" or not _LONG_CURVE < count <= (len(profile) - at - 12) // 2:
         return b""
     values = np.frombuffer(profile, ">u2", count, at + 12)
-    levels = np.interp(np.linspace(0, count - 1, _LEVELS), np.arange(count), values)
+    places = np.linspace(0, count - 1, _LEVELS)
+    low, share = places.astype(int), places % 1
+    high = np.minimum(low + 1, count - 1)
+    levels = values[low] * (1 - share) + values[high] * share
     written: bytes = np.round(levels).astype(">u2").tobytes()
     return profile[at : at + 8] + struct.pack(">I", _LEVELS) + written
 

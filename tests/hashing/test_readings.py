@@ -1,0 +1,139 @@
+"""Where pages and browsers show different pictures of a file, each is looked up."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from disrupt.core.lookups import Effort
+from disrupt.hashing import ImageQuery, hash_image
+from disrupt.hashing.decoding.pictures import decode
+from tests.hashing.pictures import PHOTOS, encode, registered
+from tests.hashing.test_chunks import chunk
+from tests.hashing.test_heif import box
+
+GREY = np.asarray(Image.fromarray(PHOTOS["cat"]).convert("L").resize((300, 300)))
+DECOY = np.asarray(Image.fromarray(PHOTOS["coffee"]).convert("L").resize((300, 300)))
+COLOURS = np.asarray(Image.fromarray(PHOTOS["cat"]).resize((300, 300)))
+
+
+def nearest(data: bytes, shown: NDArray[np.uint8], effort: Effort = Effort.FAST) -> int:
+    query = hash_image(data, effort=effort)
+    assert isinstance(query, ImageQuery)
+    assert query.frames_skipped == 0
+    known = registered(encode(shown)).values()
+    return min(code.distance_bits(other) for code, _ in query.hashes for other in known)
+
+
+def with_alpha(colour: NDArray[Any], alpha: NDArray[Any], kind: str = "PNG") -> bytes:
+    rgba = np.dstack([colour, colour, colour, alpha]).astype(np.uint8)
+    return encode(rgba, kind, **({"lossless": True} if kind == "WEBP" else {}))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_white_with_the_picture_in_its_alpha_is_looked_up_on_black(kind: str) -> None:
+    assert nearest(with_alpha(np.full_like(GREY, 255), GREY, kind), GREY) <= 8
+
+
+def test_two_pictures_on_white_and_on_black_are_both_looked_up() -> None:
+    on_white, on_black = DECOY / 2 + 128, GREY / 2
+    alpha = 255 - (on_white - on_black)
+    data = with_alpha((on_black * 255 / alpha).round(), alpha.round())
+    assert nearest(data, on_white.astype(np.uint8)) <= 8
+    assert nearest(data, on_black.astype(np.uint8)) <= 8
+
+
+def test_rounded_corners_are_looked_up_on_white_alone() -> None:
+    alpha = np.full_like(GREY, 255)
+    alpha[:20, :20] = 0
+    assert not decode(with_alpha(GREY, alpha), scaled=True).others
+
+
+def test_of_16_bits_all_are_those_of_the_transparent_colour() -> None:
+    """Black dots of the picture differ from it in their lower bytes, but for some."""
+    dots = np.asarray(Image.fromarray(GREY).resize((600, 600)).convert("1"))
+    levels = np.where(dots, 0xFFFF, 0x0001)
+    levels[:100] = np.where(dots[:100], 0, 1)  # white is transparent here
+    height, width = levels.shape
+    lines = np.repeat(levels.astype(">u2"), 3, axis=1)
+    raw = b"".join(b"\0" + line.tobytes() for line in lines)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(raw))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"tRNS", bytes(6)) + pixels + chunk(b"IEND", b"")
+    shown = (dots * 255).astype(np.uint8)
+    assert (decode(data).page() == shown).all()
+
+
+def in_clean_aperture(page: NDArray[np.uint8], left: int, top: int, side: int) -> bytes:
+    """Return an AVIF file whose ``clap`` names a square of a page."""
+    data = encode(page, "AVIF", quality=90, subsampling="4:4:4")
+    height, width = page.shape[:2]
+    right, below = 2 * left + side - width, 2 * top + side - height
+    clap = box(b"clap", struct.pack(">IIIIiIiI", side, 1, side, 1, right, 2, below, 2))
+    return with_property(data, clap)
+
+
+def with_property(data: bytes, added: bytes) -> bytes:
+    """Return an AVIF file whose first item has one more property."""
+    at = data.index(b"ipco") - 4
+    ipco_bytes = int.from_bytes(data[at : at + 4])
+    ipma = at + ipco_bytes
+    assert data[ipma + 4 : ipma + 16] == b"ipma" + bytes(7) + b"\1"
+    count, kinds = data[ipma + 18], data[at + 8 : ipma]
+    number = 1
+    while kinds:
+        kinds = kinds[int.from_bytes(kinds[:4]) :]
+        number += 1
+    ipma_bytes = int.from_bytes(data[ipma : ipma + 4])
+    end = ipma + ipma_bytes
+    entries = data[ipma + 8 : ipma + 18] + bytes([count + 1]) + data[ipma + 19 : end]
+    new = box(b"ipco", data[at + 8 : ipma] + added) + box(b"ipma", entries + bytes([0x80 | number]))
+    longer = len(added) + 1
+    whole = bytearray(data[:at] + new + data[end:])
+    for kind in (b"iprp", b"meta"):
+        place = data.index(kind) - 4
+        size = int.from_bytes(data[place : place + 4])
+        whole[place : place + 4] = struct.pack(">I", size + longer)
+    extent = data.index(b"iloc") + 4 + 4 + 2 + 2 + 2 + 2 + 2
+    start = int.from_bytes(data[extent : extent + 4])
+    whole[extent : extent + 4] = struct.pack(">I", start + longer)
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(("left", "top"), [(0, 0), (330, 410)])
+def test_the_clean_aperture_of_an_avif_is_looked_up_beside_the_whole(left: int, top: int) -> None:
+    rng = np.random.default_rng(1)
+    page = np.kron(rng.integers(0, 256, (40, 40, 3)), np.ones((25, 25, 1))).astype(np.uint8)
+    page[top : top + 300, left : left + 300] = COLOURS
+    data = in_clean_aperture(page, left, top, 300)
+    assert nearest(data, COLOURS) <= 12
+    assert nearest(data, page) <= 12
+
+
+def test_a_clean_aperture_outside_the_picture_is_passed_over() -> None:
+    data = in_clean_aperture(COLOURS, 200, 0, 200)
+    assert not decode(data, scaled=True).others
+    assert nearest(data, COLOURS) <= 12
+
+
+def test_a_jpeg_that_is_higher_than_its_data_is_looked_up_without_the_rest() -> None:
+    """Browsers show even rows in place of what is missing."""
+    data = bytearray(encode(COLOURS, "JPEG", quality=95))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 2] = struct.pack(">H", 20_000)
+    assert nearest(bytes(data), COLOURS, Effort.STANDARD) <= 24
+
+
+def test_orientation_is_applied_but_for_webp_as_in_browsers() -> None:
+    exif = Image.Exif()
+    exif[0x112] = 6
+    turned = np.ascontiguousarray(np.rot90(COLOURS, -1))
+    for kind, shown in (("WEBP", COLOURS), ("PNG", turned), ("JPEG", turned)):
+        file = io.BytesIO()
+        Image.fromarray(COLOURS).save(file, kind, exif=exif, quality=95)
+        assert nearest(file.getvalue(), shown) <= 12, kind
