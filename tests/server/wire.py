@@ -6,6 +6,7 @@ import select
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -35,6 +36,8 @@ class Wire:
         self._rooms: dict[int, int] = {}
         self.ended: set[int] = set()
         """Calls that the server has ended."""
+        self.answered_bytes = Counter[int]()
+        """What came of the answers of each call."""
 
     def begin(self, method: str, key: str | None, data: bytes = b"") -> int:
         """Begin a call, and send bytes of it."""
@@ -91,6 +94,8 @@ class Wire:
             self.read(0.05)
 
     def _hear(self, kind: int, flags: int, call: int, body: bytes) -> None:
+        if kind == _DATA:
+            self.answered_bytes[call] += len(body)
         if kind == _WINDOW:
             more = int.from_bytes(body)
             if call:

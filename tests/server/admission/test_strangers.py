@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -16,7 +17,11 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha import reflection_pb2
 
 from benchmarks.harness.deployment import Deployment
-from disrupt.server.admission.limits import STRANGER_CALLS_MAX, UNADMITTED_CALLS_MAX
+from disrupt.server.admission.limits import (
+    REFUSALS_PER_S,
+    STRANGER_CALLS_MAX,
+    UNADMITTED_CALLS_MAX,
+)
 from disrupt.server.admission.strangers import Strangers
 from disrupt.server.admission.unadmitted import Unadmitted
 from tests.server.caller import Caller, calling, eventually, lookup
@@ -126,14 +131,19 @@ def test_the_messages_of_a_stream_without_a_key_count_as_calls_do(
 ) -> None:
     server = start("--workers", "1")
     request = reflection_pb2.ServerReflectionRequest(list_services="*").SerializeToString()
-    with wires(server.address, 1) as (wire,), suppress(OSError):  # the server shuts it down
-        watch = wire.begin("/grpc.health.v1.Health/Watch", None, begun(0))
-        stream, left = wire.begin(_REFLECTION, None), b""
-        while stream not in wire.ended:
-            left = left or 100 * begun(len(request), request)
-            left = left[wire.send(stream, left) :]
-            wire.read(0.01)
-        assert watch in wire.ended
+    with wires(server.address, 1) as (wire,):
+        message = begun(len(request), request)
+        stream, left = wire.begin(_REFLECTION, None, message), b""
+        wire.until(lambda: wire.answered_bytes[stream] > 0)
+        answer_bytes = wire.answered_bytes[stream]
+        began_s = time.monotonic()
+        with suppress(OSError):  # the server shuts it down
+            while stream not in wire.ended and time.monotonic() - began_s < 5:
+                left = left or 100 * message
+                left = left[wire.send(stream, left) :]
+                wire.read(0.01)
+        seconds = time.monotonic() - began_s
+    assert wire.answered_bytes[stream] / answer_bytes <= REFUSALS_PER_S * (seconds + 1)
 
 
 def test_idle_connections_end_before_files_run_out_and_busy_ones_go_on(
