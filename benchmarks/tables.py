@@ -501,6 +501,32 @@ def near_pairs(report: dict[str, Any]) -> Iterator[Cells]:
         yield name, *(_number(row[bits]) for bits in (*within, "all"))
 
 
+_KINDS = {"unrelated": "unrelated pictures", "copy": "edited copies"}
+
+
+def match_limits(report: dict[str, Any]) -> Iterator[Cells]:
+    """Yield unrelated pictures and edited copies found, without a rule, by four, by one."""
+    yield "looked up", "pictures", "within 31 bits", "four rules", "one rule"
+    for kind, name in _KINDS.items():
+        groups = report["one_rule"][kind]
+        rows = {
+            group: (
+                row["lookups"],
+                row["without_rule"],
+                report["four_rules"][kind][group]["by_rule"],
+                row["by_rule"],
+            )
+            for group, row in groups.items()
+        }
+        for group, counts in rows.items():
+            if len(set(counts[1:])) > 1:
+                yield group, *counts
+        yield (
+            f"**{name}**",
+            *(_number(sum(counts)) for counts in zip(*rows.values(), strict=True)),
+        )
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Cells]]] = {
     function.__name__: function
     for function in (
@@ -516,7 +542,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Cells]]] = {
             variant_plan,
             variant_plan_2,
         ),
-        *(video_hashing, video_lookups, video_recall, false_matches, near_pairs),
+        *(video_hashing, video_lookups, video_recall, false_matches, near_pairs, match_limits),
     )
 }
 
