@@ -10,6 +10,7 @@ import grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import ConfigurationError
@@ -156,8 +157,9 @@ async def _serve(
     add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), services)
     health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, services)
     names = [service.full_name for service in rights.SERVICES]
-    reflection.enable_server_reflection(
-        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+    add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+        reflection.aio.ReflectionServicer(reflected), services
     )
 
     # Calls are answered once index and keys are up to date, so that nothing withdrawn matches.
