@@ -106,11 +106,14 @@ def test_every_error_that_is_logged_has_a_remedy() -> None:
     rows = [
         line.split("|")[1] for line in (DOCS / "troubleshooting.md").read_text().splitlines()[6:]
     ]
+    events = set[str]()
     for module in [*(ROOT / "disrupt").rglob("*.py"), *(ROOT / "indexer").rglob("*.py")]:
         for event in re.findall(
             r"_log\.(?:error|critical)\(\s*\"(\w+)\"", module.read_text("utf-8")
         ):
             assert any(f"`{event}`" in row for row in rows), event
+            events.add(event)
+    assert events
 
 
 def test_the_least_quality_is_documented_as_it_is() -> None:
@@ -126,22 +129,23 @@ def test_the_least_quality_is_documented_as_it_is() -> None:
         assert not said, f"{text}: say the least that is taken"
 
 
-@pytest.mark.parametrize("page", MARKDOWN, ids=name)
-def test_links_of_a_page_lead_to_files_and_headings_that_exist(page: Path) -> None:
-    for target, anchor in links(page):
-        assert target.exists(), target
+def test_links_of_pages_lead_to_files_and_headings_that_exist() -> None:
+    targets = [(name(page), *link) for page in MARKDOWN for link in links(page)]
+    assert any(anchor for _, _, anchor in targets)
+    for page, target, anchor in targets:
+        assert target.exists(), f"{page}: {target}"
         if anchor:
-            assert anchor in anchors(target.read_text("utf-8")), f"{name(target)}#{anchor}"
+            assert anchor in anchors(target.read_text("utf-8")), f"{page}: {name(target)}#{anchor}"
 
 
-@pytest.mark.parametrize("page", MARKDOWN, ids=name)
-def test_files_that_a_page_names_exist(page: Path) -> None:
-    if page.parent == MEASUREMENTS:
-        return  # it names files as of the measured commit
-    for path in re.findall(
-        r"`((?:benchmarks|disrupt|indexer|scripts|tests)/[\w./-]+)`", prose(page)
-    ):
-        assert (ROOT / path).exists(), path
+def test_files_that_pages_name_exist() -> None:
+    # pages of measurements name files as of the measured commit
+    pages = [page for page in MARKDOWN if page.parent != MEASUREMENTS]
+    pattern = r"`((?:benchmarks|disrupt|indexer|scripts|tests)/[\w./-]+)`"
+    paths = [(name(page), path) for page in pages for path in re.findall(pattern, prose(page))]
+    assert paths
+    for page, path in paths:
+        assert (ROOT / path).exists(), f"{page}: {path}"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +256,9 @@ def test_every_report_of_benchmarks_is_shown_and_has_the_facts_of_its_record() -
 
 def test_the_unit_starts_commands_that_exist() -> None:
     unit = (DOCS / "install-server.md").read_text().split("```ini\n")[1].split("```")[0]
-    for line in re.findall(r"^ExecStart\w*=\S+/(.*)$", unit, re.MULTILINE):
+    commands = re.findall(r"^ExecStart\w*=\S+/(.*)$", unit, re.MULTILINE)
+    assert commands
+    for line in commands:
         command, *words = line.split()
         shown = subprocess.run(
             [BIN / command, words[0], "--help"], capture_output=True, text=True, check=True

@@ -76,7 +76,9 @@ def test_the_supervisor_has_one_thread_and_its_processes_share_what_it_loaded(
 def test_the_writer_lets_workers_go_first(start: Start) -> None:
     server = start(workers=2)
     (writer,) = children(server.process.pid, "writer")
-    for worker in children(server.process.pid, "worker"):
+    workers = children(server.process.pid, "worker")
+    assert len(workers) == 2
+    for worker in workers:
         assert os.getpriority(os.PRIO_PROCESS, writer) > os.getpriority(os.PRIO_PROCESS, worker)
 
 
