@@ -14,7 +14,7 @@ from disrupt.errors import InvalidRequestError, LimitExceededError
 from disrupt.server.admission.limits import MessageLimits
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receipts import Receipt, Receipts
-from disrupt.server.admission.shares import Cost, Resource
+from disrupt.server.admission.shares import Resource
 from disrupt.server.admission.shares import holder as current_holder
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX, no_message
 
@@ -121,7 +121,6 @@ class Reading:
             data = await asyncio.shield(context.read())
             if data is not aio.EOF:
                 receipt.received(len(data))
-                holder.spend(Cost.BYTES, len(data))
         return data
 
     async def _decoded(self, data: bytes) -> Any:  # noqa: ANN401 any message

@@ -1,8 +1,8 @@
 """Decide who may take how much: one admission for all calls, whose figures the workers share.
 
 Each worker has a row in memory that the supervisor made before it forked. It alone writes there,
-so there are no locks. A key has a place in each row: what it holds now, and what it has cost since
-the worker started. Sums over rows are what it holds and costs of the whole server.
+so there are no locks. A key has a place in each row: what it holds now. Sums over rows are what it
+holds of the whole server.
 
 The rule is one for everything that can be held: **a caller may hold as much as it leaves free**,
 and one that holds nothing may take what fits. A caller that is alone has half of all there is, two
@@ -47,27 +47,13 @@ class Resource(IntEnum):
     """Bytes of these calls, of all workers."""
 
 
-class Cost(IntEnum):
-    """What calls have cost, summed since the worker started."""
-
-    CALLS = len(Resource)
-    BYTES = auto()
-    """Bytes received."""
-    HASHES = auto()
-    """Hashes searched."""
-    PICTURES = auto()
-    """Pictures decoded."""
-    VIDEO_MS = auto()
-    """Length of the videos that were decoded."""
-
-
 STRANGER_BYTES_MAX = 1 << 20
 """Most bytes that strangers may make a worker hold, beside what any connection takes."""
 
 SHARED = frozenset({Resource.WRITES, Resource.WRITTEN_BYTES})
 """Resources of which the workers have one supply together."""
 
-_COLUMNS = 16
+_COLUMNS = len(Resource)
 _CALLERS = 1024
 """Places in a row. Keys have them in the order of the registry; of more, some share one."""
 
@@ -93,9 +79,9 @@ class Board:
         """Zero the row of a worker that has ended."""
         self.figures[row] = 0
 
-    def total(self, place: int, figure: Resource | Cost) -> int:
-        """Return what a caller holds, or has cost, in all workers."""
-        return int(self.figures[:, place, figure].sum())
+    def total(self, place: int, resource: Resource) -> int:
+        """Return what a caller holds in all workers."""
+        return int(self.figures[:, place, resource].sum())
 
     def row(self, number: int) -> memoryview:
         """Return one worker's figures, flat; only that worker may write them."""
@@ -104,7 +90,7 @@ class Board:
 
 
 class Holder:
-    """A caller in one worker: what it holds, and what it has cost."""
+    """A caller in one worker: what it holds."""
 
     __slots__ = ("_admission", "_at", "most", "name", "place")
 
@@ -154,10 +140,6 @@ class Holder:
             yield
         finally:
             self.give_back(resource, amount)
-
-    def spend(self, cost: Cost, amount: int = 1) -> None:
-        """Add to what it has cost."""
-        self._admission.row[self._at + cost] += amount
 
 
 class Admission:

@@ -25,7 +25,7 @@ from disrupt.server.admission.limits import STRANGER_STREAM_S
 from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.sending import count, write
-from disrupt.server.admission.shares import Admission, Cost, Resource, holder
+from disrupt.server.admission.shares import Admission, Resource, holder
 from disrupt.server.admission.strangers import Strangers, ended
 from disrupt.server.admission.unadmitted import Unadmitted
 from disrupt.server.rights import RIGHTS, WITHOUT_KEY
@@ -87,7 +87,6 @@ class Authentication(aio.ServerInterceptor):
         task = asyncio.current_task()  # of the whole call
         by = self._admission.holder(key.key_id)
         by.take(Resource.CALLS)
-        by.spend(Cost.CALLS)
         if task is not None:
             task.add_done_callback(lambda _: by.give_back(Resource.CALLS))
         holder.set(by)

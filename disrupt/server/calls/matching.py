@@ -19,7 +19,7 @@ from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
-from disrupt.server.admission.shares import Cost, Resource, holder
+from disrupt.server.admission.shares import Resource, holder
 from disrupt.server.calls.interceptors import caller, remaining_s
 from disrupt.server.calls.videos import VideoSearch, first_part, in_time
 from disrupt.server.config import Config
@@ -129,7 +129,6 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             )
 
         by = holder.get()
-        by.spend(Cost.HASHES, len(queries))
         allowance = self._allowance(context)
         steps = answer(allowance)
         response = self._inline(steps, len(queries), searched)
@@ -147,9 +146,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         key, options = caller.get(), wire.options(request.message.options)
         searched = self._scope(key, options)
         self._cursor()  # raises without an index, before anything is decoded
-        by = holder.get()
-        by.spend(Cost.PICTURES)
-        with by.holding(Resource.PICTURES):
+        with holder.get().holding(Resource.PICTURES):
             query = await self._hashing.hash_image(request.image, options.effort)
         cursor = self._cursor()
         if isinstance(query, LowQuality):

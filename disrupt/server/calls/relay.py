@@ -16,7 +16,7 @@ from disrupt.errors import UnavailableError
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.receiving import Context
-from disrupt.server.admission.shares import Cost, Resource, holder
+from disrupt.server.admission.shares import Resource, holder
 from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import allowed_s
 from disrupt.server.calls.videos import fingerprint, first_part
@@ -88,9 +88,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Hash one picture in memory and register it; for staff."""
         asked = request.message.context
         wire.context(asked)  # raises, so that what is refused anyway is not decoded
-        by = holder.get()
-        by.spend(Cost.PICTURES)
-        with by.holding(Resource.PICTURES):
+        with holder.get().holding(Resource.PICTURES):
             fingerprinted = await self._hashing.fingerprint_image(
                 request.image, every_frame=request.message.every_frame
             )

@@ -26,7 +26,7 @@ from disrupt.isolation.video_messages import Ended
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.limits import CHUNK_BYTES_MAX, FRAMES_MAX
 from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.shares import Cost, Holder, Resource, holder
+from disrupt.server.admission.shares import Resource, holder
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.wire import videos as wire
@@ -51,7 +51,6 @@ async def fingerprint(
     """Compute what is registered of the video whose chunks ``parts`` are."""
     rows: list[NDArray[np.void]] = []
     ended = Ended(small=False, incomplete=False)
-    by, last_ms = holder.get(), 0
     # Twice what two versions of each frame are: only a decoder that was taken over gives more.
     left = 4 * (videos.limits.max_duration_s * 1000 // REGISTRATION_INTERVAL_MS + 1)
     hashing = videos.hash(
@@ -59,13 +58,12 @@ async def fingerprint(
         interval_ms=REGISTRATION_INTERVAL_MS,
         versions=Versions.STORED,
     )
-    with by.holding(Resource.VIDEOS):
+    with holder.get().holding(Resource.VIDEOS):
         async with aclosing(hashing) as answers:
             async for answer in answers:
                 if isinstance(answer, Ended):
                     ended = answer
                     continue
-                last_ms = _count_time(by, answer.rows, last_ms)
                 rows.append(answer.rows)
                 left -= len(answer.rows)
                 if left < 0:
@@ -113,15 +111,13 @@ class VideoSearch:
     async def _file(self, videos: IsolatedVideos, chunks: AsyncIterator[bytes]) -> None:
         fast = self.options.lookup.effort == Effort.FAST
         versions = Versions.NONE if fast else Versions.SEARCHED
-        by, last_ms = holder.get(), 0
         hashing = videos.hash(chunks, interval_ms=self.options.interval_ms, versions=versions)
-        with by.holding(Resource.VIDEOS):
+        with holder.get().holding(Resource.VIDEOS):
             async with aclosing(hashing) as answers:
                 async for answer in answers:
                     if isinstance(answer, Ended):
                         self.incomplete = answer.incomplete
                         continue
-                    last_ms = _count_time(by, answer.rows, last_ms)
                     self._waiting.append(answer.rows)
                     if await self._search(_FRAMES_AT_ONCE):
                         return
@@ -159,7 +155,6 @@ class VideoSearch:
         if len(self._waiting) < least:
             return False
         frames, self._waiting = self._waiting, []
-        holder.get().spend(Cost.HASHES, sum(map(len, frames)))
 
         for start in range(0, len(frames), _FRAMES_AT_ONCE):
             adding = self.lookup.adding(frames[start : start + _FRAMES_AT_ONCE])
@@ -213,13 +208,6 @@ async def _chunks(parts: AsyncIterator[_Part], first: _Part | None = None) -> As
             )
         if part.chunk:
             yield part.chunk
-
-
-def _count_time(by: Holder, frame: NDArray[np.void], last_ms: int) -> int:
-    """Charge the caller with the time since the last frame; return the end of this one, in ms."""
-    end_ms = int(frame["end_ms"][-1])
-    by.spend(Cost.VIDEO_MS, max(0, end_ms - last_ms))
-    return end_ms
 
 
 def _invalid(reason: str) -> InvalidRequestError:

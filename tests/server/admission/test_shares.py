@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from disrupt.errors import OverloadedError
 from disrupt.server.admission.limits import capacities
-from disrupt.server.admission.shares import SHARED, Admission, Board, Cost, Holder, Resource, place
+from disrupt.server.admission.shares import SHARED, Admission, Board, Holder, Resource, place
 from disrupt.server.config import Config
 
 CAPACITY = 12
@@ -161,12 +161,10 @@ def test_forked_workers_see_what_each_of_them_holds() -> None:
     if not child:
         holder = admission(board, 1).holder("b")
         holder.take(Resource.WRITES, 5)
-        holder.spend(Cost.HASHES, 70)
         os.write(writing, b".")
         os._exit(0)
     os.read(reading, 1)
     assert board.total(place(1), Resource.WRITES) == 5
-    assert board.total(place(1), Cost.HASHES) == 70
     assert not admission(board, 0).holder("a").may_take(Resource.WRITES, CAPACITY - 4)
     os.waitpid(child, 0)
     board.clear(1)
