@@ -21,7 +21,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from benchmarks.recall.recall import interval
-from benchmarks.tables import markdown, recall
+from benchmarks.report_tables.cells import markdown
+from benchmarks.report_tables.recall import recall
 
 _STRENGTHS = {
     "jpeg": "JPEG quality",

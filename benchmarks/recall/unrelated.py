@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.stats import chi2
 
-from benchmarks import tables
 from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.recall.sources import Source, Split, file_of, sources, square, views
 from benchmarks.recall.unrelated_stored import Stored, kept, shares
 from benchmarks.recall.unrelated_tail import SAMPLED, Tail
+from benchmarks.report_tables import recall as tables
+from benchmarks.report_tables.cells import markdown
 from disrupt.core.hashes import stack
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import PLANS
@@ -283,8 +284,8 @@ def main(  # noqa: PLR0913 options
         whole_report = {"false_matches": report, "settings": settings}
         if json_path:
             json_path.write_text(json.dumps(whole_report, indent=1) + "\n", "utf-8")
-    print(tables.markdown(tables.false_matches(whole_report)), end="")
-    print(tables.markdown(tables.near_pairs(whole_report)), end="")
+    print(markdown(tables.false_matches(whole_report)), end="")
+    print(markdown(tables.near_pairs(whole_report)), end="")
     if show:
         pairs_shown(every, report, seed, show)
     sys.exit(1 if report["found"] else 0)

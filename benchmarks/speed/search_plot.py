@@ -18,8 +18,9 @@ mpl.use("svg")
 
 from matplotlib import pyplot as plt
 
+from benchmarks.report_tables.cells import markdown
+from benchmarks.report_tables.speed import search
 from benchmarks.speed.search_engines import SETTINGS
-from benchmarks.tables import markdown, search
 
 _MARKERS = dict(zip(SETTINGS, "os^vD", strict=True))
 _LEGEND_BELOW = -0.02

@@ -1,0 +1,1 @@
+"""Tables of benchmarks' reports: each function yields headings, then rows."""
