@@ -94,6 +94,30 @@ def test_an_item_in_several_parts_is_read_as_if_it_were_in_one() -> None:
     assert list(coded_sizes(avif(parts, extents))) == [(64, 64)]
 
 
+def items(extents: list[tuple[int, int]], stream: bytes) -> bytes:
+    """Return the boxes of an AVIF file of items that each have an extent of one stream."""
+    iloc = struct.pack(">IBBH", 0, 0x44, 0, len(extents))
+    infe = b""
+    for item, extent in enumerate(extents, start=1):
+        iloc += struct.pack(">HHHII", item, 0, 1, *extent)
+        infe += box(b"infe", struct.pack(">IHH4sx", 2 << 24, item, 0, b"av01"))
+    iinf = box(b"iinf", struct.pack(">IH", 0, len(extents)) + infe)
+    head = struct.pack(">I4sQ", 1, b"mdat", 16 + len(stream))
+    return head + stream + box(b"meta", bytes(4) + box(b"iloc", iloc) + iinf)
+
+
+def test_items_that_share_a_stream_are_read_once() -> None:
+    stream = unit(1, SEQUENCE)
+    assert list(coded_sizes(items([(16, len(stream))] * 300, stream))) == [(64, 64)]
+
+
+def test_items_that_are_more_than_the_file_together_are_refused() -> None:
+    stream = unit(1, SEQUENCE) + unit(15, "") * 10_000
+    extents = [(16, len(stream) - 3 * end) for end in range(20)]
+    with pytest.raises(ValueError, match="overlap"):
+        list(coded_sizes(items(extents, stream)))
+
+
 def test_an_item_inside_the_metadata_is_read() -> None:
     stream = unit(1, SEQUENCE)
     inside = 1  # offsets count from the content of idat

@@ -231,7 +231,8 @@ def _items(data: bytes, meta: Box) -> Iterator[memoryview]:
     sizes = number(2)
     offset_size, length_size, base_size = (sizes >> shift & 15 for shift in (12, 8, 4))
     index_size = sizes & 15 if version else 0
-    left = _MOST_EXTENTS
+    left, left_bytes = _MOST_EXTENTS, len(data)
+    seen = set[tuple[tuple[int, int], ...]]()
     for _ in range(number(4 if version > 1 else 2)):
         item = number(4 if version > 1 else 2)
         within = parts.get(b"idat") if version and number(2) & 15 else None
@@ -247,11 +248,15 @@ def _items(data: bytes, meta: Box) -> Iterator[memoryview]:
             number(index_size)
             first = start + number(offset_size)
             length = number(length_size)
-            extents.append(memoryview(data)[first : min(first + length, end) if length else end])
-        if item in wanted:
-            if sum(map(len, extents)) > len(data):
+            extents.append((first, min(first + length, end) if length else end))
+        # Pictures with equal streams, as cells without alpha, may share one.
+        if item in wanted and tuple(extents) not in seen:
+            seen.add(tuple(extents))
+            parts_of_item = [memoryview(data)[first:last] for first, last in extents]
+            left_bytes -= sum(map(len, parts_of_item))
+            if left_bytes < 0:
                 raise ValueError("extents that overlap")
-            yield memoryview(b"".join(extents))
+            yield parts_of_item[0] if count == 1 else memoryview(b"".join(parts_of_item))
 
 
 def _tables(data: bytes, box: Box) -> Iterator[dict[bytes, Box]]:
