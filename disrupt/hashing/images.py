@@ -51,7 +51,7 @@ class ImageFingerprints:
     """What is registered of a picture: fingerprints, the canonical one first, and its quality.
 
     An animation registered by its frames is a VIDEO: each fingerprint has its interval. Of one
-    registered by its first frame, ``frames_left`` is how many are not.
+    registered by its first frame, or a file by its first page, ``frames_left`` is how many are not.
     """
 
     quality: int
@@ -79,7 +79,7 @@ def fingerprint_image(
         if picture is None:
             return featureless
         outcome = _registered(picture)
-    return replace(outcome, frames_left=first.frames_left)
+    return replace(outcome, frames_left=first.frames_left + first.unseen)
 
 
 def fingerprint_frames(
@@ -113,7 +113,10 @@ def _distinct_frames(
         if picture.frames_left:
             kind = MediaKind.VIDEO
         elif kind == MediaKind.IMAGE:
-            return _registered(picture)
+            outcome = _registered(picture)
+            if isinstance(outcome, LowQuality):
+                return outcome
+            return replace(outcome, frames_left=picture.unseen)
         start_ms, end_ms = end_ms, min(end_ms + picture.duration_ms, _TIME_MAX_MS)
         canonical = canonical_hash(picture)
         if isinstance(canonical, LowQuality):

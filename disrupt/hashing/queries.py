@@ -106,8 +106,8 @@ def hash_image(
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
     featureless: LowQuality | None = None
-    for picture in in_time(_pictures(data, limits), limits.frames_cpu_s):
-        skipped = picture.frames_left
+    for picture in in_time(_pictures(data, limits, effort), limits.frames_cpu_s):
+        skipped = picture.frames_left + picture.unseen
         page = None if effort == Effort.FAST else picture.page()
         groups = list(_as_it_is(picture) if page is None else _turned(page))
         canonical = single(first_usable(groups[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
@@ -133,9 +133,9 @@ def hash_image(
     return ImageQuery(quality, unique_hashes, skipped)
 
 
-def _pictures(data: bytes, limits: ImageLimits) -> Iterator[Picture]:
+def _pictures(data: bytes, limits: ImageLimits, effort: Effort) -> Iterator[Picture]:
     """Yield the frames of a file; after each what other programs show in its place."""
-    for picture in decode_frames(data, limits, scaled=True):
+    for picture in decode_frames(data, limits, scaled=True, colours=effort != Effort.FAST):
         images = picture.image, *picture.others
         for left, image in zip(reversed(range(len(images))), images, strict=True):
             yield replace(picture, image=image, frames_left=picture.frames_left + left)

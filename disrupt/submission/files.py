@@ -25,7 +25,8 @@ class Hashed:
     """A file with its fingerprints.
 
     ``incomplete`` marks a video that ends early, is broken or is not alone in its
-    file, ``first_frame_only`` an animation of which a single frame is fingerprinted.
+    file, ``first_frame_only`` one of several frames, pages or pictures of which a single
+    one is fingerprinted.
     """
 
     source: str

@@ -18,8 +18,8 @@ class Registered:
     """One file that is registered: its item id, 32 hex digits, and how many hashes are stored.
 
     ``outcome`` says whether the case had it before. ``incomplete``: only a part was, of a video
-    that ends early, is broken or is not alone. ``first_frame_only``: of an animation its other
-    frames were not; see ``every_frame``.
+    that ends early, is broken or is not alone. ``first_frame_only``: other frames of an
+    animation were not, see ``every_frame``, or other pages and pictures of a TIFF or HEIC file.
     """
 
     source: str

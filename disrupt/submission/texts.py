@@ -114,10 +114,12 @@ ONLY_PART = Phrase(
     "only a part of it: this file ends early, is damaged, or holds several videos",
 )
 FIRST_FRAME_ONLY = Phrase(
-    "une image seulement de cette animation, la première qui convient : pour "
-    "enregistrer toutes les autres, ajoutez le fichier au dossier avec --case et --every-frame",
-    "only one frame of this animation, the first that is suitable: to register all the "
-    "others, add the file to the case with --case and --every-frame",
+    "une image seulement de ce fichier, la première qui convient : pour enregistrer toutes celles "
+    "d'une animation, ajoutez le fichier au dossier avec --case et --every-frame ; pour les autres "
+    "pages d'un TIFF ou images d'un HEIC, enregistrez chacune comme un fichier à part",
+    "only one picture of this file, the first that is suitable: to register every frame of an "
+    "animation, add the file to the case with --case and --every-frame; for the other pages of a "
+    "TIFF or pictures of a HEIC file, save each as a file of its own and add it",
 )
 OUTCOMES = {
     Outcome.RENEWED: Phrase(

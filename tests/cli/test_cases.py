@@ -232,7 +232,7 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
     late = picture(tmp_path / "late.png", 143)
     first = disrupt("submit", moving)
     assert first.code == 0
-    assert "une image seulement de cette animation" in " ".join(first.out.split())
+    assert "une image seulement de ce fichier" in " ".join(first.out.split())
     assert "--every-frame" in first.out
     assert disrupt("submit", "--json", moving).json["items"][0]["first_frame_only"]
     disrupt.match(late, until=0)

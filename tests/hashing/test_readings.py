@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from disrupt.core.lookups import Effort
-from disrupt.hashing import ImageQuery, hash_image
+from disrupt.core.media import MediaKind
+from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode
-from tests.hashing.pictures import PHOTOS, encode, registered
+from disrupt.hashing.images import fingerprint_frames
+from tests.hashing.pictures import PHOTOS, encode, registered, upright
 from tests.hashing.test_chunks import chunk
 from tests.hashing.test_heif import box
 
@@ -137,3 +140,28 @@ def test_orientation_is_applied_but_for_webp_as_in_browsers() -> None:
         file = io.BytesIO()
         Image.fromarray(COLOURS).save(file, kind, exif=exif, quality=95)
         assert nearest(file.getvalue(), shown) <= 12, kind
+
+
+def test_chroma_that_darkens_an_even_luma_is_looked_up() -> None:
+    """Colours beyond white are cut off when they are shown."""
+    chroma = 128 + (255 - GREY.astype(int)) // 2
+    planes = np.dstack([np.full_like(GREY, 255), chroma, chroma]).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(planes, "YCbCr").save(file, "JPEG", quality=100, subsampling=0)
+    shown = np.asarray(Image.open(file).convert("RGB"))
+    assert nearest(file.getvalue(), shown, Effort.STANDARD) <= 8
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "HEIF"])
+def test_further_pages_count_as_what_is_not_registered_and_not_looked_up(kind: str) -> None:
+    register_heif_opener()
+    other = Image.fromarray(DECOY).convert("RGB")
+    for pages, left in (([], 0), ([other], 1)):
+        data = encode(COLOURS, kind, save_all=True, append_images=pages)
+        for fingerprint in (fingerprint_image, fingerprint_frames):
+            outcome = fingerprint(data)
+            assert isinstance(outcome, ImageFingerprints)
+            assert (outcome.frames_left, outcome.kind) == (left, MediaKind.IMAGE)
+        query = upright(data)
+        assert isinstance(query, ImageQuery)
+        assert query.frames_skipped == left

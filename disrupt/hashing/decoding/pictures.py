@@ -41,6 +41,7 @@ from disrupt.hashing.decoding.pixels import (
     without_even_end,
 )
 from disrupt.hashing.decoding.scans import scanned_px
+from disrupt.hashing.decoding.segments import with_sound_segments
 from disrupt.hashing.decoding.srgb import UnreadProfileError, conversion_to_srgb, to_srgb
 from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
 
@@ -83,7 +84,12 @@ FORMATS = tuple(_OPENERS)
 HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
 """Command that installs the extra "heic", wherever this package itself came from."""
 
-_REPAIRS = {"AVIF": with_one_ipma, "HEIC": with_one_ipma, "PNG": with_sound_chunks}
+_REPAIRS = {
+    "AVIF": with_one_ipma,
+    "HEIC": with_one_ipma,
+    "JPEG": with_sound_segments,
+    "PNG": with_sound_chunks,
+}
 """What browsers pass over, and decoders do not."""
 
 _ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
@@ -160,11 +166,17 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
 
 
 def decode_frames(
-    data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = False
+    data: bytes,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    *,
+    scaled: bool = False,
+    colours: bool = False,
 ) -> Iterator[Picture]:
     """Decode as ``decode`` does, but yield all frames of an animation, each as a page shows it.
 
-    Each is decoded when it is asked for, and is to be used before the next one.
+    With ``colours`` a scaled JPEG is not decoded as luma alone, which misses what chroma beyond
+    white and black does to it. Each frame is decoded when it is asked for, and is to be used before
+    the next one.
     """
     kind = _checked(data, limits)
     with _refusing(kind):
@@ -187,23 +199,24 @@ def decode_frames(
             key_in_8_bits(image)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _check_size(*_tile_size(data, image), limits)  # Each tile is decoded whole.
-        picture = _load(image, data, scaled=scaled, as_stored=has_names)
+        picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
         if (kind == "PNG" and not png_is_whole(data, image)) or (
             kind == "GIF" and not gif_is_whole(data)
         ):
             raise _damaged(kind)
         frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
+        unseen = picture.unseen + _pages_left(image, data)
     if scaled or not _is_hidden(image, data):
-        yield replace(picture, frames_left=picture.frames_left + frames - 1)
+        yield replace(picture, frames_left=frames - 1, unseen=unseen)
     whole = png_frames_are_whole(data)
     for frame in range(1, frames):
         with _refusing(kind):
             image.seek(frame)
             _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
-            picture = _load(image, data, scaled=scaled, as_stored=has_names)
+            picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
-        yield replace(picture, frames_left=picture.frames_left + frames - 1 - frame)
+        yield replace(picture, frames_left=frames - 1 - frame)
 
 
 def _is_hidden(file: ImageFile.ImageFile, data: bytes) -> bool:
@@ -241,10 +254,12 @@ def _refusing(kind: str) -> Iterator[None]:
         raise _damaged(kind) from error
 
 
-def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, as_stored: bool) -> Picture:
+def _load(
+    file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool, as_stored: bool
+) -> Picture:
     """Load the present frame; ``as_stored`` without its profile, which some programs apply.
 
-    Its ``frames_left`` is 1 where a lookup cannot tell what a profile shows.
+    ``unseen`` of it is 1 where a lookup cannot tell what a profile shows.
     """
     conversion, unread = None, 0
     if scaled or not as_stored:
@@ -253,22 +268,18 @@ def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, as_stored: bo
         except UnreadProfileError:
             unread = int(scaled)
     if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
-        file.draft("L" if conversion is None else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
+        luma = conversion is None and not colours
+        file.draft("L" if luma else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
     orientation = Dihedral.IDENTITY
     if not isinstance(file, WebPImagePlugin.WebPImageFile):  # Browsers ignore that of WebP.
         orientation = _orientation(file.info.get("exif"))
-    shown: Image.Image = file
-    if isinstance(file, TiffImagePlugin.TiffImageFile):
-        shown = grey_of_tiff(file)
-    elif isinstance(file, PngImagePlugin.PngImageFile) and "transparency" in file.info:
-        shown = with_alpha_of_key(file, data)
-    stored = shown
+    stored = shown = _pixels(file, data, luma=scaled and conversion is None)
     if conversion:
         # Copy a frame: the next one is painted on it. And keep what is to be hashed, too.
         kept = getattr(file, "is_animated", False) or conversion.moves_far or as_stored
         shown = to_srgb(shown.copy() if kept else shown, conversion)
-    picture = Picture(shown, orientation, _shown_ms(file), unread)
+    picture = Picture(shown, orientation, _shown_ms(file), unseen=unread)
     picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
     if not scaled:
         return picture
@@ -276,6 +287,16 @@ def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, as_stored: bo
     if conversion and (conversion.moves_far or as_stored):
         others.append(_luma(stored))
     return replace(picture, others=(*others, *_others(file, shown, data)))
+
+
+def _pixels(file: ImageFile.ImageFile, data: bytes, *, luma: bool) -> Image.Image:
+    """Return the pixels of the loaded frame as they are shown, but for colour profiles."""
+    if isinstance(file, TiffImagePlugin.TiffImageFile):
+        return grey_of_tiff(file)
+    if isinstance(file, PngImagePlugin.PngImageFile) and "transparency" in file.info:
+        return with_alpha_of_key(file, data)
+    is_colour = isinstance(file, JpegImagePlugin.JpegImageFile) and file.mode == "RGB"
+    return file.convert("L") if luma and is_colour else file
 
 
 def _others(file: ImageFile.ImageFile, shown: Image.Image, data: bytes) -> Iterator[Image.Image]:
@@ -338,16 +359,33 @@ def _tile_size(data: bytes, file: TiffImagePlugin.TiffImageFile) -> tuple[int, i
     ValueError where libtiff, which decodes the file, may read others in its directory (TIFF 6.0,
     section 2): Pillow passes over entries that come again or are of a type it does not know.
     """
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    count_bytes, entry_bytes = (8, 20) if b"+" in data[2:4] else (2, 12)
-    start = file.tag_v2.offset + count_bytes
-    count = int.from_bytes(data[start - count_bytes : start], order)
-    entries = range(start, min(start + count * entry_bytes, len(data)), entry_bytes)
-    tags = [int.from_bytes(data[at : at + 2], order) for at in entries]
+    order, entries = _directory(data, file)
+    places = entries[: (len(data) - entries.start) // entries.step + 1]
+    tags = [int.from_bytes(data[at : at + 2], order) for at in places]
     width, height = TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH
     if any(tags.count(tag) != (tag in file.tag_v2) for tag in (width, height)):
         raise ValueError("a tile of two sizes, or of an unknown one")
     return file.tag_v2.get(width, 0), file.tag_v2.get(height, 0)
+
+
+def _directory(
+    data: bytes, file: TiffImagePlugin.TiffImageFile
+) -> tuple[Literal["little", "big"], range]:
+    """Return the byte order of a TIFF file, and where the entries of its first page are."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    count_bytes, entry_bytes = (8, 20) if b"+" in data[2:4] else (2, 12)
+    start = file.tag_v2.offset + count_bytes
+    count = int.from_bytes(data[start - count_bytes : start], order)
+    return order, range(start, start + count * entry_bytes, entry_bytes)
+
+
+def _pages_left(file: ImageFile.ImageFile, data: bytes) -> int:
+    """Return how many pictures there are besides the first; of a TIFF file 1 if there is any."""
+    if isinstance(file, TiffImagePlugin.TiffImageFile):
+        _, entries = _directory(data, file)
+        pointer_bytes = 8 if b"+" in data[2:4] else 4
+        return int(any(data[entries.stop : entries.stop + pointer_bytes]))
+    return getattr(file, "n_frames", 1) - 1 if file.format == "HEIF" else 0
 
 
 def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:

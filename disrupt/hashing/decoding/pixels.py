@@ -24,7 +24,8 @@ class Picture:
 
     Of a frame of an animation also how long it is shown and how many come after it. ``others`` are
     what some programs show instead, where it is another picture. ``behind`` is the colour of the
-    page, which transparent pixels show.
+    page, which transparent pixels show. ``unseen`` counts what the file has besides and is not
+    decoded, such as later pages.
     """
 
     image: Image.Image
@@ -32,6 +33,7 @@ class Picture:
     duration_ms: int = 0
     frames_left: int = 0
     others: tuple[Image.Image, ...] = ()
+    unseen: int = 0
     behind: Literal["white", "black"] = "white"
 
     @property
@@ -113,9 +115,10 @@ def without_even_end(image: Image.Image) -> Image.Image | None:
 
     So a decoder fills what a JPEG has no data for, where its header says a greater height.
     """
-    end = np.asarray(image.crop((0, image.height // 2, *image.size)))
-    if not end.size or (end != end[-1, -1]).any():
-        return None
+    for top in (image.height - 1, image.height // 2):
+        end = np.asarray(image.crop((0, top, *image.size)))
+        if (end != end[-1, -1]).any():
+            return None
     pixels = np.asarray(image)
     rows = (pixels != pixels[-1, -1]).reshape(image.height, -1).any(axis=1)
     return image.crop((0, 0, image.width, int(rows.nonzero()[0][-1]) + 1)) if rows.any() else None

@@ -1,0 +1,38 @@
+"""JPEG files that browsers show whole are hashed whole, whatever stands before the pixels."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.decoding.segments import with_sound_segments
+from tests.hashing.pictures import PHOTOS, encode
+
+JPEG = encode(PHOTOS["cat"], "JPEG")
+
+
+def segment(code: int, content: bytes) -> bytes:
+    return bytes([0xFF, code]) + struct.pack(">H", len(content) + 2) + content
+
+
+@pytest.mark.parametrize(
+    "unsound",
+    [
+        b"\xff\x01",
+        segment(0xE0, b"JFIF"),
+        segment(0xEE, b"Adobe"),
+        segment(0xE2, b"ICC_PROFILE\0"),
+        segment(0xED, b"Photoshop 3.0\0" + b"8BIM\x03\xed"),
+    ],
+    ids=["no segment", "JFIF", "Adobe", "profile", "Photoshop"],
+)
+@pytest.mark.parametrize("place", [2, 20], ids=["first", "second"])
+def test_an_unsound_segment_is_passed_over(unsound: bytes, place: int) -> None:
+    shown = decode(JPEG[:place] + unsound + JPEG[place:]).image
+    assert (np.asarray(shown) == np.asarray(decode(JPEG).image)).all()
+
+
+def test_a_file_without_unsound_segments_is_not_copied() -> None:
+    assert with_sound_segments(JPEG) is JPEG
+    assert with_sound_segments(JPEG[:2]) == JPEG[:2]
