@@ -60,9 +60,7 @@ def with_sound_chunks(data: bytes) -> bytes:
     pieces, kept = list[memoryview](), 0
     view = memoryview(data)
     seen = set[bytes]()
-    for count, chunk in enumerate(_chunks(view)):
-        if count == _MOST_CHUNKS:
-            raise ValueError("too many chunks")
+    for chunk in _chunks(view):
         is_end = chunk.kind == b"IEND" and data[chunk.start : chunk.end] != _END
         if is_end or not _is_read(chunk, seen, data[25:26]):
             pieces.append(view[kept : chunk.start])
@@ -101,9 +99,14 @@ def _is_read(chunk: _Chunk, seen: set[bytes], colour: bytes) -> bool:
 
 
 def _chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
-    """Yield the chunks up to the end, or to one that ends outside the file."""
+    """Yield the chunks up to the end, or to one that ends outside the file.
+
+    ValueError for too many.
+    """
     data, at = memoryview(file), 8
-    while at + _HEAD_BYTES <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if at + _HEAD_BYTES > len(data):
+            return
         size, kind = int.from_bytes(data[at : at + 4]), bytes(data[at + 4 : at + _HEAD_BYTES])
         content = data[at + _HEAD_BYTES : at + _HEAD_BYTES + size]
         crc = bytes(data[at + _HEAD_BYTES + size : at + size + 12])
@@ -113,3 +116,4 @@ def _chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
         if kind == b"IEND":
             return
         at += size + 12
+    raise ValueError("too many chunks")
