@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.recall.recall import interval
 from benchmarks.report_tables.cells import markdown
-from benchmarks.report_tables.recall import recall
+from benchmarks.report_tables.pictures import recall
 
 _STRENGTHS = {
     "jpeg": "JPEG quality",

@@ -30,7 +30,7 @@ from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_
 from benchmarks.recall.sources import Source, Split, file_of, sources, square, views
 from benchmarks.recall.unrelated_stored import Stored, kept, shares
 from benchmarks.recall.unrelated_tail import SAMPLED, Tail
-from benchmarks.report_tables import recall as tables
+from benchmarks.report_tables import pictures as tables
 from benchmarks.report_tables.cells import markdown
 from disrupt.core.hashes import stack
 from disrupt.core.media import LowQuality
