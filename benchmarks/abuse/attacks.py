@@ -143,8 +143,8 @@ async def large_video_messages(attack: Attack) -> None:
 
 
 async def unfinished_calls(attack: Attack) -> None:
-    """Begin four thousand lookups whose messages never end: more than all workers take."""
-    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=4000, connections=125)
+    """Begin 6400 lookups whose messages never end: more than two workers take, 4048."""
+    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=6400, connections=200)
 
 
 async def strangers(attack: Attack) -> None:
