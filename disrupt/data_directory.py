@@ -29,7 +29,7 @@ _INDEX = "index"
 _SECRET_BYTES = 32
 _RETRY_S = 0.05
 _SOCKET_PATH_BYTES_MAX = 107
-"""Of the path in the address of a Unix socket, on Linux."""
+"""Longest path in the address of a Unix socket, on Linux."""
 
 
 @dataclass(frozen=True, slots=True)

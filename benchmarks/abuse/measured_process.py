@@ -21,11 +21,11 @@ class MeasuredProcess:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def hear(self) -> Any:  # noqa: ANN401 whatever it says
+    def hear(self) -> Any:  # noqa: ANN401 any picklable object
         """Return the next object that the process sends. Raises EOFError if it has ended."""
         return self._pipe.recv()
 
-    def ask(self, word: str) -> Any:  # noqa: ANN401 likewise
+    def ask(self, word: str) -> Any:  # noqa: ANN401 any picklable object
         """Send the process a word, and return its answer."""
         self._pipe.send(word)
         return self.hear()

@@ -195,7 +195,7 @@ def _say(what: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S', time.gmtime())} {what} …", err=True)
 
 
-def _apart(function: Callable[..., _Result], *arguments: Any, **options: Any) -> _Result:  # noqa: ANN401
+def _apart(function: Callable[..., _Result], *arguments: Any, **options: Any) -> _Result:  # noqa: ANN401 those of the function
     """Call a function in a new process, so that its mappings are not counted as the server's."""
     context = multiprocessing.get_context("spawn")
     quiet = ("lifecycle", "warning")

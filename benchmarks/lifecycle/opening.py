@@ -143,7 +143,7 @@ def _main() -> None:
     index_dir, query, cache = sys.argv[1:]
     if cache == "none":
         # Act as if no cache directory were writable.
-        caching.CacheImpl._locator_classes = []  # noqa: SLF001
+        caching.CacheImpl._locator_classes = []  # noqa: SLF001 numba has no switch for it
     code = np.frombuffer(bytes.fromhex(query), np.uint8)
     print(json.dumps(_open(Path(index_dir), code)))
 

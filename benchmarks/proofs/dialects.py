@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 import click
@@ -33,7 +34,7 @@ _COPY_PX = 1080
 
 EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
     **{
-        f"{side} px": lambda image, side=side: ImageOps.contain(image, (side, side))  # type: ignore[misc]
+        f"{side} px": partial(ImageOps.contain, size=(side, side))
         for side in (2048, 1080, 720, 400, 320, 240, 160, 128, 96)
     },
     "1080 px, blurred": lambda image: _copy(image).filter(ImageFilter.GaussianBlur(2)),

@@ -80,7 +80,7 @@ def _picture(outline: Outline, rng: np.random.Generator) -> NDArray[np.uint8]:
         cv2.fillPoly(mask, corners, 255, cv2.LINE_AA, _SHIFT)
     else:
         width_px = int(rng.integers(2, 9))
-        cv2.polylines(mask, corners, True, 255, width_px, cv2.LINE_AA, _SHIFT)  # noqa: FBT003
+        cv2.polylines(mask, corners, True, 255, width_px, cv2.LINE_AA, _SHIFT)  # noqa: FBT003 OpenCV's
     background, step = rng.uniform(70, 185), rng.uniform(40, 70) * rng.choice([-1, 1])
     noise = rng.normal(0, rng.uniform(0.5, 4), mask.shape)
     shades = rng.normal(0, 8, 2) * (np.indices(mask.shape).T / _SIDE_PX - 0.5)

@@ -70,7 +70,7 @@ class Hits:
 
     @property
     def stored(self) -> NDArray[np.uint8]:
-        """What they found, (n, 32)."""
+        """Stored hashes that are near to them, (n, 32)."""
         return unpack(self.rows["stored"].tobytes())
 
 

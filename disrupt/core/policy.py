@@ -71,7 +71,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one lookup searches: by bank number the largest distance that is a match, in bits."""
+    """Banks that one lookup searches: the largest distance of a match, in bits, by bank number."""
 
     limits: dict[int, int]
     radius_bits: int = field(init=False)

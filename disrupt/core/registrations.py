@@ -18,7 +18,7 @@ ORIGIN_TOKEN_BYTES_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class CaseAccess:
-    """What opens a case: its canonical number and its PIN.
+    """Credentials of a case: its canonical number and its PIN.
 
     ``origin_token`` identifies who asks, at most 64 bytes; empty: the key does.
     """
@@ -53,7 +53,7 @@ class RegistrationRequest:
 
 
 class Outcome(IntEnum):
-    """What a registration did with an item; the numbers are those of proto/ and stored columns.
+    """Outcome of registering one item; the numbers are those of proto/ and stored columns.
 
     RENEWED: its case had it, and the new item took the place of the old one. KEPT: its case has it,
     and nothing was stored.

@@ -1,4 +1,4 @@
-"""What an index holds, and the limits of the server that searches it."""
+"""Contents of an index, and the limits of the server that searches it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ other and have the same times; the frame as it is comes first."""
 
 
 class Versions(IntEnum):
-    """Which versions of each frame are hashed, each also as stored where players may show that."""
+    """Versions of each frame to hash, each also as stored where players may show that."""
 
     NONE = 0
     """The frame as it is: quick lookups."""
@@ -53,7 +53,7 @@ _UNEVEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFingerprints:
-    """What is registered of a video: ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
+    """Registered hashes of a video: ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
 
     ``frames`` were hashed, ``low_quality`` of them were too featureless or too regular.
     ``incomplete``: the file ended, or broke, before its end, or holds another video.

@@ -245,48 +245,36 @@ def test_of_many_addresses_the_newest_lose_their_calls_but_the_last_is_let_in() 
     assert asyncio.run(run()) == [False] * kept + [True] * STRANGER_CALLS_MAX + [False]
 
 
-def test_of_equal_connections_the_newest_end_but_not_the_last() -> None:
-    async def run() -> list[str]:
-        shut: list[str] = []
-        unadmitted, end = Unadmitted(shut.extend), asyncio.Event()
+async def _shut_by(*crowds: list[str]) -> list[str]:
+    """Hold the calls of one crowd after another; return the peers that were shut down."""
+    shut: list[str] = []
+    unadmitted = Unadmitted(shut.extend)
 
-        async def call(peer: str) -> None:
-            unadmitted.add(peer)
-            await end.wait()
+    async def call(peer: str, end: asyncio.Event) -> None:
+        unadmitted.add(peer)
+        await end.wait()
 
+    for crowd in crowds:
+        end = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for peer in (*peers, "ipv4:10.9.9.9:1000"):
-                group.create_task(call(peer))
+            for peer in crowd:
+                group.create_task(call(peer, end))
             await asyncio.sleep(0)
             end.set()
-        return shut
+    return shut
 
+
+def test_of_equal_connections_the_newest_end_but_not_the_last() -> None:
     peers = [f"ipv4:10.0.{at // 256}.{at % 256}:1000" for at in range(UNADMITTED_CALLS_MAX)]
-    assert asyncio.run(run()) == peers[: UNADMITTED_CALLS_MAX // 2 - 2 : -1]
+    shut = asyncio.run(_shut_by([*peers, "ipv4:10.9.9.9:1000"]))
+    assert shut == peers[: UNADMITTED_CALLS_MAX // 2 - 2 : -1]
 
 
 def test_the_connections_of_whoever_has_most_untaken_answers_end() -> None:
-    async def run() -> list[str]:
-        shut: list[str] = []
-        unadmitted, end = Unadmitted(shut.extend), asyncio.Event()
-
-        async def call(peer: str) -> None:
-            unadmitted.add(peer)
-            await end.wait()
-
-        async with asyncio.TaskGroup() as group:
-            for at in range(10):
-                group.create_task(call(f"ipv4:10.0.0.{at}:1000"))
-            for at in range(UNADMITTED_CALLS_MAX):
-                group.create_task(call(f"ipv4:10.9.9.9:{at % 8}"))
-            await asyncio.sleep(0)
-            end.set()
-        for _ in range(2):  # calls that end make room for as many
-            async with asyncio.TaskGroup() as group:
-                for at in range(UNADMITTED_CALLS_MAX):
-                    group.create_task(call(f"ipv4:10.8.8.8:{at}"))
-        return shut
-
-    shut = asyncio.run(run())
+    few = [f"ipv4:10.0.0.{at}:1000" for at in range(10)]
+    most = [f"ipv4:10.9.9.9:{at % 8}" for at in range(UNADMITTED_CALLS_MAX)]
+    # calls that end make room for as many
+    later = [f"ipv4:10.8.8.8:{at}" for at in range(UNADMITTED_CALLS_MAX)]
+    shut = asyncio.run(_shut_by([*few, *most], later, later))
     assert shut
     assert all(peer.startswith("ipv4:10.9.9.9:") for peer in shut)
