@@ -159,7 +159,7 @@ async def strangers(attack: Attack) -> None:
 
 
 async def slow_videos(attack: Attack) -> None:
-    """Send half of eight videos, and the other half a few bytes at a time."""
+    """Send half of sixteen videos to all workers, and the other half a few bytes at a time."""
     options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
     video, half = attack.target.video, len(attack.target.video) // 2
 
@@ -171,8 +171,8 @@ async def slow_videos(attack: Attack) -> None:
         attack,
         f"{MATCH}/MatchVideo",
         framed([options.SerializeToString()]) + chunk(0, half),
-        calls=8,
-        connections=4,
+        calls=16,
+        connections=16,
         then=lambda: (chunk(at, at + 16) for at in range(half, len(video) - 16, 16)),
     )
 

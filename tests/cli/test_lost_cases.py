@@ -26,6 +26,7 @@ from disrupt.registry.sql import SqlRegistry
 from disrupt.submission import showing
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
 from disrupt.submission.results import Registered, Submission
+from disrupt.v1 import registration_pb2
 from tests.cli.losing import losing_answers
 from tests.cli.shell import BIN, Done, Shell
 from tests.cli.terminal import at_terminal
@@ -283,9 +284,9 @@ def test_without_any_answer_the_command_says_what_is_not_known(tmp_path: Path) -
         env = variables(server.address)
         for_people = ended(started("submit", file, env=env))
         for_programs = ended(started("submit", "--json", file, env=env))
-        added = ended(
-            started("submit", "--case", "2222-2222-223", file, env=env | {"DISRUPT_PIN": "0" * 8})
-        )
+    with scripted(registration_pb2.GetCaseResponse(), away) as answering_once:
+        env = variables(answering_once.address, DISRUPT_PIN="0" * 8)
+        added = ended(started("submit", "--case", "2222-2222-223", file, env=env))
     assert for_people.code == for_programs.code == added.code == 4
     for said in ("On ne sait pas si ces fichiers", "It is not known", "disrupt status"):
         assert said in for_people.out
@@ -407,11 +408,11 @@ def test_ctrl_c_while_a_refused_call_waits_says_that_nothing_changed(
 
 
 def test_where_nothing_is_added_to_a_case_its_number_is_given_and_no_pin(tmp_path: Path) -> None:
-    with scripted(register) as server:
+    with scripted(registration_pb2.GetCaseResponse(), register) as server:
         env = variables(server.address, DISRUPT_PIN="0" * 8)
         file = no_picture(tmp_path / "note.txt")
         done = ended(started("submit", "--json", "--case", "2222-2222-223", file, env=env))
-        assert server.seen == []
+        assert [call.method for call in server.seen] == ["GetCase"]
     assert done.code == 3
     assert (done.json["case"], done.json["pin"]) == ("2222-2222-223", None)
     assert (done.json["items"], len(done.json["rejected"])) == ([], 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import NoReturn
 
-from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2
 
 from disrupt.server.admission.receiving import Context
@@ -16,22 +15,11 @@ _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class HealthServicer(health.aio.HealthServicer):
-    """grpc_health's servicer with another Watch, and with List, which it lacks.
+    """grpc_health's servicer with another Watch.
 
     grpc_health's Watch writes while it holds the lock that a change of status needs, so that a
     watcher which reads nothing keeps statuses from changing.
     """
-
-    async def List(  # noqa: N802 gRPC's name
-        self, _request: object, _context: Context
-    ) -> Message:
-        """Return the status of each service that has one."""
-        statuses = {
-            service: health_pb2.HealthCheckResponse(status=status)
-            for service, status in self._server_status.items()  # type: ignore[attr-defined]
-        }
-        answer: Message = health_pb2.HealthListResponse(statuses=statuses)  # type: ignore[attr-defined]
-        return answer
 
     async def Watch(  # noqa: N802 gRPC's name
         self, request: health_pb2.HealthCheckRequest, context: Context

@@ -452,15 +452,10 @@ def test_the_status_says_what_the_index_holds_and_which_limits_hold(
 def test_health_and_reflection_need_no_key(server: Deployment) -> None:
     with calling(server.address, None) as caller:
         health: Any = health_pb2_grpc.HealthStub(caller.channel)
-        services = ["", "disrupt.v1.MatchService", "disrupt.v1.RegistrationService"]
-        for service in (*services, "disrupt.v1.FeedService"):
+        services = ("MatchService", "RegistrationService", "FeedService")
+        for service in ("", *(f"disrupt.v1.{name}" for name in services)):
             answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT_S)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        everything = health_pb2.HealthListRequest()  # type: ignore[attr-defined]
-        listed = health.List(everything, timeout=TIMEOUT_S).statuses
-        assert {name: listed[name].status for name in listed} == dict.fromkeys(
-            (*services, "disrupt.v1.FeedService"), health_pb2.HealthCheckResponse.SERVING
-        )
         watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         watch.cancel()
