@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,10 +35,8 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS, distances_bits, stack, unpack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, columns
 from disrupt.core.policy import ADULTS, Scope
-from disrupt.distinctiveness.concentration import most_bits
-from disrupt.distinctiveness.degenerate_hashes import are_shapes
-from disrupt.distinctiveness.nearness import are_circles
-from disrupt.hashing import hash_image
+from disrupt.distinctiveness.nearness import limits_bits
+from disrupt.hashing import hash_image, images
 from disrupt.hashing.images import usable
 from disrupt.hashing.pdq import linear
 from disrupt.index.flat import FlatIndex
@@ -96,7 +94,7 @@ def unrelated(every: list[Source], hashes: int, lookups: int, seed: int) -> Iter
     stored = store([source for source in every if source.stored], hashes, seed)
     index = index_of(stored.items)
     farthest_bits = MAX_DISTANCE_BITS + _WIDER_BITS
-    limits_bits = limits_bits_of(Scope({ADULTS.number: farthest_bits}))
+    by_bank = limits_bits_of(Scope({ADULTS.number: farthest_bits}))
     asked = [source for source in every if not source.stored]
     for source, shown in zip(asked, shares(asked, lookups), strict=True):
         for luma in views(source, range(shown), seed + 1):
@@ -104,7 +102,7 @@ def unrelated(every: list[Source], hashes: int, lookups: int, seed: int) -> Iter
             if isinstance(query, LowQuality):
                 continue
             codes = stack(hash_ for hash_, _ in query.hashes)
-            near = index.search_items(codes, farthest_bits, limits_bits, _MOST_ITEMS).hits
+            near = index.search_items(codes, farthest_bits, by_bank, _MOST_ITEMS).hits
             hits = []
             for at in range(len(near)):
                 own = unpack(stored.items[int(near.number[at]) - 1]["hash"].tobytes())
@@ -137,12 +135,14 @@ def _distinct(shape: str, count: int, seed: int) -> NDArray[np.uint8]:
     return hashed.hashes[usable(hashed)]
 
 
-def copies(photographs: list[Photograph], trials: int, seed: int) -> Iterator[_Lookup]:
+def copies(
+    photographs: list[Photograph], edits: Sequence[str], trials: int, seed: int
+) -> Iterator[_Lookup]:
     """Look up edited copies of each photograph among the hashes of its original."""
     for photograph in photographs:
         registered = register(photograph)
         others = [other for other in photographs if other is not photograph]
-        for edit, at in product(EVERY_EDIT if registered else (), range(trials)):
+        for edit, at in product(edits if registered else (), range(trials)):
             rng = np.random.default_rng([seed, at, *f"{edit} {photograph.name}".encode()])
             original = registered[rng.integers(len(registered))]
             other = partial(_pixels_of_any, others, rng)
@@ -176,37 +176,23 @@ def _hits_of(
 def without_rule() -> Iterator[None]:
     """Let hashing leave no degenerate hash out."""
 
-    def none(bits: NDArray[np.bool]) -> NDArray[np.bool]:
-        return np.zeros(bits.shape[:-2], np.bool)
+    def none(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
+        return np.zeros(hashes.shape[:-1], np.bool)
 
-    with (
-        mock.patch.object(linear, "are_shapes", none),
-        mock.patch.object(linear, "mirrored_shapes", none),
-    ):
+    with mock.patch.object(images, "are_degenerate", none):
         yield
 
 
-def limits_bits(hashes: NDArray[np.uint8]) -> NDArray[np.int16]:
-    """Return the largest distance of hashes (n, 32) by the rule of this commit; < 0: none."""
-    limits = most_bits(hashes)
-    limits[are_circles(hashes)] = 12
-    bits = np.unpackbits(hashes, axis=1)[:, ::-1].reshape(-1, 16, 16).astype(np.bool)
-    limits[are_shapes(bits)] = -1
-    return limits
-
-
-def judged(
-    hits: Hits, rule: Callable[[NDArray[np.uint8]], NDArray[np.int16]] = limits_bits
-) -> dict[str, Any]:
+def judged(hits: Hits) -> dict[str, Any]:
     """Count lookups with a hit, without a rule and by the rule, in each kind and group."""
     queries, place = np.unique(hits.queries, axis=0, return_inverse=True)
     stored, stored_place = np.unique(hits.stored, axis=0, return_inverse=True)
-    rule(queries[:2])  # compiles, and makes what the rule keeps
+    limits_bits(queries[:2])  # compiles, and draws the shapes
     before_s = time.process_time()
-    limits = rule(queries)
+    limits = limits_bits(queries)
     took_s = time.process_time() - before_s
     limit = limits[place.ravel()]
-    degenerate = (limit <= 0) | (rule(stored)[stored_place.ravel()] <= 0)
+    degenerate = (limit < 0) | (limits_bits(stored)[stored_place.ravel()] < 0)
     distance = hits.rows["distance"]
     counted = {
         "without_rule": distance <= MAX_DISTANCE_BITS,
@@ -248,6 +234,9 @@ def _lookups(hits: Hits, group: str, where: NDArray[np.bool]) -> int:
     help="Photographs copied.",
 )
 @click.option("--split", type=click.Choice(get_args(Split)), default=2, help="Of the sources.")
+@click.option(
+    "--edit", "edits", multiple=True, type=click.Choice(list(EVERY_EDIT)), help="Only these."
+)
 @click.option("--trials", default=1, show_default=True, help="Copies of a photograph and edit.")
 @click.option("--photographs", type=int, help="At most.  [default: all]")
 @click.option("--lookups", default=6000, show_default=True, help="Unrelated pictures looked up.")
@@ -265,6 +254,7 @@ def main(  # noqa: PLR0913 options
     hits_path: Path | None,
     half: Half,
     split: Split,
+    edits: tuple[str, ...],
     trials: int,
     photographs: int | None,
     lookups: int,
@@ -284,7 +274,7 @@ def main(  # noqa: PLR0913 options
 
             hits = gathered(
                 chain(
-                    copies(own, trials, seed),
+                    copies(own, edits or tuple(EVERY_EDIT), trials, seed),
                     unrelated(every, stored, lookups, seed),
                     shapes(n_drawn, seed),
                 )

@@ -27,8 +27,8 @@ _CODE = (
     *(f"disrupt/hashing/{name}.py" for name in ("images", "variants", "turning", "crops")),
     *(
         "disrupt/hashing/pdq/linear.py",
-        "disrupt/distinctiveness/degenerate_hashes.py",
-        "disrupt/distinctiveness/concentration.py",
+        "disrupt/distinctiveness/shape_distance.py",
+        "disrupt/distinctiveness/shapes.py",
     ),
     *("disrupt/core/variant_plan_1.py", "disrupt/core/transforms.py"),
     *("benchmarks/recall/sources.py", "benchmarks/recall/unrelated_stored.py"),

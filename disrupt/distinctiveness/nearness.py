@@ -1,48 +1,44 @@
-"""Which hits are near enough to match: the limit is lower where a hash is not distinctive."""
+"""Which hits are near enough to match: nearer, the more a hash resembles one of a simple shape.
+
+The limit is the distance from the nearest of ``shapes`` less a margin, at most 31 bits. So no two
+hashes match that are both nearer to one shape than that.
+"""
 
 from __future__ import annotations
-
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.hashes import MAX_DISTANCE_BITS
+from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.distinctiveness.circles import circles, mirrored
-from disrupt.distinctiveness.concentration import LEAST_BITS, draw_outlines, most_bits
+from disrupt.distinctiveness.shape_distance import (
+    SHAPE_BITS,
+    orientations,
+    shape_bits,
+    shape_words,
+)
+from disrupt.distinctiveness.shapes import shapes
+from disrupt.errors import DisruptError
 from disrupt.index.columns import NOTHING_NEAR, NearestHits
-from disrupt.index.flat import FlatIndex
-
-_CIRCLE_BITS = 60
-"""Distance from a circle at which a hash is of one, for the most part. Of photographs' parts, 12 of
-1000 are as near; half are farther than 83."""
 
 
 def near_enough(
     near: NearestHits, queries: NDArray[np.uint8], scope: Scope, spared: MediaKind | None = None
 ) -> NearestHits:
-    """Drop hits that are too far from their query, of ``queries`` uint8 (n, 32), to match.
+    """Drop hits that are farther from their query, of ``queries`` uint8 (n, 32), than its limit.
 
-    The limit is ``most_bits``, or 12 bits where the query is a circle. Nothing is dropped if the
-    scope searches any bank beyond 31 bits, because an operator asks for that or because the bank
-    allows it, and no item of the kind ``spared``. Queries that lost hits leave ``truncated``: of
-    these only spared items were cut off.
+    Nothing is dropped if the scope searches any bank beyond 31 bits, because an operator asks for
+    that or because the bank allows it, and no item of the kind ``spared``. Queries that lost hits
+    leave ``truncated``: of these only spared items were cut off.
     """
     if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
         return near
-    query, distance = near.hits.query, near.hits.distance
-    spare = distance <= LEAST_BITS
-    if spared is not None:
-        spare |= near.hits.kind == spared
-    if spare.all():
-        return near
+    query = near.hits.query
     asked, place = np.unique(query, return_inverse=True)
-    kept = spare | (distance <= most_bits(queries[asked])[place])
-    doubted = np.unique(place[kept & ~spare])
-    outlines = doubted[are_circles(queries[asked[doubted]])]
-    kept &= spare | ~np.isin(place, outlines)
+    kept = near.hits.distance <= limits_bits(queries[asked])[place]
+    if spared is not None:
+        kept |= near.hits.kind == spared
     if kept.all():
         return near
     # Hits are sorted by distance: where some are too far, so is everything that was cut off.
@@ -50,21 +46,27 @@ def near_enough(
     return NearestHits(near.hits.take(kept), truncated, near.left)
 
 
-def are_circles(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
-    """Tell which hashes, shape (n, 32), are nearly those of a circle or its negative, shape (n,).
+def limits_bits(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the largest distances at which hashes, shape (n, 32), match, shape (n,).
 
-    Takes 2 ms of processor time for each that may be of an outline.
+    At most 31; those of degenerate hashes are negative. Thread-safe. The first call imports numba
+    and compiles, or loads what an earlier process compiled.
     """
-    circular = draw_outlines(hashes)
-    versions = mirrored(hashes[circular])
-    both = np.concatenate([versions, ~versions]).swapaxes(0, 1)
-    circular[circular] = [
-        len(circle_index().search(hash_versions, _CIRCLE_BITS).entry) > 0 for hash_versions in both
-    ]
-    return circular
+    # Hashing, and servers of which nothing was asked, do without numba.
+    from disrupt.distinctiveness.kernel import nearest_bits
+
+    distances = np.empty(len(hashes), np.int64)
+    words = (*orientations(hashes), shape_words())
+    nearest_bits(*(signed.view(np.int64) for signed in words), distances)
+    return np.minimum(distances - SHAPE_BITS, MAX_DISTANCE_BITS)
 
 
-@cache
-def circle_index() -> FlatIndex:
-    """Return the index of hashes of circles. The first call takes half a second."""
-    return FlatIndex.of(circles())
+def check_limits() -> None:
+    """Make limits ready, and compare compiled ones with others; DisruptError if they differ."""
+    hashes = np.random.default_rng(1).integers(0, 256, (30, HASH_BYTES), np.uint8)
+    hashes[::2, 4:] = shapes()[: len(hashes[::2]), 4:]
+    distances = np.array([shape_bits(code[None]) for code in hashes])
+    if (limits_bits(hashes) != np.minimum(distances - SHAPE_BITS, MAX_DISTANCE_BITS)).any():
+        raise DisruptError(
+            "On this machine the compiled comparison with shapes answers otherwise than numpy does."
+        )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash
 from disrupt.core.media import Fingerprint, LowQuality, MediaKind, Profile
 from disrupt.core.transforms import ENLARGED, PLANS
+from disrupt.distinctiveness.shape_distance import are_degenerate
 from disrupt.hashing.decoding.pictures import (
     DEFAULT_LIMITS,
     ImageLimits,
@@ -196,22 +197,31 @@ def _reduced(picture: Picture) -> Hashed:
 
 
 def single(hashed: Hashed, least: int = MIN_QUALITY) -> tuple[PdqHash, int] | LowQuality:
-    """Return the only hash and its quality, unless it is too featureless or decided by noise."""
+    """Return the only hash and its quality, unless it is too featureless or not distinctive."""
     quality = int(hashed.qualities)
     if quality < least:
         return LowQuality(quality, least)
-    if not usable(hashed, least):
+    if not distinctive(hashed, least):
         return LowQuality(quality, least, _TOO_REGULAR)
     return PdqHash(hashed.hashes.tobytes()), quality
 
 
 def usable(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
-    """Tell which hashes are distinctive: not featureless, decided by noise, or of a shape."""
-    return (
-        (hashed.qualities >= least) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS) & ~hashed.shapes
-    )
+    """Tell which hashes are neither featureless nor decided by noise."""
+    return (hashed.qualities >= least) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
+
+
+def distinctive(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
+    """Tell which hashes are usable and not degenerate, as those of a single line or disc are.
+
+    A tenth of a ms for each. Degenerate hashes of parts need not be left out: nothing matches them.
+    """
+    are_distinctive = usable(hashed, least)
+    if are_distinctive.any():
+        are_distinctive &= ~are_degenerate(hashed.hashes)
+    return are_distinctive
 
 
 def first_usable(versions: Hashed, least: int) -> Hashed:
-    """Return the first distinctive version of a picture, or the first of all."""
+    """Return the first usable version of a picture, or the first of all."""
     return versions[int(usable(versions, least).argmax())]

@@ -48,7 +48,6 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
         good = (
             (hashed.qualities >= MIN_QUALITY)
             & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
-            & ~hashed.shapes
             & (plain_shares(samples) <= MAX_PLAIN_SHARE)
         )
         candidates += [

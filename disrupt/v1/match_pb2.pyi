@@ -65,7 +65,7 @@ class MatchOptions(_message.Message):
     max_distance_bits: _builtins.int
     """Largest distance that is a match, in bits, inclusive. Absent: each bank's own threshold. A platform may ask
     for 0 up to the bank's threshold (a larger value is refused), an operator's key for up to 63. A query whose hash
-    says little, as that of one outline does, matches within 28, 24, 18 or 12 bits only, unless more than 31 are
+    is near that of a simple shape, as a circle or an edge, matches nearer or not at all, unless more than 31 are
     asked for, or a video is looked up and found.
     """
     max_matches: _builtins.int

@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS
-from disrupt.distinctiveness.concentration import most_bits
+from disrupt.distinctiveness.nearness import limits_bits
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
@@ -148,7 +148,7 @@ def distinctive() -> bytes:
     while True:
         value = secrets.token_bytes(32)
         hashes = np.frombuffer(value + near(value, 31) + near(value, 32), np.uint8)
-        if (most_bits(hashes.reshape(3, 32)) >= MAX_DISTANCE_BITS).all():
+        if (limits_bits(hashes.reshape(3, 32)) >= MAX_DISTANCE_BITS).all():
             return value
 
 

@@ -34,6 +34,7 @@ from disrupt.services.matching import (
     picture_steps,
     search_near,
 )
+from tests.distinctiveness.hashes import hash_of_limit
 
 _HIT = st.tuples(
     st.integers(0, 3),  # query
@@ -153,8 +154,9 @@ def _addition(
 
 
 def _clustered(items: int) -> LiveIndex:
-    """Return an index of items that all have the hash 0."""
+    """Return an index of items that all have the same hash."""
     fingerprints = np.zeros(1, FINGERPRINT)
+    fingerprints["hash"] = _VERSIONS[0]
     additions = [_addition(number, ADULTS.number, fingerprints) for number in range(1, items + 1)]
     epoch = bytes(16)
     live = LiveIndex()
@@ -164,9 +166,11 @@ def _clustered(items: int) -> LiveIndex:
     return live
 
 
-def _match(live: LiveIndex, queries: int, **limits: Any) -> Matches:
+def _match(
+    live: LiveIndex, queries: int, code: NDArray[np.uint8] = _VERSIONS[0], **limits: Any
+) -> Matches:
     asked: dict[str, Any] = {"most_matches": 10**6, "allowance": Allowance(math.inf)} | limits
-    hashes = np.zeros((queries, 32), np.uint8)
+    hashes = np.tile(code, (queries, 1))
     return complete(hash_steps(live, hashes, Scope({ADULTS.number: 31}), 3, **asked))
 
 
@@ -199,7 +203,7 @@ def test_a_picture_near_a_cluster_takes_the_memory_of_a_block_of_its_versions() 
     scope = Scope({ADULTS.number: 31})
 
     def peak_bytes(blocks: int) -> int:
-        versions = np.zeros((blocks * BLOCK_QUERIES, 32), np.uint8)
+        versions = np.tile(_VERSIONS[0], (blocks * BLOCK_QUERIES, 1))
         tracemalloc.start()
         try:
             assert (
@@ -240,8 +244,8 @@ def test_a_search_ends_when_its_call_is_given_up() -> None:
 
 def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
     live = _clustered(5)
-    versions = np.zeros((2 * BLOCK_QUERIES + 1, 32), np.uint8)
-    versions[:-1] = 255
+    versions = np.tile(_VERSIONS[0], (2 * BLOCK_QUERIES + 1, 1))
+    versions[:-1] ^= 255
     matches = complete(
         picture_steps(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
     )
@@ -250,8 +254,7 @@ def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
     assert matches.truncated.tolist() == [0]
 
 
-_ALIKE = np.zeros(32, np.uint8)
-"""Hash that draws a single point, so it matches within 12 bits only."""
+_ALIKE = hash_of_limit(12)
 
 
 def _one_away(code: NDArray[np.uint8], distance_bits: int, number: int) -> Addition:
@@ -295,7 +298,7 @@ def test_what_is_too_far_for_its_hash_is_not_said_to_be_more(empty: Snapshot) ->
     live = LiveIndex(empty)
     far = [_one_away(_ALIKE, 13 + at, 2 + at) for at in range(3)]
     live.apply([_one_away(_ALIKE, 3, 1), *far], Cursor(bytes(16), 4))
-    answer = _match(live, 1)
+    answer = _match(live, 1, _ALIKE)
     assert answer.distance_bits.tolist() == [3]
     assert not len(answer.truncated)
 

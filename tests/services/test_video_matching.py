@@ -20,6 +20,7 @@ from disrupt.services.matching import search_near
 from disrupt.services.video_matching import (
     CERTAIN_FRAMES,
 )
+from tests.distinctiveness.hashes import hash_of_limit
 from tests.services.videos import (
     STEP_MS,
     Codes,
@@ -232,8 +233,7 @@ def test_a_video_that_was_cut_off_some_frames_answers_is_found_whole(
 def test_a_thousand_pictures_near_frames_that_say_little_do_not_hide_a_video(
     find: Find, bank: Bank
 ) -> None:
-    point = np.zeros((2, 32), np.uint8)  # single points: pictures match within 12 bits only
-    point[1] = 255
+    point = np.stack([hash_of_limit(12), ~hash_of_limit(12)])
     spread = [
         picture(number, noisy(point[number % 2][None], 13, number)[0]) for number in range(2, 2100)
     ]
@@ -366,7 +366,7 @@ def test_a_frame_that_is_too_far_hides_none_that_are_like_it(blocks: int, tmp_pa
 
 
 def test_a_frame_whose_hash_says_little_has_to_be_nearer_to_a_picture(find: Find) -> None:
-    point = np.zeros((1, 32), np.uint8)  # a hash that draws a single point
+    point = hash_of_limit(12)[None]
     near, far = (noisy(point, bits) for bits in (12, 13))
     assert len(find(point, picture(1, near[0])).matches) == 1
     assert len(find(point, picture(1, far[0])).matches) == 0

@@ -22,10 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.hashes import HASH_BYTES, MIN_LOOKUP_QUALITY
+from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.transforms import Dihedral
 from disrupt.distinctiveness.cosines import COSINES
-from disrupt.distinctiveness.degenerate_hashes import are_shapes, mirrored_shapes
 from disrupt.hashing.pdq.banded_matrix import Band, apply
 
 _SIDE = 64
@@ -66,14 +65,11 @@ class Hashed:
     ``qualities`` are PDQ's, 0-100, uint8. ``undecided_bits``, uint16, counts the bits whose
     coefficient is so near to the median that any copy may have it on the other side: up to some 40
     in photographs, 64 to 256 in stripes, chessboards and other pictures of one or two coefficients.
-    ``shapes``, bool: whether it is the hash of one line or box, whatever the picture is of; not
-    determined for versions whose quality is too low for a lookup.
     """
 
     hashes: NDArray[np.uint8]
     qualities: NDArray[np.uint8]
     undecided_bits: NDArray[np.uint16]
-    shapes: NDArray[np.bool]
 
     def __getitem__(
         self, at: int | slice | tuple[int | None, ...] | NDArray[np.intp] | None
@@ -90,7 +86,6 @@ class Hashed:
             change(self.hashes),
             change(self.qualities),
             change(self.undecided_bits),
-            change(self.shapes),
         )
 
 
@@ -280,7 +275,7 @@ def _reduced(size_px: int) -> _Weights:
 def hash_samples(samples: NDArray[np.float32]) -> Hashed:
     """Return hashes and qualities of blurred samples (..., 64, 64)."""
     bits, undecided_bits = _bits(coefficients_of(samples))
-    return Hashed(_packed(bits), quality_of(samples), undecided_bits, are_shapes(bits))
+    return Hashed(_packed(bits), quality_of(samples), undecided_bits)
 
 
 def _hash_halves(both: NDArray[np.float32]) -> Hashed:
@@ -300,15 +295,7 @@ def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8
     bits, undecided_bits = _bits(coefficients)
     versions = bits[..., _PLACES, :, :]
     versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
-    shapes = np.zeros(qualities.shape, np.bool)
-    worth = qualities.max(axis=-1) >= MIN_LOOKUP_QUALITY
-    shapes[worth] = mirrored_shapes(bits[worth])
-    return Hashed(
-        _packed(versions),
-        qualities[..., _PLACES],
-        undecided_bits[..., _PLACES],
-        shapes[..., _PLACES],
-    )
+    return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES])
 
 
 def coefficients_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:

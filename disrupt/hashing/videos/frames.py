@@ -27,7 +27,7 @@ from disrupt.hashing.decoding.videos import (
     Video,
     VideoLimits,
 )
-from disrupt.hashing.images import usable
+from disrupt.hashing.images import distinctive
 from disrupt.hashing.pdq.linear import Hashed, hash_samples, reduced_samples
 from disrupt.hashing.pdq.luma import SIDE_PX
 from disrupt.hashing.videos.borders import Borders, Box
@@ -116,7 +116,7 @@ class VideoHashing:
             whole = _hashed(luma, luma.orientation)
             scheduled = unusable if sample.substitute and unusable else sample
             entry = _Entry(sample.time_ms, scheduled.for_short_video, luma, whole)
-            is_usable = bool(usable(whole))
+            is_usable = bool(distinctive(whole))
             if sample.substitute:
                 if is_usable:
                     unusable = None
@@ -153,7 +153,7 @@ class VideoHashing:
                 hashed = _hashed(view, view.orientation.then(turn))
             row["hash"], row["quality"] = hashed.hashes, hashed.qualities
             row["dihedral"], row["crop_permille"] = turn, crop
-            row["usable"] = usable(hashed)
+            row["usable"] = distinctive(hashed)
         return rows
 
 

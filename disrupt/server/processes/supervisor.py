@@ -20,7 +20,7 @@ import uvloop
 
 from disrupt import logs
 from disrupt.data_directory import DataDirectory
-from disrupt.distinctiveness.nearness import circle_index
+from disrupt.distinctiveness.nearness import check_limits
 from disrupt.errors import (
     ConfigurationError,
     DisruptError,
@@ -109,7 +109,7 @@ def _load(directory: DataDirectory) -> None:
     with opening.writing(directory) as registry:
         check_history(directory.index, registry)
         create_first(directory.index, registry.head().epoch)
-        circle_index()
+        check_limits()
         with contextlib.suppress(
             SnapshotRefusedError, UnavailableError
         ):  # the workers log what to do
