@@ -287,7 +287,7 @@ def main(  # noqa: PLR0913 options
             print(f"{kind:10} {group:32}", *(f"{count:6}" for count in row.values()))
     print(f"{rule['us_per_hash']:.1f} us a hash")
     if json_path:
-        report = {"rule": rule, "version": code_version(("disrupt/distinctiveness/*.py",))}
+        report = {"rule": rule, "version": code_version(("disrupt/distinctiveness/*.*",))}
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 

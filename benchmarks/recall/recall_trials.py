@@ -39,9 +39,9 @@ EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
 _EPOCH = bytes(16)
 _SOURCES = (
-    *("disrupt/hashing/*.py", "disrupt/core/*.py"),
+    *("disrupt/hashing/**/*.py", "disrupt/distinctiveness/*.*", "disrupt/core/*.py"),
     *(
-        f"benchmarks/{name}.py"
+        f"benchmarks/recall/{name}.py"
         for name in ("edits", "harder_edits", "layouts", "originals", "sources")
     ),
 )
@@ -219,7 +219,10 @@ def _peer_hash(data: bytes) -> int | None:
 def code_version(patterns: Sequence[str] = _SOURCES) -> str:
     """Return a digest of the code that results depend on."""
     root = Path(__file__).parents[2]
-    files = sorted(file for pattern in patterns for file in root.glob(pattern))
+    matched = {pattern: sorted(root.glob(pattern)) for pattern in patterns}
+    if absent := [pattern for pattern, files in matched.items() if not files]:
+        raise FileNotFoundError(f"No code is named {', '.join(absent)}.")
+    files = sorted({file for files in matched.values() for file in files})
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

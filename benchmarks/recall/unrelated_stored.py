@@ -24,13 +24,8 @@ _VIEWS = {"photograph": 400, "drawing": 40, "texture": 100, "stamp": 4, "illustr
 _HASHES_A_VIEW = 170
 
 _CODE = (
-    *(f"disrupt/hashing/{name}.py" for name in ("images", "variants", "turning", "crops")),
-    *(
-        "disrupt/hashing/pdq/linear.py",
-        "disrupt/distinctiveness/shape_distance.py",
-        "disrupt/distinctiveness/shapes.py",
-    ),
-    *("disrupt/core/variant_plan_1.py", "disrupt/core/transforms.py"),
+    *("disrupt/hashing/*.py", "disrupt/hashing/pdq/*.py", "disrupt/hashing/regions/*.py"),
+    *("disrupt/distinctiveness/*.*", "disrupt/core/*.py"),
     *("benchmarks/recall/sources.py", "benchmarks/recall/unrelated_stored.py"),
 )
 """Code that stored hashes depend on."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pdqhash
 
+from disrupt.distinctiveness.nearness import check_limits
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.hashing import check_known_answers
 from disrupt.hashing.pdq.linear import hash_luma
@@ -106,8 +107,9 @@ def _faiss() -> Iterator[Finding]:
 
 def _kernels() -> Iterator[Finding]:
     known_answers.check_table_search()
+    check_limits()
     yield ok(
         "kernels",
         f"The search compiled by numba {known_answers.NUMBA_VERSION} finds what a comparison with"
-        " every hash does.",
+        " every hash does, and near hashes are compared with shapes as by numpy.",
     )

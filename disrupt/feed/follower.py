@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from disrupt.distinctiveness.nearness import check_limits
 from disrupt.errors import (
     CursorExpiredError,
     DisruptError,
@@ -103,6 +104,8 @@ class Follower:
             # Changes must not wait for this generation.
             return error.message
         snapshot.warm()
+        if snapshot.has_tables:
+            check_limits()
         before = self._live.snapshot if self._live.serving else None
         fresh, complete_s = self._prepare(snapshot)
         self._complete_s = complete_s  # Set before the swap: behind_s reads it from then on.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import importlib
+import subprocess
+import sys
 from collections.abc import Callable
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -13,17 +16,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage import data
 
+from benchmarks.recall.shape_library import drawn
 from disrupt.core.hashes import HASH_BITS, MAX_DISTANCE_BITS
-from disrupt.distinctiveness.nearness import limits_bits
+from disrupt.distinctiveness import nearness
 from disrupt.distinctiveness.shape_distance import SHAPE_BITS, are_degenerate
 from disrupt.distinctiveness.shapes import shapes
+from disrupt.errors import DisruptError
 from disrupt.hashing.pdq.linear import hash_luma
 
 SIDE_PX = 512
 ODD = np.arange(16) % 2 == 0
 """Waves 1, 3, 5... across a picture: the signs of their coefficients change if it is mirrored."""
-
-DIGEST = "e1c4e78ef4d0eec94a3e9185b5a54ebaa3aabbc6db0ff483359ce1c5af4eb018"
 
 
 def bits_of(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -32,6 +35,16 @@ def bits_of(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def hashes_of(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.packbits(bits.reshape(*bits.shape[:-2], HASH_BITS)[..., ::-1], axis=-1)
+
+
+def limits_bits(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the limits, which are the same with numba and without."""
+    with mock.patch.dict(sys.modules):
+        sys.modules.pop("numba", None)
+        limits = nearness.limits_bits(hashes)
+    importlib.import_module("numba")
+    assert nearness.limits_bits(hashes).tolist() == limits.tolist()
+    return limits
 
 
 def orientations(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -81,13 +94,13 @@ def test_all_orientations_and_negatives_have_the_same_limit() -> None:
         assert are_degenerate(versions).tolist() == (limits < 0).tolist()
 
 
-def test_the_library_is_the_same_everywhere() -> None:
-    assert hashlib.sha256(shapes().tobytes()).hexdigest() == DIGEST
-    assert shapes().shape == (13928, 32)
+def test_the_library_is_what_is_drawn() -> None:
+    # All but the bits that another machine rounds otherwise.
+    assert np.bitwise_count(drawn() ^ shapes()).sum() < 100
 
 
 def test_random_hashes_match_within_31_bits() -> None:
-    hashes = np.random.default_rng(2).integers(0, 256, (5000, 32), np.uint8)
+    hashes = np.random.default_rng(2).integers(0, 256, (1000, 32), np.uint8)
     assert (limits_bits(hashes) == MAX_DISTANCE_BITS).all()
 
 
@@ -142,3 +155,18 @@ def test_pictures_of_a_shape_have_to_be_nearer(
 def test_nothing_asked_is_nothing_answered() -> None:
     empty = np.empty((0, 32), np.uint8)
     assert limits_bits(empty).shape == are_degenerate(empty).shape == (0,)
+
+
+def test_a_process_that_has_not_loaded_numba_does_without() -> None:
+    code = (
+        "import sys, numpy as np; from disrupt.distinctiveness.nearness import limits_bits;"
+        "limits_bits(np.zeros((1, 32), np.uint8)); assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_limits_that_are_compiled_wrongly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    nearness.check_limits()
+    monkeypatch.setattr(nearness, "_compiled_bits", lambda hashes: np.zeros(len(hashes), np.int64))
+    with pytest.raises(DisruptError, match="compiled"):
+        nearness.check_limits()

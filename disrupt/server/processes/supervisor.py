@@ -109,13 +109,13 @@ def _load(directory: DataDirectory) -> None:
     with opening.writing(directory) as registry:
         check_history(directory.index, registry)
         create_first(directory.index, registry.head().epoch)
-        check_limits()
         with contextlib.suppress(
             SnapshotRefusedError, UnavailableError
         ):  # the workers log what to do
             # reads it whole, so that the workers need not
             if open_current(directory.index, registry).has_tables:
                 check_table_search()
+                check_limits()
 
 
 def _reserve(config: Config) -> tuple[socket.socket, str]:
