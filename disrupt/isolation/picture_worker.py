@@ -48,11 +48,12 @@ def _answer(message: bytes, pictures: mmap.mmap, _: socket.socket) -> Answer:
 
 def _warm_up() -> None:
     """Hash a picture of each format: libraries load parts and make tables when first used."""
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    whole = Image.fromarray(pixels).resize((600, 520))
-    small = whole.resize((150, 130))
-    # A registration of frames takes a still picture as any registration does.
-    every = [task for task in _TASKS if task is not Task.REGISTRATION_OF_FRAMES]
+    pixels = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
+    whole = pixels.resize((600, 520))
+    # Of few colours: GIF looks long for the best of many.
+    small = pixels.resize((150, 130), Image.Resampling.NEAREST)
+    # Registrations need nothing that lookups do not.
+    every = [Task.FAST_LOOKUP, Task.LOOKUP, Task.THOROUGH_LOOKUP]
     for format_ in FORMATS:
         file = io.BytesIO()
         # Formats differ in decoding only.
