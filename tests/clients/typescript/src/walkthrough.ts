@@ -54,7 +54,7 @@ async function failed(call: (clients: Clients) => Promise<unknown>, connection =
 
 const before = await lookUp();
 
-const pin = Array.from({ length: 8 }, () => randomInt(10)).join("");
+const pin = Array.from({ length: 12 }, () => randomInt(10)).join("");
 const requestId = randomBytes(16);
 const derived = newCaseNumber(requestId); // what a person sees before anything is sent
 const registration = {
@@ -70,7 +70,7 @@ const violated = await failed(({ match }) => match.matchHashes({ hashes: hash.su
 const refused = await failed(({ match }) => match.getIndexStatus({}), connect(url, "unknown", 1));
 const lacking = await failed(({ match }) => match.getIndexStatus({}), device);
 const closed = await failed(
-  ({ registration }) => registration.getCase({ access: { caseNumber, pin: pin === "00000000" ? "1".repeat(8) : "00000000" } }),
+  ({ registration }) => registration.getCase({ access: { caseNumber, pin: pin === "0".repeat(12) ? "1".repeat(12) : "0".repeat(12) } }),
   device,
 );
 
