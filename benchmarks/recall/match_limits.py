@@ -73,13 +73,15 @@ class Hits:
 
 
 @dataclass(slots=True)
-class _Lookup:
+class Lookup:
+    """A lookup of some kind and group, and its hits: query, stored hash, distance."""
+
     kind: str
     group: str
     hits: list[tuple[bytes, bytes, int]]
 
 
-def gathered(lookups: Iterator[_Lookup]) -> Hits:
+def gathered(lookups: Iterator[Lookup]) -> Hits:
     """Collect the hits of lookups."""
     kinds, groups, rows = [], [], []
     for at, lookup in enumerate(lookups):
@@ -89,7 +91,7 @@ def gathered(lookups: Iterator[_Lookup]) -> Hits:
     return Hits(np.array(kinds), np.array(groups), np.array(rows, _HIT))
 
 
-def unrelated(every: list[Source], hashes: int, lookups: int, seed: int) -> Iterator[_Lookup]:
+def unrelated(every: list[Source], hashes: int, lookups: int, seed: int) -> Iterator[Lookup]:
     """Look up views of the sources that are not stored among views of those that are."""
     stored = store([source for source in every if source.stored], hashes, seed)
     index = index_of(stored.items)
@@ -109,10 +111,10 @@ def unrelated(every: list[Source], hashes: int, lookups: int, seed: int) -> Iter
                 code = codes[near.query[at]]
                 nearest = own[distances_bits(code, own).argmin()]
                 hits.append((code.tobytes(), nearest.tobytes(), int(near.distance[at])))
-            yield _Lookup("unrelated", source.kind, hits)
+            yield Lookup("unrelated", source.kind, hits)
 
 
-def shapes(count: int, seed: int) -> Iterator[_Lookup]:
+def shapes(count: int, seed: int) -> Iterator[Lookup]:
     """Look up ``count`` pictures of each drawn shape among as many."""
     farthest_bits = MAX_DISTANCE_BITS + _WIDER_BITS
     stored = np.concatenate([_distinct(shape, count, seed) for shape in SHAPES])
@@ -120,7 +122,7 @@ def shapes(count: int, seed: int) -> Iterator[_Lookup]:
     for shape in SHAPES:
         for code in _distinct(shape, count, seed + 1):
             near = index.search(code[None], farthest_bits)
-            yield _Lookup(
+            yield Lookup(
                 "drawn",
                 shape,
                 [
@@ -137,7 +139,7 @@ def _distinct(shape: str, count: int, seed: int) -> NDArray[np.uint8]:
 
 def copies(
     photographs: list[Photograph], edits: Sequence[str], trials: int, seed: int
-) -> Iterator[_Lookup]:
+) -> Iterator[Lookup]:
     """Look up edited copies of each photograph among the hashes of its original."""
     for photograph in photographs:
         registered = register(photograph)
@@ -151,7 +153,7 @@ def copies(
             data, _ = upload(function, scene)
             own = unpack(columns(original.fingerprints)["hash"].tobytes())
             for effort in _EFFORTS:
-                yield _Lookup("copy", f"{group}, {effort.name}", _hits_of(data, effort, own))
+                yield Lookup("copy", f"{group}, {effort.name}", _hits_of(data, effort, own))
 
 
 def _pixels_of_any(photographs: list[Photograph], rng: np.random.Generator) -> Pixels:

@@ -64,7 +64,7 @@ def hashing(run: Run[Any]) -> Iterator[IsolatedHashing]:
         workers=2,
         queued=2,
         limits=ImageLimits(max_scanned_px=2**50),
-        isolation=IsolationLimits(memory_bytes=MEMORY_MIB * 2**20, cpu_s=1, timeout_s=20),
+        isolation=IsolationLimits(memory_bytes=MEMORY_MIB * 2**20, cpu_s=2, timeout_s=20),
     )
     run(isolated.__aenter__())
     yield isolated

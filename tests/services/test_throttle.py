@@ -143,7 +143,7 @@ def test_checks_are_bounded_however_attempts_come(
             throttle.ask(asked, None if case == "unknown" else "hash", now_s)
         throttle.work(lambda: now_s)
     for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
-        assert at_s - begun_s[place] >= 1
+        assert at_s - begun_s[place] >= 1 - 1e-9
 
 
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=30), st.integers(1, 3))
@@ -221,7 +221,7 @@ def test_the_time_is_taken_anew_for_each_check() -> None:
         now_s += 0.125
     assert len(begun_s) == 9
     for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
-        assert at_s - begun_s[place] >= 1
+        assert at_s - begun_s[place] >= 1 - 1e-9
 
 
 def test_attempts_on_a_case_are_remembered_once() -> None:
