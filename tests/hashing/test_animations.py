@@ -1,6 +1,9 @@
 """Animations: looked up by their distinct frames, registered by the first or by all."""
 
 import io
+import itertools
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from disrupt.hashing import (
     images,
     queries,
 )
+from disrupt.hashing.decoding.pictures import decode, decode_frames
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.pictures import PHOTOS, encode, registered, upright
@@ -223,3 +227,80 @@ def test_more_different_frames_than_an_item_holds_are_refused_and_not_registered
     with pytest.raises(InvalidMediaError, match="more than 4 different frames") as refused:
         fingerprint_frames(animation(frames))
     assert refused.value.metadata == {"cause": "TOO_MANY_FRAMES"}
+
+
+Placed = tuple[Image.Image, tuple[int, int], int]
+"""A frame of a GIF of 320 x 240: its pixels, left and top, and what becomes of it afterwards."""
+
+
+def gif(frames: list[Placed]) -> bytes:
+    file = b"GIF89a" + struct.pack("<HHBBB", 320, 240, 0, 0, 0)
+    for image, place, disposal in frames:
+        data = animation([image.copy()], optimize=False, interlace=0)
+        key = image.info.get("transparency")
+        flags, pixels = data[10] & 7, 13 + (3 << (data[10] & 7) + 1)
+        file += b"!\xf9\4" + bytes([disposal << 2 | (key is not None), 10, 0, key or 0, 0])
+        file += struct.pack("<BHHHHB", 0x2C, *place, *image.size, 0x80 | flags) + data[13:pixels]
+        file += data[data.index(b"\x2c\0\0\0\0", pixels) + 10 : -1]
+    return file + b";"
+
+
+def shown(frames: list[Placed], behind: str) -> Iterator[Image.Image]:
+    """Paint frames as browsers do (GIF89a, section 23): what none covers shows the page."""
+    canvas = Image.new("RGBA", (320, 240))
+    for image, place, disposal in frames:
+        before = canvas.copy()
+        canvas.alpha_composite(image.copy().convert("RGBA"), place)
+        page = Image.new("RGBA", canvas.size, behind)
+        page.alpha_composite(canvas)
+        yield page.convert("L")
+        if disposal == 2:
+            canvas.paste((0, 0, 0, 0), (*place, place[0] + image.width, place[1] + image.height))
+        elif disposal == 3:
+            canvas = before
+
+
+def keyed(image: Image.Image) -> Image.Image:
+    image.info["transparency"] = 5
+    return image
+
+
+LARGE = Image.fromarray(PHOTOS["coffee"]).resize((320, 240))
+RAMP = Image.fromarray(np.arange(320 * 240, dtype=np.uint32).astype(np.uint8).reshape(240, 320))
+FIRST = {
+    "grey": (RAMP, (0, 0)),
+    "grey, smaller": (RAMP.resize((200, 100)), (30, 40)),
+    "colours": (LARGE.quantize(64), (0, 0)),
+    "colours, smaller": (LARGE.resize((200, 100)).quantize(64), (30, 40)),
+    "one colour transparent": (keyed(LARGE.quantize(64)), (0, 0)),
+}
+
+
+@pytest.mark.parametrize("disposals", [*itertools.product(range(4), repeat=2)])
+@pytest.mark.parametrize("name", FIRST)
+def test_frames_of_a_gif_are_painted_as_browsers_do(name: str, disposals: tuple[int, int]) -> None:
+    cat = Image.fromarray(PHOTOS["cat"])
+    frames = [
+        (*FIRST[name], disposals[0]),
+        (cat.resize((150, 150)).quantize(32), (100, 20), disposals[1]),
+        (keyed(cat.resize((90, 60)).quantize(16)), (60, 90), 0),
+        (RAMP.resize((64, 64)), (200, 150), 0),
+    ]
+    pages = [picture.page() for picture in decode_frames(gif(frames))]
+    assert len(pages) == len(frames)
+    for page, expected in zip(pages, shown(frames, "white"), strict=True):
+        assert np.abs(page.astype(int) - np.asarray(expected)).max() <= 1
+
+
+def test_what_no_frame_of_a_gif_covers_is_looked_up_on_black_too() -> None:
+    frames = [(*FIRST["colours, smaller"], 0)]
+    (black,) = decode(gif(frames), scaled=True).others
+    assert (np.asarray(black) == np.asarray(next(shown(frames, "black")))).all()
+
+
+def test_a_gif_whose_page_grows_leaves_the_rest_transparent() -> None:
+    larger: Placed = (LARGE.resize((200, 100)).quantize(64), (250, 200), 0)
+    *_, page = (picture.page() for picture in decode_frames(gif([(*FIRST["grey"], 0), larger])))
+    assert page.shape == (300, 450)
+    assert (page[:200, 320:] == 255).all()
+    assert (page[:200, :320] == np.asarray(RAMP)[:200]).all()

@@ -15,7 +15,6 @@ from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     ExifTags,
-    GifImagePlugin,
     Image,
     ImageFile,
     JpegImagePlugin,
@@ -31,6 +30,7 @@ from disrupt.hashing.decoding.aperture import clean_aperture
 from disrupt.hashing.decoding.av1 import coded_sizes
 from disrupt.hashing.decoding.brands import picture_format
 from disrupt.hashing.decoding.chunks import names_colours, with_sound_chunks
+from disrupt.hashing.decoding.gif import GifFile
 from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import (
     Picture,
@@ -69,7 +69,7 @@ _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
+    "GIF": GifFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }

@@ -1,0 +1,59 @@
+"""GIF files as browsers show them: Pillow paints their frames in another way."""
+
+from __future__ import annotations
+
+from PIL import GifImagePlugin, Image
+
+_TO_PAGE, _TO_PREVIOUS = 2, 3
+"""What becomes of a frame before the next one is painted (GIF89a, section 23)."""
+
+
+class GifFile(GifImagePlugin.GifImageFile):
+    """A GIF whose page is transparent where no frame covers it, and of colours after its first one.
+
+    Pillow fills such places with a colour of the palette. And where the first frame is of grey
+    levels, it takes the indices of later frames for levels, whatever their palette.
+    """
+
+    def _seek(self, frame: int, update_image: bool = True) -> None:  # noqa: FBT001, FBT002 as in Pillow
+        if frame and update_image:
+            self.load()
+            cleared = self.disposal_method == _TO_PAGE or (
+                frame == 1 and self.disposal_method == _TO_PREVIOUS
+            )
+            if cleared:
+                self._turn_into("RGBA")
+                left, top, right, bottom = self._extent
+                self.dispose = Image.new("RGBA", (right - left, bottom - top)).im
+            elif self.mode == "L":
+                self._turn_into("RGBA" if self.has_transparency_data else "RGB")
+        self.disposal_method = 0  # Pillow applies that of the frame before if a frame names none.
+        super()._seek(frame, update_image)
+        if frame == 0 and self._shows_page:
+            self._mode = "RGBA"
+
+    def load_end(self) -> None:
+        """Make transparent what the first frame, or a page that grows, leaves uncovered."""
+        grown = self._prev_im
+        if grown and grown.size != self.size:
+            self._prev_im = Image.new("RGBA", self.size).im
+            self._prev_im.paste(grown, (0, 0, *grown.size))
+        super().load_end()
+        if self.tell() == 0 and self._shows_page:
+            page = Image.new("RGBA", self.size)
+            page.paste(self.crop(self._extent), self._extent)
+            self.im, self._mode = page.im, page.mode
+
+    @property
+    def _extent(self) -> tuple[int, int, int, int]:
+        return self.dispose_extent or (0, 0, *self.size)
+
+    @property
+    def _shows_page(self) -> bool:
+        """Tell whether the first frame, which has no transparent colour, leaves some uncovered."""
+        return self._extent != (0, 0, *self.size) and "transparency" not in self.info
+
+    def _turn_into(self, mode: str) -> None:
+        image = self.convert(mode)
+        self.im, self._mode = image.im, image.mode
+        self.info.pop("transparency", None)
