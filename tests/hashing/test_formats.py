@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 from skimage.data import data_dir
+from tifffile import imwrite
 
 from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import InvalidMediaError
@@ -165,6 +166,15 @@ def grey_tiff(pixels: bytes, bits: int, photometric: int) -> bytes:
     return b"".join([head, bytes(4), pixels])
 
 
+def planes_tiff(image: Image.Image, **options: Any) -> bytes:
+    """Return a TIFF of 16 bits whose colours are stored one after the other."""
+    file = io.BytesIO()
+    planes = np.moveaxis(np.asarray(image) * SIXTEEN, -1, 0)
+    photometric = "separated" if image.mode == "CMYK" else "rgb"
+    imwrite(file, planes, photometric=photometric, planarconfig="separate", **options)
+    return file.getvalue()
+
+
 def of_12_bits(levels: NDArray[np.uint16]) -> bytes:
     """Pack the upper 12 bits of each level, two levels in three bytes."""
     left, right = levels[:, ::2] >> 4, levels[:, 1::2] >> 4
@@ -184,6 +194,15 @@ def in_lab(image: Image.Image) -> Image.Image:
 
 
 SIXTEEN = np.uint16(257)
+
+STORED: dict[str, dict[str, Any]] = {
+    "strips": {"rowsperstrip": 37, "byteorder": ">"},
+    "tiles": {"tile": (64, 128)},
+    "deflate": {"compression": "zlib"},
+}
+
+COLOURS_1, APART = struct.pack("<HHII", 277, 4, 1, 1), struct.pack("<HHII", 284, 4, 1, 2)
+"""Entries of a TIFF: of one colour, and colours stored one after the other."""
 
 ADOBE = b"Adobe\0\x64\0\0\0\0"
 
@@ -207,6 +226,21 @@ FILES = {
     "TIFF L, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0)),
     "TIFF I;16, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY_16)).tobytes(), 16, 0)),
     "TIFF of 12 bits": (4, grey_tiff(of_12_bits(np.asarray(GREY_16)), 12, 1)),
+    **{
+        f"TIFF {image.mode} of 16 bits, apart, {name}": (4, planes_tiff(image, **options))
+        for image in (PHOTO, OPAQUE, PHOTO.convert("CMYK"))
+        for name, options in STORED.items()
+    },
+    "TIFF of 16 bits and alpha, apart": (4, planes_tiff(OPAQUE, extrasamples=["assocalpha"])),
+    "TIFF of 16 bits and another level, apart": (
+        4,
+        planes_tiff(OPAQUE, extrasamples=["unspecified"]),
+    ),
+    # The number of colours is 1 where a file does not name it.
+    "TIFF L, 0 is white, apart": (
+        4,
+        grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0).replace(COLOURS_1, APART),
+    ),
     **{
         f"AVIF of the brand {brand.decode()}": (
             10,

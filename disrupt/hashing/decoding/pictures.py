@@ -35,6 +35,7 @@ from disrupt.hashing.decoding.heif import with_one_ipma
 from disrupt.hashing.decoding.pixels import (
     Picture,
     grey_of_tiff,
+    keep_depth_of_planes,
     key_in_8_bits,
     shows_page,
     with_alpha_of_key,
@@ -199,6 +200,7 @@ def decode_frames(
             key_in_8_bits(image)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _check_size(*_tile_size(data, image), limits)  # Each tile is decoded whole.
+            keep_depth_of_planes(image)
         picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
         if (kind == "PNG" and not png_is_whole(data, image)) or (
             kind == "GIF" and not gif_is_whole(data)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from disrupt.core.transforms import Dihedral
 
@@ -16,6 +16,9 @@ _STRIP_PX = 256
 
 _OPAQUE_LEVEL = 247
 """Mean level of alpha from which the page does not matter, as of rounded corners and shadows."""
+
+_APART = 2
+"""Planar configuration of a TIFF file whose colours follow each other, not those of each pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,27 @@ def from_16_bits(image: Image.Image, behind: str = "white") -> Image.Image:
     grey = (values >> 8).astype(np.uint8)
     grey[values == image.info.get("transparency")] = 255 if behind == "white" else 0
     return Image.fromarray(grey)
+
+
+def keep_depth_of_planes(file: TiffImagePlugin.TiffImageFile) -> None:
+    """Have colours that are stored one after the other read at the depth they are stored in.
+
+    Pillow takes each of 16 bits for two of 8. To be called before pixels are loaded.
+    """
+    tags, planes = file.tag_v2, file.tile
+    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) != _APART or file.use_load_libtiff:
+        return
+    tags[TiffImagePlugin.PLANAR_CONFIGURATION] = 1
+    file._setup()  # noqa: SLF001
+    if tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) == 1:
+        return
+    colours, _, depth = cast("tuple[str, ...]", file.tile[0].args)[0].partition(";")
+    if not depth.startswith("16"):
+        file.tile = planes
+        return
+    file.use_load_libtiff = True
+    stored = f"{colours.removesuffix('X')};16N", False, tags.offset
+    file.tile = [ImageFile._Tile("libtiff", (0, 0, *file.size), 0, stored)]  # noqa: SLF001
 
 
 def grey_of_tiff(file: TiffImagePlugin.TiffImageFile) -> Image.Image:
