@@ -29,6 +29,7 @@ GREY = PHOTO.convert("L")
 GREY_16 = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
 PALETTE = PHOTO.quantize(256)
 OPAQUE = PHOTO.convert("RGBA")
+UNSEEN = Image.merge("RGBA", (*PHOTO.split(), Image.new("L", PHOTO.size)))
 
 
 def faded() -> Image.Image:
@@ -223,6 +224,13 @@ FILES = {
         4,
         cv2.imencode(".png", np.asarray(OPAQUE)[:, :, [2, 1, 0, 3]] * SIXTEEN)[1].tobytes(),
     ),
+    **{
+        f"BMP with a mask of alpha, {name}": (
+            4,
+            cv2.imencode(".bmp", np.asarray(image)[:, :, [2, 1, 0, 3]])[1].tobytes(),
+        )
+        for name, image in {"all 0": UNSEEN, "opaque": OPAQUE, "faded": faded()}.items()
+    },
     "TIFF L, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0)),
     "TIFF I;16, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY_16)).tobytes(), 16, 0)),
     "TIFF of 12 bits": (4, grey_tiff(of_12_bits(np.asarray(GREY_16)), 12, 1)),

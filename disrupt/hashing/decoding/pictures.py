@@ -297,6 +297,9 @@ def _pixels(file: ImageFile.ImageFile, data: bytes, *, luma: bool) -> Image.Imag
         return grey_of_tiff(file)
     if isinstance(file, PngImagePlugin.PngImageFile) and "transparency" in file.info:
         return with_alpha_of_key(file, data)
+    if isinstance(file, BmpImagePlugin.BmpImageFile) and file.mode == "RGBA":
+        # Grabs of screens leave alpha at 0, and browsers take it for none.
+        return file if file.getchannel("A").getbbox() else file.convert("RGB")
     is_colour = isinstance(file, JpegImagePlugin.JpegImageFile) and file.mode == "RGB"
     return file.convert("L") if luma and is_colour else file
 
