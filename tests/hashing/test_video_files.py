@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "text": (lambda: b"not a video" * 50, "no video file"),
     "a playlist, which names other files": (playlist, "no video file"),
     "only sound": (sound, "no video in it"),
-    "a codec of archives": (uncommon, "codec"),
+    "a codec of archives": (uncommon, "codec is not supported; send one of H.264, HEVC"),
     "8K": (large, "megapixels"),
     "ten hours": (long, "180 minutes"),
     "only a header": (lambda: encode(islice(footage(1, seconds=1), 3))[:48], "damaged"),

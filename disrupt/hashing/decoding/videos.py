@@ -72,6 +72,8 @@ _CODECS = (
 )
 """Decoders that may run, by FFmpeg's names: no others, no sound, no subtitles."""
 
+_CODEC_NAMES = "H.264, HEVC, AV1, VP8, VP9, MPEG-1, MPEG-2, MPEG-4, H.263, WMV, VC-1, MJPEG, Theora"
+
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders that read the alpha of WebM files, which FFmpeg's own pass over."""
 
@@ -246,7 +248,7 @@ class Video:
         stream = next((each for each in streams if each is best), streams[0])
         context: av.VideoCodecContext | None = stream.codec_context  # None: FFmpeg knows no decoder
         if context is None or context.codec.name not in _CODECS:
-            raise refused(f"its codec is not supported; send one of {', '.join(FORMATS)}")
+            raise refused(f"its codec is not supported; send one of {_CODEC_NAMES}")
         self._check_size(context.width, context.height)
         context = self._with_alpha(stream, context)
         context.options = {"max_pixels": limit}
