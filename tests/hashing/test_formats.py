@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 from pillow_heif import register_heif_opener
 from skimage.data import data_dir
 from tifffile import imwrite
@@ -319,6 +319,14 @@ def test_lossless_files_within_4_bits_and_lossy_within_10_are_more_than_40_kinds
     assert ADOBE + b"\2" in FILES["JPEG YCCK"][1]
     assert b"Adobe" in FOUR_COLOURS
     assert b"Adobe" not in FILES["JPEG CMYK without Adobe's mark"][1]
+
+
+@pytest.mark.parametrize("name", ["JPEG arithmetic", "JPEG arithmetic, progressive"])
+def test_an_arithmetic_jpeg_may_be_longer_than_what_pillow_reads_at_once(name: str) -> None:
+    _, data = FILES[name]
+    comment = b"\xff\xfe" + struct.pack(">H", 55_000) + bytes(54_998)
+    assert len(data) + len(comment) > ImageFile.MAXBLOCK
+    assert canonical(data[:2] + comment + data[2:]) == canonical(data)
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])

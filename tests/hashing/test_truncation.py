@@ -1,6 +1,7 @@
 """Files that end early are refused, even where Pillow accepts them as whole."""
 
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -50,6 +51,36 @@ def test_a_gif_cut_anywhere_is_refused_also_after_its_first_frame(frames: int) -
     for length in range(len(whole) - 1, 6, -97):
         assert_refused(whole[:length])
     assert_refused(whole[:-1])
+
+
+JPEG_OPTIONS: dict[str, dict[str, Any]] = {
+    "baseline": {"optimize": False},
+    "grey": {},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_rows": 1},
+    "other tables": {"optimize": True, "quality": 30},
+}
+
+
+@pytest.mark.parametrize("name", JPEG_OPTIONS)
+def test_a_jpeg_that_lacks_its_last_marker_alone_is_read(name: str) -> None:
+    """Cut whole bytes of pixels too: those are refused."""
+    image = PHOTO.convert("L") if name == "grey" else PHOTO
+    whole = encode(image, "JPEG", **JPEG_OPTIONS[name])
+    for cut in (whole[:-1], whole[:-2]):
+        assert (decode(cut).page() == decode(whole).page()).all()
+        assert hash_image(cut) == hash_image(whole)
+    for length in range(len(whole) - 10, 20, -97):
+        assert_refused(whole[:length])
+
+
+@pytest.mark.parametrize("colours", [PHOTO, PHOTO.convert("CMYK")], ids=["3", "4"])
+def test_a_progressive_jpeg_that_ends_between_its_scans_is_refused(colours: Image.Image) -> None:
+    whole = encode(colours, "JPEG", progressive=True)
+    starts = [found.start() for found in re.finditer(b"\xff\xc4|\xff\xda", whole)]
+    assert len(starts) > 15
+    for start in starts:
+        assert_refused(whole[:start])
 
 
 def chunks(png: bytes) -> list[tuple[bytes, bytes]]:

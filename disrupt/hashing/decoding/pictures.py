@@ -41,10 +41,15 @@ from disrupt.hashing.decoding.pixels import (
     with_alpha_of_key,
     without_even_end,
 )
-from disrupt.hashing.decoding.scans import scanned_px
+from disrupt.hashing.decoding.scans import open_jpeg, scanned_px
 from disrupt.hashing.decoding.segments import with_sound_segments
 from disrupt.hashing.decoding.srgb import UnreadProfileError, conversion_to_srgb, to_srgb
-from disrupt.hashing.decoding.truncation import gif_is_whole, png_frames_are_whole, png_is_whole
+from disrupt.hashing.decoding.truncation import (
+    gif_is_whole,
+    png_frames_are_whole,
+    png_is_whole,
+    with_end_of_jpeg,
+)
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
 # warnings.catch_warnings is not thread-safe.
@@ -63,10 +68,13 @@ _FIELD = "image"
 
 _SCALED_SIDE_PX = 512
 
+_DECODED = 3
+"""How often a JPEG file without the marker of its end is decoded, see ``with_end_of_jpeg``."""
+
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
     # index.
-    "JPEG": JpegImagePlugin.JpegImageFile,
+    "JPEG": open_jpeg,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
@@ -189,13 +197,8 @@ def decode_frames(
             # Decoding takes memory for these, and scales the result to the size that is shown.
             for size in coded_sizes(data):
                 _check_size(*size, limits)
-        most_px = limits.max_scanned_px
-        if kind == "JPEG" and scanned_px(data, image.width * image.height, most_px) > most_px:
-            raise refused(
-                f"the picture of {image.width} x {image.height} pixels has too many scans for its"
-                " size: save a copy of it with another program",
-                cause="TOO_LARGE",
-            )
+        if kind == "JPEG":
+            image = _with_end(image, data, limits)
         if isinstance(image, PngImagePlugin.PngImageFile):
             key_in_8_bits(image)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -219,6 +222,21 @@ def decode_frames(
             if kind == "PNG" and not next(whole, False):
                 raise _damaged(kind)
         yield replace(picture, frames_left=frames - 1 - frame)
+
+
+def _with_end(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
+    """Return a JPEG picture that does not lack the marker of its end, and check its scans."""
+    scans_px = scanned_px(data, image.width * image.height, limits.max_scanned_px)
+    if scans_px > limits.max_scanned_px:
+        raise refused(
+            f"the picture of {image.width} x {image.height} pixels has too many scans for its size:"
+            " save a copy of it with another program",
+            cause="TOO_LARGE",
+        )
+    if _DECODED * scans_px > limits.max_scanned_px:
+        return image
+    ended = with_end_of_jpeg(data)
+    return image if ended is data else open_jpeg(io.BytesIO(ended))
 
 
 def _is_hidden(file: ImageFile.ImageFile, data: bytes) -> bool:

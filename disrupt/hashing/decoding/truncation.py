@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import random
 import zlib
 from collections.abc import Iterable, Iterator
 
-from PIL import Image
+from PIL import Image, ImageChops
+
+from disrupt.hashing.decoding.scans import open_jpeg, send_all
 
 _IEND = b"IEND\xae\x42\x60\x82"
 
@@ -13,6 +17,30 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 """First column and row, then steps, of the passes of an interlaced file but the last one."""
 
 _INFLATED_BYTES = 1 << 16
+
+_SOS, _EOI = b"\xff\xda", b"\xff\xd9"
+
+_FILLINGS = [
+    b"".join(
+        noise.randbytes(64).replace(b"\xff", b"\0") + bytes([0xFF, restart])
+        for restart in range(0xD0, 0xD8)
+    )
+    for noise in (random.Random(1), random.Random(2))  # noqa: S311
+]
+"""Data of scans: noise, with every marker at which a decoder may begin anew."""
+
+
+def with_end_of_jpeg(data: bytes) -> bytes:
+    """Return a JPEG file with the marker of its end, if this is all that it lacks.
+
+    Data after those of all pixels change nothing. Where some are missing, a decoder makes pixels of
+    them. Decodes a file without the marker twice.
+    """
+    if data.find(_EOI, data.rfind(_SOS)) >= 0 or not send_all(data):
+        return data
+    scans = data.removesuffix(_EOI[:1])
+    images = (open_jpeg(io.BytesIO(scans + filling + _EOI)) for filling in _FILLINGS)
+    return data if ImageChops.difference(*images).getbbox() else scans + _EOI
 
 
 def gif_is_whole(data: bytes) -> bool:
