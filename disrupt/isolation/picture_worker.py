@@ -37,7 +37,8 @@ _TASKS: dict[Task, Callable[..., Answer]] = {
 
 def main() -> None:
     """Run the process, with the arguments that ``serving`` describes."""
-    serve(_warm_up, pack_answer, _answer)
+    # libde265 decodes each HEIC picture in a thread of its own; no other decoder starts one.
+    serve(_warm_up, pack_answer, _answer, threads="HEIC" in FORMATS)
 
 
 def _answer(message: bytes, pictures: mmap.mmap, _: socket.socket) -> Answer:

@@ -29,12 +29,13 @@ _THREADS_END_S = 5.0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def lock_down(*, memory_bytes: int, parent: int) -> tuple[str, ...]:
+def lock_down(*, memory_bytes: int, parent: int, threads: bool = False) -> tuple[str, ...]:
     """Give up, for good, everything but computing and the descriptors that are open.
 
     ``memory_bytes`` bounds the address space. The process dies with ``parent``, its parent's
-    process id, and leaves no core dump. No file can be opened or written, no socket or process
-    made. Standard streams are closed, since a library's message could quote what it decodes.
+    process id, and leaves no core dump. No file can be opened or written, no socket, process or
+    thread made; ``threads`` allows the last, without a bound. Standard streams are closed, since a
+    library's message could quote what it decodes.
 
     Returns those of LAYERS that this kernel lacks. DisruptError if threads exist, which would stay
     outside. To be called last: nothing can be imported afterwards.
@@ -56,7 +57,7 @@ def lock_down(*, memory_bytes: int, parent: int) -> tuple[str, ...]:
         resource.setrlimit(none, (0, 0))
     layers = {"landlock": close_files()}
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    layers["seccomp"] = close_system_calls()
+    layers["seccomp"] = close_system_calls(threads=threads)
     return tuple(name for name in LAYERS if not layers[name])
 
 

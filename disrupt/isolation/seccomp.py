@@ -64,18 +64,18 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def close_system_calls() -> bool:
+def close_system_calls(*, threads: bool) -> bool:
     """Give up all system calls but a few that reach nothing outside of the process.
 
-    For the calling thread and those it starts; new threads are allowed, new processes and memory
-    that can be executed are not. What is refused fails with EPERM. False where the kernel has no
+    For the calling thread and those it starts, if ``threads`` may be; new processes and memory
+    that can be executed may not. What is refused fails with EPERM. False where the kernel has no
     seccomp filters or the architecture is not known here. Privileges must have been renounced
     (no_new_privs) before.
     """
     known = _ARCHITECTURES.get(platform.machine())
     if known is None:
         return False
-    code = b"".join(_program(*known))
+    code = b"".join(_program(*known, threads=threads))
     program = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) == 0:
@@ -85,7 +85,7 @@ def close_system_calls() -> bool:
     raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECCOMP)")
 
 
-def _program(column: int, architecture: int) -> list[bytes]:
+def _program(column: int, architecture: int, *, threads: bool) -> list[bytes]:
     program = [
         _instruction(_LOAD, _ARCHITECTURE),
         _instruction(_IF_EQUAL, architecture, then=1),
@@ -100,7 +100,7 @@ def _program(column: int, architecture: int) -> list[bytes]:
     for numbers, argument, bits, with_bits, without in (
         (_MMAP, 2, _PROT_EXEC, _REFUSE, _ALLOW),
         (_MPROTECT, 2, _PROT_EXEC, _REFUSE, _ALLOW),
-        (_CLONE, 0, _CLONE_THREAD, _ALLOW, _REFUSE),
+        (_CLONE, 0, _CLONE_THREAD, _ALLOW if threads else _REFUSE, _REFUSE),
     ):
         program += [
             _instruction(_IF_EQUAL, numbers[column], otherwise=4),

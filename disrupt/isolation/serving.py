@@ -39,11 +39,14 @@ def serve(
     warm_up: Callable[[], None],
     pack: Callable[[Any], bytes],
     answer: Callable[[bytes, mmap.mmap, socket.socket], object],
+    *,
+    threads: bool = False,
 ) -> None:
     """Lock this process down, say Ready, then answer requests until the socket is closed.
 
     ``warm_up`` loads all that is needed later: afterwards nothing can be. ``answer`` gets a
     request, the memory of media, and the socket; a request that it returns None for has no answer.
+    ``threads``: it may start some.
     """
     socket_fd, media_fd, parent, memory_bytes = map(int, sys.argv[1:])
     media = mmap.mmap(media_fd, 0, prot=mmap.PROT_READ)
@@ -52,7 +55,7 @@ def serve(
     late = _LateImports()
     sys.meta_path.insert(0, late)
     with socket.socket(fileno=socket_fd) as channel:
-        missing = lock_down(memory_bytes=memory_bytes, parent=parent)
+        missing = lock_down(memory_bytes=memory_bytes, parent=parent, threads=threads)
         channel.send(pack(Ready(missing)))
         while message := channel.recv(REQUEST_BYTES_MAX):
             answered = answer(message, media, channel)

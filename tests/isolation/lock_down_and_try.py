@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -47,13 +48,15 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
 
 def main() -> None:
     report = os.dup(1)
-    missing = lock_down(memory_bytes=MEMORY_BYTES, parent=os.getppid())
+    missing = lock_down(
+        memory_bytes=MEMORY_BYTES, parent=os.getppid(), threads="threads" in sys.argv
+    )
     os.write(report, f"missing {' '.join(missing)}\n".encode())
     for name, attempt in ATTEMPTS.items():
         outcome = "succeeded"
         try:
             attempt()
-        except (OSError, MemoryError) as error:
+        except (OSError, MemoryError, RuntimeError) as error:
             outcome = type(error).__name__
         os.write(report, f"{name}: {outcome}\n".encode())
 

@@ -5,13 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
 
-def test_locked_down_a_process_can_compute_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "thread"), [([], "RuntimeError"), (["threads"], "succeeded")]
+)
+def test_locked_down_a_process_can_compute_and_nothing_else(
+    arguments: list[str], thread: str
+) -> None:
     script = Path(__file__).with_name("lock_down_and_try.py")
     done = subprocess.run(
-        [sys.executable, script],
+        [sys.executable, script, *arguments],
         env=ONE_THREAD,
         capture_output=True,
         text=True,
@@ -21,7 +28,7 @@ def test_locked_down_a_process_can_compute_and_nothing_else() -> None:
     outcomes = dict(line.split(": ") for line in lines)
     assert missing == "missing "
     assert outcomes.pop("some memory") == "succeeded"
-    assert outcomes.pop("a thread") == "succeeded"
+    assert outcomes.pop("a thread") == thread
     assert outcomes.pop("more memory than allowed") == "MemoryError"
     assert len(outcomes) > 10
     assert set(outcomes.values()) == {"PermissionError"}

@@ -121,6 +121,12 @@ async def failure(call: Awaitable[object]) -> DisruptError:
         Codec("webm", "libvpx", {"auto-alt-ref": "0", "cpu-used": "8"}, "yuva420p"),
         Codec("mp4", "libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
         Codec("mp4", "libx265", {"preset": "ultrafast", "x265-params": "log-level=none"}),
+        Codec(
+            "mp4",
+            "libx265",
+            {"preset": "ultrafast", "x265-params": "log-level=none"},
+            "yuv420p10le",
+        ),
         Codec("avi", "mpeg4", {"b": "2000000"}),
         Codec("mpegts"),
     ],

@@ -399,7 +399,7 @@ def _luma(frame: av.VideoFrame) -> Luma:
             or (name.startswith("yuv") and _leaves_gamut(frame, full=full))
         ):
             kind = "rgba" if name.startswith("yuva") else "rgb24"
-            image = Image.fromarray(frame.to_ndarray(format=kind))
+            image = Image.fromarray(frame.to_ndarray(format=kind, threads=1))
             return replace(_luma_of_picture(Picture(image, turn)), disputed=disputed)
         luma = _plane(frame, 0)
         if name.startswith("yuva"):
