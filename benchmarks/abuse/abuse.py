@@ -32,6 +32,7 @@ SABOTAGES = {
     "unreserved-health": "strangers",
     "patient-videos": "slow-videos",
     "endless-messages": "slow-uploads",
+    "endless-headers": "endless-headers",
     "unbounded-comparisons": "degenerate-videos",
 }
 """The attack in which each sabotage shows."""

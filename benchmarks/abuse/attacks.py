@@ -25,6 +25,7 @@ from benchmarks.abuse.attack import (
     at_pace,
     crowd,
 )
+from benchmarks.abuse.wire import begun_headers
 from benchmarks.harness.h2load import framed
 from disrupt.core.cases import CASE_NUMBERS, PIN_DIGITS, case_number
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
@@ -212,6 +213,32 @@ async def idle_connections(attack: Attack) -> None:
             connection.close()
 
 
+async def endless_headers(attack: Attack) -> None:
+    """Keep up to 40 connections open on which a call's headers do not end: half a million each.
+
+    Few begin at once: to read them takes a server a tenth of a second each, whatever it does then.
+    """
+    host, _, port = attack.target.address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    headers = begun_headers(500_000)
+    open_: list[socket.socket] = []
+    try:
+        while True:
+            open_ = [connection for connection in open_ if not _is_closed(connection)]
+            for _ in range(min(2, 40 - len(open_))):
+                with suppress(OSError):
+                    open_.append(socket.create_connection((host, int(port)), timeout=TICK_S))
+                    open_[-1].settimeout(0)
+                    attack.answers["BEGUN"] += 1
+                    await asyncio.wait_for(loop.sock_sendall(open_[-1], headers), TICK_S)
+            attack.under_way.set()
+            await asyncio.sleep(TICK_S)
+            await attack.breathe()
+    finally:
+        for connection in open_:
+            connection.close()
+
+
 async def degenerate_videos(attack: Attack) -> None:
     """Register videos that repeat one hash at one time, and look two such frames up."""
     value = attack.chance.randbytes(32)
@@ -264,6 +291,7 @@ ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
         slow_videos,
         slow_uploads,
         idle_connections,
+        endless_headers,
         degenerate_videos,
     )
 }

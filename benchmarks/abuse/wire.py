@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import Self, cast
 
@@ -10,6 +11,26 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_HEADERS, _SETTINGS, _CONTINUATION = 1, 4, 9
+_HEADER_TO_INDEX = b"\x40\x01a\x00"
+_INDEXED_HEADER = b"\xbe"
+
+
+def begun_headers(count: int) -> bytes:
+    """Return the bytes of a connection with a call of so many headers, a byte each, without an end.
+
+    They acknowledge no settings, so that the server does not hold the client to its own.
+    """
+    settings = _frame(_SETTINGS, 0, b"")
+    begun = _frame(_HEADERS, 1, _HEADER_TO_INDEX)
+    more = _frame(_CONTINUATION, 1, _INDEXED_HEADER * 16_000)
+    return _PREFACE + settings + begun + more * math.ceil(count / 16_000)
+
+
+def _frame(kind: int, call: int, body: bytes) -> bytes:
+    return len(body).to_bytes(3) + bytes([kind, 0]) + call.to_bytes(4) + body
 
 
 class Wire(asyncio.Protocol):

@@ -93,6 +93,7 @@ SABOTAGES = [
             ("unreserved-health", "health_true"),
             ("patient-videos", "videos_answered_share"),
             ("endless-messages", "peak_worker_mb"),
+            ("endless-headers", "peak_worker_mb"),
             ("unbounded-comparisons", "peak_worker_mb", "others_throughput_share"),
         )
     ),

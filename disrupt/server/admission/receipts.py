@@ -81,7 +81,9 @@ class Receipt:
 
     def received(self, size_bytes: int) -> None:
         """Note that it is whole, and counted elsewhere."""
+        size_bytes += size_bytes // _FRAMING + _CALL_BYTES
         self.connection.received(self, size_bytes)
+        self._receipts.whole_bytes[self.connection.peer] += size_bytes
 
     def end(self, error: DisruptError) -> None:
         """End the call, which is to fail with ``error``."""
@@ -157,8 +159,7 @@ class Connection:
         self._pause_s = _LOOK_S
 
     def received(self, receipt: Receipt, size_bytes: int) -> None:
-        """Note that a message is whole, and counted elsewhere."""
-        size_bytes += size_bytes // _FRAMING + _CALL_BYTES
+        """Note that a message is whole, for which so much was brought, and counted elsewhere."""
         self._whole_bytes += size_bytes
         self.beyond_bytes -= size_bytes
         # of those that began later it hides nothing: a part of it may have come before them
@@ -212,6 +213,8 @@ class Receipts:
         self._admission = admission
         self.under_way: dict[Receipt, None] = {}
         """In the order in which they began."""
+        self.whole_bytes: defaultdict[str, int] = defaultdict(int)
+        """What was brought for whole messages, by peer, since ``HeaderBlocks`` last looked."""
         self._connections: dict[str, Connection] = {}
         self._sockets = Sockets()
         self._freed = False
@@ -224,6 +227,11 @@ class Receipts:
         if connection.is_old(now_s, _LOOK_MAX_S):
             connection.look(self._sockets.received_bytes(peer), now_s)
         return connection
+
+    def most_bytes(self) -> dict[str, int]:
+        """Return the most that messages under way on each connection take, by peer."""
+        connections = {receipt.connection: None for receipt in self.under_way}
+        return {connection.peer: connection.most_bytes for connection in connections}
 
     async def watch(self) -> None:
         """Check all messages every ``_LOOK_S`` until cancelled."""

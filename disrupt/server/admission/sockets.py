@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TypeAlias
 from urllib.parse import unquote
 
 _BYTES_RECEIVED_AT = 128
@@ -29,6 +30,9 @@ _TCP_INFO_BYTES = _BYTES_RECEIVED_AT + 8
 _PAUSE_PER_SCAN = 20
 """Shortest pause after a scan of all descriptors, as a multiple of the time that the scan took."""
 
+Address: TypeAlias = tuple[str, int]
+"""Host and port of a peer."""
+
 _copying = threading.Lock()
 
 
@@ -36,12 +40,12 @@ class Sockets:
     """The connected TCP sockets of this process, by peer as gRPC names it."""
 
     def __init__(self) -> None:
-        self._descriptors: dict[tuple[str, int], int] = {}
+        self._descriptors: dict[Address, int] = {}
         self._next_s = 0.0
 
     def received_bytes(self, peer: str) -> int | None:
         """Return the bytes received from a peer since it connected; None where unknown."""
-        address = _address(peer)
+        address = address_of(peer)
         if address is None:
             return None
         descriptor = self._descriptors.get(address)
@@ -59,9 +63,18 @@ class Sockets:
         descriptor = self._descriptors.get(address)
         return None if descriptor is None else _look(descriptor)[1]
 
+    def received(self) -> dict[Address, int]:
+        """Return the bytes received on each connection since it began; some µs for each."""
+        self._descriptors = _connected()
+        received = {at: _look(descriptor) for at, descriptor in self._descriptors.items()}
+        return {at: size for at, (current, size) in received.items() if current == at and size}
+
     def shut(self, peers: Collection[str]) -> None:
         """Shut the connections of peers down, so that gRPC ends their calls."""
-        addresses = [address for peer in peers if (address := _address(peer)) is not None]
+        self.shut_at([address for peer in peers if (address := address_of(peer)) is not None])
+
+    def shut_at(self, addresses: Collection[Address]) -> None:
+        """Shut the connections with peers at these addresses down."""
         left = [at for at in addresses if not _shut(self._descriptors.get(at), at)]
         if left:
             self._descriptors = _connected()
@@ -83,7 +96,7 @@ def bound(most: int) -> None:
     if len(_descriptors()) <= most:
         return
     connected = _connected()
-    by_network: dict[str, list[tuple[int, int, tuple[str, int]]]] = defaultdict(list)
+    by_network: dict[str, list[tuple[int, int, Address]]] = defaultdict(list)
     for address, descriptor in connected.items():
         silent = (_silent_ms(descriptor), descriptor, address)
         by_network[_network(address[0])].append(silent)
@@ -104,7 +117,7 @@ def bound(most: int) -> None:
 @functools.lru_cache(4096)
 def network(peer: str) -> str:
     """Return the network that a peer counts for: its address, of IPv6 the first 64 bits."""
-    address = _address(peer)
+    address = address_of(peer)
     return peer if address is None else _network(address[0])
 
 
@@ -115,8 +128,8 @@ def _network(host: str) -> str:
     return str(address)
 
 
-def _address(peer: str) -> tuple[str, int] | None:
-    """Return host and port of, say, ``ipv6:%5B::1%5D:50051``."""
+def address_of(peer: str) -> Address | None:
+    """Return host and port of a peer, say, ``ipv6:%5B::1%5D:50051``."""
     scheme, _, rest = peer.partition(":")
     host, _, port = unquote(rest).rpartition(":")
     if scheme not in {"ipv4", "ipv6"} or not port.isdigit():
@@ -160,7 +173,7 @@ def _copied(descriptor: int) -> Iterator[socket.socket]:
             os.dup2(null, place, inheritable=False)
 
 
-def _connected() -> dict[tuple[str, int], int]:
+def _connected() -> dict[Address, int]:
     descriptors = {}
     for descriptor in _descriptors():
         with suppress(OSError):  # closed meanwhile, by another thread
@@ -171,7 +184,7 @@ def _connected() -> dict[tuple[str, int], int]:
     return descriptors
 
 
-def _look(descriptor: int) -> tuple[tuple[str, int] | None, int | None]:
+def _look(descriptor: int) -> tuple[Address | None, int | None]:
     """Return peer and bytes received of a socket, which gRPC may close meanwhile."""
     try:
         with _copied(descriptor) as looked:
@@ -187,7 +200,7 @@ def _look(descriptor: int) -> tuple[tuple[str, int] | None, int | None]:
     return (_plain(host), port), received
 
 
-def _shut(descriptor: int | None, address: tuple[str, int]) -> bool:
+def _shut(descriptor: int | None, address: Address) -> bool:
     """Shut a socket down if it still is the one of this peer; tell whether it was."""
     if descriptor is None:
         return False

@@ -22,6 +22,7 @@ from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.server import rights
+from disrupt.server.admission.header_blocks import HeaderBlocks
 from disrupt.server.admission.limits import (
     CONNECTION_CALLS_MAX,
     CONNECTIONS_MAX,
@@ -126,6 +127,8 @@ async def _serve(
         number_of=lambda key_id: following.ring.number(key_id),  # noqa: PLW0108 rings come and go
     )
     receipts = Receipts(admission)
+    other_bytes = admission.capacities[Resource.VIDEO_BYTES]
+    header_blocks = HeaderBlocks(receipts, config.max_message_bytes, other_bytes)
     calls = OpenCalls()
     unadmitted, refusals = Unadmitted(Sockets().shut), Refusals(Sockets().shut)
     statuses = Health()
@@ -177,6 +180,7 @@ async def _serve(
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_LOOK_S)),
         vital("receipts", receipts.watch()),
+        vital("header blocks", header_blocks.watch()),
         vital("refusals", refusals.watch()),
         vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
     ]
