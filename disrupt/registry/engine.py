@@ -33,6 +33,11 @@ _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_S
 _CODE = "sqlite_errorcode"
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
+_UNREADABLE = (
+    "A record of the registry cannot be read: it is damaged, or of a newer version of Disrupt."
+    " Restore the registry from a backup."
+)
+
 
 def reader_engine(path: Path) -> Engine:
     """Make an engine that only reads, also while another process writes; never makes the file.
@@ -221,9 +226,14 @@ def translated_errors() -> Iterator[None]:
         code = getattr(error.orig if isinstance(error, DBAPIError) else error, _CODE, None)
         # Python's own errors have no code and quote what they could not read: drop them.
         raise _translate(error, code) from (None if code is None else error)
+    except ValueError:
+        # of a value that no version wrote, or a later one: without the error, which quotes it
+        raise DataDirectoryError(_UNREADABLE) from None
 
 
 def _translate(error: Exception, code: int | None) -> DisruptError:
+    if str(error.__cause__ or error).startswith("Could not decode to UTF-8"):
+        return DataDirectoryError(_UNREADABLE)
     if isinstance(error, IntegrityError):
         return UnavailableError("A number drawn at random is taken already. Try again.")
     if code in _FULL:

@@ -7,16 +7,23 @@ import signal
 import sys
 from pathlib import Path
 
+import structlog
+
 from disrupt import logs
 from disrupt.errors import ConfigurationError, DisruptError
+from disrupt.server.commands.printing import echo
 from disrupt.server.config import Config
 from disrupt.server.processes.supervisor import serve
+
+_log = structlog.get_logger(__name__)
 
 
 def main() -> int:
     """Serve until stopped; return the exit code."""
-    if sys.stdout is None:  # closed by whoever started it
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 open to the end
+    for stream in ("stdin", "stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by whoever started it
+            # so that no file of the data directory takes its descriptor
+            setattr(sys, stream, Path(os.devnull).open("r+"))  # noqa: SIM115 until the end
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a loop, which logs it
     logs.configure("supervisor")
     try:
@@ -30,8 +37,10 @@ def main() -> int:
 
 
 def _announce(address: str) -> None:
-    sys.stdout.write(f"Disrupt is ready on {address}\n")
-    sys.stdout.flush()
+    try:
+        echo(f"Disrupt is ready on {address}")
+    except OSError as error:  # a full disk, say: it serves nevertheless
+        _log.warning("not_announced", address=address, reason=error.strerror)
 
 
 sys.exit(main())

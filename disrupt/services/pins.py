@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import structlog
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.exceptions import VerificationError, VerifyMismatchError
 
 from disrupt.errors import DataDirectoryError
 
@@ -56,8 +56,10 @@ class Pins:
                 return self._hasher.verify(encoded, proof)
             except VerifyMismatchError:
                 return False
-            except (VerificationError, InvalidHashError) as error:
-                _log.error("pin_hash_unreadable", reason=str(error) or type(error).__name__)
+            except (VerificationError, ValueError) as error:
+                # of an error that quotes the hash only the kind
+                reason = str(error) if isinstance(error, VerificationError) else ""
+                _log.error("pin_hash_unreadable", reason=reason or type(error).__name__)
                 raise DataDirectoryError(
                     "The PIN of this case cannot be checked: its record is damaged. Nothing was"
                     " changed. Tell those who run the server."

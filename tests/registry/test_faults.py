@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from disrupt.core.policy import FIRST_BANKS
+from disrupt.core.policy import FIRST_BANKS, ApiKey, Right
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry.contract import NewCase
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
@@ -177,7 +177,7 @@ def test_unreadable_column_is_refused_without_quoting_it(path: Path) -> None:
     with SqlRegistry.open_writer(path) as writer:
         writer.register(registration(random.Random(3)), day=DAY)
         alter(path, "UPDATE items SET fingerprints = CAST(x'416263646566FFFE' AS TEXT)")
-        with pytest.raises(UnavailableError) as caught:
+        with pytest.raises(DataDirectoryError) as caught:
             all_changes(writer)
     assert "Abcdef" not in "".join(traceback.format_exception(caught.value))
 
@@ -264,3 +264,43 @@ def test_files_are_the_owners_alone(path: Path) -> None:
 def test_writing_connection_is_durable_and_erases(path: Path, pragma: str, value: object) -> None:
     with SqlRegistry.open_writer(path) as writer, writer._writer.begin() as connection:
         assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one() == value
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE items SET kind = 7",
+        "UPDATE items SET assurance = 9",
+        "UPDATE items SET fingerprints = x'ff'",
+        "UPDATE keys SET rights = '[99]'",
+        "UPDATE keys SET rights = '[2'",
+        "UPDATE cases SET status = 9",
+        "UPDATE cases SET pin_hash = CAST(x'24e9ff' AS TEXT)",
+    ],
+)
+def test_a_record_that_cannot_be_read_is_named_as_such(path: Path, statement: str) -> None:
+    request = registration(random.Random(3))
+    assert isinstance(request.case, NewCase)
+    number = request.case.number
+    key = ApiKey("00000001", "p", bytes(32), frozenset({Right.MATCH}), frozenset({1}), DAY)
+    with SqlRegistry.open_writer(path) as writer:
+        start = writer.head()
+        writer.register(request, day=DAY)
+        writer.add_key(key)
+        alter(path, statement)
+        with SqlRegistry.open_reader(path) as reader:
+            reads: list[Callable[[], object]] = [
+                reader.keys,
+                lambda: reader.case(number),
+                lambda: reader.pin_hash(number),
+                lambda: reader.changes(start, 100),
+            ]
+            assert any(map(is_refused, reads))
+
+
+def is_refused(read: Callable[[], object]) -> bool:
+    try:
+        read()
+    except DataDirectoryError as error:
+        return "damaged" in error.message
+    return False

@@ -68,7 +68,9 @@ def test_pins_are_hashed_one_at_a_time_and_checks_pass_those_that_wait() -> None
     assert max(hasher.at_once) == 1
 
 
-@pytest.mark.parametrize("damaged", ["", "$argon2id$v=19$m=19456,t=2,p=1$abcd", "$argon2id$v=19"])
+@pytest.mark.parametrize(
+    "damaged", ["", "$argon2id$v=19$m=19456,t=2,p=1$abcd", "$argon2id$v=19", "$argon2id$é"]
+)
 def test_a_damaged_hash_is_refused_alone_and_checks_go_on(damaged: str) -> None:
     pins = Pins(bytes(32))
     throttle = Throttle(pins.verify)

@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 from click.testing import CliRunner
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.writes import Desk, Write
@@ -21,7 +22,7 @@ from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError
 from tests.cli.shell import BIN
-from tests.server.caller import eventually
+from tests.server.caller import TIMEOUT_S, eventually, health
 
 CONNECTIONS = 4
 
@@ -57,6 +58,22 @@ def test_a_key_whose_secret_cannot_be_written_is_revoked(small_disk: Path, tmp_p
     assert not file.exists()
     listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
     assert [key["revoked_on"] != "" for key in json.loads(listed.stdout)["keys"]] == [True]
+
+
+def test_a_server_starts_where_its_standard_output_is_full(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full, (tmp_path / "log").open("w+") as log:
+        server = subprocess.Popen(
+            [BIN / "disrupt", "serve", "--data-dir", tmp_path / "data", "--listen", "127.0.0.1:0"],
+            stdout=full,
+            stderr=log,
+        )
+        try:
+            eventually(lambda: '"not_announced"' in (tmp_path / "log").read_text())
+            line = json.loads((tmp_path / "log").read_text().splitlines()[-1])
+            assert health(line["address"]) == HealthCheckResponse.SERVING
+        finally:
+            server.terminate()
+        assert server.wait(TIMEOUT_S) == 0
 
 
 def unseen(*words: str) -> str:
