@@ -36,7 +36,7 @@ def with_end_of_jpeg(data: bytes) -> bytes:
     Data after those of all pixels change nothing. Where some are missing, a decoder makes pixels of
     them. Decodes a file without the marker twice.
     """
-    if data.find(_EOI, data.rfind(_SOS)) >= 0 or not send_all(data):
+    if data.endswith(_EOI) or data.find(_EOI, data.rfind(_SOS)) >= 0 or not send_all(data):
         return data
     scans = data.removesuffix(_EOI[:1])
     images = (open_jpeg(io.BytesIO(scans + filling + _EOI)) for filling in _FILLINGS)
