@@ -18,6 +18,7 @@ from disrupt.errors import (
     OlderSchemaError,
     OtherHistoryError,
     SnapshotRefusedError,
+    UnavailableError,
 )
 from disrupt.index import generations
 from disrupt.registry import journal, noted, opening
@@ -157,6 +158,7 @@ def registry(data_dir: Path) -> Iterator[Finding]:
 
 def removals(data_dir: Path) -> Iterator[Finding]:
     """Check the journal of removals, which a restored older registry needs."""
+    removed = _removed(data_dir)  # before the journal, which is written first
     contents = journal.read(DataDirectory(data_dir).journal)
     if contents is None:
         if _has_cases(data_dir):
@@ -177,11 +179,30 @@ def removals(data_dir: Path) -> Iterator[Finding]:
             " there.",
             "Start the server, which mends the journal from the registry; then check the disk.",
         )
+    elif missing := len(removed.difference(contents.records)):
+        yield warn(
+            "removals",
+            f"{JOURNAL} does not name {missing} of the items and keys that the registry has"
+            " removed: an older journal is in its place. A backup restored now could bring them"
+            " back.",
+            "Restart the server, which completes the journal from the registry.",
+        )
     else:
         yield ok(
             "removals",
             f"{JOURNAL} names {len(contents.removed)} items and {len(contents.revoked)} keys.",
         )
+
+
+def _removed(data_dir: Path) -> set[journal.Record]:
+    """Return what the journal has to name; nothing where the registry cannot tell."""
+    directory = DataDirectory(data_dir)
+    if not directory.registry.exists():
+        return set()
+    # what is wrong with the registry is another check's
+    with suppress(DataDirectoryError, UnavailableError), opening.reading(directory) as reader:
+        return set(reader.journaled())
+    return set()
 
 
 def index(data_dir: Path) -> Iterator[Finding]:

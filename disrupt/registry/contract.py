@@ -15,6 +15,7 @@ from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
 from disrupt.core.registrations import Outcome
+from disrupt.registry.journal import Record
 
 CHANGES_AT_ONCE = 50_000
 """Most changes that a read of some banks' changes scans: a tenth of a second or two."""
@@ -174,6 +175,9 @@ class RegistryReader(Protocol):
 
     def banks(self) -> tuple[Bank, ...]:
         """Return all banks, by number."""
+
+    def journaled(self) -> list[Record]:
+        """List what the journal of removals has to hold: items withdrawn, then keys revoked."""
 
     def keys(self) -> tuple[ApiKey, ...]:
         """Return all keys, oldest first, revoked ones too."""

@@ -133,7 +133,7 @@ class SqlRegistry:
             return queries.hashes_since(connection, cursor)
 
     def journaled(self) -> list[Record]:
-        """List what the journal of removals has to hold: items withdrawn, then keys revoked."""
+        """List what the journal has to hold; see RegistryReader."""
         with _transaction(self._reader) as connection:
             return queries.journaled(connection)
 

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from disrupt.core.changes import Cursor
+from disrupt.core.policy import ApiKey
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.doctor import computing, data, disk, machine, network
 from disrupt.doctor.commands import doctor
@@ -303,6 +304,12 @@ def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
             pass  # as the next start does
         assert verdicts(data_dir)["removals"] == Verdict.OK
         journal.write(data_dir / JOURNAL, removed)
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        writer.add_key(ApiKey("0000000a", "p", bytes(32), frozenset(), frozenset(), "2026-01-01"))
+        writer.revoke_key("0000000a", day="2026-01-02")
+    assert verdicts(data_dir)["removals"] == Verdict.OK
+    journal.write(data_dir / JOURNAL, [])
+    assert verdicts(data_dir)["removals"] == Verdict.WARN
     (data_dir / JOURNAL).write_bytes(b"something else")
     assert verdicts(data_dir)["removals"] == Verdict.FAIL
 
