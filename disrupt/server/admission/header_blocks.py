@@ -22,7 +22,7 @@ _LOOK_S = 0.02
 """Pause between two looks at this process's memory."""
 _CALM_PAUSE_S = 0.5
 """Pause between two looks at what connections have brought, unless memory has grown."""
-_PAUSE_PER_LOOK = 5
+_PAUSE_PER_LOOK = 20
 """Shortest pause, as a multiple of the time that the last such look took."""
 _LOG_PAUSE_S = 10.0
 _CALM_S = 60.0
