@@ -6,18 +6,19 @@ works where no descriptor is free, once a first look has been taken.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import heapq
 import os
 import resource
 import socket
-import stat
 import struct
+import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import unquote
@@ -32,6 +33,10 @@ _PAUSE_PER_SCAN = 20
 
 Address: TypeAlias = tuple[str, int]
 """Host and port of a peer."""
+
+_SOCKADDR_BYTES = 28
+_libc = ctypes.PyDLL(None)
+"""Its calls keep the GIL: to give it away and wait for it would take longer than they do."""
 
 _copying = threading.Lock()
 
@@ -50,9 +55,9 @@ class Sockets:
             return None
         descriptor = self._descriptors.get(address)
         if descriptor is not None:
-            current, received = _look(descriptor)
+            current, info = _look(descriptor)
             if current == address:
-                return received
+                return _received_bytes(info)
         # Looking through many connections takes a while: new ones must not ask for it at will.
         began_s = time.monotonic()
         if began_s < self._next_s:
@@ -61,13 +66,13 @@ class Sockets:
         ended_s = time.monotonic()
         self._next_s = ended_s + _PAUSE_PER_SCAN * (ended_s - began_s)
         descriptor = self._descriptors.get(address)
-        return None if descriptor is None else _look(descriptor)[1]
+        return None if descriptor is None else _received_bytes(_look(descriptor)[1])
 
     def received(self) -> dict[Address, int]:
         """Return the bytes received on each connection since it began; some µs for each."""
         self._descriptors = _connected()
-        received = {at: _look(descriptor) for at, descriptor in self._descriptors.items()}
-        return {at: size for at, (current, size) in received.items() if current == at and size}
+        looks = ((at, *_look(descriptor)) for at, descriptor in self._descriptors.items())
+        return {at: _received_bytes(info) or 0 for at, peer, info in looks if peer == at}
 
     def shut(self, peers: Collection[str]) -> None:
         """Shut the connections of peers down, so that gRPC ends their calls."""
@@ -134,7 +139,7 @@ def address_of(peer: str) -> Address | None:
     host, _, port = unquote(rest).rpartition(":")
     if scheme not in {"ipv4", "ipv6"} or not port.isdigit():
         return None
-    return _plain(host.strip("[]")), int(port)
+    return _plain(host.strip("[]").partition("%")[0]), int(port)
 
 
 def _plain(host: str) -> str:
@@ -174,30 +179,46 @@ def _copied(descriptor: int) -> Iterator[socket.socket]:
 
 
 def _connected() -> dict[Address, int]:
-    descriptors = {}
-    for descriptor in _descriptors():
-        with suppress(OSError):  # closed meanwhile, by another thread
-            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                address, _ = _look(descriptor)
-                if address is not None:
-                    descriptors[address] = descriptor
-    return descriptors
+    peers = ((_peer(descriptor), descriptor) for descriptor in _descriptors())
+    return {peer: descriptor for peer, descriptor in peers if peer is not None}
 
 
-def _look(descriptor: int) -> tuple[Address | None, int | None]:
-    """Return peer and bytes received of a socket, which gRPC may close meanwhile."""
-    try:
-        with _copied(descriptor) as looked:
-            if looked.family not in {socket.AF_INET, socket.AF_INET6}:
-                return None, None
-            host, port = looked.getpeername()[:2]
-            info = looked.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except OSError:
-        return None, None
-    received = None
-    if len(info) == _TCP_INFO_BYTES:
-        (received,) = struct.unpack_from("=Q", info, _BYTES_RECEIVED_AT)
-    return (_plain(host), port), received
+def _peer(descriptor: int) -> Address | None:
+    """Return the peer of a connected socket; None of anything else."""
+    size = ctypes.c_uint32(_SOCKADDR_BYTES)
+    address = ctypes.create_string_buffer(_SOCKADDR_BYTES)
+    if _libc.getpeername(descriptor, address, ctypes.byref(size)):
+        return None
+    return _parsed(address.raw[: size.value])
+
+
+@functools.lru_cache(8192)
+def _parsed(sockaddr: bytes) -> Address | None:
+    """Return host and port of a struct sockaddr_in or sockaddr_in6."""
+    family, port = int.from_bytes(sockaddr[:2], sys.byteorder), int.from_bytes(sockaddr[2:4])
+    if family == socket.AF_INET:
+        return socket.inet_ntop(family, sockaddr[4:8]), port
+    if family == socket.AF_INET6:
+        return _plain(socket.inet_ntop(family, sockaddr[8:24])), port
+    return None
+
+
+def _look(descriptor: int) -> tuple[Address | None, bytes]:
+    """Return the peer of a socket, and its struct tcp_info, empty where that is not known."""
+    peer = _peer(descriptor)
+    size = ctypes.c_uint32(_TCP_INFO_BYTES)
+    info = ctypes.create_string_buffer(_TCP_INFO_BYTES)
+    answer = _libc.getsockopt(
+        descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, info, ctypes.byref(size)
+    )
+    # Meanwhile gRPC may have closed it, and the descriptor be another's.
+    if peer is None or _peer(descriptor) != peer:
+        return None, b""
+    return peer, b"" if answer or size.value < _TCP_INFO_BYTES else info.raw
+
+
+def _received_bytes(info: bytes) -> int | None:
+    return struct.unpack_from("=Q", info, _BYTES_RECEIVED_AT)[0] if info else None
 
 
 def _shut(descriptor: int | None, address: Address) -> bool:
@@ -217,12 +238,5 @@ def _shut(descriptor: int | None, address: Address) -> bool:
 
 def _silent_ms(descriptor: int) -> int:
     """Return the time since a peer last sent something; 0 where that is not known."""
-    try:
-        with _copied(descriptor) as copy:
-            info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except OSError:
-        return 0
-    if len(info) < _TCP_INFO_BYTES:
-        return 0
-    (silent_ms,) = struct.unpack_from("=I", info, _SILENT_MS_AT)
-    return int(silent_ms)
+    _, info = _look(descriptor)
+    return int(struct.unpack_from("=I", info, _SILENT_MS_AT)[0]) if info else 0
