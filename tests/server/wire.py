@@ -71,6 +71,10 @@ class Wire:
             self._rooms[call] -= size
         return sent
 
+    def reset(self, call: int) -> None:
+        """Give a call up."""
+        self._socket.sendall(_frame(_RESET, 0, call, (8).to_bytes(4)))
+
     def read(self, seconds: float = 0.0) -> None:
         """Read what the server says within so long."""
         until_s = time.monotonic() + seconds

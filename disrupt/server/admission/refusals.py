@@ -1,5 +1,7 @@
 """Answer only so many refused calls a second: to refuse a call costs as much as a small lookup.
 
+Calls that are reset before their answer count as refused ones do: they cost as much.
+
 gRPC hands calls over in the order in which they came, whoever made them. So a caller who makes many
 that are refused delays all others. Beyond its share, its connections are shut down: with each, the
 calls that wait on it end at no cost.
@@ -31,7 +33,7 @@ _SHUT_WITHIN_S = 5.0
 
 
 class Refusals:
-    """Refused calls, and those without a key, of the current second. For one event loop."""
+    """Refused and reset calls, and those without a key, of this second. For one event loop."""
 
     def __init__(self, shut: Callable[[Collection[str]], None]) -> None:
         """``shut`` shuts the connections of peers down, as gRPC names them; called in a thread."""
@@ -47,6 +49,11 @@ class Refusals:
 
         ``key_id`` is None of strangers, who count by the network of ``peer``.
         """
+        if self.note(key_id, peer):
+            await asyncio.sleep(_SHUT_WITHIN_S)
+
+    def note(self, key_id: str | None, peer: str) -> bool:
+        """Count a call, or one that its caller reset; tell whether its connection is to end."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._began_s >= 1.0:
             self._of_keys.clear()
@@ -61,10 +68,11 @@ class Refusals:
             if self._strangers_calls > STRANGERS_CALLS_PER_S:
                 least = REFUSALS_LEAST_OF_MANY
         calls[caller] += 1
-        if calls[caller] > max(REFUSALS_PER_S // len(calls), least):
-            self._doomed.add(peer)
-            self._wanted.set()
-            await asyncio.sleep(_SHUT_WITHIN_S)
+        if calls[caller] <= max(REFUSALS_PER_S // len(calls), least):
+            return False
+        self._doomed.add(peer)
+        self._wanted.set()
+        return True
 
     async def watch(self) -> None:
         """Shut connections down until cancelled, and then free what their calls took."""

@@ -224,6 +224,9 @@ class Errors(aio.ServerInterceptor):
                             if handler.request_streaming and allowed.when() is not None:
                                 now_s = asyncio.get_running_loop().time()
                                 allowed.reschedule(now_s + self._max_call_s)
+            except asyncio.CancelledError:
+                self._note_reset(context)
+                raise
             except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
@@ -247,11 +250,19 @@ class Errors(aio.ServerInterceptor):
                         response = await answer(await reading.single(context), context)
                     count(response)
                     return response
+            except asyncio.CancelledError:
+                self._note_reset(context)
+                raise
             except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
         # raw bytes, and a stream even of one message: `reading` receives it
         return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
+
+    def _note_reset(self, context: Context) -> None:
+        """Note a call that ends without an answer, mostly since its caller reset it."""
+        if self._refusals is not None:
+            self._refusals.note(caller.get().key_id, context.peer())
 
     def _valid(self, handler: _Handler) -> AbstractAsyncContextManager[None]:
         if self._while_valid is None or not handler.request_streaming:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from disrupt.server.admission.limits import (
 )
 from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.sockets import network
+from tests.server.caller import calling, lookup
+from tests.server.running import Start
+from tests.server.wire import wires
 
 
 def counted(*calls: tuple[str | None, str]) -> tuple[list[str], set[str]]:
@@ -107,3 +111,26 @@ def test_of_very_many_strangers_those_who_make_most_end_and_keys_and_checks_of_h
 )
 def test_a_caller_without_a_key_counts_by_its_network(named: str, expected: str) -> None:
     assert network(named) == expected
+
+
+def test_a_key_that_resets_its_calls_loses_its_connection(start: Start) -> None:
+    server = start(workers=1)
+    key = server.make_key("p", "match")
+
+    def reset_many() -> None:
+        for at in range(20 * REFUSALS_PER_S):
+            wire.reset(wire.begin("/disrupt.v1.MatchService/MatchHashes", key))
+            if at % 16 == 0:
+                wire.read(0.002)  # else gRPC would drop them before they are handed over
+
+    with wires(server.address, 1) as (wire,), pytest.raises(ConnectionError):
+        reset_many()
+
+
+def test_a_key_that_resets_some_calls_keeps_its_connection(start: Start) -> None:
+    server = start(workers=1)
+    with calling(server.address, server.make_key("p", "match")) as caller:
+        begin: Any = caller.channel.unary_unary("/disrupt.v1.MatchService/MatchHashes")
+        for _ in range(REFUSALS_LEAST):
+            begin.future(b"").cancel()
+        caller("MatchHashes", lookup(bytes(32)))
