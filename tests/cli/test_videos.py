@@ -17,7 +17,7 @@ from tests.server.caller import eventually
 
 def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:
     frames, surroundings = (
-        list(footage(seed, seconds=seconds)) for seed, seconds in ((31, 4), (32, 8))
+        list(footage(seed, seconds=seconds)) for seed, seconds in ((33, 4), (32, 8))
     )
     clip, whole = tmp_path / "clip.mp4", tmp_path / "whole.webm"
     broken, frames_file = tmp_path / "broken.mkv", tmp_path / "frames.vpdq"
