@@ -36,7 +36,7 @@ _WARM_UP_S = 3.0
 _BEGINNING_S = 5.0
 """Time for attackers to begin, all at once; it is not part of what is compared."""
 _QUIET_S = 1.0
-_QUIET_SHARE = 0.1
+_QUIET_SHARE = 0.2
 _QUIET_WITHIN_S = 90.0
 
 

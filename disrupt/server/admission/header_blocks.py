@@ -18,7 +18,7 @@ from disrupt.server.admission.receipts import Receipts
 from disrupt.server.admission.sockets import Address, Sockets, address_of
 from disrupt.server.memory import private_bytes, trim
 
-_LOOK_S = 0.02
+_LOOK_S = 0.05
 """Pause between two looks at this process's memory."""
 _CALM_PAUSE_S = 0.5
 """Pause between two looks at what connections have brought, unless memory has grown."""
