@@ -116,7 +116,7 @@ class PermissionDeniedError(DisruptError):
 
 
 class NotFoundError(DisruptError):
-    """What was named does not exist, or is not the caller's to see."""
+    """A named object does not exist, or the caller may not see it."""
 
     status = "NOT_FOUND"
     reason = "NOT_FOUND"

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from disrupt.errors import ConfigurationError
 
 SERVER_EXTRA = "pip install 'disrupt-hashes[server]'"
-"""How to add the extra to an environment that has this distribution."""
+"""Command that adds the extra to an environment with this distribution."""
 
 SERVER_PACKAGES = (
     "alembic",
@@ -21,7 +21,7 @@ SERVER_PACKAGES = (
     "structlog",
     "uvloop",
 )
-"""What the extra brings, by import name."""
+"""Packages of the extra, by import name."""
 
 
 def lacking_server(command: str) -> ConfigurationError | None:

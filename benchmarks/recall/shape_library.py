@@ -40,7 +40,7 @@ _LINE_WIDTHS = (0.01, 0.06), (0.015, 0.06)
 """Widths, as shares of a side: of edges from dark to light, and of outlines."""
 
 _Distances = NDArray[np.float64]
-"""Of samples from the outline of shapes, as shares of a side, negative within: (n, 32, 32)."""
+"""Distances of samples from outlines, as shares of a side, negative inside: shape (n, 32, 32)."""
 
 
 @click.command(help=__doc__)

@@ -1,1 +1,1 @@
-"""How distinctive a hash is, and so how near another has to be to match."""
+"""Distinctiveness of hashes, which limits how near another has to be to match."""

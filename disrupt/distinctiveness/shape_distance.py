@@ -1,4 +1,4 @@
-"""How far hashes are from those of simple shapes, and which are degenerate."""
+"""Distances of hashes from those of simple shapes, and the degenerate hashes near them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Give free memory back to the machine: glibc would keep what large messages took."""
+"""Measure memory, and give it back to the machine: glibc would keep what large messages took."""
 
 from __future__ import annotations
 

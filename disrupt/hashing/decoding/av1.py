@@ -71,7 +71,7 @@ class _Bits:
 
 @dataclass(frozen=True, slots=True)
 class _Sequence:
-    """What a sequence header says of sizes, and of what comes before them in a frame header.
+    """Sizes in a sequence header, and the fields before them in a frame header.
 
     A frame has ``size``, or one of its own up to ``largest``.
     """
