@@ -12,6 +12,7 @@ from grpc import aio
 
 from disrupt.errors import InvalidRequestError, LimitExceededError
 from disrupt.server.admission.limits import MessageLimits
+from disrupt.server.admission.operations import outlasting
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receipts import Receipt, Receipts
 from disrupt.server.admission.shares import Resource
@@ -108,9 +109,8 @@ class Reading:
 
     async def _read(self, context: Context, within_s: float) -> Any:  # noqa: ANN401 bytes or EOF
         holder = current_holder.get(None)
-        # shielded: of a read that is cancelled gRPC would never free the message
         if self._receipts is None or holder is None:
-            return await asyncio.shield(context.read())
+            return await outlasting(context.read())
         with Receipt(
             self._receipts,
             context.peer(),
@@ -118,7 +118,7 @@ class Reading:
             most_bytes=self._most_bytes,
             within_s=within_s,
         ) as receipt:
-            data = await asyncio.shield(context.read())
+            data = await outlasting(context.read())
             if data is not aio.EOF:
                 receipt.received(len(data))
         return data

@@ -8,6 +8,7 @@ from functools import partial
 
 from google.protobuf.message import Message
 
+from disrupt.server.admission.operations import outlasting
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Resource
 from disrupt.server.admission.shares import holder as current_holder
@@ -30,13 +31,12 @@ async def write(answer: Message, context: Context) -> None:
 
     That of a call which is given up meanwhile is held until the call ends. Raises OverloadedError.
     """
-    # shielded: of a write that is cancelled gRPC would never free the message
     if answer.ByteSize() < _COUNTED_BYTES:
-        await asyncio.shield(context.write(answer))
+        await outlasting(context.write(answer))
         return
     give_back = _taken(answer)
     try:
-        await asyncio.shield(context.write(answer))
+        await outlasting(context.write(answer))
     except asyncio.CancelledError:
         _until_the_call_ends(give_back)
         raise

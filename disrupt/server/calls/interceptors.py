@@ -22,6 +22,7 @@ from disrupt.errors import (
 )
 from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.limits import STRANGER_STREAM_S
+from disrupt.server.admission.operations import outlasting
 from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.sending import count, write
@@ -186,8 +187,7 @@ class Errors(aio.ServerInterceptor):
                             aclosing(answer(messages, context)) as responses,
                         ):
                             async for response in responses:
-                                # see sending.write
-                                await asyncio.shield(context.write(response))
+                                await outlasting(context.write(response))
                                 await counted(peer)
             except TimeoutError:
                 await _abort(ended(), context)
@@ -298,7 +298,8 @@ def _secret(details: grpc.HandlerCallDetails) -> str:
 
 
 async def _tell(error: Exception, method: str, context: Context) -> None:
-    if isinstance(error, aio.AbortError):
+    # The call was ended, or its caller is gone.
+    if isinstance(error, aio.AbortError | aio.InternalError):
         _forget_frames(error)
         return
     if isinstance(error, DisruptError):

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from grpc_health.v1 import health, health_pb2
 
+from disrupt.server.admission.operations import outlasting
 from disrupt.server.admission.receiving import Context
 
 _LOOK_S = 0.5
@@ -31,5 +32,5 @@ class HealthServicer(health.aio.HealthServicer):
             if status != sent:
                 sent = status
                 answer = health_pb2.HealthCheckResponse(status=status)
-                await asyncio.shield(context.write(answer))  # see sending.write
+                await outlasting(context.write(answer))
             await asyncio.sleep(_LOOK_S)

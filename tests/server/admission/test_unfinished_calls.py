@@ -33,7 +33,7 @@ from tests.server.caller import (
     outcome,
     register,
 )
-from tests.server.running import Start, peak_bytes
+from tests.server.running import Start, peak_bytes, unexpected_errors
 from tests.server.wire import begun, wires
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
@@ -77,6 +77,7 @@ def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
         caller("MatchHashes", lookup(bytes(32)))
         assert is_healthy(caller)
         eventually(lambda: _read(connections) == 1200)
+    assert unexpected_errors(deployment) == []
 
 
 def _read(connections: list[Any]) -> int:
