@@ -9,6 +9,7 @@ they are in what it has brought beyond its messages; and if memory grows, that i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -23,7 +24,7 @@ _LOOK_S = 0.05
 _CALM_PAUSE_S = 0.5
 """Pause between two looks at what connections have brought, unless memory has grown."""
 _PAUSE_PER_LOOK = 20
-"""Shortest pause, as a multiple of the time that the last such look took."""
+"""Shortest pause, as a multiple of the processor time that the last such look took."""
 _LOG_PAUSE_S = 10.0
 _CALM_S = 60.0
 """Time in which growth that lasts is taken for usual."""
@@ -54,28 +55,28 @@ class HeaderBlocks:
         """Bytes of each connection since its last message, which were of no message."""
         self._lasting: dict[Address, int] = {}
         """Those of them that had come at the look before: a call's headers end sooner."""
+        self._took_s = 0.0
         self._logged_s = -_LOG_PAUSE_S
 
     async def watch(self) -> None:
         """Look until cancelled."""
         loop = asyncio.get_running_loop()
-        calm_bytes, looked_s, took_s = private_bytes(), 0.0, 0.0
+        calm_bytes, looked_s = private_bytes(), 0.0
         while True:
             await asyncio.sleep(_LOOK_S)
             now_s, memory_bytes = loop.time(), private_bytes()
             growth_bytes = max(0, memory_bytes - calm_bytes)
             calm_bytes = memory_bytes - round(growth_bytes * (1 - _LOOK_S / _CALM_S))
             pause_s = 0.0 if growth_bytes > self._least_growth_bytes else _CALM_PAUSE_S
-            if now_s > looked_s + max(pause_s, _PAUSE_PER_LOOK * took_s):
+            if now_s > looked_s + max(pause_s, _PAUSE_PER_LOOK * self._took_s):
                 await self.look(growth_bytes)
                 looked_s = loop.time()
-                took_s = looked_s - now_s
 
     async def look(self, growth_bytes: int) -> None:
         """Look at all connections; shut some down if memory has grown by ``growth_bytes``."""
         whole, self._receipts.whole_bytes = self._receipts.whole_bytes, defaultdict(int)
         under_way = self._receipts.most_bytes()
-        received = await asyncio.to_thread(self._sockets.received)
+        received = await asyncio.to_thread(self._read)
         self._note(received, by_address(whole))
         if growth_bytes <= self._least_growth_bytes:
             return
@@ -85,6 +86,12 @@ class HeaderBlocks:
             self._log(len(largest), growth_bytes)
             await asyncio.to_thread(self._sockets.shut_at, largest)
             await asyncio.to_thread(trim)
+
+    def _read(self) -> dict[Address, int]:
+        began_s = time.thread_time()
+        received = self._sockets.received()
+        self._took_s = time.thread_time() - began_s
+        return received
 
     def _log(self, connections: int, growth_bytes: int) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -29,7 +29,7 @@ _SILENT_MS_AT = 52
 """Offset of tcpi_last_data_recv."""
 _TCP_INFO_BYTES = _BYTES_RECEIVED_AT + 8
 _PAUSE_PER_SCAN = 20
-"""Shortest pause after a scan of all descriptors, as a multiple of the time that the scan took."""
+"""Shortest pause after a scan of all descriptors, as a multiple of its processor time."""
 
 Address: TypeAlias = tuple[str, int]
 """Host and port of a peer."""
@@ -59,12 +59,12 @@ class Sockets:
             if current == address:
                 return _received_bytes(info)
         # Looking through many connections takes a while: new ones must not ask for it at will.
-        began_s = time.monotonic()
-        if began_s < self._next_s:
+        if time.monotonic() < self._next_s:
             return None
+        began_s = time.thread_time()
         self._descriptors = _connected()
-        ended_s = time.monotonic()
-        self._next_s = ended_s + _PAUSE_PER_SCAN * (ended_s - began_s)
+        took_s = time.thread_time() - began_s
+        self._next_s = time.monotonic() + _PAUSE_PER_SCAN * took_s
         descriptor = self._descriptors.get(address)
         return None if descriptor is None else _received_bytes(_look(descriptor)[1])
 
