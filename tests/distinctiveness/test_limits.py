@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from unittest import mock
 
 import cv2
@@ -54,9 +55,15 @@ def orientations(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return hashes_of(np.stack(mirrored + [version.mT for version in mirrored]))
 
 
+@cache
+def every_shape() -> NDArray[np.uint8]:
+    """Return the shapes in all orientations."""
+    return orientations(shapes())
+
+
 def naive_limit(code: NDArray[np.uint8]) -> int:
     """Compare a hash with every shape, in every orientation, and in negative."""
-    distances = np.bitwise_count(orientations(shapes()) ^ code).sum(axis=-1, dtype=np.int64)
+    distances = np.bitwise_count(every_shape() ^ code).sum(axis=-1, dtype=np.int64)
     return int(min(distances.min(), HASH_BITS - distances.max()) - SHAPE_BITS)
 
 

@@ -18,7 +18,7 @@ from tifffile import imwrite
 
 from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import fingerprint_image, hash_image
+from disrupt.hashing import fingerprint_image, hash_image, images, queries
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import canonical_hash
 
@@ -269,8 +269,15 @@ FILES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def wholes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash no parts and no edits: they are made of the whole, whatever its format."""
+    monkeypatch.setattr(images, "variants", lambda *_: ())
+    monkeypatch.setattr(queries, "_parts", lambda *_, **__: ())
+
+
 def registered(data: bytes) -> int:
-    """Return the canonical hash as it is registered, before those of the edits."""
+    """Return the canonical hash as it is registered."""
     outcome = fingerprint_image(data)
     assert not isinstance(outcome, LowQuality)
     assert outcome.fingerprints[0].profile == Profile.PDQ_512
@@ -279,7 +286,7 @@ def registered(data: bytes) -> int:
 
 @cache
 def canonical(data: bytes) -> int:
-    """Return what ``registered`` does, without hashing the edits."""
+    """Return the hash that a file is to be registered with."""
     outcome = canonical_hash(decode(data))
     assert not isinstance(outcome, LowQuality)
     hash_, _ = outcome

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 
 import av
 import numpy as np
@@ -17,9 +18,10 @@ from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, VideoFingerprints, fingerprints_of
-from disrupt.hashing import fingerprint_image
+from disrupt.hashing.decoding.pictures import decode as decode_picture
 from disrupt.hashing.decoding.skipping import shown_for_ms
 from disrupt.hashing.decoding.videos import FORMATS
+from disrupt.hashing.images import canonical_hash, plain_fingerprints
 from disrupt.hashing.videos.frames import (
     LOOKUP_INTERVAL_MS,
     REGISTRATION_INTERVAL_MS,
@@ -66,11 +68,16 @@ def saved(frame: Frame, format_: str = "PNG") -> bytes:
 
 
 def hashes_of_picture(frame: Frame) -> np.ndarray:
-    outcome = fingerprint_image(saved(frame))
-    assert not isinstance(outcome, LowQuality)
-    return np.array(
-        [np.frombuffer(fingerprint.hash.value, np.uint8) for fingerprint in outcome.fingerprints]
-    )
+    return hashes_of_file(saved(frame))
+
+
+@cache
+def hashes_of_file(data: bytes) -> np.ndarray:
+    picture = decode_picture(data)
+    canonical = canonical_hash(picture)
+    assert not isinstance(canonical, LowQuality)
+    wholes = plain_fingerprints(picture, *canonical)
+    return np.array([np.frombuffer(whole.hash.value, np.uint8) for whole in wholes])
 
 
 def near(left: np.ndarray, right: np.ndarray) -> np.ndarray:
