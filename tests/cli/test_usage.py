@@ -17,10 +17,19 @@ from disrupt import extras
 from disrupt.cli import main
 from disrupt.core.cases import case_number
 from indexer.cli import main as index_tool
-from tests.cli.shell import BIN, Shell
+from tests.cli.shell import BIN, Done, Shell
 from tests.submission.examples import picture
 
 NOBODY = "127.0.0.1:1"
+
+
+def typed(*arguments: str | Path, server: str = NOBODY, pin: str | None = None) -> Done:
+    """Run a command in this process, where it ends before it hashes or sends anything."""
+    env = {"DISRUPT_SERVER": server, "DISRUPT_KEY": "key", "DISRUPT_PIN": pin}
+    words = [str(argument) for argument in arguments]
+    done = CliRunner().invoke(main, words, env=env, prog_name="disrupt")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+    return Done(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +46,9 @@ NOBODY = "127.0.0.1:1"
     ids=" ".join,
 )
 def test_a_mistyped_command_of_a_victim_is_explained_in_french_first(
-    disrupt: Shell, arguments: list[str]
+    arguments: list[str],
 ) -> None:
-    done = disrupt(*arguments, pin="12345678")
+    done = typed(*arguments, pin="12345678")
     assert done.code == 2
     assert done.err.startswith("Erreur · Error: ")
     _, _, said = done.err.partition("Error: ")
@@ -60,8 +69,8 @@ def test_a_mistyped_command_of_a_victim_is_explained_in_french_first(
     ],
     ids=" ".join,
 )
-def test_a_mistyped_command_is_usage(disrupt: Shell, arguments: list[str]) -> None:
-    assert disrupt(*arguments).code == 2
+def test_a_mistyped_command_is_usage(arguments: list[str]) -> None:
+    assert typed(*arguments).code == 2
 
 
 def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path) -> None:
@@ -87,12 +96,12 @@ def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path
     ],
 )
 def test_the_setting_that_is_wrong_is_named_and_no_other(
-    disrupt: Shell, tmp_path: Path, option: str, value: str, french: str
+    tmp_path: Path, option: str, value: str, french: str
 ) -> None:
     file = tmp_path / "file"
     file.write_text(value, "utf-8")
     given = file if value else "http://service:1"
-    done = disrupt("submit", option, given, picture(tmp_path / "a.png", 184))
+    done = typed("submit", option, given, picture(tmp_path / "a.png", 184))
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(french)
     assert not value or value not in done.err
@@ -100,18 +109,18 @@ def test_the_setting_that_is_wrong_is_named_and_no_other(
     assert sum(message in done.err for message in messages) == 1
 
 
-def test_a_pin_with_dashes_is_told_what_a_pin_may_have(disrupt: Shell) -> None:
+def test_a_pin_with_dashes_is_told_what_a_pin_may_have() -> None:
     for command in ("status", "withdraw"):
         options = ["--yes"] if command == "withdraw" else []
-        done = disrupt(command, *options, case_number(7), pin="1234-5678-9012")
+        done = typed(command, *options, case_number(7), pin="1234-5678-9012")
         assert done.code == 2
         assert "rien d'autre que des espaces" in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize("command", ["match", "submit"])
-def test_an_address_that_is_none_is_usage(disrupt: Shell, tmp_path: Path, command: str) -> None:
+def test_an_address_that_is_none_is_usage(tmp_path: Path, command: str) -> None:
     file = picture(tmp_path / "a.png", 182)
-    assert disrupt(command, file, server="unix:/tmp/socket").code == 2
+    assert typed(command, file, server="unix:/tmp/socket").code == 2
 
 
 def test_names_cannot_write_on_the_terminal(disrupt: Shell, tmp_path: Path) -> None:
@@ -136,8 +145,8 @@ def test_a_file_name_that_is_no_text_is_no_obstacle(disrupt: Shell, tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", ["submit", "status", "withdraw", "match", "serve", "keys"])
-def test_help_has_an_example(disrupt: Shell, command: str) -> None:
-    done = disrupt(command, "--help")
+def test_help_has_an_example(command: str) -> None:
+    done = typed(command, "--help")
     assert done.code == 0
     assert f"disrupt {command} " in done.out.partition("xample")[2]
 
@@ -197,10 +206,8 @@ def test_the_list_of_commands_says_which_need_the_extra() -> None:
 
 
 @pytest.mark.parametrize("command", ["submit", "status", "withdraw"])
-def test_help_for_victims_is_french_first_and_names_the_exit_codes(
-    disrupt: Shell, command: str
-) -> None:
-    out = disrupt(command, "--help").out
+def test_help_for_victims_is_french_first_and_names_the_exit_codes(command: str) -> None:
+    out = typed(command, "--help").out
     assert re.search("Enregistrer|Voir|Retirer", out)
     assert "Codes de sortie" in out
 

@@ -110,24 +110,28 @@ def test_comparing_looks_at_its_allowance_every_so_many_pairs(
     assert max(pairs.values()) <= 1 << 17
 
 
-def test_what_a_lookup_holds_has_a_bound_and_is_told(tmp_path: Path) -> None:
+def test_what_a_lookup_holds_has_a_bound_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    most_bytes = HELD_BYTES_MAX // 8
+    monkeypatch.setattr(video_matching, "HELD_BYTES_MAX", most_bytes)
     lookup = looking(indexed(tmp_path))
-    rows = frames(np.random.default_rng(1).integers(0, 256, (64_000, 32), np.uint8), 1000)
-    rows = np.repeat(rows, 4)  # 13 MB, in 64 000 frames 17 MB
+    rows = frames(np.random.default_rng(1).integers(0, 256, (8000, 32), np.uint8), 1000)
+    rows = np.repeat(rows, 4)  # 1.6 MB, in 8000 frames 2.1 MB
 
     def add() -> None:
         for at in range(0, len(rows), 1024):
             lookup.add(np.split(rows[at : at + 1024], 256))
-            assert lookup.held_bytes <= HELD_BYTES_MAX
+            assert lookup.held_bytes <= most_bytes
 
     tracemalloc.start()
     try:
         with pytest.raises(LimitExceededError, match="larger intervals") as refused:
             add()
-        assert tracemalloc.get_traced_memory()[0] < HELD_BYTES_MAX + (4 << 20)
+        assert tracemalloc.get_traced_memory()[0] < most_bytes + (1 << 20)
     finally:
         tracemalloc.stop()
-    assert refused.value.metadata["limit"] == str(HELD_BYTES_MAX)
+    assert refused.value.metadata["limit"] == str(most_bytes)
 
 
 def test_frames_that_very_many_items_show_count_as_held(tmp_path: Path) -> None:

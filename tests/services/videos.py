@@ -41,11 +41,9 @@ def shown(seed: int, seconds: float) -> Codes:
 
 def noisy(codes: Codes, bits: int, seed: int = 0) -> Codes:
     """Return codes ``bits`` bits away from these."""
-    chance = np.random.default_rng(seed)
     masks = np.zeros((len(codes), 256), np.uint8)
-    for row in masks:
-        row[chance.permutation(256)[:bits]] = 1
-    return codes ^ np.packbits(masks, axis=1)
+    masks[:, :bits] = 1
+    return codes ^ np.packbits(np.random.default_rng(seed).permuted(masks, axis=1), axis=1)
 
 
 def frames(codes: Codes, step_ms: float = STEP_MS) -> np.ndarray:
