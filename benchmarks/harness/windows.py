@@ -71,35 +71,45 @@ class Searched:
     """Written data, by name, indexed for searches."""
 
     def __init__(self, written: Mapping[str, bytes]) -> None:
-        self._written = {name: (data, _prefixes(data)) for name, data in written.items()}
-        every = [np.empty(0, np.uint64), *(prefixes for _, prefixes in self._written.values())]
-        self._prefixes = np.unique(np.concatenate(every))
-        self._table = np.zeros(1 << _TABLE_BITS, np.bool_)
-        self._table[_places(self._prefixes)] = True
-        self.size_bytes = sum(len(data) for data, _ in self._written.values())
+        prefixes = {name: _prefixes(data) for name, data in written.items()}
+        self._written = {name: (data, _places(prefixes[name])) for name, data in written.items()}
+        self._prefixes = np.unique(np.concatenate([np.empty(0, np.uint64), *prefixes.values()]))
+        self._table = _table(_places(self._prefixes))
+        self.size_bytes = sum(len(data) for data in written.values())
 
     def leaks(self, secret: Secret) -> set[str]:
         """Return the names of written data that has a window of the secret."""
         prefixes = _prefixes(secret.data)
-        prefixes = prefixes[self._table[_places(prefixes)]]  # nearly always leaves none
-        places = np.searchsorted(self._prefixes, prefixes).clip(max=len(self._prefixes) - 1)
-        prefixes = np.unique(prefixes[self._prefixes[places] == prefixes])
-        if not len(prefixes):
-            return set()
-        windows = _windows(secret.data, _prefixes(secret.data), prefixes)
-        windows -= _windows(secret.other, _prefixes(secret.other), prefixes)
+        prefixes = prefixes[self._table[_places(prefixes)]]  # often leaves none
+        prefixes = np.unique(prefixes[_among(prefixes, self._prefixes)])
+        windows = _windows(secret.data, prefixes) - _windows(secret.other, prefixes)
         windows = {window for window in windows if not _repeats(window, secret.period_bytes)}
+        if not windows:
+            return set()
+        table = _table(_places(_prefixes(b"".join(windows))[::WINDOW_BYTES]))
         return {
             name
-            for name, (data, data_prefixes) in self._written.items()
-            if windows & _windows(data, data_prefixes, prefixes)
+            for name, (data, places) in self._written.items()
+            if any(
+                data[at : at + WINDOW_BYTES] in windows
+                for at in np.flatnonzero(table[places]).tolist()
+            )
         }
 
 
-def _windows(data: bytes, prefixes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> set[bytes]:
-    """Return the windows that begin with one of the wanted prefixes."""
-    at = np.flatnonzero(np.isin(prefixes, wanted)).tolist()
+def _windows(data: bytes, wanted: NDArray[np.uint64]) -> set[bytes]:
+    """Return the windows that begin with one of the wanted prefixes, which are sorted."""
+    at = np.flatnonzero(_among(_prefixes(data), wanted)).tolist()
     return {data[place : place + WINDOW_BYTES] for place in at}
+
+
+def _among(prefixes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Tell which prefixes are among the known ones, which are sorted."""
+    if not len(known):
+        return np.zeros(len(prefixes), np.bool_)
+    nearest = known[np.searchsorted(known, prefixes).clip(max=len(known) - 1)]
+    are_known: NDArray[np.bool_] = nearest == prefixes
+    return are_known
 
 
 def _prefixes(data: bytes) -> NDArray[np.uint64]:
@@ -112,8 +122,15 @@ def _prefixes(data: bytes) -> NDArray[np.uint64]:
     return prefixes
 
 
-def _places(prefixes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    return (prefixes * _MIX) >> np.uint64(64 - _TABLE_BITS)
+def _places(prefixes: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """Return the place of each prefix in a table."""
+    return ((prefixes * _MIX) >> np.uint64(64 - _TABLE_BITS)).astype(np.uint32)
+
+
+def _table(places: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    table = np.zeros(1 << _TABLE_BITS, np.bool_)
+    table[places] = True
+    return table
 
 
 def _repeats(window: bytes, period_bytes: int) -> bool:
