@@ -21,6 +21,9 @@ BIN = Path(sys.executable).parent
 WITH_BYTECODE = ("env", "PYTHONDONTWRITEBYTECODE=")
 """Wrapper that lets a server keep its compiled bytecode, as an installed one does."""
 
+FEW_DECODERS = "hashing_workers = 1\nvideo_workers = 1\n"
+"""Settings of a server that starts soon: each process that decodes takes a third of a second."""
+
 READY_TIMEOUT_S = 300
 _READY = "Disrupt is ready on "
 
@@ -61,9 +64,17 @@ class Deployment:
         *options: str,
         listen: str = "127.0.0.1:0",
         workers: int = 2,
+        settings: str = "",
         wrapper: tuple[str | Path, ...] = (),
     ) -> Self:
-        """Start it and wait until it is ready; ``wrapper`` is a command to run it under."""
+        """Start it and wait until it is ready; ``wrapper`` is a command to run it under.
+
+        ``settings`` are lines of a configuration file, which is written next to the data directory.
+        """
+        if settings:
+            config = data_dir.with_name(f"{data_dir.name}.toml")
+            config.write_text(settings)
+            options = (*options, "--config", str(config))
         log_path = data_dir.with_name(f"{data_dir.name}.log")
         command = [
             *wrapper,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.deployment import CommandFailedError
 
-_WARM_UP_S = 1
+_WARM_UP_S = 1.0
 _TICK_S = 0.01
 
 
@@ -112,16 +112,19 @@ def calls(
 
 
 def latencies_us(
-    target: Target, bodies: Sequence[Body], *, seconds: int, rate: float, seed: int
+    target: Target, bodies: Sequence[Body], *, seconds: float, rate: float, seed: int
 ) -> NDArray[np.float64]:
     """Measure calls that come at random moments, ``rate`` in a second, whatever is answered."""
     rng = np.random.default_rng(seed)
+    warm_up_s = min(_WARM_UP_S, seconds)
     with tempfile.TemporaryDirectory() as work:
         running = []
         for at, body in enumerate(bodies):
             arrivals = rng.exponential(1000 * len(bodies) / rate, int(2 * rate * seconds))
             times_ms = np.cumsum(arrivals)
-            times_ms = times_ms[times_ms < 1000 * (seconds + _WARM_UP_S)]
+            times_ms = times_ms[times_ms < 1000 * (warm_up_s + seconds)]
+            if not len(times_ms):
+                continue
             script, log = Path(work, f"{at}.script"), Path(work, f"{at}.log")
             script.write_text("".join(f"{time_ms:.3f}\t{target.url}\n" for time_ms in times_ms))
             options = ("-m", "10000", f"--timing-script-file={script}", f"--log-file={log}")
@@ -129,7 +132,7 @@ def latencies_us(
         for _, process in running:
             _output(process)
         logs = [np.loadtxt(log, ndmin=2) for log, _ in running]
-    return np.concatenate([log[log[:, 0] > log[0, 0] + 1e6 * _WARM_UP_S, 2] for log in logs])
+    return np.concatenate([log[log[:, 0] > log[0, 0] + 1e6 * warm_up_s, 2] for log in logs])
 
 
 def _file(work: str, at: int, body: Body) -> Path:

@@ -6,13 +6,13 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from skimage.data import data_dir
-from sklearn.datasets import load_sample_image
 
 _WALLPAPERS = (
     (Path("/usr/share/backgrounds/budgie"), "*.jpg"),
@@ -130,8 +130,11 @@ def photographs() -> Iterator[Picture]:
     for name in _PACKAGED:
         path = Path(data_dir) / name
         yield path.stem, partial(opened, path)
+    # Importing sklearn would take a second.
+    (sklearn,) = getattr(find_spec("sklearn"), "submodule_search_locations", None) or [""]
     for name in _SAMPLES:
-        yield Path(name).stem, partial(_sample, name)
+        path = Path(sklearn) / "datasets" / "images" / name
+        yield path.stem, partial(opened, path)
 
 
 def drawings() -> Iterator[Picture]:
@@ -143,10 +146,6 @@ def drawings() -> Iterator[Picture]:
 def opened(path: Path) -> Image.Image:
     """Open a picture in RGB."""
     return Image.open(path).convert("RGB")
-
-
-def _sample(name: str) -> Image.Image:
-    return Image.fromarray(load_sample_image(name))
 
 
 def _selected() -> Iterator[Picture]:

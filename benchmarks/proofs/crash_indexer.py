@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import killing, registries
-from benchmarks.harness.deployment import BIN, WITH_BYTECODE, Deployment
+from benchmarks.harness.deployment import BIN, FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.killing import Step
 from benchmarks.harness.writes import Desk, Write
 from disrupt.client import MatchClient
@@ -111,10 +111,9 @@ class _Run:
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Run a server within the block."""
-        config = self._data_dir.with_name("config.toml")
-        config.write_text("hashing_workers = 1\n")
-        options = ("--config", str(config))
-        server = Deployment.start(self._data_dir, *options, workers=1, wrapper=WITH_BYTECODE)
+        server = Deployment.start(
+            self._data_dir, workers=1, settings=FEW_DECODERS, wrapper=WITH_BYTECODE
+        )
         try:
             keys = [server.make_key(right, right) for right in ("match", "register")]
             with (

@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from benchmarks.harness.deployment import WITH_BYTECODE, Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.processes import processes
 from benchmarks.harness.writes import Clients, Desk, Write, patiently
 from disrupt.client import MatchClient
@@ -87,12 +87,10 @@ def crash(
 ) -> Tally:
     """Kill a server on a new data directory so many times, each time with a write in flight."""
     began_s = time.monotonic()
-    config = data_dir.with_name("config.toml")
-    config.write_text("hashing_workers = 1\n")  # nothing is hashed here; the server starts sooner
 
     def start() -> Deployment:
         wrapped = (*WITH_BYTECODE, *wrapper)
-        return Deployment.start(data_dir, "--config", str(config), workers=1, wrapper=wrapped)
+        return Deployment.start(data_dir, workers=1, settings=FEW_DECODERS, wrapper=wrapped)
 
     chance, tally = random.Random(seed), Tally()
     sent, known = list[Write](), list[Write]()

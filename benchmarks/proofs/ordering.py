@@ -25,7 +25,7 @@ from pathlib import Path
 import click
 
 from benchmarks.harness import strace
-from benchmarks.harness.deployment import WITH_BYTECODE, Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.strace import Call, TraceError
 from benchmarks.harness.writes import Clients, Desk, Write
 from benchmarks.sabotages import broken_by
@@ -224,7 +224,7 @@ def ordering(work: Path, acknowledgements: int, *, seed: int, sabotage: str | No
     trace = work / "trace"
     names = dict.fromkeys((*_WRITES, *_SENDS, *_SYNCS, "ftruncate", *_UNSEEN))
     wrapper = (*WITH_BYTECODE, *strace.tracing(trace, *names), *broken_by(sabotage))
-    server = Deployment.start(work / "data", wrapper=wrapper)
+    server = Deployment.start(work / "data", workers=1, settings=FEW_DECODERS, wrapper=wrapper)
     try:
         with Desk(server.address, server.make_key("helpline", "register")).open() as desk:
             clients = Clients(desk, random.Random(seed), threads=4)

@@ -31,7 +31,14 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.harness import strace
-from benchmarks.harness.deployment import BIN, WITH_BYTECODE, CommandFailedError, Deployment, run
+from benchmarks.harness.deployment import (
+    BIN,
+    FEW_DECODERS,
+    WITH_BYTECODE,
+    CommandFailedError,
+    Deployment,
+    run,
+)
 from benchmarks.harness.strace import Call, TraceError
 from benchmarks.harness.videos import Frame, decode, encode
 from benchmarks.harness.windows import Searched, Secret, in_all_forms
@@ -116,6 +123,8 @@ def privacy(
     )
     server = Deployment.start(
         work / "data",
+        workers=1,
+        settings=FEW_DECODERS,
         wrapper=(*WITH_BYTECODE, *_traced(work / "server.trace"), *broken_by(sabotage)),
     )
     try:

@@ -147,7 +147,7 @@ def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int)
     return rows
 
 
-def latencies(run: Run, capacity_per_s: float, seconds: int) -> list[Latency]:
+def latencies(run: Run, capacity_per_s: float, seconds: float) -> list[Latency]:
     """Measure single lookups at shares of the server's capacity."""
     workload = WORKLOADS[0]
     bodies, measured = run.bodies("disrupt", workload), []
@@ -166,7 +166,7 @@ def latencies(run: Run, capacity_per_s: float, seconds: int) -> list[Latency]:
 @click.option(
     "--distribution", default="uniform", type=click.Choice(get_args(Distribution)), help="Hashes."
 )
-@click.option("--seconds", default=5, show_default=True, help="For each measurement.")
+@click.option("--seconds", default=5.0, show_default=True, help="For each measurement.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--checked", default=2000, show_default=True, help="Queries to check, three ways.")
 @click.option("--sabotage", type=click.Choice([NOTHING]), help="Answer nothing: must fail.")
@@ -175,7 +175,7 @@ def main(
     size: int,
     json_path: Path | None,
     distribution: Distribution,
-    seconds: int,
+    seconds: float,
     rounds: int,
     checked: int,
     sabotage: str | None,

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from benchmarks.harness.brute_force import Codes
-from benchmarks.harness.deployment import WITH_BYTECODE, Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.h2load import Body, Rate, Target, calls, framed
 from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
@@ -144,7 +144,9 @@ def prepared_run(
         servers = {}
         for name, broken in (("disrupt", sabotage), ("nothing", NOTHING)):
             pinned = ("taskset", "-c", str(server_core()), *WITH_BYTECODE, *broken_by(broken))
-            servers[name] = Deployment.start(work / name, workers=1, wrapper=pinned)
+            servers[name] = Deployment.start(
+                work / name, workers=1, settings=FEW_DECODERS, wrapper=pinned
+            )
             stack.callback(servers[name].stop)
         yield Run(servers, LiveIndex(snapshot), asked), servers["disrupt"]
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks.abuse.guessing import play
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.core.cases import case_number
 from disrupt.services.throttle import CHECKS_PER_S, REFUSED_AFTER_S
 from disrupt.v1 import registration_pb2
@@ -20,7 +20,9 @@ from tests.server.caller import PIN, access, calling, refusal, register
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment.start(tmp_path_factory.mktemp("server") / "data", workers=1)
+    deployment = Deployment.start(
+        tmp_path_factory.mktemp("server") / "data", workers=1, settings=FEW_DECODERS
+    )
     yield deployment
     deployment.stop()
 

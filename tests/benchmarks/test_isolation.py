@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.speed.isolation import INPUTS, SERVED
+from benchmarks.speed.isolation import SERVED
+
+INPUTS = ("png_1920", SERVED[0])
 
 
 def test_both_ways_and_all_numbers_of_workers_are_measured(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    options = ["--rounds", "1", "--round-s", "0.05", "--json", str(file)]
+    options = ["--rounds", "1", "--round-s", "0", "--json", str(file)]
+    options += [f"--input={kind}" for kind in INPUTS]
     subprocess.run([sys.executable, "-m", "benchmarks.speed.isolation", *options], check=True)
     report = json.loads(file.read_text())
     assert tuple(row["input"] for row in report["rows"]) == INPUTS
@@ -18,7 +21,7 @@ def test_both_ways_and_all_numbers_of_workers_are_measured(tmp_path: Path) -> No
         assert row["in_threads_per_s"] > 0
         assert row["isolated_per_s"] > 0
         assert row["isolated_of_in_threads"] > 0
-    assert tuple(media["input"] for media in report["match_image"]) == SERVED
+    assert [media["input"] for media in report["match_image"]] == [SERVED[0]]
     for media in report["match_image"]:
         assert media["rows"][0]["workers"] == 1
         for row in media["rows"]:

@@ -29,7 +29,7 @@ def short_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_part_of_the_life_of_an_index_is_measured(tmp_path: Path) -> None:
     report = tmp_path / "out.json"
     words = ["--size", "24000", "--hashes-per-item", "8", "--most-changes", "1000"]
-    quick = ["--rounds", "2", "--repeats", "2", "--seconds", "1", "--openings", "1"]
+    quick = ["--rounds", "1", "--repeats", "1", "--seconds", "1", "--openings", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.lifecycle.lifecycle", *words, *quick, "--json", report],
         capture_output=True,
@@ -51,7 +51,7 @@ def test_every_part_of_the_life_of_an_index_is_measured(tmp_path: Path) -> None:
     swaps = result["swaps"]
     assert [row["beside"] for row in swaps["rows"]] == list(lifecycle_swaps.CONDITIONS)
     assert all(row["lookups"] > 100 and row["wrong"] == 0 for row in swaps["rows"])
-    assert swaps["swaps"] == len(swaps["in_swaps_longest_ms"]) == 2
+    assert swaps["swaps"] == len(swaps["in_swaps_longest_ms"]) == 1
     assert result["memory"]["steady_mb"] < result["memory"]["during_a_swap_mb"]
     assert result["freshness"]["workers"] == 2
     assert result["wrong"] == 0

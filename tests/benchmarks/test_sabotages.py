@@ -78,7 +78,7 @@ def broken(*promises: str) -> Callable[[Report], bool]:
 
 FEW = "--count 12 --bomb-every 100 --good-every 1"
 ATTACKED = "--seconds 4 --rounds 1 --size 500 --every-s 0.1"
-QUICK = "--within-s 120 --unattended-s 8"
+QUICK = "--within-s 120"
 SMALL = "--size 3000"
 INDEXER = "--target indexer --kills"
 ORDER = "--acknowledgements 6"
@@ -134,7 +134,7 @@ SABOTAGES = [
         "erasure",
         "unattended-off",
         failing_checks("unattended it is gone from every file in time"),
-        QUICK,
+        "--unattended-s 0 --slack-s 1",
     ),
     Sabotage(
         "freshness",
@@ -203,7 +203,7 @@ SABOTAGES = [
         "search",
         "",
         lambda report: all(0 < row["recall"] < 1 for row in report["rows"]),
-        f"{SMALL} --queries 300 --engine disrupt",
+        f"{SMALL} --queries 300 --engine disrupt --distribution uniform",
     ),
     Sabotage(
         "service",

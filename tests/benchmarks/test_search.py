@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,20 @@ FIELDS = {"engine", "size", "distribution", "lookups_per_s", "p50_us", "p99_us",
 ROOT = Path(__file__).parents[2]
 
 
-def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    words = ["--size", "3000", "--queries", "300", *arguments]
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep sets of hashes in a directory of these tests alone."""
+    path = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(path))
+        patch.setattr("tempfile.tempdir", None)
+        yield path
+
+
+@pytest.fixture(scope="module")
+def done(cache: Path) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark at tiny size."""
+    words = ["--size", "3000", "--queries", "300", "--json", str(cache / "out.json")]
     return subprocess.run(
         [sys.executable, "-m", "benchmarks.speed.search", *words],
         capture_output=True,
@@ -27,17 +40,11 @@ def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-
-
-def test_every_engine_is_measured_on_both_distributions_and_found_exact(tmp_path: Path) -> None:
-    report = tmp_path / "out.json"
-    done = bench("--json", report)
+def test_every_engine_is_measured_on_both_distributions_and_found_exact(
+    cache: Path, done: subprocess.CompletedProcess[str]
+) -> None:
     assert done.returncode == 0, done.stderr
-    rows = json.loads(report.read_text())["rows"]
+    rows = json.loads((cache / "out.json").read_text())["rows"]
     assert [(row["distribution"], row["engine"]) for row in rows] == [
         (distribution, engine) for distribution in ("uniform", "real") for engine in SETTINGS
     ]
@@ -62,9 +69,9 @@ def test_brute_force_finds_what_comparing_bits_finds() -> None:
         ]
 
 
-def test_the_page_gets_a_table_and_a_plot_of_several_runs(tmp_path: Path) -> None:
-    report, plot = tmp_path / "out.json", tmp_path / "plot.svg"
-    bench("--engine", "disrupt", "--engine", "faiss_flat", "--json", report)
+@pytest.mark.usefixtures("done")
+def test_the_page_gets_a_table_and_a_plot_of_several_runs(cache: Path, tmp_path: Path) -> None:
+    report, plot = cache / "out.json", tmp_path / "plot.svg"
     words: list[str | Path] = [
         sys.executable,
         "-m",
@@ -74,9 +81,9 @@ def test_the_page_gets_a_table_and_a_plot_of_several_runs(tmp_path: Path) -> Non
         "--plot",
         plot,
     ]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("faiss_flat") == 4
+    plotted = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert plotted.returncode == 0, plotted.stderr
+    assert plotted.stdout.count("faiss_flat") == 4
     assert "<svg" in plot.read_text()
 
 
