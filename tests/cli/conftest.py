@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from tests.cli.shell import Shell
 
 
 @pytest.fixture(scope="module")
 def disrupt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    server = Deployment.start(tmp_path_factory.mktemp("cli") / "data")
+    server = Deployment.start(
+        tmp_path_factory.mktemp("cli") / "data", workers=1, settings=FEW_DECODERS
+    )
     try:
         yield Shell(
             server.address,

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.client import Effort, MatchClient
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import OverloadedError, UnavailableError
@@ -141,7 +141,7 @@ def test_ctrl_c_before_the_answer_says_that_it_is_not_known_and_how_to_know(
 def test_a_server_killed_between_commit_and_answer_has_the_case_that_was_shown(
     tmp_path: Path,
 ) -> None:
-    server = Deployment.start(tmp_path / "data", workers=1)
+    server = Deployment.start(tmp_path / "data", workers=1, settings=FEW_DECODERS)
     key = server.make_key("helpline", "register")
     shown: list[tuple[str, str]] = []
     try:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import disrupt.client
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
@@ -59,7 +59,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
     file = picture(directory / "a.png", 1)
     query = hash_image(file.read_bytes())
     assert isinstance(query, ImageQuery)
-    server = Deployment.start(directory / "data")
+    server = Deployment.start(directory / "data", workers=1, settings=FEW_DECODERS)
     try:
         key = server.make_key("platform", "match")
         helpline = server.make_key("helpline", "register")

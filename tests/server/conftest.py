@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from tests.server.caller import Caller, calling
 
 RIGHTS = ("match", "register", "staff", "feed", "operator")
@@ -24,10 +25,10 @@ def _stop(server: Deployment) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Start a server of two workers, with limits low enough to be reached."""
-    directory = tmp_path_factory.mktemp("server")
-    config = directory / "config.toml"
-    config.write_text("max_message_bytes = 200000\nmax_hashes_per_lookup = 1000\n")
-    deployment = Deployment.start(directory / "data", "--config", str(config))
+    deployment = Deployment.start(
+        tmp_path_factory.mktemp("server") / "data",
+        settings=f"max_message_bytes = 200000\nmax_hashes_per_lookup = 1000\n{FEW_DECODERS}",
+    )
     yield deployment
     _stop(deployment)
 
@@ -61,15 +62,12 @@ def staff(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
-    """Start servers on one data directory of the test's own, with few processes for pictures."""
+    """Start servers on one data directory of the test's own, with few processes that decode."""
     started: list[Deployment] = []
-    few = tmp_path / "few.toml"
-    few.write_text("hashing_workers = 1\n")
 
-    def start_one(*options: str, **settings: object) -> Deployment:
-        if "--config" not in options:
-            options = (*options, "--config", str(few))
-        started.append(Deployment.start(tmp_path / "data", *options, **settings))  # type: ignore[arg-type]
+    def start_one(*options: str, settings: str = "", **how: Any) -> Deployment:
+        settings = FEW_DECODERS + settings
+        started.append(Deployment.start(tmp_path / "data", *options, settings=settings, **how))
         return started[-1]
 
     yield start_one

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.core.cases import AgeBand
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.submission.client import SubmissionClient
@@ -21,7 +21,9 @@ WINDOW_BYTES = 16
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    running = Deployment.start(tmp_path_factory.mktemp("leaks") / "data")
+    running = Deployment.start(
+        tmp_path_factory.mktemp("leaks") / "data", workers=1, settings=FEW_DECODERS
+    )
     try:
         yield running
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets as random
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -124,11 +123,9 @@ def registration(*items: registration_pb2.MediaItem) -> registration_pb2.Registe
 
 
 def test_all_items_of_a_registration_together_have_a_limit_that_the_status_names(
-    start: Start, tmp_path: Path
+    start: Start,
 ) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("max_hashes_per_registration = 100\n")
-    server = start("--config", str(config))
+    server = start(settings="max_hashes_per_registration = 100\n", workers=1)
     with calling(server.address, server.make_key("platform", "match")) as platform:
         status = platform("GetIndexStatus", match_pb2.GetIndexStatusRequest())
         assert status.limits.hashes_per_registration == 100

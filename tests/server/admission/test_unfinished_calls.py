@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -160,12 +159,8 @@ def test_a_message_beyond_the_limit_of_its_call_is_ended_while_it_comes(
         caller("MatchHashes", lookup(bytes(32)))
 
 
-def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(
-    start: Start, tmp_path: Path
-) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("max_hashes_per_lookup = 64\nhashing_workers = 1\n")
-    server = start("--config", str(config), workers=1)
+def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(start: Start) -> None:
+    server = start(settings="max_hashes_per_lookup = 64\n", workers=1)
     secret = server.make_key("platform", "match")
     authorization = ("authorization", f"Bearer {secret}")
     waits = threading.Event()
@@ -220,10 +215,8 @@ def _send(caller: Caller, parts: list[match_pb2.MatchVideoRequest]) -> Any:
     )
 
 
-def test_the_supervisor_forgets_what_a_worker_held_that_died(start: Start, tmp_path: Path) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("max_concurrent_calls = 4\nhashing_workers = 1\n")
-    server = start("--config", str(config), workers=1)
+def test_the_supervisor_forgets_what_a_worker_held_that_died(start: Start) -> None:
+    server = start(settings="max_concurrent_calls = 4\n", workers=1)
     attacker = server.make_key("attacker", "match")
     (worker,) = processes(server.process.pid, "worker")
     with bystander(server) as caller:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,11 +21,9 @@ ITEMS = 50
 
 
 @pytest.fixture
-def server(start: Start, tmp_path: Path) -> Deployment:
+def server(start: Start) -> Deployment:
     """Start a server of one worker, which holds few bytes."""
-    config = tmp_path / "config.toml"
-    config.write_text(f"max_message_bytes = {CAPACITY_BYTES}\n")
-    return start("--config", str(config), workers=1)
+    return start(settings=f"max_message_bytes = {CAPACITY_BYTES}\n", workers=1)
 
 
 def message(request: Any) -> bytes:

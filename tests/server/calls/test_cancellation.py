@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 import pytest
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
 from benchmarks.proofs.mutations_videos import repeated
@@ -38,12 +38,11 @@ def serving(directory: Path, max_call_s: int) -> Iterator[Deployment]:
     """Start a server with one worker and room for large calls."""
     rng = np.random.default_rng(1)
     prepare(directory / "data", rng.integers(0, 256, (HASHES, 32), np.uint8))
-    config = directory / "config.toml"
-    config.write_text(
+    settings = (
         f"max_call_s = {max_call_s}\nmax_hashes_per_lookup = {MANY}\n"
-        "max_message_bytes = 100000000\nhashing_workers = 1\n"
+        f"max_message_bytes = 100000000\n{FEW_DECODERS}"
     )
-    deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
+    deployment = Deployment.start(directory / "data", workers=1, settings=settings)
     yield deployment
     deployment.stop()
 

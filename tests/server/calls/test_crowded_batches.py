@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.hash_sets import flipped
 from benchmarks.harness.prepared import prepare
 from disrupt.hashing.pdq.linear import hash_luma
@@ -25,7 +25,7 @@ def test_a_batch_that_is_near_something_leaves_the_worker_free_for_others(tmp_pa
     rng = np.random.default_rng(1)
     near = np.stack([flipped(stored, 14, rng) for _ in range(NEAR)])
     prepare(tmp_path / "data", stored[None])
-    server = Deployment.start(tmp_path / "data", workers=1)
+    server = Deployment.start(tmp_path / "data", workers=1, settings=FEW_DECODERS)
     try:
         key = server.make_key("platform", "match")
         with calling(server.address, key) as caller:

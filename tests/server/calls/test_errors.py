@@ -261,12 +261,8 @@ def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
     check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
 
 
-def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(
-    start: Start, tmp_path: Path
-) -> None:
-    patient = tmp_path / "patient.toml"
-    patient.write_text("max_call_s = 600\nvideo_stall_s = 600\n")
-    server = start("--config", str(patient))
+def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(start: Start) -> None:
+    server = start(settings="max_call_s = 600\nvideo_stall_s = 600\n", workers=1)
     words = ("create", "some", "--right", "match", "--right", "staff", "--json")
     made_key = json.loads(run("disrupt", "keys", *words, "--data-dir", server.data_dir))
     over = Event()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
 import grpc
 
@@ -11,12 +10,8 @@ from tests.server.caller import calling, refusal, register
 from tests.server.running import Start
 
 
-def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(
-    start: Start, tmp_path: Path
-) -> None:
-    config = tmp_path / "disrupt.toml"
-    config.write_text("max_registered_hashes_per_h = 5")
-    server = start("--config", str(config), workers=1)
+def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(start: Start) -> None:
+    server = start(settings="max_registered_hashes_per_h = 5", workers=1)
     with (
         calling(server.address, server.make_key("busy", "register")) as busy,
         calling(server.address, server.make_key("calm", "register")) as calm,

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.client import Batch, MatchClient
 from disrupt.v1 import match_pb2
 from tests.server.caller import Caller, calling, eventually, lookup, outcome, refusal
@@ -26,10 +26,11 @@ HASH = bytes(range(32))
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Start a server of one worker, which answers one call at a time, and none for long."""
-    directory = tmp_path_factory.mktemp("server")
-    config = directory / "config.toml"
-    config.write_text(f"max_call_s = {MAX_CALL_S}\nmax_concurrent_calls = 1\n")
-    deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
+    deployment = Deployment.start(
+        tmp_path_factory.mktemp("server") / "data",
+        workers=1,
+        settings=f"max_call_s = {MAX_CALL_S}\nmax_concurrent_calls = 1\n{FEW_DECODERS}",
+    )
     yield deployment
     deployment.stop()
 

@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,11 +18,9 @@ _HUNG_AFTER_S = 6.0
 
 
 @pytest.fixture
-def server(start: Start, tmp_path: Path) -> Deployment:
+def server(start: Start) -> Deployment:
     """Start a server of two workers, which soon count as hanging."""
-    config = tmp_path / "config.toml"
-    config.write_text(f"hung_after_s = {_HUNG_AFTER_S}\n")
-    return start("--config", str(config))
+    return start(settings=f"hung_after_s = {_HUNG_AFTER_S}\n")
 
 
 def family(server: Deployment) -> list[int]:

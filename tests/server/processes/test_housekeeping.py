@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets as random
-from pathlib import Path
 
 from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.caller import access, calling, eventually, items, lookup, near, register
@@ -14,11 +13,11 @@ _HASHES = 320
 
 
 def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables(
-    start: Start, tmp_path: Path
+    start: Start,
 ) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("compact_after_hashes = 20000\nmax_matches_per_answer = 1000\n")
-    server = start("--config", str(config), workers=1)
+    server = start(
+        settings="compact_after_hashes = 20000\nmax_matches_per_answer = 1000\n", workers=1
+    )
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     pictures = [random.token_bytes(32 * _HASHES) for _ in range(64)]
     request = register(*pictures)

@@ -85,7 +85,7 @@ def test_the_writer_lets_workers_go_first(start: Start) -> None:
 def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
     start: Start, tmp_path: Path
 ) -> None:
-    server = start()
+    server = start(workers=1)
     with pytest.raises(CommandFailedError, match="Another server or command uses"):
         start()
     with pytest.raises(CommandFailedError, match="Cannot listen on"):
@@ -94,7 +94,7 @@ def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
 
 
 def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start) -> None:
-    server = start()
+    server = start(workers=1)
     helpline = server.make_key("h", "register")
     match = server.make_key("p", "match")
     values = [random.token_bytes(32) for _ in range(12)]
@@ -116,15 +116,13 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
                 assert call.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert answered
     assert not (server.data_dir / "writer.sock").exists()
-    again = start()
+    again = start(workers=1)
     for value in answered:
         assert matches(again.address, match, value) == 1
 
 
-def test_told_to_stop_it_goes_on_with_a_call_that_has_begun(start: Start, tmp_path: Path) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("drain_grace_s = 60\nhashing_workers = 1\n")
-    server = start("--config", str(config), workers=1)
+def test_told_to_stop_it_goes_on_with_a_call_that_has_begun(start: Start) -> None:
+    server = start(settings="drain_grace_s = 60\n", workers=1)
     match = server.make_key("p", "match")
     stopping = threading.Event()
 
@@ -156,7 +154,7 @@ def connects(host: str, port: int) -> bool:
 def test_while_the_writer_is_down_lookups_go_on_and_registrations_are_to_be_retried(
     start: Start,
 ) -> None:
-    server = start()
+    server = start(workers=1)
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     request = register(random.token_bytes(32))
     with calling(server.address, helpline) as caller, calling(server.address, match) as platform:
@@ -206,7 +204,7 @@ def test_a_revoked_key_is_refused_by_every_worker(start: Start) -> None:
 
 
 def test_a_damaged_snapshot_is_refused_by_name_until_a_rebuild_is_there(start: Start) -> None:
-    first = start()
+    first = start(workers=1)
     match, helpline = first.make_key("p", "match"), first.make_key("h", "register")
     value = random.token_bytes(32)
     with calling(first.address, helpline) as caller:
@@ -215,7 +213,7 @@ def test_a_damaged_snapshot_is_refused_by_name_until_a_rebuild_is_there(start: S
     assert first.stop() == 0
     for codes in (first.data_dir / "index").glob("*/codes.faiss"):
         codes.unlink()
-    server = start()
+    server = start(workers=1)
     with calling(server.address, match) as platform, calling(server.address, helpline) as caller:
         refused = refusal(lambda: platform("MatchHashes", lookup(value)))
         assert refused.code == grpc.StatusCode.UNAVAILABLE
@@ -250,7 +248,7 @@ def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_
         run("disrupt", "keys", *words, "--secret-file", key_file)
     assert key_file.read_text().strip() == secret
     assert run("disrupt", "keys", "list", "--data-dir", tmp_path / "data").count("match") == 1
-    server = start()
+    server = start(workers=1)
     assert matches(server.address, secret, bytes(32)) == 0
     assert server.data_dir.stat().st_mode & 0o777 == 0o700
     for name in ("writer.sock", "secrets.json", "registry.db", "registry.db-wal", "lock"):
@@ -267,7 +265,7 @@ def test_a_server_takes_the_open_files_that_it_is_allowed(start: Start) -> None:
 
 
 def test_logs_carry_neither_keys_nor_pins_nor_hashes_nor_addresses(start: Start) -> None:
-    server = start()
+    server = start(workers=1)
     helpline = server.make_key("h", "register")
     value = random.token_bytes(32)
     with calling(server.address, helpline) as caller:
@@ -345,9 +343,7 @@ def test_a_crowd_of_unfinished_connections_does_not_stop_others(start: Start) ->
 def test_more_pictures_than_fit_are_turned_away_with_a_time_to_come_back(
     start: Start, tmp_path: Path
 ) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("hashing_workers = 1\nhashing_queue = 1\n")
-    server = start("--config", str(config), workers=1)
+    server = start(settings="hashing_queue = 1\n", workers=1)
     match = server.make_key("p", "match")
     file = tmp_path / "large.png"
     Image.effect_noise((3000, 3000), 60).save(file, compress_level=1)

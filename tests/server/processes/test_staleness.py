@@ -153,11 +153,9 @@ def hanging(server: Deployment) -> Iterator[None]:
 
 
 def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on(
-    start: Start, tmp_path: Path
+    start: Start,
 ) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("hashing_workers = 1\nstale_not_ready_s = 5.0\n")
-    server = start("--config", str(config), workers=1)
+    server = start(settings="stale_not_ready_s = 5.0\n", workers=1)
     helpline = server.make_key("h", "register")
     (worker,) = children(server.process.pid, "worker")
     with hanging(server), calling(server.address, helpline) as people:
@@ -170,12 +168,8 @@ def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on
     assert children(server.process.pid, "worker") == [worker]
 
 
-def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(
-    start: Start, tmp_path: Path
-) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text("hashing_workers = 1\nstale_not_ready_s = 5.0\nstale_closes_s = 10.0\n")
-    server = start("--config", str(config), workers=1)
+def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(start: Start) -> None:
+    server = start(settings="stale_not_ready_s = 5.0\nstale_closes_s = 10.0\n", workers=1)
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     value = random.token_bytes(32)
     with calling(server.address, helpline) as people:
