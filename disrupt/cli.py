@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from disrupt import __version__
 from disrupt.errors import DisruptError
 from disrupt.extras import lacking_server
 
@@ -136,6 +135,6 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, help=_HELP, epilog=_EPILOG)
-@click.version_option(__version__, prog_name="disrupt")
+@click.version_option(package_name="disrupt-hashes", prog_name="disrupt")
 def main() -> None:
     """Run the command."""
