@@ -23,13 +23,16 @@ from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS, DataD
 from disrupt.errors import DataDirectoryError, DisruptError, OlderSchemaError, StorageFullError
 from disrupt.registry import journal, migrations, noted, opening, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
-from disrupt.registry.journal import Contents, Record
+from disrupt.registry.journal import Contents, Epoch, Record
 from disrupt.registry.sql import SqlRegistry
 
 MANIFEST = "backup.json"
 _FILES = (REGISTRY, SECRETS)
 
 _log = structlog.get_logger(__name__)
+
+_LISTS_KEYS, _LISTS_EPOCHS = 2, 3
+"""Versions of the journal from which on it does."""
 
 _MAX_MANIFEST_BYTES = 64 * 1024
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -132,11 +135,13 @@ def check(directory: Path) -> BackupManifest:
 class Known:
     """What a data directory lists as withdrawn and revoked since a backup.
 
-    ``doubt`` is a clause that says why something may be missing from ``records``; else empty.
+    ``doubt`` is a clause that says why something may be missing from ``records``; else empty, and
+    ``epochs`` are those whose removals are all known.
     """
 
     records: tuple[Record, ...]
     doubt: str
+    epochs: tuple[Epoch, ...] = ()
 
 
 def unpack(directory: Path, into: Path) -> None:
@@ -156,15 +161,18 @@ def unpack(directory: Path, into: Path) -> None:
 def known(data_dir: Path, unpacked: Path) -> Known:
     """Collect what the journal and registry of a data directory list, as far as readable.
 
-    The registry is complete if it has in its history, in whichever epoch, the backup's newest
-    change and the one noted beside it. Where none is noted it needs a newer one than the backup:
-    it may be the backup's own file. Else the journal is, unless it lacks something that the backup
-    has: then it is older than the backup. It may still be a copy that is older than the newest
-    withdrawal, which cannot be detected.
+    The registry is complete if it has in its history the backup's newest change and the one noted
+    beside it. Where none is noted it needs a newer one than the backup: it may be the backup's own
+    file. Else the journal is, unless it lacks something that the backup has: then it is older than
+    the backup, or of another registry; or unless a registry older than the backup lies there, from
+    which the journal may have been written anew. It may still be a copy that is older than the
+    newest withdrawal, which cannot be detected.
     """
     with SqlRegistry.open_reader(unpacked / REGISTRY) as backup:
         head = backup.head()
+        in_backup: set[Record] = {*backup.journaled(), Epoch(head.epoch)}
     records: dict[Record, None] = {}
+    epochs = {Epoch(head.epoch)}
     doubt = f"there is neither {JOURNAL} nor a registry that is complete and newer than the backup"
     try:
         contents = journal.read(data_dir / JOURNAL)
@@ -173,38 +181,46 @@ def known(data_dir: Path, unpacked: Path) -> Known:
         doubt = f"{JOURNAL} cannot be read"
     else:
         if contents is not None:
-            records |= dict.fromkeys(contents.records)
-            doubt = _doubt(contents, journal.read(unpacked / JOURNAL))
+            records |= dict.fromkeys((*contents.removed, *contents.revoked))
+            doubt = _doubt(contents, in_backup)
+            if not doubt:
+                epochs.update(contents.epochs)
     try:
         with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
             records |= dict.fromkeys(registry.journaled())
             newest = noted.read(data_dir / NOTED_HEAD)
             is_newest = registry.knows(newest) if newest else registry.head() != head
-            if registry.knows(head) and is_newest:
-                doubt = ""
+            if registry.knows(head):
+                doubt = "" if is_newest else doubt
+            elif registry.head().epoch == head.epoch:
+                doubt = doubt or f"{REGISTRY} is older than the backup, and so may be {JOURNAL}"
     except DisruptError as error:
         _log.warning("old_registry_unreadable", reason=error.message)
-    return Known(tuple(records), doubt)
+    return Known(tuple(records), doubt, () if doubt else tuple(epochs))
 
 
-def _doubt(contents: Contents, in_backup: Contents | None) -> str:
+def _doubt(contents: Contents, in_backup: set[Record]) -> str:
     """Return why a journal may not list everything since a backup; empty if it seems complete."""
     if contents.damaged_records:
         return f"{contents.damaged_records} records of {JOURNAL} are damaged"
     if contents.torn:  # by a crash, in what was not acknowledged; or by damage to what was
         return f"the end of {JOURNAL} is incomplete or damaged"
-    if contents.version < journal.VERSION:
+    if contents.version < _LISTS_KEYS:
         return f"{JOURNAL} is of an earlier version, which listed no revoked keys"
-    if in_backup is not None and not set(in_backup.records) <= set(contents.records):
-        return f"{JOURNAL} is older than the backup"
+    missing = in_backup - set(contents.records)
+    if contents.version < _LISTS_EPOCHS and missing != in_backup:
+        # What both list shows that they are of one registry.
+        missing = {record for record in missing if not isinstance(record, Epoch)}
+    if missing:
+        return f"{JOURNAL} is older than the backup, or that of another server"
     return ""
 
 
 def bring_up_to_date(unpacked: Path, records: Iterable[Record]) -> tuple[ApiKey, ...]:
     """Erase and revoke in an unpacked backup what ``records`` and the backup itself list.
 
-    Its journal then lists all of it. A new epoch begins: every cursor given out before is refused.
-    Returns the keys that are valid.
+    Its journal then lists all of it, and of epochs those of ``records`` and the new one, which
+    begins: every cursor given out before is refused. Returns the keys that are valid.
     """
     with SqlRegistry.open_reader(unpacked / REGISTRY) as registry:
         together = dict.fromkeys([*records, *registry.journaled()])
@@ -212,7 +228,8 @@ def bring_up_to_date(unpacked: Path, records: Iterable[Record]) -> tuple[ApiKey,
     with SqlRegistry.open_writer(unpacked / REGISTRY) as writer:
         writer.begin_epoch()
         writer.checkpoint()
-        keys = writer.keys()
+        keys, epoch = writer.keys(), Epoch(writer.head().epoch)
+    journal.write(unpacked / JOURNAL, [*together, epoch])
     _sync(unpacked / REGISTRY)
     _sync(unpacked)
     return tuple(key for key in keys if not key.revoked_on)

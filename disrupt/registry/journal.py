@@ -1,12 +1,13 @@
 """The journal of removals: items ever withdrawn and keys ever revoked, outside all backups.
 
 A backup brings back what was withdrawn or revoked after it was made; the journal lists what to
-remove again. It holds item numbers, item ids and key ids, nothing made from a hash or a secret.
+remove again. It holds item numbers, item ids and key ids, nothing made from a hash or a secret. It
+also names the epochs of its registry, so that a restore knows the journal of another registry.
 
 The file is a header of 32 bytes, then records of 32 bytes: number (7 bytes, little-endian), kind (1
 byte), id (16 bytes), and the first 8 bytes of the SHA-256 of these 24. Kind 0 is an item: its
-number, its id. Kind 1 is a key: number 0, its id in ASCII, filled up with zeros. It only grows.
-Version 1 had no keys, and is read too.
+number, its id. Kind 1 is a key: number 0, its id in ASCII, filled up with zeros. Kind 2 is an
+epoch: number 0, its id. It only grows. Version 1 had no keys, version 2 no epochs; both are read.
 """
 
 import errno
@@ -27,13 +28,13 @@ _RECORD_BYTES = 32
 _CHECKED_BYTES, _CHECK_BYTES = 24, 8
 _HEADERS = {
     version: f"disrupt removals journal {version}\n".encode().ljust(_RECORD_BYTES, b"\0")
-    for version in (1, 2)
+    for version in (1, 2, 3)
 }
-VERSION = 2
+VERSION = 3
 _NUMBER_BYTES = 7
 _ID_BYTES = 16
-_ITEM, _KEY = b"\0", b"\1"
-_KEY_WORD = 1 << 8 * _NUMBER_BYTES
+_ITEM, _KEY, _EPOCH = b"\0", b"\1", b"\2"
+_KEY_WORD, _EPOCH_WORD = (kind << 8 * _NUMBER_BYTES for kind in (1, 2))
 _NOT_ASCII = 0x8080808080808080
 _AT_ONCE = 1 << 14
 _DONE = " What was withdrawn or revoked has taken effect, and trying again lists it."
@@ -55,12 +56,19 @@ class Revoked:
     key_id: str
 
 
-Record = Removed | Revoked
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch of the registry whose removals the journal lists, by its 16 bytes."""
+
+    epoch: bytes
+
+
+Record = Removed | Revoked | Epoch
 
 PACKED = np.dtype("<u8")
 """Of records as the file has them, for millions of which objects would be too much: shape (n, 4),
-in words of 8 bytes. The first is the number of an item, or of a key its kind; the next two are the
-id, the last is the check."""
+in words of 8 bytes. The first is the number of an item, or else the kind; the next two are the id,
+the last is the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,11 @@ class Contents:
     def revoked(self) -> tuple[Revoked, ...]:
         """The keys among the records."""
         return tuple(record for record in self.records if isinstance(record, Revoked))
+
+    @property
+    def epochs(self) -> tuple[Epoch, ...]:
+        """The epochs among the records."""
+        return tuple(record for record in self.records if isinstance(record, Epoch))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,10 +244,13 @@ class Journal:
 
 
 def _packed(record: Record) -> bytes:
-    if isinstance(record, Removed):
-        body = record.number.to_bytes(_NUMBER_BYTES, "little") + _ITEM + record.item_id
-    else:
-        body = bytes(_NUMBER_BYTES) + _KEY + record.key_id.encode("ascii").ljust(_ID_BYTES, b"\0")
+    match record:
+        case Removed(number, item_id):
+            body = number.to_bytes(_NUMBER_BYTES, "little") + _ITEM + item_id
+        case Revoked(key_id):
+            body = bytes(_NUMBER_BYTES) + _KEY + key_id.encode("ascii").ljust(_ID_BYTES, b"\0")
+        case Epoch(epoch):
+            body = bytes(_NUMBER_BYTES) + _EPOCH + epoch
     return body + hashlib.sha256(body).digest()[:_CHECK_BYTES]
 
 
@@ -244,6 +260,8 @@ def _unpacked(record: bytes) -> Record:
     record_id = record[_NUMBER_BYTES + 1 : _CHECKED_BYTES]
     if kind == _KEY:
         return Revoked(record_id.rstrip(b"\0").decode("ascii"))
+    if kind == _EPOCH:
+        return Epoch(record_id)
     return Removed(int.from_bytes(number, "little"), record_id)
 
 
@@ -251,7 +269,8 @@ def _are_good(records: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Tell of PACKED records which are not damaged."""
     first, ids = records[:, 0], records[:, 1] | records[:, 2]
     good: NDArray[np.bool_] = records[:, 3] == _checks(records)
-    good &= (first < _KEY_WORD) | ((first == _KEY_WORD) & (ids & _NOT_ASCII == 0))
+    is_key = (first == _KEY_WORD) & (ids & _NOT_ASCII == 0)
+    good &= (first < _KEY_WORD) | is_key | (first == _EPOCH_WORD)
     return good
 
 

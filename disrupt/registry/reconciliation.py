@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from disrupt.registry import journal, queries, schema, statements
 from disrupt.registry.engine import last_number, skip_numbers
-from disrupt.registry.journal import Contents, Revoked
+from disrupt.registry.journal import Contents, Epoch, Revoked
 
 NUMBERS_SKIPPED = 2**32
 """More than any registry gave out between a backup and its restore: numbers are never reused."""
@@ -34,7 +34,7 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
     listed = journal.pack(()) if scan is None else scan.records
     in_registry, keys = queries.erased(connection), queries.keys(connection)
     is_known, is_listed = _compared(listed, in_registry)
-    unknown = Contents(journal.unpack(listed[~is_known]))  # of the items; all of the keys
+    unknown = Contents(journal.unpack(listed[~is_known]))  # of the items; all of the rest
     newest = max((item.number for item in unknown.removed), default=0)
     erased = statements.erase_again(connection, [item.item_id for item in unknown.removed], day)
     again = {key.key_id for key in keys if not key.revoked_on}.intersection(
@@ -46,10 +46,12 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
         begin_epoch(connection, newest)
         _log.error("registry_older_than_its_journal")
     revoked = [Revoked(key.key_id) for key in keys if key.revoked_on]
+    epoch, _ = queries.position(connection)
     missing = np.concatenate(
         [
             journal.packed(in_registry[~is_listed]),
             journal.pack(key for key in revoked if key not in unknown.revoked),
+            journal.pack({Epoch(epoch)}.difference(unknown.epochs)),
         ]
     )
     if scan is not None and not (scan.torn or scan.damaged_records or len(missing)):

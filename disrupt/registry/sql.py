@@ -27,7 +27,7 @@ from disrupt.registry.engine import (
     truncate_wal,
     writer_engine,
 )
-from disrupt.registry.journal import Journal, Record, Removed, Revoked
+from disrupt.registry.journal import Epoch, Journal, Record, Removed, Revoked
 from disrupt.registry.reconciliation import begin_epoch, reconcile
 from disrupt.registry.reserve import Reserve
 
@@ -301,6 +301,7 @@ class SqlRegistryWriter(SqlRegistry):
         """Expire every earlier cursor, after the registry was restored from a backup."""
         with _transaction(self._writer) as connection:
             begin_epoch(connection)
+        self._removals.add([Epoch(self.head().epoch)])
         self.accept_head()
 
     def add_key(self, key: ApiKey) -> None:

@@ -19,7 +19,7 @@ from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import journal
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, known, unpack
-from disrupt.registry.journal import Record, Removed, Revoked
+from disrupt.registry.journal import Epoch, Record, Removed, Revoked
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import (
     DAY,
@@ -291,6 +291,9 @@ def test_unpacked_backup_of_an_empty_registry_is_one(
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+OLDER = "removals.journal is older than the backup, or that of another server"
+
+
 def key(key_id: str) -> ApiKey:
     secret = key_id.encode() * 4
     return ApiKey(key_id, "somebody", secret, frozenset({Right.MATCH}), frozenset({1}), DAY)
@@ -316,6 +319,11 @@ class Since:
 
     def known(self) -> Known:
         return known(self.data_dir, self.unpacked)
+
+    @property
+    def epoch(self) -> Epoch:
+        with SqlRegistry.open_reader(self.unpacked / "registry.db") as registry:
+            return Epoch(registry.head().epoch)
 
 
 @pytest.fixture
@@ -351,7 +359,7 @@ def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_reg
     assert [valid_key.key_id for valid_key in valid] == ["33333333"]
     listed = journal.read(since.unpacked / JOURNAL)
     assert listed is not None
-    assert set(listed.records) == {*since.before, *since.after}
+    assert {*listed.removed, *listed.revoked} == {*since.before, *since.after}
 
 
 def test_without_journal_and_registry_nothing_is_known(since: Since) -> None:
@@ -369,10 +377,75 @@ def test_a_journal_that_lacks_what_the_backup_knows_is_older_and_tells_what_it_h
     lose_registry(since.data_dir)
     has = [*since.before, *since.after]
     del has[lacks]
-    journal.write(since.data_dir / JOURNAL, has)
+    journal.write(since.data_dir / JOURNAL, [since.epoch, *has])
     removals = since.known()
-    assert removals.doubt == "removals.journal is older than the backup"
-    assert list(removals.records) == has
+    assert removals.doubt == OLDER
+    assert set(removals.records) == set(has)
+
+
+def test_a_backup_without_removals_is_not_restored_with_the_journal_of_another_registry(
+    data_dir: Path, tmp_path: Path, chance: random.Random
+) -> None:
+    unpacked, new = tmp_path / "unpacked", tmp_path / "new"
+    unpacked.mkdir()
+    new.mkdir()
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        number = writer.register(registration(chance), day=DAY).case_number
+        back_up(data_dir, tmp_path / "backup")
+        writer.withdraw(number, None, day=DAY)
+    unpack(tmp_path / "backup", unpacked)
+    with SqlRegistry.open_writer(new / "registry.db") as writer:
+        assert known(new, unpacked).doubt == OLDER
+        number = writer.register(registration(chance), day=DAY).case_number
+        writer.withdraw(number, None, day=DAY)
+    lose_registry(new)
+    assert known(new, unpacked).doubt == OLDER
+    shutil.copyfile(data_dir / JOURNAL, new / JOURNAL)
+    assert known(new, unpacked).doubt == ""
+
+
+def as_version_2(path: Path) -> None:
+    """Make of a journal what the version before would have written."""
+    contents = journal.read(path)
+    assert contents is not None
+    journal.write(path, [*contents.removed, *contents.revoked])
+    path.write_bytes(path.read_bytes().replace(b"journal 3", b"journal 2", 1))
+
+
+def test_a_journal_that_names_no_epochs_is_known_by_what_it_has_in_common_with_the_backup(
+    since: Since, tmp_path: Path
+) -> None:
+    lose_registry(since.data_dir)
+    as_version_2(since.data_dir / JOURNAL)
+    assert since.known().doubt == ""
+    assert since.known().epochs == (since.epoch,)
+
+    unpacked = tmp_path / "without removals"
+    unpacked.mkdir()
+    with SqlRegistry.open_writer(unpacked / "registry.db"):
+        pass
+    assert known(since.data_dir, unpacked).doubt == OLDER
+
+
+def test_a_journal_beside_a_registry_older_than_the_backup_may_be_written_from_it(
+    data_dir: Path, tmp_path: Path, chance: random.Random
+) -> None:
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    with SqlRegistry.open_writer(data_dir / "registry.db"):
+        pass
+    older = (data_dir / "registry.db").read_bytes()
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        number = writer.register(registration(chance), day=DAY).case_number
+        back_up(data_dir, tmp_path / "backup")
+        writer.withdraw(number, None, day=DAY)
+    unpack(tmp_path / "backup", unpacked)
+    lose_registry(data_dir)
+    lose_journal(data_dir)
+    (data_dir / "registry.db").write_bytes(older)
+    with SqlRegistry.open_writer(data_dir / "registry.db"):
+        pass
+    assert "registry.db is older than the backup" in known(data_dir, unpacked).doubt
 
 
 def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_the_journal(
@@ -382,7 +455,7 @@ def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_t
     lose_journal(since.data_dir)
     with SqlRegistry.open_writer(since.data_dir / "registry.db"):
         pass
-    assert "older than the backup" in since.known().doubt
+    assert since.known().doubt == OLDER
     lose_journal(since.data_dir)
     assert "neither" in since.known().doubt
 
@@ -424,7 +497,7 @@ def test_a_damaged_journal_and_one_of_an_earlier_version_are_completed_by_the_re
     content = path.read_bytes()
     for spoiled, doubt in (
         (content[:40] + b"?" + content[41:], "1 records of removals.journal are damaged"),
-        (content.replace(b"journal 2", b"journal 1", 1)[:64], "listed no revoked keys"),
+        (content.replace(b"journal 3", b"journal 1", 1)[:96], "listed no revoked keys"),
         (b"something else", "removals.journal cannot be read"),
         (content[:-1] + bytes([content[-1] ^ 1]), "the end of removals.journal is"),
         (content[:-64] + bytes(64), "the end of removals.journal is"),

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry import journal
-from disrupt.registry.journal import Journal, Record, Removed, Revoked
+from disrupt.registry.journal import Epoch, Journal, Record, Removed, Revoked
 
 RECORD_BYTES = 32
 
 records = st.lists(
     st.builds(Removed, st.integers(0, 2**56 - 1), st.binary(min_size=16, max_size=16))
-    | st.builds(Revoked, st.text("0123456789abcdef", min_size=8, max_size=16)),
+    | st.builds(Revoked, st.text("0123456789abcdef", min_size=8, max_size=16))
+    | st.builds(Epoch, st.binary(min_size=16, max_size=16)),
     max_size=8,
 )
 
@@ -105,7 +106,9 @@ def test_what_no_version_wrote_is_damage_whatever_its_check(
     assert read(path) == journal.Contents(tuple(some(2)), damaged_records=1)
 
 
-@pytest.mark.parametrize("content", [b"", b"disrupt removals journal 3\n", bytes(64), b"\n" * 32])
+@pytest.mark.parametrize(
+    "content", [b"", b"disrupt removals journal 4\n".ljust(32, b"\0"), bytes(64), b"\n" * 32]
+)
 def test_another_file_is_refused_and_kept(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DataDirectoryError, match=r"removals\.journal"):

@@ -28,7 +28,7 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.registry import journal
-from disrupt.registry.journal import Removed, Revoked
+from disrupt.registry.journal import Epoch, Removed, Revoked
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import (
@@ -125,7 +125,7 @@ def test_opening_takes_few_bytes_for_each_item_ever_withdrawn(
         connection.executemany("INSERT INTO items (number, item_id, bank) VALUES (?, ?, 1)", rows)
         connection.commit()
     for known in (0, count):
-        assert path.with_name(JOURNAL).stat().st_size == 32 * (1 + known)
+        assert path.with_name(JOURNAL).stat().st_size == 32 * (2 + known)
         tracemalloc.start()
         try:
             with SqlRegistry.open_writer(path):
@@ -380,4 +380,6 @@ def test_a_journal_of_the_release_before_is_read_and_gains_the_revoked_keys(path
     assert (before.version, len(before.removed), before.revoked) == (1, 1, ())
     upgrade(path)
     after = journal.read(path.with_name(JOURNAL))
-    assert after == journal.Contents((*before.records, Revoked("00000001")))
+    with SqlRegistry.open_reader(path) as registry:
+        epoch = Epoch(registry.head().epoch)
+    assert after == journal.Contents((*before.records, Revoked("00000001"), epoch))

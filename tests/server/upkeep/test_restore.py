@@ -170,6 +170,30 @@ def test_on_a_new_machine_the_journal_alone_is_enough(site: Site, tmp_path: Path
     assert files_with(new, site.gone) == []
 
 
+def test_an_accepted_restore_leaves_a_journal_that_still_does_not_know_the_removals_since(
+    site: Site, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    restore(site.backup, new, accept_unknown_removals=True)
+    with SqlRegistry.open_writer(new / "registry.db"):
+        pass
+    with pytest.raises(DataDirectoryError, match="older than the backup, or that of another"):
+        restore(site.backup, new, accept_unknown_removals=False)
+
+
+@pytest.mark.parametrize("lost", ["nothing", "journal"])
+def test_a_restore_that_knows_the_removals_can_be_repeated_from_its_journal(
+    site: Site, lost: str
+) -> None:
+    if lost == "journal":
+        (site.data_dir / JOURNAL).unlink()
+    for _ in range(3):
+        assert site.restore().removals_known
+    site.damage()
+    assert site.restore().removals_known
+
+
 def test_a_server_started_beside_the_journal_alone_makes_nothing_and_a_restore_still_works(
     site: Site, tmp_path: Path
 ) -> None:
@@ -340,7 +364,7 @@ def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal
     (new / JOURNAL).write_bytes(older)
     refused = disrupt("restore", "--from", source, "--data-dir", new)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "removals.journal is older than the backup" in refused.stderr
+    assert "removals.journal is older than the backup, or" in refused.stderr
     assert f"{kept} (kept)" in refused.stderr
     assert f"{gone} (gone)" in refused.stderr
     assert {path.name for path in new.iterdir()} <= {"index", "lock", JOURNAL}
