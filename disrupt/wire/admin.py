@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import ApiKey, Right
@@ -17,20 +18,31 @@ def rights(message: admin_pb2.CreateKeyRequest) -> tuple[Right, ...]:
         raise invalid("rights", "a right of another version of this program") from None
 
 
+@contextmanager
+def _text(field: str) -> Iterator[None]:
+    """Raise InvalidRequestError where a word of a command line is no text, which messages take."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        raise invalid(field, "not UTF-8") from None
+
+
 def create_request(
     name: str, granted: tuple[Right, ...], banks: tuple[str, ...]
 ) -> admin_pb2.CreateKeyRequest:
     """Make the request for a new key."""
-    return admin_pb2.CreateKeyRequest(
-        name=name,
-        rights=[right.value for right in granted],  # type: ignore[misc]  # same numbers
-        banks=banks,
-    )
+    with _text("name or bank"):
+        return admin_pb2.CreateKeyRequest(
+            name=name,
+            rights=[right.value for right in granted],  # type: ignore[misc]  # same numbers
+            banks=banks,
+        )
 
 
 def revoke_request(key_id: str) -> admin_pb2.RevokeKeyRequest:
     """Make the request to revoke a key."""
-    return admin_pb2.RevokeKeyRequest(key_id=key_id)
+    with _text("key_id"):
+        return admin_pb2.RevokeKeyRequest(key_id=key_id)
 
 
 def list_request() -> admin_pb2.ListKeysRequest:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from click.testing import CliRunner
 from grpc import aio
 
@@ -53,3 +54,18 @@ def test_keys_are_made_listed_and_revoked_by_the_writer_that_runs(tmp_path: Path
         assert listed == {made["key_id"]: True, other["key_id"]: False}
 
     asyncio.run(beside_a_writer(tmp_path, manage))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("revoke", "\udcff"),
+        ("create", "a\udcff", "--right", "match"),
+        ("create", "a", "--right", "match", "--bank", "\udcff"),
+    ],
+)
+def test_what_is_not_utf8_is_refused_in_a_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, ["keys", *words, "--data-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert done.output.endswith(": not UTF-8\n")
