@@ -65,9 +65,9 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
 
     The copy is the registry at one moment; registering goes on meanwhile. DataDirectoryError if
     ``target`` exists, lies in the data directory, which erasures keep free of what was withdrawn,
-    or cannot be made; also if the data directory is incomplete, another user's, or has the secrets
-    of another registry. StorageFullError when the disk is full. What is unfinished has another
-    name, and is removed unless the process is killed.
+    or cannot be made; also if the data directory is incomplete, another user's, has the secrets of
+    another registry, or is restored meanwhile. StorageFullError when the disk is full. What is
+    unfinished has another name, and is removed unless the process is killed.
     """
     aside = target.parent / f"{target.name}.unfinished"
     for path in (target, aside):
@@ -241,6 +241,7 @@ def _write(data_dir: Path, aside: Path) -> BackupManifest:
         copy_database(data_dir / REGISTRY, aside / REGISTRY)
     _sync(aside / REGISTRY)
     _copy(data_dir / SECRETS, aside / SECRETS)
+    _check_pair(DataDirectory(aside))
     epoch, sequence, revision = _described(aside / REGISTRY)
     manifest = BackupManifest(
         epoch=epoch,
@@ -254,6 +255,16 @@ def _write(data_dir: Path, aside: Path) -> BackupManifest:
     _sync(aside / MANIFEST)
     _sync(aside)
     return manifest
+
+
+def _check_pair(copy: DataDirectory) -> None:
+    """Raise DataDirectoryError where copied files are of two registries: a restore came between."""
+    with suppress(OlderSchemaError), opening.reading(copy) as registry:
+        if not registry.takes_pepper(copy.secrets().pepper_check):
+            raise DataDirectoryError(
+                "The data directory was restored while the backup was made, which would have files"
+                " of two servers. Nothing was written. Try again."
+            )
 
 
 def _described(path: Path) -> tuple[str, int, str]:

@@ -17,10 +17,11 @@ from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError
-from disrupt.registry import journal
+from disrupt.registry import backup, journal, opening
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, known, unpack
 from disrupt.registry.journal import Epoch, Record, Removed, Revoked
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.server.upkeep.restore import restore
 from tests.registry.examples import (
     DAY,
     all_changes,
@@ -130,6 +131,28 @@ def test_backups_beside_registrations_hold_every_one_that_came_before(
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_backup_during_the_restore_of_another_servers_is_refused(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = DataDirectory(tmp_path / "other")
+    other.make()
+    for directory in (DataDirectory(data_dir), other):
+        with opening.writing(directory):
+            pass
+    back_up(other.path, tmp_path / "of another server")
+
+    def restore_then_copy(source: Path, target: Path) -> None:
+        monkeypatch.undo()
+        restore(tmp_path / "of another server", data_dir, accept_unknown_removals=True)
+        shutil.copyfile(source, target)
+
+    monkeypatch.setattr(backup, "_copy", restore_then_copy)
+    with pytest.raises(DataDirectoryError, match="restored while the backup was made"):
+        back_up(data_dir, tmp_path / "backup")
+    assert not list(tmp_path.glob("backup*"))
+    back_up(data_dir, tmp_path / "backup")
 
 
 @pytest.mark.parametrize("kind", ["directory", "file", "dangling link", "unfinished"])
