@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integr
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _UPGRADE = "Start `disrupt serve` once, which brings it up to date, then run this again."
 _NO_INDEX = "There is none yet; the first start makes it."
+_PATIENCE_S, _RETRY_S = 5.0, 0.1
+"""A removal is in the journal after its commit, which a slow disk delays."""
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
@@ -158,8 +161,8 @@ def registry(data_dir: Path) -> Iterator[Finding]:
 
 def removals(data_dir: Path) -> Iterator[Finding]:
     """Check the journal of removals, which a restored older registry needs."""
-    removed = _removed(data_dir)  # before the journal, which is written first
-    contents = journal.read(DataDirectory(data_dir).journal)
+    removed = _removed(data_dir)
+    contents = _journal(DataDirectory(data_dir).journal, removed)
     if contents is None:
         if _has_cases(data_dir):
             yield warn(
@@ -192,6 +195,18 @@ def removals(data_dir: Path) -> Iterator[Finding]:
             "removals",
             f"{JOURNAL} names {len(contents.removed)} items and {len(contents.revoked)} keys.",
         )
+
+
+def _journal(path: Path, removed: set[journal.Record]) -> journal.Contents | None:
+    """Read the journal; a running writer gets some time to list what the registry has removed."""
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while True:
+        contents = journal.read(path)
+        if contents is None or time.monotonic() >= give_up_s:
+            return contents
+        if not contents.torn and removed.issubset(contents.records):
+            return contents
+        time.sleep(_RETRY_S)
 
 
 def _removed(data_dir: Path) -> set[journal.Record]:

@@ -287,9 +287,25 @@ def test_an_older_registry_than_the_one_noted_fails_without_an_index_too(
     assert verdicts(data_dir)["index"] == Verdict.FAIL
 
 
-def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
-    data_dir: Path,
+def test_a_removal_that_the_writer_lists_a_moment_later_warns_of_nothing(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = (data_dir / JOURNAL).read_bytes()
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        writer.add_key(ApiKey("0000000a", "p", bytes(32), frozenset(), frozenset(), "2026-01-01"))
+        writer.revoke_key("0000000a", day="2026-01-02")
+    after = (data_dir / JOURNAL).read_bytes()
+    for unfinished in (before, after[:-10]):
+        (data_dir / JOURNAL).write_bytes(unfinished)
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "sleep", lambda _: (data_dir / JOURNAL).write_bytes(after))
+            assert verdicts(data_dir)["removals"] == Verdict.OK
+
+
+def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "_PATIENCE_S", 0.0)
     (data_dir / JOURNAL).unlink()
     assert verdicts(data_dir)["removals"] == Verdict.WARN
     removed = [journal.Removed(number, bytes([number]) * 16) for number in (1, 2)]
