@@ -11,7 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -236,15 +236,29 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write an ASCII file in place of any present one, atomically and durably; mode 0600."""
+    """Write an ASCII file in place of any present one, atomically and durably; mode 0600.
+
+    Processes that write the same file take turns.
+    """
     aside = file.with_name(f"{file.name}.new")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-        opened.write(text)
-        opened.flush()
+    with ExitStack() as stack:
+        descriptor = _opened_alone(stack, aside)
+        os.ftruncate(descriptor, 0)  # what a killed writer left
+        with os.fdopen(descriptor, "w", encoding="ascii", closefd=False) as opened:
+            opened.write(text)
         os.fsync(descriptor)
-    aside.rename(file)
+        aside.rename(file)
     sync_directory(file.parent)
+
+
+def _opened_alone(stack: ExitStack, path: Path) -> int:
+    """Open a file for writing once nobody else has it open so."""
+    while True:
+        descriptor = _opened(stack, path, os.O_WRONLY | os.O_CREAT)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor  # and none that its writer has renamed meanwhile
 
 
 def sync_directory(path: Path) -> None:
