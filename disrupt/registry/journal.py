@@ -34,7 +34,7 @@ VERSION = 3
 _NUMBER_BYTES = 7
 _ID_BYTES = 16
 _ITEM, _KEY, _EPOCH = b"\0", b"\1", b"\2"
-_KEY_WORD, _EPOCH_WORD = (kind << 8 * _NUMBER_BYTES for kind in (1, 2))
+_KEY_WORD, EPOCH_WORD = (kind << 8 * _NUMBER_BYTES for kind in (1, 2))
 _NOT_ASCII = 0x8080808080808080
 _AT_ONCE = 1 << 14
 _DONE = " What was withdrawn or revoked has taken effect, and trying again lists it."
@@ -270,7 +270,7 @@ def _are_good(records: NDArray[np.uint64]) -> NDArray[np.bool_]:
     first, ids = records[:, 0], records[:, 1] | records[:, 2]
     good: NDArray[np.bool_] = records[:, 3] == _checks(records)
     is_key = (first == _KEY_WORD) & (ids & _NOT_ASCII == 0)
-    good &= (first < _KEY_WORD) | is_key | (first == _EPOCH_WORD)
+    good &= (first < _KEY_WORD) | is_key | (first == EPOCH_WORD)
     return good
 
 

@@ -12,7 +12,7 @@ from disrupt.registry.engine import last_number, skip_numbers
 from disrupt.registry.journal import Contents, Epoch, Revoked
 
 NUMBERS_SKIPPED = 2**32
-"""More than any registry gave out between a backup and its restore: numbers are never reused."""
+"""More than any registry gives out between a backup and its restore."""
 
 _AT_ONCE = 1 << 16
 
@@ -32,6 +32,8 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
     if scan is not None and scan.damaged_records:
         _log.error("removals_journal_damaged", records=scan.damaged_records)
     listed = journal.pack(()) if scan is None else scan.records
+    if scan is not None and scan.damaged_records:  # of earlier epochs, too, and not in the registry
+        listed = listed[listed[:, 0] != journal.EPOCH_WORD]
     in_registry, keys = queries.erased(connection), queries.keys(connection)
     is_known, is_listed = _compared(listed, in_registry)
     unknown = Contents(journal.unpack(listed[~is_known]))  # of the items; all of the rest
@@ -75,9 +77,11 @@ def _compared(
 
 
 def begin_epoch(connection: Connection, newest: int = 0) -> None:
-    """Refuse every earlier cursor from now on, and give out no item number again.
+    """Refuse every earlier cursor from now on, and give out no item number that is known.
 
-    ``newest`` is the largest number known to have been given out, beside those in the registry.
+    ``newest`` is the largest number known to have been given out, beside those in the registry. If
+    one backup is restored twice, what was registered between is not known: its numbers come again,
+    in another epoch.
     """
     statements.begin_epoch(connection)
     newest = max(newest, last_number(connection, schema.items.name))

@@ -164,6 +164,28 @@ def test_damage_is_logged_and_mended_from_the_registry(path: Path, chance: rando
     assert [entry["event"] for entry in logs] == ["removals_journal_damaged"]
 
 
+def test_a_journal_mended_after_damage_names_the_present_epoch_only(
+    path: Path, chance: random.Random
+) -> None:
+    def epochs() -> tuple[Epoch, ...]:
+        contents = journal.read(path.with_name(JOURNAL))
+        assert contents is not None
+        return contents.epochs
+
+    with SqlRegistry.open_writer(path) as writer:
+        earlier = Epoch(writer.head().epoch)
+        writer.withdraw(writer.register(registration(chance), day=DAY).case_number, None, day=DAY)
+        writer.begin_epoch()
+        present = Epoch(writer.head().epoch)
+    file = path.with_name(JOURNAL)
+    assert epochs() == (earlier, present)
+    content = bytearray(file.read_bytes())
+    content[72] ^= 1  # the item, between the epochs
+    file.write_bytes(content)
+    with SqlRegistry.open_writer(path):
+        assert epochs() == (present,)
+
+
 def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
     path: Path, chance: random.Random
 ) -> None:

@@ -194,6 +194,32 @@ def test_a_restore_that_knows_the_removals_can_be_repeated_from_its_journal(
     assert site.restore().removals_known
 
 
+def test_a_number_that_comes_again_after_a_second_restore_is_that_of_another_item(
+    site: Site,
+) -> None:
+    path, chance = site.data_dir / "registry.db", random.Random(52)
+    registered = list[tuple[Addition, str]]()
+    content = list[bytes]()
+    for _ in range(2):
+        site.restore()
+        with SqlRegistry.open_writer(path) as writer:
+            case_number = writer.register(registration(chance), day=DAY).case_number
+            newest = all_changes(writer)[-1]
+            assert isinstance(newest, Addition)
+            registered.append((newest, case_number))
+        content.append(path.read_bytes())
+    (first, _), (second, case_number) = registered
+    assert first.item.number == second.item.number
+    assert first.item.item_id != second.item.item_id
+    with SqlRegistry.open_writer(path) as writer:
+        writer.withdraw(case_number, None, day=DAY)
+    path.write_bytes(content[0])  # the journal lists the number, and another id
+    with SqlRegistry.open_writer(path) as writer:
+        changes = all_changes(writer)
+        alive = {change.item.item_id for change in changes if isinstance(change, Addition)}
+        assert first.item.item_id in alive
+
+
 def test_a_server_started_beside_the_journal_alone_makes_nothing_and_a_restore_still_works(
     site: Site, tmp_path: Path
 ) -> None:
