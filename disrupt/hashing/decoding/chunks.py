@@ -60,7 +60,7 @@ def with_sound_chunks(data: bytes) -> bytes:
     pieces, kept = list[memoryview](), 0
     view = memoryview(data)
     seen = set[bytes]()
-    for chunk in _chunks(view):
+    for chunk in read_chunks(view):
         is_end = chunk.kind == b"IEND" and data[chunk.start : chunk.end] != _END
         if is_end or not _is_read(chunk, seen, data[25:26]):
             pieces.append(view[kept : chunk.start])
@@ -74,7 +74,7 @@ def with_sound_chunks(data: bytes) -> bytes:
 
 def names_colours(data: bytes) -> bool:
     """Tell whether a PNG file names its colours by numbers (cICP), which go before a profile."""
-    kinds = takewhile(lambda kind: kind != b"IDAT", (chunk.kind for chunk in _chunks(data)))
+    kinds = takewhile(lambda kind: kind != b"IDAT", (chunk.kind for chunk in read_chunks(data)))
     return b"cICP" in kinds
 
 
@@ -98,7 +98,7 @@ def _is_read(chunk: _Chunk, seen: set[bytes], colour: bytes) -> bool:
     return chunk.kind[:1].isupper() or chunk.is_sound()
 
 
-def _chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
+def read_chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
     """Yield the chunks up to the end, or to one that ends outside the file.
 
     ValueError for too many.

@@ -27,6 +27,7 @@ from PIL import (
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
 from disrupt.hashing.decoding.aperture import clean_aperture
+from disrupt.hashing.decoding.apng import PngFile
 from disrupt.hashing.decoding.av1 import coded_sizes
 from disrupt.hashing.decoding.brands import picture_format
 from disrupt.hashing.decoding.chunks import names_colours, with_sound_chunks
@@ -46,7 +47,6 @@ from disrupt.hashing.decoding.segments import with_sound_segments
 from disrupt.hashing.decoding.srgb import UnreadProfileError, conversion_to_srgb, to_srgb
 from disrupt.hashing.decoding.truncation import (
     gif_is_whole,
-    png_frames_are_whole,
     png_is_whole,
     with_end_of_jpeg,
 )
@@ -75,7 +75,7 @@ _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
     # index.
     "JPEG": open_jpeg,
-    "PNG": PngImagePlugin.PngImageFile,
+    "PNG": PngFile,
     "WebP": WebPImagePlugin.WebPImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
     "GIF": GifFile,
@@ -213,14 +213,11 @@ def decode_frames(
         unseen = picture.unseen + _pages_left(image, data)
     if scaled or not _is_hidden(image, data):
         yield replace(picture, frames_left=frames - 1, unseen=unseen)
-    whole = png_frames_are_whole(data)
     for frame in range(1, frames):
         with _refusing(kind):
             image.seek(frame)
             _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
             picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
-            if kind == "PNG" and not next(whole, False):
-                raise _damaged(kind)
         yield replace(picture, frames_left=frames - 1 - frame)
 
 
@@ -313,7 +310,7 @@ def _pixels(file: ImageFile.ImageFile, data: bytes, *, luma: bool) -> Image.Imag
     """Return the pixels of the loaded frame as they are shown, but for colour profiles."""
     if isinstance(file, TiffImagePlugin.TiffImageFile):
         return grey_of_tiff(file)
-    if isinstance(file, PngImagePlugin.PngImageFile) and "transparency" in file.info:
+    if isinstance(file, PngImagePlugin.PngImageFile):
         return with_alpha_of_key(file, data)
     if isinstance(file, BmpImagePlugin.BmpImageFile) and file.mode == "RGBA":
         # Grabs of screens leave alpha at 0, and browsers take it for none.

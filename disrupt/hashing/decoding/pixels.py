@@ -90,7 +90,7 @@ def _opaque(image: Image.Image, behind: str) -> Image.Image:
     if image.mode in {"F", "I"}:
         raise ValueError("numbers without a range are no grey levels")
     if image.mode.startswith("I;16"):
-        return from_16_bits(image, behind)
+        image = from_16_bits(image)
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         page = Image.new("RGB", image.size, behind)
@@ -127,12 +127,17 @@ def without_even_end(image: Image.Image) -> Image.Image | None:
     return image.crop((0, 0, image.width, int(rows.nonzero()[0][-1]) + 1)) if rows.any() else None
 
 
-def from_16_bits(image: Image.Image, behind: str = "white") -> Image.Image:
-    """Convert grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip."""
+def from_16_bits(image: Image.Image) -> Image.Image:
+    """Convert grey of 16 bits to 8: the upper byte, as of 16-bit colours. Pillow would clip.
+
+    With alpha where a level means transparent.
+    """
     values = np.asarray(image)
-    grey = (values >> 8).astype(np.uint8)
-    grey[values == image.info.get("transparency")] = 255 if behind == "white" else 0
-    return Image.fromarray(grey)
+    grey = Image.fromarray((values >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        keyed = values == image.info["transparency"]
+        grey.putalpha(Image.fromarray(np.where(keyed, np.uint8(0), np.uint8(255))))
+    return grey
 
 
 def keep_depth_of_planes(file: TiffImagePlugin.TiffImageFile) -> None:
@@ -188,10 +193,12 @@ def with_alpha_of_key(file: PngImagePlugin.PngImageFile, data: bytes) -> Image.I
 
     Pillow keeps the upper bytes alone. The lower ones are the upper ones of another byte order.
     """
-    lower = PngImagePlugin.PngImageFile(io.BytesIO(data))
-    key = lower.info.get("transparency")
-    if not isinstance(key, tuple) or lower.tile[0].args != "RGB;16B" or file.n_frames > 1:
+    if not isinstance(file.info.get("transparency"), tuple):
         return file
+    lower = PngImagePlugin.PngImageFile(io.BytesIO(data))
+    if lower.tile[0].args != "RGB;16B":
+        return file
+    key = lower.info["transparency"]
     lower.tile = [lower.tile[0]._replace(args="RGB;16L")]
     levels = np.asarray(file), np.asarray(lower)
     keyed = np.ones(levels[0].shape[:2], bool)

@@ -96,9 +96,7 @@ def to_srgb(image: Image.Image, conversion: Conversion) -> Image.Image:
 
 def _colours(image: Image.Image, kind: bytes) -> str:
     """Return the mode in which the colours of a picture go through a transform of such colours."""
-    if image.mode.startswith("I;16"):
-        return "RGB" if kind == b"RGB" else "L"
-    if image.mode in {"L", "LA"}:
+    if image.mode in {"L", "LA"} or image.mode.startswith("I;16"):
         if kind != b"RGB":
             return "L"
         return "RGBA" if image.has_transparency_data else "RGB"

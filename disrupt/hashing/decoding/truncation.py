@@ -81,26 +81,6 @@ def png_is_whole(data: bytes, image: Image.Image) -> bool:
     )
 
 
-def png_frames_are_whole(data: bytes) -> Iterator[bool]:
-    """Yield the same of each frame after the first of an animated PNG (11.3.3.3, 11.3.3.4).
-
-    Pillow leaves the frame before it where a stream ends early. Each is inflated when asked for.
-    """
-    chunks = _chunks(data)
-    header = next(content for kind, content in chunks if kind == b"IHDR")
-    raw_bytes, pieces = 0, list[bytes]()
-    for kind, content in chunks:
-        if kind == b"IDAT":
-            raw_bytes = 0  # The fcTL before IDAT describes the first frame.
-        elif kind == b"fdAT":
-            pieces.append(content[4:])
-        elif kind in {b"fcTL", b"IEND"}:
-            if raw_bytes:
-                yield _inflates_to(raw_bytes, pieces)
-            raw_bytes = _raw_bytes(content[4:12] + header[8:]) if kind == b"fcTL" else 0
-            pieces.clear()
-
-
 def _inflates_to(raw_bytes: int, pieces: Iterable[bytes]) -> bool:
     """Tell whether a compressed stream, given in pieces, holds at least ``raw_bytes``."""
     missing = raw_bytes
