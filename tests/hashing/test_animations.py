@@ -233,8 +233,9 @@ Placed = tuple[Image.Image, tuple[int, int], int]
 """A frame of a GIF of 320 x 240: its pixels, left and top, and what becomes of it afterwards."""
 
 
-def gif(frames: list[Placed]) -> bytes:
-    file = b"GIF89a" + struct.pack("<HHBBB", 320, 240, 0, 0, 0)
+def gif(frames: list[Placed], table: bytes = b"") -> bytes:
+    """Write frames with their own tables of colours; ``table`` is for frames without one."""
+    file = b"GIF89a" + struct.pack("<HHBBB", 320, 240, 0x87 if table else 0, 0, 0) + table
     for image, place, disposal in frames:
         data = animation([image.copy()], optimize=False, interlace=0)
         key = image.info.get("transparency")
@@ -288,6 +289,16 @@ def test_frames_of_a_gif_are_painted_as_browsers_do(name: str, disposals: tuple[
     ]
     pages = [picture.page() for picture in decode_frames(gif(frames))]
     assert len(pages) == len(frames)
+    for page, expected in zip(pages, shown(frames, "white"), strict=True):
+        assert np.abs(page.astype(int) - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["grey", "grey, smaller", "one level transparent"])
+def test_a_first_frame_of_grey_levels_is_grey_beside_a_table_of_colours(name: str) -> None:
+    first = {**FIRST, "one level transparent": (keyed(RAMP.copy()), (0, 0))}[name]
+    frames = [(*first, 0), (*FIRST["colours, smaller"], 0)]
+    table = np.random.default_rng(1).bytes(768)
+    pages = [picture.page() for picture in decode_frames(gif(frames, table))]
     for page, expected in zip(pages, shown(frames, "white"), strict=True):
         assert np.abs(page.astype(int) - np.asarray(expected)).max() <= 1
 

@@ -29,8 +29,12 @@ class GifFile(GifImagePlugin.GifImageFile):
                 self._turn_into("RGBA" if self.has_transparency_data else "RGB")
         self.disposal_method = 0  # Pillow applies that of the frame before if a frame names none.
         super()._seek(frame, update_image)
-        if frame == 0 and self._shows_page:
-            self._mode = "RGBA"
+        if frame == 0:
+            # Grey levels in order are no palette to Pillow, which keeps that of the whole file.
+            if not self._frame_palette:
+                self.palette = None
+            if self._shows_page:
+                self._mode = "RGBA"
 
     def load_end(self) -> None:
         """Make transparent what the first frame, or a page that grows, leaves uncovered."""
