@@ -239,6 +239,13 @@ FILES = {
         for image in (PHOTO, OPAQUE, PHOTO.convert("CMYK"))
         for name, options in STORED.items()
     },
+    **{
+        f"TIFF of 16 bits, apart, orientation {orientation}": (
+            4,
+            planes_tiff(turned(orientation)[0], extratags=[(274, "H", 1, orientation, True)]),
+        )
+        for orientation in range(2, 9)
+    },
     "TIFF of 16 bits and alpha, apart": (4, planes_tiff(OPAQUE, extrasamples=["assocalpha"])),
     "TIFF of 16 bits and another level, apart": (
         4,

@@ -158,7 +158,9 @@ def keep_depth_of_planes(file: TiffImagePlugin.TiffImageFile) -> None:
         return
     file.use_load_libtiff = True
     stored = f"{colours.removesuffix('X')};16N", False, tags.offset
-    file.tile = [ImageFile._Tile("libtiff", (0, 0, *file.size), 0, stored)]  # noqa: SLF001
+    # As stored: Pillow has the size as it is after the orientation.
+    extent = 0, 0, tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
+    file.tile = [ImageFile._Tile("libtiff", extent, 0, stored)]  # noqa: SLF001
 
 
 def grey_of_tiff(file: TiffImagePlugin.TiffImageFile) -> Image.Image:
