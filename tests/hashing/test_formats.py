@@ -349,6 +349,16 @@ def test_numbers_without_a_range_are_refused(mode: str) -> None:
         decode(encode(GREY.convert(mode), "TIFF"))
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+def test_planes_of_grey_and_alpha_are_refused(options: dict[str, Any]) -> None:
+    file = io.BytesIO()
+    planes = np.moveaxis(np.asarray(OPAQUE.convert("LA")), -1, 0)
+    options |= {"photometric": "minisblack", "planarconfig": "separate"}
+    imwrite(file, planes, extrasamples=["unassalpha"], **options)
+    with pytest.raises(InvalidMediaError, match="TIFF"):
+        decode(file.getvalue())
+
+
 @pytest.mark.parametrize(
     ("size", "options"),
     [((1024, 1025), {}), ((1023, 2600), {}), ((2050, 2048), {"keep_rgb": True, "subsampling": 0})],

@@ -143,10 +143,15 @@ def from_16_bits(image: Image.Image) -> Image.Image:
 def keep_depth_of_planes(file: TiffImagePlugin.TiffImageFile) -> None:
     """Have colours that are stored one after the other read at the depth they are stored in.
 
-    Pillow takes each of 16 bits for two of 8. To be called before pixels are loaded.
+    Pillow takes each of 16 bits for two of 8. To be called before pixels are loaded. ValueError for
+    planes of grey and alpha, of which Pillow reads the second as no alpha.
     """
     tags, planes = file.tag_v2, file.tile
-    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) != _APART or file.use_load_libtiff:
+    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) != _APART:
+        return
+    if file.mode in {"LA", "PA"}:
+        raise ValueError("grey and alpha in planes")
+    if file.use_load_libtiff:
         return
     tags[TiffImagePlugin.PLANAR_CONFIGURATION] = 1
     file._setup()  # noqa: SLF001
