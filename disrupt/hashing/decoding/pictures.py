@@ -313,7 +313,7 @@ def _pixels(file: ImageFile.ImageFile, data: bytes, *, luma: bool) -> Image.Imag
     if isinstance(file, PngImagePlugin.PngImageFile):
         return with_alpha_of_key(file, data)
     if isinstance(file, BmpImagePlugin.BmpImageFile) and file.mode == "RGBA":
-        # Grabs of screens leave alpha at 0, and browsers take it for none.
+        # Grabs of screens leave alpha at 0. Chromium shows nothing of them, others the picture.
         return file if file.getchannel("A").getbbox() else file.convert("RGB")
     is_colour = isinstance(file, JpegImagePlugin.JpegImageFile) and file.mode == "RGB"
     return file.convert("L") if luma and is_colour else file
