@@ -42,6 +42,7 @@ from disrupt.isolation.video_messages import (
     unpack_video_answer,
 )
 from disrupt.isolation.video_worker import AHEAD_BYTES
+from disrupt.tasks import ignore_error
 
 _RETRY_AFTER_S = 5.0
 
@@ -149,8 +150,7 @@ class IsolatedVideos:
             async with self._queue.turn():
                 process = await self._ready()
                 feeding = asyncio.create_task(self._feed(process, chunks))
-                # Where an answer comes first, nobody retrieves its exception.
-                feeding.add_done_callback(lambda done: done.cancelled() or done.exception())
+                feeding.add_done_callback(ignore_error)  # an answer may come first
                 last: Answer | None = None
                 try:
                     process.allow_cpu_time(self._isolation.cpu_s)
@@ -221,6 +221,7 @@ class IsolatedVideos:
     async def _part(self, chunks: AsyncIterator[bytes], spare_s: float) -> bytes | None:
         """Wait for the next part: ``stall_s`` at most, or ``spare_s`` where others wait."""
         coming = asyncio.ensure_future(anext(chunks, None))
+        coming.add_done_callback(ignore_error)  # it may come as this gives up
         began_s = time.monotonic()
         try:
             while True:
@@ -279,6 +280,7 @@ class IsolatedVideos:
     async def _next(self, process: _Process, feeding: asyncio.Task[None]) -> Answer:
         """Return its next answer; an error of ``feeding`` is raised at once."""
         receiving = asyncio.create_task(process.answer(None))
+        receiving.add_done_callback(ignore_error)  # the feed may fail at the same time
         try:
             while not receiving.done():
                 self._check_turn(process)

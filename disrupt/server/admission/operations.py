@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from disrupt.tasks import ignore_error
+
 _Result = TypeVar("_Result")
 
 
@@ -16,10 +18,5 @@ def outlasting(operation: Awaitable[_Result]) -> asyncio.Future[_Result]:
     after its call was given up is of no interest: any caller can cause it, as often as it likes.
     """
     task = asyncio.ensure_future(operation)
-    task.add_done_callback(_ignore_error)
+    task.add_done_callback(ignore_error)
     return asyncio.shield(task)
-
-
-def _ignore_error(task: asyncio.Future[_Result]) -> None:
-    if not task.cancelled():
-        task.exception()
