@@ -1,37 +1,40 @@
-"""Shut connections down on which a call's headers do not end: gRPC holds these in much memory.
+"""Shut connections down that bring many headers: gRPC holds these in sixty times their bytes.
 
 gRPC hands a call over once its headers are whole. Until a peer has acknowledged the server's
 settings it takes 16 MiB of them, as HTTP/2 counts, on each connection: half a million headers of
-one byte each, which it holds in 30 MB. Nothing else may come on a connection until they end. So
-they are in what it has brought beyond its messages; and if memory grows, that is shut down first.
+one byte each, which it holds in 30 MB. So what connections bring is compared with what explains
+it: their messages, and some bytes for each. What is left may be headers.
 """
 
 from __future__ import annotations
 
-import asyncio
+import threading
 import time
-from collections import defaultdict
-from collections.abc import Mapping
+from typing import NoReturn
 
 import structlog
 
 from disrupt.server.admission.receipts import Receipts
-from disrupt.server.admission.sockets import Address, Sockets, address_of
+from disrupt.server.admission.sockets import Address, Sockets
 from disrupt.server.memory import private_bytes, trim
 
-_LOOK_S = 0.05
-"""Pause between two looks at this process's memory."""
-_CALM_PAUSE_S = 0.5
-"""Pause between two looks at what connections have brought, unless memory has grown."""
+_PAUSE_S = 0.05
+"""Shortest pause between two looks."""
 _PAUSE_PER_LOOK = 20
-"""Shortest pause, as a multiple of the processor time that the last such look took."""
+"""Shortest pause, as a multiple of the processor time that the last look took."""
+_ALARMED_PAUSE_PER_LOOK = 2
+"""The same while much is unexplained."""
+_ALARMING_BYTES = 1 << 18
 _LOG_PAUSE_S = 10.0
 _CALM_S = 60.0
-"""Time in which growth that lasts is taken for usual."""
-_LARGEST_BYTES = 4096
-"""More than the handshakes of TLS and HTTP/2 and a call's headers bring."""
-_MOST_BYTES = 1 << 18
-"""Most that all connections may bring beyond that; held in 16 MB if it is headers."""
+"""Time in which growth of memory that lasts is taken for usual."""
+_MOST_BYTES_OF_ONE = 96 * 1024
+"""Most that a connection may bring unexplained: more than the headers of its calls, and messages
+that have come before they were asked for, of which it may send 64 KiB."""
+_MOST_BYTES = 2 << 20
+"""Most that all connections may bring unexplained; held in 120 MB if it is headers."""
+_PER_SENT = 100
+"""A connection acknowledges this many bytes that were sent to it with one of its own, or fewer."""
 _MESSAGES = 4
 """Most memory that messages take, in messages of the largest size."""
 
@@ -39,91 +42,84 @@ _log = structlog.get_logger(__name__)
 
 
 class HeaderBlocks:
-    """What may be unfinished headers on the connections of one worker. For its event loop alone."""
+    """What may be headers on the connections of one worker. For a thread of its own.
+
+    The event loop may be busy with headers that have ended.
+    """
 
     def __init__(self, receipts: Receipts, message_bytes: int, other_bytes: int) -> None:
-        """Shut nothing down before memory has grown by ``message_bytes``, the largest message.
-
-        ``other_bytes`` is what calls may take in memory beside their messages.
-        """
+        """Take the largest message, and what calls may take in memory beside their messages."""
         self._receipts = receipts
-        self._least_growth_bytes = message_bytes
         self._most_growth_bytes = _MESSAGES * message_bytes + other_bytes
         self._sockets = Sockets()
-        self._received: dict[Address, int] = {}
-        self._beyond: dict[Address, int] = {}
-        """Bytes of each connection since its last message, which were of no message."""
-        self._lasting: dict[Address, int] = {}
-        """Those of them that had come at the look before: a call's headers end sooner."""
-        self._took_s = 0.0
+        self._is_freed = False
         self._logged_s = -_LOG_PAUSE_S
 
-    async def watch(self) -> None:
-        """Look until cancelled."""
-        loop = asyncio.get_running_loop()
-        calm_bytes, looked_s = private_bytes(), 0.0
+    def start(self) -> None:
+        """Look from now on. A failure ends the process, see ``supervision``."""
+        threading.Thread(target=self._run, name="header blocks", daemon=True).start()
+
+    def _run(self) -> NoReturn:
+        calm_bytes, looked_s = private_bytes(), time.monotonic()
         while True:
-            await asyncio.sleep(_LOOK_S)
-            now_s, memory_bytes = loop.time(), private_bytes()
+            began_s = time.thread_time()
+            memory_bytes = private_bytes()
             growth_bytes = max(0, memory_bytes - calm_bytes)
-            calm_bytes = memory_bytes - round(growth_bytes * (1 - _LOOK_S / _CALM_S))
-            pause_s = 0.0 if growth_bytes > self._least_growth_bytes else _CALM_PAUSE_S
-            if now_s > looked_s + max(pause_s, _PAUSE_PER_LOOK * self._took_s):
-                await self.look(growth_bytes)
-                looked_s = loop.time()
+            unexplained_bytes = self.look(growth_bytes)
+            is_alarming = unexplained_bytes > _ALARMING_BYTES
+            pauses = _ALARMED_PAUSE_PER_LOOK if is_alarming else _PAUSE_PER_LOOK
+            time.sleep(max(_PAUSE_S, pauses * (time.thread_time() - began_s)))
+            now_s = time.monotonic()
+            calm_bytes = memory_bytes - round(
+                growth_bytes * max(0, 1 - (now_s - looked_s) / _CALM_S)
+            )
+            looked_s = now_s
 
-    async def look(self, growth_bytes: int) -> None:
-        """Look at all connections; shut some down if memory has grown by ``growth_bytes``."""
-        whole, self._receipts.whole_bytes = self._receipts.whole_bytes, defaultdict(int)
-        under_way = self._receipts.most_bytes()
-        received = await asyncio.to_thread(self._read)
-        self._note(received, by_address(whole))
-        if growth_bytes <= self._least_growth_bytes:
-            return
-        # It may be of a message under way, unless messages do not explain the growth.
-        spared = by_address(under_way) if growth_bytes <= self._most_growth_bytes else {}
-        if largest := self._largest(spared):
-            self._log(len(largest), growth_bytes)
-            await asyncio.to_thread(self._sockets.shut_at, largest)
-            await asyncio.to_thread(trim)
+    def look(self, growth_bytes: int) -> int:
+        """Look at all connections; shut down those whose bytes nothing explains.
 
-    def _read(self) -> dict[Address, int]:
-        began_s = time.thread_time()
-        received = self._sockets.received()
-        self._took_s = time.thread_time() - began_s
-        return received
+        ``growth_bytes`` is the recent growth of this process's memory. Return how many bytes are
+        unexplained.
+        """
+        traffic = self._sockets.traffic()
+        # Read after it: what it counted and has become a message since is explained.
+        explained = self._receipts.explained(traffic)
+        waiting = self._receipts.most_bytes()
+        unexplained = {
+            at: received - sent // _PER_SENT - explained.get(at, 0)
+            for at, (received, sent) in traffic.items()
+        }
+        beyond_messages = {at: size - waiting.get(at, 0) for at, size in unexplained.items()}
+        excessive = _excessive(beyond_messages)
+        # Headers may hide behind messages under way, unless these do not explain the growth.
+        if not excessive and growth_bytes > self._most_growth_bytes:
+            largest = max(unexplained, key=unexplained.__getitem__, default=None)
+            if largest is not None and unexplained[largest] > _MOST_BYTES_OF_ONE:
+                excessive = [largest]
+        if excessive:
+            self._note(len(excessive), growth_bytes)
+            self._sockets.shut_at(excessive)
+        elif self._is_freed:  # by gRPC, since the last look
+            trim()
+        self._is_freed = bool(excessive)
+        return sum(size for size in beyond_messages.values() if size > 0)
 
-    def _log(self, connections: int, growth_bytes: int) -> None:
-        now_s = asyncio.get_running_loop().time()
+    def _note(self, connections: int, growth_bytes: int) -> None:
+        now_s = time.monotonic()
         if now_s > self._logged_s + _LOG_PAUSE_S:
             self._logged_s = now_s
             grown_mb = growth_bytes // 10**6
             _log.warning("endless_headers", connections=connections, grown_mb=grown_mb)
 
-    def _note(self, received: dict[Address, int], whole: Mapping[Address, int]) -> None:
-        beyond, lasting = {}, {}
-        for at, size in received.items():
-            brought = max(0, size - self._received.get(at, 0) - whole.get(at, 0))
-            # After a message only what came with it may be of headers that have not ended.
-            lasting[at] = 0 if at in whole else self._beyond.get(at, 0)
-            beyond[at] = lasting[at] + brought
-        self._received, self._beyond, self._lasting = received, beyond, lasting
 
-    def _largest(self, spared: Mapping[Address, int]) -> list[Address]:
-        """Return the connections that brought most, without which the others are few bytes."""
-        excess = {
-            at: size - _LARGEST_BYTES - spared.get(at, 0) for at, size in self._lasting.items()
-        }
-        left = sum(size for size in excess.values() if size > 0)
-        largest = []
-        for at in sorted(excess, key=excess.__getitem__, reverse=True):
-            if left <= _MOST_BYTES:
-                break
-            largest.append(at)
-            left -= excess[at]
-        return largest
-
-
-def by_address(sizes: Mapping[str, int]) -> dict[Address, int]:
-    """Return sizes by the address of each peer that has one."""
-    return {at: size for peer, size in sizes.items() if (at := address_of(peer)) is not None}
+def _excessive(sizes: dict[Address, int]) -> list[Address]:
+    """Return the connections of the largest sizes, until the others are small, alone and in all."""
+    left = sum(size for size in sizes.values() if size > 0)
+    most = _MOST_BYTES if left <= _MOST_BYTES else _MOST_BYTES // 2
+    excessive = []
+    for at in sorted(sizes, key=sizes.__getitem__, reverse=True):
+        if sizes[at] <= _MOST_BYTES_OF_ONE and left <= most:
+            break
+        excessive.append(at)
+        left -= sizes[at]
+    return excessive

@@ -18,13 +18,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError, OverloadedError
 from disrupt.server.admission.shares import Admission, Holder, Resource
-from disrupt.server.admission.sockets import Sockets
+from disrupt.server.admission.sockets import Address, Sockets, address_of
 from disrupt.server.memory import trim
 
 _LOOK_S = 0.005
@@ -43,6 +43,11 @@ _MOST = 2
 _CALL_BYTES = 1024
 """Most bytes of a call beside its message; nearly all calls bring less. So much can each whole
 message hide of those that began before it."""
+_HEADER_BYTES = 256
+"""Most bytes of a call beside its message of nearly all: headers are compressed. Less than that of
+``_CALL_BYTES``, since what is not explained may be headers."""
+_SHORT_RECORDS = 32
+"""Share of a message that TLS adds where its client sends short records."""
 _SLACK_BYTES = 1 << 18
 """Bytes that a connection may bring beyond what its calls take: that is an estimate."""
 _FRAMING = 256
@@ -81,9 +86,9 @@ class Receipt:
 
     def received(self, size_bytes: int) -> None:
         """Note that it is whole, and counted elsewhere."""
-        size_bytes += size_bytes // _FRAMING + _CALL_BYTES
-        self.connection.received(self, size_bytes)
-        self._receipts.whole_bytes[self.connection.peer] += size_bytes
+        size = size_bytes + size_bytes // _FRAMING + _CALL_BYTES
+        self.connection.received(self, size)
+        self._receipts.explain(self.connection.peer, size_bytes)
 
     def end(self, error: DisruptError) -> None:
         """End the call, which is to fail with ``error``."""
@@ -213,8 +218,9 @@ class Receipts:
         self._admission = admission
         self.under_way: dict[Receipt, None] = {}
         """In the order in which they began."""
-        self.whole_bytes: defaultdict[str, int] = defaultdict(int)
-        """What was brought for whole messages, by peer, since ``HeaderBlocks`` last looked."""
+        self._explained: dict[str, int] = {}
+        """What connections brought for whole messages, by peer."""
+        self._absent: frozenset[str] = frozenset()
         self._connections: dict[str, Connection] = {}
         self._sockets = Sockets()
         self._freed = False
@@ -228,10 +234,29 @@ class Receipts:
             connection.look(self._sockets.received_bytes(peer), now_s)
         return connection
 
-    def most_bytes(self) -> dict[str, int]:
-        """Return the most that messages under way on each connection take, by peer."""
-        connections = {receipt.connection: None for receipt in self.under_way}
-        return {connection.peer: connection.most_bytes for connection in connections}
+    def explain(self, peer: str, message_bytes: int) -> None:
+        """Note a whole message and, in few bytes, its call's headers."""
+        size = message_bytes + message_bytes // _SHORT_RECORDS + _HEADER_BYTES
+        self._explained[peer] = self._explained.get(peer, 0) + size
+
+    def explained(self, connected: Collection[Address]) -> dict[Address, int]:
+        """Return what each connection brought for whole messages. For one thread, which may be any.
+
+        Connections that are not ``connected``, now and the last time, are forgotten.
+        """
+        explained = dict(self._explained)
+        absent = frozenset(peer for peer in explained if address_of(peer) not in connected)
+        for peer in absent & self._absent:
+            self._explained.pop(peer, None)
+        self._absent = absent
+        return _by_address(explained)
+
+    def most_bytes(self) -> dict[Address, int]:
+        """Return the most that messages under way take, by connection. For any thread."""
+        most: defaultdict[str, int] = defaultdict(int)
+        for receipt in list(self.under_way):
+            most[receipt.connection.peer] += receipt.most_bytes
+        return _by_address(most)
 
     async def watch(self) -> None:
         """Check all messages every ``_LOOK_S`` until cancelled."""
@@ -334,6 +359,10 @@ class Receipts:
             for peer, connection in self._connections.items()
             if connection.receipts or not connection.is_old(now_s, _FORGET_S)
         }
+
+
+def _by_address(sizes: Mapping[str, int]) -> dict[Address, int]:
+    return {at: size for peer, size in sizes.items() if (at := address_of(peer)) is not None}
 
 
 def _size(parts: list[tuple[Receipt, int]]) -> int:

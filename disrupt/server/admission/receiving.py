@@ -109,8 +109,13 @@ class Reading:
 
     async def _read(self, context: Context, within_s: float) -> Any:  # noqa: ANN401 bytes or EOF
         holder = current_holder.get(None)
-        if self._receipts is None or holder is None:
+        if self._receipts is None:
             return await outlasting(context.read())
+        if holder is None:
+            data = await outlasting(context.read())
+            if data is not aio.EOF:
+                self._receipts.explain(context.peer(), len(data))
+            return data
         with Receipt(
             self._receipts,
             context.peer(),

@@ -18,13 +18,15 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import unquote
 
 _BYTES_RECEIVED_AT = 128
 """Offset of tcpi_bytes_received in struct tcp_info, in Linux since 4.1."""
+_BYTES_ACKED_AT = 120
+"""Offset of tcpi_bytes_acked, of what was sent."""
 _SILENT_MS_AT = 52
 """Offset of tcpi_last_data_recv."""
 _TCP_INFO_BYTES = _BYTES_RECEIVED_AT + 8
@@ -34,6 +36,7 @@ _PAUSE_PER_SCAN = 20
 Address: TypeAlias = tuple[str, int]
 """Host and port of a peer."""
 
+_DRAINED_BYTES = 1 << 20
 _SOCKADDR_BYTES = 28
 _libc = ctypes.PyDLL(None)
 """Its calls keep the GIL: to give it away and wait for it would take longer than they do."""
@@ -68,11 +71,15 @@ class Sockets:
         descriptor = self._descriptors.get(address)
         return None if descriptor is None else _received_bytes(_look(descriptor)[1])
 
-    def received(self) -> dict[Address, int]:
-        """Return the bytes received on each connection since it began; some µs for each."""
+    def traffic(self) -> dict[Address, tuple[int, int]]:
+        """Return the bytes received, and those sent, on each connection; some µs for each."""
         self._descriptors = _connected()
         looks = ((at, *_look(descriptor)) for at, descriptor in self._descriptors.items())
-        return {at: _received_bytes(info) or 0 for at, peer, info in looks if peer == at}
+        return {
+            at: (_received_bytes(info) or 0, _sent_bytes(info))
+            for at, peer, info in looks
+            if peer == at
+        }
 
     def shut(self, peers: Collection[str]) -> None:
         """Shut the connections of peers down, so that gRPC ends their calls."""
@@ -221,6 +228,10 @@ def _received_bytes(info: bytes) -> int | None:
     return struct.unpack_from("=Q", info, _BYTES_RECEIVED_AT)[0] if info else None
 
 
+def _sent_bytes(info: bytes) -> int:
+    return int(struct.unpack_from("=Q", info, _BYTES_ACKED_AT)[0]) if info else 0
+
+
 def _shut(descriptor: int | None, address: Address) -> bool:
     """Shut a socket down if it still is the one of this peer; tell whether it was."""
     if descriptor is None:
@@ -231,9 +242,17 @@ def _shut(descriptor: int | None, address: Address) -> bool:
             if (_plain(host), port) != address:
                 return False
             copy.shutdown(socket.SHUT_RDWR)
+            _drain(copy)
     except (OSError, ValueError):
         return False
     return True
+
+
+def _drain(shut: socket.socket) -> None:
+    """Take what a peer has sent before its connection was shut down: gRPC would parse it all."""
+    with suppress(BlockingIOError):
+        while shut.recv(_DRAINED_BYTES, socket.MSG_DONTWAIT):
+            pass
 
 
 def _silent_ms(descriptor: int) -> int:

@@ -70,6 +70,9 @@ _DECODERS: dict[str, Decode] = {
 _HANDSHAKE_MS = 10_000
 """Time for TLS and HTTP/2's first frames; gRPC's own limit is two minutes."""
 
+_SETTINGS_MS = 10_000
+"""Time for a peer to acknowledge the server's settings; gRPC's own limit is a minute."""
+
 _MORE_CALLS = 2 * UNADMITTED_CALLS_MAX
 """Places for calls beside admitted ones. Half of them are for calls whose connection was shut down
 a moment ago."""
@@ -173,6 +176,7 @@ async def _serve(
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
+    header_blocks.start()
     connections = partial(asyncio.to_thread, bound, most_connections(CONNECTIONS_MAX))
     tasks = [
         vital("changes", following.follow_changes()),
@@ -180,7 +184,6 @@ async def _serve(
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_LOOK_S)),
         vital("receipts", receipts.watch()),
-        vital("header blocks", header_blocks.watch()),
         vital("refusals", refusals.watch()),
         vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
     ]
@@ -211,6 +214,8 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+        # A peer that acknowledges no settings may send longer headers than these allow.
+        ("grpc.http2.settings_timeout", _SETTINGS_MS),
     ]
 
 
