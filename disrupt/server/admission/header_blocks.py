@@ -33,6 +33,8 @@ _MOST_BYTES_OF_ONE = 96 * 1024
 that have come before they were asked for, of which it may send 64 KiB."""
 _MOST_BYTES = 2 << 20
 """Most that all connections may bring unexplained; held in 120 MB if it is headers."""
+_COMING_S = 1.0
+"""Time for which the rest of a message that was given up may still come."""
 _PER_SENT = 100
 """A connection acknowledges this many bytes that were sent to it with one of its own, or fewer."""
 _MESSAGES = 4
@@ -52,6 +54,8 @@ class HeaderBlocks:
         self._receipts = receipts
         self._most_growth_bytes = _MESSAGES * message_bytes + other_bytes
         self._sockets = Sockets()
+        self._forgiven: dict[Address, int] = {}
+        """What connections brought unexplained until a message was given up, or soon after."""
         self._is_freed = False
         self._logged_s = -_LOG_PAUSE_S
 
@@ -81,15 +85,25 @@ class HeaderBlocks:
         ``growth_bytes`` is the recent growth of this process's memory. Return how many bytes are
         unexplained.
         """
+        # In this order, so that a message which becomes whole meanwhile counts, at most twice.
         traffic = self._sockets.traffic()
-        # Read after it: what it counted and has become a message since is explained.
+        waiting = self._receipts.waiting()
         explained = self._receipts.explained(traffic)
-        waiting = self._receipts.most_bytes()
         unexplained = {
             at: received - sent // _PER_SENT - explained.get(at, 0)
             for at, (received, sent) in traffic.items()
         }
-        beyond_messages = {at: size - waiting.get(at, 0) for at, size in unexplained.items()}
+        given_up = self._receipts.given_up(time.monotonic() - _COMING_S)
+        self._forgiven = {
+            at: size if at in given_up else self._forgiven.get(at, 0)
+            for at, size in unexplained.items()
+            if at in given_up or at in self._forgiven
+        }
+        beyond_messages = {
+            at: size - self._forgiven.get(at, 0)
+            for at, size in unexplained.items()
+            if at not in waiting
+        }
         excessive = _excessive(beyond_messages)
         # Headers may hide behind messages under way, unless these do not explain the growth.
         if not excessive and growth_bytes > self._most_growth_bytes:

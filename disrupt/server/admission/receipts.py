@@ -17,15 +17,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError, OverloadedError
 from disrupt.server.admission.shares import Admission, Holder, Resource
 from disrupt.server.admission.sockets import Address, Sockets, address_of
 from disrupt.server.memory import trim
+
+_Value = TypeVar("_Value")
 
 _LOOK_S = 0.005
 """Pause between two checks, and age from which a message is checked: nearly all are whole by then.
@@ -43,9 +46,10 @@ _MOST = 2
 _CALL_BYTES = 1024
 """Most bytes of a call beside its message; nearly all calls bring less. So much can each whole
 message hide of those that began before it."""
-_HEADER_BYTES = 256
-"""Most bytes of a call beside its message of nearly all: headers are compressed. Less than that of
-``_CALL_BYTES``, since what is not explained may be headers."""
+_STRANGERS_CALL_BYTES = 256
+"""The same of strangers, who make few kinds of calls."""
+_MESSAGE_BYTES = 64
+"""Most bytes of a further message of a call beside itself."""
 _SHORT_RECORDS = 32
 """Share of a message that TLS adds where its client sends short records."""
 _SLACK_BYTES = 1 << 18
@@ -84,11 +88,12 @@ class Receipt:
         self.base_bytes = max(self.connection.beyond_bytes, 0)
         """Bytes that its connection had brought before it began, beyond whole messages."""
 
-    def received(self, size_bytes: int) -> None:
-        """Note that it is whole, and counted elsewhere."""
+    def received(self, size_bytes: int, *, is_first: bool = True) -> None:
+        """Note that it is whole, and counted elsewhere; ``is_first`` of its call."""
         size = size_bytes + size_bytes // _FRAMING + _CALL_BYTES
         self.connection.received(self, size)
-        self._receipts.explain(self.connection.peer, size_bytes)
+        beside = _CALL_BYTES if is_first else _MESSAGE_BYTES
+        self._receipts.explain(self.connection.peer, size_bytes, beside)
 
     def end(self, error: DisruptError) -> None:
         """End the call, which is to fail with ``error``."""
@@ -107,6 +112,8 @@ class Receipt:
     ) -> None:
         del self._receipts.under_way[self]
         self.connection.remove(self, is_whole=kind is None)
+        if kind is not None:
+            self._receipts.note_given_up(self.connection.peer)
         if self._ended_by is not None and self._task is not None:
             if kind is asyncio.CancelledError:
                 self._task.uncancel()
@@ -220,6 +227,8 @@ class Receipts:
         """In the order in which they began."""
         self._explained: dict[str, int] = {}
         """What connections brought for whole messages, by peer."""
+        self._given_up_s: dict[str, float] = {}
+        """When a message was last given up, by peer."""
         self._absent: frozenset[str] = frozenset()
         self._connections: dict[str, Connection] = {}
         self._sockets = Sockets()
@@ -234,10 +243,29 @@ class Receipts:
             connection.look(self._sockets.received_bytes(peer), now_s)
         return connection
 
-    def explain(self, peer: str, message_bytes: int) -> None:
-        """Note a whole message and, in few bytes, its call's headers."""
-        size = message_bytes + message_bytes // _SHORT_RECORDS + _HEADER_BYTES
+    def explain_strangers(self, peer: str, message_bytes: int, *, is_first: bool) -> None:
+        """Note a whole message of a stranger; ``is_first`` of its call."""
+        beside = _STRANGERS_CALL_BYTES if is_first else _MESSAGE_BYTES
+        self.explain(peer, message_bytes, beside)
+
+    def explain(self, peer: str, message_bytes: int, beside_bytes: int) -> None:
+        """Note a whole message, and most bytes that came beside it."""
+        size = message_bytes + message_bytes // _SHORT_RECORDS + beside_bytes
         self._explained[peer] = self._explained.get(peer, 0) + size
+
+    def note_given_up(self, peer: str) -> None:
+        """Note that a message was given up, which may have come in part."""
+        self._given_up_s[peer] = time.monotonic()
+
+    def given_up(self, since_s: float) -> set[Address]:
+        """Return the connections of which a message was given up since then. For any thread.
+
+        How much of such a message they have brought, and still bring, is not known.
+        """
+        given_up = dict(self._given_up_s)
+        for peer in [peer for peer, at_s in given_up.items() if at_s < since_s]:
+            self._given_up_s.pop(peer, None)
+        return {at for at, at_s in _by_address(given_up).items() if at_s >= since_s}
 
     def explained(self, connected: Collection[Address]) -> dict[Address, int]:
         """Return what each connection brought for whole messages. For one thread, which may be any.
@@ -251,12 +279,10 @@ class Receipts:
         self._absent = absent
         return _by_address(explained)
 
-    def most_bytes(self) -> dict[Address, int]:
-        """Return the most that messages under way take, by connection. For any thread."""
-        most: defaultdict[str, int] = defaultdict(int)
-        for receipt in list(self.under_way):
-            most[receipt.connection.peer] += receipt.most_bytes
-        return _by_address(most)
+    def waiting(self) -> set[Address]:
+        """Return the connections on which messages are under way. For any thread."""
+        peers = {receipt.connection.peer for receipt in list(self.under_way)}
+        return {at for peer in peers if (at := address_of(peer)) is not None}
 
     async def watch(self) -> None:
         """Check all messages every ``_LOOK_S`` until cancelled."""
@@ -361,8 +387,8 @@ class Receipts:
         }
 
 
-def _by_address(sizes: Mapping[str, int]) -> dict[Address, int]:
-    return {at: size for peer, size in sizes.items() if (at := address_of(peer)) is not None}
+def _by_address(values: Mapping[str, _Value]) -> dict[Address, _Value]:
+    return {at: value for peer, value in values.items() if (at := address_of(peer)) is not None}
 
 
 def _size(parts: list[tuple[Receipt, int]]) -> int:

@@ -99,7 +99,9 @@ class Reading:
         Raises what ``single`` does but DeadlineExceededError: a stream may pause.
         """
         holder = current_holder.get(None)
-        while (data := await self._read(context, math.inf)) is not aio.EOF:
+        is_first = True
+        while (data := await self._read(context, math.inf, is_first=is_first)) is not aio.EOF:
+            is_first = False
             if holder is None or len(data) <= ENVELOPE_BYTES_MAX:
                 yield await self._decoded(data)
                 continue
@@ -107,14 +109,14 @@ class Reading:
             with holder.holding(Resource.BYTES, len(data)):
                 yield await self._decoded(data)
 
-    async def _read(self, context: Context, within_s: float) -> Any:  # noqa: ANN401 bytes or EOF
+    async def _read(self, context: Context, within_s: float, *, is_first: bool = True) -> Any:  # noqa: ANN401 bytes or EOF
         holder = current_holder.get(None)
         if self._receipts is None:
             return await outlasting(context.read())
         if holder is None:
             data = await outlasting(context.read())
             if data is not aio.EOF:
-                self._receipts.explain(context.peer(), len(data))
+                self._receipts.explain_strangers(context.peer(), len(data), is_first=is_first)
             return data
         with Receipt(
             self._receipts,
@@ -125,7 +127,7 @@ class Reading:
         ) as receipt:
             data = await outlasting(context.read())
             if data is not aio.EOF:
-                receipt.received(len(data))
+                receipt.received(len(data), is_first=is_first)
         return data
 
     async def _decoded(self, data: bytes) -> Any:  # noqa: ANN401 any message

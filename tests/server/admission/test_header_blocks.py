@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import ExitStack, closing, suppress
 
 import pytest
@@ -50,12 +51,14 @@ class Connections:
     def message(self, address: Address) -> Receipt:
         return Receipt(self.receipts, peer(address), self.holder, most_bytes=MESSAGE, within_s=60)
 
-    def bring_messages(self, address: Address, count: int, size: int) -> None:
-        """Bring whole messages, with 30 bytes of headers each."""
+    def bring_messages(
+        self, address: Address, count: int, size: int, *, is_flow: bool = False
+    ) -> None:
+        """Bring whole messages, with 30 bytes beside each."""
         for _ in range(count):
             self.received[address] += size + size // 100 + 30
             with self.message(address) as message:
-                message.received(size)
+                message.received(size, is_first=not is_flow)
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def test_messages_explain_what_they_brought(connections: Connections) -> None:
         for _ in range(20):
             connections.bring_messages(FIRST, count=3, size=33 * MB)
             connections.bring_messages(SECOND, count=500, size=100)
-            connections.receipts.explain(peer(THIRD), 50)
+            connections.receipts.explain_strangers(peer(THIRD), 50, is_first=True)
             connections.received[THIRD] += 200
             connections.blocks.look(0)
         assert connections.shut == []
@@ -96,9 +99,32 @@ def test_small_messages_do_not_hide_headers(connections: Connections) -> None:
     async def play() -> None:
         for address in (FIRST, SECOND):
             connections.received[address] += 500_000
-            connections.bring_messages(address, count=450, size=8)
+            connections.bring_messages(address, count=450, size=8, is_flow=True)
             connections.blocks.look(0)
             assert connections.shut[-1:] == [address]
+
+    asyncio.run(play())
+
+
+def test_what_still_comes_of_a_message_that_was_given_up_is_no_header(
+    connections: Connections,
+) -> None:
+    async def play() -> None:
+        connections.received |= {FIRST: 20 * MB, SECOND: 10 * MB}
+        for address in (FIRST, SECOND):
+            with suppress(ValueError), connections.message(address):
+                raise ValueError
+        for _ in range(3):
+            connections.received[FIRST] += MB
+            connections.blocks.look(GROWTH)
+        assert connections.shut == []
+        connections.blocks.look(GROWTH + 1)
+        assert connections.shut == [FIRST]
+        time.sleep(1.1)  # noqa: ASYNC251 nothing else runs
+        connections.blocks.look(0)
+        connections.received[SECOND] += MB
+        connections.blocks.look(0)
+        assert connections.shut[1:] == [SECOND]
 
     asyncio.run(play())
 
