@@ -17,6 +17,7 @@ from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import MIN_LOOKUP_QUALITY, OPERATOR_MAX_DISTANCE_BITS, PdqHash
 from disrupt.core.lookups import Effort
+from disrupt.core.media import LowQuality
 from disrupt.core.vpdq import parse_vpdq
 from disrupt.errors import (
     DisruptError,
@@ -111,10 +112,8 @@ class _Outcome:
         if self.error:
             return self.error.reason, self.error.message
         if isinstance(self.answer, ImageAnswer) and self.answer.low_quality:
-            return "LOW_QUALITY", (
-                f"Too featureless to be told from others: quality {self.answer.quality}, "
-                f"and {MIN_LOOKUP_QUALITY} is needed. {self.answer.advice}"
-            )
+            low = LowQuality(self.answer.quality, MIN_LOOKUP_QUALITY, self.answer.advice)
+            return "LOW_QUALITY", low.message
         if (
             isinstance(self.answer, VideoAnswer)
             and self.answer.frames_low_quality == self.answer.frames_hashed

@@ -222,3 +222,18 @@ class LowQuality:
     minimum_quality: int = MIN_QUALITY
     advice: str = "Use a version with more detail: the original file, neither blurred nor cropped."
     frames_skipped: int = 0
+
+    @property
+    def is_too_regular(self) -> bool:
+        """Whether the quality suffices, so that ``advice`` says what else is wrong."""
+        return self.quality >= self.minimum_quality
+
+    @property
+    def message(self) -> str:
+        """What is wrong with the picture, and what the caller can do."""
+        if self.is_too_regular:
+            return self.advice
+        return (
+            f"Too featureless to be told from others: quality {self.quality}, and"
+            f" {self.minimum_quality} is needed. {self.advice}"
+        )

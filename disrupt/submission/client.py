@@ -19,7 +19,7 @@ from disrupt.client.calls import CallSettings, call
 from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import PIN_DIGITS, AgeBand, new_case_number, parse_case_number
-from disrupt.core.media import ITEM_ID_BYTES
+from disrupt.core.media import ITEM_ID_BYTES, LowQuality
 from disrupt.core.registrations import REQUEST_ID_BYTES
 from disrupt.errors import (
     CaseClosedError,
@@ -223,7 +223,9 @@ class SubmissionClient:
                     )
                 for refused in receipt.rejected:
                     source = batch[refused.index].source
-                    begun.rejected.append(too_plain(source, refused.low_quality.quality))
+                    begun.rejected.append(
+                        too_plain(source, LowQuality(refused.low_quality.quality))
+                    )
                 self._unclear, begun.sending = False, []
         except (Exception, KeyboardInterrupt) as error:
             begun.failure = error

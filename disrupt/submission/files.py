@@ -52,7 +52,7 @@ class Hashing:
                 self.rejected.append(_rejected(source, error))
                 continue
             if isinstance(hashed, LowQuality):
-                self.rejected.append(too_plain(source, hashed.quality))
+                self.rejected.append(too_plain(source, hashed))
             else:
                 yield hashed
 
@@ -100,8 +100,7 @@ def _obstacle(source: str) -> str:
     return "" if status.st_size else "EMPTY"
 
 
-def too_plain(source: str, quality: int) -> Rejected:
-    """Describe a file whose hashes would be of low quality."""
-    low = LowQuality(quality)
-    message = f"Too featureless: quality {quality}, {low.minimum_quality} is needed. {low.advice}"
-    return Rejected(source, "LOW_QUALITY", message, quality)
+def too_plain(source: str, low: LowQuality) -> Rejected:
+    """Describe a file whose hashes would be of low quality, or of too regular a picture."""
+    cause = "TOO_REGULAR" if low.is_too_regular else ""
+    return Rejected(source, "LOW_QUALITY", low.message, low.quality, cause)

@@ -14,6 +14,15 @@ REJECTIONS = {
         "Picture too plain or blurred to be recognised for certain. Try the original, not "
         "cropped. If it is the original, report it to the platform or to 3018.",
     ),
+    "TOO_REGULAR": Phrase(
+        "Image trop régulière (rayures, surfaces unies, une seule ligne ou un seul contour) : ses "
+        "copies ne seraient pas trouvées à coup sûr. Essayez l'original, non recadré, ou une "
+        "version qui montre plus de la scène. Sinon, signalez-la directement à la plateforme ou "
+        "au 3018.",
+        "Picture too regular (stripes, plain areas, a single line or outline): its copies would "
+        "not be found for certain. Try the original, not cropped, or a version that shows more of "
+        "the scene. If there is none, report it to the platform or to 3018.",
+    ),
     "MISSING": Phrase(
         "Ce fichier est introuvable. Vérifiez son nom et son dossier, puis recommencez.",
         "This file is not there. Check its name and its folder, then try again.",

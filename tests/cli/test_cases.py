@@ -186,6 +186,9 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
         huge.truncate(MAX_FILE_BYTES + 1)
     picture(tmp_path / "locked.png", 132).chmod(0)
     no_picture(tmp_path / "note.txt")
+    plain(tmp_path / "plain.png")
+    stripes = Image.frombytes("L", (1, 16), bytes([0, 200]) * 8)
+    stripes.resize((600, 480), Image.Resampling.NEAREST).save(tmp_path / "stripes.png")
     expected = {
         "cut.png": ("Cette image est incomplète ou abîmée", "cut short or damaged"),
         "empty.png": ("Ce fichier est vide", "This file is empty"),
@@ -195,6 +198,8 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
         "locked.png": ("ne nous laisse pas le lire", "does not let us read it"),
         "missing.png": ("Ce fichier est introuvable", "This file is not there"),
         "note.txt": ("Ce fichier n'est pas une image", "This file is not a picture"),
+        "plain.png": ("Image trop unie", "Picture too plain"),
+        "stripes.png": ("Image trop régulière", "Picture too regular"),
     }
     # Root reads every file, unless it lacks this capability.
     dropping = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]

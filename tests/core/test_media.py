@@ -100,6 +100,13 @@ def test_low_quality_says_what_would_have_been_enough() -> None:
     assert LowQuality(3).advice
 
 
+def test_a_low_quality_is_named_and_a_sufficient_one_is_not_blamed() -> None:
+    low, regular = LowQuality(3, advice="Do this."), LowQuality(50, advice="Do that.")
+    assert low.message.endswith("quality 3, and 50 is needed. Do this.")
+    assert (regular.message, low.is_too_regular) == ("Do that.", False)
+    assert regular.is_too_regular
+
+
 def entries(*rows: tuple[int, int, int, int]) -> np.ndarray:
     """Return fingerprints of (hash, ordinal, start_ms, end_ms), whose qualities count them."""
     return media.columns(
