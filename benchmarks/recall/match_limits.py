@@ -178,10 +178,13 @@ def _hits_of(
 def without_rule() -> Iterator[None]:
     """Let hashing leave no degenerate hash out."""
 
-    def none(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
+    def none(hashes: NDArray[np.uint8], _least_bits: int = 0) -> NDArray[np.bool]:
         return np.zeros(hashes.shape[:-1], np.bool)
 
-    with mock.patch.object(images, "are_degenerate", none):
+    with (
+        mock.patch.object(images, "are_degenerate", none),
+        mock.patch("disrupt.hashing.queries.are_degenerate", none),
+    ):
         yield
 
 

@@ -14,6 +14,7 @@ from benchmarks.harness.hash_sets import cache_dir
 from benchmarks.recall.recall_trials import code_version
 from benchmarks.recall.sources import Source, square, views
 from disrupt.core.media import Fingerprint, LowQuality, Profile, columns
+from disrupt.distinctiveness.shape_distance import REGISTERED_SHAPE_BITS
 from disrupt.hashing.images import single
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.variants import variants
@@ -80,7 +81,7 @@ def store(sources: Sequence[Source], hashes: int, seed: int) -> Stored:
     for source, shown in zip(sources, shares(sources, hashes // _HASHES_A_VIEW), strict=True):
         for place, luma in enumerate(views(source, range(shown), seed) if shown else ()):
             small = square(luma)
-            itself = single(hash_luma(small))
+            itself = single(hash_luma(small), shape_bits=REGISTERED_SHAPE_BITS)
             if isinstance(itself, LowQuality):
                 continue
             own = [Fingerprint(*itself, Profile.PDQ_512)]

@@ -15,16 +15,24 @@ SHAPE_BITS = 45
 """Distance from a shape below which a hash is degenerate: it is of the shape, and matches nothing.
 """
 
+REGISTERED_SHAPE_BITS = SHAPE_BITS + 8
+"""Least distance from a shape of the hash for which a picture is registered.
+
+Below it the limit of the hash is less than the 8 bits by which a lookup of the same file may differ
+from what was registered, so that the file might never find itself.
+"""
+
 _CLASS_BITS = HASH_BITS // 4
 
 
-def are_degenerate(hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
-    """Tell which hashes, shape (..., 32), are of a shape, shape (...). Thread-safe.
+def are_degenerate(hashes: NDArray[np.uint8], least_bits: int = SHAPE_BITS) -> NDArray[np.bool]:
+    """Tell which hashes, shape (..., 32), are nearer than that to a shape, shape (...).
 
-    Their limits are negative. A sixth of a ms for each, but without numba.
+    The limits of those nearer than SHAPE_BITS are negative. A sixth of a ms for each, but without
+    numba. Thread-safe.
     """
     distances = [shape_bits(code[None]) for code in hashes.reshape(-1, HASH_BYTES)]
-    return np.array(distances, np.int16).reshape(hashes.shape[:-1]) < SHAPE_BITS
+    return np.array(distances, np.int16).reshape(hashes.shape[:-1]) < least_bits
 
 
 def shape_bits(code: NDArray[np.uint8]) -> int:

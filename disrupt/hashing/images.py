@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash
 from disrupt.core.media import Fingerprint, LowQuality, MediaKind, Profile
 from disrupt.core.transforms import ENLARGED, PLANS
-from disrupt.distinctiveness.shape_distance import are_degenerate
+from disrupt.distinctiveness.shape_distance import (
+    REGISTERED_SHAPE_BITS,
+    SHAPE_BITS,
+    are_degenerate,
+)
 from disrupt.hashing.decoding.pictures import (
     DEFAULT_LIMITS,
     ImageLimits,
@@ -161,7 +165,7 @@ def place_near(pdq_hash: PdqHash, candidates: list[PdqHash], distinct_bits: int)
 
 def _registered(picture: Picture) -> ImageFingerprints | LowQuality:
     luma = canonical_luma(picture)
-    canonical = single(hash_luma(luma))
+    canonical = single(hash_luma(luma), shape_bits=REGISTERED_SHAPE_BITS)
     if isinstance(canonical, LowQuality):
         return canonical
     own = plain_fingerprints(picture, *canonical)
@@ -188,20 +192,22 @@ def plain_fingerprints(
 
 
 def canonical_hash(picture: Picture) -> tuple[PdqHash, int] | LowQuality:
-    """Hash and quality of a picture in the canonical profile."""
-    return single(hash_luma(canonical_luma(picture)))
+    """Return hash and quality of a picture in the canonical profile, if it is to be registered."""
+    return single(hash_luma(canonical_luma(picture)), shape_bits=REGISTERED_SHAPE_BITS)
 
 
 def _reduced(picture: Picture) -> Hashed:
     return hash_reduced(picture.luma, picture.width_px, picture.height_px, picture.orientation)
 
 
-def single(hashed: Hashed, least: int = MIN_QUALITY) -> tuple[PdqHash, int] | LowQuality:
+def single(
+    hashed: Hashed, least: int = MIN_QUALITY, shape_bits: int = SHAPE_BITS
+) -> tuple[PdqHash, int] | LowQuality:
     """Return the only hash and its quality, unless it is too featureless or not distinctive."""
     quality = int(hashed.qualities)
     if quality < least:
         return LowQuality(quality, least)
-    if not distinctive(hashed, least):
+    if not distinctive(hashed, least, shape_bits):
         return LowQuality(quality, least, _TOO_REGULAR)
     return PdqHash(hashed.hashes.tobytes()), quality
 
@@ -211,14 +217,16 @@ def usable(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
     return (hashed.qualities >= least) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
 
 
-def distinctive(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
-    """Tell which hashes are usable and not degenerate, as those of a single line or disc are.
+def distinctive(
+    hashed: Hashed, least: int = MIN_QUALITY, shape_bits: int = SHAPE_BITS
+) -> NDArray[np.bool]:
+    """Tell which hashes are usable and not of a shape, as those of a single line or disc are.
 
     A tenth of a ms for each. Degenerate hashes of parts need not be left out: nothing matches them.
     """
     are_distinctive = usable(hashed, least)
     if are_distinctive.any():
-        are_distinctive &= ~are_degenerate(hashed.hashes)
+        are_distinctive &= ~are_degenerate(hashed.hashes, shape_bits)
     return are_distinctive
 
 
