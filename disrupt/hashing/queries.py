@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from disrupt.core.transforms import (
     Transform,
     turned_crop,
 )
+from disrupt.distinctiveness.shape_distance import are_degenerate
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.images import (
@@ -92,6 +94,7 @@ def hash_image(
     FAST hashes the picture itself and, where it has at most 512 px a side, the picture ENLARGED.
     Other efforts hash these and LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
     they are straightened, all in their eight turned and mirrored versions; some also in negative.
+    Of a whole of too low a quality, they hash regions alone; of one that is too regular also crops.
 
     JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
     not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
@@ -120,7 +123,11 @@ def hash_image(
             _add(hashes, groups)
         if page is not None and room >= len(Dihedral):
             before = len(hashes)
-            parts = _parts(page, wanted, featureless=isinstance(canonical, LowQuality))
+            too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
+            plain = isinstance(canonical, LowQuality) and not too_regular
+            parts = _parts(page, wanted, featureless=plain)
+            if too_regular:
+                parts = _of_no_shape(parts)
             best = _add(hashes, _unlike(parts, earlier, room // len(Dihedral)))
             room -= len(hashes) - before
             quality = quality or best
@@ -166,6 +173,13 @@ def _add_negatives(hashes: dict[bytes, Transform], wanted: LookupCrops) -> None:
     for place, (_, version) in enumerate(negated):
         code = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
         hashes.setdefault(code, version._replace(negative=True))
+
+
+def _of_no_shape(parts: Iterable[_Versions]) -> Iterator[_Versions]:
+    """Yield the parts that may match: of a picture of one shape, many are of one, too."""
+    for upright, versions in parts:
+        may_match = ~are_degenerate(versions.hashes[:, 0])
+        yield list(compress(upright, may_match)), versions[np.flatnonzero(may_match)]
 
 
 def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iterator[_Versions]:
