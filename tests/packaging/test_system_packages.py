@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "system-packages"
 
 
-@pytest.mark.parametrize("present", [("strace", "node", "npm", "h2load"), ("strace",), ()], ids=str)
+@pytest.mark.parametrize(
+    "present", [("strace", "node", "npm", "h2load", "haproxy"), ("strace",), ()], ids=str
+)
 @pytest.mark.parametrize("uid", [0, 1000])
 def test_what_is_missing_is_installed_or_named(
     tmp_path: Path, present: tuple[str, ...], uid: int
@@ -29,7 +31,13 @@ def test_what_is_missing_is_installed_or_named(
     done = subprocess.run(
         [bash, SCRIPT], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    packages = {"strace": "strace", "node": "nodejs", "npm": "npm", "h2load": "nghttp2-client"}
+    packages = {
+        "strace": "strace",
+        "node": "nodejs",
+        "npm": "npm",
+        "h2load": "nghttp2-client",
+        "haproxy": "haproxy",
+    }
     missing = [package for command, package in packages.items() if command not in present]
     if not missing:
         assert done.stderr == ""

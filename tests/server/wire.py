@@ -34,6 +34,8 @@ class Wire:
         self._unread = b""
         self._room = self._first_room = 65535
         self._rooms: dict[int, int] = {}
+        self._is_settled = False
+        """Whether the server's settings were acknowledged, or the connection is over."""
         self.ended: set[int] = set()
         """Calls that the server has ended."""
         self.answered_bytes = Counter[int]()
@@ -82,6 +84,7 @@ class Wire:
             data = self._socket.recv(1 << 20)
             if not data:
                 self.ended.update(self._rooms)
+                self._is_settled = True
                 return
             self._unread += data
             while len(self._unread) >= 9 + (size := int.from_bytes(self._unread[:3])):
@@ -89,6 +92,11 @@ class Wire:
                 call = int.from_bytes(self._unread[5:9]) & 0x7FFFFFFF
                 body, self._unread = self._unread[9 : 9 + size], self._unread[9 + size :]
                 self._hear(kind, flags, call, body)
+
+    def settle(self, seconds: float) -> None:
+        """Acknowledge the server's settings, and read what else it says within so long."""
+        self.until(lambda: self._is_settled)
+        self.read(seconds)
 
     def until(self, holds: Callable[[], bool], within_s: float = 60.0) -> None:
         """Read until something holds."""
@@ -114,6 +122,7 @@ class Wire:
                         self._rooms[stream] += value - self._first_room
                     self._first_room = value
             self._socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
+            self._is_settled = True
         elif kind == _PING and not flags & _ACK:
             self._socket.sendall(_frame(_PING, _ACK, 0, body))
         elif kind == _RESET or (kind in {_DATA, _HEADERS} and flags & _END_STREAM):
@@ -128,11 +137,11 @@ class Wire:
 def wires(
     address: str, count: int, *, window: int = 2**31 - 1, settle_s: float = 0.2
 ) -> Iterator[list[Wire]]:
-    """Open several connections, once the server has had time to say how much it takes."""
+    """Open several connections, once the server has said how much it takes."""
     opened = [Wire(address, window=window) for _ in range(count)]
     try:
         for wire in opened:
-            wire.read(settle_s)
+            wire.settle(settle_s)
         yield opened
     finally:
         for wire in opened:
