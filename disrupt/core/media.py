@@ -225,12 +225,12 @@ class LowQuality:
 
     @property
     def is_too_regular(self) -> bool:
-        """Whether the quality suffices, so that ``advice`` says what else is wrong."""
+        """Return True if not the quality but the regularity of the picture is the reason."""
         return self.quality >= self.minimum_quality
 
     @property
     def message(self) -> str:
-        """What is wrong with the picture, and what the caller can do."""
+        """Return the reason, and what the caller can do."""
         if self.is_too_regular:
             return self.advice
         return (

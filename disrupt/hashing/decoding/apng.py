@@ -17,10 +17,10 @@ from disrupt.hashing.decoding.truncation import png_is_whole
 _STRIP_PX = 256
 
 _KEPT, _TO_PAGE, _TO_PREVIOUS = range(3)
-"""What becomes of a frame before the next one is painted (PNG, section 11.3.6.2)."""
+"""Disposals of a frame, before the next one is painted (PNG, section 11.3.6.2)."""
 
 _SOURCE, _OVER = range(2)
-"""How a frame is painted: its alpha replaces that of the page, or shows the page through it."""
+"""Ways to paint a frame: its alpha replaces that of the page, or shows the page through it."""
 
 _CENTISECONDS = 100
 

@@ -254,7 +254,7 @@ class Receipts:
         self._explained[peer] = self._explained.get(peer, 0) + size
 
     def note_given_up(self, peer: str) -> None:
-        """Note that a message was given up, which may have come in part."""
+        """Note that a message was given up, or never read; it may come in part or whole."""
         self._given_up_s[peer] = time.monotonic()
 
     def given_up(self, since_s: float) -> set[Address]:

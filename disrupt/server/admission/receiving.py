@@ -99,15 +99,20 @@ class Reading:
         Raises what ``single`` does but DeadlineExceededError: a stream may pause.
         """
         holder = current_holder.get(None)
-        is_first = True
-        while (data := await self._read(context, math.inf, is_first=is_first)) is not aio.EOF:
-            is_first = False
-            if holder is None or len(data) <= ENVELOPE_BYTES_MAX:
-                yield await self._decoded(data)
-                continue
-            self._check(data)
-            with holder.holding(Resource.BYTES, len(data)):
-                yield await self._decoded(data)
+        data: Any = None
+        try:
+            while (
+                data := await self._read(context, math.inf, is_first=data is None)
+            ) is not aio.EOF:
+                if holder is None or len(data) <= ENVELOPE_BYTES_MAX:
+                    yield await self._decoded(data)
+                    continue
+                self._check(data)
+                with holder.holding(Resource.BYTES, len(data)):
+                    yield await self._decoded(data)
+        finally:
+            if data is not aio.EOF and holder is not None and self._receipts is not None:
+                self._receipts.note_given_up(context.peer())  # more may come, and is not read
 
     async def _read(self, context: Context, within_s: float, *, is_first: bool = True) -> Any:  # noqa: ANN401 bytes or EOF
         holder = current_holder.get(None)

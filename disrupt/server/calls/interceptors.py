@@ -23,6 +23,7 @@ from disrupt.errors import (
 from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.limits import STRANGER_STREAM_S
 from disrupt.server.admission.operations import outlasting
+from disrupt.server.admission.receipts import Receipts
 from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.sending import count, write
@@ -55,12 +56,14 @@ class Authentication(aio.ServerInterceptor):
         admission: Admission,
         unadmitted: Unadmitted,
         refusals: Refusals,
+        receipts: Receipts,
     ) -> None:
         """``authenticate`` returns the key of a secret, or raises UnauthenticatedError."""
         self._authenticate = authenticate
         self._admission = admission
         self._unadmitted = unadmitted
         self._refusals = refusals
+        self._receipts = receipts
 
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
@@ -98,6 +101,8 @@ class Authentication(aio.ServerInterceptor):
         async def refuse(_request: object, context: Context) -> None:
             peer = context.peer()
             self._unadmitted.add(peer)
+            if key is not None:
+                self._receipts.note_given_up(peer)  # its message comes, and is not read
             await self._refusals.count(key.key_id if key else None, peer)
             await _abort(error, context)
 

@@ -137,7 +137,7 @@ async def _serve(
     statuses = Health()
     server = aio.server(
         interceptors=[
-            Authentication(following.authenticate, admission, unadmitted, refusals),
+            Authentication(following.authenticate, admission, unadmitted, refusals, receipts),
             Errors(
                 Receiver(MessageLimits.of(config), _DECODERS, receipts),
                 config.max_call_s,

@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import ExitStack, closing, suppress
 
+import grpc
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -17,7 +18,8 @@ from disrupt.server.admission.header_blocks import HeaderBlocks
 from disrupt.server.admission.receipts import Receipt, Receipts
 from disrupt.server.admission.shares import Admission, Board, Holder, Resource
 from disrupt.server.admission.sockets import Address, Sockets
-from tests.server.caller import calling, eventually, lookup
+from disrupt.v1 import match_pb2
+from tests.server.caller import calling, eventually, lookup, outcome
 from tests.server.running import Start, peak_bytes
 
 MB = 10**6
@@ -199,6 +201,25 @@ def test_headers_hold_little_memory(start: Start, brought: bytes, count: int) ->
         eventually(lambda: sum(map(is_shut, connections)) >= count // 4)
         assert peak_bytes(worker) - before < 300 * MB
         caller("MatchHashes", lookup(bytes(32)))
+
+
+@pytest.mark.parametrize("refused", ["unread", "midway"])
+def test_what_is_not_read_of_refused_calls_ends_no_connection(start: Start, refused: str) -> None:
+    server = start(workers=1)
+    key = server.make_key("platform", "match" if refused == "midway" else "register")
+    image = match_pb2.MatchImageRequest(image=bytes(MB))
+    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+    chunk = match_pb2.MatchVideoRequest(chunk=bytes(MB))
+    with calling(server.address, key) as caller:
+        for _ in range(12):
+            if refused == "midway":
+                code = outcome(lambda: caller("MatchVideo", iter([options, *[chunk] * 12])))
+                assert code is grpc.StatusCode.INVALID_ARGUMENT
+            else:
+                code = outcome(lambda: caller("MatchImage", image))
+                assert code is grpc.StatusCode.PERMISSION_DENIED
+            time.sleep(0.2)  # it is looked at meanwhile
+    assert "endless_headers" not in server.data_dir.with_name("data.log").read_text()
 
 
 def is_shut(connection: socket.socket) -> bool:
