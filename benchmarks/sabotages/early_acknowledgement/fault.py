@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from disrupt.core.changes import Cursor
 from disrupt.registry import queries, statements
 from disrupt.registry.contract import Registered, Registration
+from disrupt.registry.journal import Removed
 from disrupt.registry.sql import SqlRegistryWriter
 
 _MOMENT_S = 0.2
+
+_Answer = TypeVar("_Answer", Registered, Cursor)
+
+
+def _early(
+    writer: SqlRegistryWriter, write: Callable[[Connection], tuple[_Answer, list[Removed]]]
+) -> _Answer:
+    """Write, return the answer, and commit a moment later."""
+    connection = writer._writer.connect()
+    try:
+        transaction = connection.begin()
+        answer, removed = write(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+    def commit() -> None:
+        transaction.commit()
+        connection.close()
+        writer._removals.add(removed)
+
+    threading.Timer(_MOMENT_S, commit).start()
+    return answer
 
 
 def _register(
@@ -20,42 +47,20 @@ def _register(
     day: str,
     items_per_case: int | None = None,
 ) -> Registered:
-    connection = self._writer.connect()
-    try:
-        transaction = connection.begin()
-        registered, replaced = statements.register(connection, registration, day, items_per_case)
-    except BaseException:
-        connection.close()
-        raise
-
-    def commit() -> None:
-        transaction.commit()
-        connection.close()
-        self._removals.add(replaced)
-
-    threading.Timer(_MOMENT_S, commit).start()
-    return registered
+    return _early(
+        self,
+        lambda connection: statements.register(connection, registration, day, items_per_case),
+    )
 
 
 def _withdraw(
     self: SqlRegistryWriter, number: str, item_ids: Sequence[bytes] | None, *, day: str
 ) -> Cursor:
-    connection = self._writer.connect()
-    try:
-        transaction = connection.begin()
+    def write(connection: Connection) -> tuple[Cursor, list[Removed]]:
         erased = statements.withdraw(connection, number, item_ids, day)
-        cursor = queries.head(connection)
-    except BaseException:
-        connection.close()
-        raise
+        return queries.head(connection), erased
 
-    def commit() -> None:
-        transaction.commit()
-        connection.close()
-        self._removals.add(erased)
-
-    threading.Timer(_MOMENT_S, commit).start()
-    return cursor
+    return _early(self, write)
 
 
 SqlRegistryWriter.register = _register  # type: ignore[method-assign]
