@@ -1,8 +1,7 @@
-"""The pages under docs/ have examples that run, true tables, working links and few lines."""
+"""The pages under docs/ have examples that run, working links and few lines."""
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tables import RESULTS, tables_of, written
 from disrupt import errors
 from disrupt.client.retries import RETRYABLE
 from disrupt.core.hashes import MIN_LOOKUP_QUALITY, MIN_QUALITY
@@ -214,44 +212,6 @@ def test_a_measurement_gives_its_date_commit_command_and_machine(record: Path) -
 def test_a_measurement_says_what_it_cannot_show(record: Path) -> None:
     text = record.read_text("utf-8")
     assert re.search(r"^(## |\*\*)What it cannot show", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize("page", MARKDOWN, ids=name)
-def test_tables_of_a_page_are_as_the_reports_of_benchmarks_say(page: Path) -> None:
-    text = page.read_text("utf-8")
-    assert text == written(text), "run scripts/tables"
-
-
-def test_a_table_changes_with_its_report(tmp_path: Path) -> None:
-    rows = [{"calls": "unary", "calls_per_s": 2000, "items_per_s": 2000, "of_nothing": 0.5}]
-    report = {"rows": [rows[0] | {"of_engine": 0.25}]}
-    (tmp_path / "new.json").write_text(json.dumps({"report": report}))
-    page = "Text.\n\n<!-- table: service_in_short new -->\n| old |\n| --- |\n\n| other |\n"
-    head, *_, row, _, last = written(page, tmp_path).splitlines()
-    assert (head, row, last) == ("Text.", "| unary | 2 000 | 2 000 | 50% | 25% |", "| other |")
-
-
-def test_a_promise_that_is_missed_is_bold(tmp_path: Path) -> None:
-    figures = {"unary": (0.69, 0.1), "batches of 64": (0.2, 0.6), "flows of 64": (0.1, 0.8)}
-    rows = [
-        {"calls": calls, "of_nothing": of_nothing, "of_engine": of_engine}
-        for calls, (of_nothing, of_engine) in figures.items()
-    ]
-    (tmp_path / "new.json").write_text(json.dumps({"report": {"rows": rows}}))
-    *_, batches, unary = written("<!-- table: promises_of_service new -->\n", tmp_path).splitlines()
-    assert "| 60% (flows: 80%) |" in batches
-    assert "| **69%** |" in unary
-
-
-def test_every_report_of_benchmarks_is_shown_and_has_the_facts_of_its_record() -> None:
-    shown = {report for page in MARKDOWN for _, report in tables_of(page.read_text("utf-8"))}
-    reports = {path.stem: json.loads(path.read_text("utf-8")) for path in RESULTS.glob("*.json")}
-    assert shown == reports.keys()
-    for stem, report in reports.items():
-        facts = (MEASUREMENTS / f"{stem}.md").read_text("utf-8")
-        for fact, value in report["record"].items():
-            assert f"| {fact} | {value} |\n" in facts, stem
-        assert {"command", "machine"} < report["record"].keys()
 
 
 def test_the_unit_starts_commands_that_exist() -> None:

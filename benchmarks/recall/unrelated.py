@@ -10,7 +10,6 @@ the run, so that an interrupted run has its figures; --show makes pictures of th
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -23,15 +22,13 @@ import click
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from scipy.stats import chi2
 
+from benchmarks.harness import report as figures
 from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.recall.sources import Source, Split, file_of, sources, square, views
 from benchmarks.recall.unrelated_stored import Stored, kept, shares
 from benchmarks.recall.unrelated_tail import SAMPLED, Tail
-from benchmarks.report_tables import pictures as tables
-from benchmarks.report_tables.cells import markdown
 from disrupt.core.hashes import stack
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import PLANS
@@ -172,6 +169,13 @@ def said(report: dict[str, Any]) -> str:
     )
 
 
+def rows_of(report: dict[str, Any]) -> list[dict[str, object]]:
+    """Return a row for each kind of source, and of all, with upper 95 % bounds of shares."""
+    kinds = report["kinds"] | {"all": report}
+    columns = (*_COUNTED, "upper_95", "upper_95_sources", "upper_95_hashes")
+    return [{"looked up": name} | {key: row[key] for key in columns} for name, row in kinds.items()]
+
+
 def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
     """Return upper 95 % bounds of shares: of sources, which alone are independent, and of parts."""
 
@@ -227,7 +231,7 @@ def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the report.")
+@figures.json_option
 @click.option(
     "--lookups",
     type=click.IntRange(1),
@@ -275,17 +279,14 @@ def main(  # noqa: PLR0913 options
     split: Split,
 ) -> None:
     """Count, print, write."""
-    console = Console()
     every = sources(folder, split)
     settings = {"seed": seed, "split": split, "sabotage": sabotage, "version": code_version()}
     report: dict[str, Any] = {}
     for report in false_matches(every, stored, lookups, minutes, seed, sabotage):
-        console.print(said(report))
-        whole_report = {"false_matches": report, "settings": settings}
-        if json_path:
-            json_path.write_text(json.dumps(whole_report, indent=1) + "\n", "utf-8")
-    print(markdown(tables.false_matches(whole_report)), end="")
-    print(markdown(tables.near_pairs(whole_report)), end="")
+        click.echo(said(report))
+        figures.write(json_path, {"false_matches": report, "settings": settings})
+    figures.show(rows_of(report))
+    figures.show([{"within": name, **of} for name, of in report["pairs"].items()])
     if show:
         pairs_shown(every, report, seed, show)
     sys.exit(1 if report["found"] else 0)

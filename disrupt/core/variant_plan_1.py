@@ -1,6 +1,6 @@
 """The published table of variant plan 1. Never edited: a successor is another plan.
 
-Chosen by benchmarks/recall/variant_plan.py.
+docs/variant-plans.md says how it was chosen.
 """
 
 VARIANTS: tuple[tuple[int, int, int, int, int], ...] = (

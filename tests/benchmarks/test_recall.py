@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import sys
@@ -66,10 +65,6 @@ def test_every_edit_has_a_row_at_every_effort_and_a_peer(folder: Path, tmp_path:
         <= 2
         < result["cost"]["lookups"]["STANDARD"]["mean"]
     )
-    plotted = program(folder, "recall_plot", str(report), "--folder", str(tmp_path))
-    assert plotted.returncode == 0, plotted.stderr
-    assert all(f"| {edit} |" in plotted.stdout.replace("**", "") for edit in EDITS)
-    assert (tmp_path / "recall-strength.svg").stat().st_size > 1000
 
 
 def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> None:
@@ -126,24 +121,6 @@ def test_a_report_is_written_while_unrelated_lookups_go_on(folder: Path, tmp_pat
     assert done.returncode == 0, done.stderr
     result = json.loads(report.read_text())["false_matches"]
     assert 0 < result["lookups"] < 10
-
-
-def test_a_plan_is_chosen_and_finds_photographs_that_it_was_not_chosen_on(
-    folder: Path, tmp_path: Path
-) -> None:
-    plan, curve = tmp_path / "plan.py", tmp_path / "curve.json"
-    words = ["--folder", str(folder), "--draws", "0.05", "--stored", "10", "--photographs", "2"]
-    done = program(folder, "variant_plan", *words, "--write", str(plan), "--json", str(curve))
-    assert done.returncode == 0, done.stderr
-    (_, table) = ast.parse(plan.read_text()).body[:2]
-    assert isinstance(table, ast.AnnAssign)
-    assert table.value is not None
-    assert len(set(ast.literal_eval(table.value))) == 10
-    points = json.loads(curve.read_text())["points"]
-    fewest, most = points[0], points[-1]
-    assert (fewest["stored"], most["stored"]) == (10, 101)
-    assert fewest["lookups"] < most["lookups"]
-    assert fewest["weighed"] <= most["weighed"]
 
 
 def test_a_lookup_is_timed_of_every_kind_of_picture(folder: Path, tmp_path: Path) -> None:

@@ -153,12 +153,6 @@ SABOTAGES = [
         "--photographs 1 --seconds 0 --input jpeg_720",
     ),
     Sabotage(
-        "lifecycle",
-        "",
-        lambda report: report["wrong"] > 0,
-        "--size 8000 --hashes-per-item 8 --most-changes 1000 --rounds 1 --openings 1",
-    ),
-    Sabotage(
         "mutate",
         "no-memory-limit",
         failure("MiB, more than"),
@@ -195,9 +189,6 @@ SABOTAGES = [
             ("logged-upload", "file of picture.png, base64 from byte 0: data.log", False),
             ("leaked-window", "pixels of picture.png, raw: data/lock", False),
         )
-    ),
-    Sabotage(
-        "reference", "", lambda report: report["unexplained"] > 15, "--photographs 2 --count 20"
     ),
     Sabotage(
         "search",

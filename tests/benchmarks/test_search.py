@@ -69,24 +69,6 @@ def test_brute_force_finds_what_comparing_bits_finds() -> None:
         ]
 
 
-@pytest.mark.usefixtures("done")
-def test_the_page_gets_a_table_and_a_plot_of_several_runs(cache: Path, tmp_path: Path) -> None:
-    report, plot = cache / "out.json", tmp_path / "plot.svg"
-    words: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "benchmarks.speed.search_plot",
-        report,
-        report,
-        "--plot",
-        plot,
-    ]
-    plotted = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert plotted.returncode == 0, plotted.stderr
-    assert plotted.stdout.count("faiss_flat") == 4
-    assert "<svg" in plot.read_text()
-
-
 def test_real_hashes_are_photographs_and_blends_of_them_with_half_their_bits_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

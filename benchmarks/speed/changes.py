@@ -79,8 +79,6 @@ class Setting:
     codes: Codes
     hashes_per_item: int
     seed: int
-    sabotage: bool = False
-    """Lose tombstones, and every tenth addition."""
 
 
 def measure(setting: Setting, asked: Codes, marks: Sequence[int], rounds: int) -> list[Row]:
@@ -123,8 +121,6 @@ def _apply(setting: Setting, index: _Aged, page: list[Change]) -> None:
     if not page:
         return
     cursor = Cursor(setting.snapshot.cursor.epoch, page[-1].sequence, page[-1].mark)
-    if setting.sabotage:
-        page = [change for change in page if isinstance(change, Addition) and change.sequence % 10]
     began_s = time.perf_counter()
     index.live.apply(page, cursor)
     took_s = time.perf_counter() - began_s
@@ -202,8 +198,8 @@ def _row(index: _Aged, first: _Aged, setting: Setting, asked: Codes, base: list[
         index.kind,
         index.count,
         setting.hashes_per_item,
-        round(_AT_ONCE / float(np.median(index.singly_s)), 1),
-        round(_AT_ONCE / float(np.median(index.batched_s)), 1),
+        _AT_ONCE / float(np.median(index.singly_s)),
+        _AT_ONCE / float(np.median(index.batched_s)),
         round(float(slower), 2),
         index.live.status().segments,
         index.most_segments,

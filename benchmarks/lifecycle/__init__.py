@@ -1,1 +1,0 @@
-"""Cost of changes, swaps and openings of the index."""

@@ -1,1 +1,0 @@
-"""Tables of benchmarks' reports: each function yields headings, then rows."""
