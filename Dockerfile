@@ -6,8 +6,7 @@
 # requirements/runtime.txt includes PyAV and pillow-heif, whose wheels hold GPL code (x264, x265): whoever hands the
 # image on takes those terms on.
 
-# The full image has the compiler that pdqhash, which comes as source only, is built with.
-FROM python:3.11-trixie AS builder
+FROM python:3.11-slim-trixie AS builder
 WORKDIR /src
 COPY requirements requirements
 RUN --mount=type=cache,target=/root/.cache \
@@ -17,7 +16,7 @@ RUN --mount=type=cache,target=/root/.cache \
 RUN --mount=type=cache,target=/root/.cache \
     python -m venv --without-pip /opt/disrupt \
     && /opt/build/bin/uv pip install --python /opt/disrupt --link-mode copy --compile-bytecode \
-        --require-hashes --build-constraints requirements/build.txt --requirement requirements/runtime.txt
+        --require-hashes --only-binary :all: --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY disrupt disrupt
 COPY indexer indexer

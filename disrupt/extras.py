@@ -15,7 +15,6 @@ SERVER_PACKAGES = (
     "faiss",
     "grpc_reflection",
     "numba",
-    "pdqhash",
     "pydantic",
     "sqlalchemy",
     "structlog",

@@ -1,6 +1,6 @@
-"""vPDQ's text form of a video: a line for each frame, ``number,quality,hash,seconds``.
+"""Parse vPDQ's text form of a video: a line for each frame, ``number,quality,hash,seconds``.
 
-As facebook/ThreatExchange's vpdq writes it. It says neither where a frame's time ends nor what was
+facebook/ThreatExchange's vpdq writes it. It says neither where a frame's time ends nor what was
 done to the frame.
 """
 
@@ -43,16 +43,6 @@ def parse_vpdq(text: str) -> NDArray[np.void]:
         last_ms = int(rows["start_ms"][-1]) + int(steps[-1] if len(steps) else 0)
         rows["end_ms"][-1] = min(last_ms, _TIME_MAX_MS)
     return rows
-
-
-def vpdq_text(frames: NDArray[np.void]) -> str:
-    """Return the text of frames (dtype FRAME), of each the first version."""
-    starts_ms = frames["start_ms"]
-    first = np.append(True, starts_ms[1:] != starts_ms[:-1])[: len(frames)]
-    return "".join(
-        f"{at},{row['quality']},{row['hash'].tobytes().hex()},{row['start_ms'] / 1000:.3f}\n"
-        for at, row in enumerate(frames[first])
-    )
 
 
 def _within(value: int, most: int) -> int:

@@ -10,18 +10,16 @@ from itertools import chain
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from disrupt import logs
-from disrupt.doctor import computing, data, disk, machine, network
-from disrupt.doctor.findings import Check, Finding, Verdict, fail, findings
+from disrupt.doctor import data, disk, machine
+from disrupt.doctor.findings import Finding, Verdict, fail, findings
 
 _HELP = """Check that this machine, and this data directory, are fit to serve.
 
-Known answers of hashing and search, SQLite, clock and limits; with --data-dir also the disk,
-permissions, secrets, registry and index; with --listen and --tls-cert the address and certificate.
-Changes nothing, and may run beside the server, as the server's own user.
+Known answers of hashing and search, isolation and core dumps; with --data-dir also the disk,
+permissions, secrets, registry, journal and index. Changes nothing, and may run beside the server,
+as the server's own user.
 
 \b
 Examples:
@@ -38,8 +36,7 @@ Exit codes:
   2  the command is used wrongly
 """
 
-_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
 @click.command(
@@ -52,40 +49,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=click.Path(path_type=Path),
     help="Data directory of the server.",
 )
-@click.option(
-    "--listen", envvar="DISRUPT_LISTEN", show_envvar=True, help="Address to serve, HOST:PORT."
-)
-@click.option(
-    "--tls-cert",
-    envvar="DISRUPT_TLS_CERT",
-    show_envvar=True,
-    type=_FILE,
-    help="PEM file of the server's certificate and chain.",
-)
-@click.option(
-    "--tls-key", envvar="DISRUPT_TLS_KEY", show_envvar=True, type=_FILE, help="PEM file of its key."
-)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(
-    data_dir: Path | None,
-    listen: str | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    *,
-    as_json: bool,
-) -> None:
+def doctor(data_dir: Path | None, *, as_json: bool) -> None:
     """Run the checks and print their findings."""
     logs.configure("doctor", "warning")
-    if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("--tls-cert and --tls-key belong together.")
-    tls = network.Tls(tls_cert, tls_key) if tls_cert and tls_key else None
-    reported = chain(
-        findings(
-            (*computing.checks(), Check("sqlite", data.sqlite, ""), *machine.checks(data_dir))
-        ),
-        _of_data(data_dir),
-        findings(network.checks(listen, tls)),
-    )
+    reported = chain(findings(machine.checks()), _of_data(data_dir))
     verdicts = _print_json(reported) if as_json else _print_lines(reported)
     if verdicts[Verdict.FAIL]:
         raise SystemExit(1)
@@ -101,24 +69,22 @@ def _of_data(data_dir: Path | None) -> Iterable[Finding]:
 
 
 def _print_json(reported: Iterable[Finding]) -> Counter[Verdict]:
-    kept = list(reported)
-    verdicts = Counter(finding.verdict for finding in kept)
-    rows = [asdict(finding) for finding in kept]
+    rows = [asdict(finding) for finding in reported]
+    verdicts = Counter[Verdict](row["verdict"] for row in rows)
     click.echo(json.dumps({"ok": not verdicts[Verdict.FAIL], "findings": rows}))
     return verdicts
 
 
 def _print_lines(reported: Iterable[Finding]) -> Counter[Verdict]:
-    console = Console(highlight=False, soft_wrap=True)
     verdicts: Counter[Verdict] = Counter()
     for finding in reported:
         verdicts[finding.verdict] += 1
-        line = Text(f"{finding.verdict:<5}", _STYLES[finding.verdict])
-        console.print(line.append(f"{finding.name:<14}{finding.meaning}", "default not bold"))
+        verdict = click.style(f"{finding.verdict:<5}", _COLOURS[finding.verdict], bold=True)
+        click.echo(f"{verdict}{finding.name:<14}{finding.meaning}")
         if finding.advice:
-            console.print(Text(f"{'':<19}→ {finding.advice}"))
+            click.echo(f"{'':<19}→ {finding.advice}")
     warnings, failures = verdicts[Verdict.WARN], verdicts[Verdict.FAIL]
-    console.print(
+    click.echo(
         f"{verdicts[Verdict.OK]} fine, {warnings} warning{'s' * (warnings != 1)},"
         f" {failures} failure{'s' * (failures != 1)}."
     )

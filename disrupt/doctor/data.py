@@ -16,18 +16,15 @@ from disrupt.data_directory import JOURNAL, NOTED_HEAD, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.errors import (
     DataDirectoryError,
-    OlderSchemaError,
     OtherHistoryError,
-    SnapshotRefusedError,
     UnavailableError,
 )
 from disrupt.index import generations
 from disrupt.registry import journal, noted, opening
 from disrupt.registry.contract import RegistryReader
-from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integrity_problems
+from disrupt.registry.integrity import integrity_problems
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
-_UPGRADE = "Start `disrupt serve` once, which brings it up to date, then run this again."
 _NO_INDEX = "There is none yet; the first start makes it."
 _PATIENCE_S, _RETRY_S = 5.0, 0.1
 """A removal is in the journal after its commit, which a slow disk delays."""
@@ -43,20 +40,6 @@ def checks(data_dir: Path) -> tuple[Check, ...]:
         Check("removals", lambda: removals(data_dir), _RESTORE),
         Check("index", lambda: index(data_dir), "Run `disrupt-index rebuild`."),
     )
-
-
-def sqlite() -> Iterator[Finding]:
-    """Check the version of SQLite for its WAL-reset bug."""
-    if has_wal_reset_bug():
-        yield warn(
-            "sqlite",
-            f"SQLite {SQLITE_VERSION} may corrupt a database that several connections write to"
-            " (3.7.0 to 3.51.2 do). Disrupt has one writing connection, so it is not concerned.",
-            "Never write to registry.db by other means while a server runs; update SQLite with"
-            " the system.",
-        )
-    else:
-        yield ok("sqlite", f"SQLite {SQLITE_VERSION}.")
 
 
 def permissions(data_dir: Path) -> Iterator[Finding]:
@@ -146,17 +129,13 @@ def registry(data_dir: Path) -> Iterator[Finding]:
         else:
             yield fail("registry", f"{NOTED_HEAD} names a registry.db that is gone.", _RESTORE)
         return
-    try:
-        with opening.reading(directory) as reader:
-            whole = ok("registry", f"registry.db is whole, at change {reader.head().sequence}.")
-    except OlderSchemaError:
-        meaning = "registry.db is whole, and of an older version of Disrupt."
-        whole = warn("registry", meaning, _UPGRADE)
+    with opening.reading(directory) as reader:
+        sequence = reader.head().sequence
     problems = integrity_problems(directory.registry)
     if problems:
         yield fail("registry", f"SQLite finds damage in registry.db: {problems[0]}", _RESTORE)
     else:
-        yield whole
+        yield ok("registry", f"registry.db is whole, at change {sequence}.")
 
 
 def removals(data_dir: Path) -> Iterator[Finding]:
@@ -223,9 +202,8 @@ def _removed(data_dir: Path) -> set[journal.Record]:
 def index(data_dir: Path) -> Iterator[Finding]:
     """Check that a generation of the index, best the served one, is whole and of this registry."""
     directory = DataDirectory(data_dir)
-    index_dir = directory.index
     if not directory.registry.exists():
-        if index_dir.exists():
+        if directory.index.exists():
             meaning = "There is an index, and no registry that it was built from."
             yield fail("index", meaning, _RESTORE)
         else:
@@ -233,11 +211,8 @@ def index(data_dir: Path) -> Iterator[Finding]:
         return
     try:
         with opening.reading(directory) as reader:
-            generations.check_history(index_dir, reader)
-            yield _served(index_dir, reader) if index_dir.exists() else ok("index", _NO_INDEX)
-    except OlderSchemaError:
-        meaning = "It was not checked, as registry.db is of an older version of Disrupt."
-        yield warn("index", meaning, _UPGRADE)
+            generations.check_history(directory.index, reader)
+            yield _newest_sound(directory.index, reader)
     except OtherHistoryError as error:
         advice = (
             "Put the right registry.db back, or restore from a backup: docs/troubleshooting.md."
@@ -245,16 +220,16 @@ def index(data_dir: Path) -> Iterator[Finding]:
         yield fail("index", error.message, advice)
 
 
-def _served(index_dir: Path, reader: RegistryReader) -> Finding:
-    try:
-        opened = generations.open_generation(index_dir, generations.current(index_dir), reader)
-    except SnapshotRefusedError as error:
-        sound = _sound(index_dir, reader)
-        if sound is None:
-            raise
+def _newest_sound(index_dir: Path, reader: RegistryReader) -> Finding:
+    if not index_dir.exists():
+        return ok("index", _NO_INDEX)
+    opened = generations.open_current(index_dir, reader)
+    served = generations.served(index_dir)
+    if opened.generation != served:
         return warn(
             "index",
-            f"{error.message} Generation {sound}, which is whole, serves in its place.",
+            f"Generation {served} is damaged. Generation {opened.generation}, which is whole,"
+            " serves in its place.",
             "Run `disrupt-index rebuild` and `disrupt-index verify`, then check the disk.",
         )
     return ok(
@@ -264,22 +239,11 @@ def _served(index_dir: Path, reader: RegistryReader) -> Finding:
     )
 
 
-def _sound(index_dir: Path, reader: RegistryReader) -> int | None:
-    """Return the newest generation that can be opened."""
-    for number in generations.generations(index_dir):
-        with suppress(SnapshotRefusedError):
-            return generations.open_generation(index_dir, number, reader).generation
-    return None
-
-
 def _has_cases(data_dir: Path) -> bool:
     """Tell whether anything was ever registered, also in a registry that is gone."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
         head = noted.read(data_dir / NOTED_HEAD)
         return head is not None and head.sequence > 0
-    try:
-        with opening.reading(directory) as reader:
-            return reader.head().sequence > 0
-    except OlderSchemaError:
-        return True  # A release that has passed was in use.
+    with opening.reading(directory) as reader:
+        return reader.head().sequence > 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +11,6 @@ from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.multi_index.tables import NARROW, Cut, Tables
 from disrupt.index.nearest import Neighbours
-
-FAISS_VERSION = version("faiss-cpu")
-NUMBA_VERSION = version("numba")
 
 _CODES = 4096
 _FLAT_DISTANCE_BITS = 31
