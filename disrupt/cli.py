@@ -16,18 +16,34 @@ from disrupt.errors import DisruptError
 from disrupt.extras import lacking_server
 
 _COMMANDS = {
-    "submit": "disrupt.submission.commands:submit",
-    "status": "disrupt.submission.commands:status",
-    "withdraw": "disrupt.submission.commands:withdraw",
-    "match": "disrupt.client.commands:match",
-    "serve": "disrupt.server.commands.serve:serve",
-    "keys": "disrupt.server.commands.keys:keys",
-    "erase": "disrupt.server.commands.data:erase",
-    "backup": "disrupt.server.commands.data:backup",
-    "restore": "disrupt.server.commands.data:restore",
-    "health": "disrupt.client.health:health",
-    "doctor": "disrupt.doctor.commands:doctor",
+    "submit": (
+        "disrupt.submission.commands:submit",
+        "Enregistrer des images et des vidéos pour les faire bloquer.",
+    ),
+    "status": ("disrupt.submission.commands:status", "Voir où en est un dossier."),
+    "withdraw": (
+        "disrupt.submission.commands:withdraw",
+        "Retirer un dossier, ou certaines de ses images avec --item.",
+    ),
+    "match": (
+        "disrupt.client.commands:match",
+        "Look pictures and videos up: is this a registered one?",
+    ),
+    "serve": ("disrupt.server.commands.serve:serve", "Run the server until SIGTERM or Ctrl-C."),
+    "keys": ("disrupt.server.commands.keys:keys", "Make, list and revoke the keys of callers."),
+    "erase": ("disrupt.server.commands.data:erase", "Erase every byte of what was withdrawn, now."),
+    "backup": ("disrupt.server.commands.data:backup", "Back up the registry and the secrets."),
+    "restore": (
+        "disrupt.server.commands.data:restore",
+        "Put a backup in place of the data directory's content.",
+    ),
+    "health": ("disrupt.client.health:health", "Ask a server whether it serves."),
+    "doctor": (
+        "disrupt.doctor.commands:doctor",
+        "Check that this machine and data directory are fit to serve.",
+    ),
 }
+"""Where each command is, and what the list of commands says of it, without importing it."""
 
 _OF_THE_SERVER = ("disrupt.server.", "disrupt.doctor.")
 """Rooms whose commands need the extra ``server``."""
@@ -83,6 +99,12 @@ def _make_readable() -> None:
             stream.reconfigure(errors="disrupt.plain")
 
 
+def _lacking(name: str) -> DisruptError | None:
+    """Return why a command cannot run in this installation; None where it can."""
+    module, _ = _COMMANDS[name]
+    return lacking_server(f"disrupt {name}") if module.startswith(_OF_THE_SERVER) else None
+
+
 def _refused(name: str, error: DisruptError) -> click.Command:
     """Return a command that raises an error, whatever its arguments."""
 
@@ -95,7 +117,6 @@ def _refused(name: str, error: DisruptError) -> click.Command:
         params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
         context_settings={"ignore_unknown_options": True},
         add_help_option=False,
-        short_help='Needs the extra "server".',
     )
 
 
@@ -110,12 +131,22 @@ class _Commands(click.Group):
     def list_commands(self, _: click.Context, /) -> list[str]:
         return list(_COMMANDS)
 
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter, /) -> None:
+        """List the commands from the table: importing all rooms takes a second."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, 'Needs the extra "server".' if _lacking(name) else text)
+                    for name, (_, text) in _COMMANDS.items()
+                ]
+            )
+
     def get_command(self, _context: click.Context, name: str, /) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        module, _colon, attribute = _COMMANDS[name].partition(":")
-        if module.startswith(_OF_THE_SERVER) and (error := lacking_server(f"disrupt {name}")):
+        if error := _lacking(name):
             return _refused(name, error)
+        module, _colon, attribute = _COMMANDS[name][0].partition(":")
         # gRPC's log lines would hide the sentence that explains an error
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         # The matrices of hashing are small: threads would only wait for each other, at full load.

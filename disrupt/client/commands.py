@@ -7,7 +7,6 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 import click
-from rich.text import Text
 
 from disrupt.client import terminal
 from disrupt.client.media import open_media, read_whole, shows_video
@@ -322,16 +321,12 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
         else:
             count = len(row["matches"])
             result = f"{count or 'no'} match{'es' if count > 1 else ''}"
-        _print_line(f"{_label(outcome)}: {result}{quality}")
+        click.echo(f"{_label(outcome)}: {result}{quality}")
         for match in row["matches"]:
             versions = " / ".join(
                 dict.fromkeys((match["query_transform"], match["stored_transform"]))
             )
             bank = terminal.clean(match["bank"])
-            _print_line(f"  {match['item']}  {bank}, {match['distance']} bits, {versions}")
+            click.echo(f"  {match['item']}  {bank}, {match['distance']} bits, {versions}")
             for start_ms, end_ms, *_ in match.get("segments", ()):
-                _print_line(f"    at {_clock(start_ms)}-{_clock(end_ms)}")
-
-
-def _print_line(line: str) -> None:
-    terminal.output().print(Text(line), soft_wrap=True)
+                click.echo(f"    at {_clock(start_ms)}-{_clock(end_ms)}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 import grpc
-from cryptography import x509
 
 from disrupt.errors import ConfigurationError
 
@@ -37,11 +37,13 @@ class Connection:
     loopback: bool
     metadata: tuple[tuple[str, str], ...] = field(repr=False)
     credentials: grpc.ChannelCredentials | None = field(repr=False)
+    certificate_name: str | None = None
+    """Name that the server's certificate must be for, if it is not the name in ``server``."""
 
     @property
-    def options(self) -> list[tuple[str, int]]:
+    def options(self) -> list[tuple[str, int | str]]:
         """Channel options. Each channel has its own TCP connection, to reach different workers."""
-        options = [
+        options: list[tuple[str, int | str]] = [
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
             ("grpc.initial_reconnect_backoff_ms", 200),
@@ -49,7 +51,11 @@ class Connection:
             # they find a server that is back.
             ("grpc.max_reconnect_backoff_ms", 1_000),
         ]
-        return [*options, ("grpc.enable_http_proxy", 0)] if self.loopback else options
+        if self.loopback:
+            options.append(("grpc.enable_http_proxy", 0))
+        if self.certificate_name:
+            options.append(("grpc.ssl_target_name_override", self.certificate_name))
+        return options
 
     def open(self) -> grpc.Channel:
         """Open a channel; it connects with its first call."""
@@ -131,8 +137,10 @@ def _certificates(tls_ca: object) -> bytes | None:
             f"Cannot read the file of certificates to trust (tls_ca): {why}.", setting="tls_ca"
         ) from error
     try:
-        x509.load_pem_x509_certificates(certificates)
-    except ValueError as error:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+            cadata=certificates.decode("ascii")
+        )
+    except (ssl.SSLError, ValueError) as error:  # ValueError: nothing, or not ASCII
         raise ConfigurationError(
             "The certificates to trust (tls_ca) must be a PEM file (-----BEGIN CERTIFICATE-----)"
             f" that is whole: {error}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -50,7 +51,7 @@ def _own_address() -> str:
     return f"127.0.0.1:{port or DEFAULT_PORT}"
 
 
-@click.command("health", help=_HELP, short_help="Ask a server whether it serves.")
+@click.command("health", help=_HELP)
 @click.option(
     "--server",
     envvar="DISRUPT_SERVER",
@@ -94,16 +95,9 @@ def check_health(
     ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
     """
     connection = connect_without_key(server, tls_cert or tls_ca)
-    options: list[tuple[str, int | str]] = [*connection.options]
     if tls_cert:
-        options.append(("grpc.ssl_target_name_override", _name(tls_cert)))
-    target = f"dns:///{connection.server}"
-    channel = (
-        grpc.secure_channel(target, connection.credentials, options)
-        if connection.credentials
-        else grpc.insecure_channel(target, options)
-    )
-    with channel:
+        connection = replace(connection, certificate_name=_name(tls_cert))
+    with connection.open() as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=HealthCheckRequest.SerializeToString,

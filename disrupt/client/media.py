@@ -13,13 +13,10 @@ from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
-from disrupt.hashing.decoding.videos import SNIFFED_BYTES, is_video
+from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-MAX_FILE_BYTES = 256 * 2**20
-"""Most bytes that are read of a picture file: none of 50 megapixels needs so much."""
 
 Media: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str]"
 """The bytes of a file, or its path."""
@@ -55,11 +52,11 @@ def shows_video(file: BinaryIO) -> bool:
 
 def read_whole(file: BinaryIO) -> bytes:
     """Read a picture file. Raises InvalidMediaError if it is too large for a picture."""
-    data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        limits = DEFAULT_LIMITS
+    limits = DEFAULT_LIMITS
+    data = file.read(limits.max_bytes + 1)
+    if len(data) > limits.max_bytes:
         most = f"{limits.max_pixels / 1e6:g} megapixels and {limits.max_bytes >> 20} MiB"
-        why = f"it has more than {MAX_FILE_BYTES} bytes; at most {most} are accepted"
+        why = f"it is too large; at most {most} are accepted"
         violations = (Violation("image", why),)
         raise InvalidMediaError(f"Not a picture: {why}.", violations=violations, cause="TOO_LARGE")
     return data

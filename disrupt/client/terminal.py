@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import click
-import rich.progress
-from rich.console import Console
 
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.errors import ConfigurationError, DisruptError
+
+if TYPE_CHECKING:
+    import rich.progress
+    from rich.console import Console
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -86,16 +88,15 @@ def exit_code(error: DisruptError) -> int:
     return EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED
 
 
-class _Console(Console):
-    """Console that raises BrokenPipeError where nobody reads on, instead of ending the process."""
-
-    def on_broken_pipe(self) -> None:
-        """Raise what the base class would swallow."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-
 def output() -> Console:
     """Return a console of standard output, which breaks no lines where no terminal reads them."""
+    from rich.console import Console
+
+    class _Console(Console):
+        def on_broken_pipe(self) -> None:
+            """Raise, instead of ending the process as the base class does."""
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
     return _Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
 
@@ -111,46 +112,56 @@ class Progress:
     """
 
     def __init__(self, count: int, description: str) -> None:
-        self._several = count > 1
-        self._done = 0
-        self._bar = rich.progress.Progress(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(description, total=count)
+        self._count = count
+        self._description = description
+        self._done: float = 0
+        self._bar: rich.progress.Progress | None = None
 
     def __enter__(self) -> Self:
-        if self._several:
+        if self._count > 1:
             self._show()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar.live.is_started:  # else stopping it ends a line that was never begun
+        if self._bar:
             self._bar.stop()
 
     def files(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Yield the items; each counts as done when the next one is taken."""
-        for item in items:
+        for done, item in enumerate(items, 1):
             yield item
-            self._done += 1
-            self._bar.update(self._task, completed=self._done)
+            self._move(done)
 
     def within(self, time_ms: int, duration_ms: int) -> None:
         """Show how far a video is."""
         self._show()
         share = min(time_ms / duration_ms, 1) if duration_ms else 0
-        self._bar.update(self._task, completed=self._done + share)
+        self._move(int(self._done) + share)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Take the bar from the terminal while something else is shown there."""
-        was_shown = self._bar.live.is_started
-        if was_shown:
+        if self._bar:
             self._bar.stop()
         yield
-        if was_shown:
+        if self._bar:
             self._bar.start()
 
+    def _move(self, done: float) -> None:
+        self._done = done
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=done)
+
     def _show(self) -> None:
-        if self._bar.console.is_terminal:
-            self._bar.start()
+        if self._bar or not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(console=Console(stderr=True), transient=True)
+        self._bar.add_task(self._description, total=self._count)
+        self._bar.start()
+        self._move(self._done)
 
 
 def _key(file: Path | None, no_key: str) -> str:

@@ -14,7 +14,6 @@ from disrupt.client.media import Media, open_media
 from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, Effort
 from disrupt.core.videos import FRAME
 from disrupt.errors import DisruptError
-from disrupt.hashing.videos.frames import hash_video
 from disrupt.v1 import match_pb2
 from disrupt.wire.videos import frames_message
 
@@ -102,6 +101,8 @@ def prepare(
     if not flag("hash_locally", hash_locally):
         file.close()  # each attempt reads it from the beginning
         return Sent(lambda: _chunks(first, open_media(video, "video")), incomplete=False)
+    from disrupt.hashing.videos.frames import hash_video
+
     with file:
         rows, incomplete = hash_video(
             file,

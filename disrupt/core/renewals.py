@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from numpy.lib.recfunctions import repack_fields
+from disrupt.core.media import rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,5 +44,4 @@ def stays(stored: NDArray[np.void], brought: NDArray[np.void]) -> bool:
 
 
 def _rows(fingerprints: NDArray[np.void], fields: list[str]) -> set[bytes]:
-    rows = repack_fields(fingerprints[fields])
-    return set(rows.view(f"V{rows.dtype.itemsize}").tolist())
+    return set(rows_of(fingerprints, fields).tolist())

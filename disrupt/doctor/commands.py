@@ -39,9 +39,7 @@ Exit codes:
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
-@click.command(
-    "doctor", help=_HELP, short_help="Check that this machine and data directory are fit to serve."
-)
+@click.command("doctor", help=_HELP)
 @click.option(
     "--data-dir",
     envvar="DISRUPT_DATA_DIR",

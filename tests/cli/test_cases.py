@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from disrupt.client.media import MAX_FILE_BYTES
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from tests.cli.shell import BIN, Done, Shell
 from tests.submission.examples import animation, no_picture, picture, plain
 
@@ -183,7 +183,7 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
     Image.new("L", (9000, 6000)).save(tmp_path / "large.png")
     with (tmp_path / "huge.png").open("wb") as huge:
         huge.write(whole)
-        huge.truncate(MAX_FILE_BYTES + 1)
+        huge.truncate(DEFAULT_LIMITS.max_bytes + 1)
     picture(tmp_path / "locked.png", 132).chmod(0)
     no_picture(tmp_path / "note.txt")
     plain(tmp_path / "plain.png")

@@ -21,7 +21,7 @@ import pytest
 from google.rpc import status_pb2
 
 from benchmarks.harness.videos import encode, footage
-from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media, videos
+from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media
 from disrupt.client.videos import CHUNK_BYTES, Sent
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
@@ -32,6 +32,9 @@ from disrupt.errors import (
     UnavailableError,
     UnreadableMediaError,
 )
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
+from disrupt.hashing.videos import frames
+from disrupt.server.config import Config
 from disrupt.v1 import match_pb2
 from tests.client.scripted import scripted, status_of
 from tests.submission.examples import picture
@@ -255,7 +258,7 @@ def test_a_function_that_raises_stop_iteration_does_not_hang_the_event_loop(
     def watched(_time_ms: int, _duration_ms: int) -> None:
         raise StopIteration
 
-    monkeypatch.setattr(videos, "hash_video", hash_watched)
+    monkeypatch.setattr(frames, "hash_video", hash_watched)
     with pytest.raises(RuntimeError, match="StopIteration"):
         in_loop("match_video", b"video", watched=watched)
 
@@ -378,14 +381,15 @@ def test_what_ends_a_call_from_outside_is_not_taken_for_an_unreadable_file(
         pass
 
 
-def test_a_picture_file_larger_than_any_accepted_is_refused_with_the_limits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(media, "MAX_FILE_BYTES", 10)
-    assert media.read_whole(io.BytesIO(bytes(10))) == bytes(10)
-    with pytest.raises(InvalidMediaError, match=r"at most \d+ megapixels and \d+ MiB") as caught:
-        media.read_whole(io.BytesIO(bytes(11)))
+def test_no_more_is_read_of_a_picture_file_than_a_server_takes(tmp_path: Path) -> None:
+    most = DEFAULT_LIMITS.max_bytes
+    file = io.BytesIO(bytes(most + 100))
+    with pytest.raises(InvalidMediaError, match=r"at most \d+ megapixels and 32 MiB") as caught:
+        media.read_whole(file)
     assert caught.value.metadata["cause"] == "TOO_LARGE"
+    assert file.tell() == most + 1
+    assert len(media.read_whole(io.BytesIO(bytes(most)))) == most
+    assert most < Config(data_dir=tmp_path).max_message_bytes
 
 
 def test_a_video_to_send_is_read_beside_the_event_loop(

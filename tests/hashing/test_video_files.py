@@ -16,7 +16,8 @@ from benchmarks.harness.videos import Codec, Frame, encode, footage
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import VideoFingerprints
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decoding.videos import SNIFFED_BYTES, Video, VideoLimits, is_video
+from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
+from disrupt.hashing.decoding.videos import Video, VideoLimits
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.hashing.videos import FPS, SECONDS, upright, versions
 

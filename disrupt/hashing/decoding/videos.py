@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, cast
@@ -20,12 +20,12 @@ from disrupt.errors import (
     UnimplementedError,
     Violation,
 )
-from disrupt.hashing.decoding.brands import picture_format
 from disrupt.hashing.decoding.display import orientation_of
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS as IMAGE_LIMITS
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.decoding.skipping import shown_for_ms
+from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_animation, video_format
 
 with contextlib.suppress(ImportError):  # the extra "video" need not be installed
     import av
@@ -37,28 +37,6 @@ with contextlib.suppress(ImportError):  # the extra "video" need not be installe
 
 _FIELD = "video"
 
-_SIGNATURES = (
-    (4, b"ftyp", "mov"),
-    (4, b"moov", "mov"),
-    (4, b"mdat", "mov"),
-    (4, b"wide", "mov"),
-    (4, b"free", "mov"),
-    (0, b"\x1aE\xdf\xa3", "matroska"),
-    (8, b"AVI ", "avi"),
-    (0, b"\0\0\1\xba", "mpeg"),
-    (0, b"\0\0\1\xb3", "mpegvideo"),
-    (0, b"FLV\1", "flv"),
-    (0, b"0&\xb2u\x8ef\xcf\x11", "asf"),
-    (0, b"OggS", "ogg"),
-)
-SNIFFED_BYTES = 389
-"""First bytes of a file that identify its format."""
-
-_TS_SYNC = ((0, 188, 376), (4, 196, 388))
-"""Where packets have the byte G: in transport streams, plain and with times."""
-
-_ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
-_PICTURES = (*_ANIMATIONS, (0, b"\xff\xd8\xff"), (0, b"BM"), (0, b"II*\0"), (0, b"MM\0*"))
 
 FORMATS = (
     *("MP4", "QuickTime", "WebM", "Matroska", "AVI", "MPEG", "FLV", "WMV", "Ogg"),
@@ -188,7 +166,7 @@ class Video:
         file.seek(0)
         if not head:
             raise refused("the file is empty")
-        self._animated = _starts_as(head, _ANIMATIONS)
+        self._animated = is_animation(head)
         if not self._animated:
             with _refusing():
                 self._open(_sniffed(head))
@@ -457,27 +435,8 @@ def _is_cover(stream: av.VideoStream) -> bool:
     )
 
 
-def is_video(head: bytes) -> bool:
-    """Tell whether a file with these first bytes (SNIFFED_BYTES) is a video, and no animation."""
-    return picture_format(head) is None and _kind(head) is not None
-
-
-def _kind(head: bytes) -> str | None:
-    if _starts_as(head, _PICTURES):
-        return None
-    for at, magic, kind in _SIGNATURES:
-        if head.startswith(magic, at):
-            return kind
-    is_ts = any(all(head.startswith(b"G", at) for at in places) for places in _TS_SYNC)
-    return "mpegts" if is_ts else None
-
-
-def _starts_as(head: bytes, signatures: Iterable[tuple[int, bytes]]) -> bool:
-    return any(head.startswith(magic, at) for at, magic in signatures)
-
-
 def _sniffed(head: bytes) -> str:
-    kind = _kind(head)
+    kind = video_format(head)
     if kind is None:
         raise refused(f"this is no video file; send one of {', '.join(FORMATS)}")
     if "av" not in globals():

@@ -25,7 +25,7 @@ _RIGHTS = [right.name.lower() for right in Right]
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group(short_help="Make, list and revoke the keys of callers.")
+@click.group()
 def keys() -> None:
     """Make, list and revoke the keys of callers; with the server running or not.
 

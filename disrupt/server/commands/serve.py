@@ -23,7 +23,7 @@ data_dir_option = click.option(
 )
 
 
-@click.command(short_help="Run the server until SIGTERM or Ctrl-C.")
+@click.command()
 @data_dir_option
 @click.option(
     "--listen",
