@@ -24,18 +24,13 @@ _TICK_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The messages of one call, which one client sends over and over, and the size of the answers.
+    """The message of a call, which one client sends over and over, and the size of its answer.
 
-    ``answer_bytes`` are those of all answers, in gRPC's framing.
+    ``answer_bytes`` is the answer's size in gRPC's framing.
     """
 
-    messages: tuple[bytes, ...]
+    message: bytes
     answer_bytes: int
-
-    @property
-    def framed(self) -> bytes:
-        """The messages in gRPC's framing: each after a byte for compression and four for length."""
-        return framed(self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class Target:
 
 
 def framed(messages: Sequence[bytes]) -> bytes:
-    """Return messages in gRPC's framing."""
+    """Return messages in gRPC's framing: each after a byte for compression and four for length."""
     return b"".join(b"\0" + len(message).to_bytes(4) + message for message in messages)
 
 
@@ -137,7 +132,7 @@ def latencies_us(
 
 def _file(work: str, at: int, body: Body) -> Path:
     path = Path(work, f"{at}.body")
-    path.write_bytes(body.framed)
+    path.write_bytes(framed([body.message]))
     return path
 
 

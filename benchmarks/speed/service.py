@@ -1,4 +1,4 @@
-"""Load a real server with single lookups, batches of 64 and flows, beside upper bounds.
+"""Load a real server with single lookups and batches of 64 and of 1 000, beside upper bounds.
 
 The server has one core and one worker, h2load the others, and they take turns with two bounds in
 the same run: the bare engine on the server's core, over the same queries; and the same server whose
@@ -36,7 +36,6 @@ from benchmarks.harness.h2load import latencies_us
 from benchmarks.harness.hash_sets import Distribution, queries, stored
 from benchmarks.harness.prepared import item_id
 from benchmarks.speed.service_run import (
-    BATCH,
     NOTHING,
     WORKLOADS,
     Run,
@@ -84,21 +83,20 @@ class Latency:
 
 
 def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> int:
-    """Count queries answered otherwise than by brute force: in batches, singly, in a flow."""
+    """Count queries answered otherwise than by brute force: in batches, singly, all at once."""
     truth = [
         sorted((item_id(entry).hex(), distance) for entry, distance in answer)
         for answer in brute_force(codes, asked, MAX_DISTANCE_BITS)
     ]
-    batches = [asked[at : at + BATCH] for at in range(0, len(asked), BATCH)]
     with MatchClient(server.address, key=key, timeout_s=60) as client:
         answered = [
-            client.match_hashes(asked, max_matches=1000),
-            [client.match_hashes(query[None], max_matches=1000)[0] for query in asked],
             [
                 answer
-                for batch in client.stream_hashes(batches, max_matches=1000)
-                for answer in batch
+                for at in range(0, len(asked), 64)
+                for answer in client.match_hashes(asked[at : at + 64], max_matches=1000)
             ],
+            [client.match_hashes(query[None], max_matches=1000)[0] for query in asked],
+            client.match_hashes(asked, max_matches=1000),
         ]
     return sum(
         sorted((match.item_id, match.distance_bits) for match in answer.matches) != expected
@@ -115,13 +113,13 @@ def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int)
             (
                 run.served("disrupt", workload, seconds),
                 run.served("nothing", workload, seconds).per_cpu_s,
-                run.engine_per_cpu_s(workload, seconds) / workload.items,
+                run.engine_per_cpu_s(workload, seconds) / workload.hashes,
             )
             for _ in range(rounds)
         ]
         calls_per_s = statistics.median(server.per_s for server, _, _ in measured)
         ours, nothing, engine = (
-            statistics.median(column) * workload.items
+            statistics.median(column) * workload.hashes
             for column in zip(
                 *((server.per_cpu_s, *peers) for server, *peers in measured), strict=True
             )
@@ -132,7 +130,7 @@ def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int)
                 size,
                 distribution,
                 round(calls_per_s, 1),
-                round(calls_per_s * workload.items, 1),
+                round(calls_per_s * workload.hashes, 1),
                 round(ours, 1),
                 round(nothing, 1),
                 round(engine, 1),
@@ -151,7 +149,7 @@ def latencies(run: Run, capacity_per_s: float, seconds: float) -> list[Latency]:
     """Measure single lookups at shares of the server's capacity."""
     workload = WORKLOADS[0]
     bodies, measured = run.bodies("disrupt", workload), []
-    target = run.target("disrupt", workload)
+    target = run.target("disrupt")
     for load in _LOADS:
         rate = load * capacity_per_s
         took_us = latencies_us(target, bodies, seconds=seconds, rate=rate, seed=1)
@@ -182,7 +180,7 @@ def main(
 ) -> None:
     """Measure, print, write; exit with 1 if an answer was wrong."""
     codes = np.load(stored(distribution, size), mmap_mode="r")
-    most = max(workload.clients * workload.items for workload in WORKLOADS)
+    most = max(workload.clients * workload.hashes for workload in WORKLOADS)
     asked = queries(distribution, codes, max(most, checked))
     with (
         tempfile.TemporaryDirectory(prefix="disrupt-service-") as work,

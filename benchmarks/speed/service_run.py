@@ -24,37 +24,27 @@ from disrupt.index.live import LiveIndex
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 
-BATCH = 64
-FLOW_BATCHES = 32
-
 NOTHING = "empty-answers"
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``method`` called with ``messages`` of ``hashes`` each by every client.
+    """MatchHashes called with ``hashes`` queries by every client.
 
     Each client repeats its queries, and has ``open_calls`` open. Uploads do not repeat, so there
     should be more queries than the processor's cache has room for.
     """
 
     name: str
-    method: str
-    messages: int
     hashes: int
     clients: int
     open_calls: int
 
-    @property
-    def items(self) -> int:
-        """Number of hashes in one call."""
-        return self.messages * self.hashes
-
 
 WORKLOADS = (
-    Workload("unary", "MatchHashes", 1, 1, clients=32, open_calls=2),
-    Workload("batches of 64", "MatchHashes", 1, BATCH, clients=32, open_calls=1),
-    Workload("flows of 64", "StreamMatchHashes", FLOW_BATCHES, BATCH, clients=8, open_calls=1),
+    Workload("unary", 1, clients=32, open_calls=2),
+    Workload("batches of 64", 64, clients=32, open_calls=1),
+    Workload("batches of 1000", 1000, clients=8, open_calls=1),
 )
 
 
@@ -73,7 +63,7 @@ class Run:
     def served(self, name: str, workload: Workload, seconds: float) -> Rate:
         """Measure the calls answered by a server."""
         return calls(
-            self.target(name, workload),
+            self.target(name),
             self.bodies(name, workload),
             lambda: cpu_s(self._workers[name]),
             seconds=seconds,
@@ -82,7 +72,7 @@ class Run:
 
     def engine_per_cpu_s(self, workload: Workload, seconds: float) -> float:
         """Return items the index alone searches in a second of processor time, on the same core."""
-        parts = [batch for client in self._queries(workload) for batch in client]
+        parts = self._queries(workload)
         ends_s, batches = time.monotonic() + seconds, 0
         with _on_core(server_core()):
             began_s = time.thread_time()
@@ -97,36 +87,24 @@ class Run:
         """Return a body for each client, with the length of the server's answer to it."""
         server, key = self._servers[name], self.keys[name]
         with grpc.insecure_channel(server.address) as channel:
-            call: Any = getattr(MatchServiceStub(channel), workload.method)
+            call: Any = MatchServiceStub(channel).MatchHashes
             metadata = [("authorization", f"Bearer {key}")]
             bodies = []
-            for batches in self._queries(workload):
-                sent = [match_pb2.MatchHashesRequest(hashes=batch.tobytes()) for batch in batches]
-                if workload.method == "MatchHashes":
-                    answers = [call(request, metadata=metadata, timeout=60) for request in sent]
-                    messages = [request.SerializeToString() for request in sent]
-                else:
-                    flow = [match_pb2.StreamMatchHashesRequest(batch=request) for request in sent]
-                    answers = list(call(iter(flow), metadata=metadata, timeout=60))
-                    messages = [message.SerializeToString() for message in flow]
-                length = len(framed([answer.SerializeToString() for answer in answers]))
-                bodies.append(Body(tuple(messages), length))
+            for queries in self._queries(workload):
+                request = match_pb2.MatchHashesRequest(hashes=queries.tobytes())
+                answer = call(request, metadata=metadata, timeout=60).SerializeToString()
+                bodies.append(Body(request.SerializeToString(), len(framed([answer]))))
         return bodies
 
-    def target(self, name: str, workload: Workload) -> Target:
+    def target(self, name: str) -> Target:
         """Return where h2load is to send calls."""
         address = self._servers[name].address
-        return Target(address, self.keys[name], workload.method, load_cores())
+        return Target(address, self.keys[name], "MatchHashes", load_cores())
 
-    def _queries(self, workload: Workload) -> list[list[Codes]]:
-        """Return the batches of each client."""
+    def _queries(self, workload: Workload) -> list[Codes]:
+        """Return the batch of each client."""
         return [
-            [
-                self._asked[(client * workload.messages + at) * workload.hashes :][
-                    : workload.hashes
-                ]
-                for at in range(workload.messages)
-            ]
+            self._asked[client * workload.hashes : (client + 1) * workload.hashes]
             for client in range(workload.clients)
         ]
 

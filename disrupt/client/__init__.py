@@ -9,7 +9,7 @@ A picture is hashed here, and does not leave the process unless ``hash_locally=F
         for match in answer.matches:
             print(match.item_id, match.bank, match.assurance.name, match.distance_bits)
 
-Hashes are looked up in batches of any size, as values, an array or packed bytes::
+Any number of hashes is looked up at once, as values, an array or packed bytes::
 
     import numpy as np
     from disrupt.client import MatchClient
@@ -17,18 +17,6 @@ Hashes are looked up in batches of any size, as values, an array or packed bytes
     hashes = np.zeros((1000, 32), np.uint8)
     with MatchClient("disrupt.example:50051", key=key) as client:
         matched = [answer for answer in client.match_hashes(hashes) if answer.matches]
-
-Hashes that keep coming are looked up in a flow, which waits for no batch to be answered::
-
-    from disrupt.client import MatchClient
-
-    def batches():
-        for start in range(0, len(hashes), 64):
-            yield hashes[start : start + 64]
-
-    with MatchClient("disrupt.example:50051", key=key) as client:
-        for answers in client.stream_hashes(batches()):
-            matched += [answer for answer in answers if answer.matches]
 
 A video is hashed here too, a frame a second, and found inside of others; matches say where::
 
@@ -65,7 +53,6 @@ is busy or absent, the call has been tried again by then, with jitter and within
 """
 
 from disrupt.client.aio import AsyncMatchClient
-from disrupt.client.requests import Batch
 from disrupt.client.results import (
     HashAnswer,
     ImageAnswer,
@@ -82,7 +69,6 @@ from disrupt.core.status import Limits
 
 __all__ = [
     "AsyncMatchClient",
-    "Batch",
     "Effort",
     "HashAnswer",
     "ImageAnswer",

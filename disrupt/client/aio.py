@@ -6,11 +6,8 @@ import asyncio
 import contextvars
 import itertools
 from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
     AsyncIterator,
     Callable,
-    Iterable,
     Iterator,
     Sequence,
 )
@@ -18,13 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from disrupt.client import calls, media, requests, results, videos
+from disrupt.client import calls, lookups, media, requests, results, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
 from disrupt.client.connection import DEFAULT_SERVER
-from disrupt.client.flow_aio import AsyncFlow
-from disrupt.client.lookups import Call, Lookups, Steps
+from disrupt.client.lookups import Call, Steps
 from disrupt.client.media import Media
-from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
+from disrupt.client.requests import MAX_MATCHES, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
@@ -66,7 +62,6 @@ class AsyncMatchClient:
         self._loop = _running_loop()
         self._channels = [self._settings.connection.open_async() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
-        self._lookups = Lookups()
         self._threads = ThreadPoolExecutor(_THREADS, "disrupt-client")
         self._is_closed = False
 
@@ -95,31 +90,7 @@ class AsyncMatchClient:
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes, as MatchClient.match_hashes does."""
         options = requests.options(max_distance_bits, max_matches, banks)
-        return await self._run(self._lookups.hashes(Batch(batch, qualities), options, profile))
-
-    def stream_hashes(
-        self,
-        batches: AsyncIterable[HashBatch | Batch] | Iterable[HashBatch | Batch],
-        *,
-        profile: Profile = Profile.UNKNOWN,
-        max_distance_bits: int | None = None,
-        max_matches: int = MAX_MATCHES,
-        banks: Sequence[str] = (),
-    ) -> AsyncGenerator[tuple[HashAnswer, ...]]:
-        """Look up batches that keep coming, as MatchClient.stream_hashes does.
-
-        They come asynchronously, or from an iterable that does not block.
-        """
-        options = requests.options(max_distance_bits, max_matches, banks)
-        requests.check_flow(batches, Iterable, AsyncIterable, profile=profile)
-
-        async def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
-            given = requests.flow_batch(batch)
-            return await self._run(self._lookups.parts(given, options, profile))
-
-        return AsyncFlow(
-            batches, parts, lambda: self._stub().StreamMatchHashes, self._settings
-        ).answers()
+        return await self._run(lookups.hashes(batch, options, profile, qualities))
 
     async def match_image(
         self,
@@ -136,7 +107,7 @@ class AsyncMatchClient:
         prepared = await self._in_thread(
             lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally)
         )
-        return await self._run(self._lookups.image(prepared, options))
+        return await self._run(lookups.image(prepared, options))
 
     async def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -176,7 +147,7 @@ class AsyncMatchClient:
 
     async def index_status(self, cursor: str = "") -> IndexStatus:
         """Return the index's state and limits, as MatchClient.index_status does."""
-        return await self._run(self._lookups.index_status(cursor))
+        return await self._run(lookups.index_status(cursor))
 
     def _stub(self) -> MatchServiceAsyncStub:
         """Return the next connection's stub. Raises ClientUnusableError in any other event loop."""

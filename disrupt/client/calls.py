@@ -42,10 +42,6 @@ class CallSettings:
         """Return the attempts of one call."""
         return Attempts(self.retries, self.timeout_s)
 
-    def flow_attempts(self) -> Attempts:
-        """Return those at an answer of a flow, bounded by time alone, to outlast a restart."""
-        return Attempts(replace(self.retries, attempts=None), self.timeout_s)
-
     def begin(self, method: Callable[..., _Begun], request: object, attempts: Attempts) -> _Begun:
         """Begin the next attempt of a call."""
         return method(request, timeout=attempts.remaining_s(), metadata=self.connection.metadata)

@@ -6,14 +6,13 @@ connections; what ``Call.answer`` makes of their responses is sent back, in the 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from disrupt.client import requests, results
-from disrupt.client.requests import Batch
+from disrupt.client.requests import HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
 from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import ImageQuery
@@ -34,63 +33,40 @@ class Call:
 Steps: TypeAlias = Generator[list[Call], Any, _Answer]
 
 
-class Lookups:
-    """Make the steps of each kind of lookup. Knows the server's limit, which large batches need."""
+def hashes(
+    batch: HashBatch,
+    options: match_pb2.MatchOptions,
+    profile: Profile,
+    qualities: Sequence[int] | None = None,
+) -> Steps[tuple[HashAnswer, ...]]:
+    """Look up hashes, in as many calls as their number makes necessary."""
+    parts = requests.match_hashes(
+        requests.pack(batch), profile=profile, qualities=qualities, options=options
+    )
+    answers = yield [
+        Call("MatchHashes", part, partial(results.hash_answers, count=requests.count(part)))
+        for part in parts
+    ]
+    return results.in_order(answers)
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._hashes_per_lookup = 0
-        self._limit_until_s = 0.0
 
-    def hashes(
-        self, batch: Batch, options: match_pb2.MatchOptions, profile: Profile
-    ) -> Steps[tuple[HashAnswer, ...]]:
-        """Look up a batch, in as many parts as the server's limit makes necessary."""
-        parts = yield from self.parts(batch, options, profile)
-        answers = yield [
-            Call("MatchHashes", part, partial(results.hash_answers, count=requests.count(part)))
-            for part in parts
-        ]
-        return results.in_order(answers)
-
-    def parts(
-        self, batch: Batch, options: match_pb2.MatchOptions, profile: Profile
-    ) -> Steps[list[match_pb2.MatchHashesRequest]]:
-        """Split a batch into requests of at most as many hashes as the server accepts."""
-        packed = requests.pack(batch.hashes)
-        return requests.match_hashes(
-            packed,
-            most=(yield from self._most_hashes(len(packed))),
-            profile=profile,
-            qualities=batch.qualities,
-            options=options,
-        )
-
-    def image(
-        self, prepared: bytes | ImageQuery | LowQuality, options: match_pb2.MatchOptions
-    ) -> Steps[ImageAnswer]:
-        """Look up a picture: its bytes, or what hashing it here gave."""
-        if isinstance(prepared, LowQuality):
-            return results.low_quality(prepared)
-        if isinstance(prepared, bytes):
-            request = match_pb2.MatchImageRequest(image=prepared, options=options)
-            answered: list[ImageAnswer] = yield [Call("MatchImage", request, results.image_answer)]
-            return answered[0]
-        batch = Batch([value for value, _ in prepared.hashes])
-        answers = yield from self.hashes(batch, options, Profile.PDQ_512)
-        return results.merged(prepared, answers, max_matches=options.max_matches)
-
-    def index_status(self, cursor: str) -> Steps[IndexStatus]:
-        """Ask for the state of the index and the limits."""
-        request = requests.index_status(cursor)
-        answered: list[IndexStatus] = yield [Call("GetIndexStatus", request, results.index_status)]
+def image(
+    prepared: bytes | ImageQuery | LowQuality, options: match_pb2.MatchOptions
+) -> Steps[ImageAnswer]:
+    """Look up a picture: its bytes, or what hashing it here gave."""
+    if isinstance(prepared, LowQuality):
+        return results.low_quality(prepared)
+    if isinstance(prepared, bytes):
+        request = match_pb2.MatchImageRequest(image=prepared, options=options)
+        answered: list[ImageAnswer] = yield [Call("MatchImage", request, results.image_answer)]
         return answered[0]
+    values = [value for value, _ in prepared.hashes]
+    answers = yield from hashes(values, options, Profile.PDQ_512)
+    return results.merged(prepared, answers, max_matches=options.max_matches)
 
-    def _most_hashes(self, packed_bytes: int) -> Steps[int]:
-        if packed_bytes <= requests.SMALL_BATCH_BYTES:
-            return requests.SMALL_BATCH
-        if self._clock() >= self._limit_until_s:
-            status = yield from self.index_status("")
-            self._hashes_per_lookup = status.limits.hashes_per_lookup
-            self._limit_until_s = self._clock() + requests.LIMIT_HOLDS_S
-        return self._hashes_per_lookup or requests.SMALL_BATCH
+
+def index_status(cursor: str) -> Steps[IndexStatus]:
+    """Ask for the state of the index and the limits."""
+    request = requests.index_status(cursor)
+    answered: list[IndexStatus] = yield [Call("GetIndexStatus", request, results.index_status)]
+    return answered[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -20,23 +19,11 @@ HashBatch: TypeAlias = "Iterable[PdqHash] | NDArray[np.uint8] | bytes | bytearra
 """n hashes: values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Hashes with their PDQ qualities, 0-100, one each, where they are known."""
-
-    hashes: HashBatch
-    qualities: Sequence[int] | None = None
-
-
 MAX_MATCHES = 10
 _MOST_MATCHES = 1000
 
-SMALL_BATCH = 64
-SMALL_BATCH_BYTES = SMALL_BATCH * HASH_BYTES
-"""Largest batch that is sent without asking the server for its limit first."""
-
-LIMIT_HOLDS_S = 60.0
-"""Time for which the server's limit is cached: it may change when the server restarts."""
+BATCH = 1000
+"""Most hashes in one call, which every server takes; larger calls are not answered faster."""
 
 _MAX_QUALITY = 100
 _BATCH = "PdqHash values (PdqHash.from_hex makes them of hex), an array, or packed bytes"
@@ -92,50 +79,25 @@ def pack(batch: object) -> bytes:
     return b"".join(values)
 
 
-def check_flow(batches: object, *kinds: type, profile: object) -> None:
-    """Raise InvalidRequestError for arguments of which no flow can be made."""
-    member("profile", profile, Profile)
-    refusal = invalid(
-        "batches", f"give an iterable of batches, each of hashes, not {type(batches).__name__}"
-    )
-    if isinstance(batches, str | bytes | memoryview) or not isinstance(batches, kinds):
-        raise refusal
-    try:
-        if isinstance(batches, Iterable):
-            iter(batches)  # An array of no dimensions only seems to be.
-    except TypeError:
-        raise refusal from None
-
-
-def flow_batch(batch: HashBatch | Batch) -> Batch:
-    """Return one batch of a flow, its hashes packed. Raises InvalidRequestError if it is empty."""
-    given = batch if isinstance(batch, Batch) else Batch(batch)
-    packed = pack(given.hashes)
-    if not packed:
-        raise invalid("hashes", "a batch of a flow has at least one hash")
-    return Batch(packed, given.qualities)
-
-
 def match_hashes(
     packed: bytes,
     *,
-    most: int,
     profile: Profile,
     qualities: Sequence[int] | None,
     options: match_pb2.MatchOptions,
 ) -> list[match_pb2.MatchHashesRequest]:
-    """Make requests of at most ``most`` hashes each, which together hold all, in order."""
+    """Make requests of at most BATCH hashes each, which together hold all, in order."""
     count = len(packed) // HASH_BYTES
     levels = b"" if qualities is None else _levels(qualities, count)
     value = member("profile", profile, Profile).value
     return [
         match_pb2.MatchHashesRequest(
-            hashes=packed[at * HASH_BYTES : (at + most) * HASH_BYTES],
+            hashes=packed[at * HASH_BYTES : (at + BATCH) * HASH_BYTES],
             profile=value,  # type: ignore[arg-type]  # the numbers are the same
-            qualities=levels[at : at + most],
+            qualities=levels[at : at + BATCH],
             options=options,
         )
-        for at in range(0, count, most)
+        for at in range(0, count, BATCH)
     ]
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 
-from disrupt.client import calls, media, requests, results, videos
+from disrupt.client import calls, lookups, media, requests, results, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
 from disrupt.client.connection import DEFAULT_SERVER
-from disrupt.client.flow import Flow
-from disrupt.client.lookups import Call, Lookups, Steps
+from disrupt.client.lookups import Call, Steps
 from disrupt.client.media import Media
-from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
+from disrupt.client.requests import MAX_MATCHES, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
@@ -33,7 +32,7 @@ class MatchClient:
     ``server`` is ``HOST:PORT``: plaintext on loopback, TLS everywhere else; ``tls_ca`` (PEM bytes
     or a path) names the authorities to trust instead of the system's. Calls take turns on
     ``connections`` TCP connections, each of which one worker of the server answers. A call may take
-    ``timeout_s``, its retries included; each part of a batch that is split is a call. Wrong
+    ``timeout_s``, its retries included; 1 000 hashes are a call. Wrong
     arguments here raise ConfigurationError, those of methods InvalidRequestError. Every method
     raises classes of disrupt.errors only.
     """
@@ -51,7 +50,6 @@ class MatchClient:
         self._settings = calls.client_settings(server, key, tls_ca, connections, timeout_s, retries)
         self._channels = [self._settings.connection.open() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
-        self._lookups = Lookups()
 
     def __enter__(self) -> Self:
         return self
@@ -76,43 +74,15 @@ class MatchClient:
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes; return the answers in their order.
 
-        ``batch`` are values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed;
-        more than the server's limit are sent in parts, at once on all connections. ``qualities``
+        ``batch`` are values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed.
+        They are sent in calls of 1 000, one at a time on each connection. ``qualities``
         are PDQ qualities of 0-100: hashes of less than 50 are then answered ``low_quality``.
         ``max_distance_bits`` is inclusive, None is each bank's own; ``max_matches`` are media items
         per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
         ``banks`` are names, empty for all that the key may search.
         """
         options = requests.options(max_distance_bits, max_matches, banks)
-        return self._run(self._lookups.hashes(Batch(batch, qualities), options, profile))
-
-    def stream_hashes(
-        self,
-        batches: Iterable[HashBatch | Batch],
-        *,
-        profile: Profile = Profile.UNKNOWN,
-        max_distance_bits: int | None = None,
-        max_matches: int = MAX_MATCHES,
-        banks: Sequence[str] = (),
-    ) -> Generator[tuple[HashAnswer, ...]]:
-        """Look up batches that keep coming; yield the answers to each batch as soon as they come.
-
-        They come in the order of ``batches``, which a thread of the flow reads at most 32 ahead of
-        the answers that were taken, so that neither side collects them. A ``Batch`` has qualities,
-        too; none may be empty. ``timeout_s`` is for each answer. What the connection or the server
-        loses is sent again until then, however often it fails. Any other failure, of ``batches``
-        too, is raised after the answers before it, and ends the flow; so does closing the
-        generator. Other arguments are those of ``match_hashes``.
-        """
-        options = requests.options(max_distance_bits, max_matches, banks)
-        requests.check_flow(batches, Iterable, profile=profile)
-
-        def parts(batch: HashBatch | Batch) -> list[match_pb2.MatchHashesRequest]:
-            return self._run(self._lookups.parts(requests.flow_batch(batch), options, profile))
-
-        return Flow(
-            batches, parts, lambda: next(self._stubs).StreamMatchHashes, self._settings
-        ).answers()
+        return self._run(lookups.hashes(batch, options, profile, qualities))
 
     def match_image(
         self,
@@ -135,7 +105,7 @@ class MatchClient:
         """
         options = requests.options(max_distance_bits, max_matches, banks, effort)
         prepared = media.prepare(picture, effort=effort, hash_locally=hash_locally)
-        return self._run(self._lookups.image(prepared, options))
+        return self._run(lookups.image(prepared, options))
 
     def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -186,7 +156,7 @@ class MatchClient:
         ``cursor`` is that of a receipt or another answer: ``includes_cursor`` tells whether the
         index includes it.
         """
-        return self._run(self._lookups.index_status(cursor))
+        return self._run(lookups.index_status(cursor))
 
     def _run(self, steps: Steps[_Answer]) -> _Answer:
         answers = None

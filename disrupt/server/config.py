@@ -42,7 +42,7 @@ class Config(BaseModel):
 
     max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=512 * _MIB)] = 33 * _MIB
     """Largest message. Pictures have up to 32 MiB."""
-    max_hashes_per_lookup: Annotated[int, Field(ge=64, le=1_000_000)] = 10_000
+    max_hashes_per_lookup: Annotated[int, Field(ge=1000, le=1_000_000)] = 10_000
     """Most hashes in one lookup."""
     max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
     """Most matches in one answer to a batch; by default, clients take answers of 4 MiB."""

@@ -19,7 +19,6 @@ SERVICES: tuple[ServiceDescriptor, ...] = (
 
 RIGHTS = {
     "/disrupt.v1.MatchService/MatchHashes": Right.MATCH,
-    "/disrupt.v1.MatchService/StreamMatchHashes": Right.MATCH,
     "/disrupt.v1.MatchService/MatchImage": Right.MATCH,
     "/disrupt.v1.MatchService/MatchVideo": Right.MATCH,
     "/disrupt.v1.MatchService/GetIndexStatus": Right.MATCH,

@@ -283,7 +283,9 @@ class MatchHashesRequest(_message.Message):
     QUALITIES_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     hashes: _builtins.bytes
-    """n × 32 bytes, packed; each in the byte order of PDQ's published hex. 1 ≤ n ≤ the server's limit."""
+    """n × 32 bytes, packed; each in the byte order of PDQ's published hex. 1 ≤ n ≤ the server's limit, which is
+    at least 1000.
+    """
     profile: _types_pb2.Profile.ValueType
     """How all of them were made."""
     qualities: _builtins.bytes
@@ -349,62 +351,6 @@ class MatchHashesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MatchHashesResponse: _TypeAlias = MatchHashesResponse  # noqa: Y015
-
-@_typing.final
-class StreamMatchHashesRequest(_message.Message):
-    """One batch of a flow."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    BATCH_FIELD_NUMBER: _builtins.int
-    SEQUENCE_FIELD_NUMBER: _builtins.int
-    sequence: _builtins.int
-    """The caller's number for this batch, given back in its answer."""
-    @_builtins.property
-    def batch(self) -> Global___MatchHashesRequest:
-        """The batch."""
-
-    def __init__(
-        self,
-        *,
-        batch: Global___MatchHashesRequest | None = ...,
-        sequence: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "sequence", b"sequence"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StreamMatchHashesRequest: _TypeAlias = StreamMatchHashesRequest  # noqa: Y015
-
-@_typing.final
-class StreamMatchHashesResponse(_message.Message):
-    """Answer to one batch of a flow."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    BATCH_FIELD_NUMBER: _builtins.int
-    SEQUENCE_FIELD_NUMBER: _builtins.int
-    sequence: _builtins.int
-    """Number of the batch that this answers."""
-    @_builtins.property
-    def batch(self) -> Global___MatchHashesResponse:
-        """The answer."""
-
-    def __init__(
-        self,
-        *,
-        batch: Global___MatchHashesResponse | None = ...,
-        sequence: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "sequence", b"sequence"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___StreamMatchHashesResponse: _TypeAlias = StreamMatchHashesResponse  # noqa: Y015
 
 @_typing.final
 class MatchImageRequest(_message.Message):
@@ -730,7 +676,7 @@ class Limits(_message.Message):
     image_pixels: _builtins.int
     """Largest picture, in pixels."""
     hashes_per_lookup: _builtins.int
-    """Most hashes in one lookup."""
+    """Most hashes in one lookup, at least 1000."""
     items_per_registration: _builtins.int
     """Most items in one registration."""
     hashes_per_item: _builtins.int

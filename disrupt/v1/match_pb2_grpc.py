@@ -41,11 +41,6 @@ class MatchServiceStub:
                 request_serializer=disrupt_dot_v1_dot_match__pb2.MatchHashesRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_match__pb2.MatchHashesResponse.FromString,
                 _registered_method=True)
-        self.StreamMatchHashes = channel.stream_stream(
-                '/disrupt.v1.MatchService/StreamMatchHashes',
-                request_serializer=disrupt_dot_v1_dot_match__pb2.StreamMatchHashesRequest.SerializeToString,
-                response_deserializer=disrupt_dot_v1_dot_match__pb2.StreamMatchHashesResponse.FromString,
-                _registered_method=True)
         self.MatchImage = channel.unary_unary(
                 '/disrupt.v1.MatchService/MatchImage',
                 request_serializer=disrupt_dot_v1_dot_match__pb2.MatchImageRequest.SerializeToString,
@@ -75,13 +70,6 @@ class MatchServiceServicer:
 
     def MatchHashes(self, request, context):
         """Looks up a batch of hashes.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def StreamMatchHashes(self, request_iterator, context):
-        """Looks up batches in a continuous flow; answers come in the order of the requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,11 +110,6 @@ def add_MatchServiceServicer_to_server(servicer, server):
                     servicer.MatchHashes,
                     request_deserializer=disrupt_dot_v1_dot_match__pb2.MatchHashesRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_match__pb2.MatchHashesResponse.SerializeToString,
-            ),
-            'StreamMatchHashes': grpc.stream_stream_rpc_method_handler(
-                    servicer.StreamMatchHashes,
-                    request_deserializer=disrupt_dot_v1_dot_match__pb2.StreamMatchHashesRequest.FromString,
-                    response_serializer=disrupt_dot_v1_dot_match__pb2.StreamMatchHashesResponse.SerializeToString,
             ),
             'MatchImage': grpc.unary_unary_rpc_method_handler(
                     servicer.MatchImage,
@@ -178,33 +161,6 @@ class MatchService:
             '/disrupt.v1.MatchService/MatchHashes',
             disrupt_dot_v1_dot_match__pb2.MatchHashesRequest.SerializeToString,
             disrupt_dot_v1_dot_match__pb2.MatchHashesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def StreamMatchHashes(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
-            target,
-            '/disrupt.v1.MatchService/StreamMatchHashes',
-            disrupt_dot_v1_dot_match__pb2.StreamMatchHashesRequest.SerializeToString,
-            disrupt_dot_v1_dot_match__pb2.StreamMatchHashesResponse.FromString,
             options,
             channel_credentials,
             insecure,

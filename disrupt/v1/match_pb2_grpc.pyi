@@ -37,8 +37,6 @@ class MatchServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MatchServiceAsyncStub: ...
     MatchHashes: _grpc.UnaryUnaryMultiCallable[_match_pb2.MatchHashesRequest, _match_pb2.MatchHashesResponse]
     """Looks up a batch of hashes."""
-    StreamMatchHashes: _grpc.StreamStreamMultiCallable[_match_pb2.StreamMatchHashesRequest, _match_pb2.StreamMatchHashesResponse]
-    """Looks up batches in a continuous flow; answers come in the order of the requests."""
     MatchImage: _grpc.UnaryUnaryMultiCallable[_match_pb2.MatchImageRequest, _match_pb2.MatchImageResponse]
     """Hashes one picture in memory and looks it up."""
     MatchVideo: _grpc.StreamUnaryMultiCallable[_match_pb2.MatchVideoRequest, _match_pb2.MatchVideoResponse]
@@ -57,8 +55,6 @@ class MatchServiceAsyncStub(MatchServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     MatchHashes: _aio.UnaryUnaryMultiCallable[_match_pb2.MatchHashesRequest, _match_pb2.MatchHashesResponse]  # type: ignore[assignment]
     """Looks up a batch of hashes."""
-    StreamMatchHashes: _aio.StreamStreamMultiCallable[_match_pb2.StreamMatchHashesRequest, _match_pb2.StreamMatchHashesResponse]  # type: ignore[assignment]
-    """Looks up batches in a continuous flow; answers come in the order of the requests."""
     MatchImage: _aio.UnaryUnaryMultiCallable[_match_pb2.MatchImageRequest, _match_pb2.MatchImageResponse]  # type: ignore[assignment]
     """Hashes one picture in memory and looks it up."""
     MatchVideo: _aio.StreamUnaryMultiCallable[_match_pb2.MatchVideoRequest, _match_pb2.MatchVideoResponse]  # type: ignore[assignment]
@@ -80,14 +76,6 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.MatchHashesResponse, _abc.Awaitable[_match_pb2.MatchHashesResponse]]:
         """Looks up a batch of hashes."""
-
-    @_abc_1.abstractmethod
-    def StreamMatchHashes(
-        self,
-        request_iterator: _MaybeAsyncIterator[_match_pb2.StreamMatchHashesRequest],
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_match_pb2.StreamMatchHashesResponse], _abc.AsyncIterator[_match_pb2.StreamMatchHashesResponse]]:
-        """Looks up batches in a continuous flow; answers come in the order of the requests."""
 
     @_abc_1.abstractmethod
     def MatchImage(

@@ -133,13 +133,6 @@ def low_quality_answer(value: LowQuality, index_cursor: str) -> match_pb2.MatchI
     )
 
 
-def batch_answer(
-    answer: match_pb2.MatchHashesResponse, sequence: int
-) -> match_pb2.StreamMatchHashesResponse:
-    """Make the answer to one batch of a flow."""
-    return match_pb2.StreamMatchHashesResponse(batch=answer, sequence=sequence)
-
-
 def status_answer(
     status: IndexStatus,
     index_cursor: str,

@@ -39,7 +39,7 @@ def test_every_way_of_calling_is_measured_beside_its_bounds(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["wrong"] == 0
-    assert [row["calls"] for row in report["rows"]] == ["unary", "batches of 64", "flows of 64"]
+    assert [row["calls"] for row in report["rows"]] == ["unary", "batches of 64", "batches of 1000"]
     for row in report["rows"]:
         assert row["calls"] in done.stdout
         for name in ("calls_per_s", "items_per_cpu_s", "nothing_items_per_cpu_s", "of_engine"):

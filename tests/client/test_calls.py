@@ -12,7 +12,7 @@ from google.rpc import status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, RetryPolicy, requests
+from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, RetryPolicy
 from disrupt.client.retries import Attempts
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
@@ -27,7 +27,7 @@ from disrupt.errors import (
     Violation,
 )
 from disrupt.v1 import match_pb2, types_pb2
-from tests.client.scripted import Answer, scripted, status_of
+from tests.client.scripted import scripted, status_of
 
 QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
 HASH = bytes(HASH_BYTES)
@@ -226,12 +226,6 @@ def test_pauses_honour_retry_info_with_jitter_on_top_and_end_with_the_deadline(
     assert pauses <= 4
 
 
-def limits(hashes_per_lookup: int) -> match_pb2.GetIndexStatusResponse:
-    return match_pb2.GetIndexStatusResponse(
-        limits=match_pb2.Limits(hashes_per_lookup=hashes_per_lookup)
-    )
-
-
 def echo(request: bytes) -> match_pb2.MatchHashesResponse:
     """Answer one match per query, with the hash's first half as its item id."""
     hashes = match_pb2.MatchHashesRequest.FromString(request).hashes
@@ -251,60 +245,20 @@ def echo(request: bytes) -> match_pb2.MatchHashesResponse:
     )
 
 
-def test_a_large_batch_is_split_to_the_servers_limit_over_several_connections(
+def test_many_hashes_are_asked_for_by_the_thousand_over_several_connections(
     look_up: LookUp,
 ) -> None:
-    batch = b"".join(at.to_bytes(16) + bytes(16) for at in range(1000))
-    script: list[Answer] = [limits(90), echo]
-    with scripted(*script) as server:
+    batch = b"".join(at.to_bytes(16) + bytes(16) for at in range(5_500))
+    with scripted(echo) as server:
         answers = look_up(server.address, batch, 10)
     assert [answer.matches[0].item_id for answer in answers] == [
-        at.to_bytes(16).hex() for at in range(1000)
+        at.to_bytes(16).hex() for at in range(5_500)
     ]
-    asked = [call for call in server.seen if call.method == "MatchHashes"]
-    sizes = [len(match_pb2.MatchHashesRequest.FromString(call.request).hashes) for call in asked]
-    assert sorted(sizes) == [10 * HASH_BYTES, *[90 * HASH_BYTES] * 11]
-    assert len({call.peer for call in asked}) == 4
-
-
-def twice_in_thread(address: str, batch: bytes) -> None:
-    with MatchClient(address, key="key") as client:
-        for _ in range(2):
-            client.match_hashes(batch)
-
-
-def twice_in_loop(address: str, batch: bytes) -> None:
-    async def twice() -> None:
-        async with AsyncMatchClient(address, key="key") as client:
-            for _ in range(2):
-                await client.match_hashes(batch)
-
-    asyncio.run(twice())
-
-
-@pytest.mark.parametrize("look_up_twice", [twice_in_thread, twice_in_loop])
-@pytest.mark.parametrize(
-    ("holds_s", "script", "expected"),
-    [
-        (1e6, [limits(90), echo], [10, 10, 90, 90]),
-        (0.0, [limits(90), echo, echo, limits(70), echo], [10, 30, 70, 90]),
-    ],
-)
-def test_a_limit_that_was_lowered_is_asked_for_again(
-    look_up_twice: Callable[[str, bytes], None],
-    holds_s: float,
-    script: list[Answer],
-    expected: list[int],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(requests, "LIMIT_HOLDS_S", holds_s)
-    with scripted(*script) as server:
-        look_up_twice(server.address, b"".join(at.to_bytes(32) for at in range(100)))
-    asked = [call.request for call in server.seen if call.method == "MatchHashes"]
     sizes = [
-        len(match_pb2.MatchHashesRequest.FromString(request).hashes) // 32 for request in asked
+        len(match_pb2.MatchHashesRequest.FromString(call.request).hashes) for call in server.seen
     ]
-    assert sorted(sizes) == expected
+    assert sorted(sizes) == [500 * HASH_BYTES, *[1000 * HASH_BYTES] * 5]
+    assert len({call.peer for call in server.seen}) == 4
 
 
 def test_an_empty_batch_asks_nothing(look_up: LookUp) -> None:
@@ -315,10 +269,10 @@ def test_an_empty_batch_asks_nothing(look_up: LookUp) -> None:
 
 def test_one_part_that_fails_fails_the_batch(look_up: LookUp) -> None:
     with (
-        scripted(limits(10), EMPTY, status_of(StorageFullError("Full."))) as server,
+        scripted(EMPTY, status_of(StorageFullError("Full."))) as server,
         pytest.raises(StorageFullError),
     ):
-        look_up(server.address, HASH * 100, 10)
+        look_up(server.address, HASH * 3000, 10)
 
 
 def test_the_key_goes_into_the_metadata_and_nowhere_else() -> None:

@@ -9,7 +9,7 @@ import io
 import math
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,7 @@ import pytest
 from google.rpc import status_pb2
 
 from benchmarks.harness.videos import encode, footage
-from disrupt.client import AsyncMatchClient, Batch, MatchClient, PdqHash, RetryPolicy, media
+from disrupt.client import AsyncMatchClient, MatchClient, PdqHash, RetryPolicy, media
 from disrupt.client.videos import CHUNK_BYTES, Sent
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
@@ -49,8 +49,8 @@ def in_thread(
 ) -> object:
     retries = RetryPolicy(attempts, first_pause_s=0.01)
     with MatchClient(address, key="key", retries=retries) as client:
-        given = getattr(client, name)(*arguments, **named)
-        return list(given) if inspect.isgenerator(given) else given
+        answer: object = getattr(client, name)(*arguments, **named)
+        return answer
 
 
 def in_loop(
@@ -60,8 +60,8 @@ def in_loop(
 
     async def ask() -> object:
         async with AsyncMatchClient(address, key="key", retries=retries) as client:
-            given = getattr(client, name)(*arguments, **named)
-            return [answer async for answer in given] if inspect.isasyncgen(given) else await given
+            answer: object = await getattr(client, name)(*arguments, **named)
+            return answer
 
     return asyncio.run(ask())
 
@@ -92,10 +92,6 @@ WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]
             "qualities": ("qualities", [5, "9", [101], [-1], [None], [0.5], [50, 50], [10**30]]),
             **WRONG_OPTIONS,
         },
-    ),
-    "stream_hashes": (
-        ([HASH],),
-        {"profile": ("profile", [None, 1, "PDQ_512"]), **WRONG_OPTIONS},
     ),
     "match_image": (
         (b"not a picture",),
@@ -151,38 +147,9 @@ def test_a_wrong_argument_is_refused_by_its_name_before_anything_is_asked(
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_batch_is_refused(call: Call, batch: object) -> None:
-    for name, arguments in (
-        ("match_hashes", (batch,)),
-        ("stream_hashes", ([batch],)),
-        ("stream_hashes", ([Batch(batch)],)),  # type: ignore[arg-type]  # the mistake
-    ):
-        refused = refuse(call, name, *arguments)
-        assert type(refused) is InvalidRequestError
-        assert refused.violations[0].field == "hashes"
-
-
-def released() -> memoryview:
-    view = memoryview(bytes(32))
-    view.release()
-    return view
-
-
-@pytest.mark.parametrize(
-    "batches",
-    [None, 5, HASH, "00" * 32, HASH.hex, np.array(5), released()],
-    ids=lambda batches: type(batches).__name__,
-)
-def test_what_gives_no_batches_is_refused(call: Call, batches: object) -> None:
-    refused = refuse(call, "stream_hashes", batches)
+    refused = refuse(call, "match_hashes", batch)
     assert type(refused) is InvalidRequestError
-    assert refused.violations[0].field == "batches"
-
-
-def test_a_flow_of_threads_takes_no_asynchronous_batches() -> None:
-    async def batches() -> AsyncIterator[bytes]:
-        yield HASH
-
-    assert refuse(in_thread, "stream_hashes", batches()).violations[0].field == "batches"
+    assert refused.violations[0].field == "hashes"
 
 
 @pytest.mark.parametrize(
@@ -236,10 +203,9 @@ def test_media_that_cannot_be_taken_are_refused_by_name(call: Call, *, locally: 
             refused = refuse(call, name, given, hash_locally=locally)
             assert type(refused) is InvalidRequestError
             assert refused.violations[0].field == field
-    for name, batch in (("match_hashes", released), ("stream_hashes", [released])):
-        refused = refuse(call, name, batch)
-        assert type(refused) is InvalidRequestError
-        assert refused.violations[0].field == "hashes"
+    refused = refuse(call, "match_hashes", released)
+    assert type(refused) is InvalidRequestError
+    assert refused.violations[0].field == "hashes"
 
 
 @pytest.mark.parametrize("cursor", [5, ["a"], "\ud800", b"\xff"])

@@ -18,22 +18,22 @@ from disrupt.v1 import types_pb2
 hashes = st.lists(st.binary(min_size=32, max_size=32).map(PdqHash), max_size=40)
 
 
-@given(batch=hashes, most=st.integers(1, 12), with_qualities=st.booleans())
+@given(batch=hashes, repeats=st.sampled_from([1, 100]), with_qualities=st.booleans())
 @settings(max_examples=60)
 def test_the_parts_of_a_batch_ask_for_every_hash_once_in_order(
-    *, batch: list[PdqHash], most: int, with_qualities: bool
+    *, batch: list[PdqHash], repeats: int, with_qualities: bool
 ) -> None:
+    batch *= repeats
     qualities = [at % 101 for at in range(len(batch))] if with_qualities else None
     parts = requests.match_hashes(
         requests.pack(batch),
-        most=most,
         profile=Profile.PDQ_FULL,
         qualities=qualities,
         options=requests.options(0, 7, ("adults",)),
     )
     assert b"".join(part.hashes for part in parts) == b"".join(hash_.value for hash_ in batch)
     assert b"".join(part.qualities for part in parts) == bytes(qualities or [])
-    assert all(1 <= requests.count(part) <= most for part in parts)
+    assert all(1 <= requests.count(part) <= requests.BATCH for part in parts)
     for part in parts:
         assert part.profile == types_pb2.PROFILE_PDQ_FULL
         assert part.options.HasField("max_distance_bits")
@@ -95,7 +95,6 @@ def test_qualities_that_do_not_fit_the_hashes_are_refused(qualities: list[int]) 
     with pytest.raises(InvalidRequestError) as refused:
         requests.match_hashes(
             bytes(64),
-            most=64,
             profile=Profile.UNKNOWN,
             qualities=qualities,
             options=requests.options(None, 10, ()),

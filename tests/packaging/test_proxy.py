@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import shutil
 import socket
 import ssl
@@ -95,12 +94,6 @@ def test_calls_of_a_key_are_answered(proxied: Proxied) -> None:
         assert stub.MatchHashes(lookup(bytes(32)), metadata=metadata).index_cursor
         request = match_pb2.MatchImageRequest(image=picture())
         assert stub.MatchImage(request, metadata=metadata, timeout=TIMEOUT_S).index_cursor
-        batches = (
-            match_pb2.StreamMatchHashesRequest(batch=lookup(secrets.token_bytes(32)))
-            for _ in range(20)
-        )
-        flow = stub.StreamMatchHashes(batches, metadata=metadata, timeout=TIMEOUT_S)
-        assert sum(1 for _ in flow) == 20
 
 
 def test_strangers_do_not_reach_the_server(proxied: Proxied) -> None:

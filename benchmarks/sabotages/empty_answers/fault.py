@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from disrupt.server.admission.receiving import Context
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.v1 import match_pb2
@@ -17,14 +15,4 @@ async def _match_hashes(
     return match_pb2.MatchHashesResponse()
 
 
-async def _stream_match_hashes(
-    self: MatchServicer,
-    requests: AsyncIterator[match_pb2.StreamMatchHashesRequest],
-    context: Context,
-) -> AsyncIterator[match_pb2.StreamMatchHashesResponse]:
-    async for request in requests:
-        yield match_pb2.StreamMatchHashesResponse(sequence=request.sequence)
-
-
 MatchServicer.MatchHashes = _match_hashes  # type: ignore[method-assign]
-MatchServicer.StreamMatchHashes = _stream_match_hashes  # type: ignore[method-assign]

@@ -103,7 +103,6 @@ class MessageLimits:
         )
         payloads = {
             "/disrupt.v1.MatchService/MatchHashes": lookup,
-            "/disrupt.v1.MatchService/StreamMatchHashes": lookup,
             "/disrupt.v1.MatchService/MatchImage": config.max_message_bytes,
             "/disrupt.v1.MatchService/MatchVideo": FRAMES_MAX * _FINGERPRINT_BYTES,
             "/disrupt.v1.RegistrationService/RegisterHashes": registration,

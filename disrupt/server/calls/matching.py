@@ -89,24 +89,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self, request: match_pb2.MatchHashesRequest, context: Context
     ) -> match_pb2.MatchHashesResponse:
         """Look up a batch of hashes."""
-        return await self._match_hashes(request, caller.get(), context)
-
-    async def StreamMatchHashes(  # noqa: N802 gRPC's name
-        self, requests: AsyncIterator[match_pb2.StreamMatchHashesRequest], context: Context
-    ) -> AsyncIterator[match_pb2.StreamMatchHashesResponse]:
-        """Look up batches in a continuous flow, one after the other.
-
-        The next is read when the one before is answered: gRPC's flow control bounds what waits. A
-        batch that is refused ends the flow. A flow may outlast its key, so each batch checks it.
-        """
-        async for request in requests:
-            key = self._following.ring.still(caller.get())
-            answer = await self._match_hashes(request.batch, key, context)
-            yield wire.batch_answer(answer, request.sequence)
-
-    async def _match_hashes(
-        self, request: match_pb2.MatchHashesRequest, key: ApiKey, context: Context
-    ) -> match_pb2.MatchHashesResponse:
+        key = caller.get()
         lookup = wire.hash_lookup(request, most=self._config.max_hashes_per_lookup)
         searched = self._scope(key, lookup.options)
         # read before the search, which includes at least this

@@ -11,7 +11,6 @@ import pytest
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.processes import processes
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
-from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.caller import MESSAGE_BYTES, PIN, TIMEOUT_S, calling, refusal
 from tests.server.running import Start, peak_bytes
 
@@ -138,12 +137,9 @@ def test_all_items_of_a_registration_together_have_a_limit_that_the_status_names
 def test_batches_that_failed_hold_nothing_of_what_a_key_may_send(quiet: Deployment) -> None:
     key = quiet.make_key("platform", "match")
     spoilt = match_pb2.MatchHashesRequest(hashes=bytes(32 * 9000 + 1))
-    metadata = (("authorization", f"Bearer {key}"),)
     with calling(quiet.address, key, large=True) as caller:
-        flow: Any = MatchServiceStub(caller.channel).StreamMatchHashes
         for _ in range(40):  # 11 MB
-            batches = iter([match_pb2.StreamMatchHashesRequest(batch=spoilt)])
-            refused = refusal(lambda: [*flow(batches, metadata=metadata, timeout=TIMEOUT_S)])
+            refused = refusal(lambda: caller("MatchHashes", spoilt))
             assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
         picture = match_pb2.MatchImageRequest(image=bytes(15 * 2**20))  # nearly half of all
         refused = refusal(lambda: caller("MatchImage", picture))

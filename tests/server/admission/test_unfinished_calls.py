@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +21,6 @@ from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.caller import (
     MESSAGE_BYTES,
-    TIMEOUT_S,
     Caller,
     access,
     calling,
@@ -157,27 +154,6 @@ def test_a_message_beyond_the_limit_of_its_call_is_ended_while_it_comes(
             wire.read(0.02)
         assert call in wire.ended
         caller("MatchHashes", lookup(bytes(32)))
-
-
-def test_what_calls_bring_beside_their_messages_ends_no_flow_that_waits(start: Start) -> None:
-    server = start(settings="max_hashes_per_lookup = 64\n", workers=1)
-    secret = server.make_key("platform", "match")
-    authorization = ("authorization", f"Bearer {secret}")
-    waits = threading.Event()
-
-    def requests() -> Iterator[match_pb2.StreamMatchHashesRequest]:
-        yield match_pb2.StreamMatchHashesRequest(batch=lookup(bytes(32)))
-        waits.wait()
-
-    with calling(server.address, secret) as caller:
-        stub: Any = MatchServiceStub(caller.channel)
-        answers = stub.StreamMatchHashes(requests(), metadata=[authorization], timeout=TIMEOUT_S)
-        next(answers)
-        for _ in range(600):  # half a megabyte, where a flow takes 66 kB
-            trace = ("trace", secrets.token_hex(450))
-            stub.MatchHashes(lookup(bytes(32)), metadata=[authorization, trace])
-        waits.set()
-        assert [*answers] == []  # the call ends without an RpcError
 
 
 def chunk(data: bytes) -> bytes:

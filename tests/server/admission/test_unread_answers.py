@@ -14,7 +14,6 @@ from tests.server.running import Start
 from tests.server.wire import begun, wires
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
-FLOW = "/disrupt.v1.MatchService/StreamMatchHashes"
 CALLS = 6
 CAPACITY_BYTES = 4 * 2**20
 ITEMS = 50
@@ -31,8 +30,7 @@ def message(request: Any) -> bytes:
     return begun(len(data), data)
 
 
-@pytest.mark.parametrize("method", [HASHES, FLOW])
-def test_answers_that_are_not_read_are_bounded_in_bytes(server: Deployment, method: str) -> None:
+def test_answers_that_are_not_read_are_bounded_in_bytes(server: Deployment) -> None:
     value = distinctive()
     with calling(server.address, server.make_key("helpline", "register")) as helpline:
         near = [(int.from_bytes(value) ^ at).to_bytes(32) for at in range(ITEMS)]
@@ -44,10 +42,9 @@ def test_answers_that_are_not_read_are_bounded_in_bytes(server: Deployment, meth
     with calling(server.address, other) as caller:
         eventually(lambda: bool(caller("MatchHashes", lookup(value)).matches.queries))
         assert CALLS * caller("MatchHashes", batch).ByteSize() > CAPACITY_BYTES
-        flow = match_pb2.StreamMatchHashesRequest(batch=batch)
-        request = message(flow if method == FLOW else batch)
+        request = message(batch)
         with wires(server.address, 1, window=0) as (wire,):
-            calls = {wire.begin(method, attacker, request) for _ in range(CALLS)}
+            calls = {wire.begin(HASHES, attacker, request) for _ in range(CALLS)}
             # some answers are refused at once, for those that wait to be read
             wire.until(lambda: len(wire.ended & calls) > 0)
             caller("MatchHashes", batch)

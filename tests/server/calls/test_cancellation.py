@@ -117,17 +117,6 @@ def test_the_search_of_a_call_that_nobody_waits_for_stops(
                 assert outcome(call.result) == grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_the_search_of_a_cancelled_flow_stops(server: Deployment) -> None:
-    key = server.make_key("platform", "match")
-    (worker,) = processes(server.process.pid, "worker")
-    batch = match_pb2.StreamMatchHashesRequest(batch=lookup(secrets.token_bytes(32 * MANY)))
-    with calling(server.address, key, large=True) as caller:
-        flow = caller("StreamMatchHashes", iter([batch]), timeout=None)
-        eventually(lambda: busy(worker))
-        with stopping(worker):
-            flow.cancel()
-
-
 def frames(first: int, count: int, versions: int) -> match_pb2.MatchVideoRequest:
     """Return ``count`` frames of a video from ``first`` on, as hashed by the caller."""
     starts_ms = np.repeat(np.arange(first, first + count) * 1000, versions)

@@ -6,11 +6,9 @@ import asyncio
 import io
 import json
 import secrets as random
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -234,40 +232,12 @@ def test_a_cursor_is_given_back_unaltered_or_refused(
         )
 
 
-def test_a_flow_ends_with_the_first_batch_that_is_refused(platform: Caller) -> None:
-    good = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH), sequence=1)
-    bad = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH[1:]), sequence=2)
-    answered = platform("StreamMatchHashes", iter([good, bad, good]))
-    assert next(answered).sequence == 1
-    check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST", "hashes")
-    call: Any = platform.channel.stream_stream("/disrupt.v1.MatchService/StreamMatchHashes")
-    metadata = [("authorization", f"Bearer {platform.key}")]
-    answered = call(iter([b"", b"\xff"]), metadata=metadata, timeout=TIMEOUT_S)
-    check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST", "hashes")
-    answered = call(iter([good.SerializeToString(), b"\xff"]), metadata=metadata, timeout=TIMEOUT_S)
-    next(answered)
-    check(refusal(lambda: next(answered)), INVALID, "INVALID_REQUEST")
-
-
-def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
-    words = ("create", "some", "--right", "match", "--json", "--data-dir", server.data_dir)
-    made_key = json.loads(run("disrupt", "keys", *words))
-    batch = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH))
-    with calling(server.address, made_key["secret"]) as revoked:
-        answered = revoked("StreamMatchHashes", repeat(batch))
-        next(answered)
-        run("disrupt", "keys", "revoke", made_key["key_id"], "--data-dir", server.data_dir)
-        refused = refusal(lambda: deque(answered, maxlen=0))
-    check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
-
-
 def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(start: Start) -> None:
     server = start(settings="max_call_s = 600\nvideo_stall_s = 600\n", workers=1)
     words = ("create", "some", "--right", "match", "--right", "staff", "--json")
     made_key = json.loads(run("disrupt", "keys", *words, "--data-dir", server.data_dir))
     over = Event()
     firsts = {
-        "StreamMatchHashes": match_pb2.StreamMatchHashesRequest(batch=lookup(HASH)),
         "MatchVideo": match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()),
         "RegisterVideo": registration_pb2.RegisterVideoRequest(context=register(HASH).context),
     }
@@ -279,14 +249,9 @@ def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(start: St
         over.wait()
 
     def refused(caller: Caller, method: str) -> Refused:
-        def call() -> None:
-            answered = caller(method, parts(method), timeout=None)
-            if method == "StreamMatchHashes":
-                deque(answered, maxlen=0)
+        return refusal(lambda: caller(method, parts(method), timeout=None))
 
-        return refusal(call)
-
-    with calling(server.address, made_key["secret"]) as caller, ThreadPoolExecutor(3) as threads:
+    with calling(server.address, made_key["secret"]) as caller, ThreadPoolExecutor(2) as threads:
         calls = [threads.submit(refused, caller, method) for method in firsts]
         try:
             assert all(event.wait(TIMEOUT_S) for event in sent.values())

@@ -369,24 +369,6 @@ def test_a_lookup_says_how_many_frames_it_did_not_look_at(platform: Caller, tmp_
         assert (answer.frames_skipped, answer.HasField("low_quality")) == (skipped, False)
 
 
-def test_a_flow_of_batches_is_answered_in_order_as_single_calls_are(
-    helpline: Caller, platform: Caller
-) -> None:
-    values = [random.token_bytes(32) for _ in range(3)]
-    ids = [item.item_id for item in helpline("RegisterHashes", register(*values)).receipt.items]
-    eventually(lambda: items(platform("MatchHashes", lookup(*values))) == ids)
-    batches = [lookup(values[at % 3], *values[: at % 4]) for at in range(200)]
-    flow = [
-        match_pb2.StreamMatchHashesRequest(batch=batch, sequence=1000 - at)
-        for at, batch in enumerate(batches)
-    ]
-    answers = list(platform("StreamMatchHashes", iter(flow)))
-    assert [change.sequence for change in answers] == [change.sequence for change in flow]
-    for batch, answer in zip(batches, answers, strict=True):
-        assert items(answer.batch) == items(platform("MatchHashes", batch))
-    assert list(platform("StreamMatchHashes", iter([]))) == []
-
-
 def mirrored(mirror: Caller, page_size: int) -> dict[bytes, feed_pb2.ItemAdded]:
     """Copy the list from pages."""
     copy: dict[bytes, feed_pb2.ItemAdded] = {}

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from grpc_health.v1 import health_pb2
 from PIL import Image
 
 from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
-from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from tests.server.caller import (
     access,
     calling,
@@ -122,24 +123,30 @@ def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start
 
 
 def test_told_to_stop_it_goes_on_with_a_call_that_has_begun(start: Start) -> None:
-    server = start(settings="drain_grace_s = 60\n", workers=1)
+    server = start(settings="drain_grace_s = 60\nvideo_stall_s = 60\n", workers=1)
     match = server.make_key("p", "match")
-    stopping = threading.Event()
+    sent, stopping = threading.Event(), threading.Event()
 
-    def batches() -> Iterator[match_pb2.StreamMatchHashesRequest]:
-        yield match_pb2.StreamMatchHashesRequest(batch=lookup(bytes(32)), sequence=1)
+    def parts() -> Iterator[match_pb2.MatchVideoRequest]:
+        yield match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+        sent.set()
         stopping.wait()
-        yield match_pb2.StreamMatchHashesRequest(batch=lookup(bytes(32)), sequence=2)
+        yield match_pb2.MatchVideoRequest(
+            frames=types_pb2.Fingerprints(
+                hashes=random.token_bytes(32), qualities=bytes([90]), start_ms=[0], end_ms=[1000]
+            )
+        )
 
-    with calling(server.address, match) as caller:
-        answers = caller("StreamMatchHashes", batches())
-        assert next(answers).sequence == 1
+    with calling(server.address, match) as caller, ThreadPoolExecutor(1) as thread:
+        video = thread.submit(caller, "MatchVideo", parts())
+        sent.wait()
+        caller("MatchHashes", lookup(bytes(32)))  # after the video, on the same connection
         server.process.send_signal(signal.SIGTERM)
         host, port = server.address.rsplit(":", 1)
         eventually(lambda: not connects(host, int(port)))
         time.sleep(3)  # longer than anything but the call itself takes to end
         stopping.set()
-        assert [answer.sequence for answer in answers] == [2]
+        assert video.result().frames_hashed == 1
     assert server.stop() == 0
 
 
