@@ -105,8 +105,8 @@ class DataDirectory:
         """Hold the directory as its only writer.
 
         A forked process holds it too, so that no successor begins while one of them lives: a lock
-        on a file, which is also how earlier versions know, and on the directory itself, as a file
-        can be deleted. DataDirectoryInUseError when another holds it for ``patience_s``.
+        on a file, and on the directory itself, as a file can be deleted. DataDirectoryInUseError
+        when another holds it for ``patience_s``.
         """
         with ExitStack() as stack:
             try:

@@ -198,12 +198,6 @@ class DataDirectoryInUseError(DataDirectoryError):
     reason = "DATA_DIRECTORY_IN_USE"
 
 
-class OlderSchemaError(DataDirectoryError):
-    """The registry is of an older version of Disrupt: the next start brings it up to date."""
-
-    reason = "OLDER_SCHEMA"
-
-
 class ConfigurationError(DisruptError):
     """The configuration is refused; the message names the setting."""
 

@@ -78,7 +78,7 @@ def test_a_threshold_of_zero_is_not_an_absent_one() -> None:
 def context(**changed: Any) -> registration_pb2.RegistrationContext:
     said: dict[str, Any] = {
         "request_id": bytes(16),
-        "access": {"case_number": NUMBER, "pin": "12345678"},
+        "access": {"case_number": NUMBER, "pin": "123456789012"},
         "age_band": registration_pb2.AGE_BAND_ADULT,
     }
     return registration_pb2.RegistrationContext(**(said | changed))
@@ -100,11 +100,11 @@ VIDEO = types_pb2.MEDIA_KIND_VIDEO
         ({"context": context(request_id=b"x")}, "context.request_id"),
         ({"context": context(access={"pin": "1234567"})}, "context.access.pin"),
         (
-            {"context": context(access={"case_number": "ABC", "pin": "12345678"})},
+            {"context": context(access={"case_number": "ABC", "pin": "123456789012"})},
             "context.access.case_number",
         ),
         (
-            {"context": context(access={"pin": "12345678", "origin_token": bytes(65)})},
+            {"context": context(access={"pin": "123456789012", "origin_token": bytes(65)})},
             "context.access.origin_token",
         ),
         (
@@ -112,7 +112,7 @@ VIDEO = types_pb2.MEDIA_KIND_VIDEO
             "context.new_case_number",  # the request adds to a case
         ),
         (
-            {"context": context(access={"pin": "12345678"}, new_case_number=NUMBER)},
+            {"context": context(access={"pin": "123456789012"}, new_case_number=NUMBER)},
             "context.new_case_number",
         ),
         ({"items": [item(kind=0)]}, "items[0].kind"),
@@ -138,7 +138,7 @@ def test_a_wrong_registration_is_refused_by_field(request_: dict[str, Any], fiel
     with pytest.raises(InvalidRequestError) as refused:
         registration.registration(message)
     assert fields(refused) == [field]
-    assert "12345678" not in refused.value.message
+    assert "123456789012" not in refused.value.message
 
 
 def test_values_that_a_later_version_may_add_are_no_error() -> None:
@@ -158,7 +158,7 @@ def test_item_ids_are_checked(item_ids: list[bytes]) -> None:
 
 def test_a_case_is_asked_for_by_a_number() -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        registration.access(registration_pb2.CaseAccess(pin="12345678"))
+        registration.access(registration_pb2.CaseAccess(pin="123456789012"))
     assert fields(refused) == ["access.case_number"]
 
 

@@ -184,7 +184,7 @@ def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) 
         for picture in pictures:
             context = registration_pb2.RegistrationContext(
                 request_id=secrets.token_bytes(16),
-                access=requests.access("", "12345678"),
+                access=requests.access("", "123456789012"),
                 age_band=AgeBand.ADULT.value,  # type: ignore[arg-type]  # the numbers are the same
             )
             data = picture.read_bytes()

@@ -19,10 +19,7 @@ CASE_NUMBERS: int = _RADIX**_RANDOM_CHARACTERS
 _DERIVATION = b"disrupt case number 1\0"
 
 PIN_DIGITS = 12
-"""Digits of a new PIN. At three guesses a second, a year finds one of 10 000 such PINs."""
-_PIN_DIGITS_MIN = 8
-"""Fewest digits of a PIN: that of earlier versions."""
-_PIN_DIGITS_MAX = 16
+"""Digits of a PIN. At three guesses a second, a year finds one of 10 000 PINs."""
 
 
 class CaseStatus(IntEnum):
@@ -123,12 +120,10 @@ def parse_case_number(text: str) -> str:
 
 
 def parse_pin(text: str) -> str:
-    """Return the PIN without spaces; InvalidRequestError unless it is 8-16 digits."""
+    """Return the PIN without spaces; InvalidRequestError unless it is PIN_DIGITS digits."""
     pin = _without_spaces(text)
-    if not (pin.isascii() and pin.isdigit() and _PIN_DIGITS_MIN <= len(pin) <= _PIN_DIGITS_MAX):
-        raise InvalidRequestError.of(
-            Violation("pin", f"a PIN is {_PIN_DIGITS_MIN} to {_PIN_DIGITS_MAX} digits")
-        )
+    if not (pin.isascii() and pin.isdigit() and len(pin) == PIN_DIGITS):
+        raise InvalidRequestError.of(Violation("pin", f"a PIN is {PIN_DIGITS} digits"))
     return pin
 
 

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 EPOCH_BYTES = 16
 MARK_BYTES = 8
-_UNMARKED_BYTES = EPOCH_BYTES + 8
-_SIZES_BYTES = {_UNMARKED_BYTES, _UNMARKED_BYTES + MARK_BYTES}
-PLAIN_CURSOR_CHARACTERS = 32
-"""Length of ``Cursor.to_text`` without a mark, which no sealed cursor has."""
+NO_MARK = bytes(MARK_BYTES)
+"""The mark of the beginning, sequence 0, at which no change was committed."""
+_MARK_FROM = EPOCH_BYTES + 8
 
 
 @dataclass(frozen=True, slots=True, order=False)
@@ -27,25 +26,24 @@ class Cursor:
     Sequences may skip numbers. A restored registry begins a new epoch; a cursor of an older one is
     refused (CursorExpiredError). ``mark`` are the random bytes that the registry drew when it
     committed that change, so that a cursor names a point of one history: an older copy of a
-    registry that has grown to the same sequence has another mark there. It is empty at sequence 0,
-    and at changes from before there were marks.
+    registry that has grown to the same sequence has another mark there.
     """
 
     epoch: bytes
     sequence: int
-    mark: bytes = b""
+    mark: bytes = NO_MARK
 
     def to_bytes(self) -> bytes:
-        """Return 24 bytes, or 32 with a mark."""
+        """Return 32 bytes."""
         return self.epoch + self.sequence.to_bytes(8) + self.mark
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Cursor:
         """Parse what ``to_bytes`` returns; anything else is an InvalidRequestError."""
-        if len(raw) not in _SIZES_BYTES:
+        if len(raw) != _MARK_FROM + MARK_BYTES:
             raise not_a_cursor()
-        sequence = int.from_bytes(raw[EPOCH_BYTES:_UNMARKED_BYTES])
-        return cls(raw[:EPOCH_BYTES], sequence, raw[_UNMARKED_BYTES:])
+        sequence = int.from_bytes(raw[EPOCH_BYTES:_MARK_FROM])
+        return cls(raw[:EPOCH_BYTES], sequence, raw[_MARK_FROM:])
 
     def to_text(self) -> str:
         """Return the cursor as text for operators; callers get it sealed."""
@@ -87,7 +85,7 @@ class Addition:
 
     sequence: int
     item: StoredItem
-    mark: bytes = b""
+    mark: bytes = NO_MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class Removal:
     number: int
     item_id: bytes
     bank: int
-    mark: bytes = b""
+    mark: bytes = NO_MARK
 
 
 Change = Addition | Removal

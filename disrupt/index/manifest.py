@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from disrupt.core.changes import Cursor
 from disrupt.errors import SnapshotRefusedError, UnavailableError
 
-FORMAT_VERSION: Final = 3
-"""Earlier versions lack the fields of ``_SINCE``, and are read too."""
+FORMAT_VERSION: Final = 1
 MANIFEST = "manifest.json"
 CODES = "codes.faiss"
 ENTRIES = "entries.npy"
@@ -25,9 +24,6 @@ TABLES = ("search-starts.npy", "search-tags.npy", "search-low.npy", "search-high
 
 REMEDY = "Run `disrupt-index rebuild`."
 """What to do about any refusal."""
-
-_SINCE = {"mark": 2, "begun_s": 3}
-"""The format versions that brought fields."""
 
 _MAX_MANIFEST_BYTES = 64 * 1024
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -89,17 +85,17 @@ class Manifest(BaseModel):
     """Contents of manifest.json.
 
     ``epoch`` (hex), ``sequence`` and ``mark`` (hex) are the cursor: every change up to it is
-    included. ``begun_s`` is when the writing began, in seconds since 1970; 0 where that is unknown.
+    included. ``begun_s`` is when the writing began, in seconds since 1970.
     """
 
     model_config = _STRICT
 
-    format_version: Literal[1, 2, 3] = FORMAT_VERSION
+    format_version: Literal[1] = FORMAT_VERSION
     engine: Engine
     epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     sequence: Count
-    mark: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
-    begun_s: Count = 0
+    mark: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    begun_s: Count
     items: Count
     hashes: Count
     files: dict[str, FileSum]
@@ -111,8 +107,7 @@ class Manifest(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Return the file. There is only one encoding, so any altered byte shows."""
-        lacking = {name for name, since in _SINCE.items() if self.format_version < since}
-        body = self.model_dump(mode="json", exclude=lacking)
+        body = self.model_dump(mode="json")
         text = json.dumps(body | {"checksum": _checksum(body)}, indent=2)
         return text.encode() + b"\n"
 
@@ -179,8 +174,8 @@ def reading(path: Path) -> Iterator[None]:
 
 def _check_format(path: Path, body: dict[str, Any]) -> None:
     version = body.get("format_version")
-    if version not in range(1, FORMAT_VERSION + 1):
-        raise refused(path, f"format version {version!r}, this build reads 1 to {FORMAT_VERSION}")
+    if version != FORMAT_VERSION:
+        raise refused(path, f"format version {version!r}, this build reads {FORMAT_VERSION}")
     engines = [
         parameters.model_dump() for parameters in (FlatParameters(), NARROW_TABLES, WIDE_TABLES)
     ]

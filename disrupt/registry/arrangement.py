@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, exists, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from disrupt.core.media import MediaKind
 from disrupt.core.registrations import Outcome
@@ -28,7 +28,7 @@ class Arrangement:
 
     @property
     def growth(self) -> int:
-        """By how many items the case grows; negative where it held copies from earlier."""
+        """By how many items the case grows."""
         return len(self.added) - len(self.replaced)
 
 
@@ -88,7 +88,6 @@ def _stored(
     connection: Connection, case_id: int, identities: Collection[bytes]
 ) -> dict[bytes, list[Row[Any]]]:
     """Return the items of a case that have one of these identities, oldest first."""
-    _identify_earlier(connection, case_id)
     items, identified = schema.items.c, schema.identities.c
     rows = connection.execute(
         select(items.number, items.item_id, items.bank, items.hashes, items.fingerprints)
@@ -101,18 +100,3 @@ def _stored(
     for row in rows:
         stored.setdefault(row.identity, []).append(row)
     return stored
-
-
-def _identify_earlier(connection: Connection, case_id: int) -> None:
-    """Identify items of a case that were stored before identities were."""
-    items = schema.items.c
-    rows = connection.execute(
-        select(items.number, items.kind, items.fingerprints).where(
-            items.case_id == case_id, ~exists().where(schema.identities.c.item == items.number)
-        )
-    )
-    unidentified = (
-        (row.number, MediaKind(row.kind), queries.unpacked(row.number, row.fingerprints))
-        for row in rows  # SQLite reads a row when it is asked for
-    )
-    note_identities(connection, case_id, unidentified)

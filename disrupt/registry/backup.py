@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS, DataDirectory
-from disrupt.errors import DataDirectoryError, DisruptError, OlderSchemaError, StorageFullError
+from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import journal, migrations, noted, opening, queries
 from disrupt.registry.engine import copy_database, reader_engine, translated_errors
 from disrupt.registry.journal import Contents, Epoch, Record
@@ -30,9 +29,6 @@ MANIFEST = "backup.json"
 _FILES = (REGISTRY, SECRETS)
 
 _log = structlog.get_logger(__name__)
-
-_LISTS_KEYS, _LISTS_EPOCHS = 2, 3
-"""Versions of the journal from which on it does."""
 
 _MAX_MANIFEST_BYTES = 64 * 1024
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -81,9 +77,8 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
             " withdrawn. Nothing was written. Choose a place outside it, best on another disk."
         )
     ownership.check(data_dir)
-    # Opening refuses what is no registry. One of an older version is restored as any other.
     directory = DataDirectory(data_dir)
-    with suppress(OlderSchemaError), opening.reading(directory) as registry:
+    with opening.reading(directory) as registry:
         opening.check_secrets(directory, registry)
     try:
         aside.mkdir(mode=0o700)
@@ -205,13 +200,7 @@ def _doubt(contents: Contents, in_backup: set[Record]) -> str:
         return f"{contents.damaged_records} records of {JOURNAL} are damaged"
     if contents.torn:  # by a crash, in what was not acknowledged; or by damage to what was
         return f"the end of {JOURNAL} is incomplete or damaged"
-    if contents.version < _LISTS_KEYS:
-        return f"{JOURNAL} is of an earlier version, which listed no revoked keys"
-    missing = in_backup - set(contents.records)
-    if contents.version < _LISTS_EPOCHS and missing != in_backup:
-        # What both list shows that they are of one registry.
-        missing = {record for record in missing if not isinstance(record, Epoch)}
-    if missing:
+    if in_backup - set(contents.records):
         return f"{JOURNAL} is older than the backup, or that of another server"
     return ""
 
@@ -259,7 +248,7 @@ def _write(data_dir: Path, aside: Path) -> BackupManifest:
 
 def _check_pair(copy: DataDirectory) -> None:
     """Raise DataDirectoryError where copied files are of two registries: a restore came between."""
-    with suppress(OlderSchemaError), opening.reading(copy) as registry:
+    with opening.reading(copy) as registry:
         if not registry.takes_pepper(copy.secrets().pepper_check):
             raise DataDirectoryError(
                 "The data directory was restored while the backup was made, which would have files"

@@ -7,7 +7,7 @@ also names the epochs of its registry, so that a restore knows the journal of an
 The file is a header of 32 bytes, then records of 32 bytes: number (7 bytes, little-endian), kind (1
 byte), id (16 bytes), and the first 8 bytes of the SHA-256 of these 24. Kind 0 is an item: its
 number, its id. Kind 1 is a key: number 0, its id in ASCII, filled up with zeros. Kind 2 is an
-epoch: number 0, its id. It only grows. Version 1 had no keys, version 2 no epochs; both are read.
+epoch: number 0, its id. It only grows.
 """
 
 import errno
@@ -26,11 +26,7 @@ from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, U
 
 _RECORD_BYTES = 32
 _CHECKED_BYTES, _CHECK_BYTES = 24, 8
-_HEADERS = {
-    version: f"disrupt removals journal {version}\n".encode().ljust(_RECORD_BYTES, b"\0")
-    for version in (1, 2, 3)
-}
-VERSION = 3
+_HEADER = b"disrupt removals journal 1\n".ljust(_RECORD_BYTES, b"\0")
 _NUMBER_BYTES = 7
 _ID_BYTES = 16
 _ITEM, _KEY, _EPOCH = b"\0", b"\1", b"\2"
@@ -83,7 +79,6 @@ class Contents:
     records: tuple[Record, ...]
     torn: bool = False
     damaged_records: int = 0
-    version: int = VERSION
 
     @property
     def removed(self) -> tuple[Removed, ...]:
@@ -108,7 +103,6 @@ class Scan:
     records: NDArray[np.uint64]
     torn: bool
     damaged_records: int
-    version: int
 
 
 def read(path: Path) -> Contents | None:
@@ -119,7 +113,7 @@ def read(path: Path) -> Contents | None:
     found = scan(path)
     if found is None:
         return None
-    return Contents(unpack(found.records), found.torn, found.damaged_records, found.version)
+    return Contents(unpack(found.records), found.torn, found.damaged_records)
 
 
 def scan(path: Path) -> Scan | None:
@@ -130,9 +124,7 @@ def scan(path: Path) -> Scan | None:
         return None
     except OSError as error:
         raise DataDirectoryError(f"The journal of removals cannot be read: {error}") from error
-    header = content[:_RECORD_BYTES]
-    version = next((number for number, known in _HEADERS.items() if header == known), None)
-    if version is None:
+    if content[:_RECORD_BYTES] != _HEADER:
         raise DataDirectoryError(
             f"{path.name} is no journal of removals, or of a newer version of Disrupt. Bring the"
             " right file back; or move this one away, and one is written from the registry."
@@ -143,7 +135,7 @@ def scan(path: Path) -> Scan | None:
     end = int(np.flatnonzero(good)[-1]) + 1 if good.any() else 0
     damaged = end - int(np.count_nonzero(good))
     torn = len(content) > (1 + end) * _RECORD_BYTES
-    return Scan(records[good] if damaged else records[:end], torn, damaged, version)
+    return Scan(records[good] if damaged else records[:end], torn, damaged)
 
 
 def packed(items: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -175,7 +167,7 @@ def write_packed(path: Path, records: NDArray[np.uint64]) -> None:
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_HEADERS[VERSION])
+            file.write(_HEADER)
             file.write(records.tobytes())
             file.flush()
             os.fsync(descriptor)

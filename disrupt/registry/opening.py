@@ -17,9 +17,8 @@ from disrupt.registry.sql import SqlRegistry
 def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
     """Open an existing registry for reading only, also while a writer has it open.
 
-    DataDirectoryError if it is missing, no registry, or of another schema revision (if of an
-    earlier one, OlderSchemaError); also where an interrupted restore waits for the next writer, as
-    parts of two registries may lie there.
+    DataDirectoryError if it is missing, no registry, or of another schema revision; also where an
+    interrupted restore waits for the next writer, as parts of two registries may lie there.
     """
     if directory.restored.exists():
         raise DataDirectoryError(

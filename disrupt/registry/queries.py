@@ -11,7 +11,7 @@ from sqlalchemy import case as when
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus
-from disrupt.core.changes import Addition, Change, Cursor, Removal
+from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal
 from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.core.registrations import Outcome
@@ -37,7 +37,7 @@ def head(connection: Connection) -> Cursor:
 
 
 def position(connection: Connection) -> tuple[bytes, int]:
-    """Return epoch and sequence of the newest change; of a registry of any schema revision."""
+    """Return epoch and sequence of the newest change."""
     newest = select(func.coalesce(func.max(schema.changes.c.sequence), 0)).scalar_subquery()
     epoch, sequence = connection.execute(select(schema.registry.c.epoch, newest)).one()
     return epoch, sequence
@@ -60,9 +60,9 @@ def knows(connection: Connection, cursor: Cursor) -> bool:
 
 
 def _mark(connection: Connection, sequence: int) -> bytes:
-    """Return the mark of a change; empty where it has none, or no change has this sequence."""
+    """Return the mark of a change; NO_MARK where no change has this sequence."""
     query = select(schema.changes.c.mark).where(schema.changes.c.sequence == sequence)
-    return connection.execute(query).scalar_one_or_none() or b""
+    return connection.execute(query).scalar_one_or_none() or NO_MARK
 
 
 def changes(
@@ -118,7 +118,7 @@ def additions(
         raise
     if not cut_off:
         return page, until
-    return page, Cursor(after.epoch, sequences[-1], marks[-1] or b"")
+    return page, Cursor(after.epoch, sequences[-1], marks[-1])
 
 
 def removed_since(connection: Connection, cursor: Cursor) -> int:
@@ -178,7 +178,7 @@ def _check_known(connection: Connection, cursor: Cursor) -> None:
 
 def _change(row: Row[Any]) -> Change:
     if row.change == schema.ChangeKind.REMOVAL or row.fingerprints is None:
-        return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark or b"")
+        return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark)
     return Addition(
         row.sequence,
         StoredItem(
@@ -189,7 +189,7 @@ def _change(row: Row[Any]) -> Change:
             Assurance(row.assurance),
             unpacked(row.number, row.fingerprints),
         ),
-        row.mark or b"",
+        row.mark,
     )
 
 

@@ -57,7 +57,7 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
         ]
     )
     if scan is not None and not (scan.torn or scan.damaged_records or len(missing)):
-        return None if scan.version == journal.VERSION else listed
+        return None
     return np.concatenate([listed, missing])
 
 

@@ -19,6 +19,9 @@ from sqlalchemy import (
     Table,
 )
 
+REVISION = "0001"
+"""The newest module of ``migrations/versions``, which makes the tables of this module."""
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -32,6 +35,10 @@ metadata = MetaData(
 # SQLite numbers rows only in columns of exactly the type INTEGER, which has 64 bits there.
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 _DAY = String(10)
+
+
+# Alembic's own table: one row, which names the revision.
+version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
 class ChangeKind(IntEnum):
@@ -125,8 +132,7 @@ items = Table(
 )
 
 # What registrations of one picture have in common (``core.renewals``), so that none has to read the
-# fingerprints of its whole case. Items from before have no row until something is added to their
-# case; erased items have none.
+# fingerprints of its whole case. Erased items have no row.
 identities = Table(
     "identities",
     metadata,
@@ -147,14 +153,13 @@ places = Table(
     Column("outcome", Integer, nullable=False),
 )
 
-# A cursor names a change by its sequence and its mark: random bytes drawn at each commit, NULL in
-# changes from before there were marks.
+# A cursor names a change by its sequence and its mark: random bytes drawn at each commit.
 changes = Table(
     "changes",
     metadata,
     Column("sequence", _NUMBER, primary_key=True),
     Column("item", ForeignKey(items.c.number), nullable=False),
     Column("kind", Integer, nullable=False),
-    Column("mark", LargeBinary),
+    Column("mark", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )

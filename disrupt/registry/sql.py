@@ -50,8 +50,7 @@ class SqlRegistry:
     def open_reader(path: Path) -> Iterator["SqlRegistry"]:
         """Open an existing registry for reading only, also while a writer has it open.
 
-        DataDirectoryError if it is missing, no registry, or of another schema revision;
-        OlderSchemaError if that is an earlier one.
+        DataDirectoryError if it is missing, no registry, or of another schema revision.
         """
         if not path.is_file():
             raise DataDirectoryError(

@@ -30,7 +30,7 @@ class SealedCursors:
         self._cipher = AESSIV(key)
 
     def seal(self, cursor: Cursor, *, same: bool = False) -> str:
-        """Return 64 or 76 characters; with ``same``, always the same, for a replayed answer."""
+        """Return 76 characters; with ``same``, always the same, for a replayed answer."""
         salt = _SAME if same else os.urandom(_SALT_BYTES)
         body = self._cipher.encrypt(cursor.to_bytes(), [salt])
         return base64.urlsafe_b64encode(salt + body).decode()

@@ -61,7 +61,7 @@ class RegistrationLimits:
     hashes_per_registration: int = 64_000
     hashes_at_once: int = 1000
     """Hashes of a picture, or of any moment of a video: plan 1 has some 200 of a picture, and 256
-    frames of an animation that earlier clients gave no times have some 800 of one moment."""
+    frames of an animation without times have some 800 of one moment."""
 
 
 @dataclass(frozen=True, slots=True)

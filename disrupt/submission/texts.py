@@ -289,9 +289,8 @@ BAD_CASE_NUMBER = Phrase(
     "one you wrote down.",
 )
 BAD_PIN = Phrase(
-    "Un code PIN a 8 à 16 chiffres, et rien d'autre que des espaces. Vérifiez-le, puis "
-    "recommencez.",
-    "A PIN has 8 to 16 digits, and nothing else but spaces. Check it, then try again.",
+    "Un code PIN a 12 chiffres, et rien d'autre que des espaces. Vérifiez-le, puis recommencez.",
+    "A PIN has 12 digits, and nothing else but spaces. Check it, then try again.",
 )
 BAD_ITEM = Phrase(
     "Une image se désigne par 32 chiffres hexadécimaux, que montre « disrupt status ».",

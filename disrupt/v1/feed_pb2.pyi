@@ -28,10 +28,9 @@ class ListChangesRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where the last page ended, from `next_cursor`; sealed by the server, up to 76 characters of which none can be told or made
+    """Where the last page ended, from `next_cursor`; sealed by the server, 76 characters of which none can be told or made
     up. Empty: from the beginning. A cursor of an earlier epoch (the registry was restored since) fails with
-    FAILED_PRECONDITION, reason CURSOR_EXPIRED: start over. Cursors of 32 characters, which earlier versions gave, are
-    accepted by this release for the last time.
+    FAILED_PRECONDITION, reason CURSOR_EXPIRED: start over.
     """
     page_size: _builtins.int
     """Most changes in the page, 1-1000. 0: 100."""

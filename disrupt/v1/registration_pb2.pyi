@@ -83,7 +83,7 @@ class _RegistrationOutcome:
 class _RegistrationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RegistrationOutcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REGISTRATION_OUTCOME_UNSPECIFIED: _RegistrationOutcome.ValueType  # 0
-    """Not said, by an earlier server: the item was added."""
+    """Not used."""
     REGISTRATION_OUTCOME_ADDED: _RegistrationOutcome.ValueType  # 1
     """The item was added."""
     REGISTRATION_OUTCOME_RENEWED: _RegistrationOutcome.ValueType  # 2
@@ -100,7 +100,7 @@ class RegistrationOutcome(_RegistrationOutcome, metaclass=_RegistrationOutcomeEn
     """
 
 REGISTRATION_OUTCOME_UNSPECIFIED: RegistrationOutcome.ValueType  # 0
-"""Not said, by an earlier server: the item was added."""
+"""Not used."""
 REGISTRATION_OUTCOME_ADDED: RegistrationOutcome.ValueType  # 1
 """The item was added."""
 REGISTRATION_OUTCOME_RENEWED: RegistrationOutcome.ValueType  # 2
@@ -124,7 +124,7 @@ class CaseAccess(_message.Message):
     case_number: _builtins.str
     """Case number; spaces, hyphens and letter case do not matter."""
     pin: _builtins.str
-    """PIN, 8-16 digits, chosen at random by the person's device: 12 in new cases. While it waits for its turn to be checked
+    """PIN: 12 digits, chosen at random by the person's device. Spaces do not matter. While it waits for its turn to be checked
     the call fails with RESOURCE_EXHAUSTED, reason TOO_MANY_ATTEMPTS and a RetryInfo, and has changed nothing.
     """
     origin_token: _builtins.bytes

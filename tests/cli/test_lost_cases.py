@@ -273,7 +273,7 @@ def test_an_output_that_knows_ascii_only_is_readable(disrupt: Shell, tmp_path: P
     shown = disrupt("status", case[1], pin=pin[1].strip(), PYTHONIOENCODING="ascii")
     assert shown.code == 0
     assert "Etat - Status: actif - active" in shown.out
-    refused = disrupt("status", case[1], pin="00000000", PYTHONIOENCODING="ascii")
+    refused = disrupt("status", case[1], pin="000000000000", PYTHONIOENCODING="ascii")
     assert "numero" in refused.err
 
 
@@ -425,9 +425,9 @@ def test_what_was_acknowledged_is_printed_even_if_a_remark_cannot_be(
         raise ZeroDivisionError
 
     monkeypatch.setattr(showing, "say", fail)
-    done = Submission("2222-2222-234", "12345678", (Registered("a.png", "00" * 16, 1),), ())
+    done = Submission("2222-2222-234", "123456789012", (Registered("a.png", "00" * 16, 1),), ())
     with showing.Receipt(as_json=True, unsure=False) as receipt:
-        receipt.announce("2222-2222-223", "12345678")
+        receipt.announce("2222-2222-223", "123456789012")
         with pytest.raises(ZeroDivisionError):
             receipt.finish(done)
     (item,) = json.loads(capsys.readouterr().out)["items"]

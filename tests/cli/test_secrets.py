@@ -14,7 +14,7 @@ from tests.submission.examples import picture
 
 def test_a_wrong_pin_and_an_unknown_case_get_one_answer(disrupt: Shell, tmp_path: Path) -> None:
     opened = disrupt.registered(picture(tmp_path / "a.png", 160))
-    wrong = disrupt("status", opened.case_number, pin=f"{(int(opened.pin) + 1) % 10**8:08}")
+    wrong = disrupt("status", opened.case_number, pin=f"{(int(opened.pin) + 1) % 10**12:012}")
     unknown = disrupt("status", case_number(12345), pin=opened.pin)
     assert wrong.code == unknown.code == 1
     assert wrong.err == unknown.err

@@ -48,7 +48,7 @@ def typed(*arguments: str | Path, server: str = NOBODY, pin: str | None = None) 
 def test_a_mistyped_command_of_a_victim_is_explained_in_french_first(
     arguments: list[str],
 ) -> None:
-    done = typed(*arguments, pin="12345678")
+    done = typed(*arguments, pin="123456789012")
     assert done.code == 2
     assert done.err.startswith("Erreur · Error: ")
     _, _, said = done.err.partition("Error: ")

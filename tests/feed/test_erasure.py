@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -197,21 +196,6 @@ def test_a_copy_of_the_index_is_as_old_as_what_was_copied(
     shutil.copytree(index_dir, copied, copy_function=shutil.copyfile)
     erase(writer, copied, older_than_s=3600)
     assert holding(copied, gone) == []
-
-
-def test_a_generation_of_a_format_without_its_time_counts_as_over(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
-) -> None:
-    def age(body: dict[str, Any]) -> None:
-        body["format_version"] = 2
-        body.pop("begun_s", None)
-
-    gone, case = register(writer, chance)
-    rebuild(writer, index_dir)
-    writer.withdraw(case, None, day=DAY)
-    rewrite_manifest(directory_of(index_dir, 2), age)
-    erase(writer, index_dir, older_than_s=3600)
-    assert holding(index_dir, gone) == []
 
 
 def test_an_age_that_the_clock_cannot_tell_counts_as_over(

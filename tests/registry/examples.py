@@ -2,11 +2,7 @@
 
 import hashlib
 import random
-import shutil
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 
@@ -19,17 +15,6 @@ from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryRe
 
 DAY = "2026-11-24"
 NEXT_DAY = "2026-11-25"
-
-REVISION_0001 = Path(__file__).parent / "files" / "revision_0001"
-
-
-def lay_out_revision_0001(data_dir: Path) -> None:
-    """Write registry, journal and index of the release before marks existed, at change 4."""
-    shutil.copytree(REVISION_0001, data_dir, dirs_exist_ok=True)
-    script = data_dir / "registry.sql"
-    with closing(sqlite3.connect(data_dir / "registry.db")) as connection:
-        connection.executescript(script.read_text())
-    script.unlink()
 
 
 def new_case(chance: random.Random) -> NewCase:

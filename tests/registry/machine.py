@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus
-from disrupt.core.changes import Cursor
+from disrupt.core.changes import NO_MARK, Cursor
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import FIRST_BANKS, Bank
 from disrupt.core.registrations import Outcome
@@ -299,8 +299,8 @@ class RegistryMachine(RuleBasedStateMachine):
     def read_on_from_any_cursor(self, limit: int, start: int) -> None:
         whole = [change for page, _ in pages(self.writer) for change in page]
         start = min(start, len(whole))
-        sequence, mark = (whole[start - 1].sequence, whole[start - 1].mark) if start else (0, b"")
-        cursor = Cursor(self.writer.head().epoch, sequence, mark)
+        at = (whole[start - 1].sequence, whole[start - 1].mark) if start else (0, NO_MARK)
+        cursor = Cursor(self.writer.head().epoch, *at)
         rest = [change for page, _ in pages(self.writer, cursor, limit) for change in page]
         assert [plain(change)[1:] for change in rest] == self._expected_feed()[start:]
         for change in rest:

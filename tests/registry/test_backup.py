@@ -25,7 +25,6 @@ from disrupt.server.upkeep.restore import restore
 from tests.registry.examples import (
     DAY,
     all_changes,
-    lay_out_revision_0001,
     new_case,
     new_item,
     plain,
@@ -68,20 +67,6 @@ def test_backup_is_the_registry_as_it_is_with_what_is_only_in_the_log(
         assert copy.head() == head
         assert list(map(plain, all_changes(copy))) == list(map(plain, all_changes(writer)))[:2]
     assert (target / "secrets.json").read_bytes() == (data_dir / "secrets.json").read_bytes()
-
-
-def test_a_registry_of_the_release_before_is_backed_up_as_it_is_and_restored_up_to_date(
-    data_dir: Path, tmp_path: Path
-) -> None:
-    lay_out_revision_0001(data_dir)
-    target, unpacked = tmp_path / "backup", tmp_path / "unpacked"
-    manifest = back_up(data_dir, target)
-    assert (manifest.sequence, manifest.schema_revision) == (4, "0001")
-    assert check(target) == manifest
-    unpacked.mkdir()
-    unpack(target, unpacked)
-    with SqlRegistry.open_reader(unpacked / "registry.db") as copy:
-        assert copy.head().sequence == 4
 
 
 def test_backup_is_the_owners_alone_and_has_no_journal(
@@ -427,29 +412,6 @@ def test_a_backup_without_removals_is_not_restored_with_the_journal_of_another_r
     assert known(new, unpacked).doubt == ""
 
 
-def as_version_2(path: Path) -> None:
-    """Make of a journal what the version before would have written."""
-    contents = journal.read(path)
-    assert contents is not None
-    journal.write(path, [*contents.removed, *contents.revoked])
-    path.write_bytes(path.read_bytes().replace(b"journal 3", b"journal 2", 1))
-
-
-def test_a_journal_that_names_no_epochs_is_known_by_what_it_has_in_common_with_the_backup(
-    since: Since, tmp_path: Path
-) -> None:
-    lose_registry(since.data_dir)
-    as_version_2(since.data_dir / JOURNAL)
-    assert since.known().doubt == ""
-    assert since.known().epochs == (since.epoch,)
-
-    unpacked = tmp_path / "without removals"
-    unpacked.mkdir()
-    with SqlRegistry.open_writer(unpacked / "registry.db"):
-        pass
-    assert known(since.data_dir, unpacked).doubt == OLDER
-
-
 def test_a_journal_beside_a_registry_older_than_the_backup_may_be_written_from_it(
     data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
@@ -513,14 +475,14 @@ def test_a_registry_that_lacks_the_change_noted_beside_it_does_not_complete_the_
     assert "neither" in since.known().doubt
 
 
-def test_a_damaged_journal_and_one_of_an_earlier_version_are_completed_by_the_registry_alone(
+def test_a_damaged_journal_is_completed_by_the_registry_alone(
     since: Since,
 ) -> None:
     path = since.data_dir / JOURNAL
     content = path.read_bytes()
     for spoiled, doubt in (
         (content[:40] + b"?" + content[41:], "1 records of removals.journal are damaged"),
-        (content.replace(b"journal 3", b"journal 1", 1)[:96], "listed no revoked keys"),
+        (content.replace(b"journal 1", b"journal 2", 1), "removals.journal cannot be read"),
         (b"something else", "removals.journal cannot be read"),
         (content[:-1] + bytes([content[-1] ^ 1]), "the end of removals.journal is"),
         (content[:-64] + bytes(64), "the end of removals.journal is"),

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.core.changes import Cursor
 from disrupt.errors import (
     CursorExpiredError,
     DataDirectoryError,
-    OlderSchemaError,
     OtherHistoryError,
     RegistryReplacedError,
 )
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import check_history, open_current, roll_back
 from disrupt.registry.sql import SqlRegistry
-from tests.registry.examples import DAY, all_changes, lay_out_revision_0001, new_case, registration
+from tests.registry.examples import DAY, all_changes, new_case, registration
 
 
 @pytest.fixture
@@ -237,50 +234,3 @@ def test_an_open_registry_whose_file_is_exchanged_is_neither_read_nor_written(
             path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
         with SqlRegistry.open_reader(path) as reader:
             assert len(all_changes(reader)) == 1
-
-
-@pytest.fixture
-def upgraded(path: Path) -> Path:
-    upgrade(path)
-    return path
-
-
-def upgrade(path: Path) -> None:
-    """Make the data directory of the release before, and open it with this one."""
-    lay_out_revision_0001(path.parent)
-    with pytest.raises(OlderSchemaError, match="older version"), SqlRegistry.open_reader(path):
-        pass
-    with SqlRegistry.open_writer(path):
-        pass
-
-
-def test_a_registry_of_the_release_before_opens_with_its_cursors_and_its_index(
-    upgraded: Path, chance: random.Random
-) -> None:
-    with SqlRegistry.open_writer(upgraded) as writer:
-        before = writer.head()
-        assert (before.sequence, before.mark) == (4, b"")
-        kinds = [type(change) for change in all_changes(writer)]
-        assert kinds == [Addition, Addition, Removal, Removal]
-        assert open_current(upgraded.parent / "index", writer).cursor == before
-        after = writer.register(registration(chance), day=DAY).cursor
-        assert len(after.mark) == 8
-        assert writer.knows(Cursor.from_text(before.to_text()))
-        (change,) = writer.changes(before, 10)[0]
-        assert (change.sequence, change.mark) == (5, after.mark)
-        assert open_current(upgraded.parent / "index", writer).manifest.items == 2
-
-
-def test_an_index_of_the_release_before_is_refused_by_an_older_copy_that_has_grown(
-    upgraded: Path, chance: random.Random
-) -> None:
-    with closing(sqlite3.connect(upgraded)) as connection:  # its state at change 2
-        connection.executescript(
-            "DELETE FROM changes WHERE sequence > 2; DELETE FROM items WHERE number > 2;"
-            "UPDATE sqlite_sequence SET seq = 2;"
-        )
-    upgraded.with_name("removals.journal").unlink()
-    for _ in range(4):
-        with SqlRegistry.open_reader(upgraded) as reader, pytest.raises(OtherHistoryError):
-            open_current(upgraded.parent / "index", reader)
-        grow(upgraded, chance, 1)

@@ -28,13 +28,12 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.registry import journal
-from disrupt.registry.journal import Epoch, Removed, Revoked
+from disrupt.registry.journal import Epoch, Removed
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import (
     DAY,
     OWN,
-    REVISION_0001,
     all_changes,
     item_of,
     new_case,
@@ -42,7 +41,6 @@ from tests.registry.examples import (
     plain,
     registration,
 )
-from tests.registry.test_history import upgrade
 from tests.registry.test_journal import ShortWrites
 from tests.registry.withdraw_under_strace import renewal_of, request_of
 
@@ -394,14 +392,3 @@ def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> No
         assert [bool(key.revoked_on) for key in keys] == [True, False]
         assert writer.head().epoch != epoch
     assert [entry["event"] for entry in logs] == ["registry_older_than_its_journal"]
-
-
-def test_a_journal_of_the_release_before_is_read_and_gains_the_revoked_keys(path: Path) -> None:
-    before = journal.read(REVISION_0001 / JOURNAL)
-    assert before is not None
-    assert (before.version, len(before.removed), before.revoked) == (1, 1, ())
-    upgrade(path)
-    after = journal.read(path.with_name(JOURNAL))
-    with SqlRegistry.open_reader(path) as registry:
-        epoch = Epoch(registry.head().epoch)
-    assert after == journal.Contents((*before.records, Revoked("00000001"), epoch))

@@ -10,7 +10,6 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
-from tests.registry.examples import lay_out_revision_0001
 
 BELONGS = r"secrets\.json belongs to another registry than the registry\.db"
 
@@ -24,14 +23,12 @@ def other(tmp_path: Path) -> bytes:
     return directory.secrets_file.read_bytes()
 
 
-@pytest.fixture(params=["of this version", "of the first version"])
-def directory(tmp_path: Path, request: pytest.FixtureRequest) -> DataDirectory:
+@pytest.fixture
+def directory(tmp_path: Path) -> DataDirectory:
     """Make a data directory that a writer has opened beside its secrets."""
     directory = DataDirectory(tmp_path / "data")
     directory.make()
     directory.secrets()
-    if request.param == "of the first version":
-        lay_out_revision_0001(directory.path)
     with opening.writing(directory):
         pass
     return directory

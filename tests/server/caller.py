@@ -21,7 +21,7 @@ from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
-PIN = "12345678"
+PIN = "123456789012"
 MESSAGE_BYTES = 33 * 2**20
 """Largest message, unless the configuration says otherwise."""
 TIMEOUT_S = 120.0

@@ -74,10 +74,10 @@ def test_pins_are_hashed_one_at_a_time_and_checks_pass_those_that_wait() -> None
 def test_a_damaged_hash_is_refused_alone_and_checks_go_on(damaged: str) -> None:
     pins = Pins(bytes(32))
     throttle = Throttle(pins.verify)
-    cases = {"damaged": damaged, "whole": pins.hash("12345678")}
+    cases = {"damaged": damaged, "whole": pins.hash("123456789012")}
 
     def ask(number: str, now_s: float) -> bool:
-        asked = Asked("key", b"", number, pins.proof("12345678"))
+        asked = Asked("key", b"", number, pins.proof("123456789012"))
         return throttle.ask(asked, cases[number], now_s)
 
     for number in cases:

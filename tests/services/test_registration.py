@@ -51,7 +51,7 @@ from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throt
 from tests.services.patient import Patient
 
 DAY = "2026-11-25"
-PIN = "12345678"
+PIN = "123456789012"
 PEPPER = b"p" * 32
 PINS = Pins(PEPPER)
 
@@ -145,7 +145,7 @@ def test_a_request_id_ground_to_lead_to_a_known_case_opens_nothing_and_counts_as
     monkeypatch.setattr("disrupt.services.registration.new_case_number", lambda _request_id: case)
     checks = count_checks(registrar, monkeypatch)
     answers = []
-    for pin in ("87654321", PIN):
+    for pin in ("210987654321", PIN):
         with pytest.raises(RequestIdReusedError) as refused:
             registrar.register(request(pin=pin), caller="other", now_s=0, day=DAY)
         answers.append(refused.value.message)
@@ -199,7 +199,7 @@ def test_the_same_request_replays_and_any_other_under_its_id_is_refused(
     before = registry.head()
     assert registrar.register(first, caller="other", now_s=0, day=DAY) == receipt
     for changed in (
-        replace(first, access=replace(first.access, pin="87654321")),
+        replace(first, access=replace(first.access, pin="210987654321")),
         replace(first, age_band=AgeBand.ADULT),
         replace(first, items=first.items[:1]),
         replace(first, items=(item(90), first.items[1])),
@@ -235,7 +235,7 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_after_the_s
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
     answers = []
     for caller, number in (("k", case), ("l", case_number(12345))):
-        access = CaseAccess(number, "00000000")
+        access = CaseAccess(number, "000000000000")
         with pytest.raises(NotYetError) as early:
             registrar.show(access, caller=caller, now_s=0)
         registrar.throttle.work(lambda: 0)
@@ -269,7 +269,7 @@ def test_a_replay_is_an_attempt_like_others_whatever_its_pin_and_content(
     first = request()
     receipt = registrar.register(first, caller="k", now_s=0, day=DAY)
     checks = count_checks(registrar, monkeypatch)
-    wrong = replace(first, access=replace(first.access, pin="87654321"))
+    wrong = replace(first, access=replace(first.access, pin="210987654321"))
     changed = replace(first, items=(item(90),))
     for asked in (first, wrong, changed):
         with pytest.raises(NotYetError):
@@ -278,9 +278,9 @@ def test_a_replay_is_an_attempt_like_others_whatever_its_pin_and_content(
     registrar.throttle.work(lambda: 0)
     assert registrar.register(first, caller=PIN, now_s=0.1, day=DAY) == receipt
     with pytest.raises(NotYetError):
-        registrar.register(wrong, caller="87654321", now_s=0.1, day=DAY)
+        registrar.register(wrong, caller="210987654321", now_s=0.1, day=DAY)
     with pytest.raises(RequestIdReusedError):
-        registrar.register(wrong, caller="87654321", now_s=REFUSED_AFTER_S, day=DAY)
+        registrar.register(wrong, caller="210987654321", now_s=REFUSED_AFTER_S, day=DAY)
     # The answer before used the check up.
     with pytest.raises(NotYetError):
         registrar.register(changed, caller=PIN, now_s=4, day=DAY)
@@ -293,7 +293,7 @@ def test_a_registration_that_comes_with_another_pin_while_the_first_is_stored_is
     registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = request()
-    late = replace(first, access=replace(first.access, pin="87654321"))
+    late = replace(first, access=replace(first.access, pin="210987654321"))
     hash_pin = PINS.hash
 
     def hash_late(pin: str) -> str:
@@ -314,7 +314,7 @@ def test_what_is_stored_of_a_request_does_not_depend_on_its_pin(
 ) -> None:
     asked = request()
     digests = set()
-    for pin in (PIN, "87654321", "123456789012"):
+    for pin in (PIN, "210987654321"):
         again = replace(
             asked, request_id=secrets.token_bytes(16), access=replace(asked.access, pin=pin)
         )
@@ -476,7 +476,7 @@ def test_a_pin_is_only_right_under_its_pepper() -> None:
     encoded = PINS.hash(PIN)
     assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert PINS.verify(encoded, PINS.proof(PIN))
-    assert not PINS.verify(encoded, PINS.proof("12345679"))
+    assert not PINS.verify(encoded, PINS.proof("123456789013"))
     assert not PINS.verify(encoded, Pins(b"q" * 32).proof(PIN))
 
 
@@ -484,7 +484,7 @@ def test_pins_that_earlier_versions_hashed_are_still_right() -> None:
     earlier = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
     encoded = earlier.hash(PINS.proof(PIN))
     assert PINS.verify(encoded, PINS.proof(PIN))
-    assert not PINS.verify(encoded, PINS.proof("12345679"))
+    assert not PINS.verify(encoded, PINS.proof("123456789013"))
 
 
 def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:

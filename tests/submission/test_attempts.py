@@ -73,7 +73,7 @@ def test_a_person_at_a_terminal_waits_for_their_turn_however_long_and_a_program_
         def pause(self, _failure: DisruptError, pause_s: float) -> None:
             waited_s.append(pause_s)
 
-    added: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "87654321"}
+    added: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "210987654321"}
     with scripted(SHOWN, throttled, throttled, register) as server:
         with SubmissionClient(server.address, key="key", waiting=Patient()) as client:
             assert client.submit([file], **added).registered
@@ -139,7 +139,7 @@ def test_a_withdrawal_of_which_any_attempt_may_have_taken_effect_is_not_known(
             SubmissionClient(server.address, key="key", retries=QUICK) as client,
         ):
             with pytest.raises(DisruptError):
-                client.withdraw(OTHER_CASE, "87654321", item_ids)
+                client.withdraw(OTHER_CASE, "210987654321", item_ids)
             assert client.may_have_changed
 
 
@@ -156,7 +156,7 @@ def test_ctrl_c_between_attempts_is_judged_by_what_came_of_them(
         SubmissionClient(server.address, key="key", waiting=Interrupted()) as client,
     ):
         with pytest.raises(KeyboardInterrupt):
-            client.withdraw(OTHER_CASE, "87654321")
+            client.withdraw(OTHER_CASE, "210987654321")
         assert client.may_have_changed == may_have_changed
         if may_have_changed:
             assert len(client.submit([file]).unknown) == 1
@@ -174,7 +174,7 @@ def test_what_only_asks_changes_nothing() -> None:
     ):
         client.reach()
         with pytest.raises(UnavailableError):
-            client.case(OTHER_CASE, "87654321")
+            client.case(OTHER_CASE, "210987654321")
         assert not client.may_have_changed
 
 
@@ -193,7 +193,9 @@ def test_a_command_without_a_terminal_waits_for_its_turn_and_says_so_once(
             SubmissionClient(server.address, key="key", waiting=LoggedWaiting(console)) as client,
             nullcontext() if ends else pytest.raises(TooManyAttemptsError),
         ):
-            client.submit([picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321")
+            client.submit(
+                [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="210987654321"
+            )
         said = err.getvalue().replace("\N{NO-BREAK SPACE}", " ")
         assert said.count("la commande attend son tour, 30 minutes au plus") == ends
         assert said.count("at most 30 minutes") == ends

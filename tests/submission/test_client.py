@@ -239,7 +239,7 @@ def test_number_and_pin_are_announced_before_anything_is_sent(tmp_path: Path) ->
         shown: list[tuple[str, str, int]] = []
         done = client.submit(files, announce=announce)
         assert shown == [(done.case_number, done.pin, 0)]
-        client.submit(files, announce=announce, case_number=OTHER_CASE, pin="87654321")
+        client.submit(files, announce=announce, case_number=OTHER_CASE, pin="210987654321")
         client.submit(files[:1], announce=announce)
         assert len(shown) == 1, "known already, or nothing to send"
 
@@ -315,7 +315,7 @@ def test_a_wrong_pin_is_noticed_before_anything_is_hashed(tmp_path: Path) -> Non
         client.submit(
             [picture(tmp_path / "a.png", 1)],
             case_number=OTHER_CASE,
-            pin="87654321",
+            pin="210987654321",
             watched=watched,
         )
     assert not hashed
@@ -335,11 +335,11 @@ def test_adding_goes_into_the_named_case_with_its_pin(tmp_path: Path) -> None:
         SubmissionClient(server.address, key="key") as client,
     ):
         done = client.submit(
-            [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321"
+            [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="210987654321"
         )
     context = asked(server.seen[1].request)
-    assert (context.access.case_number, context.access.pin) == (OTHER_CASE, "87654321")
-    assert (done.case_number, done.pin) == (OTHER_CASE, "87654321")
+    assert (context.access.case_number, context.access.pin) == (OTHER_CASE, "210987654321")
+    assert (done.case_number, done.pin) == (OTHER_CASE, "210987654321")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_an_answer_of_another_case_than_the_named_one_is_not_believed(tmp_path: 
         SubmissionClient(server.address, key="key") as client,
     ):
         done = client.submit(
-            [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="87654321"
+            [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="210987654321"
         )
     assert (done.case_number, len(done.unknown)) == (OTHER_CASE, 1)
 
@@ -405,7 +405,7 @@ def test_whatever_fails_after_a_registration_what_was_acknowledged_is_reported(
 def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
     tmp_path: Path,
 ) -> None:
-    named: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "87654321"}
+    named: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "210987654321"}
     file = picture(tmp_path / "a.png", 1)
     answers = (reject, status_of(UnavailableError("Away.", retry_after_s=3600)), register)
     script = (SHOWN, *(step for answer in answers for step in (SHOWN, answer)))
@@ -417,5 +417,5 @@ def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
     assert [(report.case_number, report.pin) for report in done] == [
         (OTHER_CASE, ""),
         (OTHER_CASE, ""),
-        (OTHER_CASE, "87654321"),
+        (OTHER_CASE, "210987654321"),
     ]

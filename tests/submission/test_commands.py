@@ -20,7 +20,7 @@ from tests.client.scripted import Answer, scripted, status_of
 from tests.submission.examples import picture
 from tests.submission.service import OTHER_CASE, SHOWN, register
 
-PIN = "12345678"
+PIN = "123456789012"
 WITHDRAW = ("withdraw", "--yes", OTHER_CASE)
 
 
@@ -181,7 +181,7 @@ def test_a_number_and_a_pin_out_of_a_document_open_the_case() -> None:
             env={
                 "DISRUPT_SERVER": server.address,
                 "DISRUPT_KEY": "key",
-                "DISRUPT_PIN": "1234\N{NO-BREAK SPACE}5678",
+                "DISRUPT_PIN": "1234\N{NO-BREAK SPACE}56789012",
             },
         )
     assert result.exit_code == 0

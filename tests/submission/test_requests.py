@@ -37,12 +37,12 @@ def test_every_fingerprint_arrives_in_its_columns(
     sent = requests.register(
         [MediaItem(MediaKind.IMAGE, columns(item_rows)) for item_rows in given_items],
         request_id=request_id,
-        opens=requests.access(case.lower().replace("-", " "), "1234 5678"),
+        opens=requests.access(case.lower().replace("-", " "), "1234 5678 9012"),
         age=age,
     )
     got = registration_pb2.RegisterHashesRequest.FromString(sent.SerializeToString())
     assert got.context.request_id == request_id
-    assert (got.context.access.case_number, got.context.access.pin) == (case, "12345678")
+    assert (got.context.access.case_number, got.context.access.pin) == (case, "123456789012")
     assert got.context.age_band == age.value
     for item, expected in zip(got.items, given_items, strict=True):
         sent_columns, count = item.fingerprints, len(expected)
@@ -73,7 +73,7 @@ def test_what_is_no_item_id_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "pin"), [("ABCD", "12345678"), ("", "1234567"), ("", "1234567x"), ("", "")]
+    ("case", "pin"), [("ABCD", "123456789012"), ("", "1234567"), ("", "12345678901x"), ("", "")]
 )
 def test_what_opens_no_case_is_refused_before_anything_is_sent(case: str, pin: str) -> None:
     with pytest.raises(InvalidRequestError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from disrupt.core.changes import PLAIN_CURSOR_CHARACTERS, Addition, Change, Cursor
+from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.admission.pool import Pool
@@ -43,13 +43,8 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
     ) -> feed_pb2.ListChangesResponse:
         """List changes after a cursor, a page at a time."""
         size = wire.page_size(request)
-        after = self._opened(request.cursor) if request.cursor else None
+        after = self._cursors.open(request.cursor) if request.cursor else None
         return await self._reading.run(self._page, after, size, caller.get())
-
-    def _opened(self, cursor: str) -> Cursor:
-        if len(cursor) == PLAIN_CURSOR_CHARACTERS:  # from a mirror of an earlier release
-            return Cursor.from_text(cursor)
-        return self._cursors.open(cursor)
 
     def _page(self, after: Cursor | None, size: int, key: ApiKey) -> feed_pb2.ListChangesResponse:
         """Make a page that does not depend on changes in other banks than those of ``key``."""

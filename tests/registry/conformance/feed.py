@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from disrupt.core.changes import Addition, Cursor
+from disrupt.core.changes import NO_MARK, Addition, Cursor
 from disrupt.errors import (
     CursorExpiredError,
 )
@@ -121,7 +121,7 @@ class FeedConformance(Opened):
             Cursor(head.epoch, head.sequence + 1),
             Cursor(head.epoch, 2**64 - 1),
             replace(head, mark=chance.randbytes(8)),
-            replace(head, mark=b""),
+            replace(head, mark=NO_MARK),
         ):
             assert not writer.knows(dead)
             with pytest.raises(CursorExpiredError):

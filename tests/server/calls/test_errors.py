@@ -132,7 +132,7 @@ def test_a_featureless_picture_for_a_case_needs_its_pin_as_any_other(
         context = register(HASH, case=case, pin=pin).context
         return registration_pb2.RegisterImageRequest(context=context, image=data)
 
-    refused = refusal(lambda: staff("RegisterImage", request("99999999")))
+    refused = refusal(lambda: staff("RegisterImage", request("999999999999")))
     check(refused, grpc.StatusCode.NOT_FOUND, "CASE_REFUSED")
     receipt = staff("RegisterImage", request(PIN)).receipt
     assert (receipt.case_number, len(receipt.rejected)) == (case, 1)
@@ -186,7 +186,7 @@ def test_a_bank_that_the_key_may_not_search_is_denied(server: Deployment) -> Non
 def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer(helpline: Caller) -> None:
     case = helpline("RegisterHashes", register(random.token_bytes(32))).receipt.case_number
     seen = set()
-    for number, pin in ((case, "87654321"), (case_number(5), PIN)):
+    for number, pin in ((case, "210987654321"), (case_number(5), PIN)):
         opened = access(number, pin)
         requests = {
             "GetCase": registration_pb2.GetCaseRequest(access=opened),
@@ -223,9 +223,6 @@ def test_a_cursor_is_given_back_unaltered_or_refused(
     with calling(server.address, secrets["feed"]) as mirror:
         request = feed_pb2.ListChangesRequest(cursor="nonsense")
         check(refusal(lambda: mirror("ListChanges", request)), INVALID, "INVALID_REQUEST", "cursor")
-        foreign = feed_pb2.ListChangesRequest(cursor="A" * 32)
-        refused = refusal(lambda: mirror("ListChanges", foreign))
-        check(refused, grpc.StatusCode.FAILED_PRECONDITION, "CURSOR_EXPIRED")
         large = feed_pb2.ListChangesRequest(page_size=1001)
         check(
             refusal(lambda: mirror("ListChanges", large)), INVALID, "INVALID_REQUEST", "page_size"

@@ -15,6 +15,7 @@ def upgrade() -> None:
         "registry",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("epoch", sa.LargeBinary, nullable=False),
+        sa.Column("pepper_check", sa.LargeBinary),
         sa.CheckConstraint("id = 1", name=op.f("ck_registry_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry")),
     )
@@ -45,12 +46,9 @@ def upgrade() -> None:
         sa.Column("number", sa.String, nullable=False),
         sa.Column("pin_hash", sa.String, nullable=False),
         sa.Column("status", sa.Integer, nullable=False),
-        sa.Column("bank", sa.Integer),
         sa.Column("opened_on", sa.String(10), nullable=False),
         sa.Column("closed_on", sa.String(10), nullable=False),
-        sa.CheckConstraint("(status = 3) = (bank IS NULL)", name=op.f("ck_cases_withdrawn")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
-        sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_cases_bank")),
         sa.UniqueConstraint("number", name=op.f("uq_cases_number")),
     )
     op.create_table(
@@ -97,10 +95,34 @@ def upgrade() -> None:
     op.create_index(op.f("ix_items_case_id"), "items", ["case_id"])
     op.create_index(op.f("ix_items_request_id"), "items", ["request_id"])
     op.create_table(
+        "identities",
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("case_id", _NUMBER, nullable=False),
+        sa.Column("identity", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("item", name=op.f("pk_identities")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_identities_item")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_identities_case_id")),
+    )
+    op.create_index(op.f("ix_identities_case_id"), "identities", ["case_id", "identity"])
+    op.create_table(
+        "places",
+        sa.Column("request_id", sa.LargeBinary, nullable=False),
+        sa.Column("place", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("outcome", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("request_id", "place", name=op.f("pk_places")),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["requests.request_id"], name=op.f("fk_places_request_id")
+        ),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_places_item")),
+    )
+    op.create_index(op.f("ix_places_item"), "places", ["item"])
+    op.create_table(
         "changes",
         sa.Column("sequence", _NUMBER, nullable=False),
         sa.Column("item", _NUMBER, nullable=False),
         sa.Column("kind", sa.Integer, nullable=False),
+        sa.Column("mark", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_changes")),
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_changes_item")),
         sqlite_autoincrement=True,
