@@ -35,17 +35,17 @@ RUN groupadd --gid 10001 disrupt \
     && install --directory --owner disrupt --group disrupt --mode 0700 /data
 COPY --from=builder /opt/disrupt /opt/disrupt
 # The root file system may be read-only. /data is written, also by numba, which keeps what it compiled there: it knows
-# no cache that it cannot write to. /tmp is a tmpfs.
+# no cache that it cannot write to. /tmp is a tmpfs. The proxy of deploy/compose.yaml shares the container's loopback;
+# other addresses need TLS.
 ENV PATH=/opt/disrupt/bin:$PATH \
     HOME=/tmp \
     NUMBA_CACHE_DIR=/data/compiled \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     DISRUPT_DATA_DIR=/data \
-    DISRUPT_LISTEN=0.0.0.0:50051
+    DISRUPT_LISTEN=127.0.0.1:50051
 USER 10001:10001
 VOLUME /data
-EXPOSE 50051
 STOPSIGNAL SIGTERM
 # The first start with 20 000 hashes or more compiles the search.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 CMD ["disrupt", "health"]

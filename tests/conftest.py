@@ -28,7 +28,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SLOW = (
-    *("benchmarks", "cli", "clients", "fuzz", "packaging", "test_demo.py", "test_documents.py"),
+    *("benchmarks", "cli", "clients", "deploy", "fuzz", "packaging", "test_demo.py"),
+    "test_documents.py",
     *("test_readme.py", "test_site.py", "client/test_against_server.py", "client/test_flows.py"),
     "doctor/test_checks.py::test_a_build_that_hashes_otherwise_than_the_reference_fails",
     "doctor/test_checks.py::test_a_search_that_loses_one_neighbour_fails",

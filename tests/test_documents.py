@@ -214,19 +214,6 @@ def test_a_measurement_says_what_it_cannot_show(record: Path) -> None:
     assert re.search(r"^(## |\*\*)What it cannot show", text, re.MULTILINE)
 
 
-def test_the_unit_starts_commands_that_exist() -> None:
-    unit = (DOCS / "install-server.md").read_text().split("```ini\n")[1].split("```")[0]
-    commands = re.findall(r"^ExecStart\w*=\S+/(.*)$", unit, re.MULTILINE)
-    assert commands
-    for line in commands:
-        command, *words = line.split()
-        shown = subprocess.run(
-            [BIN / command, words[0], "--help"], capture_output=True, text=True, check=True
-        ).stdout
-        for option in (word for word in words if word.startswith("--")):
-            assert option in shown
-
-
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_as_documented(shell: str) -> None:
     page = (DOCS / "install-server.md").read_text()

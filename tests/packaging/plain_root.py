@@ -97,9 +97,7 @@ def build(stage: Stage, root: Path, context: Path, built: dict[str, Image]) -> I
                 _inside(image, instruction.rest).mkdir(parents=True, exist_ok=True)
             case "USER":
                 image.user = instruction.rest
-            case (
-                "LABEL" | "VOLUME" | "EXPOSE" | "STOPSIGNAL" | "HEALTHCHECK" | "ENTRYPOINT" | "CMD"
-            ):
+            case "LABEL" | "VOLUME" | "STOPSIGNAL" | "HEALTHCHECK" | "ENTRYPOINT" | "CMD":
                 image.config[instruction.name] = instruction
             case unknown:
                 raise ValueError(f"The test does not know how to do {unknown}.")

@@ -1,0 +1,92 @@
+"""Run the proxy of ``deploy/`` before a server, on loopback, with a certificate of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
+
+_READY_WITHIN_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A running proxy: its address, the certificate to trust, as PEM, and its process id."""
+
+    address: str
+    authority: bytes
+    pid: int
+
+
+def unusable() -> str:
+    """Return why the proxy cannot run here; empty where it can."""
+    lacking = [command for command in ("haproxy", "openssl") if shutil.which(command) is None]
+    if lacking:
+        return f"needs {' and '.join(lacking)} of the system"
+    return "" if os.geteuid() == 0 else "needs root, since HAProxy changes its user"
+
+
+@contextmanager
+def proxied(
+    server: str, directory: Path, *, wrapper: tuple[str, ...] = (), port: int = 0
+) -> Iterator[Proxy]:
+    """Run the proxy before ``server``, HOST:PORT; files are written to ``directory``.
+
+    ``wrapper`` is a command to run it under. The port is a free one where it is 0.
+    """
+    if not port:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+    pem = certificate(directory / "certificate.pem")
+    variables = {
+        "DISRUPT_LISTEN": f"127.0.0.1:{port}",
+        "DISRUPT_CERTIFICATE": str(pem),
+        "DISRUPT_SERVER": server,
+    }
+    with (directory / "proxy.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*wrapper, "haproxy", "-db", "-f", CONFIG], env=os.environ | variables, stderr=log
+        )
+    try:
+        _wait_for(port, process)
+        yield Proxy(f"127.0.0.1:{port}", pem.read_bytes(), process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def certificate(pem: Path, address: str = "127.0.0.1") -> Path:
+    """Write key and self-signed certificate of an address to one file, as HAProxy reads them."""
+    command = (
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *(
+            "-noenc",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            f"subjectAltName=IP:{address}",
+        ),
+        *("-keyout", "-"),
+    )
+    done = subprocess.run(command, capture_output=True, check=True)
+    pem.write_bytes(done.stdout)
+    return pem
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    give_up_s = time.monotonic() + _READY_WITHIN_S
+    while process.poll() is None and time.monotonic() < give_up_s:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.01)
+    raise RuntimeError("HAProxy does not listen")

@@ -1,0 +1,193 @@
+"""The commands of deploy/compose.yaml, run as they stand in a network namespace that they share.
+
+Exercised: commands, environment, volumes, users and read-only roots of compose file and Dockerfile.
+Not exercised: the base images (this machine's /usr and Python stand for them), published ports,
+limits, and the engine's policies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmarks.harness import proxied
+from benchmarks.harness.proxied import certificate
+from disrupt.client import MatchClient
+from disrupt.client.health import check_health
+from disrupt.errors import UnauthenticatedError
+from tests.packaging import plain_root
+from tests.packaging.dockerfile import parse
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+SERVICES = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+IMAGE = parse((ROOT / "Dockerfile").read_text())[-1]
+OUTSIDE, INSIDE = "10.213.7.1", "10.213.7.2"
+"""Ends of a link between this machine and the namespace."""
+
+
+def unusable() -> str:
+    """Return why namespaces cannot be used here; empty where they can."""
+    if why := proxied.unusable() or plain_root.usable():
+        return why
+    return "" if shutil.which("ip") else "needs ip, of iproute2"
+
+
+@contextmanager
+def network() -> Iterator[str]:
+    """Make a network namespace with a link to this machine; yield its name."""
+    name = f"disrupt-{secrets.token_hex(4)}"
+    link = f"d{secrets.token_hex(4)}"
+
+    def ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True)
+
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("address", "add", f"{OUTSIDE}/30", "dev", link)
+        ip("link", "set", link, "up")
+        ip("-n", name, "address", "add", f"{INSIDE}/30", "dev", "eth0")
+        for device in ("lo", "eth0"):
+            ip("-n", name, "link", "set", device, "up")
+        yield name
+    finally:
+        ip("netns", "delete", name)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A service of the compose file, in a root of its own."""
+
+    image: plain_root.Image
+    namespace: str
+    mounts: tuple[str, ...]
+    read_only: bool
+
+    def line(self, *command: str) -> list[str]:
+        """Return the command line that runs a command inside."""
+        inside = plain_root.inside(
+            self.image, [*command], mounts=self.mounts, read_only=self.read_only
+        )
+        return ["ip", "netns", "exec", self.namespace, *inside]
+
+    def run(self, *command: str) -> str:
+        """Run a command inside; return its output."""
+        done = subprocess.run(self.line(*command), capture_output=True, text=True, check=False)
+        plain_root.check(done)
+        return done.stdout
+
+
+def container(
+    service: dict[str, Any], namespace: str, directory: Path, places: dict[str, Path]
+) -> Container:
+    """Prepare a service; ``places`` are the paths here of volumes and of what is at /etc."""
+    image = plain_root.base(directory)
+    image.env |= service.get("environment", {})
+    mounts = []
+    for volume in service["volumes"]:
+        source, target, *_ = volume.split(":")
+        origin = places.get(source) or (DEPLOY / source).resolve(strict=True)
+        mounts.append(f"mount --bind {origin} $R{target}")
+        point = directory / target.lstrip("/")
+        if origin.is_dir():
+            point.mkdir(parents=True)
+        else:
+            point.parent.mkdir(parents=True, exist_ok=True)
+            point.touch()
+    mounts += [
+        f"mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs $R{target}"
+        for target in service.get("tmpfs", ())
+    ]
+    return Container(image, namespace, tuple(mounts), service["read_only"])
+
+
+def installed(server: Container) -> Container:
+    """Put this environment, which is of this checkout, where the Dockerfile installs Disrupt."""
+    root = server.image.root
+    (root / "root").chmod(0o711)
+    mounts = []
+    for origin, target in (
+        (ROOT, ROOT),
+        (Path(sys.base_prefix), Path(sys.base_prefix)),
+        (Path(sys.prefix), Path("/opt/disrupt")),
+    ):
+        (root / target.relative_to("/")).mkdir(parents=True, exist_ok=True)
+        mounts.append(f"mount --bind {origin} $R{target}")
+    server.image.env |= {
+        name: value.replace("$PATH", plain_root.BASE_PATH)
+        for name, value in IMAGE.only("ENV").pairs.items()
+    }
+    server.image.user = IMAGE.only("USER").rest
+    return Container(server.image, server.namespace, (*mounts, *server.mounts), server.read_only)
+
+
+@contextmanager
+def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_a_platform_reaches_the_server_through_the_proxy(tmp_path: Path) -> None:
+    if why := unusable():
+        pytest.skip(why)
+    volume, tls = tmp_path / "volume", tmp_path / "tls"
+    volume.mkdir(mode=0o700)
+    shutil.chown(volume, *map(int, IMAGE.only("USER").rest.split(":")))
+    tls.mkdir()
+    pem = certificate(tls / "certificate.pem", INSIDE)
+    pem.chmod(0o644)  # as for the image's user, who is not known here
+    places = {"data": volume, "/etc/disrupt/tls": tls}
+    port = SERVICES["proxy"]["ports"][0].rpartition(":")[2]
+    address = f"{INSIDE}:{port}"
+
+    with network() as name:
+        proxy = container(SERVICES["proxy"], name, tmp_path / "proxy", places)
+        user = pwd.getpwnam("haproxy")  # of the official image, too
+        proxy.image.user = f"{user.pw_uid}:{user.pw_gid}"
+        server = installed(container(SERVICES["server"], name, tmp_path / "server", places))
+        command = IMAGE.only("ENTRYPOINT").words + IMAGE.only("CMD").words
+        with (
+            running(proxy.line(*SERVICES["proxy"]["command"]), tmp_path / "proxy.log"),
+            running(server.line(*command), tmp_path / "server.log") as process,
+        ):
+            assert process.stdout
+            ready = process.stdout.readline()
+            assert ready == "Disrupt is ready on 127.0.0.1:50051\n", (
+                tmp_path / "server.log"
+            ).read_text()
+            health = json.loads(IMAGE.only("HEALTHCHECK").rest.rpartition("CMD ")[2])
+            assert server.run(*health) == "serving\n"
+            create = ("disrupt", "keys", "create", "platform", "--right", "match", "--json")
+            secret = json.loads(server.run(*create))["secret"]
+
+            check_health(address, tls_ca=pem)
+            with MatchClient(address, key=secret, tls_ca=pem) as client:
+                assert not client.match_hashes(os.urandom(32))[0].matches
+            with (
+                MatchClient(address, key="stranger", tls_ca=pem) as client,
+                pytest.raises(UnauthenticatedError),
+            ):
+                client.match_hashes(os.urandom(32))
