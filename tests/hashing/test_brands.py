@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from benchmarks.harness.videos import Frame, encode
-from disrupt.hashing.decoding.brands import picture_format
+from disrupt.hashing.decoding.isobmff import picture_format
 from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
 from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.videos import FPS

@@ -20,7 +20,7 @@ from skimage.data import data_dir
 from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image
-from disrupt.hashing.decoding.heif import with_one_ipma
+from disrupt.hashing.decoding.isobmff import with_one_ipma
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
 from disrupt.isolation.pictures import IsolatedHashing

@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
+from disrupt.hashing.decoding import jpeg
 from disrupt.hashing.decoding.pictures import decode
-from disrupt.hashing.decoding.segments import with_sound_segments
 from tests.hashing.pictures import PHOTOS, encode
 
 JPEG = encode(PHOTOS["cat"], "JPEG")
@@ -34,5 +34,5 @@ def test_an_unsound_segment_is_passed_over(unsound: bytes, place: int) -> None:
 
 
 def test_a_file_without_unsound_segments_is_not_copied() -> None:
-    assert with_sound_segments(JPEG) is JPEG
-    assert with_sound_segments(JPEG[:2]) == JPEG[:2]
+    assert jpeg.repaired(JPEG) is JPEG
+    assert jpeg.repaired(JPEG[:2]) == JPEG[:2]

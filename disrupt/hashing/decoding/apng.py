@@ -6,13 +6,11 @@ import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from PIL import Image, PngImagePlugin
 
-from disrupt.hashing.decoding.chunks import read_chunks
-from disrupt.hashing.decoding.pixels import from_16_bits, key_in_8_bits, with_alpha_of_key
-from disrupt.hashing.decoding.truncation import png_is_whole
+from disrupt.hashing.decoding.pixels import from_16_bits
+from disrupt.hashing.decoding.png import PngFile, read_chunks
 
 _STRIP_PX = 256
 
@@ -35,15 +33,14 @@ class _Frame:
 
     def image(self) -> Image.Image:
         """Decode the frame by itself. ValueError if its data end early."""
-        image = PngImagePlugin.PngImageFile(io.BytesIO(self.file))
-        key_in_8_bits(image)
+        image = PngFile(io.BytesIO(self.file))
         image.load()
-        if not png_is_whole(self.file, image):
+        if image.rows < image.height:
             raise ValueError("a frame ends early")
-        return with_alpha_of_key(image, self.file)
+        return image.shown()
 
 
-class PngFile(PngImagePlugin.PngImageFile):
+class AnimatedPngFile(PngFile):
     """A PNG whose frames after its first image are painted on a page of 8 bits, for ``seek`` on.
 
     The page has no alpha until a frame, or what becomes of it, leaves some of it transparent.
@@ -56,8 +53,7 @@ class PngFile(PngImagePlugin.PngImageFile):
         if self.info.get("bbox", page) != page:
             raise ValueError("a first image smaller than its page")
         self._number = 0
-        self._data = cast("io.BytesIO", self._fp).getvalue()
-        self._frames = _frames(self._data)
+        self._frames = _frames(self.data)
 
     def tell(self) -> int:
         """Return the number of the frame that is shown."""
@@ -76,7 +72,7 @@ class PngFile(PngImagePlugin.PngImageFile):
         """Make the page of the first image, unless that is no frame of the animation."""
         self._before: Image.Image | None = None
         self._shown: _Frame | None = None
-        self._show(_in_8_bits(with_alpha_of_key(self, self._data)))
+        self._show(_in_8_bits(self.shown()))
         if self.default_image:
             self._clear((0, 0, *self.size))
         else:

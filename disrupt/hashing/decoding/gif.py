@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from PIL import GifImagePlugin, Image
 
+from disrupt.hashing.decoding.rows import CountsRows
+
 _TO_PAGE, _TO_PREVIOUS = 2, 3
 """What becomes of a frame before the next one is painted (GIF89a, section 23)."""
 
 
-class GifFile(GifImagePlugin.GifImageFile):
+class GifFile(CountsRows, GifImagePlugin.GifImageFile):
     """A GIF whose page is transparent where no frame covers it, and of colours after its first one.
 
     Pillow fills such places with a colour of the palette. And where the first frame is of grey
@@ -61,3 +63,30 @@ class GifFile(GifImagePlugin.GifImageFile):
         image = self.convert(mode)
         self.im, self._mode = image.im, image.mode
         self.info.pop("transparency", None)
+
+
+def is_whole(data: bytes) -> bool:
+    """Tell whether blocks follow each other up to the trailer (GIF89a, appendix B).
+
+    Pillow takes a file that ends within or after its first frame for one of a single frame.
+    """
+    at = 13 + _table_bytes(data[10:11])
+    while True:
+        match data[at : at + 1]:
+            case b"\x3b":
+                return True
+            case b"\x21":
+                at += 2
+            case b"\x2c":
+                at += 11 + _table_bytes(data[at + 9 : at + 10])
+            case _:
+                return False
+        while size := int.from_bytes(data[at : at + 1]):
+            at += size + 1
+        at += 1
+
+
+def _table_bytes(flags: bytes) -> int:
+    """Return the size in bytes of the colour table that a byte of flags declares."""
+    packed = int.from_bytes(flags)
+    return 3 << (packed & 7) + 1 if packed & 0x80 else 0

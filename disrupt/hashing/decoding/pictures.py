@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,8 +16,6 @@ from PIL import (
     ExifTags,
     Image,
     ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
     _imaging,
@@ -26,30 +23,11 @@ from PIL import (
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
-from disrupt.hashing.decoding.aperture import clean_aperture
-from disrupt.hashing.decoding.apng import PngFile
-from disrupt.hashing.decoding.av1 import coded_sizes
-from disrupt.hashing.decoding.brands import picture_format
-from disrupt.hashing.decoding.chunks import names_colours, with_sound_chunks
-from disrupt.hashing.decoding.gif import GifFile
-from disrupt.hashing.decoding.heif import with_one_ipma
-from disrupt.hashing.decoding.pixels import (
-    Picture,
-    grey_of_tiff,
-    keep_depth_of_planes,
-    key_in_8_bits,
-    shows_page,
-    with_alpha_of_key,
-    without_even_end,
-)
-from disrupt.hashing.decoding.scans import open_jpeg, scanned_px
-from disrupt.hashing.decoding.segments import with_sound_segments
+from disrupt.hashing.decoding import bmp, gif, isobmff, jpeg, png, tiff, webp
+from disrupt.hashing.decoding.apng import AnimatedPngFile
+from disrupt.hashing.decoding.pixels import Picture, shows_page, without_even_end
+from disrupt.hashing.decoding.rows import CountsRows
 from disrupt.hashing.decoding.srgb import UnreadProfileError, conversion_to_srgb, to_srgb
-from disrupt.hashing.decoding.truncation import (
-    gif_is_whole,
-    png_is_whole,
-    with_end_of_jpeg,
-)
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
 # warnings.catch_warnings is not thread-safe.
@@ -68,17 +46,14 @@ _FIELD = "image"
 
 _SCALED_SIDE_PX = 512
 
-_DECODED = 3
-"""How often a JPEG file without the marker of its end is decoded, see ``with_end_of_jpeg``."""
-
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
     # index.
-    "JPEG": open_jpeg,
-    "PNG": PngFile,
+    "JPEG": jpeg.JpegFile,
+    "PNG": AnimatedPngFile,
     "WebP": WebPImagePlugin.WebPImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
-    "GIF": GifFile,
+    "GIF": gif.GifFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
@@ -94,10 +69,10 @@ HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
 """Command that installs the extra "heic", wherever this package itself came from."""
 
 _REPAIRS = {
-    "AVIF": with_one_ipma,
-    "HEIC": with_one_ipma,
-    "JPEG": with_sound_segments,
-    "PNG": with_sound_chunks,
+    "AVIF": isobmff.with_one_ipma,
+    "HEIC": isobmff.with_one_ipma,
+    "JPEG": jpeg.repaired,
+    "PNG": png.repaired,
 }
 """What browsers pass over, and decoders do not."""
 
@@ -124,6 +99,9 @@ _SIGNATURES = (
     (0, b"<svg", "SVG"),
     (0, b"\0\0\1\0", "icon"),
 )
+
+_DAMAGED = "DAMAGED"
+"""Cause of a refusal, for programs."""
 
 _TOO_SHORT_MS, _UNSAID_MS = 10, 100
 """A frame that declares the first time or less, or no time, is shown for the second time."""
@@ -189,51 +167,61 @@ def decode_frames(
     """
     kind = _checked(data, limits)
     with _refusing(kind):
-        has_names = kind == "PNG" and names_colours(data)
+        has_names = kind == "PNG" and png.names_colours(data)
         data = _REPAIRS.get(kind, bytes)(data)
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
-        if kind == "AVIF":
-            # Decoding takes memory for these, and scales the result to the size that is shown.
-            for size in coded_sizes(data):
-                _check_size(*size, limits)
         if kind == "JPEG":
-            image = _with_end(image, data, limits)
-        if isinstance(image, PngImagePlugin.PngImageFile):
-            key_in_8_bits(image)
+            _check_scans(image, data, limits)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
-            _check_size(*_tile_size(data, image), limits)  # Each tile is decoded whole.
-            keep_depth_of_planes(image)
+            _check_size(*tiff.tile_size(data, image), limits)  # Each tile is decoded whole.
+            tiff.keep_depth_of_planes(image)
         picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
-        if (kind == "PNG" and not png_is_whole(data, image)) or (
-            kind == "GIF" and not gif_is_whole(data)
-        ):
-            raise _damaged(kind)
+        unseen = picture.unseen + _parts_left(image, data)
+        if _is_cut(image, data):
+            if not scaled:
+                raise _damaged(kind)
+            unseen += 1
         frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
-        unseen = picture.unseen + _pages_left(image, data)
     if scaled or not _is_hidden(image, data):
         yield replace(picture, frames_left=frames - 1, unseen=unseen)
     for frame in range(1, frames):
-        with _refusing(kind):
-            image.seek(frame)
-            _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
-            picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
+        try:
+            with _refusing(kind):
+                image.seek(frame)
+                _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
+                picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
+        except InvalidMediaError as error:
+            if scaled and error.metadata.get("cause") == _DAMAGED:
+                return
+            raise
         yield replace(picture, frames_left=frames - 1 - frame)
 
 
-def _with_end(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
-    """Return a JPEG picture that does not lack the marker of its end, and check its scans."""
-    scans_px = scanned_px(data, image.width * image.height, limits.max_scanned_px)
-    if scans_px > limits.max_scanned_px:
+def _check_scans(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> None:
+    size_px = image.width * image.height
+    if jpeg.scanned_px(data, size_px, limits.max_scanned_px) > limits.max_scanned_px:
         raise refused(
             f"the picture of {image.width} x {image.height} pixels has too many scans for its size:"
             " save a copy of it with another program",
             cause="TOO_LARGE",
         )
-    if _DECODED * scans_px > limits.max_scanned_px:
-        return image
-    ended = with_end_of_jpeg(data)
-    return image if ended is data else open_jpeg(io.BytesIO(ended))
+
+
+def _is_cut(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Tell whether pixels, or frames, may be missing of a file whose first image is loaded."""
+    if isinstance(image, CountsRows) and image.rows < image.height:
+        return True
+    if isinstance(image, jpeg.JpegFile):
+        return image.is_open
+    return isinstance(image, gif.GifFile) and not gif.is_whole(data)
+
+
+def _parts_left(image: ImageFile.ImageFile, data: bytes) -> int:
+    """Return how many pictures there are besides the first; of a TIFF file 1 if there is any."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(tiff.has_more_pages(data, image))
+    return getattr(image, "n_frames", 1) - 1 if image.format == "HEIF" else 0
 
 
 def _is_hidden(file: ImageFile.ImageFile, data: bytes) -> bool:
@@ -249,11 +237,12 @@ def _checked(data: bytes, limits: ImageLimits) -> str:
         reason = f"the file has {len(data)} bytes; at most {limits.max_bytes} are accepted"
         raise refused(reason, cause="TOO_LARGE")
     kind = _sniff(data)
-    if kind == "WebP":
-        _check_size(*_webp_size(data), limits)  # Opening it already allocates its pixels.
-    if kind == "HEIC":
-        for size in _coded_sizes(data):  # The decoded size, before the crop to the shown one.
-            _check_size(*size, limits)
+    with _refusing(kind):
+        if kind == "WebP":
+            _check_size(*webp.size(data), limits)
+        if kind == "HEIC":
+            for size in isobmff.declared_sizes(data):
+                _check_size(*size, limits)
     return kind
 
 
@@ -284,14 +273,14 @@ def _load(
             conversion = conversion_to_srgb(file)
         except UnreadProfileError:
             unread = int(scaled)
-    if scaled and isinstance(file, JpegImagePlugin.JpegImageFile):
+    if scaled and isinstance(file, jpeg.JpegFile):
         luma = conversion is None and not colours
         file.draft("L" if luma else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
     orientation = Dihedral.IDENTITY
     if not isinstance(file, WebPImagePlugin.WebPImageFile):  # Browsers ignore that of WebP.
         orientation = _orientation(file.info.get("exif"))
-    stored = shown = _pixels(file, data, luma=scaled and conversion is None)
+    stored = shown = _pixels(file, luma=scaled and conversion is None)
     if conversion:
         # Copy a frame: the next one is painted on it. And keep what is to be hashed, too.
         kept = getattr(file, "is_animated", False) or conversion.moves_far or as_stored
@@ -306,29 +295,33 @@ def _load(
     return replace(picture, others=(*others, *_others(file, shown, data)))
 
 
-def _pixels(file: ImageFile.ImageFile, data: bytes, *, luma: bool) -> Image.Image:
+def _pixels(file: ImageFile.ImageFile, *, luma: bool) -> Image.Image:
     """Return the pixels of the loaded frame as they are shown, but for colour profiles."""
-    if isinstance(file, TiffImagePlugin.TiffImageFile):
-        return grey_of_tiff(file)
-    if isinstance(file, PngImagePlugin.PngImageFile):
-        return with_alpha_of_key(file, data)
-    if isinstance(file, BmpImagePlugin.BmpImageFile) and file.mode == "RGBA":
-        # Grabs of screens leave alpha at 0. Chromium shows nothing of them, others the picture.
-        return file if file.getchannel("A").getbbox() else file.convert("RGB")
-    is_colour = isinstance(file, JpegImagePlugin.JpegImageFile) and file.mode == "RGB"
-    return file.convert("L") if luma and is_colour else file
+    image: Image.Image = file
+    match file:
+        case TiffImagePlugin.TiffImageFile():
+            image = tiff.grey_levels(file)
+        case png.PngFile():
+            image = file.shown()
+        case BmpImagePlugin.BmpImageFile():
+            image = bmp.shown(file)
+        case jpeg.JpegFile() if luma and file.mode == "RGB":
+            image = file.convert("L")
+    if isinstance(file, CountsRows) and not file.tell() and file.rows < file.height:
+        return image.crop((0, 0, image.width, file.rows))
+    return image
 
 
 def _others(file: ImageFile.ImageFile, shown: Image.Image, data: bytes) -> Iterator[Image.Image]:
     """Yield what pages and browsers that differ from others show in place of a picture."""
     if shows_page(shown):
         yield _luma(shown, "black")
-    if isinstance(file, JpegImagePlugin.JpegImageFile):
+    if isinstance(file, jpeg.JpegFile):
         part = without_even_end(shown)
         if part:
             yield part
     if isinstance(file, AvifImagePlugin.AvifImageFile):
-        box = clean_aperture(data, *shown.size)
+        box = isobmff.clean_aperture(data, *shown.size)
         if box:
             yield shown.crop(box)
 
@@ -346,7 +339,7 @@ def _shown_ms(file: ImageFile.ImageFile) -> int:
 def _sniff(data: bytes) -> str:
     for offset, signature, kind in _SIGNATURES:
         if data.startswith(signature, offset):
-            name = picture_format(data) or kind
+            name = isobmff.picture_format(data) or kind
             if name in _OPENERS:
                 return name
             why = "are not supported"
@@ -354,76 +347,6 @@ def _sniff(data: bytes) -> str:
                 why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
             raise refused(f"{name} files {why}; or send one of {', '.join(FORMATS)}")
     raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Read width and height from the first chunk of a WebP file (RFC 9649, sections 2.5 to 2.7)."""
-    chunk, header = data[12:16], data[20:30]
-    if len(header) == 10:  # noqa: PLR2004
-        if chunk == b"VP8X":
-            return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(
-                header[7:10], "little"
-            )
-        if chunk == b"VP8L":
-            bits = int.from_bytes(header[1:5], "little")
-            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-        if chunk == b"VP8 ":
-            bits = int.from_bytes(header[6:10], "little")
-            return bits & 0x3FFF, bits >> 16 & 0x3FFF
-    raise _damaged("WebP")
-
-
-def _tile_size(data: bytes, file: TiffImagePlugin.TiffImageFile) -> tuple[int, int]:
-    """Return width and height of a TIFF file's tiles; 0 where it has none.
-
-    ValueError where libtiff, which decodes the file, may read others in its directory (TIFF 6.0,
-    section 2): Pillow passes over entries that come again or are of a type it does not know.
-    """
-    order, entries = _directory(data, file)
-    places = entries[: (len(data) - entries.start) // entries.step + 1]
-    tags = [int.from_bytes(data[at : at + 2], order) for at in places]
-    width, height = TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH
-    if any(tags.count(tag) != (tag in file.tag_v2) for tag in (width, height)):
-        raise ValueError("a tile of two sizes, or of an unknown one")
-    return file.tag_v2.get(width, 0), file.tag_v2.get(height, 0)
-
-
-def _directory(
-    data: bytes, file: TiffImagePlugin.TiffImageFile
-) -> tuple[Literal["little", "big"], range]:
-    """Return the byte order of a TIFF file, and where the entries of its first page are."""
-    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
-    count_bytes, entry_bytes = (8, 20) if b"+" in data[2:4] else (2, 12)
-    start = file.tag_v2.offset + count_bytes
-    count = int.from_bytes(data[start - count_bytes : start], order)
-    return order, range(start, start + count * entry_bytes, entry_bytes)
-
-
-def _pages_left(file: ImageFile.ImageFile, data: bytes) -> int:
-    """Return how many pictures there are besides the first; of a TIFF file 1 if there is any."""
-    if isinstance(file, TiffImagePlugin.TiffImageFile):
-        _, entries = _directory(data, file)
-        pointer_bytes = 8 if b"+" in data[2:4] else 4
-        return int(any(data[entries.stop : entries.stop + pointer_bytes]))
-    return getattr(file, "n_frames", 1) - 1 if file.format == "HEIF" else 0
-
-
-def _coded_sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield width and height of every coded image that the metadata of a HEIC file declares.
-
-    They are in ``ispe`` boxes within the ``meta`` box, which is one of the outermost boxes (ISO
-    14496-12, 4.2, and 23008-12, 6.5.3).
-    """
-    at = 0
-    while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
-        if size == 1:
-            size = int.from_bytes(data[at + 8 : at + 16])
-        end = len(data) if size == 0 else at + max(size, 8)
-        if kind == b"meta":
-            for box in re.finditer(rb"ispe.{4}(.{4})(.{4})", data[at:end], re.DOTALL):
-                yield int.from_bytes(box[1]), int.from_bytes(box[2])
-        at = end
 
 
 def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
@@ -448,7 +371,7 @@ def _orientation(exif: object) -> Dihedral:
 def _damaged(kind: str) -> InvalidMediaError:
     return refused(
         f"this {kind} file is damaged, ends early, or is of a rare kind that is not supported",
-        cause="DAMAGED",
+        cause=_DAMAGED,
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
+from PIL import Image
 
 from disrupt.core.transforms import Dihedral
 
@@ -16,9 +15,6 @@ _STRIP_PX = 256
 
 _OPAQUE_LEVEL = 247
 """Mean level of alpha from which the page does not matter, as of rounded corners and shadows."""
-
-_APART = 2
-"""Planar configuration of a TIFF file whose colours follow each other, not those of each pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,79 +134,3 @@ def from_16_bits(image: Image.Image) -> Image.Image:
         keyed = values == image.info["transparency"]
         grey.putalpha(Image.fromarray(np.where(keyed, np.uint8(0), np.uint8(255))))
     return grey
-
-
-def keep_depth_of_planes(file: TiffImagePlugin.TiffImageFile) -> None:
-    """Have colours that are stored one after the other read at the depth they are stored in.
-
-    Pillow takes each of 16 bits for two of 8. To be called before pixels are loaded. ValueError for
-    planes of grey and alpha, of which Pillow reads the second as no alpha.
-    """
-    tags, planes = file.tag_v2, file.tile
-    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) != _APART:
-        return
-    if file.mode in {"LA", "PA"}:
-        raise ValueError("grey and alpha in planes")
-    if file.use_load_libtiff:
-        return
-    tags[TiffImagePlugin.PLANAR_CONFIGURATION] = 1
-    file._setup()  # noqa: SLF001
-    if tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) == 1:
-        return
-    colours, _, depth = cast("tuple[str, ...]", file.tile[0].args)[0].partition(";")
-    if not depth.startswith("16"):
-        file.tile = planes
-        return
-    file.use_load_libtiff = True
-    stored = f"{colours.removesuffix('X')};16N", False, tags.offset
-    # As stored: Pillow has the size as it is after the orientation.
-    extent = 0, 0, tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
-    file.tile = [ImageFile._Tile("libtiff", extent, 0, stored)]  # noqa: SLF001
-
-
-def grey_of_tiff(file: TiffImagePlugin.TiffImageFile) -> Image.Image:
-    """Return the picture with grey as 16 bits where 0 is black; Pillow keeps the file's own scale.
-
-    A file's own scale may have 0 for white, or 12 bits (TIFF 6.0, section 8).
-    """
-    if not file.mode.startswith("I;16"):
-        return file
-    if file.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE) == (12,):
-        return Image.fromarray(np.asarray(file) << 4)
-    if file.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
-        return Image.fromarray(np.invert(np.asarray(file)))
-    return file
-
-
-def key_in_8_bits(file: PngImagePlugin.PngImageFile) -> None:
-    """Bring the colour that means transparent to the depth that Pillow brings the pixels to.
-
-    A file has it at its own depth (PNG, section 11.3.2.1). To be called before pixels are loaded.
-    """
-    key = file.info.get("transparency")
-    stored = file.tile[0].args
-    if isinstance(key, int) and stored in {"L;2", "L;4"}:
-        file.info["transparency"] = key * {"L;2": 85, "L;4": 17}[stored]
-    elif isinstance(key, tuple) and stored == "RGB;16B":
-        file.info["transparency"] = tuple(level >> 8 for level in key)
-
-
-def with_alpha_of_key(file: PngImagePlugin.PngImageFile, data: bytes) -> Image.Image:
-    """Return colours of 16 bits with alpha where all bits are those of the transparent colour.
-
-    Pillow keeps the upper bytes alone. The lower ones are the upper ones of another byte order.
-    """
-    if not isinstance(file.info.get("transparency"), tuple):
-        return file
-    lower = PngImagePlugin.PngImageFile(io.BytesIO(data))
-    if lower.tile[0].args != "RGB;16B":
-        return file
-    key = lower.info["transparency"]
-    lower.tile = [lower.tile[0]._replace(args="RGB;16L")]
-    levels = np.asarray(file), np.asarray(lower)
-    keyed = np.ones(levels[0].shape[:2], bool)
-    for band, level in enumerate(key):
-        keyed &= (levels[0][..., band] == level >> 8) & (levels[1][..., band] == level & 0xFF)
-    image = Image.merge("RGB", file.split())
-    image.putalpha(Image.fromarray(np.where(keyed, np.uint8(0), np.uint8(255))))
-    return image

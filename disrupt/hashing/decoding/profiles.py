@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin
+
+from disrupt.hashing.decoding import bmp
 
 _HEAD_BYTES, _ENTRY_BYTES = 132, 12
 _LATEST_VERSION = 4
@@ -20,8 +21,6 @@ _TAGS = {_TABLE, b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC", b"kTRC"}
 """What browsers read to show a picture."""
 
 _COLOUR_TAGS = _TAGS - {_TABLE, b"kTRC"}
-
-_BMP_HEADER_AT, _BMP_HEADER_BYTES = 14, 124
 
 _LEVELS = 256
 _LONG_CURVE = 0x7FFF
@@ -78,7 +77,7 @@ def _embedded(image: ImageFile.ImageFile) -> bytes | None:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         return _of_jpeg(image)
     if isinstance(image, BmpImagePlugin.BmpImageFile):
-        return _of_bmp(image)
+        return bmp.profile(image)
     profile: bytes | None = image.info.get("icc_profile")
     return profile
 
@@ -99,18 +98,6 @@ def _of_jpeg(image: JpegImagePlugin.JpegImageFile) -> bytes | None:
     if [tuple(part[:2]) for part in parts] != numbers:
         return None
     return b"".join(part[2:] for part in parts)
-
-
-def _of_bmp(image: BmpImagePlugin.BmpImageFile) -> bytes | None:
-    """Return the profile that a header of version 5 points to."""
-    file = cast("IO[bytes]", image.fp)
-    file.seek(_BMP_HEADER_AT)
-    header = file.read(_BMP_HEADER_BYTES)
-    if header[:4] != struct.pack("<I", _BMP_HEADER_BYTES) or header[56:60] != b"DEBM":
-        return None
-    at, size = struct.unpack_from("<II", header, 112)
-    file.seek(_BMP_HEADER_AT + at)
-    return file.read(size)
 
 
 def _as_browsers_read(profile: bytes) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from disrupt.hashing.decoding.brands import picture_format
+from disrupt.hashing.decoding.isobmff import picture_format
 
 _VIDEOS = (
     (4, b"ftyp", "mov"),

@@ -1,13 +1,19 @@
-"""PNG files without the chunks that browsers pass over and Pillow does not (PNG, section 5.4)."""
+"""PNG files (PNG, third edition): their chunks, of which some are passed over, and their pixels."""
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import cast
 
-_HEAD_BYTES = 8
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from disrupt.hashing.decoding.rows import CountsRows
+
 _MOST_CHUNKS = 100_000
 """Most chunks of a file; one of 32 MiB has 4096 of the usual 8 KiB."""
 
@@ -24,6 +30,8 @@ _MOST_FRAMES = 1 << 31
 _SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"acTL": 8}
 _KEY_SIZES = {0: 2, 2: 6}
 """Bytes of ``tRNS`` in files of grey and of colours."""
+
+_COLOURS_16 = "RGB;16B"
 
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
@@ -52,10 +60,10 @@ class _Chunk:
         return zlib.crc32(self.content, zlib.crc32(self.kind)) == int.from_bytes(self.crc)
 
 
-def with_sound_chunks(data: bytes) -> bytes:
-    """Return a PNG file of the chunks that are read, and with the right sum of its end.
+def repaired(data: bytes) -> bytes:
+    """Return a PNG file without chunks that browsers pass over, and with the right sum of its end.
 
-    The file itself if it has no others. ValueError for too many chunks.
+    The file itself if it has none (PNG, section 5.4). ValueError for too many chunks.
     """
     pieces, kept = list[memoryview](), 0
     view = memoryview(data)
@@ -105,11 +113,11 @@ def read_chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
     """
     data, at = memoryview(file), 8
     for _ in range(_MOST_CHUNKS):
-        if at + _HEAD_BYTES > len(data):
+        if at + 8 > len(data):
             return
-        size, kind = int.from_bytes(data[at : at + 4]), bytes(data[at + 4 : at + _HEAD_BYTES])
-        content = data[at + _HEAD_BYTES : at + _HEAD_BYTES + size]
-        crc = bytes(data[at + _HEAD_BYTES + size : at + size + 12])
+        size, kind = int.from_bytes(data[at : at + 4]), bytes(data[at + 4 : at + 8])
+        content = data[at + 8 : at + 8 + size]
+        crc = bytes(data[at + 8 + size : at + size + 12])
         if len(crc) < 4:  # noqa: PLR2004
             return
         yield _Chunk(kind, at, content, crc)
@@ -117,3 +125,41 @@ def read_chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
             return
         at += size + 12
     raise ValueError("too many chunks")
+
+
+class PngFile(CountsRows, PngImagePlugin.PngImageFile):
+    """A PNG whose transparent colour is read at the file's own depth (section 11.3.2.1).
+
+    ``data`` is the file.
+    """
+
+    _key_16: tuple[int, ...] | None = None
+
+    def _open(self) -> None:
+        """Bring that colour to the depth that Pillow brings the pixels to."""
+        super()._open()
+        self.data = cast("io.BytesIO", self.fp).getvalue()
+        key = self.info.get("transparency")
+        stored = self.tile[0].args
+        if isinstance(key, int) and stored in {"L;2", "L;4"}:
+            self.info["transparency"] = key * {"L;2": 85, "L;4": 17}[stored]
+        elif isinstance(key, tuple) and stored == _COLOURS_16:
+            self._key_16 = key
+            self.info["transparency"] = tuple(level >> 8 for level in key)
+
+    def shown(self) -> Image.Image:
+        """Return colours of 16 bits with alpha where all bits are those of the transparent colour.
+
+        Pillow keeps the upper bytes alone. The lower ones are the upper ones of another byte order.
+        """
+        if self._key_16 is None or "transparency" not in self.info:
+            return self
+        lower = PngImagePlugin.PngImageFile(io.BytesIO(self.data))
+        lower.tile = [lower.tile[0]._replace(args="RGB;16L")]
+        levels = np.asarray(self), np.asarray(lower)
+        keyed = np.ones(levels[0].shape[:2], bool)
+        for band, level in enumerate(self._key_16):
+            keyed &= (levels[0][..., band] == level >> 8) & (levels[1][..., band] == level & 0xFF)
+        image = Image.merge("RGB", self.split())
+        image.putalpha(Image.fromarray(np.where(keyed, np.uint8(0), np.uint8(255))))
+        return image

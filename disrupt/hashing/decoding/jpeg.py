@@ -1,0 +1,151 @@
+"""JPEG files (ITU-T T.81): their segments, scans and end."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from PIL import JpegImagePlugin
+
+from disrupt.hashing.decoding.rows import CountsRows
+
+_MARKER = re.compile(rb"\xff([^\0\xd0-\xd7\xff])", re.DOTALL)
+_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
+
+_MOST_SEGMENTS = 10_000
+"""Most segments before the pixels that are looked at; files have some twenty."""
+
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL = {0xC0, 0xC1}
+"""Markers of a picture's header, and those of pictures that may be decoded row by row."""
+
+_ENDING = b"\xff\0" * 8
+"""What a decoder may read ahead, 8 bytes, without pixels in it: all ones are no code."""
+
+_SEGMENT_PX = 4096
+"""Pixels that a segment counts for in any case: finding it and setting up a scan take time."""
+
+_PHOTOSHOP = 0xED
+"""What it holds no browser reads."""
+_SHORTEST = {
+    0xE0: (b"JFIF", 14),
+    0xE2: (b"ICC_PROFILE\0", 14),
+    0xEE: (b"Adobe", 12),
+}
+"""How the content of segments begins, and the bytes that it has at least."""
+
+
+class _Segment(NamedTuple):
+    """The code of a marker, where it starts, and where the content of its segment does and ends."""
+
+    code: int
+    start: int
+    content: int
+    end: int
+
+
+def _segments(data: bytes) -> Iterator[_Segment]:
+    """Yield the segments up to the end; what is between them is passed over, as pixels are (B.1.1).
+
+    A picture within a segment is its content, and not looked at.
+    """
+    at = 2
+    while marker := _MARKER.search(data, at):
+        start, at = marker.span()
+        code = marker[1][0]
+        if code == _EOI:
+            return
+        if code == _SOI:
+            continue
+        content, end = at + 2, at + int.from_bytes(data[at : at + 2])
+        if code == _TEM:
+            content = end = at
+        yield _Segment(code, start, content, end)
+        at = end
+
+
+def _head(data: bytes) -> Iterator[_Segment]:
+    """Yield the segments before the first scan, and its own."""
+    for segment in islice(_segments(data), _MOST_SEGMENTS):
+        yield segment
+        if segment.code == _SOS:
+            return
+
+
+def repaired(data: bytes) -> bytes:
+    """Return a JPEG file without the segments that browsers pass over and Pillow refuses.
+
+    The file itself if it has none.
+    """
+    pieces, kept = list[memoryview](), 0
+    view = memoryview(data)
+    for segment in _head(data):
+        least_start, least_bytes = _SHORTEST.get(segment.code, (b"", 0))
+        content = view[segment.content : segment.end]
+        is_short = len(content) < least_bytes and content[: len(least_start)] == least_start
+        if segment.code in {_TEM, _PHOTOSHOP} or is_short:
+            pieces.append(view[kept : segment.start])
+            kept = segment.end
+    return b"".join([*pieces, view[kept:]]) if pieces else data
+
+
+def scanned_px(data: bytes, size_px: int, most_px: int) -> int:
+    """Return how many pixels the scans of a JPEG file of this size visit, or more than ``most_px``.
+
+    In each scan a decoder visits the whole picture, even in one of a few bytes. An estimate from
+    above where that is far below ``most_px``: entropy-coded data never hold the marker of a scan,
+    but an embedded picture or whatever follows the end may (B.2).
+
+    Of JPEG within TIFF, libtiff itself refuses more than 100 scans of a strip.
+    """
+    total_px = data.count(bytes([0xFF, _SOS])) * (size_px + _SEGMENT_PX)
+    if total_px <= most_px:
+        return total_px
+    total_px = 0
+    for segment in _segments(data):
+        total_px += _SEGMENT_PX + (size_px if segment.code == _SOS else 0)
+        if total_px > most_px:
+            break
+    return total_px
+
+
+class JpegFile(CountsRows, JpegImagePlugin.JpegImageFile):
+    """A JPEG file that is decoded as far as it goes.
+
+    ``is_open``: it lacks the marker of its end and, of several scans, its decoder cannot tell what
+    else. Each has something of all pixels, which are completed from what is there.
+    """
+
+    is_open = False
+
+    def __init__(self, file: io.BytesIO) -> None:
+        """Read the header of a file."""
+        super().__init__(file)
+        self._data = file.getvalue()
+        # Arithmetic coding cannot wait for more of a file.
+        self.decodermaxblock = len(self._data)
+        self._rest = self._endings()
+
+    def load_read(self, read_bytes: int) -> bytes:
+        """Read some of the file, and what ends it for a decoder that asks for more."""
+        return super().load_read(read_bytes) or next(self._rest, b"")
+
+    def _endings(self) -> Iterator[bytes]:
+        yield _ENDING
+        if not _has_one_scan(self._data):
+            self.is_open = True
+            yield bytes([0xFF, _EOI])
+
+
+def _has_one_scan(data: bytes) -> bool:
+    """Tell whether pixels follow each other, in all colours, in a file's first scan (B.2.2)."""
+    frame, colours, scan = 0, b"", b""
+    for segment in _head(data):
+        if segment.code in _FRAMES:
+            frame, colours = segment.code, data[segment.content + 5 : segment.content + 6]
+        elif segment.code == _SOS:
+            scan = data[segment.content : segment.content + 1]
+    return frame in _SEQUENTIAL and scan == colours
