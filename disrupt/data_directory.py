@@ -23,7 +23,7 @@ SECRETS = "secrets.json"
 JOURNAL = "removals.journal"
 RESERVE = "registry.reserve"
 NOTED_HEAD = "registry.head"
-IDENTITY = "registry.identity"
+WAL_OWNER = "registry.wal-owner"
 _INDEX = "index"
 
 _SECRET_BYTES = 32

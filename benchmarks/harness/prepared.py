@@ -17,7 +17,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.index.columns import ENTRY, ITEM, Columns
 from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 
 _BLOCK = 100_000
 

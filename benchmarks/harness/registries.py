@@ -14,7 +14,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, Profile, pack
 from disrupt.data_directory import DataDirectory
 from disrupt.index.generations import create_first
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 
 _BLOCK_ITEMS = 20_000
 _CASE = 1

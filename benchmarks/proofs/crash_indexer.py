@@ -26,7 +26,7 @@ from disrupt.errors import DisruptError
 from disrupt.feed.follower import Follower
 from disrupt.index.generations import current, generations
 from disrupt.index.live import LiveIndex
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from indexer.verify import verify
 
 SABOTAGES = ("partial-generation", "unsynced-index")

@@ -24,8 +24,8 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.feed.rebuild import rebuild
 from disrupt.feed.walk import walk
-from disrupt.registry.integrity import integrity_problems
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.integrity import integrity_problems
+from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.services.cursors import SealedCursors
 from indexer.verify import verify
 

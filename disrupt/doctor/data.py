@@ -20,9 +20,9 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.index import generations
-from disrupt.registry import journal, noted, opening
+from disrupt.registry import head_note, journal, opening
 from disrupt.registry.contract import RegistryReader
-from disrupt.registry.integrity import integrity_problems
+from disrupt.registry.sqlite.integrity import integrity_problems
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _NO_INDEX = "There is none yet; the first start makes it."
@@ -124,7 +124,7 @@ def registry(data_dir: Path) -> Iterator[Finding]:
     """Check that the registry opens, and that SQLite finds no damage."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
-        if noted.read(data_dir / NOTED_HEAD) is None:
+        if head_note.read(data_dir / NOTED_HEAD) is None:
             yield ok("registry", "There is none yet; the first start makes it.")
         else:
             yield fail("registry", f"{NOTED_HEAD} names a registry.db that is gone.", _RESTORE)
@@ -243,7 +243,7 @@ def _has_cases(data_dir: Path) -> bool:
     """Tell whether anything was ever registered, also in a registry that is gone."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
-        head = noted.read(data_dir / NOTED_HEAD)
+        head = head_note.read(data_dir / NOTED_HEAD)
         return head is not None and head.sequence > 0
     with opening.reading(directory) as reader:
         return reader.head().sequence > 0

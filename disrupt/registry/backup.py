@@ -20,10 +20,10 @@ from disrupt import ownership
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
-from disrupt.registry import journal, migrations, noted, opening, queries
-from disrupt.registry.engine import copy_database, reader_engine, translated_errors
-from disrupt.registry.journal import Contents, Epoch, Record
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry import head_note, journal, opening
+from disrupt.registry.contract import Removed, Revoked
+from disrupt.registry.journal import Contents, Epoch
+from disrupt.registry.sqlite.copying import copy_database, described
 
 MANIFEST = "backup.json"
 _FILES = (REGISTRY, SECRETS)
@@ -117,7 +117,7 @@ def check(directory: Path) -> BackupManifest:
             raise _refused(directory / name, "missing or unreadable") from error
         if actual != expected:
             raise _refused(directory / name, "altered or truncated: its checksum does not fit")
-    if _described(directory / REGISTRY) != (
+    if described(directory / REGISTRY) != (
         manifest.epoch,
         manifest.sequence,
         manifest.schema_revision,
@@ -126,15 +126,18 @@ def check(directory: Path) -> BackupManifest:
     return manifest
 
 
+Removal = Removed | Revoked
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a data directory lists as withdrawn and revoked since a backup.
 
-    ``doubt`` is a clause that says why something may be missing from ``records``; else empty, and
+    ``doubt`` is a clause that says why something may be missing from ``removals``; else empty, and
     ``epochs`` are those whose removals are all known.
     """
 
-    records: tuple[Record, ...]
+    removals: tuple[Removal, ...]
     doubt: str
     epochs: tuple[Epoch, ...] = ()
 
@@ -149,24 +152,30 @@ def unpack(directory: Path, into: Path) -> None:
             _copy(directory / name, into / name)
     except OSError as error:
         raise StorageFullError(f"The backup cannot be copied: {error}") from error
-    with SqlRegistry.open_writer(into / REGISTRY):
+    with opening.writing(DataDirectory(into)):
         pass
 
 
 def known(data_dir: Path, unpacked: Path) -> Known:
-    """Collect what the journal and registry of a data directory list, as far as readable.
+    """Collect what a data directory lists as withdrawn and revoked, as far as it can be read.
 
-    The registry is complete if it has in its history the backup's newest change and the one noted
-    beside it. Where none is noted it needs a newer one than the backup: it may be the backup's own
-    file. Else the journal is, unless it lacks something that the backup has: then it is older than
-    the backup, or of another registry; or unless a registry older than the backup lies there, from
-    which the journal may have been written anew. It may still be a copy that is older than the
-    newest withdrawal, which cannot be detected.
+    1. Read the head of the unpacked backup, and the removals that it knows itself.
+    2. Take the removals of the journal. It is complete unless it is damaged, or lacks something
+       that the backup has: then it is older than the backup, or of another registry.
+    3. Add those of the registry that lies there. It is complete, and settles any doubt about the
+       journal, if its history has the backup's newest change and the change noted beside it. Where
+       none is noted it needs a newer one than the backup: it may be the backup's own file.
+    4. If that registry is older than the backup, doubt the journal too: it may have been written
+       anew from that registry.
+
+    A journal that is a copy, made after the backup and before the newest withdrawal, seems
+    complete: that cannot be detected.
     """
-    with SqlRegistry.open_reader(unpacked / REGISTRY) as backup:
+    with opening.reading(DataDirectory(unpacked)) as backup:
         head = backup.head()
-        in_backup: set[Record] = {*backup.journaled(), Epoch(head.epoch)}
-    records: dict[Record, None] = {}
+        in_backup = {*backup.journaled(), Epoch(head.epoch)}
+
+    removals: dict[Removal, None] = {}
     epochs = {Epoch(head.epoch)}
     doubt = f"there is neither {JOURNAL} nor a registry that is complete and newer than the backup"
     try:
@@ -176,14 +185,15 @@ def known(data_dir: Path, unpacked: Path) -> Known:
         doubt = f"{JOURNAL} cannot be read"
     else:
         if contents is not None:
-            records |= dict.fromkeys((*contents.removed, *contents.revoked))
+            removals |= dict.fromkeys((*contents.removed, *contents.revoked))
             doubt = _doubt(contents, in_backup)
             if not doubt:
                 epochs.update(contents.epochs)
+
     try:
-        with SqlRegistry.open_reader(data_dir / REGISTRY) as registry:
-            records |= dict.fromkeys(registry.journaled())
-            newest = noted.read(data_dir / NOTED_HEAD)
+        with opening.reading(DataDirectory(data_dir)) as registry:
+            removals |= dict.fromkeys(registry.journaled())
+            newest = head_note.read(data_dir / NOTED_HEAD)
             is_newest = registry.knows(newest) if newest else registry.head() != head
             if registry.knows(head):
                 doubt = "" if is_newest else doubt
@@ -191,10 +201,10 @@ def known(data_dir: Path, unpacked: Path) -> Known:
                 doubt = doubt or f"{REGISTRY} is older than the backup, and so may be {JOURNAL}"
     except DisruptError as error:
         _log.warning("old_registry_unreadable", reason=error.message)
-    return Known(tuple(records), doubt, () if doubt else tuple(epochs))
+    return Known(tuple(removals), doubt, () if doubt else tuple(epochs))
 
 
-def _doubt(contents: Contents, in_backup: set[Record]) -> str:
+def _doubt(contents: Contents, in_backup: set[Removed | Revoked | Epoch]) -> str:
     """Return why a journal may not list everything since a backup; empty if it seems complete."""
     if contents.damaged_records:
         return f"{contents.damaged_records} records of {JOURNAL} are damaged"
@@ -205,16 +215,16 @@ def _doubt(contents: Contents, in_backup: set[Record]) -> str:
     return ""
 
 
-def bring_up_to_date(unpacked: Path, records: Iterable[Record]) -> tuple[ApiKey, ...]:
+def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> tuple[ApiKey, ...]:
     """Erase and revoke in an unpacked backup what ``records`` and the backup itself list.
 
     Its journal then lists all of it, and of epochs those of ``records`` and the new one, which
     begins: every cursor given out before is refused. Returns the keys that are valid.
     """
-    with SqlRegistry.open_reader(unpacked / REGISTRY) as registry:
+    with opening.reading(DataDirectory(unpacked)) as registry:
         together = dict.fromkeys([*records, *registry.journaled()])
     journal.write(unpacked / JOURNAL, together)
-    with SqlRegistry.open_writer(unpacked / REGISTRY) as writer:
+    with opening.writing(DataDirectory(unpacked)) as writer:
         writer.begin_epoch()
         writer.checkpoint()
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
@@ -226,12 +236,11 @@ def bring_up_to_date(unpacked: Path, records: Iterable[Record]) -> tuple[ApiKey,
 
 def _write(data_dir: Path, aside: Path) -> BackupManifest:
     (aside / REGISTRY).touch(mode=0o600)
-    with translated_errors():
-        copy_database(data_dir / REGISTRY, aside / REGISTRY)
+    copy_database(data_dir / REGISTRY, aside / REGISTRY)
     _sync(aside / REGISTRY)
     _copy(data_dir / SECRETS, aside / SECRETS)
     _check_pair(DataDirectory(aside))
-    epoch, sequence, revision = _described(aside / REGISTRY)
+    epoch, sequence, revision = described(aside / REGISTRY)
     manifest = BackupManifest(
         epoch=epoch,
         sequence=sequence,
@@ -254,17 +263,6 @@ def _check_pair(copy: DataDirectory) -> None:
                 "The data directory was restored while the backup was made, which would have files"
                 " of two servers. Nothing was written. Try again."
             )
-
-
-def _described(path: Path) -> tuple[str, int, str]:
-    """Return epoch (hex), newest sequence and schema revision of a copy."""
-    engine = reader_engine(path)
-    try:
-        with translated_errors(), engine.begin() as connection:
-            epoch, sequence = queries.position(connection)
-            return epoch.hex(), sequence, migrations.revision(connection)
-    finally:
-        engine.dispose()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -15,7 +15,6 @@ from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
 from disrupt.core.registrations import Outcome
-from disrupt.registry.journal import Record
 
 CHANGES_AT_ONCE = 50_000
 """Most changes that a read of some banks' changes scans: a tenth of a second or two."""
@@ -61,7 +60,7 @@ class Registration:
     items: tuple[NewItem, ...]
 
 
-class Place(NamedTuple):
+class HeldItem(NamedTuple):
     """What the case holds for one item of a registration: an item and its number of hashes."""
 
     item_id: bytes
@@ -78,7 +77,7 @@ class Registered:
 
     case_number: str
     status: CaseStatus
-    items: tuple[Place, ...]
+    items: tuple[HeldItem, ...]
     cursor: Cursor
 
 
@@ -106,6 +105,21 @@ class CaseRecord:
     opened_on: str
     closed_on: str
     items: tuple[CaseItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An item that was withdrawn: its internal number, and the 16 bytes known outside."""
+
+    number: int
+    item_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A key that was revoked, by its public id of up to 16 ASCII characters."""
+
+    key_id: str
 
 
 class RegistryReader(Protocol):
@@ -176,7 +190,7 @@ class RegistryReader(Protocol):
     def banks(self) -> tuple[Bank, ...]:
         """Return all banks, by number."""
 
-    def journaled(self) -> list[Record]:
+    def journaled(self) -> list[Removed | Revoked]:
         """List what the journal of removals has to hold: items withdrawn, then keys revoked."""
 
     def keys(self) -> tuple[ApiKey, ...]:
@@ -202,6 +216,9 @@ class RegistryWriter(RegistryReader, Protocol):
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some
     space is reserved for that and ``revoke_key``, so that only a withdrawal larger than it fails.
     """
+
+    def begin_epoch(self) -> None:
+        """Expire every cursor given out before, after the registry was restored from a backup."""
 
     def note_pepper(self, check: bytes) -> None:
         """Note a pepper's check value, unless one is noted."""

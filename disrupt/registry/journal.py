@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
+from disrupt.registry.contract import Removed, Revoked
 
 _RECORD_BYTES = 32
 _CHECKED_BYTES, _CHECK_BYTES = 24, 8
@@ -35,21 +36,6 @@ _NOT_ASCII = 0x8080808080808080
 _AT_ONCE = 1 << 14
 _DONE = " What was withdrawn or revoked has taken effect, and trying again lists it."
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """An item that was withdrawn: its internal number, and the 16 bytes known outside."""
-
-    number: int
-    item_id: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """A key that was revoked, by its public id of up to 16 ASCII characters."""
-
-    key_id: str
 
 
 @dataclass(frozen=True, slots=True)

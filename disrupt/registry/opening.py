@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from disrupt.data_directory import REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, StorageFullError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 
 
 def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:

@@ -22,7 +22,7 @@ from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.client import Effort, MatchClient
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import OverloadedError, UnavailableError
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.submission import showing
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
 from disrupt.submission.results import Registered, Submission

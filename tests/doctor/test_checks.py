@@ -24,7 +24,8 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index import generations
 from disrupt.isolation import videos
 from disrupt.registry import journal, opening
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.contract import Removed
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import registration
 
 
@@ -216,7 +217,7 @@ def test_a_missing_damaged_or_older_journal_of_removals_warns_and_another_file_f
     path = data_dir / JOURNAL
     path.unlink()
     assert verdicts(data_dir)["removals"] == Verdict.WARN
-    removed = [journal.Removed(number, bytes([number]) * 16) for number in (1, 2)]
+    removed = [Removed(number, bytes([number]) * 16) for number in (1, 2)]
     for damaged_at in (40, 72):  # between good records, and at the end
         journal.write(path, removed)
         assert verdicts(data_dir)["removals"] == Verdict.OK

@@ -21,7 +21,7 @@ from disrupt.index.generations import create_first, current, directory_of, locke
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, new_item, registration
 
 

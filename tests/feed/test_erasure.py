@@ -22,7 +22,7 @@ from disrupt.index.generations import create_first, current, directory_of, gener
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import TABLES
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.index.examples import rewrite_manifest
 from tests.registry.examples import DAY, new_item, registration
 

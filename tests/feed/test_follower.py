@@ -23,7 +23,7 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, new_item, registration
 
 

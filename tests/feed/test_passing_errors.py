@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.multi_index import engine
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.feed.test_follower import Site
 
 

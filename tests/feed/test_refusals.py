@@ -17,7 +17,7 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.index.multi_index import engine
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.feed.test_follower import Site
 from tests.index.examples import rewrite_manifest
 

@@ -8,7 +8,7 @@ import pytest
 
 from disrupt.index.generations import create_first
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, new_item, registration
 
 

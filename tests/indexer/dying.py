@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from disrupt.feed.rebuild import rebuild
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 
 STEPS = ("fsync", "mkdir", "rename", "rmdir", "unlink")
 """The calls that make a generation durable, visible or gone."""

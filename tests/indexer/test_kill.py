@@ -16,7 +16,7 @@ import pytest
 from benchmarks.harness import strace
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, generations, open_current
-from disrupt.registry.sql import SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistryWriter
 from indexer.verify import verify
 from tests.indexer.dying import rebuild_and_die
 

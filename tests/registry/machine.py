@@ -22,8 +22,8 @@ from disrupt.errors import (
 )
 from disrupt.registry.contract import (
     CaseItem,
+    HeldItem,
     NewItem,
-    Place,
     Registered,
     Registration,
     RegistryWriter,
@@ -178,9 +178,9 @@ class RegistryMachine(RuleBasedStateMachine):
 
     def _arranged(
         self, request: Registration, case: ModelCase
-    ) -> tuple[list[NewItem], list[bytes], list[Place]]:
+    ) -> tuple[list[NewItem], list[bytes], list[HeldItem]]:
         """Return what the case gets and loses, and what it then has for each item."""
-        added, gone, places = list[NewItem](), list[bytes](), list[Place]()
+        added, gone, places = list[NewItem](), list[bytes](), list[HeldItem]()
         for at, item in enumerate(request.items):
             earlier = [before for before in request.items[:at] if is_same(item, before)]
             if earlier:
@@ -196,12 +196,12 @@ class RegistryMachine(RuleBasedStateMachine):
             if old is not None and not improves(best, old):
                 best = NewItem(best.item_id, best.kind, old.fingerprints)
                 if self.banks[old.item_id] == request.bank:
-                    places.append(Place(old.item_id, len(old.fingerprints), Outcome.KEPT))
+                    places.append(HeldItem(old.item_id, len(old.fingerprints), Outcome.KEPT))
                     continue
             added.append(best)
             gone += [old.item_id] if old is not None else []
             outcome = Outcome.RENEWED if old is not None else Outcome.ADDED
-            places.append(Place(best.item_id, len(best.fingerprints), outcome))
+            places.append(HeldItem(best.item_id, len(best.fingerprints), outcome))
         return added, gone, places
 
     def _register(self, request: Registration, number: str, room: int | None = None) -> None:

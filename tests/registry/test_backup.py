@@ -19,8 +19,9 @@ from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry import backup, journal, opening
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, known, unpack
-from disrupt.registry.journal import Epoch, Record, Removed, Revoked
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.contract import Removed, Revoked
+from disrupt.registry.journal import Epoch, Record
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.server.upkeep.restore import restore
 from tests.registry.examples import (
     DAY,
@@ -362,8 +363,8 @@ def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_reg
     lose(since.data_dir)
     removals = since.known()
     assert removals.doubt == ""
-    assert set(removals.records) == {*since.before, *since.after}
-    valid = bring_up_to_date(since.unpacked, removals.records)
+    assert set(removals.removals) == {*since.before, *since.after}
+    valid = bring_up_to_date(since.unpacked, removals.removals)
     assert [valid_key.key_id for valid_key in valid] == ["33333333"]
     listed = journal.read(since.unpacked / JOURNAL)
     assert listed is not None
@@ -374,7 +375,7 @@ def test_without_journal_and_registry_nothing_is_known(since: Since) -> None:
     lose_registry(since.data_dir)
     lose_journal(since.data_dir)
     removals = since.known()
-    assert removals.records == ()
+    assert removals.removals == ()
     assert "neither removals.journal nor a registry" in removals.doubt
 
 
@@ -388,7 +389,7 @@ def test_a_journal_that_lacks_what_the_backup_knows_is_older_and_tells_what_it_h
     journal.write(since.data_dir / JOURNAL, [since.epoch, *has])
     removals = since.known()
     assert removals.doubt == OLDER
-    assert set(removals.records) == set(has)
+    assert set(removals.removals) == set(has)
 
 
 def test_a_backup_without_removals_is_not_restored_with_the_journal_of_another_registry(
@@ -470,7 +471,7 @@ def test_a_registry_that_lacks_the_change_noted_beside_it_does_not_complete_the_
         writer.revoke_key("33333333", day=DAY)
     path.write_bytes(older)
     assert since.known().doubt == ""
-    assert Revoked("33333333") in since.known().records
+    assert Revoked("33333333") in since.known().removals
     lose_journal(since.data_dir)
     assert "neither" in since.known().doubt
 
@@ -491,7 +492,7 @@ def test_a_damaged_journal_is_completed_by_the_registry_alone(
         path.write_bytes(spoiled)
         removals = since.known()
         assert removals.doubt == ""
-        assert set(removals.records) == {*since.before, *since.after}
+        assert set(removals.removals) == {*since.before, *since.after}
         registry = since.data_dir / "registry.db"
         elsewhere = registry.replace(since.data_dir / "elsewhere")
         assert doubt in since.known().doubt

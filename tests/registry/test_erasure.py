@@ -9,7 +9,7 @@ import pytest
 from disrupt.core.media import MediaKind
 from disrupt.core.renewals import identity_of
 from disrupt.registry.contract import Registration
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import (
     DAY,
     OWN,
@@ -170,8 +170,8 @@ def test_an_answer_that_named_an_item_is_erased_with_it_and_what_identifies_it(
     assert [bool(files) for files in files_with(path, identities)] == [False, True]
     with writer._reader.begin() as connection:
         requests = connection.exec_driver_sql("SELECT digest, sequence FROM requests").all()
-        places = connection.exec_driver_sql("SELECT * FROM places").all()
+        answers = connection.exec_driver_sql("SELECT * FROM answers").all()
         linked = connection.exec_driver_sql("SELECT request_id FROM items").scalars().all()
     assert requests == [(None, None)] * 2
-    assert places == []
+    assert answers == []
     assert linked == [None] * 3

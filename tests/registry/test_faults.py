@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from disrupt.core.policy import FIRST_BANKS, ApiKey, Right
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry.contract import NewCase
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
 
 DiskFull = Callable[[SqlRegistryWriter], AbstractContextManager[None]]
@@ -244,7 +244,7 @@ def test_files_are_the_owners_alone(path: Path) -> None:
             "registry.db",
             "registry.db-shm",
             "registry.db-wal",
-            "registry.identity",
+            "registry.wal-owner",
             "registry.reserve",
             "removals.journal",
         ]

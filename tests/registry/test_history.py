@@ -18,7 +18,7 @@ from disrupt.errors import (
 )
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import check_history, open_current, roll_back
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, all_changes, new_case, registration
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry import journal
-from disrupt.registry.journal import Epoch, Journal, Record, Removed, Revoked
+from disrupt.registry.contract import Removed, Revoked
+from disrupt.registry.journal import Epoch, Journal, Record
 
 RECORD_BYTES = 32
 

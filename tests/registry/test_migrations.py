@@ -15,8 +15,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from disrupt.errors import DataDirectoryError
-from disrupt.registry import migrations, schema
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite import migrations, schema
+from disrupt.registry.sqlite.sql import SqlRegistry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,7 +68,7 @@ def test_a_registry_of_an_unknown_revision_is_refused_and_stays_as_it_is(tmp_pat
 
 def test_opening_a_registry_does_not_import_alembic(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from disrupt.registry import sql\n"
+        "import sys; from pathlib import Path; from disrupt.registry.sqlite import sql\n"
         "for _ in range(2):\n"
         f"    with sql.SqlRegistry.open_writer(Path({str(tmp_path / 'registry.db')!r})):\n"
         "        pass\n"
@@ -85,7 +85,7 @@ def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
     installed = tmp_path / "100% of it"
     zipfile.ZipFile(wheel).extractall(installed)
     program = (
-        "from pathlib import Path; from disrupt.registry import sql\n"
+        "from pathlib import Path; from disrupt.registry.sqlite import sql\n"
         f"assert sql.__file__.startswith({str(installed)!r}), sql.__file__\n"
         f"with sql.SqlRegistry.open_writer(Path({str(tmp_path / 'registry.db')!r})) as writer:\n"
         "    print(writer.head().sequence)\n"

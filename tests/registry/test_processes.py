@@ -12,7 +12,7 @@ from pathlib import Path
 from disrupt.core import media
 from disrupt.core.changes import Addition, Cursor, Removal
 from disrupt.registry.contract import NewItem, RegistryReader
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import register_until_killed
 from tests.registry.examples import DAY, all_changes, plain
 from tests.registry.register_until_killed import renewal_of, request_of

@@ -28,8 +28,9 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.registry import journal
-from disrupt.registry.journal import Epoch, Removed
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.contract import Removed
+from disrupt.registry.journal import Epoch
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import (
     DAY,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from disrupt.registry.contract import RegistryWriter
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
 from tests.registry.examples import DAY, item_of, registration
 from tests.registry.machine import RegistryMachine
@@ -62,7 +62,7 @@ def test_an_item_that_more_answers_name_than_a_statement_has_variables_can_be_wi
         assert not any(writer.registered(request.request_id) for request in again)
         assert writer.registered(other.request_id) is not None
     with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT request_id FROM places").fetchall()
+        rows = connection.execute("SELECT request_id FROM answers").fetchall()
         assert rows == [(other.request_id,)]
         cleared = "SELECT count(*) FROM requests WHERE digest IS NULL AND sequence IS NULL"
         assert connection.execute(cleared).fetchone() == (len(again) + 1,)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from disrupt.registry.contract import Registration
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, OWN, item_of, registration
 
 

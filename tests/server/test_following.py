@@ -11,7 +11,7 @@ from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
 from disrupt.index.generations import create_first
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.server.following import Following
 from disrupt.services.keys import create_key
 

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from disrupt.core.registrations import RegistrationRequest
 from disrupt.errors import LimitExceededError, OverloadedError, StorageFullError
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from tests.services.patient import Patient

@@ -43,7 +43,7 @@ from disrupt.errors import (
     UnauthenticatedError,
 )
 from disrupt.registry.contract import Registered
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys, revoke_key
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits

@@ -9,10 +9,9 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from disrupt.core.changes import Cursor
-from disrupt.registry import queries, statements
-from disrupt.registry.contract import Registered, Registration
-from disrupt.registry.journal import Removed
-from disrupt.registry.sql import SqlRegistryWriter
+from disrupt.registry.contract import Registered, Registration, Removed
+from disrupt.registry.sqlite import queries, statements
+from disrupt.registry.sqlite.sql import SqlRegistryWriter
 
 _MOMENT_S = 0.2
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from disrupt.registry import engine
+from disrupt.registry.sqlite import engine
 
 _make = engine._engine
 

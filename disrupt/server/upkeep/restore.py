@@ -62,7 +62,7 @@ def _make_ready(
         if not _is_the_same(source, directory.path):
             doubt = "the data directory is that of another server"
         epochs = () if doubt else since.epochs
-        valid = backup.bring_up_to_date(aside, (*since.records, *epochs))
+        valid = backup.bring_up_to_date(aside, (*since.removals, *epochs))
         if doubt and not accept_unknown_removals:
             _refuse(doubt, valid)
         with opening.reading(DataDirectory(aside)) as reader:

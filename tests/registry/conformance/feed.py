@@ -212,7 +212,7 @@ class FeedConformance(Opened):
             done = writer.register(registration(chance, None, *items, bank=bank), day=DAY)
         writer.withdraw(done.case_number, None, day=DAY)
         whole = list(map(plain, all_changes(writer)))
-        monkeypatch.setattr("disrupt.registry.queries.BYTES_AT_ONCE", most_bytes)
+        monkeypatch.setattr("disrupt.registry.sqlite.queries.BYTES_AT_ONCE", most_bytes)
         assert [plain(change) for page, _ in pages(writer) for change in page] == whole
         cursor, seen = Cursor(writer.head().epoch, 0), list[tuple[object, ...]]()
         while cursor != writer.head():
@@ -259,7 +259,7 @@ class FeedConformance(Opened):
     def test_changes_of_some_banks_are_all_changes_of_these(
         self, writer: RegistryWriter, chance: random.Random, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("disrupt.registry.queries.CHANGES_AT_ONCE", 4)
+        monkeypatch.setattr("disrupt.registry.sqlite.queries.CHANGES_AT_ONCE", 4)
         start = Cursor(writer.head().epoch, 0)
         for bank in [1, 2, 2, 2, 2, 2, 2, 1, 2, 1, 1, 1, 2]:
             case = new_case(chance)

@@ -17,8 +17,8 @@ from disrupt.errors import (
 )
 from disrupt.registry.contract import (
     CaseItem,
+    HeldItem,
     NewCase,
-    Place,
     Registration,
     RegistryReader,
     RegistryWriter,
@@ -65,7 +65,9 @@ class RegisteringConformance(Opened):
         result = writer.register(request, day=DAY)
         assert result.case_number == case.number
         assert result.status == CaseStatus.ACTIVE
-        assert result.items == tuple(Place(item.item_id, len(item.fingerprints)) for item in items)
+        assert result.items == tuple(
+            HeldItem(item.item_id, len(item.fingerprints)) for item in items
+        )
         assert result.cursor == reader.head()
         record = reader.case(case.number)
         assert record is not None

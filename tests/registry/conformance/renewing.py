@@ -12,7 +12,7 @@ from disrupt.core.media import MediaKind
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import Outcome
 from disrupt.errors import LimitExceededError, RequestIdReusedError
-from disrupt.registry.contract import NewItem, Place, Registered, RegistryReader, RegistryWriter
+from disrupt.registry.contract import HeldItem, NewItem, Registered, RegistryReader, RegistryWriter
 from tests.registry.conformance.opened import Opened
 from tests.registry.examples import (
     DAY,
@@ -66,7 +66,7 @@ class RenewingConformance(Opened):
         number = writer.register(first, day=DAY).case_number
         again = registration(chance, number, new)
         result = writer.register(again, day=NEXT_DAY)
-        assert result.items == (Place(new.item_id, 2, Outcome.RENEWED),)
+        assert result.items == (HeldItem(new.item_id, 2, Outcome.RENEWED),)
         assert result.cursor == writer.head()
         assert holds(writer, number) == [first.items[1].item_id, new.item_id]
         assert stored(writer)[new.item_id] == media.pack(new.fingerprints)
@@ -91,7 +91,7 @@ class RenewingConformance(Opened):
         for rows in ([OWN], [TURN, OWN], [OWN, CROP, TURN]):
             again = registration(chance, result.case_number, item_of(chance, 1, *rows))
             named = writer.register(again, day=NEXT_DAY)
-            assert named.items == (Place(item.item_id, 3, Outcome.KEPT),)
+            assert named.items == (HeldItem(item.item_id, 3, Outcome.KEPT),)
             assert writer.head() == named.cursor == result.cursor
             assert writer.register(again, day=NEXT_DAY) == named
         assert writer.registered(first.request_id) == (first.request_digest, result)
@@ -122,7 +122,7 @@ class RenewingConformance(Opened):
         old, new = item_of(chance, 1, *first), item_of(chance, 1, *again)
         number, result = self.again(writer, chance, old, new)
         winner = old if outcome == Outcome.KEPT else new
-        assert result.items == (Place(winner.item_id, len(winner.fingerprints), outcome),)
+        assert result.items == (HeldItem(winner.item_id, len(winner.fingerprints), outcome),)
         assert holds(writer, number) == [winner.item_id]
 
     @pytest.mark.parametrize("again", [[OWN], [OWN, CROP], [OWN, CROP, LATER]])
@@ -134,7 +134,7 @@ class RenewingConformance(Opened):
         number = writer.register(first, day=DAY).case_number
         result = writer.register(registration(chance, number, new), day=NEXT_DAY)
         most = new if LATER in again else old
-        assert result.items == (Place(new.item_id, len(most.fingerprints), Outcome.RENEWED),)
+        assert result.items == (HeldItem(new.item_id, len(most.fingerprints), Outcome.RENEWED),)
         record = writer.case(number)
         assert record is not None
         assert [(item.item_id, item.bank) for item in record.items] == [
@@ -152,10 +152,10 @@ class RenewingConformance(Opened):
         )
         request = registration(chance, None, poor, other, rich, item_of(chance, 1))
         result = writer.register(request, day=DAY)
-        kept = Place(rich.item_id, 2, Outcome.KEPT)
+        kept = HeldItem(rich.item_id, 2, Outcome.KEPT)
         assert result.items == (
-            Place(rich.item_id, 2),
-            Place(other.item_id, 1),
+            HeldItem(rich.item_id, 2),
+            HeldItem(other.item_id, 1),
             kept,
             kept,
         )
@@ -172,7 +172,7 @@ class RenewingConformance(Opened):
         fingerprints["quality"] ^= 1
         again = NewItem(chance.randbytes(16), first.kind, fingerprints)
         _, result = self.again(writer, chance, first, again)
-        assert result.items == (Place(first.item_id, 3, Outcome.KEPT),)
+        assert result.items == (HeldItem(first.item_id, 3, Outcome.KEPT),)
 
     @pytest.mark.parametrize("field", ["kind", "hash", "ordinal", "start_ms", "end_ms", "more"])
     def test_what_differs_in_kind_or_plan_0_is_another_picture(
@@ -189,7 +189,7 @@ class RenewingConformance(Opened):
             fingerprints[field][0] ^= 1
         again = NewItem(chance.randbytes(16), kind, fingerprints)
         number, result = self.again(writer, chance, first, again)
-        assert result.items == (Place(again.item_id, len(fingerprints)),)
+        assert result.items == (HeldItem(again.item_id, len(fingerprints)),)
         assert holds(writer, number) == [first.item_id, again.item_id]
 
     def test_without_plan_0_nothing_shows_that_a_picture_is_the_same(
@@ -208,7 +208,7 @@ class RenewingConformance(Opened):
         writer.withdraw(number, [gone.item_id], day=DAY)
         again = item_of(chance, 1, OWN, CROP)
         result = writer.register(registration(chance, number, again), day=DAY)
-        assert result.items == (Place(again.item_id, 2),)
+        assert result.items == (HeldItem(again.item_id, 2),)
         assert holds(writer, elsewhere.case_number) == [elsewhere.items[0].item_id]
 
     def test_a_full_case_takes_a_picture_again_and_no_other(

@@ -13,7 +13,7 @@ from typing import Any
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ADULTS, ApiKey, Right
 from disrupt.registry.contract import RegistryReader
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.interceptors import caller
 from disrupt.services.cursors import SealedCursors

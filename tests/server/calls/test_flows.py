@@ -22,7 +22,7 @@ from benchmarks.recall.layouts import screenshot
 from disrupt.core.cases import new_case_number
 from disrupt.core.media import MediaKind
 from disrupt.hashing import ImageQuery, hash_image
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
 from tests.server.caller import (
     TIMEOUT_S,

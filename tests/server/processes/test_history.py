@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.data_directory import DataDirectory
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, registration
 from tests.server.caller import calling, eventually, lookup, matches, outcome, refusal, register
 from tests.server.running import Start

@@ -15,7 +15,7 @@ from grpc import aio
 from disrupt.admin.v1 import admin_pb2_grpc
 from disrupt.cli import main
 from disrupt.data_directory import DataDirectory
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.admission.pool import Pool
 from disrupt.server.calls.administration import AdminServicer
 from disrupt.server.upkeep.administration import InRegistry

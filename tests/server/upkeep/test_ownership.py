@@ -26,7 +26,7 @@ from disrupt.doctor.findings import Verdict, findings
 from disrupt.errors import DataDirectoryError, DisruptError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, directory_of, generations
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.config import Config
 from disrupt.server.processes import housekeeping
 from disrupt.server.upkeep.erasure import erase

@@ -24,7 +24,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.registry import journal
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import Registration
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.upkeep.administration import administration
 from disrupt.server.upkeep.erasure import erase
 from disrupt.server.upkeep.restore import Restored, restore
@@ -111,7 +111,7 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
     assert files_with(site.data_dir, site.gone) == []
     assert {path.name for path in site.data_dir.iterdir()} == {
         *("index", "lock", "registry.db", "registry.head"),
-        *("registry.identity", "registry.reserve", "removals.journal", "secrets.json"),
+        *("registry.wal-owner", "registry.reserve", "removals.journal", "secrets.json"),
         *("registry.db-shm", "registry.db-wal"),  # of the reader in `state`
     }
     with SqlRegistry.open_writer(site.data_dir / "registry.db") as writer:

@@ -1,41 +1,73 @@
-"""The registry on SQL. Its promises are those of ``contract``."""
+"""The registry in SQLite. Its promises are those of ``contract``.
+
+A registration, a withdrawal and a revocation go the same way:
+
+1. One transaction changes the tables; once committed, it is durable.
+2. What it removed is listed in the journal of removals, outside the database.
+3. The database's log is emptied, so that no file holds what was erased.
+4. The disk reserve is filled again. Where the disk is full, 1 and 2 of a withdrawal or revocation
+   run once more in the space that the reserve gives up.
+
+One lock serialises them, so that a repeated removal is acknowledged only after the first one is in
+the journal. Opening a writer makes registry and journal agree, whichever a crash left behind.
+"""
+
+from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
 
-from disrupt.core.changes import Change, Cursor
-from disrupt.core.media import StoredItems
-from disrupt.core.policy import ApiKey, Bank
+from disrupt.core.changes import Cursor
+from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome
 from disrupt.data_directory import JOURNAL, NOTED_HEAD, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-from disrupt.registry import identity, journal, migrations, noted, queries, statements
-from disrupt.registry.contract import CaseRecord, Registered, Registration
-from disrupt.registry.engine import (
-    Numbering,
+from disrupt.registry import head_note, journal
+from disrupt.registry.contract import Registered, Registration, Removed, Revoked
+from disrupt.registry.journal import Epoch, Journal
+from disrupt.registry.sqlite import migrations, queries, statements, wal_owner
+from disrupt.registry.sqlite.disk_reserve import DiskReserve
+from disrupt.registry.sqlite.engine import (
     reader_engine,
     rewrite_header,
     translated_errors,
     truncate_wal,
     writer_engine,
 )
-from disrupt.registry.journal import Epoch, Journal, Record, Removed, Revoked
-from disrupt.registry.reconciliation import begin_epoch, reconcile
-from disrupt.registry.reserve import Reserve
+from disrupt.registry.sqlite.reconciliation import begin_epoch, reconcile
+from disrupt.registry.sqlite.wal_owner import WalOwner
 
 __all__ = ["SqlRegistry", "SqlRegistryWriter"]
 
+_Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
+_Removals = Sequence[Removed | Revoked]
 
 _log = structlog.get_logger(__name__)
+
+
+def _reading(
+    query: Callable[Concatenate[Connection, _Parameters], _Result],
+) -> Callable[Concatenate[SqlRegistry, _Parameters], _Result]:
+    """Make a method that runs a query in a short transaction of its own."""
+
+    @wraps(query)
+    def method(
+        self: SqlRegistry, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> _Result:
+        with _transaction(self._reader) as connection:
+            return query(connection, *args, **kwargs)
+
+    return method
 
 
 class SqlRegistry:
@@ -47,7 +79,7 @@ class SqlRegistry:
 
     @staticmethod
     @contextmanager
-    def open_reader(path: Path) -> Iterator["SqlRegistry"]:
+    def open_reader(path: Path) -> Iterator[SqlRegistry]:
         """Open an existing registry for reading only, also while a writer has it open.
 
         DataDirectoryError if it is missing, no registry, or of another schema revision.
@@ -58,13 +90,13 @@ class SqlRegistry:
                 " to make one."
             )
         with _opening(path):
-            identity.check(path)
+            wal_owner.check(path)
         with _reader(path) as engine:
             yield SqlRegistry(engine, path.with_name(NOTED_HEAD))
 
     @staticmethod
     @contextmanager
-    def open_writer(path: Path) -> Iterator["SqlRegistryWriter"]:
+    def open_writer(path: Path) -> Iterator[SqlRegistryWriter]:
         """Open a registry for writing, make it if missing (mode 0600), and migrate its schema.
 
         Then makes it and the journal of removals beside it agree, see ``reconciliation``. On a full
@@ -72,7 +104,7 @@ class SqlRegistry:
         caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
         the directory is missing, or a file is no registry or of a newer version.
         """
-        space = Reserve(path.with_name(RESERVE))
+        space = DiskReserve(path.with_name(RESERVE))
         with ExitStack() as stack:
             try:
                 opened = stack.enter_context(_opened(path, space))
@@ -82,84 +114,31 @@ class SqlRegistry:
                 opened = stack.enter_context(_opened(path, space))
             yield opened
 
-    def head(self) -> Cursor:
-        """Return the cursor of the newest change; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.head(connection)
-
-    def knows(self, cursor: Cursor) -> bool:
-        """Tell whether the cursor is a point of this history; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.knows(connection, cursor)
-
-    def takes_pepper(self, check: bytes) -> bool:
-        """Tell whether PINs are hashed with this pepper; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.pepper_check(connection) in {None, check}
+    head = _reading(queries.head)
+    knows = _reading(queries.knows)
+    takes_pepper = _reading(queries.takes_pepper)
+    changes = _reading(queries.changes)
+    additions = _reading(queries.additions)
+    removed_since = _reading(queries.removed_since)
+    hashes_since = _reading(queries.hashes_since)
+    journaled = _reading(queries.journaled)
+    banks = _reading(queries.banks)
+    keys = _reading(queries.keys)
+    case = _reading(queries.case)
+    pin_hash = _reading(queries.pin_hash)
+    registered = _reading(queries.registered)
 
     def lacks(self) -> Cursor | None:
-        """See RegistryReader."""
-        head = noted.read(self._note)
+        """Return the head noted beside the registry, if that is an older copy without it."""
+        head = head_note.read(self._note)
         return head if head is not None and not self.knows(head) else None
 
     def accept_head(self) -> None:
-        """See RegistryReader."""
+        """Note the head, whatever was noted before."""
         try:
-            noted.write(self._note, self.head())
+            head_note.write(self._note, self.head())
         except OSError as error:
             raise UnavailableError(f"{self._note.name} cannot be written: {error}") from error
-
-    def changes(
-        self, after: Cursor, limit: int, banks: Collection[int] | None = None
-    ) -> tuple[Sequence[Change], Cursor]:
-        """Return a page of changes and the next cursor; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.changes(connection, after, limit, banks)
-
-    def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
-        """Return a page of living items and the next cursor; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.additions(connection, after, until, limit)
-
-    def removed_since(self, cursor: Cursor) -> int:
-        """Count the items removed since a cursor; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.removed_since(connection, cursor)
-
-    def hashes_since(self, cursor: Cursor) -> int:
-        """Count the hashes added since a cursor; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.hashes_since(connection, cursor)
-
-    def journaled(self) -> list[Record]:
-        """List what the journal has to hold; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.journaled(connection)
-
-    def banks(self) -> tuple[Bank, ...]:
-        """Return all banks; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.banks(connection)
-
-    def keys(self) -> tuple[ApiKey, ...]:
-        """Return all keys; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.keys(connection)
-
-    def case(self, number: str) -> CaseRecord | None:
-        """Return the case, or None; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.case(connection, number)
-
-    def pin_hash(self, number: str) -> str | None:
-        """Return the PIN hash of a case, or None; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.pin_hash(connection, number)
-
-    def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
-        """Return digest and result of an earlier registration; see RegistryReader."""
-        with _transaction(self._reader) as connection:
-            return queries.registered(connection, request_id)
 
 
 class SqlRegistryWriter(SqlRegistry):
@@ -169,29 +148,29 @@ class SqlRegistryWriter(SqlRegistry):
         self,
         reader: Engine,
         writer: Engine,
-        numbering: Numbering,
+        wal_owner: WalOwner,
         note: Path,
         removals: Journal,
-        reserve: Reserve,
+        reserve: DiskReserve,
     ) -> None:
         super().__init__(reader, note)
         self._writer = writer
-        self._numbering = numbering
+        self._wal_owner = wal_owner
         self._removals = removals
         self._reserve = reserve
         self._writing = threading.Lock()
         self._reserve.fill()
 
     def note_pepper(self, check: bytes) -> None:
-        """Note a pepper's check value, unless one is noted; see RegistryWriter."""
+        """Note a pepper's check value, unless one is noted."""
         with _transaction(self._writer) as connection:
             statements.note_pepper(connection, check)
 
     def register(
         self, registration: Registration, *, day: str, items_per_case: int | None = None
     ) -> Registered:
-        """Add items; see RegistryWriter."""
-        # Not during a withdrawal: only that may use the reserve that it frees.
+        """Add items."""
+        # Not during a withdrawal: only that one may use the reserve that it frees.
         with self._writing:
             with _transaction(self._writer) as connection:
                 registered, replaced = statements.register(
@@ -213,7 +192,7 @@ class SqlRegistryWriter(SqlRegistry):
 
     def _list_replaced(self, registered: Registered, replaced: Sequence[Removed]) -> None:
         """List in the journal what a registration replaced, also where a first try failed."""
-        if all(place.outcome == Outcome.ADDED for place in registered.items):
+        if all(item.outcome == Outcome.ADDED for item in registered.items):
             return
         try:
             self._removals.add(replaced)
@@ -221,24 +200,24 @@ class SqlRegistryWriter(SqlRegistry):
             raise UnavailableError(error.message) from error
 
     def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
-        """Remove items of a case; see RegistryWriter."""
+        """Remove items of a case."""
 
-        def withdraw(connection: Connection) -> tuple[Sequence[Record], Cursor]:
+        def withdraw(connection: Connection) -> tuple[_Removals, Cursor]:
             erased = statements.withdraw(connection, number, item_ids, day)
             return erased, queries.head(connection)
 
         return self._remove(withdraw)
 
     def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
-        """Revoke a key; see RegistryWriter."""
+        """Revoke a key."""
 
-        def revoke(connection: Connection) -> tuple[Sequence[Record], ApiKey]:
+        def revoke(connection: Connection) -> tuple[_Removals, ApiKey]:
             key, was_valid = statements.revoke_key(connection, key_id, day)
             return [Revoked(key_id)] if was_valid else [], key
 
         return self._remove(revoke)
 
-    def _remove(self, change: Callable[[Connection], tuple[Sequence[Record], _Result]]) -> _Result:
+    def _remove(self, change: Callable[[Connection], tuple[_Removals, _Result]]) -> _Result:
         """Withdraw or revoke, then list it in the journal; on a full disk, in the reserve."""
         # A removal that another thread repeats is acknowledged only once the first is journaled.
         with self._writing:
@@ -256,7 +235,7 @@ class SqlRegistryWriter(SqlRegistry):
         return result
 
     def _journaled(
-        self, change: Callable[[Connection], tuple[Sequence[Record], _Result]]
+        self, change: Callable[[Connection], tuple[_Removals, _Result]]
     ) -> tuple[bool, _Result]:
         with _transaction(self._writer) as connection:
             removed, result = change(connection)
@@ -273,16 +252,16 @@ class SqlRegistryWriter(SqlRegistry):
                 _log.warning("registry_checkpoint_held_up")
 
     def checkpoint(self) -> bool:
-        """Clear the database's log; see RegistryWriter."""
+        """Clear the database's log."""
         with translated_errors():
             return truncate_wal(self._writer)
 
     def check_storage(self) -> None:
-        """Write durably and change nothing; see RegistryWriter."""
+        """Write durably and change nothing."""
         with self._writing:
             with _transaction(self._writer) as connection:
                 rewrite_header(connection)
-            self._numbering.follow(self._writer)
+            self._wal_owner.renumber(self._writer)
         self.note_head()
 
     def note_head(self) -> None:
@@ -292,9 +271,9 @@ class SqlRegistryWriter(SqlRegistry):
         older copy.
         """
         with self._writing, suppress(DisruptError, OSError):
-            head, before = self.head(), noted.read(self._note)
+            head, before = self.head(), head_note.read(self._note)
             if before is None or (before.sequence < head.sequence and self.knows(before)):
-                noted.write(self._note, head)
+                head_note.write(self._note, head)
 
     def begin_epoch(self) -> None:
         """Expire every earlier cursor, after the registry was restored from a backup."""
@@ -304,20 +283,20 @@ class SqlRegistryWriter(SqlRegistry):
         self.accept_head()
 
     def add_key(self, key: ApiKey) -> None:
-        """Add a key; see RegistryWriter."""
+        """Add a key."""
         with _transaction(self._writer) as connection:
             statements.add_key(connection, key)
 
 
 @contextmanager
-def _opened(path: Path, space: Reserve) -> Iterator[SqlRegistryWriter]:
+def _opened(path: Path, space: DiskReserve) -> Iterator[SqlRegistryWriter]:
     with (
-        _writer(path) as (writer, numbering),
+        _writer(path) as (writer, owner),
         _journal(writer, path.with_name(JOURNAL)) as removals,
         _reader(path) as reader,
     ):
         opened = SqlRegistryWriter(
-            reader, writer, numbering, path.with_name(NOTED_HEAD), removals, space
+            reader, writer, owner, path.with_name(NOTED_HEAD), removals, space
         )
         try:
             yield opened
@@ -340,19 +319,19 @@ def _reader(path: Path) -> Iterator[Engine]:
 
 
 @contextmanager
-def _writer(path: Path) -> Iterator[tuple[Engine, Numbering]]:
+def _writer(path: Path) -> Iterator[tuple[Engine, WalOwner]]:
     with _disposed(writer_engine(path)) as engine:
         with _opening(path):
             _refuse_to_replace(path)
             # SQLite gives its -wal and -shm files the mode of this file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            identity.check(path)
-            numbering = Numbering(path, identity.numbers(path))
+            wal_owner.check(path)
+            owner = WalOwner(path)
             with _transaction(engine) as connection:
                 migrations.upgrade(connection)
                 statements.seed(connection)
-            numbering.follow(engine)
-        yield engine, numbering
+            owner.renumber(engine)
+        yield engine, owner
 
 
 def _refuse_to_replace(path: Path) -> None:
@@ -362,7 +341,7 @@ def _refuse_to_replace(path: Path) -> None:
     later could not be told any more.
     """
     note = path.with_name(NOTED_HEAD)
-    if noted.read(note) is not None and not (path.is_file() and path.stat().st_size):
+    if head_note.read(note) is not None and not (path.is_file() and path.stat().st_size):
         raise DataDirectoryError(
             f"{path.name} is gone or empty, and {note.name} says that there was one. Put the right"
             f" {path.name} back, or restore a backup. To begin anew with nothing registered, delete"

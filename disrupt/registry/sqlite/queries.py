@@ -16,16 +16,18 @@ from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.core.registrations import Outcome
 from disrupt.errors import CursorExpiredError, DataDirectoryError
-from disrupt.registry import schema
 from disrupt.registry.contract import (
     BYTES_AT_ONCE,
     CHANGES_AT_ONCE,
     CaseItem,
     CaseRecord,
-    Place,
+    HeldItem,
     Registered,
+    Removed,
+    Revoked,
 )
-from disrupt.registry.journal import PACKED, Record, Removed, Revoked
+from disrupt.registry.journal import PACKED
+from disrupt.registry.sqlite import schema
 
 _ERASED_AT_ONCE = 1 << 10
 
@@ -43,10 +45,9 @@ def position(connection: Connection) -> tuple[bytes, int]:
     return epoch, sequence
 
 
-def pepper_check(connection: Connection) -> bytes | None:
-    """Return the check value of the pepper that PINs are hashed with; None if it is not known."""
-    check: bytes | None = connection.execute(select(schema.registry.c.pepper_check)).scalar_one()
-    return check
+def takes_pepper(connection: Connection, check: bytes) -> bool:
+    """Tell whether PINs are hashed with this pepper, or none is noted."""
+    return connection.execute(select(schema.registry.c.pepper_check)).scalar_one() in {None, check}
 
 
 def knows(connection: Connection, cursor: Cursor) -> bool:
@@ -66,7 +67,7 @@ def _mark(connection: Connection, sequence: int) -> bytes:
 
 
 def changes(
-    connection: Connection, after: Cursor, limit: int, banks: Collection[int] | None
+    connection: Connection, after: Cursor, limit: int, banks: Collection[int] | None = None
 ) -> tuple[Sequence[Change], Cursor]:
     """Return a page of changes, and the cursor of its end."""
     _check_known(connection, after)
@@ -264,10 +265,10 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     ).first()
     if request is None:
         return None
-    places, items = schema.places.c, schema.items.c
-    named = _answer(places.outcome).join(schema.places, places.item == items.number)
+    answers, items = schema.answers.c, schema.items.c
+    named = _answer(answers.outcome).join(schema.answers, answers.item == items.number)
     rows = connection.execute(
-        named.where(places.request_id == request_id).order_by(places.place)
+        named.where(answers.request_id == request_id).order_by(answers.position)
     ).all()
     if not rows:
         own = _answer(literal(Outcome.ADDED.value).label("outcome"))
@@ -277,7 +278,7 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     return request.digest, Registered(
         rows[0].case_number,
         CaseStatus(rows[0].status),
-        tuple(Place(row.item_id, row.hashes, Outcome(row.outcome)) for row in rows),
+        tuple(HeldItem(row.item_id, row.hashes, Outcome(row.outcome)) for row in rows),
         Cursor(request.epoch, request.sequence, _mark(connection, request.sequence)),
     )
 
@@ -292,7 +293,7 @@ def _answer(outcome: ColumnElement[int]) -> Select[Any]:
     )
 
 
-def journaled(connection: Connection) -> list[Record]:
+def journaled(connection: Connection) -> list[Removed | Revoked]:
     """List all erased items, by number, then all revoked keys, oldest first."""
     rows = connection.execute(
         select(schema.items.c.number, schema.items.c.item_id)

@@ -12,8 +12,8 @@ import pytest
 
 from disrupt.core.changes import Cursor
 from disrupt.errors import DataDirectoryError
-from disrupt.registry.engine import copy_database
-from disrupt.registry.sql import SqlRegistry
+from disrupt.registry.sqlite.copying import copy_database
+from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, registration
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_was_put_without_a_log_opens_again_after_each_kill(
     for _ in range(2):  # the first clears the log at its end
         with SqlRegistry.open_writer(path):
             pass
-    assert len(path.with_name("registry.identity").read_text().split()) == 2
+    assert len(path.with_name("registry.wal-owner").read_text().split()) == 2
 
 
 def test_the_file_stays_locked_as_sqlite_locked_it(tmp_path: Path) -> None:

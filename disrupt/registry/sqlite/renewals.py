@@ -14,17 +14,17 @@ from sqlalchemy import Connection, Row, insert, select
 from disrupt.core.media import MediaKind
 from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of, stays
-from disrupt.registry import queries, schema
-from disrupt.registry.contract import NewItem, Place, Registration
+from disrupt.registry.contract import HeldItem, NewItem, Registration
+from disrupt.registry.sqlite import queries, schema
 
 
 @dataclass(slots=True)
-class Arrangement:
-    """Items to add, rows of stored items to remove, and one place for each item of the request."""
+class CaseUpdate:
+    """Items to add, rows of stored items to remove, and what the case then holds for each item."""
 
     added: list[NewItem] = field(default_factory=list)
     replaced: list[Row[Any]] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    held: list[HeldItem] = field(default_factory=list)
 
     @property
     def growth(self) -> int:
@@ -32,27 +32,27 @@ class Arrangement:
         return len(self.added) - len(self.replaced)
 
 
-def arrange(connection: Connection, case_id: int, registration: Registration) -> Arrangement:
+def plan_update(connection: Connection, case_id: int, registration: Registration) -> CaseUpdate:
     """Compare the items of a registration with those of its case, and with each other."""
     # Where nothing identifies what an item shows, it equals no other.
     identities = [
         identity_of(item.kind, item.fingerprints) or item.item_id for item in registration.items
     ]
-    brought = dict[bytes, NewItem]()
+    best = dict[bytes, NewItem]()
     for identity, item in zip(identities, registration.items, strict=True):
-        before = brought.get(identity)
+        before = best.get(identity)
         if before is None or not stays(before.fingerprints, item.fingerprints):
-            brought[identity] = item
-    stored = _stored(connection, case_id, brought)
-    arranged = Arrangement()
-    places = {
-        identity: _settle(arranged, item, stored.get(identity, ()), registration.bank)
-        for identity, item in brought.items()
+            best[identity] = item
+    stored = _stored(connection, case_id, best)
+    update = CaseUpdate()
+    held = {
+        identity: _settle(update, item, stored.get(identity, ()), registration.bank)
+        for identity, item in best.items()
     }
     for identity in identities:
-        arranged.places.append(places[identity])
-        places[identity] = places[identity]._replace(outcome=Outcome.KEPT)
-    return arranged
+        update.held.append(held[identity])
+        held[identity] = held[identity]._replace(outcome=Outcome.KEPT)
+    return update
 
 
 def note_identities(
@@ -69,7 +69,7 @@ def note_identities(
         connection.execute(insert(schema.identities), rows)
 
 
-def _settle(arranged: Arrangement, item: NewItem, stored: Sequence[Row[Any]], bank: int) -> Place:
+def _settle(update: CaseUpdate, item: NewItem, stored: Sequence[Row[Any]], bank: int) -> HeldItem:
     """Decide between a new item and the stored ones of its identity; return what the case holds."""
     fingerprints, kept = item.fingerprints, None
     for row in stored:
@@ -77,11 +77,11 @@ def _settle(arranged: Arrangement, item: NewItem, stored: Sequence[Row[Any]], ba
         if stays(here, fingerprints):
             fingerprints, kept = here, row
     if kept is not None and kept.bank == bank:
-        arranged.replaced += [row for row in stored if row is not kept]
-        return Place(kept.item_id, kept.hashes, Outcome.KEPT)
-    arranged.added.append(replace(item, fingerprints=fingerprints))
-    arranged.replaced += stored
-    return Place(item.item_id, len(fingerprints), Outcome.RENEWED if stored else Outcome.ADDED)
+        update.replaced += [row for row in stored if row is not kept]
+        return HeldItem(kept.item_id, kept.hashes, Outcome.KEPT)
+    update.added.append(replace(item, fingerprints=fingerprints))
+    update.replaced += stored
+    return HeldItem(item.item_id, len(fingerprints), Outcome.RENEWED if stored else Outcome.ADDED)
 
 
 def _stored(

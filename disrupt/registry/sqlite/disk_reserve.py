@@ -26,7 +26,7 @@ _BLOCK_BYTES = 512
 _log = structlog.get_logger(__name__)
 
 
-class Reserve:
+class DiskReserve:
     """A file of zeros. Its caller serialises the calls.
 
     It guarantees nothing on a copy-on-write file system, or where others take freed space at once.

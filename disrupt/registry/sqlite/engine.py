@@ -1,14 +1,13 @@
 """SQLite as the registry's database: connections, transactions, pragmas, error codes.
 
-``identity`` and ``integrity`` know SQLite's files, ``schema`` and the migrations its types.
-Another backend brings its own connection, transaction start and error classes. Changes must be
-numbered in the order of their commits: here the single writing connection gives that; where several
-can write, a lock has to, held from before the first number is drawn until after the commit.
+Changes must be numbered in the order of their commits: here the single writing connection gives
+that. A backend in which several connections write needs a lock for it, held from before the first
+number is drawn until after the commit.
 """
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, QueuePool, create_engine, event, text
@@ -22,7 +21,6 @@ from disrupt.errors import (
     StorageFullError,
     UnavailableError,
 )
-from disrupt.registry import identity
 
 _READER_BUSY_TIMEOUT_S = 5.0
 _WRITER_BUSY_TIMEOUT_S = 1.0
@@ -142,65 +140,10 @@ def truncate_wal(engine: Engine) -> bool:
     return bool(busy == 0)
 
 
-class Numbering:
-    """Numbers a file that is open for writing, see ``identity``. Its caller serialises the calls.
-
-    A log is begun anew once the file has all of it, so that the file's number is then the last.
-    """
-
-    def __init__(self, path: Path, numbers: tuple[int, ...]) -> None:
-        """Take the ``numbers`` that the file may have."""
-        self._path = path
-        self._numbers = numbers
-        self._log: bytes | None = None
-
-    def follow(self, engine: Engine) -> None:
-        """Give the file another number, unless the log is still that of the last call.
-
-        It may fail, and does not raise: then an older copy is not told from the file.
-        """
-        if identity.log(self._path) == self._log:
-            return
-        number = identity.draw()
-        self._numbers = (*self._numbers, number)
-        with suppress(OSError, StorageFullError, UnavailableError), translated_errors():
-            identity.note(self._path, self._numbers)
-            with engine.begin() as connection:
-                connection.exec_driver_sql(f"PRAGMA application_id = {number}")
-            self._numbers = (number,)
-        self._log = identity.log(self._path)
-
-
 def rewrite_header(connection: Connection) -> None:
     """Write the first page of the database again, unchanged."""
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
     connection.exec_driver_sql(f"PRAGMA user_version = {int(version)}")
-
-
-def copy_database(path: Path, target: Path) -> None:
-    """Copy the database, as of one moment, over an empty file; sqlite3.Error where that fails.
-
-    Only what is stored is copied, not the free pages, under a number of its own, see ``identity``.
-    The caller makes the copy durable.
-    """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
-        try:
-            source.execute("VACUUM INTO ?", (str(target),))
-        except sqlite3.Error:
-            _refuse_damaged(source)  # The error does not always say that the file is damaged.
-            raise
-    with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=rw", uri=True)) as copy:
-        copy.execute(f"PRAGMA application_id = {identity.draw()}")
-        _refuse_damaged(copy)
-
-
-def _refuse_damaged(connection: sqlite3.Connection) -> None:
-    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if verdict != "ok":
-        raise DataDirectoryError(
-            "The registry file is damaged: it fails SQLite's integrity check. Restore it from a"
-            " backup."
-        )
 
 
 def skip_numbers(connection: Connection, table: str, last: int) -> None:

@@ -142,13 +142,13 @@ identities = Table(
     Index("ix_identities_case_id", "case_id", "identity"),
 )
 
-# What the answer to a request names, place by place, if the case had any of it already. Other
+# What the answer to a request names, item by item, if the case had any of it already. Other
 # answers name the items of the request.
-places = Table(
-    "places",
+answers = Table(
+    "answers",
     metadata,
     Column("request_id", ForeignKey(requests.c.request_id), primary_key=True),
-    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
     Column("item", ForeignKey(items.c.number), nullable=False, index=True),
     Column("outcome", Integer, nullable=False),
 )

@@ -7,9 +7,11 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from disrupt.registry import journal, queries, schema, statements
-from disrupt.registry.engine import last_number, skip_numbers
-from disrupt.registry.journal import Contents, Epoch, Revoked
+from disrupt.registry import journal
+from disrupt.registry.contract import Revoked
+from disrupt.registry.journal import Contents, Epoch
+from disrupt.registry.sqlite import queries, schema, statements
+from disrupt.registry.sqlite.engine import last_number, skip_numbers
 
 NUMBERS_SKIPPED = 2**32
 """More than any registry gives out between a backup and its restore."""
@@ -20,45 +22,53 @@ _log = structlog.get_logger(__name__)
 
 
 def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64] | None:
-    """Erase and revoke what the journal lists; return the journal to write, None if it is right.
+    """Make registry and journal agree; return the journal to write, None if it is right.
 
-    Runs in one transaction of the caller, who then writes the journal. Where the journal lacks what
-    the registry erased or revoked, the writer was killed between the two. Where the registry still
-    holds what the journal lists, or has not numbered it yet, the registry's file is an older one:
-    cursors given out since are invalid, and a new epoch begins. ``day`` is when cases left empty
-    are closed and keys revoked.
+    Runs in one transaction of the caller, who then writes the journal. ``day`` is when cases left
+    empty are closed and keys revoked.
+
+    1. Read both. A damaged journal loses its epochs: it cannot say any more that it lists all that
+       was removed in them, and the registry does not know removals of earlier ones.
+    2. Erase and revoke what only the journal lists: the registry's file is an older copy.
+    3. If there was any such, or the journal lists numbers that the registry has not drawn yet,
+       begin a new epoch: cursors given out since that copy are invalid.
+    4. Collect what only the registry knows: the writer was killed between its commit and the
+       journal. Append that to the journal's good records.
     """
     scan = journal.scan(path)
     if scan is not None and scan.damaged_records:
         _log.error("removals_journal_damaged", records=scan.damaged_records)
     listed = journal.pack(()) if scan is None else scan.records
-    if scan is not None and scan.damaged_records:  # of earlier epochs, too, and not in the registry
+    if scan is not None and scan.damaged_records:
         listed = listed[listed[:, 0] != journal.EPOCH_WORD]
     in_registry, keys = queries.erased(connection), queries.keys(connection)
     is_known, is_listed = _compared(listed, in_registry)
-    unknown = Contents(journal.unpack(listed[~is_known]))  # of the items; all of the rest
-    newest = max((item.number for item in unknown.removed), default=0)
-    erased = statements.erase_again(connection, [item.item_id for item in unknown.removed], day)
-    again = {key.key_id for key in keys if not key.revoked_on}.intersection(
-        key.key_id for key in unknown.revoked
-    )
-    for key_id in again:
+    # Millions of items are compared without an object for each; few are left.
+    only_listed = Contents(journal.unpack(listed[~is_known]))
+
+    erased = statements.erase_again(connection, [item.item_id for item in only_listed.removed], day)
+    valid_ids = {key.key_id for key in keys if not key.revoked_on}
+    revoked_ids = valid_ids.intersection(key.key_id for key in only_listed.revoked)
+    for key_id in revoked_ids:
         statements.revoke_key(connection, key_id, day)
-    if erased or again or newest > last_number(connection, schema.items.name):
+
+    newest = max((item.number for item in only_listed.removed), default=0)
+    if erased or revoked_ids or newest > last_number(connection, schema.items.name):
         begin_epoch(connection, newest)
         _log.error("registry_older_than_its_journal")
+
     revoked = [Revoked(key.key_id) for key in keys if key.revoked_on]
     epoch, _ = queries.position(connection)
-    missing = np.concatenate(
+    only_registered = np.concatenate(
         [
             journal.packed(in_registry[~is_listed]),
-            journal.pack(key for key in revoked if key not in unknown.revoked),
-            journal.pack({Epoch(epoch)}.difference(unknown.epochs)),
+            journal.pack(key for key in revoked if key not in only_listed.revoked),
+            journal.pack({Epoch(epoch)}.difference(only_listed.epochs)),
         ]
     )
-    if scan is not None and not (scan.torn or scan.damaged_records or len(missing)):
-        return None
-    return np.concatenate([listed, missing])
+    if scan is None or scan.torn or scan.damaged_records or len(only_registered):
+        return np.concatenate([listed, only_registered])
+    return None
 
 
 def _compared(

@@ -105,18 +105,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_identities_case_id"), "identities", ["case_id", "identity"])
     op.create_table(
-        "places",
+        "answers",
         sa.Column("request_id", sa.LargeBinary, nullable=False),
-        sa.Column("place", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("position", sa.Integer, autoincrement=False, nullable=False),
         sa.Column("item", _NUMBER, nullable=False),
         sa.Column("outcome", sa.Integer, nullable=False),
-        sa.PrimaryKeyConstraint("request_id", "place", name=op.f("pk_places")),
+        sa.PrimaryKeyConstraint("request_id", "position", name=op.f("pk_answers")),
         sa.ForeignKeyConstraint(
-            ["request_id"], ["requests.request_id"], name=op.f("fk_places_request_id")
+            ["request_id"], ["requests.request_id"], name=op.f("fk_answers_request_id")
         ),
-        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_places_item")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_answers_item")),
     )
-    op.create_index(op.f("ix_places_item"), "places", ["item"])
+    op.create_index(op.f("ix_answers_item"), "answers", ["item"])
     op.create_table(
         "changes",
         sa.Column("sequence", _NUMBER, nullable=False),

@@ -18,10 +18,16 @@ from disrupt.errors import (
     RequestIdReusedError,
     Violation,
 )
-from disrupt.registry import queries, schema
-from disrupt.registry.arrangement import arrange, note_identities
-from disrupt.registry.contract import NewCase, NewItem, Place, Registered, Registration
-from disrupt.registry.journal import Removed
+from disrupt.registry.contract import (
+    HeldItem,
+    NewCase,
+    NewItem,
+    Registered,
+    Registration,
+    Removed,
+)
+from disrupt.registry.sqlite import queries, schema
+from disrupt.registry.sqlite.renewals import note_identities, plan_update
 
 _BATCH_IDS = 500
 
@@ -60,14 +66,14 @@ def register(
             " more."
         )
     case = _open_case(connection, registration.case, day)
-    arranged = arrange(connection, case.id, registration)
+    changed = plan_update(connection, case.id, registration)
     if items_per_case is not None:
-        _check_room(connection, case.id, arranged.growth, items_per_case)
-    numbers = _add_items(connection, registration, case, arranged.added)
+        _check_room(connection, case.id, changed.growth, items_per_case)
+    numbers = _add_items(connection, registration, case, changed.added)
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
-    replaced = [Removed(row.number, row.item_id) for row in arranged.replaced]
+    replaced = [Removed(row.number, row.item_id) for row in changed.replaced]
     _erase(connection, [item.number for item in replaced], mark)
     head = queries.head(connection)
     connection.execute(
@@ -77,8 +83,8 @@ def register(
             sequence=head.sequence,
         )
     )
-    _note_places(connection, registration.request_id, arranged.places)
-    return Registered(case.number, CaseStatus.ACTIVE, tuple(arranged.places), head), replaced
+    _note_answer(connection, registration.request_id, changed.held)
+    return Registered(case.number, CaseStatus.ACTIVE, tuple(changed.held), head), replaced
 
 
 def _is_taken(connection: Connection, request_id: bytes) -> bool:
@@ -160,24 +166,24 @@ def _add_items(
     return numbers
 
 
-def _note_places(connection: Connection, request_id: bytes, places: Sequence[Place]) -> None:
+def _note_answer(connection: Connection, request_id: bytes, held: Sequence[HeldItem]) -> None:
     """Store what the answer names, unless these are the items of the request, in their order."""
-    if all(place.outcome == Outcome.ADDED for place in places):
+    if all(item.outcome == Outcome.ADDED for item in held):
         return
     items = schema.items.c
-    ids = {place.item_id for place in places}
+    ids = {item.item_id for item in held}
     rows = connection.execute(select(items.item_id, items.number).where(items.item_id.in_(ids)))
     numbers = {row.item_id: row.number for row in rows}
     connection.execute(
-        insert(schema.places),
+        insert(schema.answers),
         [
             {
                 "request_id": request_id,
-                "place": at,
-                "item": numbers[place.item_id],
-                "outcome": place.outcome,
+                "position": position,
+                "item": numbers[item.item_id],
+                "outcome": item.outcome,
             }
-            for at, place in enumerate(places)
+            for position, item in enumerate(held)
         ],
     )
 
@@ -267,11 +273,11 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     """Clear from items, and from requests whose answers name them, what tells of hashes or case."""
     if not numbers:
         return
-    items, places = schema.items.c, schema.places.c
+    items, answers = schema.items.c, schema.answers.c
     own = select(items.request_id).where(items.number.in_(numbers), items.request_id.is_not(None))
-    named = select(places.request_id).where(places.item.in_(numbers))
+    named = select(answers.request_id).where(answers.item.in_(numbers))
     # They may be more than a statement has variables, so each looks them up again. In this order:
-    # a request that has places is among those that they name.
+    # a request that has answers is among those that they name.
     requests = own.union(named)
     connection.execute(
         update(schema.requests)
@@ -281,7 +287,7 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(
         update(schema.items).where(items.request_id.in_(requests)).values(request_id=None)
     )
-    connection.execute(delete(schema.places).where(places.request_id.in_(named)))
+    connection.execute(delete(schema.answers).where(answers.request_id.in_(named)))
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     connection.execute(
         update(schema.items)

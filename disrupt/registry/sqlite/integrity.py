@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from disrupt.errors import DataDirectoryError
-from disrupt.registry.engine import reader_engine, translated_errors
+from disrupt.registry.sqlite.engine import reader_engine, translated_errors
 
 
 def integrity_problems(path: Path) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ import pytest
 from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import StorageFullError
-from disrupt.registry import journal, reserve
-from disrupt.registry.reserve import Reserve
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import journal
+from disrupt.registry.sqlite import disk_reserve
+from disrupt.registry.sqlite.disk_reserve import DiskReserve
+from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import DAY, all_changes, new_item, registration
 
 
@@ -56,7 +57,7 @@ def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: P
             with pytest.raises(StorageFullError):
                 register(writer, chance)
             writer.withdraw(number, None, day=DAY)
-            assert held_bytes(disk) == reserve.SIZE_BYTES
+            assert held_bytes(disk) == disk_reserve.SIZE_BYTES
         assert not [change for change in all_changes(writer) if hasattr(change, "item")]
 
 
@@ -74,7 +75,7 @@ def test_a_key_can_be_revoked_on_a_full_disk(disk: Path) -> None:
             writer.checkpoint()
             fill(disk)
             assert writer.revoke_key(key.key_id, day=DAY).revoked_on == DAY
-            assert held_bytes(disk) == reserve.SIZE_BYTES
+            assert held_bytes(disk) == disk_reserve.SIZE_BYTES
 
 
 def test_a_removal_that_is_not_journaled_is_not_said_to_be_undone(disk: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_registry_opens_on_a_full_disk_and_keeps_room_for_withdrawals(disk: Pa
     fill(disk)
     with SqlRegistry.open_writer(disk / "registry.db") as writer:
         for number in numbers:
-            assert held_bytes(disk) >= reserve.SIZE_BYTES // 2
+            assert held_bytes(disk) >= disk_reserve.SIZE_BYTES // 2
             fill(disk)  # what others take meanwhile
             with pytest.raises(StorageFullError):
                 register(writer, chance)
@@ -125,12 +126,12 @@ def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case
         (disk / "filler").unlink()
         writer.withdraw(number, None, day=DAY)
         # The reserve is taken again once there is room.
-        assert held_bytes(disk) == reserve.SIZE_BYTES
+        assert held_bytes(disk) == disk_reserve.SIZE_BYTES
 
 
 def test_reserve_that_finds_no_room_holds_nothing(disk: Path) -> None:
     fill(disk)
-    short = Reserve(disk / "short")
+    short = DiskReserve(disk / "short")
     short.fill()
     assert not short.release()
     (disk / "filler").unlink()

@@ -1,0 +1,1 @@
+"""The registry in an SQLite file: everything that knows SQLite or SQLAlchemy."""
