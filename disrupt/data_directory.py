@@ -22,7 +22,7 @@ REGISTRY = "registry.db"
 SECRETS = "secrets.json"
 JOURNAL = "removals.journal"
 RESERVE = "registry.reserve"
-NOTED_HEAD = "registry.head"
+HEAD_NOTE = "registry.head"
 WAL_OWNER = "registry.wal-owner"
 _INDEX = "index"
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from disrupt import ownership
-from disrupt.data_directory import JOURNAL, NOTED_HEAD, DataDirectory
+from disrupt.data_directory import JOURNAL, HEAD_NOTE, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.errors import (
     DataDirectoryError,
@@ -124,10 +124,10 @@ def registry(data_dir: Path) -> Iterator[Finding]:
     """Check that the registry opens, and that SQLite finds no damage."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
-        if head_note.read(data_dir / NOTED_HEAD) is None:
+        if head_note.read(data_dir / HEAD_NOTE) is None:
             yield ok("registry", "There is none yet; the first start makes it.")
         else:
-            yield fail("registry", f"{NOTED_HEAD} names a registry.db that is gone.", _RESTORE)
+            yield fail("registry", f"{HEAD_NOTE} names a registry.db that is gone.", _RESTORE)
         return
     with opening.reading(directory) as reader:
         sequence = reader.head().sequence
@@ -243,7 +243,7 @@ def _has_cases(data_dir: Path) -> bool:
     """Tell whether anything was ever registered, also in a registry that is gone."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
-        head = head_note.read(data_dir / NOTED_HEAD)
+        head = head_note.read(data_dir / HEAD_NOTE)
         return head is not None and head.sequence > 0
     with opening.reading(directory) as reader:
         return reader.head().sequence > 0

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import JOURNAL, NOTED_HEAD, REGISTRY, SECRETS, DataDirectory
+from disrupt.data_directory import JOURNAL, HEAD_NOTE, REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
 from disrupt.registry.contract import Removed, Revoked
@@ -193,7 +193,7 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     try:
         with opening.reading(DataDirectory(data_dir)) as registry:
             removals |= dict.fromkeys(registry.journaled())
-            newest = head_note.read(data_dir / NOTED_HEAD)
+            newest = head_note.read(data_dir / HEAD_NOTE)
             is_newest = registry.knows(newest) if newest else registry.head() != head
             if registry.knows(head):
                 doubt = "" if is_newest else doubt

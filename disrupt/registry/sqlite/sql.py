@@ -29,7 +29,7 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome
-from disrupt.data_directory import JOURNAL, NOTED_HEAD, RESERVE
+from disrupt.data_directory import JOURNAL, HEAD_NOTE, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import head_note, journal
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked
@@ -92,7 +92,7 @@ class SqlRegistry:
         with _opening(path):
             wal_owner.check(path)
         with _reader(path) as engine:
-            yield SqlRegistry(engine, path.with_name(NOTED_HEAD))
+            yield SqlRegistry(engine, path.with_name(HEAD_NOTE))
 
     @staticmethod
     @contextmanager
@@ -296,7 +296,7 @@ def _opened(path: Path, space: DiskReserve) -> Iterator[SqlRegistryWriter]:
         _reader(path) as reader,
     ):
         opened = SqlRegistryWriter(
-            reader, writer, owner, path.with_name(NOTED_HEAD), removals, space
+            reader, writer, owner, path.with_name(HEAD_NOTE), removals, space
         )
         try:
             yield opened
@@ -340,7 +340,7 @@ def _refuse_to_replace(path: Path) -> None:
     A new one in its place would note a head of its own, so that an older copy put in that place
     later could not be told any more.
     """
-    note = path.with_name(NOTED_HEAD)
+    note = path.with_name(HEAD_NOTE)
     if head_note.read(note) is not None and not (path.is_file() and path.stat().st_size):
         raise DataDirectoryError(
             f"{path.name} is gone or empty, and {note.name} says that there was one. Put the right"
