@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from disrupt import ownership
-from disrupt.data_directory import JOURNAL, HEAD_NOTE, DataDirectory
+from disrupt.data_directory import HEAD_NOTE, JOURNAL, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.errors import (
     DataDirectoryError,

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import JOURNAL, HEAD_NOTE, REGISTRY, SECRETS, DataDirectory
+from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
 from disrupt.registry.contract import Removed, Revoked

@@ -16,10 +16,10 @@ _SMALL_HASHES = 300
 """Most hashes of a small registration, which a picture with all of its versions is."""
 _RESERVE_S = 60.0
 """Time in which what is kept for small registrations grows back."""
-_PLACE_S = 60.0
-"""Time for which a place is kept once its turn has come."""
-_PLACES_MAX = 10_000
-"""Most places of one caller."""
+_TURN_KEPT_S = 60.0
+"""Time for which an origin keeps its turn once that has come."""
+_WAITING_MAX = 10_000
+"""Most origins of one caller that have a turn; further ones have none."""
 
 _REPORTED_EVERY_S = 60.0
 """Refusals of one caller are logged at most so often."""
@@ -28,11 +28,11 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Place:
-    """The place of an origin that waits."""
+class _Waiting:
+    """What an origin waits for."""
 
     hashes: int = 0
-    """Most that it asked for: who shares a place, and asks for less, does not overtake others."""
+    """Most that it asked for: who shares an origin, and asks for less, does not overtake others."""
     until_s: float = math.inf
 
 
@@ -51,7 +51,7 @@ class Quota:
     hashes_per_h: float = math.inf
     _full_at_s: dict[str, float] = field(default_factory=dict, init=False)
     """When the quota of a caller will be full again (generic cell rate algorithm)."""
-    _places: defaultdict[str, dict[bytes, _Place]] = field(
+    _waiting: defaultdict[str, dict[bytes, _Waiting]] = field(
         default_factory=lambda: defaultdict(dict), init=False
     )
     """Origins of small registrations that wait, by caller, in the order in which they came."""
@@ -70,18 +70,18 @@ class Quota:
                 f"This key may register at most {most} hashes at once. Send fewer.",
                 limit=str(most),
             )
-        places = self._places_of(caller, now_s) if is_small else {}
-        if is_small and (origin in places or len(places) < _PLACES_MAX):
-            place = places.setdefault(origin, _Place())
-            place.hashes = max(place.hashes, hashes)
-            hashes = _up_to(origin, places)
+        waiting = self._waiting_of(caller, now_s) if is_small else {}
+        if is_small and (origin in waiting or len(waiting) < _WAITING_MAX):
+            turn = waiting.setdefault(origin, _Waiting())
+            turn.hashes = max(turn.hashes, hashes)
+            hashes = _up_to(origin, waiting)
         wait_s = self._full_at(caller, now_s) - now_s + self._time_s(hashes) - most_s
         if wait_s <= 0:
-            places.pop(origin, None)
+            waiting.pop(origin, None)
             return
         wait_s = max(wait_s, 1.0)
-        if origin in places:
-            places[origin].until_s = now_s + wait_s + _PLACE_S
+        if origin in waiting:
+            waiting[origin].until_s = now_s + wait_s + _TURN_KEPT_S
         self._report(caller, now_s)
         raise OverloadedError(
             f"This key may register {self.hashes_per_h:.0f} hashes in an hour, and too few are"
@@ -93,11 +93,11 @@ class Quota:
         """Charge ``caller``, just checked, with hashes that were stored."""
         self._full_at_s[caller] = self._full_at(caller, now_s) + self._time_s(hashes)
 
-    def _places_of(self, caller: str, now_s: float) -> dict[bytes, _Place]:
-        places = self._places[caller]
-        for lapsed in [origin for origin, place in places.items() if place.until_s < now_s]:
-            del places[lapsed]
-        return places
+    def _waiting_of(self, caller: str, now_s: float) -> dict[bytes, _Waiting]:
+        waiting = self._waiting[caller]
+        for lapsed in [origin for origin, turn in waiting.items() if turn.until_s < now_s]:
+            del waiting[lapsed]
+        return waiting
 
     def _time_s(self, hashes: int) -> float:
         """Return the time in which so many hashes grow back."""
@@ -112,11 +112,11 @@ class Quota:
             _log.warning("quota_used_up", key_id=caller, hashes_per_h=self.hashes_per_h)
 
 
-def _up_to(origin: bytes, places: dict[bytes, _Place]) -> int:
+def _up_to(origin: bytes, waiting: dict[bytes, _Waiting]) -> int:
     """Return how many hashes an origin waits for, with those of all who wait before it."""
     hashes = 0
-    for each, place in places.items():
-        hashes += place.hashes
+    for each, turn in waiting.items():
+        hashes += turn.hashes
         if each == origin:
             break
     return hashes

@@ -85,28 +85,32 @@ class Registrar:
     def register(
         self, request: RegistrationRequest, *, caller: str, now_s: float, day: str
     ) -> Receipt:
-        """Register items durably; reject those without a hash of quality 50 or better.
+        """Register items durably, and return what was stored and what was rejected.
 
-        The same request, PIN included, under the same request id gets the first answer again. A
-        new case gets the number derived from the request id. A picture or video that the case has
-        already is renewed or kept, see ``RegistryWriter.register``. Raises RequestIdReusedError
-        (same id, other request, or withdrawn or renewed since; or another request has opened a case
-        of this number),
-        CaseClosedError, LimitExceededError, and OverloadedError for a caller whose quota is used
-        up; a replay is not charged to it.
+        1. Refuse a request that exceeds a limit (LimitExceededError).
+        2. Keep of each item the hashes of quality 50 or better; reject items without any.
+        3. If a request of this id was stored before, repeat its answer, provided that PIN and
+           content are the same (else RequestIdReusedError).
+        4. Open the case: a known one with its PIN (CaseRefusedError, CaseClosedError), or a new one
+           under the number derived from the request id. Stop here, storing nothing, if every item
+           was rejected.
+        5. Store the items, if the caller's quota has room (OverloadedError). Pictures and videos
+           that the case has already are renewed or kept, see ``RegistryWriter.register``.
         """
         self._check_size(request)
+
         kept = [_sufficient(item) for item in request.items]
         if any(most_at_once(item.fingerprints) > self.limits.hashes_at_once for item in kept):
             raise _too_many(
                 "hashes of a picture, or of one moment of a video", self.limits.hashes_at_once
             )
-        accepted = [at for at, item in enumerate(kept) if len(item.fingerprints)]
+        accepted = [index for index, item in enumerate(kept) if len(item.fingerprints)]
         rejected = tuple(
-            RejectedItem(at, LowQuality(int(item.fingerprints["quality"].max())))
-            for at, item in enumerate(request.items)
-            if at not in set(accepted)
+            RejectedItem(index, LowQuality(int(item.fingerprints["quality"].max())))
+            for index, item in enumerate(request.items)
+            if index not in set(accepted)
         )
+
         digest = self._digest(request)
         earlier = self._registered(request, digest, caller, now_s)
         if earlier is not None:
@@ -124,9 +128,10 @@ class Registrar:
         else:
             number = new_case_number(request.request_id)
             case = NewCase(number, self.pins.hash(request.access.pin))
+
         items = tuple(
-            NewItem(secrets.token_bytes(ITEM_ID_BYTES), kept[at].kind, kept[at].fingerprints)
-            for at in accepted
+            NewItem(secrets.token_bytes(ITEM_ID_BYTES), kept[index].kind, kept[index].fingerprints)
+            for index in accepted
         )
         bank = bank_for(request.age_band).number
         registration = Registration(
@@ -201,6 +206,11 @@ class Registrar:
         now_s: float,
         day: str,
     ) -> Registered:
+        """Store a registration, unless another thread stored the same request meanwhile.
+
+        Raises RequestIdReusedError where another request has opened a case of the same number. The
+        quota is charged afterwards, so that a replay, and what a full disk refuses, cost nothing.
+        """
         with self._storing:
             earlier = self._registered(request, registration.request_digest, caller, now_s)
             if earlier is not None:
@@ -212,7 +222,6 @@ class Registrar:
             registered = self.registry.register(
                 registration, day=day, items_per_case=self.limits.items_per_case
             )
-            # Not before: what a full disk refuses is not charged.
             self.quota.charge(caller, _charged(registered), now_s)
         return registered
 
@@ -270,14 +279,14 @@ def _receipt(
     registered: Registered, accepted: list[int], rejected: tuple[RejectedItem, ...]
 ) -> Receipt:
     items = tuple(
-        RegisteredItem(at, *place) for at, place in zip(accepted, registered.items, strict=True)
+        RegisteredItem(index, *held) for index, held in zip(accepted, registered.items, strict=True)
     )
     return Receipt(registered.case_number, registered.status, items, rejected, registered.cursor)
 
 
 def _charged(registered: Registered) -> int:
     """Count the hashes that were stored, and one for an item that was kept, whose answer is."""
-    return sum(1 if place.outcome == Outcome.KEPT else place.hashes for place in registered.items)
+    return sum(1 if item.outcome == Outcome.KEPT else item.hashes for item in registered.items)
 
 
 def _shown(record: CaseRecord) -> ShownCase:

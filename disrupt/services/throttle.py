@@ -28,7 +28,7 @@ REST_S = 30.0
 """A case has priority for ``FREE_CHECKS`` checks, and then loses it for ``REST_S`` after each."""
 
 KEPT_S = 90.0
-"""Time after which an attempt that nobody has asked about loses its place."""
+"""Time after which an attempt that nobody has asked about is dropped."""
 
 RETRY_MAX_S = 30.0
 """Longest wait that a caller gets before it asks again."""
@@ -109,18 +109,28 @@ class _Case:
 
 
 class _Line:
-    """The attempts of one key that wait.
+    """The attempts of one key that wait, in two queues: by case and by origin.
 
-    Every second check goes to the cases that have priority, in turns, the others to origins, in
-    turns. So attempts on other cases delay a case by one turn each, and attempts on one case delay
-    another origin by one turn each, however many attempts an origin makes.
+    1. ``add`` puts an attempt into both.
+    2. ``next`` takes one out of both: every second time the oldest attempt of the first case with
+       priority, otherwise, or if no case has it, that of the first origin. The origin then goes
+       behind the others.
+    3. ``count`` charges the turn to the case, which goes behind the others with priority, or loses
+       it for a rest.
+
+    So attempts on other cases delay a case by one turn each, and attempts on one case delay another
+    origin by one turn each, however many attempts an origin makes.
     """
 
     def __init__(self) -> None:
         self._cases: OrderedDict[str, _Case] = OrderedDict()
+        """All that are known, the one tried last at the end."""
         self._origins: OrderedDict[bytes, _Queue] = OrderedDict()
+        """Origins with attempts that wait, in the order of their turns."""
         self._rested: OrderedDict[str, None] = OrderedDict()
+        """Cases that have priority and attempts that wait, in the order of their turns."""
         self._resting: OrderedDict[str, None] = OrderedDict()
+        """Cases without priority, in the order in which they get it back."""
         self._refusal_s = 0.0
         self._by_origin = False
 
@@ -226,7 +236,7 @@ class Throttle:
         DataDirectoryError where it cannot be checked.
 
         ``pin_hash`` is the case's, None if there is no such case. A caller that comes back within
-        ``KEPT_S`` keeps its place.
+        ``KEPT_S`` keeps its turn.
         """
         with self._lock:
             attempt = self._attempt(asked, pin_hash, now_s)

@@ -29,7 +29,7 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome
-from disrupt.data_directory import JOURNAL, HEAD_NOTE, RESERVE
+from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import head_note, journal
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked
