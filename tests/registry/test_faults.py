@@ -152,16 +152,6 @@ def test_writer_refuses_a_file_that_is_no_database(path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_registry_of_a_newer_version_is_refused(path: Path) -> None:
-    with SqlRegistry.open_writer(path):
-        pass
-    alter(path, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(DataDirectoryError, match="newer"), SqlRegistry.open_writer(path):
-        pass
-    with pytest.raises(DataDirectoryError, match="newer"), SqlRegistry.open_reader(path):
-        pass
-
-
 def test_fingerprints_of_a_newer_version_are_refused_by_item(path: Path) -> None:
     with SqlRegistry.open_writer(path) as writer:
         writer.register(registration(random.Random(3)), day=DAY)
@@ -244,8 +234,8 @@ def test_files_are_the_owners_alone(path: Path) -> None:
             "registry.db",
             "registry.db-shm",
             "registry.db-wal",
-            "registry.wal-owner",
             "registry.reserve",
+            "registry.wal-owner",
             "removals.journal",
         ]
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
