@@ -28,7 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SLOW = (
-    *("benchmarks", "cli", "clients", "deploy", "fuzz", "packaging", "test_demo.py"),
+    *("benchmarks", "cli", "clients", "deploy", "fuzz", "packaging", "proofs", "test_demo.py"),
     "test_documents.py",
     *("test_readme.py", "test_site.py", "client/test_against_server.py", "client/test_flows.py"),
     "doctor/test_checks.py::test_a_build_that_hashes_otherwise_than_the_reference_fails",
@@ -90,8 +90,20 @@ _SLOW = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--quick``."""
+    """Add ``--quick`` and ``--proofs``."""
     parser.addoption("--quick", action="store_true", help="leave out what takes long")
+    parser.addoption("--proofs", action="store_true", help="run tests/proofs whole, with figures")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of proofs that ran whole."""
+    if not terminalreporter.config.getoption("--proofs"):
+        return
+    for report in terminalreporter.getreports("passed"):
+        for name, line in report.user_properties:
+            if name == "figures":
+                proof = Path(report.location[0]).stem.removeprefix("test_")
+                terminalreporter.write_line(f"{proof}: {line}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -17,13 +17,8 @@ from typing import Any
 import click
 import pytest
 
-from benchmarks.harness import strace
-
 ROOT = Path(__file__).parents[2]
-TOOLS: dict[str, Callable[[], bool]] = {
-    "strace": strace.is_there,
-    "h2load": lambda: shutil.which("h2load") is not None,
-}
+TOOLS: dict[str, Callable[[], bool]] = {"h2load": lambda: shutil.which("h2load") is not None}
 
 Report = Any
 """A benchmark's report, read from JSON."""
@@ -50,38 +45,12 @@ def module(benchmark: str) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-def too_early(report: Report) -> bool:
-    violations: dict[str, int] = (report.get("order") or report)["violations"]
-    return violations.get("a registration was acknowledged before it was durable", 0) > 0
-
-
-def failing_checks(*claims: str) -> Callable[[Report], bool]:
-    return lambda report: (
-        tuple(check["claim"] for check in report["checks"] if not check["held"]) == claims
-    )
-
-
-def failure(text: str) -> Callable[[Report], bool]:
-    return lambda report: any(text in failure for failure in report["failures"])
-
-
-def leak(text: str, *, opened: bool) -> Callable[[Report], bool]:
-    return lambda report: (
-        any(secret.startswith(text) for secret in report["leaks"])
-        and bool(report["unknown_files"]) == opened
-    )
-
-
 def broken(*promises: str) -> Callable[[Report], bool]:
     return lambda report: bool({*promises} & {*report["attacks"][0]["failed"]})
 
 
-FEW = "--count 12 --bomb-every 100 --good-every 1"
 ATTACKED = "--seconds 4 --rounds 1 --size 500 --every-s 0.1"
-QUICK = "--within-s 120"
 SMALL = "--size 3000"
-INDEXER = "--target indexer --kills"
-ORDER = "--acknowledgements 6"
 
 SABOTAGES = [
     *(
@@ -98,51 +67,6 @@ SABOTAGES = [
         )
     ),
     Sabotage(
-        "crash", "early-acknowledgement", lambda report: report["lost"] > 0, f"--kills 3 {ORDER}"
-    ),
-    Sabotage("crash", "synchronous-off", too_early, f"--kills 0 {ORDER}", "strace"),
-    Sabotage(
-        "crash",
-        "partial-generation",
-        lambda report: report["partial_loads"] > 0,
-        f"{INDEXER} 1 --seed 2",
-    ),
-    Sabotage(
-        "crash",
-        "unsynced-index",
-        lambda report: (
-            {
-                "rebuild: codes.faiss was named before it was synced",
-                "compact: a generation went before CURRENT was synced",
-            }
-            <= set(report["disorder"])
-        ),
-        f"{INDEXER} 0",
-    ),
-    Sabotage("ordering", "synchronous-off", too_early, ORDER, "strace"),
-    Sabotage("ordering", "early-acknowledgement", too_early, ORDER, "strace"),
-    Sabotage("erasure", "erasure-skipped", failing_checks("after erasing it is in no file"), QUICK),
-    Sabotage(
-        "erasure",
-        "journal-lost",
-        failing_checks(
-            "after a restore it is in no file", "after a restore it matches in no worker"
-        ),
-        QUICK,
-    ),
-    Sabotage(
-        "erasure",
-        "unattended-off",
-        failing_checks("unattended it is gone from every file in time"),
-        "--unattended-s 0 --slack-s 1",
-    ),
-    Sabotage(
-        "freshness",
-        "slow-follower",
-        lambda report: max(row["p99_ms"] for row in report["rows"]) > report["limit_ms"],
-        "--seconds 1 --lookup-threads 1",
-    ),
-    Sabotage(
         "hashing",
         "",
         lambda report: all(
@@ -151,44 +75,6 @@ SABOTAGES = [
             if row["pipeline"] == "disrupt_lookup"
         ),
         "--photographs 1 --seconds 0 --input jpeg_720",
-    ),
-    Sabotage(
-        "mutate",
-        "no-memory-limit",
-        failure("MiB, more than"),
-        # File 259, a WebP of 49 megapixels, takes more memory than the limit.
-        "--first 259 --count 1 --bomb-every 20 --good-every 1",
-    ),
-    Sabotage("mutate", "server-crash", failure("a process of the server died"), FEW),
-    Sabotage("mutate", "unnamed-error", failure("answered with INTERNAL"), FEW),
-    Sabotage(
-        "mutate",
-        "endless-call",
-        failure("answered with DEADLINE_EXCEEDED"),
-        f"{FEW} --deadline-s 3",
-    ),
-    Sabotage("mutate", "late-answer", failure("the good one after"), FEW),
-    Sabotage(
-        "mutate",
-        "swallowed-crash",  # a new decoder takes a second or two to start
-        failure("decoders died of CRASH, and 0 calls were told so"),
-        FEW.replace("12", "4"),
-    ),
-    Sabotage("mutate", "unnamed-error", failure("answered with INTERNAL"), f"--kind videos {FEW}"),
-    Sabotage(
-        "mutate",
-        "swallowed-crash",
-        failure("decoders died of CRASH, and 0 calls were told so"),
-        f"--kind videos {FEW}",
-    ),
-    *(
-        Sabotage("privacy", name, leak(text, opened=opened), "--format png", "strace")
-        for name, text, opened in (
-            ("spooled-upload", "file of picture.png, raw: server wrote /", True),
-            ("spooled-video", "file of picture.mp4, raw: server wrote /", True),
-            ("logged-upload", "file of picture.png, base64 from byte 0: data.log", False),
-            ("leaked-window", "pixels of picture.png, raw: data/lock", False),
-        )
     ),
     Sabotage(
         "search",

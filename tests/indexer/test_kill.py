@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import strace
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, generations, open_current
 from disrupt.registry.sqlite.sql import SqlRegistryWriter
 from indexer.verify import verify
 from tests.indexer.dying import rebuild_and_die
+from tests.proofs import strace
 
 PROGRAM = str(Path(sys.executable).with_name("disrupt-index"))
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.proofs.mutations import png_bomb, repeated_scans, seeds
 from disrupt.core.media import LowQuality
 from disrupt.errors import (
     DeadlineExceededError,
@@ -33,6 +32,7 @@ from disrupt.hashing.decoding.pictures import FORMATS, ImageLimits
 from disrupt.isolation.child import Cause
 from disrupt.isolation.picture_process import SLOTS, IsolationLimits, Process
 from disrupt.isolation.pictures import IsolatedHashing
+from tests.proofs.mutations import png_bomb, repeated_scans, seeds
 
 _T = TypeVar("_T")
 Run = Callable[[Awaitable[_T]], _T]

@@ -17,7 +17,6 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from benchmarks.harness.videos import Codec, encode, footage
-from benchmarks.proofs.mutations_videos import repeated
 from disrupt.core.videos import FRAME, Versions
 from disrupt.errors import DeadlineExceededError, DisruptError, InvalidMediaError, OverloadedError
 from disrupt.hashing.decoding.videos import VideoLimits
@@ -37,6 +36,7 @@ from disrupt.isolation.video_messages import (
 )
 from disrupt.isolation.video_worker import AHEAD_BYTES
 from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
+from tests.proofs.mutations_videos import repeated
 
 _T = TypeVar("_T")
 Run = Callable[[Awaitable[_T]], _T]

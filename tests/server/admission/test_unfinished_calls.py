@@ -16,9 +16,9 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.processes import processes
-from benchmarks.proofs.mutations_videos import repeated
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from tests.proofs.mutations_videos import repeated
 from tests.server.caller import (
     MESSAGE_BYTES,
     Caller,

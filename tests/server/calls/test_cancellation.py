@@ -16,9 +16,9 @@ import pytest
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
-from benchmarks.proofs.mutations_videos import repeated
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from tests.proofs.mutations_videos import repeated
 from tests.server.caller import Caller, calling, eventually, lookup, outcome
 
 HASHES = 19_000

@@ -3,34 +3,26 @@
 The real server runs under strace while clients register and withdraw. The transactions in the
 database's log are rebuilt from its system calls, page by page. The log that holds what an answer
 acknowledges must be synced before the answer leaves any socket; for a withdrawal, the journal of
-removals too. The database must be synced before the log that was copied to it is emptied. Exit
-code 0 if that held for every answer that the clients got.
-
-    ./scripts/bench ordering --json -
+removals too. The database must be synced before the log that was copied to it is emptied.
 """
 
 from __future__ import annotations
 
-import json
 import random
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
+import pytest
 
-from benchmarks.harness import strace
 from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
-from benchmarks.harness.strace import Call, TraceError
 from benchmarks.harness.writes import Clients, Desk, Write
 from benchmarks.sabotages import broken_by
-
-SABOTAGES = ("synchronous-off", "early-acknowledgement")
+from tests.proofs import strace
+from tests.proofs.strace import Call, TraceError
 
 _WRITES = ("pwrite64", "pwritev", "pwritev2", "write", "writev")
 _SENDS = ("sendmsg", "sendto", "sendmmsg", "write", "writev")
@@ -47,10 +39,7 @@ _TABLE_LEAF = 0x0D
 
 @dataclass
 class Report:
-    """Counts of checked events; ``violations`` count those that came too early.
-
-    Use ``vars`` for JSON; ``asdict`` would miscount the ``Counter``.
-    """
+    """Counts of checked events; ``violations`` count those that came too early."""
 
     acknowledged: int = 0
     checked: int = 0
@@ -219,7 +208,7 @@ def _in_order(calls: list[Call]) -> Iterator[tuple[int, Call, bool]]:
         yield at, call, order == 0
 
 
-def ordering(work: Path, acknowledgements: int, *, seed: int, sabotage: str | None) -> Report:
+def ordering(work: Path, acknowledgements: int, *, sabotage: str | None = None) -> Report:
     """Run a server in ``work`` until it has acknowledged so many writes; check its trace."""
     trace = work / "trace"
     names = dict.fromkeys((*_WRITES, *_SENDS, *_SYNCS, "ftruncate", *_UNSEEN))
@@ -227,8 +216,8 @@ def ordering(work: Path, acknowledgements: int, *, seed: int, sabotage: str | No
     server = Deployment.start(work / "data", workers=1, settings=FEW_DECODERS, wrapper=wrapper)
     try:
         with Desk(server.address, server.make_key("helpline", "register")).open() as desk:
-            clients = Clients(desk, random.Random(seed), threads=4)
-            give_up_s = time.monotonic() + 60
+            clients = Clients(desk, random.Random(1), threads=4)
+            give_up_s = time.monotonic() + 600
             while clients.acknowledged < acknowledgements and time.monotonic() < give_up_s:
                 time.sleep(0.02)
             clients.end()
@@ -242,23 +231,67 @@ def ordering(work: Path, acknowledgements: int, *, seed: int, sabotage: str | No
     return report
 
 
-@click.command(help=__doc__)
-@click.option(
-    "--json", "json_path", required=True, help="File for the report, - for standard output."
+@pytest.mark.usefixtures("needs_strace")
+def test_everything_acknowledged_was_durable_before(
+    tmp_path: Path, whole: bool, figures: Callable[[str], None]
+) -> None:
+    report = ordering(tmp_path, 200 if whole else 10)
+    assert not report.violations
+    assert report.checked == report.acknowledged >= 10
+    assert report.transactions >= report.checked
+    figures(
+        f"{report.checked} of {report.acknowledged} acknowledgements were durable before they left"
+        f" ({report.transactions} transactions)"
+    )
+
+
+@pytest.mark.usefixtures("needs_strace")
+def test_a_database_that_is_never_synced_is_found(tmp_path: Path) -> None:
+    report = ordering(tmp_path, 4, sabotage="synchronous-off")
+    assert report.violations["a registration was acknowledged before it was durable"] > 0
+
+
+def read(tmp_path: Path, *lines: str) -> list[strace.Call]:
+    trace = tmp_path / "trace"
+    trace.write_text("".join(f"{line}\n" for line in lines))
+    return strace.read(trace)
+
+
+def test_trace_of_several_threads_is_read_in_the_order_of_what_began(tmp_path: Path) -> None:
+    calls = read(
+        tmp_path,
+        r'7 pwrite64(5<\x2f\x61>, "\x41\x42", 2, 40 <unfinished ...>',
+        r"8 fdatasync(6<\x2f\x62>)      = -1 EIO (Input/output error)",
+        r"7 <... pwrite64 resumed>)     = 2",
+        r"8 --- SIGTERM {si_signo=SIGTERM} ---",
+        r'9 sendmsg(3<UNIX-STREAM:[1->2]>, {msg_iov=[{iov_base="\x43", iov_len=1}]}, 0) = 1',
+        r'9 write(4<TCP:[1.2.3.4:5->6.7.8.9:10]>, "\x44", 1 <unfinished ...>',
+    )
+    assert [(call.name, call.began, call.ended, call.result) for call in calls] == [
+        ("pwrite64", 0, 2, 2),
+        ("fdatasync", 1, 1, -1),
+        ("sendmsg", 4, 4, 1),
+        ("write", 5, None, None),
+    ]
+    assert [call.target for call in calls] == [
+        "/a",
+        "/b",
+        "UNIX-STREAM:[1->2]",
+        "TCP:[1.2.3.4:5->6.7.8.9:10]",
+    ]
+    assert [call.data for call in calls] == [b"AB", b"", b"C", b"D"]
+    assert calls[0].number(-1) == 40
+
+
+@pytest.mark.parametrize(
+    "line", ["nonsense", "7 pwrite64(5</a>, ", "7 <... pwrite64 resumed>) = 2"]
 )
-@click.option("--acknowledgements", default=200, show_default=True, help="How many to check.")
-@click.option("--sabotage", type=click.Choice(SABOTAGES), help="Break the server: must be found.")
-@click.option("--seed", default=1, show_default=True)
-def main(json_path: str, acknowledgements: int, sabotage: str | None, seed: int) -> None:
-    """Check, write the report; exit with 1 where the order was broken."""
-    if not strace.is_there():
-        raise click.ClickException("strace is needed: run scripts/system-packages.")
-    with tempfile.TemporaryDirectory(prefix="disrupt-ordering-") as work:
-        report = ordering(Path(work), acknowledgements, seed=seed, sabotage=sabotage)
-    with click.open_file(json_path, "w") as file:
-        file.write(json.dumps({"sabotage": sabotage} | vars(report), indent=2) + "\n")
-    sys.exit(bool(report.violations))
+def test_trace_that_is_not_understood_proves_nothing(tmp_path: Path, line: str) -> None:
+    with pytest.raises(TraceError):
+        read(tmp_path, line)
 
 
-if __name__ == "__main__":
-    main()
+def test_argument_that_was_cut_proves_nothing(tmp_path: Path) -> None:
+    (call,) = read(tmp_path, r'7 write(5</a>, "\x41"..., 2) = 2')
+    with pytest.raises(TraceError):
+        _ = call.data

@@ -12,7 +12,7 @@ import av
 import numpy as np
 
 from benchmarks.harness.videos import H264, Codec, Frame, encode, footage
-from benchmarks.proofs import mutations
+from tests.proofs import mutations
 
 _SIDE_PX = 160  # the size that `lying_size` replaces
 _X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}

@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 import numpy as np
 import pillow_heif
@@ -15,9 +16,6 @@ from PIL import Image
 from skimage.data import data_dir
 
 _SIDE_PX = 160
-
-ENDLESS = "repeated scans without end"
-"""Name of the bomb that takes minutes of processor time."""
 
 
 def photograph(side_px: int = _SIDE_PX) -> Image.Image:
@@ -79,10 +77,6 @@ def _heic(image: Image.Image) -> bytes:
     file = io.BytesIO()
     pillow_heif.from_pillow(image).save(file)
     return file.getvalue()
-
-
-# Each function is a mutation: it takes a file, files of all formats and a source of chance, and
-# returns a broken file.
 
 
 def bit_flips(data: bytes, _files: list[bytes], chance: random.Random) -> bytes:
@@ -175,7 +169,10 @@ def _size_fields(data: bytes) -> Iterator[tuple[int, str]]:
                 yield field_match.start() + size, code[:2]
 
 
-MUTATIONS: Mapping[str, Callable[[bytes, list[bytes], random.Random], bytes]] = {
+Mutation: TypeAlias = Callable[[bytes, list[bytes], random.Random], bytes]
+"""A function of a file, files of all formats and a source of chance; it returns a broken file."""
+
+MUTATIONS: Mapping[str, Mutation] = {
     "bit flips": bit_flips,
     "header bytes": header_bytes,
     "truncation": truncation,
@@ -291,7 +288,7 @@ BOMBS: Mapping[str, Mapping[str, Callable[[], bytes]]] = {
     },
     "JPEG": {
         "repeated scans": lambda: repeated_scans(1000, 500),
-        ENDLESS: lambda: repeated_scans(6000, 2000),
+        "repeated scans without end": lambda: repeated_scans(6000, 2000),
         "49 megapixels, progressive": lambda: _saved(
             _plain(7000), "JPEG", progressive=True, subsampling=0
         ),

@@ -1,1 +1,0 @@
-"""Proofs that what must never happen does not; each has a ``--sabotage`` that makes it fail."""
