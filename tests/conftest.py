@@ -30,7 +30,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _SLOW = (
     *("benchmarks", "cli", "clients", "deploy", "fuzz", "packaging", "proofs", "test_demo.py"),
     "test_documents.py",
-    *("test_readme.py", "test_site.py", "client/test_against_server.py", "client/test_flows.py"),
+    *("test_readme.py", "test_site.py", "client/test_against_server.py"),
     "doctor/test_checks.py::test_a_build_that_hashes_otherwise_than_the_reference_fails",
     "doctor/test_checks.py::test_a_search_that_loses_one_neighbour_fails",
     "doctor/test_checks.py::test_this_machine_hashes_and_searches_rightly",

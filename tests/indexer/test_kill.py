@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
-import random
 import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from disrupt.feed.rebuild import rebuild
-from disrupt.index.generations import current, generations, open_current
+from disrupt.index.generations import current, open_current
 from disrupt.registry.sqlite.sql import SqlRegistryWriter
 from indexer.verify import verify
 from tests.indexer.dying import rebuild_and_die
 from tests.proofs import strace
 
 PROGRAM = str(Path(sys.executable).with_name("disrupt-index"))
-
-
-def start(data_dir: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([PROGRAM, "rebuild", "--data-dir", str(data_dir), "--json"])
-
-
-def test_a_rebuild_killed_at_any_point_leaves_a_whole_snapshot(
-    data_dir: Path, writer: SqlRegistryWriter
-) -> None:
-    index_dir = data_dir / "index"
-    begun_s = time.monotonic()
-    assert start(data_dir).wait() == 0
-    whole_s = time.monotonic() - begun_s
-    chance = random.Random(3)
-    killed = 0
-    while killed < 5:
-        before, newest = current(index_dir), generations(index_dir)[0]
-        process = start(data_dir)
-        time.sleep(whole_s * chance.uniform(0.5, 1.0))
-        process.kill()
-        if process.wait() == -signal.SIGKILL:
-            killed += 1
-        else:  # the rebuild ended before the kill
-            whole_s *= 0.8
-        after = open_current(index_dir, writer)
-        assert after.generation == current(index_dir)
-        assert after.generation in {before, newest + 1}
-        assert verify(writer, index_dir).differences == ()
-    rebuild(writer, index_dir)
-    assert not (index_dir / "building").exists()
-    assert verify(writer, index_dir).differences == ()
 
 
 def test_a_rebuild_killed_at_each_step_of_publishing_leaves_a_whole_snapshot(

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 WINDOW_BYTES = 16
 
+DIFFERENT_MIN = 4
+"""Least number of bytes of a window that differ from those a period before.
+
+With fewer it is nearly a constant run, such as the zeros of a number in base64, and occurs by
+chance.
+"""
+
 _HALF_BYTES = 8
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _TABLE_BITS = 26
@@ -24,9 +31,9 @@ Windows = NDArray[np.uint64]
 class Secret:
     """Bytes that must not be in any written data.
 
-    Two kinds of windows prove nothing: those of a constant run, which repeats itself every
-    ``period_bytes``, and those that ``other`` has as well, in the same form, like all files of a
-    format.
+    Two kinds of windows prove nothing: those that are nearly a constant run, which repeats itself
+    every ``period_bytes``, and those that ``other`` has as well, in the same form, like all files
+    of a format.
     """
 
     name: str
@@ -89,10 +96,13 @@ def _windows(data: bytes) -> Windows:
 
 
 def _repeating(data: bytes, period_bytes: int) -> NDArray[np.bool_]:
-    """Tell of each window whether it is a run that repeats itself every ``period_bytes``."""
+    """Tell of each window whether it nearly repeats itself every ``period_bytes``."""
     values = np.frombuffer(data, np.uint8)
-    same = np.concatenate([[0], np.cumsum(values[period_bytes:] == values[:-period_bytes])])
+    different = np.cumsum(values[period_bytes:] != values[:-period_bytes])
+    different = np.concatenate([[0], different])
     width = WINDOW_BYTES - period_bytes
     count = max(len(data) - WINDOW_BYTES + 1, 0)
-    repeating: NDArray[np.bool_] = same[width : width + count] - same[:count] == width
+    repeating: NDArray[np.bool_] = (
+        different[width : width + count] - different[:count] < DIFFERENT_MIN
+    )
     return repeating
