@@ -60,7 +60,9 @@ def change(
             " fingerprints = NULL WHERE number = ?",
             erased,
         )
-        connection.executemany("INSERT INTO changes (item, kind) VALUES (?, 2)", erased)
+        connection.executemany(
+            "INSERT INTO changes (item, kind, mark) VALUES (?, 2, randomblob(8))", erased
+        )
 
 
 def item_id(number: int) -> bytes:
@@ -76,8 +78,8 @@ def _add(
         _items(codes, hashes_per_item, last),
     )
     connection.execute(
-        "INSERT INTO changes (item, kind) SELECT number, 1 FROM items WHERE number > ?"
-        " ORDER BY number",
+        "INSERT INTO changes (item, kind, mark) SELECT number, 1, randomblob(8) FROM items"
+        " WHERE number > ? ORDER BY number",
         (last,),
     )
 
