@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from benchmarks.harness.deployment import Deployment
 
 # pytest rewrites the assertions of these modules too.
 pytest.register_assert_rewrite(
@@ -118,6 +123,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
     items[:] = [item for item in items if not is_slow(item)]
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Run a server with one worker, for all tests that change nothing but cases of their own."""
+    from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+
+    directory = tmp_path_factory.mktemp("deployment") / "data"
+    server = Deployment.start(directory, workers=1, settings=FEW_DECODERS)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from disrupt.errors import DisruptError, InvalidRequestError
 from disrupt.submission import reasons, requests, showing, texts
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case
-from disrupt.submission.showing import NotShownError, Receipt, say
+from disrupt.submission.showing import NotShownError, SubmissionPrinter, say
 from disrupt.submission.texts import Phrase
 from disrupt.submission.waiting import LoggedWaiting, ShownWaiting
 
@@ -246,11 +246,11 @@ def submit(
     pin = _pin(pin_file) if number else ""
     progress = terminal.Progress(len(files), str(texts.WORKING))
     client = _client(target, progress.aside)
-    with Receipt(as_json=as_json, unsure=_AGES[age] == AgeBand.UNSURE) as receipt:
+    with SubmissionPrinter(as_json=as_json, unsure=_AGES[age] == AgeBand.UNSURE) as printer:
 
         def announce(case_number: str, pin: str) -> None:
             with progress.aside():
-                receipt.announce(case_number, pin)
+                printer.announce(case_number, pin)
 
         try:
             with client:
@@ -266,13 +266,13 @@ def submit(
                         watched=progress.files,
                         within=progress.within,
                     )
-                receipt.finish(submission)
+                printer.finish(submission)
         except KeyboardInterrupt:
             if not client.may_have_changed:
                 raise
-            if not receipt.is_finished:
+            if not printer.is_finished:
                 submission = client.so_far()
-                receipt.finish(submission)
+                printer.finish(submission)
     if submission.unknown:
         click.get_current_context().exit(terminal.EXIT_NOT_KNOWN)
     if submission.rejected:

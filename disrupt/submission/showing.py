@@ -49,8 +49,8 @@ def shown(otherwise: Phrase) -> Iterator[None]:
         raise NotShownError(otherwise) from error
 
 
-class Receipt:
-    """What ``submit`` prints: number and PIN before anything is sent, and the outcome.
+class SubmissionPrinter:
+    """Print what ``submit`` shows: number and PIN before anything is sent, then the outcome.
 
     JSON is one object in two parts, the first with number and PIN: a program that reads all of it
     reads one object, and the first part of a killed command needs only a brace. Used as a context,

@@ -1,25 +1,17 @@
-"""A server, and commands that know its address and keys."""
+"""Commands that know the address and keys of the session's server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+from benchmarks.harness.deployment import Deployment
 from tests.cli.shell import Shell
 
 
-@pytest.fixture(scope="module")
-def disrupt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    server = Deployment.start(
-        tmp_path_factory.mktemp("cli") / "data", workers=1, settings=FEW_DECODERS
+@pytest.fixture(scope="session")
+def disrupt(deployment: Deployment) -> Shell:
+    return Shell(
+        deployment.address,
+        deployment.make_key("helpline of the commands", "register"),
+        deployment.make_key("platform of the commands", "match"),
     )
-    try:
-        yield Shell(
-            server.address,
-            server.make_key("helpline", "register"),
-            server.make_key("platform", "match"),
-        )
-    finally:
-        server.stop()

@@ -1,4 +1,4 @@
-"""Run the commands as people do: in their own processes, against a real server."""
+"""Run the commands against a real server: in this process or, where that is the claim, apart."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from disrupt.cli import main
 from disrupt.client import MatchClient
 from disrupt.core.cases import AgeBand
 from disrupt.submission.client import SubmissionClient
@@ -36,6 +39,31 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def typed(*arguments: str | Path, stdin: str = "", **variables: str | None) -> Done:
+    """Run ``disrupt`` in this process, with these variables and no other DISRUPT ones."""
+    env = {name: None for name in os.environ if "DISRUPT" in name} | variables
+    words = [str(argument) for argument in arguments]
+    done = CliRunner().invoke(main, words, env=env, input=stdin, prog_name="disrupt")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+    return Done(done.exit_code, done.stdout, done.stderr)
+
+
+def run(*arguments: str | Path, stdin: str = "", **variables: str | None) -> Done:
+    """Do what ``typed`` does, in a process of its own."""
+    usual = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
+    given = {name: value for name, value in variables.items() if value is not None}
+    done = subprocess.run(
+        [BIN / "disrupt", *arguments],
+        env=usual | given,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @dataclass(frozen=True)
 class Shell:
     """Run ``disrupt`` with the address and the keys of one server."""
@@ -51,26 +79,20 @@ class Shell:
         pin: str | None = None,
         server: str | None = None,
         stdin: str = "",
+        apart: bool = False,
         **variables: str,
     ) -> Done:
+        """Run a command in this process, or ``apart`` in one of its own."""
         if key is None:
             key = self.match_key if arguments[0] == "match" else self.register_key
-        clean = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
-        env = clean | {"DISRUPT_SERVER": server or self.address} | variables
-        if key:
-            env["DISRUPT_KEY"] = key
-        if pin is not None:
-            env["DISRUPT_PIN"] = pin
-        done = subprocess.run(
-            [BIN / "disrupt", *arguments],
-            env=env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
+        return (run if apart else typed)(
+            *arguments,
+            stdin=stdin,
+            DISRUPT_SERVER=server or self.address,
+            DISRUPT_KEY=key or None,
+            DISRUPT_PIN=pin,
+            **variables,
         )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
 
     def registered(self, *files: Path, age: AgeBand = AgeBand.ADULT) -> Submission:
         """Register without a process of its own, where the command is not what is tested."""

@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
@@ -251,9 +252,11 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
 
 
 def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_looks_up(
-    disrupt: Shell, tmp_path: Path
+    disrupt: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = animation(tmp_path / "long.gif", *range(1000, 1270), side_px=64)
+    for module in ("images", "queries"):
+        monkeypatch.setattr(f"disrupt.hashing.{module}.MAX_FRAMES", 8)
+    long = animation(tmp_path / "long.gif", *range(1000, 1022), side_px=64)
     refused = disrupt("submit", "--every-frame", "--json", long)
     assert refused.code == 3
     assert refused.json["rejected"][0]["reason"] == "TOO_MANY_FRAMES"

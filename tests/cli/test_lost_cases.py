@@ -115,26 +115,23 @@ def test_ctrl_c_before_the_answer_says_that_it_is_not_known_and_how_to_know(
     with losing_answers(disrupt.address) as proxy:
         env = variables(proxy.address, disrupt.register_key)
         process = started("submit", "--json", file, env=env)
-        assert proxy.asked.wait(300)
+        registered(disrupt, file)
         process.send_signal(signal.SIGINT)
         done = ended(process)
         assert done.code == 4
         assert (done.json["items"], done.json["unknown"]) == ([], [str(file)])
-        registered(disrupt, file)
         shown = disrupt("status", "--json", done.json["case"], pin=done.json["pin"])
         assert len(shown.json["items"]) == 1
 
-        proxy.asked.clear()
         with at_terminal("submit", file, env=env) as terminal:
             terminal.until("Code PIN")
-            assert proxy.asked.wait(300)
+            disrupt.match(file, until=2)
             terminal.interrupt()
             assert terminal.end() == 4
     case, pin = re.findall(rf"{NUMBER}|(?<=PIN: )[0-9 ]+", terminal.shown)[:2]
     assert "On ne sait pas si ces fichiers sont enregistrés" in terminal.flat
     assert f"disrupt status {case}" in terminal.flat
     assert "rien n'est enregistré : recommencez" in terminal.flat
-    disrupt.match(file, until=2)
     assert disrupt("status", case, pin=pin.strip()).code == 0
 
 
@@ -262,7 +259,7 @@ def test_ctrl_c_before_anything_is_sent_says_so(tmp_path: Path) -> None:
 
 def test_an_output_that_knows_ascii_only_is_readable(disrupt: Shell, tmp_path: Path) -> None:
     file = picture(tmp_path / "été.png", 306)
-    done = disrupt("submit", file, PYTHONIOENCODING="ascii")
+    done = disrupt("submit", file, apart=True, PYTHONIOENCODING="ascii")
     assert done.code == 0, done.err
     assert done.out.isascii()
     case = re.search(rf"Numero de dossier - Case number: ({NUMBER})", done.out)
@@ -270,10 +267,10 @@ def test_an_output_that_knows_ascii_only_is_readable(disrupt: Shell, tmp_path: P
     assert case
     assert pin
     assert "/ete.png\n" in done.out
-    shown = disrupt("status", case[1], pin=pin[1].strip(), PYTHONIOENCODING="ascii")
+    shown = disrupt("status", case[1], pin=pin[1].strip(), apart=True, PYTHONIOENCODING="ascii")
     assert shown.code == 0
     assert "Etat - Status: actif - active" in shown.out
-    refused = disrupt("status", case[1], pin="000000000000", PYTHONIOENCODING="ascii")
+    refused = disrupt("status", case[1], pin="000000000000", apart=True, PYTHONIOENCODING="ascii")
     assert "numero" in refused.err
 
 
@@ -285,7 +282,7 @@ def test_without_any_answer_the_command_says_what_is_not_known(tmp_path: Path) -
         for_people = ended(started("submit", file, env=env))
         for_programs = ended(started("submit", "--json", file, env=env))
     with scripted(registration_pb2.GetCaseResponse(), away) as answering_once:
-        env = variables(answering_once.address, DISRUPT_PIN="0" * 8)
+        env = variables(answering_once.address, DISRUPT_PIN="0" * 12)
         added = ended(started("submit", "--case", "2222-2222-223", file, env=env))
     assert for_people.code == for_programs.code == added.code == 4
     for said in ("On ne sait pas si ces fichiers", "It is not known", "disrupt status"):
@@ -376,7 +373,7 @@ def test_a_withdrawal_whose_first_answer_was_lost_is_not_known_whatever_came_lat
     lost = status_of(UnavailableError("Away."))
     refused = status_of(OverloadedError("Busy.", retry_after_s=3600))
     with scripted(lost, refused) as server:
-        env = variables(server.address, DISRUPT_PIN="0" * 8)
+        env = variables(server.address, DISRUPT_PIN="0" * 12)
         done = ended(started("withdraw", "--yes", "2222-2222-223", env=env))
         assert len(server.seen) == 2
     flat = " ".join(done.err.split())
@@ -397,7 +394,7 @@ def test_ctrl_c_while_a_refused_call_waits_says_that_nothing_changed(
     with (
         scripted(busy) as server,
         at_terminal(
-            command, *words[command], env=variables(server.address, DISRUPT_PIN="0" * 8)
+            command, *words[command], env=variables(server.address, DISRUPT_PIN="0" * 12)
         ) as terminal,
     ):
         terminal.until("Le service est très demandé.")
@@ -409,7 +406,7 @@ def test_ctrl_c_while_a_refused_call_waits_says_that_nothing_changed(
 
 def test_where_nothing_is_added_to_a_case_its_number_is_given_and_no_pin(tmp_path: Path) -> None:
     with scripted(registration_pb2.GetCaseResponse(), register) as server:
-        env = variables(server.address, DISRUPT_PIN="0" * 8)
+        env = variables(server.address, DISRUPT_PIN="0" * 12)
         file = no_picture(tmp_path / "note.txt")
         done = ended(started("submit", "--json", "--case", "2222-2222-223", file, env=env))
         assert [call.method for call in server.seen] == ["GetCase"]
@@ -426,10 +423,10 @@ def test_what_was_acknowledged_is_printed_even_if_a_remark_cannot_be(
 
     monkeypatch.setattr(showing, "say", fail)
     done = Submission("2222-2222-234", "123456789012", (Registered("a.png", "00" * 16, 1),), ())
-    with showing.Receipt(as_json=True, unsure=False) as receipt:
-        receipt.announce("2222-2222-223", "123456789012")
+    with showing.SubmissionPrinter(as_json=True, unsure=False) as printer:
+        printer.announce("2222-2222-223", "123456789012")
         with pytest.raises(ZeroDivisionError):
-            receipt.finish(done)
+            printer.finish(done)
     (item,) = json.loads(capsys.readouterr().out)["items"]
     assert item["item"] == "00" * 16
 

@@ -17,19 +17,12 @@ from disrupt import extras
 from disrupt.cli import main
 from disrupt.core.cases import case_number
 from indexer.cli import main as index_tool
-from tests.cli.shell import BIN, Done, Shell
+from indexer.commands import main as index_commands
+from tests.cli.shell import BIN, Shell, typed
 from tests.submission.examples import picture
 
 NOBODY = "127.0.0.1:1"
-
-
-def typed(*arguments: str | Path, server: str = NOBODY, pin: str | None = None) -> Done:
-    """Run a command in this process, where it ends before it hashes or sends anything."""
-    env = {"DISRUPT_SERVER": server, "DISRUPT_KEY": "key", "DISRUPT_PIN": pin}
-    words = [str(argument) for argument in arguments]
-    done = CliRunner().invoke(main, words, env=env, prog_name="disrupt")
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
-    return Done(done.exit_code, done.stdout, done.stderr)
+NOWHERE = {"DISRUPT_SERVER": NOBODY, "DISRUPT_KEY": "key"}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +41,7 @@ def typed(*arguments: str | Path, server: str = NOBODY, pin: str | None = None) 
 def test_a_mistyped_command_of_a_victim_is_explained_in_french_first(
     arguments: list[str],
 ) -> None:
-    done = typed(*arguments, pin="123456789012")
+    done = typed(*arguments, **NOWHERE, DISRUPT_PIN="123456789012")
     assert done.code == 2
     assert done.err.startswith("Erreur · Error: ")
     _, _, said = done.err.partition("Error: ")
@@ -70,7 +63,7 @@ def test_a_mistyped_command_of_a_victim_is_explained_in_french_first(
     ids=" ".join,
 )
 def test_a_mistyped_command_is_usage(arguments: list[str]) -> None:
-    assert typed(*arguments).code == 2
+    assert typed(*arguments, **NOWHERE).code == 2
 
 
 def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path) -> None:
@@ -101,7 +94,7 @@ def test_the_setting_that_is_wrong_is_named_and_no_other(
     file = tmp_path / "file"
     file.write_text(value, "utf-8")
     given = file if value else "http://service:1"
-    done = typed("submit", option, given, picture(tmp_path / "a.png", 184))
+    done = typed("submit", option, given, picture(tmp_path / "a.png", 184), **NOWHERE)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(french)
     assert not value or value not in done.err
@@ -112,7 +105,7 @@ def test_the_setting_that_is_wrong_is_named_and_no_other(
 def test_a_pin_with_dashes_is_told_what_a_pin_may_have() -> None:
     for command in ("status", "withdraw"):
         options = ["--yes"] if command == "withdraw" else []
-        done = typed(command, *options, case_number(7), pin="1234-5678-9012")
+        done = typed(command, *options, case_number(7), **NOWHERE, DISRUPT_PIN="1234-5678-9012")
         assert done.code == 2
         assert "rien d'autre que des espaces" in " ".join(done.err.split())
 
@@ -120,7 +113,7 @@ def test_a_pin_with_dashes_is_told_what_a_pin_may_have() -> None:
 @pytest.mark.parametrize("command", ["match", "submit"])
 def test_an_address_that_is_none_is_usage(tmp_path: Path, command: str) -> None:
     file = picture(tmp_path / "a.png", 182)
-    assert typed(command, file, server="unix:/tmp/socket").code == 2
+    assert typed(command, file, DISRUPT_KEY="key", DISRUPT_SERVER="unix:/tmp/socket").code == 2
 
 
 def test_names_cannot_write_on_the_terminal(disrupt: Shell, tmp_path: Path) -> None:
@@ -153,7 +146,8 @@ def test_help_has_an_example(command: str) -> None:
 
 @pytest.mark.parametrize("command", ["disrupt", "disrupt-index"])
 def test_the_list_of_commands_is_whole_in_80_columns(command: str) -> None:
-    done = subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True)
+    tool = {"disrupt": main, "disrupt-index": index_commands}[command]
+    done = CliRunner().invoke(tool, ["--help"], prog_name=command)
     assert "..." not in done.stdout.partition("Commands:")[2]
     assert max(map(len, done.stdout.splitlines())) <= 80
 

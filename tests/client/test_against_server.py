@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import textwrap
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 
 import disrupt.client
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.client import AsyncMatchClient, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
@@ -54,23 +53,18 @@ class Clip:
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
+def known(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Registered:
     directory = tmp_path_factory.mktemp("sdk")
-    file = picture(directory / "a.png", 1)
+    file = picture(directory / "a.png", 400)
     query = hash_image(file.read_bytes())
     assert isinstance(query, ImageQuery)
-    server = Deployment.start(directory / "data", workers=1, settings=FEW_DECODERS)
-    try:
-        key = server.make_key("platform", "match")
-        helpline = server.make_key("helpline", "register")
-        with SubmissionClient(server.address, key=helpline) as submission:
-            (item,) = submission.submit([file], age=AgeBand.ADULT).registered
-        with MatchClient(server.address, key=key) as client:
-            # Each connection has a worker of its own, whose index follows the registry separately.
-            eventually(lambda: all(client.match_image(file).matches for _ in range(8)))
-        yield Registered(server.address, key, file, item.item_id, query.hashes[0][0], helpline)
-    finally:
-        server.stop()
+    key = deployment.make_key("platform of the SDK", "match")
+    helpline = deployment.make_key("helpline of the SDK", "register")
+    with SubmissionClient(deployment.address, key=helpline) as submission:
+        (item,) = submission.submit([file], age=AgeBand.ADULT).registered
+    with MatchClient(deployment.address, key=key) as client:
+        eventually(lambda: bool(client.match_image(file).matches))
+    return Registered(deployment.address, key, file, item.item_id, query.hashes[0][0], helpline)
 
 
 def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(known: Registered) -> None:

@@ -99,7 +99,7 @@ def test_an_interrupt_after_a_change_never_says_that_nothing_changed(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("disrupt.submission.showing.Receipt.__exit__", interrupted)
+    monkeypatch.setattr("disrupt.submission.showing.SubmissionPrinter.__exit__", interrupted)
     _, flat = run("submit", str(picture(tmp_path / "a.png", 1)), answer=register)
     assert "Interrompu." in flat
     assert "oubliez" not in flat

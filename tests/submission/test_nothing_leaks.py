@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+from benchmarks.harness.deployment import Deployment
 from disrupt.core.cases import AgeBand
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.submission.client import SubmissionClient
@@ -17,17 +16,6 @@ from tests.submission.examples import picture
 from tests.submission.recording import recording
 
 WINDOW_BYTES = 16
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    running = Deployment.start(
-        tmp_path_factory.mktemp("leaks") / "data", workers=1, settings=FEW_DECODERS
-    )
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 def windows(data: bytes) -> set[bytes]:
@@ -38,11 +26,11 @@ def windows(data: bytes) -> set[bytes]:
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_no_part_of_the_picture_its_pixels_or_its_name_is_sent(
-    server: Deployment, tmp_path: Path, suffix: str
+    deployment: Deployment, tmp_path: Path, suffix: str
 ) -> None:
     file = picture(tmp_path / f"un-nom-qui-ne-doit-pas-partir.{suffix}", seed=len(suffix))
-    key = server.make_key(f"helpline {suffix}", "register")
-    with recording(server.address) as proxy, SubmissionClient(proxy.address, key=key) as client:
+    key = deployment.make_key(f"helpline {suffix}", "register")
+    with recording(deployment.address) as proxy, SubmissionClient(proxy.address, key=key) as client:
         done = client.submit([file], age=AgeBand.ADULT)
         client.case(done.case_number, done.pin)
         client.withdraw(done.case_number, done.pin)
