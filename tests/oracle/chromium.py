@@ -1,0 +1,92 @@
+"""Show picture files in Debian's Chromium, and read what a page shows."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from playwright.sync_api import Page, sync_playwright
+
+PROGRAM = "/usr/bin/chromium"
+
+_BATCH = 20
+
+_SHOW = """
+async (files) => {
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' });
+  const painted = (image, colour) => {
+    context.fillStyle = colour;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    return new Uint8Array(data.buffer).toBase64();
+  };
+  const show = async (file) => {
+    const image = new Image();
+    const loaded = new Promise((resolve) => {
+      image.onload = () => resolve(true);
+      image.onerror = () => resolve(false);
+    });
+    image.src = `data:application/octet-stream;base64,${file}`;
+    if (!(await loaded)) return null;
+    canvas.width = image.naturalWidth;
+    canvas.height = image.naturalHeight;
+    const [onWhite, onBlack] = ['white', 'black'].map((colour) => painted(image, colour));
+    const pages = onWhite === onBlack ? [onWhite] : [onWhite, onBlack];
+    return { width: canvas.width, height: canvas.height, pages };
+  };
+  const shown = [];
+  for (const file of files) shown.push(await show(file));
+  return shown;
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page shows of a file, on white and on black: RGB, uint8, (height, width, 3)."""
+
+    on_white: NDArray[np.uint8]
+    on_black: NDArray[np.uint8]
+
+    @property
+    def alpha(self) -> NDArray[np.int16]:
+        """Return alpha, 0-255, shape (height, width)."""
+        apart = self.on_white.astype(np.int16) - self.on_black
+        alpha: NDArray[np.int16] = 255 - apart.max(axis=2)
+        return alpha
+
+
+@contextlib.contextmanager
+def page() -> Iterator[Page]:
+    """Start a browser with an empty page."""
+    with sync_playwright() as playwright:
+        options = ["--force-color-profile=srgb", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=options)
+        try:
+            yield browser.new_page()
+        finally:
+            browser.close()
+
+
+def show(page: Page, files: Sequence[bytes]) -> Iterator[Shown | None]:
+    """Yield what the page shows of each file; None where it shows nothing."""
+    for start in range(0, len(files), _BATCH):
+        sent = [base64.b64encode(data).decode() for data in files[start : start + _BATCH]]
+        for shown in page.evaluate(_SHOW, sent):
+            yield _read(shown) if shown else None
+
+
+def _read(shown: dict[str, Any]) -> Shown | None:
+    pages = []
+    for text in shown["pages"]:
+        pixels = np.frombuffer(base64.b64decode(text), np.uint8)
+        pages.append(pixels.reshape(shown["height"], shown["width"], 4)[..., :3])
+    result = Shown(pages[0], pages[-1])
+    return result if result.alpha.any() else None
