@@ -29,10 +29,7 @@ SABOTAGES = {
     "unthrottled-pins": "pin-guessing",
     "unlimited-messages": "large-video-messages",
     "greedy-callers": "unfinished-calls",
-    "unreserved-health": "strangers",
     "patient-videos": "slow-videos",
-    "endless-messages": "slow-uploads",
-    "endless-headers": "endless-headers",
     "unbounded-comparisons": "degenerate-videos",
 }
 """The attack in which each sabotage shows."""

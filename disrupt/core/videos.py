@@ -28,6 +28,12 @@ hash, whether that is distinctive and trustworthy (0 or 1), and the steps before
 or turned, and cut (left, top, right, bottom). Versions of a frame follow each
 other and have the same times; the frame as it is comes first."""
 
+HELD_BYTES_MAX = 16 * 2**20
+"""What one lookup may hold of its frames and of what they are near to.
+
+That is 50 000 frames of 5 versions that differ, or an hour of frames that a thousand items show.
+"""
+
 
 class Versions(IntEnum):
     """Versions of each frame to hash, each also as stored where players may show that."""

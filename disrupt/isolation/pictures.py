@@ -27,11 +27,11 @@ from disrupt.errors import (
     OverloadedError,
     UnavailableError,
 )
+from disrupt.fair_queue import FairQueue
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, refused
 from disrupt.hashing.images import ImageFingerprints
 from disrupt.hashing.queries import ImageQuery
 from disrupt.isolation.child import Cause, ProcessDiedError
-from disrupt.isolation.fair_queue import FairQueue
 from disrupt.isolation.messages import (
     Answer,
     Failed,

@@ -24,9 +24,9 @@ from disrupt.errors import (
     UnavailableError,
     Violation,
 )
+from disrupt.fair_queue import FairQueue
 from disrupt.hashing.decoding.videos import DEFAULT_LIMITS, VideoLimits, refused
 from disrupt.isolation.child import Cause, Child, ProcessDiedError
-from disrupt.isolation.fair_queue import FairQueue
 from disrupt.isolation.messages import Failed, OutOfMemory, Ready, Refused
 from disrupt.isolation.picture_process import START_TIMEOUT_S
 from disrupt.isolation.video_messages import (

@@ -1,10 +1,8 @@
-"""Measure memory, and give it back to the machine: glibc would keep what large messages took."""
+"""Give memory back to the machine: glibc would keep what large messages took."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-from functools import cache
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -12,17 +10,6 @@ _LARGE_BYTES = 8 * 2**20
 """More than nearly all pictures take: glibc keeps the memory of those, and reuses it."""
 
 _libc = ctypes.CDLL(None)
-
-
-def private_bytes() -> int:
-    """Return the memory of this process that is in no file; some µs."""
-    _, resident, shared, *_ = os.pread(_statm(os.getpid()), 100, 0).split()
-    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
-
-
-@cache
-def _statm(process: int) -> int:
-    return os.open(f"/proc/{process}/statm", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def trim() -> None:

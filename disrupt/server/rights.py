@@ -32,8 +32,11 @@ RIGHTS = {
     "/disrupt.v1.FeedService/ListChanges": Right.FEED,
 }
 
-WITHOUT_KEY = ("/grpc.health.v1.Health/", "/grpc.reflection.")
-"""Prefixes of the calls that anybody may make."""
+WITHOUT_KEY = "/grpc.health.v1.Health/"
+"""Prefix of the calls that anybody may make."""
+
+WITH_ANY_KEY = "/grpc.reflection."
+"""Prefix of the calls that need a key, whatever its rights."""
 
 
 def check(services: Iterable[ServiceDescriptor]) -> None:

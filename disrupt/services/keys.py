@@ -70,7 +70,6 @@ class KeyRing:
 
     def __init__(self, keys: Sequence[ApiKey] = (), banks: tuple[Bank, ...] = ()) -> None:
         self._by_digest = {key.secret_sha256: key for key in keys if not key.revoked_on}
-        self._keys = keys
         self.banks = banks
         self.bank_names = {bank.number: bank.name for bank in banks}
 
@@ -84,10 +83,6 @@ class KeyRing:
     def still(self, key: ApiKey) -> ApiKey:
         """Return the key as it is now. Raises UnauthenticatedError if it was revoked."""
         return self._valid(key.secret_sha256)
-
-    def number(self, key_id: str) -> int:
-        """Return the index of a key in the registry, from 0. Keys are never deleted, only added."""
-        return next(at for at, key in enumerate(self._keys) if key.key_id == key_id)
 
     def _valid(self, digest: bytes) -> ApiKey:
         key = self._by_digest.get(digest)

@@ -15,7 +15,7 @@ from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.core.videos import FRAME, transform_of_frame
+from disrupt.core.videos import FRAME, HELD_BYTES_MAX, transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
 from disrupt.index.live import LiveIndex
@@ -51,12 +51,6 @@ _MOST_CANDIDATES = 1000
 
 Banks take turns, so that none crowds another out; the items of a bank that most frames propose come
 first.
-"""
-
-HELD_BYTES_MAX = 16 * 2**20
-"""What one lookup may hold of its frames and of what they are near to.
-
-That is 50 000 frames of 5 versions that differ, or an hour of frames that a thousand items show.
 """
 
 _FRAME_BYTES = 64

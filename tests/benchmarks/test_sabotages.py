@@ -59,10 +59,7 @@ SABOTAGES = [
             ("unthrottled-pins", "pin_checks_per_s"),
             ("unlimited-messages", "peak_worker_mb"),
             ("greedy-callers", "others_throughput_share"),
-            ("unreserved-health", "health_true"),
             ("patient-videos", "videos_answered_share"),
-            ("endless-messages", "peak_worker_mb"),
-            ("endless-headers", "peak_worker_mb"),
             ("unbounded-comparisons", "peak_worker_mb", "others_throughput_share"),
         )
     ),

@@ -19,10 +19,10 @@ from structlog.testing import capture_logs
 from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.core.videos import FRAME, Versions
 from disrupt.errors import DeadlineExceededError, DisruptError, InvalidMediaError, OverloadedError
+from disrupt.fair_queue import turn_of
 from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.isolation.child import Cause
-from disrupt.isolation.fair_queue import turn_of
 from disrupt.isolation.video_messages import (
     Begin,
     Ended,

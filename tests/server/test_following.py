@@ -12,14 +12,14 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
 from disrupt.index.generations import create_first
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
-from disrupt.server.following import Following
+from disrupt.server.worker_state import WorkerState
 from disrupt.services.keys import create_key
 
 STALE_S = 300.0
 
 
 class Clock:
-    """The clock that following reads."""
+    """The clock that worker_state reads."""
 
     now_s = 1000.0
 
@@ -51,7 +51,7 @@ class Unsteady:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("server.following", "feed.follower"):
+    for module in ("server.worker_state", "feed.follower"):
         monkeypatch.setattr(f"disrupt.{module}.time", clock)
     return clock
 
@@ -69,23 +69,23 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
 ) -> None:
     key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01")
     unsteady = Unsteady(registry)
-    following = Following(unsteady, DataDirectory(tmp_path), 0.2, STALE_S)  # type: ignore[arg-type]
+    state = WorkerState(unsteady, DataDirectory(tmp_path), 0.2, STALE_S)  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
-        _ = following.ring  # nothing is known before the first look
-    following.look()
+        _ = state.ring  # nothing is known before the first look
+    state.look()
     unsteady.broken.add(broken)
     for _ in range(30):
         clock.now_s += 10
-        following.look()
-    assert following.behind_s() == STALE_S
-    assert following.ring.authenticate(secret) == key
-    assert following.live.serving
+        state.look()
+    assert state.behind_s() == STALE_S
+    assert state.ring.authenticate(secret) == key
+    assert state.live.serving
     clock.now_s += 1
     for given_out in ("ring", "live"):
         with pytest.raises(UnavailableError):
-            getattr(following, given_out)
+            getattr(state, given_out)
     unsteady.broken.clear()
-    following.look()
-    assert following.behind_s() == 0
-    assert following.ring.authenticate(secret) == key
-    assert following.live.serving
+    state.look()
+    assert state.behind_s() == 0
+    assert state.ring.authenticate(secret) == key
+    assert state.live.serving

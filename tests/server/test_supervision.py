@@ -14,7 +14,7 @@ _BEGIN = """
 import asyncio, signal, sys, threading, time
 from grpc import aio
 from disrupt import logs
-from disrupt.server import supervision
+from disrupt.server import part_failure
 from disrupt.server.processes import serving
 logs.configure("worker")
 
@@ -25,7 +25,7 @@ async def forever_():
     await asyncio.sleep(600)
 
 async def main():
-    supervision.arrange()
+    part_failure.arrange()
     {body}
 
 asyncio.run(main())
@@ -33,9 +33,9 @@ print("ended by itself")
 """
 
 _HANGING = """
-supervision.vital("hanging", asyncio.to_thread(time.sleep, 600))
+part_failure.vital("hanging", asyncio.to_thread(time.sleep, 600))
 await asyncio.sleep(0.1)
-supervision.vital("changes", fail())
+part_failure.vital("changes", fail())
 await forever_()
 """
 
@@ -54,7 +54,7 @@ def run(body: str) -> tuple[int, str, list[dict[str, Any]]]:
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        ("supervision.vital('changes', fail())\nawait forever_()", "changes"),
+        ("part_failure.vital('changes', fail())\nawait forever_()", "changes"),
         ("threading.Thread(target=lambda: 1 / 0, name='join').start()\nawait forever_()", "join"),
         (_HANGING, "changes"),
     ],
@@ -92,7 +92,7 @@ await serving.until_told_to_stop(server, 1.0, forever_)
 def test_what_is_cancelled_or_returns_ends_nothing() -> None:
     code, output, log = run("""
 async def nothing(): pass
-endless, returning = supervision.vital("one", forever_()), supervision.vital("other", nothing())
+endless, returning = part_failure.vital("one", forever_()), part_failure.vital("other", nothing())
 await asyncio.sleep(0)
 endless.cancel()
 await asyncio.wait([endless, returning])

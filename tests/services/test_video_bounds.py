@@ -13,7 +13,7 @@ import pytest
 
 from disrupt.core.lookups import LookupOptions, VideoOptions
 from disrupt.core.media import MediaKind
-from disrupt.core.videos import fingerprints_of
+from disrupt.core.videos import HELD_BYTES_MAX, fingerprints_of
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.nearest import Neighbours
@@ -22,7 +22,6 @@ from disrupt.services.matching import Allowance
 from disrupt.services.video_evidence import Query, Work, weigh
 from disrupt.services.video_matching import (
     COMMON_VIDEOS,
-    HELD_BYTES_MAX,
     VideoLookup,
 )
 from tests.services.videos import (

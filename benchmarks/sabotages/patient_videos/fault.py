@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from disrupt.isolation.fair_queue import FairQueue
+from disrupt.fair_queue import FairQueue
 
 
 def _are_wanted(_queue: FairQueue) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from disrupt.data_directory import DataDirectory
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.following import Following
+from disrupt.server.worker_state import WorkerState
 
-_start = Following.__init__
+_start = WorkerState.__init__
 
 
 def _start_slowly(
-    self: Following,
+    self: WorkerState,
     reader: RegistryReader,
     directory: DataDirectory,
     interval_s: float,
@@ -19,4 +19,4 @@ def _start_slowly(
     _start(self, reader, directory, max(interval_s, 3.0), stale_s)
 
 
-Following.__init__ = _start_slowly  # type: ignore[method-assign]
+WorkerState.__init__ = _start_slowly  # type: ignore[method-assign]

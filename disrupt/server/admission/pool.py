@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from disrupt.errors import OverloadedError
-from disrupt.isolation.fair_queue import FairQueue
+from disrupt.fair_queue import FairQueue
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

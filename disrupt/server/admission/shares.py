@@ -1,26 +1,20 @@
-"""Decide who may take how much: one admission for all calls, whose figures the workers share.
-
-Each worker has a row in memory that the supervisor made before it forked. It alone writes there,
-so there are no locks. A key has a place in each row: what it holds now. Sums over rows are what it
-holds of the whole server.
+"""Decide how much of each resource a caller may hold: one Admission for each process.
 
 The rule is one for everything that can be held: **a caller may hold as much as it leaves free**,
 and one that holds nothing may take what fits. A caller that is alone has half of all there is, two
 have a third each, and whoever comes next finds as much as the greediest has. Nobody's share need be
-configured (Choudhury and Hahne, Dynamic queue length thresholds, 1998).
+configured (Choudhury and Hahne, Dynamic queue length thresholds, 1998). Nobody waits: whoever asks
+for more is refused, and told when to try again.
 """
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum, auto
-from typing import TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeAlias
 
 from disrupt.errors import OverloadedError
 
@@ -28,11 +22,11 @@ _RETRY_AFTER_S = 1.0
 
 
 class Resource(IntEnum):
-    """What calls hold while they last."""
+    """What calls hold while they last. A worker counts all but the last two, the writer these."""
 
     CALLS = 0
-    BYTES = auto()
-    """Bytes of messages larger than an envelope, received and not answered yet, and of answers."""
+    READS = auto()
+    """Messages that are slow to arrive."""
     HASHES = auto()
     """Hashes that are searched, or wait for it; not of searches that are made at once."""
     PICTURES = auto()
@@ -41,95 +35,51 @@ class Resource(IntEnum):
     """Videos that are decoded, or wait for it."""
     VIDEO_BYTES = auto()
     """Bytes of frames that lookups by video hold, and of what these are near to."""
+    ANSWER_BYTES = auto()
+    """Bytes of large answers that their callers have not taken yet: gRPC holds these."""
     WRITES = auto()
-    """Calls that are relayed to the writer, of all workers."""
+    """Calls that workers relay to the writer."""
     WRITTEN_BYTES = auto()
-    """Bytes of these calls, of all workers."""
+    """Bytes of the registrations among them."""
 
-
-STRANGER_BYTES_MAX = 1 << 20
-"""Most bytes that strangers may make a worker hold, beside what any connection takes."""
-
-SHARED = frozenset({Resource.WRITES, Resource.WRITTEN_BYTES})
-"""Resources of which the workers have one supply together."""
-
-_COLUMNS = len(Resource)
-_CALLERS = 1024
-"""Places in a row. Keys have them in the order of the registry; of more, some share one."""
 
 Capacities: TypeAlias = dict[Resource, int]
 
 
-def place(number: int) -> int:
-    """Return the place of the ``number``th key, from 0. The first is the strangers'."""
-    return 1 + number % (_CALLERS - 1)
-
-
-class Board:
-    """Rows of figures in memory that processes share once they are forked."""
-
-    def __init__(self, rows: int) -> None:
-        """Allocate the memory; call this before forking."""
-        self._memory = mmap.mmap(-1, rows * _CALLERS * _COLUMNS * 8)
-        self.figures: NDArray[np.int64] = np.frombuffer(self._memory, np.int64).reshape(
-            rows, _CALLERS, _COLUMNS
-        )
-
-    def clear(self, row: int) -> None:
-        """Zero the row of a worker that has ended."""
-        self.figures[row] = 0
-
-    def total(self, place: int, resource: Resource) -> int:
-        """Return what a caller holds in all workers."""
-        return int(self.figures[:, place, resource].sum())
-
-    def row(self, number: int) -> memoryview:
-        """Return one worker's figures, flat; only that worker may write them."""
-        size = _CALLERS * _COLUMNS * 8
-        return memoryview(self._memory)[number * size : (number + 1) * size].cast("q")
-
-
 class Holder:
-    """A caller in one worker: what it holds."""
+    """A caller in one process: what it holds. For one event loop."""
 
-    __slots__ = ("_admission", "_at", "most", "name", "place")
+    __slots__ = ("_admission", "_held", "key_id")
 
-    def __init__(self, admission: Admission, name: str, place: int, most: Capacities) -> None:
-        """``most`` bounds what it may hold of some resources, whatever is free."""
+    def __init__(self, admission: Admission, key_id: str) -> None:
+        self.key_id = key_id
         self._admission = admission
-        self.name = name
-        self.place = place
-        self.most = most
-        self._at = place * _COLUMNS
+        self._held = [0] * len(Resource)
 
     def held(self, resource: Resource) -> int:
-        """Return how much it holds in this worker."""
-        return self._admission.row[self._at + resource]
+        """Return how much it holds."""
+        return self._held[resource]
 
     def may_take(self, resource: Resource, amount: int) -> bool:
         """Tell whether it leaves free what it would hold, or holds nothing and there is room."""
-        if resource in SHARED:
-            board = self._admission.board
-            held = board.total(self.place, resource)
-            taken = int(board.figures[:, :, resource].sum())
-        else:
-            held = self._admission.row[self._at + resource]
-            taken = self._admission.taken[resource]
-        free = self._admission.capacities[resource] - taken - amount
-        if held + amount > self.most.get(resource, held + amount):
-            return False
+        held, admission = self._held[resource], self._admission
+        free = admission.capacities[resource] - admission.taken[resource] - amount
         return free >= 0 and (not held or held + amount <= free)
 
     def take(self, resource: Resource, amount: int = 1) -> None:
         """Take ``amount``. Raises OverloadedError where that is more than its share."""
         if not self.may_take(resource, amount):
-            raise OverloadedError(_REFUSALS[resource], retry_after_s=_RETRY_AFTER_S)
-        self._admission.row[self._at + resource] += amount
+            raise OverloadedError(
+                f"The server is busy with {_NAMES[resource]}, many of them of this key. Try again"
+                " in a moment.",
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        self._held[resource] += amount
         self._admission.taken[resource] += amount
 
     def give_back(self, resource: Resource, amount: int = 1) -> None:
         """Give back what was taken."""
-        self._admission.row[self._at + resource] -= amount
+        self._held[resource] -= amount
         self._admission.taken[resource] -= amount
 
     @contextmanager
@@ -141,44 +91,47 @@ class Holder:
         finally:
             self.give_back(resource, amount)
 
+    def take_until_done(
+        self, task: asyncio.Future[Any] | None, resource: Resource, amount: int = 1
+    ) -> None:
+        """Take ``amount``, and give it back when the task is done, as that of a call or a read.
+
+        Raises OverloadedError where that is more than its share.
+        """
+        self.take(resource, amount)
+        if task is not None:
+            task.add_done_callback(lambda _: self.give_back(resource, amount))
+
 
 class Admission:
-    """The admission of one worker. For its event loop alone."""
+    """What there is of each resource in one process, and who holds how much of it."""
 
-    def __init__(
-        self, board: Board, row: int, capacities: Capacities, number_of: Callable[[str], int]
-    ) -> None:
-        """``number_of`` maps a key id to its number in the registry."""
-        self.board = board
-        self.row = board.row(row)
+    def __init__(self, capacities: Capacities) -> None:
         self.capacities = capacities
         self.taken = [0] * len(Resource)
-        """Amount taken of each resource, in this worker."""
-        self._number_of = number_of
+        """Amount that all callers hold of each resource."""
         self._holders: dict[str, Holder] = {}
-        self.strangers = Holder(self, "", 0, {Resource.BYTES: STRANGER_BYTES_MAX})
-        """All callers without a key, counted as one; its share is small whatever is free."""
 
-    def holder(self, name: str) -> Holder:
-        """Return the caller of this name."""
-        holder = self._holders.get(name)
+    def holder(self, key_id: str) -> Holder:
+        """Return the caller with this key."""
+        holder = self._holders.get(key_id)
         if holder is None:
-            holder = self._holders[name] = Holder(self, name, place(self._number_of(name)), {})
+            holder = self._holders[key_id] = Holder(self, key_id)
         return holder
 
 
 holder: ContextVar[Holder] = ContextVar("holder")
-"""Who made the call that is being answered; not set in the writer, where nobody is counted."""
+"""Who made the call that is being answered; not set of a call without a key."""
 
 
-_BUSY = "The server is busy with {}, many of them of this key. Try again in a moment."
-_REFUSALS = {
-    Resource.CALLS: _BUSY.format("calls"),
-    Resource.BYTES: _BUSY.format("large messages"),
-    Resource.HASHES: _BUSY.format("hashes to look up"),
-    Resource.PICTURES: _BUSY.format("pictures"),
-    Resource.VIDEOS: _BUSY.format("videos"),
-    Resource.VIDEO_BYTES: _BUSY.format("frames of videos"),
-    Resource.WRITES: _BUSY.format("registrations"),
-    Resource.WRITTEN_BYTES: _BUSY.format("registrations"),
+_NAMES = {
+    Resource.CALLS: "calls",
+    Resource.READS: "messages that arrive slowly",
+    Resource.HASHES: "hashes to look up",
+    Resource.PICTURES: "pictures",
+    Resource.VIDEOS: "videos",
+    Resource.VIDEO_BYTES: "frames of videos",
+    Resource.ANSWER_BYTES: "answers that wait to be read",
+    Resource.WRITES: "registrations",
+    Resource.WRITTEN_BYTES: "registrations",
 }

@@ -11,7 +11,7 @@ from disrupt.registry.contract import RegistryReader
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
 from disrupt.server.calls.interceptors import caller
-from disrupt.server.following import Following
+from disrupt.server.worker_state import WorkerState
 from disrupt.services.cursors import SealedCursors
 from disrupt.v1 import feed_pb2, feed_pb2_grpc
 from disrupt.wire import feed as wire
@@ -30,11 +30,9 @@ _QUEUED = 10_000
 class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
     """Answer the calls of proto/disrupt/v1/feed.proto."""
 
-    def __init__(
-        self, reader: RegistryReader, following: Following, cursors: SealedCursors
-    ) -> None:
+    def __init__(self, reader: RegistryReader, state: WorkerState, cursors: SealedCursors) -> None:
         self._reader = reader
-        self._following = following
+        self._state = state
         self._cursors = cursors
         self._reading = Pool("feed", threads=_THREADS, queued=_QUEUED)
 
@@ -51,7 +49,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         head = self._reader.head()
         if after is None:
             after = Cursor(head.epoch, 0)
-        bank_names = self._following.ring.bank_names
+        bank_names = self._state.ring.bank_names
         banks = key.banks & bank_names.keys()
         changes, end, give_up_s = list[Change](), after, time.monotonic() + _PASSING_S
         read_bytes = 0

@@ -1,4 +1,7 @@
-"""Interceptors of every call: authentication, deadlines, and the translation of errors."""
+"""Interceptors of every call: authentication, deadlines, and the translation of errors.
+
+Both processes use them. A call runs in a task of its own, which ends when its answer was taken.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 from grpc import aio
 
 from disrupt.core.policy import ApiKey
@@ -20,17 +24,11 @@ from disrupt.errors import (
     UnauthenticatedError,
     UnimplementedError,
 )
-from disrupt.isolation.fair_queue import turn_of
-from disrupt.server.admission.limits import STRANGER_STREAM_S
-from disrupt.server.admission.operations import outlasting
-from disrupt.server.admission.receipts import Receipts
+from disrupt.fair_queue import turn_of
 from disrupt.server.admission.receiving import Context, Receiver
-from disrupt.server.admission.refusals import Refusals
-from disrupt.server.admission.sending import count, write
-from disrupt.server.admission.shares import Admission, Resource, holder
-from disrupt.server.admission.strangers import Strangers, ended
-from disrupt.server.admission.unadmitted import Unadmitted
-from disrupt.server.rights import RIGHTS, WITHOUT_KEY
+from disrupt.server.admission.shares import Admission, Holder, Resource, holder
+from disrupt.server.rights import RIGHTS, WITH_ANY_KEY, WITHOUT_KEY
+from disrupt.tasks import ignore_error
 from disrupt.wire import errors
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -40,80 +38,76 @@ _SCHEME = "bearer "
 
 _log = structlog.get_logger(__name__)
 
+CALLER_KEY = "disrupt-key-id"
+"""Metadata entry with the id of the key whose call a worker relays to the writer."""
+
+_COUNTED_BYTES = 1 << 14
+"""Size of an answer from which on it is counted; nearly all answers are smaller."""
+
 caller: ContextVar[ApiKey] = ContextVar("caller")
-"""Key of the caller of the call that is being answered."""
+"""Key of the caller of the call that is being answered, in a worker."""
 
 
 class Authentication(aio.ServerInterceptor):
-    """Let a call through if its key is valid and has the right that the call needs.
+    """In a worker, let a call through if its key is valid and has the right that the call needs.
 
-    It decides before the message is read, so that a stranger's message takes no memory.
+    It decides before the message is read, and refuses a caller that has too many calls.
     """
 
     def __init__(
-        self,
-        authenticate: Callable[[str], Awaitable[ApiKey]],
-        admission: Admission,
-        unadmitted: Unadmitted,
-        refusals: Refusals,
-        receipts: Receipts,
+        self, authenticate: Callable[[str], Awaitable[ApiKey]], admission: Admission
     ) -> None:
         """``authenticate`` returns the key of a secret, or raises UnauthenticatedError."""
         self._authenticate = authenticate
         self._admission = admission
-        self._unadmitted = unadmitted
-        self._refusals = refusals
-        self._receipts = receipts
 
     async def intercept_service(
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
     ) -> _Handler | None:
         """Implement aio.ServerInterceptor."""
-        right = RIGHTS.get(details.method)
-        if right is not None:
-            key = None
+        if not details.method.startswith(WITHOUT_KEY):
+            right = RIGHTS.get(details.method)
+            if right is None and not details.method.startswith(WITH_ANY_KEY):
+                return _refusal(_no_such_call())
             try:
                 key = await self._authenticate(_secret(details))
-                key.require(right)
-                self._admit(key)
+                if right is not None:
+                    key.require(right)
+                _count(self._admission.holder(key.key_id), Resource.CALLS)
             except DisruptError as error:
-                return self._refusal(error, key)
+                return _refusal(error)
             caller.set(key)
-            turn_of.set(key.key_id)
-        elif details.method.startswith(WITHOUT_KEY):
-            holder.set(self._admission.strangers)
-        else:
-            return self._refusal(_no_such_call())
-        return await continuation(details) or self._refusal(_no_such_call())
+        return await continuation(details) or _refusal(_no_such_call())
 
-    def _admit(self, key: ApiKey) -> None:
-        """Count the call for its key until it ends."""
-        task = asyncio.current_task()  # of the whole call
-        by = self._admission.holder(key.key_id)
-        by.take(Resource.CALLS)
-        if task is not None:
-            task.add_done_callback(lambda _: by.give_back(Resource.CALLS))
-        holder.set(by)
 
-    def _refusal(self, error: DisruptError, key: ApiKey | None = None) -> _Handler:
-        """Make a handler that raises the error. It is a streaming one, so gRPC reads no message."""
+class RelayedCalls(aio.ServerInterceptor):
+    """In the writer, count a call that a worker relays as that of the key which the worker names.
 
-        async def refuse(_request: object, context: Context) -> None:
-            peer = context.peer()
-            self._unadmitted.add(peer)
-            if key is not None:
-                self._receipts.note_given_up(peer)  # its message comes, and is not read
-            await self._refusals.count(key.key_id if key else None, peer)
-            await _abort(error, context)
+    It refuses a caller that has too many of them, before the message is read.
+    """
 
-        return grpc.stream_stream_rpc_method_handler(refuse)
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    async def intercept_service(
+        self, continuation: _Continuation, details: grpc.HandlerCallDetails
+    ) -> _Handler | None:
+        """Implement aio.ServerInterceptor."""
+        for name, key_id in details.invocation_metadata:
+            if name == CALLER_KEY:
+                try:
+                    _count(self._admission.holder(str(key_id)), Resource.WRITES)
+                except DisruptError as error:
+                    return _refusal(error)
+        return await continuation(details)
 
 
 class Errors(aio.ServerInterceptor):
     """Send errors as google.rpc.Status, and end calls that take too long.
 
     A call with streams both ways may take ``max_call_s`` from one answer to the next; a call that
-    sends a stream for one answer, a video, may take ``max_upload_s``.
+    sends a stream for one answer, a video, may take ``max_upload_s``. One that needs no key, as a
+    watch of the server's health, may last.
 
     Calls that receive a stream run within ``while_valid``, which ends them when their key is
     revoked.
@@ -127,15 +121,11 @@ class Errors(aio.ServerInterceptor):
         max_call_s: float,
         max_upload_s: float,
         while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
-        unadmitted: Unadmitted | None = None,
-        refusals: Refusals | None = None,
     ) -> None:
         self._receiver = receiver
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
         self._while_valid = while_valid
-        self._unadmitted = unadmitted
-        self._refusals = refusals
         self._guarded: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -147,75 +137,21 @@ class Errors(aio.ServerInterceptor):
             return None
         guarded = self._guarded.get(details.method)
         if guarded is None:
-            guarded = self._guarded[details.method] = self._guard(handler, details.method)
+            guard = self._guard_stream if handler.response_streaming else self._guard_single
+            guarded = self._guarded[details.method] = guard(handler, details.method)
         return guarded
-
-    def _guard(self, handler: _Handler, method: str) -> _Handler:
-        if method.startswith(WITHOUT_KEY):
-            return self._guard_stranger(handler, method)
-        if handler.response_streaming:
-            return self._guard_stream(handler, method)
-        return self._guard_single(handler, method)
-
-    def _guard_stranger(self, handler: _Handler, method: str) -> _Handler:
-        """Guard calls that need no key: bound how many there are, and how long each may take.
-
-        Each message of a stream costs as much as a call, and counts as one.
-        """
-        answer: Any = (
-            handler.unary_unary
-            or handler.unary_stream
-            or handler.stream_unary
-            or handler.stream_stream
-        )
-        reading = self._receiver.of(method, handler.request_deserializer)
-        strangers = Strangers()
-        # a watch of the server's health may last
-        most_s = STRANGER_STREAM_S if handler.request_streaming else None
-
-        async def counted(peer: str) -> None:
-            if self._refusals is not None:
-                await self._refusals.count(None, peer)
-
-        async def answered(_: object, context: Context) -> Any:  # noqa: ANN401 any message
-            peer = context.peer()
-            if self._unadmitted is not None:
-                self._unadmitted.add(peer)
-            await counted(peer)
-            try:
-                async with asyncio.timeout(most_s) as call:
-                    with strangers.admitted(peer, call):
-                        if not handler.request_streaming:
-                            return await answer(await reading.single(context), context)
-                        async with (
-                            aclosing(reading.each(context)) as messages,
-                            aclosing(answer(messages, context)) as responses,
-                        ):
-                            async for response in responses:
-                                await outlasting(context.write(response))
-                                await counted(peer)
-            except TimeoutError:
-                await _abort(ended(), context)
-            except Exception as error:  # noqa: BLE001 nothing above reports errors
-                await _tell(error, method, context)
-
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.stream_unary_rpc_method_handler
-        )
-        return make(answered, None, handler.response_serializer)
 
     def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
         """Guard calls that are answered in a stream."""
         produce: Any = handler.stream_stream or handler.unary_stream
+        most_s = None if method.startswith(WITHOUT_KEY) else self._max_call_s
         reading = self._receiver.of(method, handler.request_deserializer)
 
         async def stream(_: object, context: Context) -> None:
             try:
                 async with (
                     self._valid(handler),
-                    asyncio.timeout(_timeout_s(context, self._max_call_s)) as allowed,
+                    asyncio.timeout(_timeout_s(context, most_s)) as allowed,
                     AsyncExitStack() as opened,
                 ):
                     if handler.request_streaming:
@@ -225,13 +161,10 @@ class Errors(aio.ServerInterceptor):
                     async with aclosing(produce(given, context)) as responses:
                         async for response in responses:
                             # written, not yielded: a caller that reads nothing times out, too
-                            await write(response, context)
+                            await _write(response, context)
                             if handler.request_streaming and allowed.when() is not None:
                                 now_s = asyncio.get_running_loop().time()
                                 allowed.reschedule(now_s + self._max_call_s)
-            except asyncio.CancelledError:
-                self._note_reset(context)
-                raise
             except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
@@ -248,26 +181,21 @@ class Errors(aio.ServerInterceptor):
             try:
                 async with self._valid(handler), asyncio.timeout(_timeout_s(context, most_s)):
                     if handler.request_streaming:
-                        # closed, so that what the last message holds is given back
                         async with aclosing(reading.each(context)) as messages:
                             response = await answer(messages, context)
                     else:
                         response = await answer(await reading.single(context), context)
-                    count(response)
+                    size = response.ByteSize()
+                    if size >= _COUNTED_BYTES and (by := holder.get(None)) is not None:
+                        # the call ends once its answer was taken
+                        call = asyncio.current_task()
+                        by.take_until_done(call, Resource.ANSWER_BYTES, size)
                     return response
-            except asyncio.CancelledError:
-                self._note_reset(context)
-                raise
             except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
         # raw bytes, and a stream even of one message: `reading` receives it
         return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
-
-    def _note_reset(self, context: Context) -> None:
-        """Note a call that ends without an answer, mostly since its caller reset it."""
-        if self._refusals is not None:
-            self._refusals.note(caller.get().key_id, context.peer())
 
     def _valid(self, handler: _Handler) -> AbstractAsyncContextManager[None]:
         if self._while_valid is None or not handler.request_streaming:
@@ -275,17 +203,53 @@ class Errors(aio.ServerInterceptor):
         return self._while_valid(caller.get())
 
 
+def _count(by: Holder, resource: Resource) -> None:
+    """Count a call as its caller's until it ends, and let its work take the caller's turns."""
+    by.take_until_done(asyncio.current_task(), resource)
+    holder.set(by)
+    turn_of.set(by.key_id)
+
+
+def _refusal(error: DisruptError) -> _Handler:
+    """Make a handler that raises the error. It is a streaming one, so gRPC reads no message."""
+
+    async def refuse(_request: object, context: Context) -> None:
+        await _abort(error, context)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+async def _write(response: Message, context: Context) -> None:
+    """Write an answer of a stream; a large one counts as its caller's until it is taken.
+
+    The write goes on where its call is given up: gRPC would never free the message of one that is
+    cancelled. It ends with the call.
+    """
+    write = asyncio.ensure_future(context.write(response))
+    write.add_done_callback(ignore_error)
+    size = response.ByteSize()
+    if size >= _COUNTED_BYTES and (by := holder.get(None)) is not None:
+        by.take_until_done(write, Resource.ANSWER_BYTES, size)
+    await asyncio.shield(write)
+
+
 def _no_such_call() -> UnimplementedError:
     return UnimplementedError("This server has no such call.")
 
 
-def _timeout_s(context: Context, most_s: float) -> float | None:
+def _timeout_s(context: Context, most_s: float | None) -> float | None:
     """Return the timeout to set; None where gRPC itself ends the call in time."""
-    given_s = remaining_s(context)
-    return most_s if given_s is None or given_s > most_s else None
+    given_s = _remaining_s(context)
+    return most_s if most_s is None or given_s is None or given_s > most_s else None
 
 
-def remaining_s(context: Context) -> float | None:
+def allowed_s(context: Context, most_s: float) -> float:
+    """Return the time that a call may take from now: until its deadline, at most ``most_s``."""
+    given_s = _remaining_s(context)
+    return most_s if given_s is None else min(given_s, most_s)
+
+
+def _remaining_s(context: Context) -> float | None:
     """Return the time until the caller's deadline; None without one."""
     return cast("float | None", context.time_remaining())  # the stubs do not know of None
 

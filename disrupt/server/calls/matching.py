@@ -20,10 +20,10 @@ from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Resource, holder
-from disrupt.server.calls.interceptors import caller, remaining_s
+from disrupt.server.calls.interceptors import allowed_s, caller
 from disrupt.server.calls.videos import VideoSearch, first_part, in_time
 from disrupt.server.config import Config
-from disrupt.server.following import Following
+from disrupt.server.worker_state import WorkerState
 from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
@@ -59,14 +59,14 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def __init__(
         self,
         config: Config,
-        following: Following,
+        state: WorkerState,
         tokens: MatchTokens,
         cursors: SealedCursors,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
     ) -> None:
         self._config = config
-        self._following = following
+        self._state = state
         self._tokens = tokens
         self._hashing = hashing
         self._videos = videos
@@ -100,7 +100,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = yield from matching.hash_steps(
-                    self._following.live,
+                    self._state.live,
                     queries,
                     searched,
                     lookup.options.max_matches,
@@ -108,7 +108,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                     allowance=allowance,
                 )
             return wire.hashes_answer(
-                lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
+                lookup, matches, self._seal(matches, key), self._state.ring.bank_names, cursor
             )
 
         by = holder.get()
@@ -140,14 +140,14 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = yield from matching.picture_steps(
-                    self._following.live, queries, searched, options.max_matches, allowance
+                    self._state.live, queries, searched, options.max_matches, allowance
                 )
             return wire.picture_answer(
                 query.quality,
                 [transform for _, transform in query.hashes],
                 matches,
                 self._seal(matches, key),
-                self._following.ring.bank_names,
+                self._state.ring.bank_names,
                 cursor,
                 frames_skipped=query.frames_skipped,
             )
@@ -163,7 +163,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self, request: match_pb2.GetIndexStatusRequest, _context: Context
     ) -> match_pb2.GetIndexStatusResponse:
         """Return what the index holds, how fresh it is, and which limits hold."""
-        config, status = self._config, self._following.live.status(caller.get().banks)
+        config, status = self._config, self._state.live.status(caller.get().banks)
         asked = self._cursors.open(request.cursor) if request.cursor else status.cursor
         if asked.epoch != status.cursor.epoch:
             raise CursorExpiredError(
@@ -172,9 +172,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             )
         return wire.status_answer(
             status,
-            self._cursors.seal(self._following.settled),
+            self._cursors.seal(self._state.settled),
             includes_cursor=asked.sequence <= status.cursor.sequence,
-            lag_s=self._following.behind_s(),
+            lag_s=self._state.behind_s(),
             limits=Limits(
                 message_bytes=config.max_message_bytes,
                 image_pixels=self._hashing.limits.max_pixels,
@@ -199,7 +199,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         searched = self._scope(key, options.lookup)
         cursor = self._cursor()
         allowance = Allowance(time.monotonic() + allowed_s(context, self._config.max_video_call_s))
-        lookup = VideoLookup(self._following.live, searched, options, allowance)
+        lookup = VideoLookup(self._state.live, searched, options, allowance)
         search = VideoSearch(lookup, options, self._comparing)
 
         def answer() -> match_pb2.MatchVideoResponse:
@@ -211,7 +211,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 key.key_id,
                 int(time.time()),
             )
-            return wire_videos.video_answer(result, match_ids, self._following.ring.bank_names)
+            return wire_videos.video_answer(result, match_ids, self._state.ring.bank_names)
 
         try:
             await search.run(self._videos, parts)
@@ -236,10 +236,10 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         unimplemented("ReportOutcome", "keep the match id and report later")
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
-        return self._scopes(self._following.ring, key, options)
+        return self._scopes(self._state.ring, key, options)
 
     def _cursor(self) -> str:
-        return self._cursor_text(self._following.settled)
+        return self._cursor_text(self._state.settled)
 
     def _allowance(self, context: Context) -> Allowance:
         return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))
@@ -251,7 +251,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         """
         if queries > _INLINE_MAX_HASHES:
             return None
-        if queries * self._following.live.expected_us(searched.radius_bits) > _INLINE_MAX_US:
+        if queries * self._state.live.expected_us(searched.radius_bits) > _INLINE_MAX_US:
             return None
         return advance(steps, 0.0)
 
@@ -308,12 +308,6 @@ class _Scopes:
             # keep the key, so that no other object gets its id
             kept = self._kept[id(key)] = key, scope(key, ring.banks, (), None)
         return kept[1]
-
-
-def allowed_s(context: Context, most_s: float) -> float:
-    """Return the time that a call may take from now: until its deadline, at most ``most_s``."""
-    given_s = remaining_s(context)
-    return most_s if given_s is None else min(given_s, most_s)
 
 
 def unimplemented(call: str, instead: str) -> NoReturn:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from grpc import aio
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs leave it out
 
-from disrupt.server.supervision import forever, vital
+from disrupt.server.part_failure import forever, vital
 
 READY = "ready"
 """What a process prints on standard output once it serves."""
@@ -27,19 +27,6 @@ BEAT = "beat"
 
 BEAT_S = 1.0
 """Pause between two beats."""
-
-
-class OneQueue:
-    """A server to add services to, whose calls all wait in one queue.
-
-    gRPC has a queue, with bounds of its own, for each method that is registered with it by name.
-    """
-
-    def __init__(self, server: aio.Server) -> None:
-        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
-
-    def add_registered_method_handlers(self, *_: object) -> None:
-        """Register nothing: the handlers above answer."""
 
 
 def say(word: str) -> None:

@@ -31,14 +31,13 @@ from disrupt.hashing import check_known_answers
 from disrupt.index.generations import check_history, create_first, open_current
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry import opening
-from disrupt.server import supervision
-from disrupt.server.admission.shares import Board
+from disrupt.server import part_failure
 from disrupt.server.config import Config
+from disrupt.server.part_failure import vital
 from disrupt.server.processes import forking, housekeeping, worker
 from disrupt.server.processes import writer as _writer
 from disrupt.server.processes.forking import Forked
 from disrupt.server.processes.serving import BEAT, BEAT_S, COMPACT, READY
-from disrupt.server.supervision import vital
 
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -55,7 +54,7 @@ at 100 MB/s."""
 _KILL_MARGIN_S = 5.0
 _LOOK_S = 0.02
 _OPEN_FILES = 65536
-"""More than all that a process has open at the largest number of connections."""
+"""More than all that a process has open, a file for each connection."""
 
 _log = structlog.get_logger(__name__)
 
@@ -64,13 +63,11 @@ _log = structlog.get_logger(__name__)
 class _Child:
     """A role that one process fills at all times.
 
-    ``ended`` is called after each process, and before the next. A process that has neither ended
-    nor become ready within ``start_s`` is killed.
+    A process that has neither ended nor become ready within ``start_s`` is killed.
     """
 
     role: str
     run: _Run
-    ended: Callable[[], None] = lambda: None
     start_s: float = _START_S
     process: Forked | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -146,17 +143,13 @@ class _Supervisor:
         self._failure: DisruptError | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
-        supervision.arrange()
+        part_failure.arrange()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        board = Board(self._config.workers)
         writer = _Child("writer", partial(_writer.run, self._config))
         workers = [
-            _Child(
-                "worker", partial(worker.run, self._config, board, row), partial(board.clear, row)
-            )
-            for row in range(self._config.workers)
+            _Child("worker", partial(worker.run, self._config)) for _ in range(self._config.workers)
         ]
         # It never becomes ready, so `start_s` bounds all of its time.
         keeper = _Child(
@@ -239,7 +232,6 @@ class _Supervisor:
             code = await process.wait()
         finally:
             watch.cancel()
-        child.ended()
         return code
 
     async def _end(self, child: _Child) -> None:
@@ -284,7 +276,7 @@ def _run(role: str, run: _Run) -> None:
     logs.configure(role)
 
     async def arranged() -> None:
-        supervision.arrange()
+        part_failure.arrange()
         await run()
 
     try:

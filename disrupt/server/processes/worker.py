@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import cast
 
 import grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import ConfigurationError
@@ -22,34 +20,21 @@ from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.server import rights
-from disrupt.server.admission.header_blocks import HeaderBlocks
-from disrupt.server.admission.limits import (
-    CONNECTION_CALLS_MAX,
-    CONNECTIONS_MAX,
-    FRAMES_MAX,
-    LOOKAHEAD_BYTES,
-    PENDING_CALLS_MAX,
-    UNADMITTED_CALLS_MAX,
-    MessageLimits,
-    capacities,
-)
-from disrupt.server.admission.receipts import Receipts
+from disrupt.server.admission.limits import FRAMES_MAX, MessageLimits, capacities
 from disrupt.server.admission.receiving import Decode, Receiver
-from disrupt.server.admission.refusals import Refusals
-from disrupt.server.admission.shares import Admission, Board, Resource
-from disrupt.server.admission.sockets import Sockets, bound, most_connections
-from disrupt.server.admission.unadmitted import Unadmitted
+from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.calls.feed import FeedServicer
-from disrupt.server.calls.health import WRITER_LOOK_S, Health, look_at_index, look_at_writer
+from disrupt.server.calls.health import Health
+from disrupt.server.calls.health_of_worker import WRITER_LOOK_S, look_at_index, look_at_writer
 from disrupt.server.calls.interceptors import Authentication, Errors
 from disrupt.server.calls.matching import MatchServicer
-from disrupt.server.calls.relay import RelayingServicer, writer_channel
+from disrupt.server.calls.registration_relay import RelayingServicer, writer_channel
 from disrupt.server.calls.revocation import OpenCalls
 from disrupt.server.config import Config
-from disrupt.server.following import Following
 from disrupt.server.memory import keep_little, trim
-from disrupt.server.processes.serving import OneQueue, until_told_to_stop
-from disrupt.server.supervision import forever, vital
+from disrupt.server.part_failure import forever, vital
+from disrupt.server.processes.serving import until_told_to_stop
+from disrupt.server.worker_state import WorkerState
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
@@ -67,22 +52,15 @@ _DECODERS: dict[str, Decode] = {
     "/disrupt.v1.RegistrationService/RegisterHashes": bytes,  # the writer decodes it
 }
 
-_HANDSHAKE_MS = 10_000
-"""Time for TLS and HTTP/2's first frames; gRPC's own limit is two minutes."""
+_CONNECTION_CALLS_MAX = 128
+"""Calls at once on one connection; gRPC's clients hold more back."""
 
-_SETTINGS_MS = 10_000
-"""Time for a peer to acknowledge the server's settings; gRPC's own limit is a minute."""
-
-_MORE_CALLS = 2 * UNADMITTED_CALLS_MAX
-"""Places for calls beside admitted ones. Half of them are for calls whose connection was shut down
-a moment ago."""
-
-_CONNECTIONS_LOOK_S = 0.25
-"""Connections that come meanwhile may fill the table of descriptors for so long."""
+_LOOKAHEAD_BYTES = 16 * 1024
+"""Most bytes of a message that gRPC receives before a call reads it, or of a video's next parts."""
 
 
-async def run(config: Config, board: Board, row: int) -> None:
-    """Serve until SIGTERM; ``row`` of the board is this worker's."""
+async def run(config: Config) -> None:
+    """Serve until SIGTERM."""
     keep_little()
     directory = DataDirectory(config.data_dir)
     room = capacities(config)
@@ -111,7 +89,7 @@ async def run(config: Config, board: Board, row: int) -> None:
     with opening.reading(directory) as reader:
         # started before there is a server, and ready before it serves
         async with hashing, videos:
-            await _serve(config, directory, reader, hashing, videos, (board, row))
+            await _serve(config, directory, reader, hashing, videos)
 
 
 async def _serve(
@@ -120,72 +98,62 @@ async def _serve(
     reader: RegistryReader,
     hashing: IsolatedHashing,
     videos: IsolatedVideos,
-    counted_in: tuple[Board, int],
 ) -> None:
+    """Serve until SIGTERM.
+
+    1. Make the parts: the state that follows the registry, admission, and a channel to the writer.
+    2. Make the server with its interceptors, and add the services.
+    3. Bring index and keys up to date, so that nothing withdrawn matches.
+    4. Look at what health reports, then listen.
+    5. Follow the registry and health until told to stop.
+    """
     rights.check(rights.SERVICES)
-    following = Following(reader, directory, config.follow_interval_s, config.stale_closes_s)
-    admission = Admission(
-        *counted_in,
-        capacities(config),
-        number_of=lambda key_id: following.ring.number(key_id),  # noqa: PLW0108 rings come and go
-    )
-    receipts = Receipts(admission)
-    other_bytes = admission.capacities[Resource.VIDEO_BYTES]
-    header_blocks = HeaderBlocks(receipts, config.max_message_bytes, other_bytes)
+    state = WorkerState(reader, directory, config.follow_interval_s, config.stale_closes_s)
     calls = OpenCalls()
-    unadmitted, refusals = Unadmitted(Sockets().shut), Refusals(Sockets().shut)
     statuses = Health()
-    server = aio.server(
-        interceptors=[
-            Authentication(following.authenticate, admission, unadmitted, refusals, receipts),
-            Errors(
-                Receiver(MessageLimits.of(config), _DECODERS, receipts),
-                config.max_call_s,
-                config.max_video_call_s,
-                calls.while_valid,
-                unadmitted,
-                refusals,
-            ),
-        ],
-        options=_options(config),
-        maximum_concurrent_rpcs=config.max_concurrent_calls + _MORE_CALLS,
-    )
     secret = directory.secrets().match_tokens
     tokens, cursors = MatchTokens(secret), SealedCursors(secret)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
-    services = cast("aio.Server", OneQueue(server))
+
+    server = aio.server(
+        interceptors=[
+            Authentication(state.authenticate, Admission(capacities(config))),
+            Errors(
+                Receiver(MessageLimits.of(config), _DECODERS),
+                config.max_call_s,
+                config.max_video_call_s,
+                calls.while_valid,
+            ),
+        ],
+        options=_options(config),
+    )
     add_MatchServiceServicer_to_server(
-        MatchServicer(config, following, tokens, cursors, hashing, videos), services
+        MatchServicer(config, state, tokens, cursors, hashing, videos), server
     )
     add_RegistrationServiceServicer_to_server(
-        RelayingServicer(config, channel, hashing, videos), services
+        RelayingServicer(config, channel, hashing, videos), server
     )
-    add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), services)
-    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, services)
+    add_FeedServiceServicer_to_server(FeedServicer(reader, state, cursors), server)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
     names = [service.full_name for service in rights.SERVICES]
-    reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
-    add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
-        reflection.aio.ReflectionServicer(reflected), services
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
 
-    # Calls are answered once index and keys are up to date, so that nothing withdrawn matches.
-    await asyncio.to_thread(following.look)
+    await asyncio.to_thread(state.look)
     trim()
-    index = partial(look_at_index, statuses, following, hashing, config.stale_not_ready_s)
+
+    index = partial(look_at_index, statuses, state, hashing, config.stale_not_ready_s)
     writer = partial(look_at_writer, statuses, channel)
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
-    header_blocks.start()
-    connections = partial(asyncio.to_thread, bound, most_connections(CONNECTIONS_MAX))
+
     tasks = [
-        vital("changes", following.follow_changes()),
-        vital("keys", following.follow_keys(calls.end_revoked)),
+        vital("changes", state.follow_changes()),
+        vital("keys", state.follow_keys(calls.end_revoked)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_LOOK_S)),
-        vital("receipts", receipts.watch()),
-        vital("refusals", refusals.watch()),
-        vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
     ]
     try:
         drain = statuses.servicer.enter_graceful_shutdown
@@ -204,18 +172,13 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_connection_age_ms", age_ms),
-        ("grpc.max_concurrent_streams", CONNECTION_CALLS_MAX),
-        ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
-        ("grpc.server.max_pending_requests_hard_limit", 2 * PENDING_CALLS_MAX),
         ("grpc.max_connection_age_grace_ms", grace_ms),
+        ("grpc.max_concurrent_streams", _CONNECTION_CALLS_MAX),
         # none: gRPC would inflate messages before any limit of theirs holds
         ("grpc.compression_enabled_algorithms_bitset", 1),
         # without the probe, which would enlarge it
-        ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
+        ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
-        # A peer that acknowledges no settings may send longer headers than these allow.
-        ("grpc.http2.settings_timeout", _SETTINGS_MS),
     ]
 
 

@@ -13,18 +13,20 @@ from disrupt.admin.v1 import admin_pb2_grpc
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryWriter
-from disrupt.server.admission.limits import MessageLimits
+from disrupt.server.admission.limits import MessageLimits, capacities
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Receiver
+from disrupt.server.admission.shares import Admission
 from disrupt.server.calls.administration import AdminServicer
-from disrupt.server.calls.health import STORAGE_LOOK_S, Health, look_at_storage
-from disrupt.server.calls.interceptors import Errors
-from disrupt.server.calls.registration import RegistrationServicer
+from disrupt.server.calls.health import Health
+from disrupt.server.calls.health_of_writer import STORAGE_LOOK_S, look_at_storage
+from disrupt.server.calls.interceptors import Errors, RelayedCalls
+from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little
+from disrupt.server.part_failure import forever, vital
 from disrupt.server.processes import housekeeping
 from disrupt.server.processes.serving import until_told_to_stop
-from disrupt.server.supervision import forever, vital
 from disrupt.server.upkeep.administration import InRegistry
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
@@ -59,29 +61,40 @@ async def run(config: Config) -> None:
 
 
 async def _serve(config: Config, directory: DataDirectory, registry: RegistryWriter) -> None:
+    """Serve until SIGTERM.
+
+    1. Make what registers: PINs with the throttle that checks them, quotas, limits.
+    2. Make the server with its interceptors, and add the services.
+    3. Listen on the Unix socket, once storage was checked.
+    4. Look at storage, and at what is to be compacted, until told to stop.
+    """
     secrets = directory.secrets()
-    pepper = secrets.pepper
+    pins = Pins(secrets.pepper)
+    throttle = Throttle(pins.verify)
+    threading.Thread(target=throttle.run, name="pins", daemon=True).start()
     limits = RegistrationLimits(
         items_per_registration=config.max_items_per_registration,
         hashes_per_item=config.max_hashes_per_item,
         items_per_case=config.max_items_per_case,
         hashes_per_registration=config.max_hashes_per_registration,
     )
-    pins = Pins(pepper)
-    throttle = Throttle(pins.verify)
-    threading.Thread(target=throttle.run, name="pins", daemon=True).start()
     quota = Quota(config.max_registered_hashes_per_h)
-    registrar = Registrar(registry, pins, throttle, pepper, limits, quota)
+    registrar = Registrar(registry, pins, throttle, secrets.pepper, limits, quota)
     decode = partial(
         payloads.register_hashes,
         items_max=config.max_items_per_registration,
         hashes_max=config.max_hashes_per_registration,
     )
-    receiver = Receiver(MessageLimits.of(config), {_REGISTER: bytes})
     pool = Pool("writer", threads=_THREADS, queued=_QUEUED)
     registering = Pool("register", threads=_REGISTERING, queued=_QUEUED)
+    statuses = Health()
+
+    receiver = Receiver(MessageLimits.of(config), {_REGISTER: bytes})
     server = aio.server(
-        interceptors=[Errors(receiver, config.max_call_s, config.max_video_call_s)],
+        interceptors=[
+            RelayedCalls(Admission(capacities(config))),
+            Errors(receiver, config.max_call_s, config.max_video_call_s),
+        ],
         options=[("grpc.max_receive_message_length", config.max_message_bytes)],
     )
     registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
@@ -93,14 +106,15 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(InRegistry(registry), pool), server
     )
-    statuses = Health()
     health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
+
     directory.socket.unlink(missing_ok=True)  # what a killed writer left
     mask = os.umask(0o177)  # the socket is for this user alone
     server.add_insecure_port(directory.socket_address)
     os.umask(mask)
     storage = partial(look_at_storage, statuses, registry, (pool, registering))
     await storage()
+
     tasks = [
         vital("compaction", housekeeping.watch(config, registry)),
         vital("storage", forever(storage, STORAGE_LOOK_S)),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,8 @@ from grpc import aio
 
 from disrupt.server.admission.limits import MessageLimits
 from disrupt.server.admission.receiving import Context, Receiver
-from disrupt.server.admission.sockets import Sockets
 from disrupt.server.config import Config
+from tests.server.wire import Wire, begun
 
 METHOD = "/disrupt.v1.MatchService/MatchImage"
 SIZE_BYTES = 16 * 2**20
@@ -45,9 +47,9 @@ def allocated_bytes() -> int:
 class Cancelling(grpc.GenericRpcHandler):
     """Cancel each call once its message has come, and before the event loop learns of that."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, sent: threading.Event) -> None:
         self._reading = receiver.of(METHOD, lambda data: data)
-        self._sockets = Sockets()
+        self._sent = sent
 
     def service(self, _details: object) -> grpc.RpcMethodHandler[Any, Any]:
         return grpc.stream_unary_rpc_method_handler(self._received)
@@ -56,8 +58,7 @@ class Cancelling(grpc.GenericRpcHandler):
         reading = asyncio.ensure_future(self._reading.single(context))
         for _step in range(3):
             await asyncio.sleep(0)  # it begins to read
-        while (self._sockets.received_bytes(context.peer()) or 0) < SIZE_BYTES:
-            time.sleep(0.01)  # noqa: ASYNC251 the event loop is held up
+        self._sent.wait()  # the event loop is held up
         time.sleep(0.1)  # noqa: ASYNC251
         reading.cancel()
         await asyncio.wait([reading])
@@ -65,22 +66,30 @@ class Cancelling(grpc.GenericRpcHandler):
 
 
 def test_a_message_whose_call_is_cancelled_before_it_is_read_is_freed(tmp_path: Path) -> None:
-    def call(port: int) -> None:
-        options = [("grpc.max_send_message_length", -1)]
-        with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-            unary: Any = channel.unary_unary(METHOD)
-            for _ in range(ROUNDS):
-                assert unary.future(bytes(SIZE_BYTES)).code() is grpc.StatusCode.CANCELLED
+    sent = threading.Event()
+    message = begun(SIZE_BYTES, bytes(SIZE_BYTES))
+
+    def call(wire: Wire) -> None:
+        began = wire.begin(METHOD, None)
+        at = 0
+        while at < len(message):
+            at += wire.send(began, message[at : at + (1 << 20)])
+            wire.read(0.001)
+        sent.set()
+        wire.until(lambda: began in wire.ended)
+        sent.clear()
 
     async def serve() -> None:
         limits = MessageLimits.of(Config(data_dir=tmp_path))
         server = aio.server(
-            handlers=[Cancelling(Receiver(limits, {}))],
+            handlers=[Cancelling(Receiver(limits, {}), sent)],
             options=[("grpc.max_receive_message_length", -1)],
         )
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
-        await asyncio.to_thread(call, port)
+        with closing(Wire(f"127.0.0.1:{port}")) as wire:
+            for _ in range(ROUNDS):
+                await asyncio.to_thread(call, wire)
         await server.stop(None)
 
     before = allocated_bytes()

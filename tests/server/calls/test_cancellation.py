@@ -18,16 +18,10 @@ from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.proofs.mutations_videos import repeated
 from tests.server.caller import Caller, calling, eventually, lookup, outcome
 
 HASHES = 19_000
 """So few that every query is compared with all of them: so small an index has no tables."""
-
-DECODER = "disrupt.isolation.video_worker"
-
-STARTED_S = 4.0
-"""Processor time beyond which a decoder is at its video: it takes a tenth of that to start."""
 
 MANY = 1_000_000
 """Queries that take half a minute of processor time."""
@@ -139,20 +133,6 @@ def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment)
         # The worker is busy for longer than it takes to receive the messages.
         eventually(lambda: all(busy(worker) for _ in range(6)))
         assert not call.done()
-
-
-def test_the_decoder_of_a_video_whose_sender_disappears_stops(server: Deployment) -> None:
-    key = server.make_key("platform", "match")
-    (worker,) = processes(server.process.pid, "worker")
-    video = repeated(np.zeros((2304, 4096, 3), np.uint8), 300)  # half a minute of work
-    chunks = [video[at : at + 2**20] for at in range(0, len(video), 2**20)]
-    with calling(server.address, key) as caller:
-        call = send(caller, *(match_pb2.MatchVideoRequest(chunk=chunk) for chunk in chunks))
-        eventually(lambda: any(cpu_s(pid) > STARTED_S for pid in processes(worker, DECODER)))
-        assert not call.done()
-    # It is killed, unless it was waiting for more: then it is kept for another video.
-    eventually(lambda: not any(map(busy, processes(worker, DECODER))))
-    assert all(cpu_s(pid) < STARTED_S + FEW_S for pid in processes(worker, DECODER))
 
 
 def test_more_hashes_than_allowed_are_refused_without_a_search(server: Deployment) -> None:

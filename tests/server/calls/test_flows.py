@@ -421,7 +421,9 @@ def test_the_status_says_what_the_index_holds_and_which_limits_hold(
     assert (after.limits.hashes_per_lookup, after.limits.items_per_registration) == (1000, 64)
 
 
-def test_health_and_reflection_need_no_key(server: Deployment) -> None:
+def test_health_needs_no_key_and_reflection_one(
+    server: Deployment, secrets: dict[str, str]
+) -> None:
     with calling(server.address, None) as caller:
         health: Any = health_pb2_grpc.HealthStub(caller.channel)
         services = ("MatchService", "RegistrationService", "FeedService")
@@ -433,7 +435,10 @@ def test_health_and_reflection_need_no_key(server: Deployment) -> None:
         watch.cancel()
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
         request = reflection_pb2.ServerReflectionRequest(list_services="")
-        (answer,) = reflection.ServerReflectionInfo(iter([request]), timeout=TIMEOUT_S)
+        metadata = (("authorization", f"Bearer {secrets['feed']}"),)
+        (answer,) = reflection.ServerReflectionInfo(
+            iter([request]), metadata=metadata, timeout=TIMEOUT_S
+        )
         names = {service.name for service in answer.list_services_response.service}
     assert {"disrupt.v1.MatchService", "grpc.health.v1.Health"} <= names
     assert "disrupt.admin.v1.AdminService" not in names

@@ -10,7 +10,8 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from disrupt.errors import UnavailableError
-from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health, look_at_index
+from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health
+from disrupt.server.calls.health_of_worker import look_at_index
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ import pytest
 
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ADULTS, Scope
+from disrupt.fair_queue import turn_of
 from disrupt.index.columns import NOTHING_NEAR, NearestHits
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import UNLIMITED, Budget
-from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.shares import Admission, Board, holder
+from disrupt.server.admission.shares import Admission, holder
 from disrupt.server.calls import matching
 from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
@@ -67,7 +67,7 @@ async def match(
     turn_of.set(name)
     key: Any = SimpleNamespace(key_id=name)
     caller.set(key)
-    holder.set(Admission(Board(1), 0, capacities(CONFIG), int).holder(name))
+    holder.set(Admission(capacities(CONFIG)).holder(name))
     hashes = np.full((count, 32), number, np.uint8)
     await servicer.MatchHashes(lookup(hashes.tobytes()), CONTEXT)
 

@@ -12,7 +12,8 @@ from disrupt.core.cases import CaseStatus, case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.registrations import Receipt, ShownCase
 from disrupt.server.admission.pool import Pool
-from disrupt.server.calls.registration import RegistrationServicer
+from disrupt.server.admission.shares import Admission, Resource, holder
+from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2
@@ -35,13 +36,6 @@ class Slow:
         return ShownCase(CASE, CaseStatus.WITHDRAWN, "", "", ()), Cursor(bytes(8), 1)
 
 
-class Context:
-    """The context of a call that a worker relays."""
-
-    def invocation_metadata(self) -> tuple[()]:
-        return ()
-
-
 async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
     servicer = RegistrationServicer(
         cast("Registrar", registrar),
@@ -50,7 +44,8 @@ async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
         Pool("register", threads=2, queued=100),
         SealedCursors(bytes(32)),
     )
-    context: Any = Context()
+    context: Any = None
+    holder.set(Admission(dict.fromkeys(Resource, 1000000)).holder("key"))
     message = register(bytes(32)).SerializeToString()
     registrations = [
         asyncio.create_task(servicer.RegisterHashes(message, context)) for _ in range(50)

@@ -14,22 +14,22 @@ import pytest
 
 from disrupt.core.lookups import VideoOptions
 from disrupt.core.policy import ADULTS, Scope
-from disrupt.core.videos import FRAME
+from disrupt.core.videos import FRAME, HELD_BYTES_MAX
 from disrupt.errors import DisruptError, OverloadedError
+from disrupt.fair_queue import turn_of
 from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.index.live import LiveIndex
-from disrupt.isolation.fair_queue import turn_of
 from disrupt.isolation.video_messages import Frames
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.shares import Admission, Board, Holder, Resource, holder
+from disrupt.server.admission.shares import Admission, Holder, Resource, holder
 from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.videos import VideoSearch, fingerprint
 from disrupt.server.config import Config
 from disrupt.services.matching import Allowance, Steps
-from disrupt.services.video_matching import HELD_BYTES_MAX, VideoLookup
+from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2
 from disrupt.wire.videos import frames_message
 
@@ -49,7 +49,7 @@ def part(start: int, count: int = FRAMES) -> match_pb2.MatchVideoRequest:
 
 
 def admission() -> Admission:
-    return Admission(Board(1), 0, capacities(CONFIG), int)
+    return Admission(capacities(CONFIG))
 
 
 def search(lookup: Any = None, pool: Pool | None = None) -> VideoSearch:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from grpc import aio
 
 from disrupt.core.lookups import VideoOptions
-from disrupt.errors import InvalidRequestError
+from disrupt.errors import DeadlineExceededError, InvalidRequestError
 from disrupt.server.admission.limits import CHUNK_BYTES_MAX
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.shares import holder
+from disrupt.server.calls.registration_relay import RelayingServicer
 from disrupt.server.calls.videos import VideoSearch, _chunks
-from disrupt.v1 import match_pb2
+from disrupt.server.config import Config
+from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.wire import videos as wire
 
 
@@ -101,3 +105,19 @@ def test_a_message_of_many_frames_is_not_walked_on_the_event_loop(
     asyncio.run(search())
     assert [rows.ms for rows in added] == [*range(1000)]
     assert looked_at == [0, 999]
+
+
+def test_a_video_to_register_whose_first_part_does_not_come_ends_in_time() -> None:
+    async def parts() -> AsyncIterator[registration_pb2.RegisterVideoRequest]:
+        await asyncio.Event().wait()
+        yield registration_pb2.RegisterVideoRequest()
+
+    async def register() -> None:
+        config = Config(data_dir=Path(), video_stall_s=0.01)
+        nothing: Any = None
+        async with aio.insecure_channel("unix:nobody") as channel:
+            servicer = RelayingServicer(config, channel, nothing, nothing)
+            await servicer.RegisterVideo(parts(), nothing)
+
+    with pytest.raises(DeadlineExceededError, match="No part of the video came"):
+        asyncio.run(register())

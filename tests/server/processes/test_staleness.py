@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from benchmarks.harness.deployment import BIN, Deployment, run
-from disrupt.server.calls.relay import CALLER_KEY
+from disrupt.server.calls.interceptors import CALLER_KEY
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from tests.server.caller import (

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+from collections.abc import AsyncIterator
 
 from grpc_health.v1 import health, health_pb2
 
-from disrupt.server.admission.operations import outlasting
 from disrupt.server.admission.receiving import Context
 
 _LOOK_S = 0.5
@@ -22,15 +21,14 @@ class HealthServicer(health.aio.HealthServicer):
     watcher which reads nothing keeps statuses from changing.
     """
 
-    async def Watch(  # noqa: N802 gRPC's name
-        self, request: health_pb2.HealthCheckRequest, context: Context
-    ) -> NoReturn:
-        """Send a service's status, and again each time it changes."""
+    async def Watch(  # type: ignore[override]  # noqa: N802 gRPC's name; a generator
+        self, request: health_pb2.HealthCheckRequest, _context: Context
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """Yield a service's status, and again each time it changes."""
         sent = None
         while True:
             status = self._server_status.get(request.service, _UNKNOWN)  # type: ignore[attr-defined]
             if status != sent:
                 sent = status
-                answer = health_pb2.HealthCheckResponse(status=status)
-                await outlasting(context.write(answer))
+                yield health_pb2.HealthCheckResponse(status=status)
             await asyncio.sleep(_LOOK_S)

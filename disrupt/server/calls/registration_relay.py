@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -17,21 +16,13 @@ from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Resource, holder
-from disrupt.server.calls.interceptors import caller
-from disrupt.server.calls.matching import allowed_s
-from disrupt.server.calls.videos import fingerprint, first_part
+from disrupt.server.calls.interceptors import CALLER_KEY, allowed_s, caller
+from disrupt.server.calls.videos import fingerprint, first_part, in_time
 from disrupt.server.config import Config
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
 from disrupt.wire.errors import DETAILS_KEY
 from disrupt.wire.payloads import WithImage
-
-CALLER_KEY = "disrupt-key-id"
-"""Metadata entry with the id of the key whose call a worker relays to the writer."""
-
-
-_TURNED_AWAY_S = 2.0
-"""Whoever the writer turns away waits so long for that answer: asking costs it more than this."""
 
 _Response = TypeVar("_Response", bound=Message)
 
@@ -69,6 +60,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
             )
         )
         self._max_call_s = config.max_call_s
+        self._stall_s = config.video_stall_s
         self._hashing = hashing
         self._videos = videos
 
@@ -101,6 +93,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         self, parts: AsyncIterator[registration_pb2.RegisterVideoRequest], context: Context
     ) -> registration_pb2.RegisterVideoResponse:
         """Hash one video in memory, while it comes in, and register it; for staff."""
+        parts = in_time(parts, self._stall_s)
         asked = (await first_part(parts, "context")).context
         wire.context(asked)
         fingerprinted = await fingerprint(self._videos, parts)
@@ -157,15 +150,9 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> _Response:
         timeout_s = allowed_s(context, self._max_call_s)
         metadata = ((CALLER_KEY, caller.get().key_id),)
-        by = holder.get()
-        size = len(request) if isinstance(request, bytes) else request.ByteSize()
         try:
-            with by.holding(Resource.WRITES), by.holding(Resource.WRITTEN_BYTES, size):
-                return await call(request, timeout=timeout_s, metadata=metadata)
+            return await call(request, timeout=timeout_s, metadata=metadata)
         except aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                # nothing is held meanwhile but the call itself
-                await asyncio.sleep(min(_TURNED_AWAY_S, timeout_s / 4))
             await _give_back(error, context)
 
 

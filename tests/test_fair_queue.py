@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from disrupt.isolation.fair_queue import FairQueue, turn_of
+from disrupt.fair_queue import FairQueue, turn_of
 
 
 async def have(queue: FairQueue, name: str, log: list[str], going_on: asyncio.Event) -> None:
@@ -38,7 +38,7 @@ def test_who_asks_for_a_lot_delays_others_by_the_turns_that_it_has() -> None:
 
 def test_a_caller_that_was_away_saves_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr("disrupt.isolation.fair_queue.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("disrupt.fair_queue.time.monotonic", lambda: now_s)
     log = list[str]()
 
     async def take(queue: FairQueue, name: str) -> None:

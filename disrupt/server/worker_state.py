@@ -17,7 +17,7 @@ from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
 from disrupt.feed.follower import Follower
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.supervision import forever
+from disrupt.server.part_failure import forever
 from disrupt.services.keys import KeyRing
 
 _WAITING_MAX = 32
@@ -29,7 +29,7 @@ _SETTLED_STEPS = 3
 _log = structlog.get_logger(__name__)
 
 
-class Following:
+class WorkerState:
     """Live index and keys of one worker, kept up to date by threads beside the event loop.
 
     Neither is handed out once it is older than ``stale_s``, whatever became of the threads: it may

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context, Decode
+from disrupt.server.admission.shares import Resource, holder
 from disrupt.server.calls.pin_waits import PinWaits
-from disrupt.server.calls.relay import CALLER_KEY
 from disrupt.server.upkeep.administration import today
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
-
-_T = TypeVar("_T")
 
 
 class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
@@ -44,10 +42,12 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def RegisterHashes(  # noqa: N802 gRPC's name
         self,
         request: bytes,  # type: ignore[override]  # decoded in the thread that stores it
-        context: Context,
+        _context: Context,
     ) -> registration_pb2.RegisterHashesResponse:
         """Register media items."""
-        job = self._job(self._register, context, request, day=today())
+        by, call = holder.get(), asyncio.current_task()
+        by.take_until_done(call, Resource.WRITTEN_BYTES, len(request))
+        job = partial(self._register, request, caller=by.key_id, day=today())
         return await self._pin_waits.run(self._registering, job)
 
     def _register(
@@ -60,29 +60,27 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         return wire.registered_answer(receipt, cursor)
 
     async def GetCase(  # noqa: N802 gRPC's name
-        self, request: registration_pb2.GetCaseRequest, context: Context
+        self, request: registration_pb2.GetCaseRequest, _context: Context
     ) -> registration_pb2.GetCaseResponse:
         """Show a case."""
         access = wire.access(request.access)
-        case = await self._run(self._registrar.show, context, access)
+        case = await self._run(self._registrar.show, access)
         return wire.case_answer(case)
 
     async def WithdrawItems(  # noqa: N802 gRPC's name
-        self, request: registration_pb2.WithdrawItemsRequest, context: Context
+        self, request: registration_pb2.WithdrawItemsRequest, _context: Context
     ) -> registration_pb2.WithdrawItemsResponse:
         """Withdraw some items of a case."""
         access, item_ids = wire.access(request.access), wire.item_ids(request)
-        case, cursor = await self._run(
-            self._registrar.withdraw, context, access, item_ids, day=today()
-        )
+        case, cursor = await self._run(self._registrar.withdraw, access, item_ids, day=today())
         return wire.items_withdrawn_answer(case, self._cursors.seal(cursor))
 
     async def WithdrawCase(  # noqa: N802 gRPC's name
-        self, request: registration_pb2.WithdrawCaseRequest, context: Context
+        self, request: registration_pb2.WithdrawCaseRequest, _context: Context
     ) -> registration_pb2.WithdrawCaseResponse:
         """Withdraw a whole case."""
         access = wire.access(request.access)
-        case, cursor = await self._run(self._registrar.withdraw, context, access, None, day=today())
+        case, cursor = await self._run(self._registrar.withdraw, access, None, day=today())
         return wire.case_withdrawn_answer(case, self._cursors.seal(cursor))
 
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
@@ -93,20 +91,6 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Raise: workers relay it as RegisterHashes, so videos do not come here."""
         raise NotImplementedError
 
-    async def _run(
-        self, use_case: Callable[..., Any], context: Context, *args: object, **kwargs: object
-    ) -> Any:  # noqa: ANN401 what the use case returns
-        return await self._pin_waits.run(self._pool, self._job(use_case, context, *args, **kwargs))
-
-    @staticmethod
-    def _job(
-        use_case: Callable[..., _T], context: Context, *args: object, **kwargs: object
-    ) -> Callable[..., _T]:
-        """Return the use case with its arguments and the caller; it still needs ``now_s``.
-
-        Callers take turns at the pools.
-        """
-        pairs: Any = context.invocation_metadata() or ()
-        caller = next((value for name, value in pairs if name == CALLER_KEY), "")
-        turn_of.set(caller)
-        return partial(use_case, *args, caller=caller, **kwargs)
+    async def _run(self, use_case: Callable[..., Any], *args: object, **kwargs: object) -> Any:  # noqa: ANN401 what the use case returns
+        job = partial(use_case, *args, caller=holder.get().key_id, **kwargs)
+        return await self._pin_waits.run(self._pool, job)
