@@ -327,4 +327,4 @@ def _published_but(generation: int, trouble: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = f"Generation {generation:08d} is published and served, but {trouble}: {error}"
-        _log.warning("snapshot_published_but", reason=reason)
+        _log.error("snapshot_published_but", reason=reason)

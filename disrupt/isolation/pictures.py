@@ -294,7 +294,7 @@ class IsolatedHashing:
         self._failing_since_s = None
         self.missing = ready.missing
         if ready.missing:
-            _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
+            _log.error("sandbox_incomplete", kernel_lacks=ready.missing)
         for rank in range(SLOTS):
             self._free.put_nowait(_Slot(rank, next(self._order), process))
 

@@ -184,7 +184,7 @@ class IsolatedVideos:
             _log.error("decoder_does_not_start", problem=str(error) or type(error).__name__)
             raise DisruptError("The decoder of videos does not start; the log says why.") from error
         if isinstance(ready, Ready) and ready.missing:
-            _log.warning("sandbox_incomplete", kernel_lacks=ready.missing)
+            _log.error("sandbox_incomplete", kernel_lacks=ready.missing)
         return process
 
     async def _started(self) -> tuple[_Process, Answer]:

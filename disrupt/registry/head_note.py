@@ -23,7 +23,7 @@ def read(path: Path) -> Cursor | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, InvalidRequestError) as error:
-        _log.warning("registry_head_unreadable", reason=str(error))
+        _log.error("registry_head_unreadable", reason=str(error))
         return None
 
 

@@ -109,7 +109,7 @@ class Quota:
     def _report(self, caller: str, now_s: float) -> None:
         if now_s - self._reported_s.get(caller, -math.inf) >= _REPORTED_EVERY_S:
             self._reported_s[caller] = now_s
-            _log.warning("quota_used_up", key_id=caller, hashes_per_h=self.hashes_per_h)
+            _log.error("quota_used_up", key_id=caller, hashes_per_h=self.hashes_per_h)
 
 
 def _up_to(origin: bytes, waiting: dict[bytes, _Waiting]) -> int:

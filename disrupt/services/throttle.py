@@ -279,7 +279,7 @@ class Throttle:
                 self._wrong[key] += 1
                 wrong = self._wrong[key]
             if wrong % REPORTED_EVERY == 0:
-                _log.warning("pins_guessed", key_id=key, wrong=wrong)
+                _log.error("pins_guessed", key_id=key, wrong=wrong)
 
     def _attempt(self, asked: Asked, pin_hash: str | None, now_s: float) -> Attempt:
         attempt = self._attempts.get(asked)

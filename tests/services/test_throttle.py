@@ -262,7 +262,7 @@ def test_a_key_that_guesses_is_logged_and_right_pins_do_not_count(
                 throttle.ask(Asked("key", b"me", str(at), proof), "hash", at)
             throttle.work(lambda: at)
     (report,) = logged
-    assert report == {"event": "pins_guessed", "log_level": "warning", "key_id": "key", "wrong": 3}
+    assert report == {"event": "pins_guessed", "log_level": "error", "key_id": "key", "wrong": 3}
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

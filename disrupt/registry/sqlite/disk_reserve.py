@@ -50,7 +50,7 @@ class DiskReserve:
             if size_bytes > held_bytes and self._take(size_bytes, held_bytes):
                 lacking = False
         if lacking and not self._lacking:  # at the beginning, not at every attempt
-            _log.warning("disk_reserve_lacking", size_bytes=self._size_bytes)
+            _log.error("disk_reserve_lacking", size_bytes=self._size_bytes)
         self._lacking = lacking
 
     def _take(self, size_bytes: int, held_bytes: int) -> bool:
@@ -77,7 +77,7 @@ class DiskReserve:
                 os.fsync(descriptor)  # some file systems free blocks only then
             finally:
                 os.close(descriptor)
-        _log.warning("disk_reserve_released")
+        _log.error("disk_reserve_released")
         return True
 
     def _held_bytes(self) -> int:
