@@ -55,7 +55,9 @@ def test_a_closed_client_says_so() -> None:
     asyncio.run(ask())
 
 
-def test_closing_a_client_ends_its_calls_with_the_same_class() -> None:
+def test_closing_a_client_ends_its_calls_with_the_same_class_and_a_cancelled_task_stays_so() -> (
+    None
+):
     asked, go_on = threading.Event(), threading.Event()
 
     def wait(_: bytes) -> match_pb2.GetIndexStatusResponse:
@@ -63,18 +65,24 @@ def test_closing_a_client_ends_its_calls_with_the_same_class() -> None:
         go_on.wait(60)
         return match_pb2.GetIndexStatusResponse()
 
-    async def ask(address: str, use: Callable[[AsyncMatchClient], Any]) -> None:
+    async def ask(address: str, *, closing: bool) -> None:
         async with AsyncMatchClient(address, key="key") as client:
-            call = asyncio.ensure_future(use(client))
+            call = asyncio.ensure_future(client.index_status())
             await asyncio.to_thread(asked.wait, 60)
-            await client.close()
-            with pytest.raises(ClientUnusableError, match="closed"):
-                await call
+            if closing:
+                await client.close()
+                with pytest.raises(ClientUnusableError, match="closed"):
+                    await call
+            else:
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
 
     with scripted(wait) as server:
         try:
-            asyncio.run(ask(server.address, lambda client: client.index_status()))
-            asked.clear()
+            for closing in (True, False):
+                asyncio.run(ask(server.address, closing=closing))
+                asked.clear()
             client = MatchClient(server.address, key="key")
             with ThreadPoolExecutor() as thread:
                 call = thread.submit(client.index_status)
@@ -82,29 +90,6 @@ def test_closing_a_client_ends_its_calls_with_the_same_class() -> None:
                 client.close()
                 with pytest.raises(ClientUnusableError, match="closed"):
                     call.result()
-        finally:
-            go_on.set()
-
-
-def test_a_task_that_is_cancelled_stays_cancelled() -> None:
-    asked, go_on = threading.Event(), threading.Event()
-
-    def wait(_: bytes) -> match_pb2.GetIndexStatusResponse:
-        asked.set()
-        go_on.wait(60)
-        return match_pb2.GetIndexStatusResponse()
-
-    async def ask(address: str) -> None:
-        async with AsyncMatchClient(address, key="key") as client:
-            call = asyncio.ensure_future(client.index_status())
-            await asyncio.to_thread(asked.wait, 60)
-            call.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await call
-
-    with scripted(wait) as server:
-        try:
-            asyncio.run(ask(server.address))
         finally:
             go_on.set()
 

@@ -96,19 +96,6 @@ def test_what_is_no_address_is_refused(server: str) -> None:
         connect(server, "key")
 
 
-@pytest.mark.parametrize("key", ["", " ", "two words", "line\nbreak", "clé", "k\0"])
-def test_what_is_no_key_is_refused_without_repeating_it(key: str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
-        connect("localhost", key)
-    assert key.strip() == "" or key not in refused.value.message
-
-
-@pytest.mark.parametrize("tls_ca", [b"", b"no certificate", Path("/nowhere/ca.pem")])
-def test_certificates_that_are_none_are_refused(tls_ca: bytes | Path) -> None:
-    with pytest.raises(ConfigurationError):
-        connect("localhost", "key", tls_ca)
-
-
 def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) -> None:
     private, signed = certificate()
     ca = tmp_path / "ca.pem"

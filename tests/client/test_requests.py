@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from disrupt.client import requests
 from disrupt.core.hashes import PdqHash, stack
 from disrupt.core.media import Profile
-from disrupt.errors import InvalidRequestError
 from disrupt.v1 import types_pb2
 
 hashes = st.lists(st.binary(min_size=32, max_size=32).map(PdqHash), max_size=40)
@@ -55,48 +51,3 @@ def test_an_array_that_is_no_view_of_whole_rows_is_packed_row_by_row() -> None:
 
 def test_a_threshold_that_is_not_given_is_absent() -> None:
     assert not requests.options(None, 10, ()).HasField("max_distance_bits")
-
-
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        ((-1, 10, ()), "options.max_distance_bits"),
-        ((64, 10, ()), "options.max_distance_bits"),
-        ((None, 0, ()), "options.max_matches"),
-        ((None, 1001, ()), "options.max_matches"),
-        ((None, 10, "adults"), "options.banks"),
-    ],
-)
-def test_options_that_no_server_takes_are_refused_by_field(
-    given: tuple[int | None, int, Sequence[str]], field: str
-) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
-        requests.options(*given)
-    assert [violation.field for violation in refused.value.violations] == [field]
-
-
-@pytest.mark.parametrize(
-    "batch",
-    [
-        b"\0" * 33,
-        np.zeros((2, 31), np.uint8),
-        np.zeros((2, 32), np.int64),
-        np.zeros(32, np.uint8),
-    ],
-)
-def test_a_batch_of_another_shape_is_refused(batch: requests.HashBatch) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
-        requests.pack(batch)
-    assert refused.value.violations[0].field == "hashes"
-
-
-@pytest.mark.parametrize("qualities", [[50], [50, 101], [50, -1], [50, 50, 50]])
-def test_qualities_that_do_not_fit_the_hashes_are_refused(qualities: list[int]) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
-        requests.match_hashes(
-            bytes(64),
-            profile=Profile.UNKNOWN,
-            qualities=qualities,
-            options=requests.options(None, 10, ()),
-        )
-    assert refused.value.violations[0].field == "qualities"
