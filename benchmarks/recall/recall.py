@@ -2,10 +2,9 @@
 
 It takes photographs of packages (scripts/system-packages --photographs, scikit-image, scikit-learn)
 or of --folder, makes them distinct and splits them in two halves: parameters are chosen on the
-development half, and recall is reported on the other. It prints a table and, with --json, writes
-it. It keeps finished trials beside the report, so that a run can be interrupted, or split by
---edit. Then it looks up pictures that have nothing to do with what is stored, and counts the false
-matches.
+development half, and recall is reported on the other. It keeps finished trials beside the report,
+so that a run can be interrupted, or split by --edit. Then it looks up pictures that have nothing to
+do with what is stored, and counts the false matches.
 
     ./scripts/bench recall --json recall.json
 """
@@ -15,27 +14,21 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import platform
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.harness import report as figures
 from benchmarks.recall.harder_edits import EVERY_EDIT
 from benchmarks.recall.originals import Half, Photograph, chosen, collection
 from benchmarks.recall.recall_trials import (
     EFFORTS,
     Registered,
-    Sabotage,
     Task,
     Trial,
     begin,
@@ -82,7 +75,6 @@ TARGETS: dict[Effort, dict[str, float]] = {
 }
 """Least recall that is promised, by effort and group."""
 
-_FILE_WIDTH = 130
 _TRIALS_A_TASK = 8
 _TIMES = {"two_edits": 6, "crop_sides": 4, "rotation": 3}
 """Factor of trials for edits that stand for many: all pairs of edits, four sides at once."""
@@ -104,7 +96,7 @@ class Row:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
+@figures.json_option
 @click.option(
     "--edit", "edits", multiple=True, type=click.Choice(list(EVERY_EDIT)), help="Only these."
 )
@@ -121,9 +113,6 @@ class Row:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Pictures to use instead of the packages'.",
 )
-@click.option(
-    "--sabotage", type=click.Choice(get_args(Sabotage)), help="Leave this out: recall must fall."
-)
 @click.option("--unrelated", default=100_000, show_default=True, help="Unrelated lookups.")
 @click.option("--stored", default=1_000_000, show_default=True, help="Hashes they search in.")
 @click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")
@@ -137,7 +126,6 @@ def main(  # noqa: PLR0913 one for each option
     half: Half,
     n_photographs: int | None,
     folder: Path | None,
-    sabotage: Sabotage | None,
     unrelated: int,
     stored: int,
     minutes: float,
@@ -145,7 +133,6 @@ def main(  # noqa: PLR0913 one for each option
     seed: int,
 ) -> None:
     """Measure, print, write."""
-    console = Console() if sys.stdout.isatty() else Console(width=_FILE_WIDTH)
     photographs = chosen(collection(folder), half, n_photographs)
     if len(photographs) < 2:
         sys.exit(
@@ -155,19 +142,15 @@ def main(  # noqa: PLR0913 one for each option
     settings: dict[str, object] = {
         "half": half,
         "seed": seed,
-        "sabotage": sabotage,
         "photographs": [photograph.name for photograph in photographs],
         "version": code_version(),
     }
     done = _kept_trials(kept, settings)
-    tasks = list(_tasks(edits or tuple(EVERY_EDIT), photographs, trials, seed, sabotage, done))
-    started = time.monotonic()
+    tasks = list(_tasks(edits or tuple(EVERY_EDIT), photographs, trials, seed, done))
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         registered = [
-            original
-            for originals in pool.map(partial(register, sabotage=sabotage), photographs)
-            for original in originals
+            original for originals in pool.map(register, photographs) for original in originals
         ]
     with ProcessPoolExecutor(
         processes, mp_context=spawn, initializer=begin, initargs=(registered, photographs)
@@ -176,23 +159,22 @@ def main(  # noqa: PLR0913 one for each option
             done.extend(results)
             _keep(kept, results)
     rows = rows_of(done)
-    console.print(_table(rows))
+    shown = [
+        asdict(row) for row in rows if row.effort == Effort.STANDARD.name or row.target is not None
+    ]
+    figures.show(shown)
     report: dict[str, object] = {
         "rows": [asdict(row) for row in rows],
         "false_matches": None,
         "cost": cost_of(registered, done),
         "settings": settings,
-        "machine": {"cores": os.cpu_count(), "os": platform.platform(), "processes": processes},
-        "took_s": round(time.monotonic() - started, 1),
     }
-    if json_path:  # now, so that it is there if the rest is interrupted
-        json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    figures.write(json_path, report)  # now, so that it is there if the rest is interrupted
     if unrelated:
         for result in false_matches(sources(folder), stored, unrelated, minutes, seed):
             report["false_matches"] = result
-            if json_path:
-                json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        console.print(said(result))
+            figures.write(json_path, report)
+        click.echo(said(result))
 
 
 def rows_of(trials: Sequence[Trial]) -> list[Row]:
@@ -280,7 +262,6 @@ def _tasks(
     photographs: Sequence[Photograph],
     trials: int,
     seed: int,
-    sabotage: Sabotage | None,
     done: Sequence[Trial],
 ) -> Iterable[Task]:
     known = {(trial.edit, trial.photograph, trial.number) for trial in done}
@@ -290,7 +271,7 @@ def _tasks(
             left = [at for at in range(wanted) if (edit, photograph.name, at) not in known]
             for first in range(0, len(left), _TRIALS_A_TASK):
                 numbers = tuple(left[first : first + _TRIALS_A_TASK])
-                yield Task(edit, photograph.name, numbers, seed, sabotage)
+                yield Task(edit, photograph.name, numbers, seed)
 
 
 def _kept_trials(path: Path | None, settings: dict[str, object]) -> list[Trial]:
@@ -309,22 +290,6 @@ def _keep(path: Path | None, trials: Sequence[Trial]) -> None:
     if path:
         with path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(asdict(trial)) + "\n" for trial in trials)
-
-
-def _table(rows: Sequence[Row]) -> Table:
-    table = Table("edit", "effort", "recall", "95 %", "threatexchange", "at least", "trials")
-    for row in rows:
-        if row.effort == Effort.STANDARD.name or row.target is not None:
-            table.add_row(
-                row.edit,
-                row.effort,
-                f"{row.recall:.1%}",
-                f"{row.low:.1%}-{row.high:.1%}",
-                f"{row.threatexchange:.1%}",
-                "" if row.target is None else f"{row.target:.0%}",
-                str(row.trials),
-            )
-    return table
 
 
 if __name__ == "__main__":

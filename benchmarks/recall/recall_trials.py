@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +23,12 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash, stack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, StoredItem, columns
 from disrupt.core.policy import ADULTS, Scope
-from disrupt.core.transforms import Dihedral, Transform
+from disrupt.core.transforms import Transform
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.columns import columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, complete, picture_steps
-
-Sabotage = Literal["no_turns", "no_variants"]
-"""Sabotages: no turned and mirrored versions at lookup, or no variants at registration."""
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
@@ -84,10 +80,9 @@ class Task:
     photograph: str
     numbers: tuple[int, ...]
     seed: int
-    sabotage: Sabotage | None = None
 
 
-def register(photograph: Photograph, sabotage: Sabotage | None = None) -> list[Registered]:
+def register(photograph: Photograph) -> list[Registered]:
     """Register all originals of a photograph but those that PDQ finds too featureless."""
     registered = []
     for number in range(ORIGINALS):
@@ -96,11 +91,7 @@ def register(photograph: Photograph, sabotage: Sabotage | None = None) -> list[R
         outcome = fingerprint_image(data)
         took_ms = 1000 * (time.thread_time() - before_s)
         if isinstance(outcome, ImageFingerprints):
-            kept = tuple(
-                fingerprint
-                for fingerprint in outcome.fingerprints
-                if sabotage != "no_variants" or fingerprint.plan == 0
-            )
+            kept = tuple(outcome.fingerprints)
             registered.append(Registered(photograph.name, number, kept, _peer_hash(data), took_ms))
     return registered
 
@@ -144,8 +135,9 @@ class Searched:
         transforms = None
         for effort in EFFORTS:
             before_s = time.thread_time()
-            hashes = _asked(data, effort, task.sabotage)
+            query = hash_image(data, effort=effort)
             hashing_ms[effort.name] = 1000 * (time.thread_time() - before_s)
+            hashes = () if isinstance(query, LowQuality) else query.hashes
             lookups[effort.name] = len(hashes)
             distances[effort.name], transforms = self._nearest_match(hashes, item_id)
         return Trial(
@@ -176,17 +168,6 @@ class Searched:
                 stored = f"{matches.plan[at]}.{matches.ordinal[at]}"
                 return int(matches.distance_bits[at]), (asked, stored)
         return None, None
-
-
-def _asked(
-    data: bytes, effort: Effort, sabotage: Sabotage | None
-) -> Sequence[tuple[PdqHash, Transform]]:
-    query = hash_image(data, effort=effort)
-    if isinstance(query, LowQuality):
-        return ()
-    if sabotage == "no_turns":
-        return [pair for pair in query.hashes if pair[1].dihedral == Dihedral.IDENTITY]
-    return query.hashes
 
 
 def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:

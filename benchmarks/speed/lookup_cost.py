@@ -9,7 +9,6 @@ hash_sets).
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -20,9 +19,8 @@ from pathlib import Path
 import click
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.harness import report
 from benchmarks.harness.hash_sets import stored as stored_hashes
 from benchmarks.recall.edits import EDITS, Scene, upload
 from benchmarks.recall.originals import ORIGINALS, Photograph, chosen, collection
@@ -68,7 +66,7 @@ class Row:
 
 
 @click.command(help=__doc__)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
+@report.json_option
 @click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
 @click.option("--stored", default=1_000_000, show_default=True, help="Hashes to search in.")
 @click.option("--repeat", default=5, show_default=True, help="Times that each is hashed.")
@@ -90,11 +88,9 @@ def main(
         rows["hash"], rows["quality"], rows["profile"] = some, 100, 1
         items.append(rows)
     index = index_of(items)
-    measured = [_row(name, photographs, index, repeat) for name in _PICTURES]
-    Console().print(_table(measured))
-    if json_path:
-        report = {"rows": [asdict(row) for row in measured], "stored": stored}
-        json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    measured = [asdict(_row(name, photographs, index, repeat)) for name in _PICTURES]
+    report.show(measured)
+    report.write(json_path, {"rows": measured, "stored": stored})
 
 
 def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int) -> Row:
@@ -154,15 +150,6 @@ def _fastest_ms(work: Callable[[], object], repeat: int) -> float:
         work()
         fastest_s = min(fastest_s, time.thread_time() - before_s)
     return 1000 * fastest_s
-
-
-def _table(rows: list[Row]) -> Table:
-    table = Table("picture", "decode", "find regions", "hash", "hashes", "search", "in all", "most")
-    for row in rows:
-        numbers = row.decode_ms, row.find_regions_ms, row.hash_ms, row.hashes
-        more = row.search_ms, row.in_all_ms, row.most_ms
-        table.add_row(row.picture, *(f"{number:.1f}" for number in (*numbers, *more)))
-    return table
 
 
 if __name__ == "__main__":

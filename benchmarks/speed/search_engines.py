@@ -50,7 +50,6 @@ class Task:
     seconds: float
     least_queries: int
     build_threads: int
-    sabotage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +107,6 @@ def _disrupt(codes: Codes, task: Task) -> Engine:
     tables = Tables.of(flat.view(), task.build_threads)
     search = MultiIndex(flat, tables)
     chosen = search.plan(task.max_distance_bits).engine
-    if task.sabotage:
-        # Empty the posting lists of all chunks but the first.
-        tables.starts[1:] = 0
     return Engine(
         lambda query: search.search(query, task.max_distance_bits),
         lambda query: query[None],

@@ -13,41 +13,26 @@ the clock, while calls arrive at random moments.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.harness import report
 from benchmarks.harness.brute_force import Codes, brute_force
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.h2load import latencies_us
 from benchmarks.harness.hash_sets import Distribution, queries, stored
 from benchmarks.harness.prepared import item_id
-from benchmarks.speed.service_run import (
-    NOTHING,
-    WORKLOADS,
-    Run,
-    load_cores,
-    prepared_run,
-    server_core,
-)
+from benchmarks.speed.service_run import WORKLOADS, Run, prepared_run
 from disrupt.client import MatchClient
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 
 _LOADS = (0.2, 0.5, 0.8)
-_PACKAGES = ("disrupt-hashes", "faiss-cpu", "grpcio", "numba", "numpy", "protobuf", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +109,20 @@ def measure(run: Run, size: int, distribution: str, seconds: float, rounds: int)
                 *((server.per_cpu_s, *peers) for server, *peers in measured), strict=True
             )
         )
+        of_nothing = statistics.median(server.per_cpu_s / peer for server, peer, _ in measured)
+        of_engine = statistics.median(server.per_cpu_s / peer for server, _, peer in measured)
         rows.append(
             Row(
                 workload.name,
                 size,
                 distribution,
-                round(calls_per_s, 1),
-                round(calls_per_s * workload.hashes, 1),
-                round(ours, 1),
-                round(nothing, 1),
-                round(engine, 1),
-                round(
-                    statistics.median(server.per_cpu_s / peer for server, peer, _ in measured), 3
-                ),
-                round(
-                    statistics.median(server.per_cpu_s / peer for server, _, peer in measured), 3
-                ),
+                calls_per_s,
+                calls_per_s * workload.hashes,
+                ours,
+                nothing,
+                engine,
+                of_nothing,
+                of_engine,
             )
         )
     return rows
@@ -160,14 +143,13 @@ def latencies(run: Run, capacity_per_s: float, seconds: float) -> list[Latency]:
 
 @click.command(help=__doc__)
 @click.option("--size", default=1_000_000, show_default=True, help="Hashes to search in.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
+@report.json_option
 @click.option(
     "--distribution", default="uniform", type=click.Choice(get_args(Distribution)), help="Hashes."
 )
 @click.option("--seconds", default=5.0, show_default=True, help="For each measurement.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--checked", default=2000, show_default=True, help="Queries to check, three ways.")
-@click.option("--sabotage", type=click.Choice([NOTHING]), help="Answer nothing: must fail.")
 def main(
     *,
     size: int,
@@ -176,7 +158,6 @@ def main(
     seconds: float,
     rounds: int,
     checked: int,
-    sabotage: str | None,
 ) -> None:
     """Measure, print, write; exit with 1 if an answer was wrong."""
     codes = np.load(stored(distribution, size), mmap_mode="r")
@@ -184,7 +165,7 @@ def main(
     asked = queries(distribution, codes, max(most, checked))
     with (
         tempfile.TemporaryDirectory(prefix="disrupt-service-") as work,
-        prepared_run(Path(work), codes, asked, sabotage) as (run, server),
+        prepared_run(Path(work), codes, asked) as (run, server),
     ):
         rows, under_load = list[Row](), list[Latency]()
         wrong = wrong_answers(server, run.keys["disrupt"], codes, asked[:checked])
@@ -192,49 +173,16 @@ def main(
             rows = measure(run, size, distribution, seconds, rounds)
             under_load = latencies(run, rows[0].calls_per_s, seconds)
             wrong = wrong_answers(server, run.keys["disrupt"], codes, asked[:checked])
-    report = {
+    figures: dict[str, Any] = {
         "rows": [asdict(row) for row in rows],
         "latencies": [asdict(latency) for latency in under_load],
         "wrong": wrong,
-        "checked_queries": checked,
-        "server_core": server_core(),
-        "load_cores": load_cores(),
-        "workloads": [asdict(workload) for workload in WORKLOADS],
-        "versions": {name: version(name) for name in _PACKAGES},
-        "machine": {"cores": os.cpu_count(), "os": platform.platform()},
     }
-    if json_path:
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report.show(figures["rows"])
+    report.show(figures["latencies"])
+    report.write(json_path, figures)
     if wrong:
         raise click.ClickException(f"{wrong} of {3 * checked} answers are wrong.")
-    _show(rows, under_load, report)
-
-
-def _show(rows: Sequence[Row], under_load: Sequence[Latency], report: dict[str, Any]) -> None:
-    console = Console() if sys.stdout.isatty() else Console(width=130)
-    table = Table(title=f"{rows[0].size:,} {rows[0].distribution} hashes, one core")
-    columns: list[tuple[str, Callable[[Row], str]]] = [
-        ("calls", lambda row: row.calls),
-        ("calls/s", lambda row: f"{row.calls_per_s:,.0f}"),
-        ("items/s", lambda row: f"{row.items_per_s:,.0f}"),
-        ("items/CPU s", lambda row: f"{row.items_per_cpu_s:,.0f}"),
-        ("answering nothing", lambda row: f"{row.nothing_items_per_cpu_s:,.0f}"),
-        ("bare engine", lambda row: f"{row.engine_items_per_cpu_s:,.0f}"),
-        ("of nothing", lambda row: f"{row.of_nothing:.0%}"),
-        ("of engine", lambda row: f"{row.of_engine:.0%}"),
-    ]
-    for name, _ in columns:
-        table.add_column(name, justify="left" if name == "calls" else "right")
-    for row in rows:
-        table.add_row(*(text(row) for _, text in columns))
-    console.print(table)
-    table = Table("load", "calls/s", "p50 µs", "p99 µs", "p99.9 µs", title="Single lookups")
-    for latency in under_load:
-        times = (latency.rate_per_s, latency.p50_us, latency.p99_us, latency.p999_us)
-        table.add_row(f"{latency.load:.0%}", *(f"{number:,.0f}" for number in times))
-    console.print(table)
-    for name in ("wrong", "checked_queries", "versions", "machine"):
-        console.print(f"{name}: {report[name]}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -110,9 +110,7 @@ class Run:
 
 
 @contextmanager
-def prepared_run(
-    work: Path, codes: Codes, asked: Codes, sabotage: str | None
-) -> Iterator[tuple[Run, Deployment]]:
+def prepared_run(work: Path, codes: Codes, asked: Codes) -> Iterator[tuple[Run, Deployment]]:
     """Run both servers over one snapshot until the block ends."""
     snapshot = prepare(work / "disrupt", codes)
     shutil.copytree(work / "disrupt", work / "nothing", ignore=shutil.ignore_patterns("index"))
@@ -120,7 +118,7 @@ def prepared_run(
     shutil.copytree(work / "disrupt/index", work / "nothing/index", copy_function=os.link)
     with ExitStack() as stack:
         servers = {}
-        for name, broken in (("disrupt", sabotage), ("nothing", NOTHING)):
+        for name, broken in (("disrupt", None), ("nothing", NOTHING)):
             pinned = ("taskset", "-c", str(server_core()), *WITH_BYTECODE, *broken_by(broken))
             servers[name] = Deployment.start(
                 work / name, workers=1, settings=FEW_DECODERS, wrapper=pinned

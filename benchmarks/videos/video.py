@@ -2,30 +2,25 @@
 
 Sources are the real videos of packages (scripts/system-packages --videos) and, for each distinct
 photograph of this machine, a video of a camera that moves over it, with cuts. Each is registered,
-edited at random parameters, and looked up as the service does it. The benchmark prints a table and,
-with --json, writes it. It exits with 1 if videos match that show nothing of each other.
+edited at random parameters, and looked up as the service does it. It exits with 1 if
+videos match that show nothing of each other.
 
     ./scripts/bench video --json video.json
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import platform
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.harness import report as figures
 from benchmarks.recall.recall import interval
 from benchmarks.videos.costs import hashing_cost, lookup_cost
 from benchmarks.videos.edits import EDITS
@@ -33,13 +28,11 @@ from benchmarks.videos.sources import sources
 from benchmarks.videos.trials import Trial, attempt, false_matches, hour_of, register
 
 PARTS = ("cost", "lookup", "recall", "false_matches")
-SABOTAGES = ("copied-source",)
 _SIZES = ("480p", "720p", "1080p")
-_FILE_WIDTH = 110
 
 
 @click.command(help=__doc__)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the report.")
+@figures.json_option
 @click.option("--only", "parts", multiple=True, type=click.Choice(PARTS), help="Only these.")
 @click.option("--edit", "edits", multiple=True, type=click.Choice(list(EDITS)), default=list(EDITS))
 @click.option("--trials", default=2, show_default=True, help="For each edit and source.")
@@ -47,7 +40,6 @@ _FILE_WIDTH = 110
 @click.option("--seconds", default=15.0, show_default=True, help="Length of sources, at most.")
 @click.option("--size", "sizes", multiple=True, type=click.Choice(_SIZES), default=_SIZES)
 @click.option("--stored", default=1_000_000, show_default=True, help="Frames that are searched.")
-@click.option("--sabotage", type=click.Choice(SABOTAGES), help="Must be found.")
 @click.option("--seed", default=1, show_default=True)
 def main(  # noqa: PLR0913 one for each option
     *,
@@ -59,25 +51,20 @@ def main(  # noqa: PLR0913 one for each option
     seconds: float,
     sizes: tuple[str, ...],
     stored: int,
-    sabotage: str | None,
     seed: int,
 ) -> None:
     """Measure, print, write."""
     parts = parts or PARTS
-    console = Console() if sys.stdout.isatty() else Console(width=_FILE_WIDTH)
-    began_s = time.monotonic()
-    report: dict[str, object] = {"cost": [], "lookup": [], "recall": [], "segments": {}}
+    report: dict[str, Any] = {"cost": [], "lookup": [], "recall": [], "segments": {}}
     if "cost" in parts:
         report["cost"] = rows = list(hashing_cost(seconds, sizes))
-        console.print(_table(rows))
+        figures.show(rows)
     if "lookup" in parts:
         report["lookup"] = rows = list(lookup_cost(stored))
-        console.print(_table(rows))
+        figures.show(rows)
     unrelated: list[tuple[str, str]] = []
     if {"recall", "false_matches"} & set(parts):
         videos = sources(seconds, most)
-        if sabotage:  # The sabotage registers one video under another name, too.
-            videos.append(replace(videos[0], name="copied"))
         registered = register(videos)
         usable = [video for video in videos if video.name not in registered.unusable]
         report["stored_hashes"] = {
@@ -104,12 +91,12 @@ def main(  # noqa: PLR0913 one for each option
                     for trial in range(trials)
                 ]
                 rows.append(recall_of(edit, some))
-                console.print(rows[-1])  # print now: the whole run takes long
                 done += some
             report["segments"] = segments_of(done)
             report["missed"] = [[trial.edit, trial.source] for trial in done if not trial.matched]
             unrelated += [(trial.source, name) for trial in done for name in trial.unrelated]
-            console.print(_table(rows), report["segments"])
+            figures.show(rows)
+            figures.show([report["segments"]])
         if "false_matches" in parts:
             looked = false_matches(registered, usable)
             unrelated += looked.matches
@@ -122,12 +109,9 @@ def main(  # noqa: PLR0913 one for each option
                 "bound": 3 / len(usable) if not unrelated else None,
                 "real_sources": sum(video.kind != "made" for video in usable),
             }
-            console.print(report["false_matches"])
-    report["settings"] = {"trials": trials, "seconds": seconds, "seed": seed, "sabotage": sabotage}
-    report["machine"] = {"cores": os.cpu_count(), "os": platform.platform()}
-    report["took_s"] = round(time.monotonic() - began_s, 1)
-    if json_path:
-        json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+            figures.show([report["false_matches"]])
+    report["settings"] = {"trials": trials, "seconds": seconds, "seed": seed}
+    figures.write(json_path, report)
     sys.exit(bool(unrelated))
 
 
@@ -163,15 +147,6 @@ def segments_of(trials: Iterable[Trial]) -> dict[str, float]:
 
 def _quantile(errors: Sequence[float], share: float) -> float:
     return float(np.quantile(errors, share)) if errors else math.nan
-
-
-def _table(rows: Sequence[dict[str, object]]) -> Table:
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(
-            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values())
-        )
-    return table
 
 
 if __name__ == "__main__":

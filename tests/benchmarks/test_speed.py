@@ -1,0 +1,96 @@
+"""Every benchmark of speed measures all that it says, and checks its answers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from PIL import Image
+from skimage import data
+
+from benchmarks.harness import hash_sets
+from benchmarks.speed import changes, hashing, lifecycle, lookup_cost, search, service
+from benchmarks.speed.hashing import Measured, disagreeing, rows_of
+from benchmarks.speed.search_engines import SETTINGS
+from benchmarks.speed.service_run import WORKLOADS
+from tests.benchmarks.conftest import Bench
+
+
+@pytest.fixture(autouse=True)
+def _few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hash_sets, "MAX_REGIONS", 200)
+
+
+def test_every_engine_is_measured_on_both_distributions_and_found_exact(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, report = bench(search.main, "--size", "3000", "--queries", "300", "--seconds", "0")
+    assert code == 0
+    rows = report["rows"]
+    assert [(row["distribution"], row["engine"]) for row in rows] == [
+        (distribution, engine) for distribution in ("uniform", "real") for engine in SETTINGS
+    ]
+    for row in rows:
+        assert (row["size"], row["recall"], row["wrong"]) == (3000, 1, 0)
+        assert row["p50_us"] <= row["p99_us"]
+    printed = capsys.readouterr().out
+    assert "| size | distribution | engine | lookups_per_s |" in printed
+    assert printed.count("| 3 000 | ") == len(rows)
+
+
+def test_each_pipeline_is_measured_and_lookups_agree_with_what_is_registered(bench: Bench) -> None:
+    words = ("--photographs", "1", "--seconds", "0", "--input", "jpeg_720")
+    code, report = bench(hashing.main, *words)
+    assert code == 0
+    assert [row["pipeline"] for row in report["rows"]] == list(hashing.PIPELINES)
+    assert all(row["ms"] > 0 and row["peak_mb"] > 1 for row in report["rows"])
+    assert disagreeing(report["rows"]) == []
+
+
+def test_a_lookup_that_hashes_far_from_what_is_registered_is_found() -> None:
+    measured = {
+        "disrupt_lookup": [Measured(1, 1, ["1ff"])],
+        "disrupt_registration": [Measured(1, 1, ["0", "100"])],
+    }
+    (row, _) = rows_of("jpeg", measured)
+    assert (row["most_bits"], row["mean_bits"]) == (8, 8)
+    assert disagreeing([row]) == ["jpeg"]
+
+
+@pytest.mark.skipif(shutil.which("h2load") is None, reason="no h2load: scripts/system-packages")
+def test_every_way_of_calling_is_measured_beside_its_bounds(bench: Bench) -> None:
+    words = ("--size", "3000", "--seconds", "0.2", "--rounds", "1", "--checked", "100")
+    code, report = bench(service.main, *words)
+    assert (code, report["wrong"]) == (0, 0)
+    assert [row["calls"] for row in report["rows"]] == [each.name for each in WORKLOADS]
+    for row in report["rows"]:
+        for name in ("calls_per_s", "items_per_cpu_s", "nothing_items_per_cpu_s", "of_engine"):
+            assert row[name] > 0
+    for latency in report["latencies"]:
+        assert 0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"]
+
+
+def test_a_lookup_is_timed_of_every_kind_of_picture(bench: Bench, tmp_path: Path) -> None:
+    for name in ("coffee", "chelsea"):
+        Image.fromarray(getattr(data, name)()).save(tmp_path / f"{name}.png")
+    words = ("--photographs", "2", "--stored", "2000", "--repeat", "1", "--folder", tmp_path)
+    code, report = bench(lookup_cost.main, *words)
+    assert code == 0
+    assert len(report["rows"]) == 5
+    for row in report["rows"]:
+        parts = row["find_regions_ms"] + row["hash_ms"] + row["search_ms"]
+        assert row["in_all_ms"] == pytest.approx(parts)
+        assert 8 < row["hashes"] <= 2200
+
+
+def test_the_life_of_an_index_is_measured_and_answers_are_exact(bench: Bench) -> None:
+    words = ("--size", "24000", "--hashes-per-item", "8", "--most-changes", "1000")
+    with mock.patch.object(lifecycle, "_QUERIES", 200):
+        code, report = bench(lifecycle.main, *words, "--rounds", "1", "--openings", "1")
+    assert (code, report["wrong"]) == (0, 0)
+    assert [(row["changes"], row["count"]) for row in report["changes"]] == [
+        (kind, count) for kind in changes.KINDS for count in (0, 1000)
+    ]
+    assert all(value > 0 for value in (*report["build"].values(), *report["memory"].values()))
