@@ -97,7 +97,7 @@ class MatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportOutcome(self, request, context):
-        """Tells the hotline what came of a match.
+        """Tells the hotline what came of a match. Not served yet: it answers UNIMPLEMENTED. Keep the match id, and report later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
