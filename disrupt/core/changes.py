@@ -66,7 +66,7 @@ class History(Protocol):
         """Tell whether the cursor is a point of this history, in its present epoch."""
 
     def lacks(self) -> Cursor | None:
-        """Cursor noted beside this registry that it does not know; None if there is none."""
+        """Return the cursor noted beside this registry, if it does not know it; else None."""
 
 
 def not_a_cursor() -> InvalidRequestError:

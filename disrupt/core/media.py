@@ -134,8 +134,8 @@ def folded(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
     Fingerprints (dtype FINGERPRINT) are equal if they differ at most in times and quality. The
     first of them in the array is kept and gets the times; the order and all others stay.
     """
-    said = rows_of(fingerprints, ["hash", "profile", "plan", "ordinal"])
-    _, equal = np.unique(said, return_inverse=True)
+    identical = rows_of(fingerprints, ["hash", "profile", "plan", "ordinal"])
+    _, equal = np.unique(identical, return_inverse=True)
     order = np.lexsort((fingerprints["start_ms"], equal))
     # Add an offset per fingerprint, so that intervals of different ones never touch.
     base_ms = equal[order].astype(np.int64) << 33

@@ -146,9 +146,9 @@ class RegistryReader(Protocol):
         """
 
     def lacks(self) -> Cursor | None:
-        """Head that was noted beside the registry and that it does not know: it is an older copy.
+        """Return the head noted beside the registry, if the registry does not know it; else None.
 
-        None where there is no note.
+        A registry that does not know it is an older copy of the one that noted it.
         """
 
     def accept_head(self) -> None:

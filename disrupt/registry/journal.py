@@ -96,10 +96,10 @@ def read(path: Path) -> Contents | None:
 
     DataDirectoryError if it cannot be read, is no journal, or of a newer version.
     """
-    found = scan(path)
-    if found is None:
+    scanned = scan(path)
+    if scanned is None:
         return None
-    return Contents(unpack(found.records), found.torn, found.damaged_records)
+    return Contents(unpack(scanned.records), scanned.torn, scanned.damaged_records)
 
 
 def scan(path: Path) -> Scan | None:

@@ -244,9 +244,9 @@ class Registrar:
         for item in request.items:
             if len(item.fingerprints) > self.limits.hashes_per_item:
                 raise _too_many("hashes of one item", self.limits.hashes_per_item)
-        most = self.limits.hashes_per_registration
-        if sum(len(item.fingerprints) for item in request.items) > most:
-            raise _too_many("hashes in one registration", most)
+        limit = self.limits.hashes_per_registration
+        if sum(len(item.fingerprints) for item in request.items) > limit:
+            raise _too_many("hashes in one registration", limit)
 
     def _digest(self, request: RegistrationRequest) -> bytes:
         """Return an HMAC over all that the request says of case and media, not over its sender.

@@ -83,14 +83,11 @@ def test_wherever_descriptors_run_out_the_generation_is_opened_later(
     assert site.matching(items) == {item.item_id for item in items}
 
 
+FILES = ["CURRENT", "manifest.json", "codes.faiss", "entries.npy", "items.npy", "search-low.npy"]
 FAILURES = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EIO, errno.EACCES]
 
 
-@pytest.mark.parametrize("number", FAILURES, ids=errno.errorcode.get)
-@pytest.mark.parametrize(
-    "name",
-    ["CURRENT", "manifest.json", "codes.faiss", "entries.npy", "items.npy", "search-low.npy"],
-)
+@pytest.mark.parametrize(("name", "number"), [*zip(FILES, FAILURES, strict=True)])
 def test_whichever_file_cannot_be_opened_once_the_generation_is_taken_up_at_the_next_step(
     site: Site, monkeypatch: pytest.MonkeyPatch, name: str, number: int
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,10 @@ HARMS = (
 )
 
 
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
-@pytest.mark.parametrize("name", _FILES)
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [*zip(_FILES, cycle(HARMS)), *((name, altered_in_the_middle) for name in _FILES)],
+)
 def test_a_damaged_file_is_refused_by_name_and_the_served_generation_goes_on(
     site: Site, name: str, harm: Callable[[Path], None]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import signal
 import subprocess
 import sys
@@ -17,8 +16,6 @@ from disrupt.registry.sqlite.sql import SqlRegistryWriter
 from indexer.verify import verify
 from tests.indexer.dying import rebuild_and_die
 from tests.proofs import strace
-
-PROGRAM = str(Path(sys.executable).with_name("disrupt-index"))
 
 
 def test_a_rebuild_killed_at_each_step_of_publishing_leaves_a_whole_snapshot(
@@ -47,21 +44,6 @@ def test_a_rebuild_killed_at_each_step_of_publishing_leaves_a_whole_snapshot(
     assert served[-1] > 0
 
 
-def test_a_write_that_fails_publishes_nothing_and_says_so(
-    data_dir: Path, writer: SqlRegistryWriter
-) -> None:
-    index_dir = data_dir / "index"
-    rebuild(writer, index_dir)
-    before = current(index_dir)
-    process = subprocess.run(
-        [PROGRAM, "rebuild", "--data-dir", str(data_dir)],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
-        capture_output=True,
-        check=False,
-    )
-    _refused(process, data_dir, writer, before, b"Error: ")
-
-
 _TABLED = "from disrupt.index import writing; writing.TABLES_FROM_HASHES = 1; "
 _REBUILD = "from indexer.commands import main; main()"
 
@@ -69,7 +51,7 @@ _REBUILD = "from indexer.commands import main; main()"
 @pytest.mark.skipif(not strace.is_there(), reason="needs strace")
 @pytest.mark.parametrize(
     ("call", "name"),
-    [("write", "codes.faiss"), ("fallocate", "search-tags.npy"), ("fsync", "items.npy")],
+    [("fallocate", "search-tags.npy"), ("fsync", "items.npy")],
 )
 def test_a_disk_that_is_full_publishes_nothing_and_says_so(
     data_dir: Path, writer: SqlRegistryWriter, call: str, name: str

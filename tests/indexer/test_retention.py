@@ -46,13 +46,6 @@ def test_after_a_rollback_index_and_registry_are_equal(
     assert again.stderr.startswith("Error: There is no good generation before 2")
 
 
-def test_a_rollback_tells_programs_what_it_did(data_dir: Path, index_dir: Path) -> None:
-    done = json.loads(run("rollback", "--json", "--data-dir", data_dir).stdout)
-    assert (done["generation"], done["before"]) == (2, 3)
-    assert done["sequence"] > 0
-    assert current(index_dir) == 2
-
-
 def test_gc_keeps_the_served_generation_and_as_many_before_it_as_asked(
     data_dir: Path, index_dir: Path, writer: SqlRegistryWriter
 ) -> None:
@@ -74,15 +67,6 @@ def test_gc_keeps_the_served_generation_and_as_many_before_it_as_asked(
     assert verify(writer, index_dir).differences == ()
 
 
-def test_gc_says_what_it_freed(data_dir: Path, index_dir: Path) -> None:
-    run("rollback", "--data-dir", data_dir)
-    done = run("gc", "--data-dir", data_dir)
-    assert done.exit_code == 0
-    assert "Deleted generation 3, " in done.stdout
-    assert "Generation 2 is served." in done.stdout
-    assert generations(index_dir) == [2]
-
-
 def test_gc_deletes_nothing_while_the_served_generation_is_damaged(
     data_dir: Path, index_dir: Path
 ) -> None:
@@ -91,15 +75,3 @@ def test_gc_deletes_nothing_while_the_served_generation_is_damaged(
     assert done.exit_code == 1
     assert "00000003/codes.faiss refused" in done.stderr
     assert generations(index_dir) == [3, 2]
-
-
-@pytest.mark.parametrize("command", ["rollback", "gc"])
-def test_commands_have_help_with_an_example_and_refuse_wrong_usage(
-    command: str, tmp_path: Path
-) -> None:
-    assert f"Example: disrupt-index {command} --data-dir data" in run(command, "--help").stdout
-    assert run(command).exit_code == 2
-    assert run("gc", "--keep", "-1", "--data-dir", tmp_path).exit_code == 2
-    missing = run(command, "--data-dir", tmp_path)
-    assert missing.exit_code == 1
-    assert missing.stderr.startswith("Error: There is no registry")

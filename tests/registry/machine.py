@@ -3,6 +3,7 @@
 import random
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import strategies as st
@@ -180,13 +181,11 @@ class RegistryMachine(RuleBasedStateMachine):
         self, request: Registration, case: ModelCase
     ) -> tuple[list[NewItem], list[bytes], list[HeldItem]]:
         """Return what the case gets and loses, and what it then has for each item."""
-        added, gone, places = list[NewItem](), list[bytes](), list[HeldItem]()
+        added, gone, held = list[NewItem](), list[bytes](), list[HeldItem]()
         for at, item in enumerate(request.items):
             earlier = [before for before in request.items[:at] if is_same(item, before)]
             if earlier:
-                places.append(
-                    places[request.items.index(earlier[0])]._replace(outcome=Outcome.KEPT)
-                )
+                held.append(held[request.items.index(earlier[0])]._replace(outcome=Outcome.KEPT))
                 continue
             best = item
             for again in request.items[at + 1 :]:
@@ -196,21 +195,21 @@ class RegistryMachine(RuleBasedStateMachine):
             if old is not None and not improves(best, old):
                 best = NewItem(best.item_id, best.kind, old.fingerprints)
                 if self.banks[old.item_id] == request.bank:
-                    places.append(HeldItem(old.item_id, len(old.fingerprints), Outcome.KEPT))
+                    held.append(HeldItem(old.item_id, len(old.fingerprints), Outcome.KEPT))
                     continue
             added.append(best)
             gone += [old.item_id] if old is not None else []
             outcome = Outcome.RENEWED if old is not None else Outcome.ADDED
-            places.append(HeldItem(best.item_id, len(best.fingerprints), outcome))
-        return added, gone, places
+            held.append(HeldItem(best.item_id, len(best.fingerprints), outcome))
+        return added, gone, held
 
     def _register(self, request: Registration, number: str, room: int | None = None) -> None:
         case = self.cases[number]
-        added, gone, places = self._arranged(request, case)
+        added, gone, held = self._arranged(request, case)
         result = self.writer.register(request, day=DAY, items_per_case=room)
         assert result.case_number == number
         assert result.cursor == self.writer.head()
-        assert result.items == tuple(places)
+        assert result.items == tuple(held)
         for item in added:
             case.items[item.item_id] = item
             self.banks[item.item_id] = request.bank
@@ -273,7 +272,7 @@ class RegistryMachine(RuleBasedStateMachine):
         for item_id in gone:
             del case.items[item_id]
             for request in self.requests.values():
-                if item_id in {place.item_id for place in request.result.items}:
+                if item_id in {item.item_id for item in request.result.items}:
                     request.erased = True
         if not case.items and not case.closed_on:
             case.closed_on = NEXT_DAY
@@ -313,6 +312,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def feed_is_as_in_the_model(self) -> None:
         changes = [change for page, _ in pages(self.writer) for change in page]
         assert [plain(change)[1:] for change in changes] == self._expected_feed()
+        assert all(first.sequence < second.sequence for first, second in pairwise(changes))
 
     @invariant()
     def cases_are_as_in_the_model(self) -> None:
@@ -322,7 +322,7 @@ class RegistryMachine(RuleBasedStateMachine):
             closed = bool(case.closed_on)
             assert record.status == (CaseStatus.WITHDRAWN if closed else CaseStatus.ACTIVE)
             assert (record.opened_on, record.closed_on) == (DAY, case.closed_on)
-            assert record.pin_hash == case.pin_hash
+            assert record.pin_hash == self.writer.pin_hash(number) == case.pin_hash
             assert record.items == tuple(
                 CaseItem(item_id, self.banks[item_id], item.kind, len(item.fingerprints))
                 for item_id, item in case.items.items()

@@ -10,11 +10,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from disrupt.core import media
-from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.core.changes import Addition, Removal
 from disrupt.registry.contract import NewItem, RegistryReader
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import register_until_killed
-from tests.registry.examples import DAY, all_changes, plain
+from tests.registry.examples import DAY, all_changes
 from tests.registry.register_until_killed import renewal_of, request_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ def registering(path: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
 def lines_until_killed(path: Path, chance: random.Random) -> list[str]:
     with registering(path, chance.getrandbits(32)) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(chance.randint(3, 40))]
+        lines = [process.stdout.readline() for _ in range(chance.randint(20, 40))]
         time.sleep(chance.uniform(0, 0.02))
         process.kill()
         lines += process.stdout.readlines()
@@ -77,7 +77,7 @@ def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> Non
     path = tmp_path / "registry.db"
     chance = random.Random()
     words: dict[int, str] = {}
-    for _ in range(4):
+    for _ in range(2):
         for line in lines_until_killed(path, chance):
             word, seed = line.split()
             words[int(seed)] = word
@@ -93,26 +93,3 @@ def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> Non
         head = writer.head()
         writer.register(request_of(kept), day=DAY)
         assert writer.head() == head  # the retry of an acknowledged request was a replay
-
-
-def test_reader_in_another_process_misses_nothing_and_never_waits_for_the_writer_to_close(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "registry.db"
-    with registering(path, 7) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("registered")
-        with SqlRegistry.open_reader(path) as reader:
-            cursor = Cursor(reader.head().epoch, 0)
-            seen: list[object] = []
-            rounds = 0
-            while len(seen) < 200:
-                page, cursor = reader.changes(cursor, 7)
-                assert cursor.sequence <= reader.head().sequence
-                seen += [plain(change)[1] for change in page]
-                rounds += bool(page)
-            process.kill()
-            process.wait()
-            everything = [plain(change)[1] for change in all_changes(reader)]
-            assert seen == everything[: len(seen)]
-            assert rounds > 1

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from argon2 import PasswordHasher, profiles
 
 from disrupt.core.cases import (
     AgeBand,
@@ -442,7 +441,7 @@ def test_additions_at_one_time_share_that_room(
     store = registry.register
 
     def store_late(*args: Any, **kwargs: Any) -> Registered:
-        time.sleep(0.5)
+        time.sleep(0.02)  # so that all eight are under way
         return store(*args, **kwargs)
 
     monkeypatch.setattr(registry, "register", store_late)
@@ -478,13 +477,6 @@ def test_a_pin_is_only_right_under_its_pepper() -> None:
     assert PINS.verify(encoded, PINS.proof(PIN))
     assert not PINS.verify(encoded, PINS.proof("123456789013"))
     assert not PINS.verify(encoded, Pins(b"q" * 32).proof(PIN))
-
-
-def test_pins_that_earlier_versions_hashed_are_still_right() -> None:
-    earlier = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
-    encoded = earlier.hash(PINS.proof(PIN))
-    assert PINS.verify(encoded, PINS.proof(PIN))
-    assert not PINS.verify(encoded, PINS.proof("123456789013"))
 
 
 def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:

@@ -92,7 +92,7 @@ def test_one_key_does_not_slow_another_down() -> None:
     assert max(waited_s) <= 2
 
 
-def test_many_pins_of_one_origin_are_one_place() -> None:
+def test_many_pins_of_one_origin_take_one_turn_each_round() -> None:
     world = World(**{OWN: "right"})
     for count in range(300):
         pins = iter([str(count)])
@@ -103,7 +103,7 @@ def test_many_pins_of_one_origin_are_one_place() -> None:
     assert waited_s[0] <= limits.RETRY_MAX_S
 
 
-def test_who_does_not_come_back_loses_the_place() -> None:
+def test_who_does_not_come_back_loses_the_turn() -> None:
     world = World(**{OWN: "right"})
     for origin in range(TOKENS):
         world.send(world.guess("key", origin, [OWN], patience=lambda _: math.inf), 0.0)
@@ -222,15 +222,6 @@ def test_the_time_is_taken_anew_for_each_check() -> None:
     assert len(begun_s) == 9
     for place, at_s in enumerate(begun_s[CHECKS_PER_S:]):
         assert at_s - begun_s[place] >= 1 - 1e-9
-
-
-def test_attempts_on_a_case_are_remembered_once() -> None:
-    throttle = Throttle(lambda _pin_hash, _proof: False)
-    for at in range(100):
-        with pytest.raises(NotYetError):
-            throttle.ask(Asked("key", b"", OWN, bytes([at])), None, at / 100)
-        throttle.work(lambda: at / 100)
-    assert len(throttle._lines["key"]._resting) <= 1
 
 
 def test_a_right_pin_counts_for_its_caller_and_for_one_call() -> None:

@@ -71,17 +71,17 @@ def note_identities(
 
 def _settle(update: CaseUpdate, item: NewItem, stored: Sequence[Row[Any]], bank: int) -> HeldItem:
     """Decide between a new item and the stored ones of its identity; return what the case holds."""
-    fingerprints, kept = item.fingerprints, None
+    best, kept = item.fingerprints, None
     for row in stored:
-        here = queries.unpacked(row.number, row.fingerprints)
-        if stays(here, fingerprints):
-            fingerprints, kept = here, row
+        stored_fingerprints = queries.unpacked(row.number, row.fingerprints)
+        if stays(stored_fingerprints, best):
+            best, kept = stored_fingerprints, row
     if kept is not None and kept.bank == bank:
         update.replaced += [row for row in stored if row is not kept]
         return HeldItem(kept.item_id, kept.hashes, Outcome.KEPT)
-    update.added.append(replace(item, fingerprints=fingerprints))
+    update.added.append(replace(item, fingerprints=best))
     update.replaced += stored
-    return HeldItem(item.item_id, len(fingerprints), Outcome.RENEWED if stored else Outcome.ADDED)
+    return HeldItem(item.item_id, len(best), Outcome.RENEWED if stored else Outcome.ADDED)
 
 
 def _stored(

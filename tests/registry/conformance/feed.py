@@ -4,7 +4,6 @@ import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 
@@ -16,7 +15,7 @@ from disrupt.registry.contract import (
     RegistryReader,
     RegistryWriter,
 )
-from tests.registry.conformance.opened import Opened, OpenReader, OpenWriter
+from tests.registry.conformance.opened import Opened, OpenReader
 from tests.registry.examples import (
     DAY,
     all_changes,
@@ -75,41 +74,6 @@ class FeedConformance(Opened):
         assert [reader.hashes_since(cursor) for cursor in (start, between, both)] == [14, 8, 1]
         with pytest.raises(CursorExpiredError):
             reader.hashes_since(Cursor(bytes(16), 0))
-
-    def test_item_numbers_and_sequences_only_grow(
-        self, open_writer: OpenWriter, chance: random.Random
-    ) -> None:
-        numbers: list[int] = []
-        for _ in range(4):
-            with open_writer() as writer:
-                request = registration(chance)
-                result = writer.register(request, day=DAY)
-                newest = all_changes(writer)[-1]
-                assert isinstance(newest, Addition)
-                numbers.append(newest.item.number)
-                writer.withdraw(result.case_number, None, day=DAY)
-        assert all(low < high for low, high in pairwise(numbers))
-        with open_writer() as writer:
-            sequences = [change.sequence for change in all_changes(writer)]
-        assert all(low < high for low, high in pairwise(sequences))
-
-    @pytest.mark.parametrize("limit", [1, 2, 100])
-    def test_pages_of_any_size_add_up_to_everything(
-        self, writer: RegistryWriter, chance: random.Random, limit: int
-    ) -> None:
-        for _ in range(5):
-            writer.register(registration(chance), day=DAY)
-        everything = [plain(change) for change in all_changes(writer)]
-        listed = list(pages(writer, limit=limit))
-        assert all(len(page) <= limit for page, _ in listed)
-        assert [plain(change) for page, _ in listed for change in page] == everything
-        assert listed[-1][1] == writer.head()
-
-    def test_reader_at_the_head_gets_nothing_and_its_cursor_back(
-        self, writer: RegistryWriter, chance: random.Random
-    ) -> None:
-        head = writer.register(registration(chance), day=DAY).cursor
-        assert writer.changes(head, 10) == ([], head)
 
     def test_cursor_of_another_epoch_or_beyond_the_head_is_refused(
         self, writer: RegistryWriter, chance: random.Random
@@ -219,14 +183,6 @@ class FeedConformance(Opened):
             page, cursor = writer.changes(cursor, 100, [2])
             seen += map(plain, page)
         assert seen == [change for change in whole if change[2] == 2]
-
-    def test_additions_after_a_strange_cursor_are_refused(
-        self, writer: RegistryWriter, chance: random.Random
-    ) -> None:
-        head = writer.register(registration(chance), day=DAY).cursor
-        for dead in (Cursor(bytes(16), 0), Cursor(head.epoch, head.sequence + 1)):
-            with pytest.raises(CursorExpiredError):
-                writer.additions(dead, head, 10)
 
     def test_readers_that_follow_a_writer_miss_nothing(
         self, writer: RegistryWriter, open_reader: OpenReader, chance: random.Random
