@@ -85,10 +85,11 @@ def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
     installed = tmp_path / "100% of it"
     zipfile.ZipFile(wheel).extractall(installed)
     program = (
-        "from pathlib import Path; from disrupt.registry.sqlite import sql\n"
-        f"assert sql.__file__.startswith({str(installed)!r}), sql.__file__\n"
-        f"with sql.SqlRegistry.open_writer(Path({str(tmp_path / 'registry.db')!r})) as writer:\n"
-        "    print(writer.head().sequence)\n"
+        "from sqlalchemy import create_engine; from disrupt.registry.sqlite import migrations\n"
+        f"assert migrations.__file__.startswith({str(installed)!r}), migrations.__file__\n"
+        "with create_engine('sqlite://').begin() as connection:\n"
+        "    migrations.apply_revisions(connection)\n"
+        "    print(migrations.revision(connection))\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", program],
@@ -98,4 +99,4 @@ def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert run.stdout == "0\n"
+    assert run.stdout == f"{schema.REVISION}\n"

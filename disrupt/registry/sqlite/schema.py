@@ -1,6 +1,7 @@
 """The registry's tables.
 
-A change here needs a revision in ``migrations/versions``; a test compares the two.
+A change here needs a new module in ``migrations/versions``, which ``REVISION`` names; a test
+compares the two.
 """
 
 from enum import IntEnum
