@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from disrupt.feed.walk import additions, pages, walk
 from disrupt.index.columns import Columns, columns
 from disrupt.index.generations import current, open_generation
 from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import same_limits
 from disrupt.registry.contract import RegistryReader
 
 _MISSING = "in the registry, not in the index"
@@ -120,7 +120,7 @@ def _by_number(some: Columns) -> dict[int, tuple[bytes, bytes, bytes]]:
 
 
 class _Lookups:
-    """Lookups at every distance from stored hashes, and what they must find."""
+    """Lookups at every distance from stored hashes, and the nearest hash of each item near them."""
 
     def __init__(self, live: LiveIndex) -> None:
         chance = np.random.default_rng()
@@ -135,10 +135,12 @@ class _Lookups:
             flips = np.zeros(HASH_BITS, np.uint8)
             flips[chance.permutation(HASH_BITS)[:bits]] = 1
             self.queries[bits] = chance.choice(codes) ^ np.packbits(flips)
-        hits = live.search(self.queries, MAX_DISTANCE_BITS)
-        answers = (hits.query, hits.number, hits.distance)
-        self._answers = Counter(zip(*(column.tolist() for column in answers), strict=True))
-        self._near: Counter[tuple[int, int, int]] = Counter()
+        limits_bits = same_limits(MAX_DISTANCE_BITS)
+        most_items = max(1, len(numbers))
+        hits = live.search(self.queries, MAX_DISTANCE_BITS, limits_bits, most_items).hits
+        queries_and_numbers = zip(hits.query.tolist(), hits.number.tolist(), strict=True)
+        self._answers = dict(zip(queries_and_numbers, hits.distance.tolist(), strict=True))
+        self._near: dict[tuple[int, int], int] = {}
 
     def compare(self, items: StoredItems) -> None:
         """Compare every query with every hash of these items."""
@@ -147,12 +149,14 @@ class _Lookups:
         for query, asked in enumerate(self.queries.view(np.uint64)):
             distance = np.bitwise_count(words ^ asked).sum(axis=1, dtype=np.int64)
             for at in np.flatnonzero(distance <= MAX_DISTANCE_BITS).tolist():
-                self._near[query, int(number[at]), int(distance[at])] += 1
+                key = query, int(number[at])
+                self._near[key] = min(int(distance[at]), self._near.get(key, HASH_BITS))
 
     def differences(self, known: set[int]) -> Iterator[Difference]:
         """Yield the differences, except of ``known`` items. Call it after all ``compare``."""
-        missed = {number for _, number, _ in self._near - self._answers}
-        invented = {number for _, number, _ in self._answers - self._near}
+        near, answers = self._near.items(), self._answers.items()
+        missed = {number for (_, number), _ in near - answers}
+        invented = {number for (_, number), _ in answers - near}
         for number in sorted(missed - known):
             yield Difference(number, "not found by searching for it")
         for number in sorted(invented - missed - known):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, Profile, StoredItem
 from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import same_limits
 from disrupt.index.snapshot import Snapshot
 
 MARKS = (0, 1000, 10_000, 100_000)
@@ -27,7 +29,7 @@ _PAGE = 64
 _AT_ONCE = 50
 _JOINED_POLL_S = 0.01
 _MOST_ITEMS = 1000
-_LIMITS_BITS = np.full(2**16, MAX_DISTANCE_BITS, np.int16)
+_LIMITS_BITS = same_limits(MAX_DISTANCE_BITS)
 _BANK = 1
 
 
@@ -185,9 +187,9 @@ def _ask(index: _Aged, parts: Codes) -> None:
     live, (singly, batch) = index.live, parts
     began_s = time.thread_time()
     for at in range(len(singly)):
-        live.search_items(singly[at : at + 1], MAX_DISTANCE_BITS, _LIMITS_BITS, _MOST_ITEMS)
+        live.search(singly[at : at + 1], MAX_DISTANCE_BITS, _LIMITS_BITS, _MOST_ITEMS)
     ended_s = time.thread_time()
-    live.search_items(batch, MAX_DISTANCE_BITS, _LIMITS_BITS, _MOST_ITEMS)
+    live.search(batch, MAX_DISTANCE_BITS, _LIMITS_BITS, _MOST_ITEMS)
     index.batched_s.append(time.thread_time() - ended_s)
     index.singly_s.append(ended_s - began_s)
 
@@ -226,12 +228,13 @@ def _wrong(index: _Aged, setting: Setting, asked: Codes, base: list[Answer]) -> 
         fresh = brute_force(np.concatenate(index.added), asked, MAX_DISTANCE_BITS)
         for answer, more in zip(expected, fresh, strict=True):
             answer += [(number + entry // hashes, distance) for entry, distance in more]
-    hits = index.live.search(asked, MAX_DISTANCE_BITS)
-    compared: list[list[tuple[int, int]]] = [[] for _ in asked]
+    most_items = index.live.status().items
+    hits = index.live.search(asked, MAX_DISTANCE_BITS, _LIMITS_BITS, most_items).hits
+    compared = [dict[int, int]() for _ in asked]
     for query, number, distance in zip(
         hits.query.tolist(), hits.number.tolist(), hits.distance.tolist(), strict=True
     ):
-        compared[query].append((number, distance))
-    return sum(
-        sorted(answer) != sorted(truth) for answer, truth in zip(compared, expected, strict=True)
-    )
+        compared[query][number] = distance
+    # Sorted by falling distance, so that the nearest hash of an item is the last to count.
+    nearest = (dict(sorted(truth, key=itemgetter(1), reverse=True)) for truth in expected)
+    return sum(answer != truth for answer, truth in zip(compared, nearest, strict=True))

@@ -36,6 +36,7 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.index.generations import current, directory_of
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import same_limits
 from disrupt.index.snapshot import Snapshot
 
 _QUERIES = 1000
@@ -75,7 +76,8 @@ def opened_s(index_dir: Path, query: Codes) -> float:
     check_table_search()
     began_s = time.perf_counter()
     snapshot = _snapshot(index_dir)
-    hits = LiveIndex(snapshot).search(query[None], MAX_DISTANCE_BITS)
+    limits_bits = same_limits(MAX_DISTANCE_BITS)
+    hits = LiveIndex(snapshot).search(query[None], MAX_DISTANCE_BITS, limits_bits, 1).hits
     took_s = time.perf_counter() - began_s
     if not len(hits):
         raise RuntimeError("a stored hash was not found")

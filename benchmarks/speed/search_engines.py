@@ -19,6 +19,7 @@ from benchmarks.harness.processes import pss_mb
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.multi_index.tables import Tables
+from disrupt.index.nearest import ItemColumns, same_limits
 
 _FIRST_QUERIES = 20
 
@@ -107,8 +108,14 @@ def _disrupt(codes: Codes, task: Task) -> Engine:
     tables = Tables.of(flat.view(), task.build_threads)
     search = MultiIndex(flat, tables)
     chosen = search.plan(task.max_distance_bits).engine
+    items = ItemColumns(
+        np.arange(len(codes), dtype=np.uint32),
+        np.zeros(len(codes), np.uint16),
+        np.zeros(len(codes), np.bool_),
+    )
+    wanted = (task.max_distance_bits, items, same_limits(task.max_distance_bits), len(codes))
     return Engine(
-        lambda query: search.search(query, task.max_distance_bits),
+        lambda query: search.search(query, *wanted),
         lambda query: query[None],
         lambda result: list(zip(result.entry.tolist(), result.distance.tolist(), strict=True)),
         chosen,

@@ -20,7 +20,9 @@ from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
 from benchmarks.sabotages import broken_by
 from disrupt.core.hashes import MAX_DISTANCE_BITS
+from disrupt.core.lookups import MAX_MATCHES
 from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import same_limits
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 
@@ -73,12 +75,13 @@ class Run:
     def engine_per_cpu_s(self, workload: Workload, seconds: float) -> float:
         """Return items the index alone searches in a second of processor time, on the same core."""
         parts = self._queries(workload)
+        limits_bits = same_limits(MAX_DISTANCE_BITS)
         ends_s, batches = time.monotonic() + seconds, 0
         with _on_core(server_core()):
             began_s = time.thread_time()
             while time.monotonic() < ends_s or not batches:
                 for part in parts:
-                    self._live.search(part, MAX_DISTANCE_BITS)
+                    self._live.search(part, MAX_DISTANCE_BITS, limits_bits, MAX_MATCHES)
                 batches += len(parts)
             took_s = time.thread_time() - began_s
         return batches * workload.hashes / took_s

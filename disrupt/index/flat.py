@@ -30,9 +30,6 @@ CODE_NS = 1.25
 _HEADER = struct.pack("<4sii", b"IBxF", HASH_BITS, HASH_BYTES)
 """First bytes of a FAISS file that holds an IndexBinaryFlat of such codes."""
 
-_THREADS = faiss.omp_get_max_threads()
-_PAIRS_WORTH_THREADS = 2**22
-"""About 5 ms of comparing; for less, waking threads on busy cores costs more than they give."""
 _PAIRS_AT_ONCE = 2**19
 """In a crowd of near-duplicates all pairs are hits, of some 75 bytes each."""
 _HITS_PER_CODE = 2
@@ -106,14 +103,12 @@ class FlatIndex:
         """Estimate the time that a lookup takes."""
         return len(self) * CODE_NS / 1000
 
-    def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Neighbours:
-        """Find all codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
+    def neighbours(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Neighbours:
+        """Find all codes within ``max_distance_bits`` of each of ``queries``, uint8 (n, 32).
 
-        The distance is inclusive; -1 finds nothing.
-        FAISS releases the GIL while it searches, and spreads a large batch over its threads.
+        The distance is inclusive; -1 finds nothing. Does not hold the GIL while FAISS compares.
         """
-        pairs = len(queries) * len(self)
-        faiss.omp_set_num_threads(1 if pairs < _PAIRS_WORTH_THREADS else _THREADS)
+        faiss.omp_set_num_threads(1)
         # FAISS excludes the radius itself, and needs contiguous rows.
         limits, distances, labels = self._index.range_search(
             np.ascontiguousarray(queries), max_distance_bits + 1
@@ -135,17 +130,16 @@ class FlatIndex:
         distances, _ = self._index.search(np.ascontiguousarray(queries), 1)
         return distances[:, 0]
 
-    def search_items(
+    def search(
         self,
         queries: NDArray[np.uint8],
         max_distance_bits: int,
         items: ItemColumns,
         limits_bits: NDArray[np.int16],
         most_items: int,
-        _threads: int = 1,
         budget: Budget = UNLIMITED,
     ) -> NearestItems:
-        """Search as ``MultiIndex.search_items`` does; FAISS uses the threads that it was given.
+        """Search as ``MultiIndex.search`` does.
 
         All hits of a few queries at a time are held before they are cut. With a strict budget
         nothing is searched unless that suffices where every code is a hit.
@@ -159,7 +153,7 @@ class FlatIndex:
                 left = len(queries) - start
                 break
             part = queries[start : start + block]
-            near = self.search(part, max_distance_bits)
+            near = self.neighbours(part, max_distance_bits)
             taken += len(near.entry) // _HITS_PER_CODE + len(part) * len(self) // _PAIRS_PER_CODE
             if not len(near.entry):
                 continue

@@ -9,8 +9,9 @@ from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import DisruptError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index.engine import MultiIndex
-from disrupt.index.multi_index.tables import NARROW, Cut, Tables
-from disrupt.index.nearest import Neighbours
+from disrupt.index.multi_index.layout import NARROW, Cut
+from disrupt.index.multi_index.tables import Tables
+from disrupt.index.nearest import ItemColumns, same_limits
 
 _CODES = 4096
 _FLAT_DISTANCE_BITS = 31
@@ -21,8 +22,7 @@ _TABLES_DISTANCE_BITS = 15
 def check_flat_search() -> None:
     """Compare FAISS's exact search with brute force; DisruptError if they differ. Some ms."""
     codes, queries = _examples(_FLAT_DISTANCE_BITS)
-    neighbours = FlatIndex.of(codes).search(queries, _FLAT_DISTANCE_BITS)
-    _compare("FAISS", codes, queries, _FLAT_DISTANCE_BITS, neighbours)
+    _compare("FAISS", FlatIndex.of(codes), codes, queries, _FLAT_DISTANCE_BITS)
 
 
 def check_table_search(cut: Cut = NARROW) -> None:
@@ -34,8 +34,7 @@ def check_table_search(cut: Cut = NARROW) -> None:
     index = MultiIndex(FlatIndex.of(codes), Tables.of(codes, cut=cut))
     if index.plan(_TABLES_DISTANCE_BITS).engine != "multi_index":
         raise DisruptError("The compiled search was not tried: its cost estimate has changed.")
-    neighbours = index.search(queries, _TABLES_DISTANCE_BITS)
-    _compare("the compiled search", codes, queries, _TABLES_DISTANCE_BITS, neighbours)
+    _compare("the compiled search", index, codes, queries, _TABLES_DISTANCE_BITS)
 
 
 def _examples(max_distance_bits: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -51,11 +50,19 @@ def _examples(max_distance_bits: int) -> tuple[NDArray[np.uint8], NDArray[np.uin
 
 def _compare(
     what: str,
+    index: FlatIndex | MultiIndex,
     codes: NDArray[np.uint8],
     queries: NDArray[np.uint8],
     max_distance_bits: int,
-    neighbours: Neighbours,
 ) -> None:
+    """Compare the answers of ``index`` over ``codes``, each of an item of its own."""
+    items = ItemColumns(
+        np.arange(len(codes), dtype=np.uint32),
+        np.zeros(len(codes), np.uint16),
+        np.zeros(len(codes), np.bool_),
+    )
+    limits_bits = same_limits(max_distance_bits)
+    near = index.search(queries, max_distance_bits, items, limits_bits, len(codes))
     distances = np.bitwise_count(queries[:, None] ^ codes[None]).sum(axis=-1, dtype=np.uint16)
     expected = {
         (query, entry, distances[query, entry])
@@ -63,14 +70,14 @@ def _compare(
     }
     answered = list(
         zip(
-            neighbours.query.tolist(),
-            neighbours.entry.tolist(),
-            neighbours.distance.tolist(),
+            near.query.tolist(),
+            near.entry.tolist(),
+            near.distance.tolist(),
             strict=True,
         )
     )
     if len(answered) != len(expected) or set(answered) != expected:
         raise DisruptError(
             f"On this machine {what} answers otherwise than a comparison with every hash does:"
-            f" {len(answered)} neighbours instead of {len(expected)}."
+            f" {len(answered)} hashes instead of {len(expected)}."
         )

@@ -15,10 +15,8 @@ from disrupt.errors import UnavailableError
 from disrupt.index.columns import (
     NOTHING_NEAR,
     Columns,
-    Hits,
     NearestHits,
     joined,
-    merge,
     merge_nearest,
 )
 from disrupt.index.nearest import UNLIMITED, Budget
@@ -76,38 +74,28 @@ class LiveIndex:
         """State of the registry that a search beginning now includes, at least."""
         return self._serving().cursor
 
-    def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
-        """Find the stored hashes within ``max_distance_bits`` of each of ``queries``, (n, 32).
-
-        The distance is inclusive, -1 (finds nothing) to 256. Exact. Holds neither a lock nor the
-        GIL while it searches.
-        """
-        return merge([part.search(queries, max_distance_bits) for part in self._serving().parts])
-
-    def search_items(
+    def search(
         self,
         queries: NDArray[np.uint8],
         max_distance_bits: int,
         limits_bits: NDArray[np.int16],
         most_items: int,
-        threads: int = 1,
         kind: MediaKind | None = None,
         budget: Budget = UNLIMITED,
     ) -> NearestHits:
         """Find the nearest hash of each item, and of those the nearest ``most_items``.
 
-        ``queries`` and ``max_distance_bits`` as of ``search``. ``limits_bits`` i16 (65536,):
-        largest distance that is answered from each bank, -1 for nothing; farther hits take no
-        place. Equally near items go by number, equally near hashes of one as they are stored. Time
-        and memory stay small where very many items are near. A batch is spread over ``threads``.
-        Only items of ``kind`` are searched, if that is given: this reads every item first,
-        some 5 ms for a million. The ``budget`` is of each segment.
+        ``queries`` are uint8 (n, 32). ``max_distance_bits`` is inclusive, -1 (finds nothing) to
+        256. ``limits_bits`` i16 (65536,): largest distance that is answered from each bank, -1 for
+        nothing; farther hits take no place. Equally near items go by number, equally near hashes of
+        one as they are stored. Time and memory stay small where very many items are near. Only
+        items of ``kind`` are searched, if that is given: this reads every item first, some 5 ms for
+        a million. The ``budget`` is of each segment. Exact. Holds neither a lock nor the GIL while
+        it searches.
         """
         answers, left = [], 0
         for part in self._serving().parts:
-            near = part.search_items(
-                queries, max_distance_bits, limits_bits, most_items, threads, kind, budget
-            )
+            near = part.search(queries, max_distance_bits, limits_bits, most_items, kind, budget)
             if near is not NOTHING_NEAR:
                 answers.append(near)
             if near.left:

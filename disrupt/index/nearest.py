@@ -1,4 +1,4 @@
-"""Answers of an engine: every code within a radius, or the nearest code of each item."""
+"""Answers of an engine: the nearest code of each item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENTRY_BITS = 48
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """Codes within a radius, as equally long columns.
+    """All codes within a radius, as equally long columns.
 
     ``query`` u32, ascending; ``entry`` i64, place of the code; ``distance`` u16, in bits.
     """
@@ -71,6 +71,11 @@ class NearestItems:
     distance: NDArray[np.uint16]
     truncated: NDArray[np.uint32]
     left: int = 0
+
+
+def same_limits(max_distance_bits: int) -> NDArray[np.int16]:
+    """Return limits by bank, int16 (65536,), that are the same for every bank."""
+    return np.full(2**16, max_distance_bits, np.int16)
 
 
 def nearest_items(

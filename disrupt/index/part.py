@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from disrupt.core.media import MediaKind, StoredItem
 from disrupt.index.columns import (
-    NO_HITS,
     NOTHING_NEAR,
     Columns,
-    Hits,
     NearestHits,
     columns_of,
     gather,
@@ -102,40 +100,20 @@ class Part:
         """Count the hashes of items with a tombstone in ``banks``."""
         return _total(self._dead_hashes_of, banks)
 
-    def search(self, queries: NDArray[np.uint8], max_distance_bits: int) -> Hits:
-        """Find hits among living items, by query, in no order of distance."""
-        if not len(self.index):
-            return NO_HITS
-        near = self.index.search(queries, max_distance_bits)
-        if not len(near.entry):
-            return NO_HITS
-        entries = self.entries[near.entry]
-        alive = ~self._dead[entries["row"]]
-        entries = entries[alive]
-        return gather(
-            near.query[alive],
-            near.distance[alive],
-            entries,
-            self.items[entries["row"]],
-        )
-
-    def search_items(
+    def search(
         self,
         queries: NDArray[np.uint8],
         max_distance_bits: int,
         limits_bits: NDArray[np.int16],
         most_items: int,
-        threads: int = 1,
         kind: MediaKind | None = None,
         budget: Budget = UNLIMITED,
     ) -> NearestHits:
-        """Search as ``LiveIndex.search_items`` does."""
+        """Search as ``LiveIndex.search`` does."""
         items = self._item_columns
         if kind is not None:
             items = replace(items, dead=self._dead | (self.items["kind"] != kind))
-        near = self.index.search_items(
-            queries, max_distance_bits, items, limits_bits, most_items, threads, budget
-        )
+        near = self.index.search(queries, max_distance_bits, items, limits_bits, most_items, budget)
         if near is NOTHING:
             return NOTHING_NEAR
         entries = self.entries[near.entry]

@@ -25,7 +25,8 @@ from disrupt.index.manifest import (
     refused,
 )
 from disrupt.index.multi_index.engine import MultiIndex
-from disrupt.index.multi_index.tables import Tables, cut_of
+from disrupt.index.multi_index.layout import cut_of
+from disrupt.index.multi_index.tables import Tables
 from disrupt.index.verified import Identity
 
 

@@ -32,7 +32,8 @@ from disrupt.index.manifest import (
     Manifest,
     MultiIndexParameters,
 )
-from disrupt.index.multi_index.tables import Tables, cut_for, engine_of
+from disrupt.index.multi_index.layout import cut_for, engine_of
+from disrupt.index.multi_index.tables import Tables
 from disrupt.index.snapshot import Snapshot
 from disrupt.index.verified import Identity, sum_of
 

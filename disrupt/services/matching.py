@@ -211,7 +211,7 @@ def _search_kept(
     ``scope`` is that of the whole lookup, which decides what is kept.
     """
     wanted = (searched.radius_bits, limits_bits_of(searched), most_items)
-    near = index.search_items(queries, *wanted, budget=budget)
+    near = index.search(queries, *wanted, budget=budget)
     if near is NOTHING_NEAR:
         return near
     kept = near_enough(near, queries, scope, spared)
@@ -220,7 +220,7 @@ def _search_kept(
     if spared is None or not len(again):
         return kept
     stays = ~np.isin(kept.hits.query, again) | (kept.hits.kind != spared)
-    more = index.search_items(queries[again], *wanted, kind=spared)
+    more = index.search(queries[again], *wanted, kind=spared)
     hits = replace(more.hits, query=again[more.hits.query])
     parts = [
         NearestHits(kept.hits.take(stays), kept.truncated),

@@ -220,7 +220,7 @@ class _Comparison:
         for start in range(0, len(rows), step):
             self.work.allowance.check()
             queries = self.query.rows["hash"][rows[start : start + step]]
-            hits = self.index.search(queries, self.most_bits)
+            hits = self.index.neighbours(queries, self.most_bits)
             self.work.left -= len(hits.entry) + len(queries) * len(self.index) // _PAIRS_PER_WORK
             if not len(hits.entry):
                 continue

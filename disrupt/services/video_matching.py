@@ -361,7 +361,7 @@ class VideoLookup:
             self._allowance.check()
             block = queries[start : start + BLOCK_QUERIES]
             # Pictures count, too: they could take the places of videos in the answer.
-            near = self._index.search_items(
+            near = self._index.search(
                 block, scope.radius_bits, limits_bits, _MOST_COUNTED, budget=STEP
             )
             end = start + len(block) - near.left

@@ -22,6 +22,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from tests.index.examples import search
 from tests.registry.examples import DAY, new_item, registration
 
 
@@ -143,7 +144,7 @@ def test_what_a_rebuild_published_just_before_a_compaction_can_be_withdrawn_and_
     writer.withdraw(cases[0], None, day=DAY)
     live = LiveIndex()
     Follower(writer, live, index_dir).step()
-    assert len(live.search(item.fingerprints["hash"], 0)) == 0
+    assert len(search(live, item.fingerprints["hash"], 0)) == 0
     erase(writer, index_dir)
     value = item.fingerprints["hash"][0].tobytes()
     assert [path for path in index_dir.rglob("codes.*") if value in path.read_bytes()] == []

@@ -23,7 +23,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import TABLES
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
-from tests.index.examples import rewrite_manifest
+from tests.index.examples import rewrite_manifest, search
 from tests.registry.examples import DAY, new_item, registration
 
 
@@ -235,7 +235,7 @@ def test_a_server_takes_the_new_generation_up_without_a_lookup_refused(
     erase(writer, index_dir)
     follower.step()
     assert (live.status().generation, live.status().tombstones) == (3, 0)
-    assert kept.item_id in live.search(kept.fingerprints["hash"], 0).item_id.tobytes()
+    assert kept.item_id in search(live, kept.fingerprints["hash"], 0).item_id.tobytes()
 
 
 def test_rolled_back_index_replays_later_removals_before_it_serves(
@@ -255,8 +255,8 @@ def test_rolled_back_index_replays_later_removals_before_it_serves(
     for live in (running, started):
         assert live.status().generation == 2
         assert live.find(live.numbers()[0]) is not None
-        assert gone.item_id not in live.search(gone.fingerprints["hash"], 0).item_id.tobytes()
-        assert kept.item_id in live.search(kept.fingerprints["hash"], 0).item_id.tobytes()
+        assert gone.item_id not in search(live, gone.fingerprints["hash"], 0).item_id.tobytes()
+        assert kept.item_id in search(live, kept.fingerprints["hash"], 0).item_id.tobytes()
     erase(writer, index_dir)
     assert holding(index_dir, gone) == []
     with pytest.raises(SnapshotRefusedError, match="no good generation before"):

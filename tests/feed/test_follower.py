@@ -24,6 +24,7 @@ from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from tests.index.examples import search
 from tests.registry.examples import DAY, new_item, registration
 
 
@@ -57,7 +58,7 @@ class Site:
         del self.present[item_id]
 
     def matching(self, items: Sequence[NewItem]) -> set[bytes]:
-        hits = self.live.search(np.concatenate([item.fingerprints["hash"] for item in items]), 0)
+        hits = search(self.live, np.concatenate([item.fingerprints["hash"] for item in items]), 0)
         return {item_id.tobytes() for item_id in hits.item_id}
 
 

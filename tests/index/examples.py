@@ -19,6 +19,8 @@ from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.index import manifest as manifests
 from disrupt.index.columns import Columns, Hits, columns_of
 from disrupt.index.generations import publish
+from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import same_limits
 from disrupt.index.snapshot import Snapshot
 
 EPOCH = bytes(range(16))
@@ -104,17 +106,26 @@ def answers(hits: Hits) -> list[Answer]:
     return sorted(rows)
 
 
+def search(live: LiveIndex, queries: Codes, max_distance_bits: int) -> Hits:
+    """Find the nearest hash of every item within a distance, in whatever bank."""
+    limits_bits = same_limits(max_distance_bits)
+    return live.search(queries, max_distance_bits, limits_bits, most_items=10**6).hits
+
+
 def brute_force(
     items: Iterable[StoredItem], queries: Codes, max_distance_bits: int
 ) -> list[Answer]:
+    """Return what ``search`` must answer, by comparing every hash."""
     hits: list[Answer] = []
     for stored in items:
         distances = distances_bits(queries[:, None], stored.fingerprints["hash"][None])
-        for query, row in np.argwhere(distances <= max_distance_bits):
+        for query, row in enumerate(distances.argmin(axis=1).tolist()):
+            if distances[query, row] > max_distance_bits:
+                continue
             fingerprint = stored.fingerprints[row]
             hits.append(
                 (
-                    int(query),
+                    query,
                     int(distances[query, row]),
                     stored.number,
                     stored.bank,

@@ -10,7 +10,7 @@ import pytest
 
 from disrupt.errors import SnapshotRefusedError
 from disrupt.index.flat import FlatIndex
-from disrupt.index.nearest import ItemColumns
+from disrupt.index.nearest import ItemColumns, same_limits
 from disrupt.index.writing import CodesWriter
 from tests.index.conformance import SearchConformance
 from tests.index.examples import Codes, random_codes
@@ -51,7 +51,7 @@ def test_a_batch_near_a_crowd_takes_the_memory_of_a_part_of_it() -> None:
     index = FlatIndex.of(codes)
     tracemalloc.start()
     try:
-        near = index.search_items(codes[:64], 31, items, np.full(65536, 31, np.int16), 1000)
+        near = index.search(codes[:64], 31, items, same_limits(31), 1000)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

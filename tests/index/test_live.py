@@ -22,6 +22,7 @@ from tests.index.examples import (
     item,
     published,
     random_codes,
+    search,
     some_items,
 )
 
@@ -45,7 +46,7 @@ def holds(live: LiveIndex, items: Iterable[StoredItem]) -> bool:
         [random_codes(3, 12345), *(stored.fingerprints["hash"] for stored in items)]
     )
     return (
-        answers(live.search(queries, 90)) == brute_force(items, queries, 90)
+        answers(search(live, queries, 90)) == brute_force(items, queries, 90)
         and live.numbers().tolist() == sorted(stored.number for stored in items)
         and live.status().items == len(items)
         and live.status().hashes == sum(len(stored.fingerprints) for stored in items)
@@ -77,7 +78,7 @@ def test_hits_are_ordered_by_query_then_distance_then_item(
     twin = item(11, items[3].fingerprints["hash"][::-1])
     apply(live, Addition(11, twin))
     queries = items[3].fingerprints["hash"][::-1]
-    hits = live.search(queries, 256)
+    hits = search(live, queries, 256)
     rows = list(zip(hits.query.tolist(), hits.distance.tolist(), hits.number.tolist(), strict=True))
     assert rows == sorted(rows)
     assert rows[:2] == [(0, 0, 4), (0, 0, 11)]
@@ -86,7 +87,7 @@ def test_hits_are_ordered_by_query_then_distance_then_item(
 def test_hits_name_the_item(live: LiveIndex, items: list[StoredItem]) -> None:
     apply(live, Addition(11, items[10]))
     for stored in (items[2], items[10]):
-        hits = live.search(stored.fingerprints["hash"], 0)
+        hits = search(live, stored.fingerprints["hash"], 0)
         assert hits.item_id.tobytes() == stored.item_id * 2
         assert set(hits.number.tolist()) == {stored.number}
 
@@ -257,7 +258,7 @@ def test_without_a_snapshot_nothing_is_answered() -> None:
     live = LiveIndex()
     assert not live.serving
     for call in (
-        lambda: live.search(random_codes(1), 31),
+        lambda: search(live, random_codes(1), 31),
         lambda: live.cursor,
         live.status,
         lambda: live.apply([], at(1)),
@@ -271,7 +272,7 @@ def test_a_suspended_index_says_what_to_do_until_it_is_replaced(
 ) -> None:
     live.suspend("Run `disrupt-index rebuild`.")
     with pytest.raises(UnavailableError, match="disrupt-index rebuild"):
-        live.search(random_codes(1), 31)
+        search(live, random_codes(1), 31)
     live.replace(LiveIndex(published(tmp_path, items[:5], 20)))
     assert holds(live, items[:5])
     assert live.cursor == at(20)
@@ -299,15 +300,15 @@ class Shared:
         queries = np.concatenate([stored.fingerprints["hash"] for stored in self.lasting])
         expected = brute_force(self.lasting, queries, 0)
         while not self.done.is_set():
-            if answers(self.live.search(queries, 0)) != expected:
+            if answers(search(self.live, queries, 0)) != expected:
                 self.faults.append("a lasting item was missed")
             if gone := len(self.removed):
                 chosen = self.removed[int(rng.integers(gone))]
-                if len(self.live.search(chosen.fingerprints["hash"], 0)):
+                if len(search(self.live, chosen.fingerprints["hash"], 0)):
                     self.faults.append("a removed item was found")
             if present := len(self.added):
                 chosen = self.added[int(rng.integers(present))]
-                hits = self.live.search(chosen.fingerprints["hash"], 0)
+                hits = search(self.live, chosen.fingerprints["hash"], 0)
                 if len(hits) != 2 and chosen.number not in self.removing:
                     self.faults.append("an added item was missed")
 

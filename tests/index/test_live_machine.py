@@ -16,7 +16,7 @@ from disrupt.core.media import MediaKind, StoredItem
 from disrupt.index import nearest, part, segments, writing
 from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
-from disrupt.index.multi_index import engine, tables
+from disrupt.index.multi_index import engine, layout
 from tests.index.examples import (
     EPOCH,
     HEAD,
@@ -27,6 +27,7 @@ from tests.index.examples import (
     near_codes,
     published,
     random_codes,
+    search,
     thresholds,
 )
 
@@ -43,8 +44,8 @@ class LiveMachine(RuleBasedStateMachine):
         self.patches.setattr(writing, "TABLES_FROM_HASHES", _MANY)
         self.patches.setattr(part, "_TABLES_FROM_HASHES", _MANY)
         # These replace tables of wide chunks, which take 100 MB.
-        self.patches.setattr(tables, "WIDE_FROM_HASHES", 3 * _MANY)
-        self.patches.setattr(tables, "WIDE", tables.Cut(21, 12, 32))
+        self.patches.setattr(layout, "WIDE_FROM_HASHES", 3 * _MANY)
+        self.patches.setattr(layout, "WIDE", layout.Cut(21, 12, 32))
         self.patches.setattr(nearest, "_CACHED_PAIRS", 3)
         # Longer segments are joined in another thread, at some later time.
         self.patches.setattr(segments, "_AT_ONCE_HASHES", 10)
@@ -134,9 +135,9 @@ class LiveMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.live.cursor == self.head)
     @rule(queries=near_codes(4), max_distance_bits=thresholds)
-    def search(self, queries: Codes, max_distance_bits: int) -> None:
+    def search_all(self, queries: Codes, max_distance_bits: int) -> None:
         expected = brute_force(self.alive.values(), queries, max_distance_bits)
-        assert answers(self.live.search(queries, max_distance_bits)) == expected
+        assert answers(search(self.live, queries, max_distance_bits)) == expected
 
     @precondition(lambda self: self.live.cursor == self.head)
     @rule(
@@ -145,31 +146,26 @@ class LiveMachine(RuleBasedStateMachine):
         most_items=st.integers(1, 3),
         kind=st.sampled_from([None, *MediaKind]),
     )
-    def search_items(
+    def search_some(
         self, queries: Codes, max_distance_bits: int, most_items: int, kind: MediaKind | None
     ) -> None:
         limits_bits = np.full(2**16, -1, np.int16)
         limits_bits[1:3] = max_distance_bits, max_distance_bits // 2
-        nearest: dict[tuple[int, int], tuple[int, ...]] = {}
         searched = [stored for stored in self.alive.values() if kind in (None, stored.kind)]
-        for answer in brute_force(searched, queries, max_distance_bits):
-            query, distance, number, bank = answer[:4]
-            if distance <= limits_bits[bank]:
-                candidate = (query, distance, number, answer[8])
-                nearest[query, number] = min(nearest.get((query, number), candidate), candidate)
+        near = [
+            answer
+            for answer in brute_force(searched, queries, max_distance_bits)
+            if answer[1] <= limits_bits[answer[3]]
+        ]
         expected, truncated = [], []
         for query in range(len(queries)):
-            query_hits = sorted(hit for hit in nearest.values() if hit[0] == query)
+            query_hits = [answer for answer in near if answer[0] == query]
             expected += query_hits[:most_items]
             if len(query_hits) > most_items:
                 truncated.append(query)
-        near = self.live.search_items(
-            queries, max_distance_bits, limits_bits, most_items, kind=kind
-        )
-        hits = near.hits
-        columns = (hits.query, hits.distance, hits.number, hits.ordinal)
-        assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
-        assert near.truncated.tolist() == truncated
+        answer = self.live.search(queries, max_distance_bits, limits_bits, most_items, kind=kind)
+        assert answers(answer.hits) == expected
+        assert answer.truncated.tolist() == truncated
 
     @invariant()
     def a_level_index_holds_what_is_alive(self) -> None:
@@ -189,7 +185,7 @@ class LiveMachine(RuleBasedStateMachine):
         assert status.delta_hashes == sum(bank_status.delta_hashes for bank_status in statuses)
         for stored in list(self.alive.values())[:2]:
             queries = np.array(stored.fingerprints["hash"][:8])
-            assert stored.number in self.live.search(queries, 0).number
+            assert stored.number in search(self.live, queries, 0).number
 
 
 TestLiveMachine = LiveMachine.TestCase

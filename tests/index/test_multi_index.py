@@ -9,20 +9,24 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from disrupt.core.hashes import distances_bits
 from disrupt.errors import SnapshotRefusedError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import engine
 from disrupt.index.multi_index.engine import MultiIndex
-from disrupt.index.multi_index.tables import NARROW, WIDE, Cut, Tables, file_name, layout
-from disrupt.index.nearest import ItemColumns, NearestItems, nearest_items
+from disrupt.index.multi_index.layout import NARROW, WIDE, Cut, array_shapes, file_name
+from disrupt.index.multi_index.tables import Tables
+from disrupt.index.nearest import same_limits
 from disrupt.index.writing import CodesWriter
-from tests.index.conformance import SearchConformance, compared, triples
-from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
+from tests.index.conformance import (
+    SearchConformance,
+    compared,
+    in_order,
+    near,
+    one_code_each,
+    some_items,
+)
+from tests.index.examples import Codes, flipped, random_codes
 
 CUTS = (NARROW, Cut(14, 18, 32), Cut(28, 9, 32))
 """The second equals WIDE but for tables of 100 MB; the third has chunks shorter than tags."""
@@ -77,8 +81,8 @@ def test_answers_are_exact_at_every_distance(seed: int, cut: Cut) -> None:
     index = in_memory(codes, cut)
     for max_distance_bits in range(64):
         assert index.plan(max_distance_bits).engine == "multi_index"
-        neighbours = index.search(queries, max_distance_bits)
-        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
+        expected = compared(codes, queries, max_distance_bits)
+        assert near(index, codes, queries, max_distance_bits) == expected
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -98,8 +102,8 @@ def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
     codes = queries ^ np.packbits(np.stack(masks), axis=1, bitorder="little")
     index = in_memory(codes, cut)
     for max_distance_bits in range(64):
-        neighbours = index.search(queries, max_distance_bits)
-        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
+        expected = compared(codes, queries, max_distance_bits)
+        assert near(index, codes, queries, max_distance_bits) == expected
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -111,71 +115,8 @@ def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits(cut: Cut) -> 
     queries = np.concatenate([around(codes, 3)[::4], codes[-3:], np.zeros((1, 32), np.uint8)])
     index = in_memory(codes, cut)
     for max_distance_bits in (0, 14, 15, 31, 33):
-        neighbours = index.search(queries, max_distance_bits)
-        assert triples(neighbours) == compared(codes, queries, max_distance_bits)
-
-
-def columns(codes: Codes, seed: int = 0) -> tuple[ItemColumns, NDArray[np.int16]]:
-    """Return items of one to three codes in five banks, some dead, and limits of the banks."""
-    rng = np.random.default_rng(seed)
-    row = np.repeat(np.arange(len(codes)), rng.integers(1, 4, len(codes)))[: len(codes)]
-    bank = rng.integers(0, 5, row[-1] + 1).astype(np.uint16)
-    limits_bits = np.full(65536, -1, np.int16)
-    limits_bits[:4] = [31, 256, 12, 40]
-    return ItemColumns(row.astype(np.uint32), bank, rng.random(len(bank)) < 0.2), limits_bits
-
-
-def nearest(
-    codes: Codes,
-    queries: Codes,
-    max_distance_bits: int,
-    items: ItemColumns,
-    limits_bits: NDArray[np.int16],
-    most_items: int,
-) -> tuple[list[tuple[int, int, int]], list[int]]:
-    """Return what search_items must answer, one query and one code at a time."""
-    answer: list[tuple[int, int, int]] = []
-    truncated = []
-    for query, distances in enumerate(distances_bits(queries[:, None], codes[None]).tolist()):
-        best: dict[int, tuple[int, int, int]] = {}
-        for entry, distance in enumerate(distances):
-            row = int(items.row[entry])
-            limit = min(max_distance_bits, int(limits_bits[items.bank[row]]))
-            if not items.dead[row] and distance <= limit:
-                best[row] = min(best.get(row, (257, 0, 0)), (distance, row, entry))
-        ranked = sorted(best.values())
-        answer += [(query, entry, distance) for distance, _, entry in ranked[:most_items]]
-        if len(ranked) > most_items:
-            truncated.append(query)
-    return answer, truncated
-
-
-def in_order(answer: NearestItems) -> tuple[list[tuple[int, int, int]], list[int]]:
-    rows = zip(answer.query.tolist(), answer.entry.tolist(), answer.distance.tolist(), strict=True)
-    return list(rows), answer.truncated.tolist()
-
-
-@pytest.mark.usefixtures("tables_always")
-@settings(
-    max_examples=50,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    codes=near_codes(40),
-    queries=near_codes(6),
-    max_distance_bits=thresholds,
-    most_items=st.integers(1, 6),
-    seed=st.integers(0, 9),
-)
-def test_nearest_items_equal_brute_force(
-    codes: Codes, queries: Codes, max_distance_bits: int, most_items: int, seed: int
-) -> None:
-    items, limits_bits = columns(codes, seed)
-    wanted = nearest(codes, queries, max_distance_bits, items, limits_bits, most_items)
-    arguments = (max_distance_bits, items, limits_bits, most_items)
-    assert in_order(in_memory(codes).search_items(queries, *arguments)) == wanted
-    near = FlatIndex.of(codes).search(queries, max_distance_bits)
-    assert in_order(nearest_items(near, len(queries), items, limits_bits, most_items)) == wanted
+        expected = compared(codes, queries, max_distance_bits)
+        assert near(index, codes, queries, max_distance_bits) == expected
 
 
 @pytest.fixture(scope="module")
@@ -195,19 +136,18 @@ def crowd() -> Codes:
 def test_a_crowd_of_near_duplicates_is_answered_exactly(
     crowd: Codes, bits_away: int, cut: Cut
 ) -> None:
-    index = in_memory(crowd, cut)
-    items, limits_bits = columns(crowd)
+    index, flat = in_memory(crowd, cut), FlatIndex.of(crowd)
+    items, limits_bits = some_items(crowd)
     # The second query shows that the first left nothing over.
     queries = np.stack([flipped(crowd[0], bits_away), crowd[5], flipped(crowd[0], bits_away, 1)])
     for max_distance_bits in (15, 31, 50):
-        neighbours = index.search(queries, max_distance_bits)
-        assert triples(neighbours) == compared(crowd, queries, max_distance_bits)
-        near = FlatIndex.of(crowd).search(queries, max_distance_bits)
+        expected = compared(crowd, queries, max_distance_bits)
+        assert near(index, crowd, queries, max_distance_bits) == expected
         for most_items in (1, 100, 20_000):
-            bounds = (items, limits_bits, most_items)
-            bounded = index.search_items(queries, max_distance_bits, *bounds)
-            expected = nearest_items(near, len(queries), *bounds)
-            assert in_order(bounded) == in_order(expected)
+            bounds = (max_distance_bits, items, limits_bits, most_items)
+            answer, by_faiss = index.search(queries, *bounds), flat.search(queries, *bounds)
+            assert in_order(answer) == in_order(by_faiss)
+            assert answer.truncated.tolist() == by_faiss.truncated.tolist()
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -219,38 +159,18 @@ def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
     masks[1:, 160:] = np.argsort(np.random.default_rng(1).random((5999, 96)), axis=1) < 20
     masks[0, :160].reshape(10, 16)[:, 3:5] = 1
     codes = query ^ np.packbits(masks, axis=1)
-    items = ItemColumns(
-        np.arange(6000, dtype=np.uint32), np.zeros(6000, np.uint16), np.zeros(6000, np.bool_)
-    )
-    answer = in_memory(codes).search_items(query, 31, items, np.full(65536, 31, np.int16), 3)
-    assert in_order(answer) == ([(0, 0, 20), (0, 1, 20), (0, 2, 20)], [0])
-
-
-@pytest.mark.usefixtures("tables_always")
-def test_a_batch_over_several_threads_is_answered_as_by_one() -> None:
-    codes = random_codes(5000)
-    queries = np.concatenate([around(codes, 1), around(codes, 2)])
-    items, limits_bits = columns(codes)
-    index = in_memory(codes)
-    single, three = index.search(queries, 31), index.search(queries, 31, threads=3)
-    assert triples(single) == triples(three) == compared(codes, queries, 31)
-    assert np.all(np.diff(three.query.astype(np.int64)) >= 0)
-    bounds = (31, items, limits_bits, 2)
-    assert in_order(index.search_items(queries, *bounds, threads=3)) == in_order(
-        index.search_items(queries, *bounds)
-    )
+    answer = in_memory(codes).search(query, 31, one_code_each(6000), same_limits(31), 3)
+    assert in_order(answer) == [(0, 0, 20), (0, 1, 20), (0, 2, 20)]
+    assert answer.truncated.tolist() == [0]
 
 
 def test_items_that_die_between_lookups_are_not_answered() -> None:
     codes = random_codes(5000)
-    items = ItemColumns(
-        np.arange(5000, dtype=np.uint32), np.zeros(5000, np.uint16), np.zeros(5000, np.bool_)
-    )
-    limits_bits = np.full(65536, 31, np.int16)
+    items, limits_bits = one_code_each(5000), same_limits(31)
     index = in_memory(codes)
     assert index.plan(31).engine == "multi_index"
     for expected in ([7], []):
-        answer = index.search_items(codes[7:8], 31, items, limits_bits, 5)
+        answer = index.search(codes[7:8], 31, items, limits_bits, 5)
         assert answer.entry.tolist() == expected
         items.dead[7] = True
 
@@ -302,7 +222,7 @@ def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path, cut: Cu
     for length, other_cut in ((101, cut), (100, CUTS[2])):
         with pytest.raises(SnapshotRefusedError, match="search-"):
             Tables.map(tmp_path, length, other_cut)
-    for name in layout(100, cut):
+    for name in array_shapes(100, cut):
         path = tmp_path / file_name(name)
         content = path.read_bytes()
         for damaged in (b"", content[:50], content[:-1]):
@@ -320,7 +240,7 @@ def test_tables_of_another_length_or_missing_are_refused(tmp_path: Path, cut: Cu
 def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path, cut: Cut) -> None:
     codes = random_codes(70_000)
     written, in_memory_tables = Tables.write(tmp_path, codes, cut), Tables.of(codes, 2, cut)
-    names = layout(len(codes), cut)
+    names = array_shapes(len(codes), cut)
     for name in names:
         assert np.array_equal(getattr(written, name), getattr(in_memory_tables, name))
     assert in_memory_tables.size_bytes == sum(
@@ -336,7 +256,7 @@ def test_faiss_answers_the_same_from_the_same_codes() -> None:
     limits, distances, labels = stock.range_search(queries, 32)
     query = np.repeat(np.arange(len(queries)), np.diff(limits.astype(np.int64)))
     expected = sorted(zip(query.tolist(), labels.tolist(), distances.tolist(), strict=True))
-    assert triples(in_memory(codes).search(queries, 31)) == expected
+    assert sorted(near(in_memory(codes), codes, queries, 31)) == expected
 
 
 def test_skew_is_measured_by_the_posting_list_of_the_median_code() -> None:

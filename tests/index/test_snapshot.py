@@ -35,6 +35,7 @@ from tests.index.examples import (
     near_codes,
     random_codes,
     rewrite_manifest,
+    search,
     some_items,
 )
 
@@ -79,7 +80,7 @@ def test_what_was_written_is_read(tabled: Path) -> None:
     assert (snapshot.manifest.items, snapshot.manifest.hashes) == (30, 60)
     items = some_items(30)
     queries = np.concatenate([stored.fingerprints["hash"] for stored in items])
-    hits = LiveIndex(snapshot).search(queries, 31)
+    hits = search(LiveIndex(snapshot), queries, 31)
     assert answers(hits) == brute_force(items, queries, 31)
     assert hits.item_id.tobytes() == b"".join(stored.item_id * 2 for stored in items)
 
@@ -90,13 +91,13 @@ def test_items_beyond_one_batch_keep_their_rows(tmp_path: Path) -> None:
     live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
     for stored in items[::400]:
         queries = stored.fingerprints["hash"]
-        assert answers(live.search(queries, 20)) == brute_force([stored], queries, 20)
+        assert answers(search(live, queries, 20)) == brute_force([stored], queries, 20)
 
 
 def test_an_empty_snapshot_finds_nothing(tmp_path: Path) -> None:
     write(tmp_path / "00000001", blocks(()), Cursor(EPOCH, 0))
     snapshot = Snapshot.open(tmp_path / "00000001")
-    assert answers(LiveIndex(snapshot).search(random_codes(3), 256)) == []
+    assert answers(search(LiveIndex(snapshot), random_codes(3), 256)) == []
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -122,7 +123,7 @@ def test_stock_faiss_opens_the_codes_and_answers_the_same(
         for query in range(len(queries))
         for at in range(int(limits[query]), int(limits[query + 1]))
     )
-    hits = LiveIndex(Snapshot.open(folder)).search(queries, max_distance_bits)
+    hits = search(LiveIndex(Snapshot.open(folder)), queries, max_distance_bits)
     rows = zip(
         hits.query.tolist(),
         hits.distance.tolist(),
@@ -288,7 +289,7 @@ def test_tables_are_searched_where_that_is_quicker(
     assert snapshot.index.name == "multi_index"
     items = some_items(30)
     queries = np.concatenate([flipped(stored.fingerprints["hash"], 31) for stored in items])
-    assert answers(LiveIndex(snapshot).search(queries, 31)) == brute_force(items, queries, 31)
+    assert answers(search(LiveIndex(snapshot), queries, 31)) == brute_force(items, queries, 31)
 
 
 @pytest.fixture
@@ -408,8 +409,8 @@ def test_a_distance_that_is_exactly_the_threshold_is_a_hit(tmp_path: Path) -> No
     write(tmp_path / "00000001", blocks([item(1, code)]), Cursor(EPOCH, 1))
     live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
     query = flipped(code[0], 31)[None]
-    assert len(live.search(query, 30)) == 0
-    assert live.search(query, 31).distance.tolist() == [31]
+    assert len(search(live, query, 30)) == 0
+    assert search(live, query, 31).distance.tolist() == [31]
 
 
 def test_the_manifest_survives_its_own_reading(path: Path) -> None:

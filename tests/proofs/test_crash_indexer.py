@@ -33,6 +33,7 @@ from disrupt.errors import DisruptError
 from disrupt.feed.follower import Follower
 from disrupt.index.generations import current
 from disrupt.index.live import LiveIndex
+from disrupt.index.nearest import same_limits
 from disrupt.registry.sqlite.sql import SqlRegistry
 from indexer.verify import verify
 from tests.proofs import strace
@@ -230,7 +231,8 @@ class _Run:
     def _wrong_in(self, live: LiveIndex) -> int:
         """Count the hashes that a live index is wrong about."""
         codes = list(self._known)
-        hits = live.search(np.frombuffer(b"".join(codes), np.uint8).reshape(-1, 32), 0)
+        queries = np.frombuffer(b"".join(codes), np.uint8).reshape(-1, 32)
+        hits = live.search(queries, 0, same_limits(0), max(1, len(codes))).hits
         matched = [set[str]() for _ in codes]
         for query, item_id in zip(hits.query.tolist(), hits.item_id, strict=True):
             matched[query].add(item_id.tobytes().hex())

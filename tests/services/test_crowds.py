@@ -58,8 +58,8 @@ class _Counted(LiveIndex):
 
     answered: list[int]
 
-    def search_items(self, queries: _Codes, *wanted: Any, **bounds: Any) -> NearestHits:
-        near = super().search_items(queries, *wanted, **bounds)
+    def search(self, queries: _Codes, *wanted: Any, **bounds: Any) -> NearestHits:
+        near = super().search(queries, *wanted, **bounds)
         self.answered.append(len(queries) - near.left)
         return near
 
@@ -150,8 +150,8 @@ def test_what_a_budget_leaves_is_the_end_of_a_batch(
     limits_bits = np.full(2**16, 31, np.int16)
     unrelated = np.random.default_rng(6).integers(0, 256, (4, 32), np.uint8)
     queries = np.concatenate([unrelated, _ASKED[:6], unrelated, _ASKED[6:8]])
-    near = crowd.search_items(queries, 31, limits_bits, 4, budget=Budget(codes, strict=strict))
-    whole = crowd.search_items(queries, 31, limits_bits, 4)
+    near = crowd.search(queries, 31, limits_bits, 4, budget=Budget(codes, strict=strict))
+    whole = crowd.search(queries, 31, limits_bits, 4)
     searched = len(queries) - near.left
     assert strict or searched > 0
     assert codes < 10**7 or searched == len(queries)

@@ -228,7 +228,7 @@ def test_a_batch_ends_at_its_first_block_over_the_limit_and_at_its_time() -> Non
 
 def test_a_search_ends_when_its_call_is_given_up() -> None:
     live, allowance = _clustered(5), Allowance(math.inf)
-    search, blocks = live.search_items, []
+    search, blocks = live.search, []
 
     def search_and_give_up(*arguments: Any, **bounds: Any) -> NearestHits:
         blocks.append(len(arguments[0]))
@@ -236,7 +236,7 @@ def test_a_search_ends_when_its_call_is_given_up() -> None:
             allowance.end()
         return search(*arguments, **bounds)
 
-    live.search_items = search_and_give_up  # type: ignore[method-assign]
+    live.search = search_and_give_up  # type: ignore[method-assign]
     with pytest.raises(DeadlineExceededError):
         _match(live, 10 * BLOCK_QUERIES, allowance=allowance)
     assert blocks == [BLOCK_QUERIES] * 2

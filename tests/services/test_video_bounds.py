@@ -93,17 +93,17 @@ def test_comparing_looks_at_its_allowance_every_so_many_pairs(
     query = Query.of(rows, np.full(10, 64))
     every, looks = np.ones(10, np.bool_), [0]
     pairs: dict[int, int] = {}
-    search = FlatIndex.search
+    neighbours = FlatIndex.neighbours
 
     def counting(index: FlatIndex, queries: Codes, most_bits: int) -> Neighbours:
         pairs[looks[0]] = pairs.get(looks[0], 0) + len(queries) * len(index)
-        return search(index, queries, most_bits)
+        return neighbours(index, queries, most_bits)
 
     class Looked(Allowance):
         def check(self) -> None:
             looks[0] += 1
 
-    monkeypatch.setattr(FlatIndex, "search", counting)
+    monkeypatch.setattr(FlatIndex, "neighbours", counting)
     assert weigh(query, kind, stored, every, ~every, 31, Work(Looked(math.inf))) is not None
     assert sum(pairs.values()) == 640 * 3000
     assert max(pairs.values()) <= 1 << 17

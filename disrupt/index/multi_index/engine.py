@@ -13,28 +13,25 @@ describe the method without the ring, with which nearly all the time went into c
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import cache
 from math import comb
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
 from disrupt.index.flat import CODE_NS, FlatIndex
-from disrupt.index.multi_index.tables import NO_TABLES, TAG_BITS, Cut, Tables, address, cut_array
+from disrupt.index.multi_index.layout import TAG_BITS, Cut, cut_array
+from disrupt.index.multi_index.tables import NO_TABLES, Tables, address
 from disrupt.index.nearest import (
     NOTHING,
     UNLIMITED,
     Budget,
     ItemColumns,
     NearestItems,
-    Neighbours,
 )
 
 # Nanoseconds on the machine of docs/measurements/2026-11-26-search.md. Only their ratios matter.
@@ -44,20 +41,8 @@ _COMPARED_CODE_NS = 60.0
 _CROWD_CODE_NS = 150.0
 """Codes of a crowd of near-duplicates are hits, whose items are read, too."""
 
-_LEAST_SHARE = 8
-"""Fewest queries that are worth handing to another thread."""
-
-_NOTHING = (NOTHING.query, NOTHING.entry, NOTHING.distance, NOTHING.truncated, 0)
-
 _FIRST_QUERIES = 64
 _FIRST_ANSWERS = 1024
-
-
-_Wanted: TypeAlias = "tuple[ItemColumns, NDArray[np.int16], int]"
-"""Items, the largest answered distance by bank, and the most items."""
-
-_Answer: TypeAlias = "tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int]"
-"""Fields of NearestItems."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,58 +111,25 @@ class MultiIndex:
         return plan.expected_us
 
     def search(
-        self, queries: NDArray[np.uint8], max_distance_bits: int, threads: int = 1
-    ) -> Neighbours:
-        """Find all codes within ``max_distance_bits`` of each of ``queries``, shape (n, 32).
-
-        The distance is inclusive, -1 finds nothing. A batch is spread over ``threads``; none holds
-        the GIL.
-        """
-        plan = self.plan(max_distance_bits)
-        if plan.engine == "flat":
-            return self.flat.search(queries, max_distance_bits)
-        if threads == 1:
-            query, entry, distance, *_ = self._search(plan, None, UNLIMITED, queries, 0)
-        else:
-            search = partial(self._search, plan, None, UNLIMITED)
-            query, entry, distance, *_ = _spread(search, queries, threads)
-        return Neighbours(query, entry, distance)
-
-    def search_items(
         self,
         queries: NDArray[np.uint8],
         max_distance_bits: int,
         items: ItemColumns,
         limits_bits: NDArray[np.int16],
         most_items: int,
-        threads: int = 1,
         budget: Budget = UNLIMITED,
     ) -> NearestItems:
         """Find the nearest code of each item, and of those the nearest ``most_items``.
 
+        ``queries`` are uint8 (n, 32); ``max_distance_bits`` is inclusive, and -1 finds nothing;
         ``most_items`` is at least 1. ``limits_bits`` i16 (65536,): the largest distance that is
         answered from each bank, -1 for nothing at all. Time and memory stay small when one query
         has very many neighbours: it is compared with all codes, once following the tables would
-        take longer. A batch with a ``budget`` is searched by one thread.
+        take longer. Does not hold the GIL.
         """
         if max_distance_bits < 0:
             return NOTHING
         plan = self.plan(max_distance_bits)
-        wanted = (items, limits_bits, most_items)
-        if threads == 1 or budget is not UNLIMITED:
-            answer = self._search(plan, wanted, budget, queries, 0)
-        else:
-            answer = _spread(partial(self._search, plan, wanted, budget), queries, threads)
-        return NOTHING if answer is _NOTHING else NearestItems(*answer)
-
-    def _search(
-        self,
-        plan: Plan,
-        wanted: _Wanted | None,
-        budget: Budget,
-        queries: NDArray[np.uint8],
-        first: int,
-    ) -> _Answer:
         try:
             room: _Room = self._rooms.room
         except AttributeError:
@@ -186,7 +138,7 @@ class MultiIndex:
         if n_queries > room.n_queries:
             room.resize(n_queries, room.n_answers)
         room.queries[:n_queries] = queries
-        items_at = room.receive(*wanted) if wanted else 0
+        items_at = room.receive(items, limits_bits, most_items)
         room.limit(budget)
         hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
         while hits > room.n_answers:
@@ -195,14 +147,13 @@ class MultiIndex:
             hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
         left = 0 if budget is UNLIMITED else int(room.budget[2])
         if not hits:
-            return (*_NOTHING[:4], left) if left else _NOTHING
-        searched = n_queries - left
-        more = np.flatnonzero(room.truncated[:searched]) if wanted else NOTHING.truncated
-        return (
-            room.query[:hits] + np.uint32(first),
+            return replace(NOTHING, left=left) if left else NOTHING
+        truncated = np.flatnonzero(room.truncated[: n_queries - left])
+        return NearestItems(
+            room.query[:hits].copy(),
             room.entry[:hits].copy(),
             room.distance[:hits].copy(),
-            (more + first).astype(np.uint32),
+            truncated.astype(np.uint32),
             left,
         )
 
@@ -339,29 +290,3 @@ class _Room:
             self._limits_bits = limits_bits
             self._layout[5] = address(limits_bits)
         return self._items_at
-
-
-def _spread(
-    search: Callable[[NDArray[np.uint8], int], _Answer], queries: NDArray[np.uint8], threads: int
-) -> _Answer:
-    share = max(_LEAST_SHARE, -(-len(queries) // threads))
-    if len(queries) <= share:
-        return search(queries, 0)
-    firsts = range(0, len(queries), share)
-    answers = _pool().map(search, (queries[first : first + share] for first in firsts), firsts)
-    nonempty = [answer for answer in answers if answer is not _NOTHING]
-    if not nonempty:
-        return _NOTHING
-    query, entry, distance, truncated, _ = zip(*nonempty, strict=True)
-    return (
-        np.concatenate(query),
-        np.concatenate(entry),
-        np.concatenate(distance),
-        np.concatenate(truncated),
-        0,
-    )
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count(), "search")

@@ -18,11 +18,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from disrupt.index.multi_index import tables
+from disrupt.index.multi_index import layout
 from disrupt.index.multi_index.intrinsics import (
     load_64,
 )
-from disrupt.index.multi_index.tables import TAG_BITS
+from disrupt.index.multi_index.layout import TAG_BITS
 
 CODE_BYTES = 32
 TAG = (1 << TAG_BITS) - 1
@@ -37,8 +37,8 @@ def compiled(function: Any) -> Any:  # noqa: ANN401
         return njit(nogil=True)(function)
 
 
-high_rows = compiled(tables.high_rows)
-high_words = compiled(tables.high_words)
+high_rows = compiled(layout.high_rows)
+high_words = compiled(layout.high_words)
 
 
 @compiled

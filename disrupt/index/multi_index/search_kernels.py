@@ -1,4 +1,4 @@
-"""The kernels that search ``tables``."""
+"""The kernels that search the tables of multi-index hashing."""
 
 # ruff: noqa: C901, PLR0912, PLR0915  (one loop in stages: splitting it would cost time)
 # mypy: disable-error-code="call-arg, var-annotated, no-any-return, return-value, assignment"
@@ -28,21 +28,21 @@ from disrupt.index.multi_index.kernels import (
     high_rows,
     high_words,
 )
+from disrupt.index.multi_index.layout import PADDING, TAG_BITS
 from disrupt.index.multi_index.search_arrays import Answers, Items, TableArrays
-from disrupt.index.multi_index.tables import PADDING, TAG_BITS
 
 _DISTANCES = 8 * CODE_BYTES + 1
 _PREFETCHED_TAGS = 8 * LANES
 _PENDING = 4096
-"""Codes to compare that are gathered first.
+"""Postings that are collected before their codes are compared.
 
-A lookup that has more is in a crowd of near-duplicates, which occur in most chunks: it remembers
-each code, so as to compare none twice.
+A query that has more is in a crowd of near-duplicates, whose codes occur in most chunks: it marks
+each code that it has compared in ``seen``, so as to compare none twice.
 """
 _SEEN_SHARE = 32
-"""Codes compared before that take as long to skip as fetching one takes."""
+"""Number of codes compared before that take as long to skip as one takes to fetch."""
 _TAG_SHARE = 256
-"""Tags that take as long to compare as fetching a code takes; those of short lists do not count."""
+"""Tags that take as long to compare as one code takes to fetch; those of short lists are free."""
 
 
 @compiled
@@ -55,12 +55,21 @@ def search(
 ) -> int:
     """Write the hits of all queries to the answers; return their number, also beyond room.
 
-    Without items (address 0) hits are codes; with items each is the nearest code of an item, at
-    most ``most_items`` a query, nearest first, and ``truncated`` says where there were more; a
-    query that would have more than the plan's most codes fetched is compared with all, which counts
-    as the plan's ``scanned``. Once the queries have had more codes fetched than the budget's, the
-    rest is left, and the budget's last number says how many; a strict budget leaves the query that
-    exceeds it, too. The addresses are of int64 arrays as ``engine`` lays them out.
+    A hit is the nearest code of an item: at most ``most_items`` for each query, nearest first, and
+    ``truncated`` says of which queries there were more. The addresses are those of int64 arrays
+    that ``engine`` lays out. For each query:
+
+    1. Prefetch the posting lists of the keys near its own, chunk after chunk.
+    2. Compare the tags of each list with the query's; collect the postings that pass.
+    3. When 4096 are collected, and at the end, compare their codes in full, and keep the nearest
+       of each item.
+    4. If that would fetch more codes than the plan's ``most_compared``, compare all codes one
+       after the other instead, which counts as the plan's ``scanned`` codes.
+    5. Write the nearest items to the answers.
+
+    Once the queries have fetched more codes than the budget has, the rest are not searched, and the
+    budget's last number says how many these are. A strict budget leaves out the query that exceeds
+    it, too.
     """
     header = carray(pointer(tables_at), 8, np.int64)
     length = header[0]
@@ -98,10 +107,9 @@ def search(
         carray(pointer(room[2]), room[0], np.int64),
         carray(pointer(room[3]), room[0], np.uint16),
     )
-    # Without items any address will do: nothing is read from it.
-    layout = carray(pointer(items_at or tables_at), 11, np.int64)
-    n_items = layout[0] if items_at else 0
-    most_items = layout[1] if items_at else 0
+    layout = carray(pointer(items_at), 11, np.int64)
+    n_items = layout[0]
+    most_items = layout[1]
     items = Items(
         carray(pointer(layout[2]), length * layout[9], np.uint8),
         layout[9],
@@ -139,7 +147,7 @@ def search(
         touched = 0
         compared = 0
         tags_read = 0
-        full = items_at != 0 and most_compared == 0
+        full = most_compared == 0
         # While the tags of one chunk are compared, those of the next and the starts of the one
         # after it are on their way from memory.
         for stage in range(chunks + 1):
@@ -196,18 +204,15 @@ def search(
                                 tables, radii, limit, code, keys, candidates, pending, crowded
                             )
                             pending = 0
-                            if items_at:
-                                touched = _nearest(items, candidates, hits, touched)
-                                compared += fresh + (_PENDING - fresh) // _SEEN_SHARE
-                                full = compared > most_compared or (
-                                    strict != 0 and fetched + compared > most_fetched
-                                )
-                            else:
-                                count = _answer(answers, query, candidates, hits, count)
+                            touched = _nearest(items, candidates, hits, touched)
+                            compared += fresh + (_PENDING - fresh) // _SEEN_SHARE
+                            full = compared > most_compared or (
+                                strict != 0 and fetched + compared > most_fetched
+                            )
         fetched += compared + tags_read // _TAG_SHARE + (scanned if full else 0)
         if full and strict and fetched > most_fetched:
             budget[2] = n_queries - query
-            _answer_items(answers, query, items, touched, most_items, count)  # clears the items
+            _answer(answers, query, items, touched, most_items, count)  # clears the items
             tables.seen[:] = 0
             break
         if full:
@@ -215,12 +220,9 @@ def search(
             hits = 0
         else:
             hits, _ = _compare(tables, radii, limit, code, keys, candidates, pending, crowded)
-        if items_at:
-            touched = _nearest(items, candidates, hits, touched)
-            truncated[query] = touched > most_items
-            count = _answer_items(answers, query, items, touched, most_items, count)
-        else:
-            count = _answer(answers, query, candidates, hits, count)
+        touched = _nearest(items, candidates, hits, touched)
+        truncated[query] = touched > most_items
+        count = _answer(answers, query, items, touched, most_items, count)
         if crowded:
             tables.seen[:] = 0
     return count
@@ -335,19 +337,6 @@ def _answered(
 
 
 @compiled
-def _answer(
-    answers: Answers, query: int, candidates: NDArray[np.int64], hits: int, count: int
-) -> int:
-    for i in range(hits):
-        if count < len(answers.query):
-            answers.query[count] = query
-            answers.entry[count] = candidates[i, 1]
-            answers.distance[count] = candidates[i, 2]
-        count += 1
-    return count
-
-
-@compiled
 def _nearest(items: Items, candidates: NDArray[np.int64], hits: int, touched: int) -> int:
     """Keep the nearest of each item among the hits; return the number of items so far."""
     for i in range(hits):
@@ -449,9 +438,13 @@ def _tighten(
 
 
 @compiled
-def _answer_items(
+def _answer(
     answers: Answers, query: int, items: Items, touched: int, most_items: int, count: int
 ) -> int:
+    """Append the nearest items of a query to the answers, and clear the items for the next.
+
+    Returns the number of all hits so far.
+    """
     if touched == 0:
         return count
     limit = _cut(items.histogram, most_items)

@@ -1,4 +1,4 @@
-"""The kernel that sorts codes into ``tables``."""
+"""The kernel that sorts codes into the tables of multi-index hashing."""
 
 # mypy: disable-error-code="call-arg, var-annotated, no-any-return, return-value, assignment"
 # (numba's own types describe neither its intrinsics nor its integers)
@@ -18,7 +18,7 @@ from disrupt.index.multi_index.kernels import (
     high_rows,
     high_words,
 )
-from disrupt.index.multi_index.tables import PADDING
+from disrupt.index.multi_index.layout import PADDING
 
 
 @compiled

@@ -1,7 +1,7 @@
 """The tables that multi-index hashing searches: made from the codes, mapped by every process.
 
-This module defines their layout. Only sorting and searching need compiled code, which is imported
-when it is used: it costs a process half a second and 60 MB.
+Only sorting and searching need compiled code, which is imported when it is used: it costs a process
+half a second and 60 MB.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,60 +17,17 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from disrupt.core.progress import Progress, quiet
-from disrupt.index.manifest import (
-    NARROW_TABLES,
-    WIDE_TABLES,
-    MultiIndexParameters,
-    reading,
-    refused,
+from disrupt.index.manifest import reading, refused
+from disrupt.index.multi_index.layout import (
+    NARROW,
+    Cut,
+    array_shapes,
+    cut_array,
+    cut_for,
+    file_name,
 )
 
-TAG_BITS = 16
-"""Bits of the following chunk that are stored beside a posting."""
-
 _SORTING = "Sorting"
-
-PADDING = 32
-"""Tags behind the last one of a chunk, which are read and ignored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """How codes are cut: into ``chunks`` of so many ``bits``; the remaining bits are not used.
-
-    ``low_bits`` of an entry's number are stored as they are.
-    """
-
-    chunks: int
-    bits: int
-    low_bits: int
-
-    @property
-    def keys(self) -> int:
-        """Values that a chunk can have."""
-        return 1 << self.bits
-
-
-NARROW = Cut(16, 16, 16)
-WIDE = Cut(12, 21, 32)
-"""Keeps posting lists short where there are very many codes; tables of its keys take 100 MB."""
-
-WIDE_FROM_HASHES = 30_000_000
-
-
-def cut_for(length: int) -> Cut:
-    """Return how to cut so many codes."""
-    return WIDE if length >= WIDE_FROM_HASHES else NARROW
-
-
-def cut_of(engine: MultiIndexParameters) -> Cut:
-    """Return how the codes of a snapshot are cut."""
-    return WIDE if engine == WIDE_TABLES else NARROW
-
-
-def engine_of(cut: Cut) -> MultiIndexParameters:
-    """Return the manifest's parameters of a cut."""
-    return WIDE_TABLES if cut == WIDE else NARROW_TABLES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +85,7 @@ class Tables:
         one that cannot be mapped now.
         """
         arrays = []
-        for name, (shape, dtype) in layout(length, cut).items():
+        for name, (shape, dtype) in array_shapes(length, cut).items():
             path = directory / file_name(name)
             try:
                 with reading(path):
@@ -163,8 +119,9 @@ class Tables:
         from disrupt.index.multi_index.sort_kernel import sort_chunk
 
         length = len(codes)
+        shapes = array_shapes(length, cut)
         arrays: list[NDArray[Any]] = [
-            allocate(name, shape, dtype) for name, (shape, dtype) in layout(length, cut).items()
+            allocate(name, shape, dtype) for name, (shape, dtype) in shapes.items()
         ]
         tables = cls(cut, *arrays)
         numbers = cut_array(cut)
@@ -193,42 +150,6 @@ NO_TABLES = Tables(
     np.empty((NARROW.chunks, 0), np.int64),
 )
 """Placeholder for codes so few that all are compared."""
-
-
-@cache
-def cut_array(cut: Cut) -> NDArray[np.int64]:
-    """Return the cut as an array, for kernels, which take an address."""
-    return np.array([cut.chunks, cut.bits, cut.low_bits], np.int64)
-
-
-def high_rows(length: int, low_bits: int) -> int:
-    """Return the number of upper parts that the numbers of ``length`` entries have."""
-    return ((length - 1) >> low_bits) + 1
-
-
-def high_words(length: int, bits: int, low_bits: int) -> int:
-    """Return the 64-bit words of ``high`` per chunk: a bit per code, and per key and upper part."""
-    # Kernels compile this function, so it calls no other.
-    if low_bits > TAG_BITS:
-        return 0
-    rows = ((length - 1) >> low_bits) + 1
-    return ((length + (rows << bits)) >> 6) + 1
-
-
-def layout(length: int, cut: Cut) -> dict[str, tuple[tuple[int, int], DTypeLike]]:
-    """Return name, shape and type of each array of Tables over ``length`` codes."""
-    words = high_words(length, cut.bits, cut.low_bits)
-    return {
-        "starts": ((cut.chunks, cut.keys + 1), np.uint32),
-        "tags": ((cut.chunks, length + PADDING), np.uint16),
-        "low": ((cut.chunks, length), np.uint16 if words else np.uint32),
-        "high": ((cut.chunks, words), np.int64),
-    }
-
-
-def file_name(name: str) -> str:
-    """Return the file name of an array of Tables in a snapshot."""
-    return f"search-{name}.npy"
 
 
 def address(array: NDArray[Any]) -> int:

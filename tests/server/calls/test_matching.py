@@ -43,7 +43,7 @@ class Recorded(LiveIndex):
         self.block_s = block_s
         self.searched: list[int] = []
 
-    def search_items(self, queries: Any, *_: object, **__: object) -> NearestHits:
+    def search(self, queries: Any, *_: object, **__: object) -> NearestHits:
         self.searched.append(int(queries[0, 0]))
         time.sleep(self.block_s)
         return NOTHING_NEAR
@@ -130,7 +130,7 @@ class Crowded(LiveIndex):
     def expected_us(self, _max_distance_bits: int) -> float:
         return 1.0
 
-    def search_items(
+    def search(
         self, queries: Any, *_: object, budget: Budget = UNLIMITED, **__: object
     ) -> NearestHits:
         on_the_loop = threading.current_thread() is threading.main_thread()

@@ -1,0 +1,96 @@
+"""Layout of the tables of multi-index hashing: how codes are cut, and the shapes of the arrays.
+
+Knows neither the tables nor compiled code, so that both may import it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from disrupt.index.manifest import NARROW_TABLES, WIDE_TABLES, MultiIndexParameters
+
+TAG_BITS = 16
+"""Bits of the following chunk that are stored beside a posting."""
+
+PADDING = 32
+"""Tags behind the last one of a chunk, which are read and ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How codes are cut: into ``chunks`` of so many ``bits``; the remaining bits are not used.
+
+    ``low_bits`` of an entry's number are stored as they are.
+    """
+
+    chunks: int
+    bits: int
+    low_bits: int
+
+    @property
+    def keys(self) -> int:
+        """Values that a chunk can have."""
+        return 1 << self.bits
+
+
+NARROW = Cut(16, 16, 16)
+WIDE = Cut(12, 21, 32)
+"""Keeps posting lists short where there are very many codes; tables of its keys take 100 MB."""
+
+WIDE_FROM_HASHES = 30_000_000
+"""Number of codes from which on they are cut WIDE."""
+
+
+def cut_for(length: int) -> Cut:
+    """Return how to cut so many codes."""
+    return WIDE if length >= WIDE_FROM_HASHES else NARROW
+
+
+def cut_of(engine: MultiIndexParameters) -> Cut:
+    """Return how the codes of a snapshot are cut."""
+    return WIDE if engine == WIDE_TABLES else NARROW
+
+
+def engine_of(cut: Cut) -> MultiIndexParameters:
+    """Return the manifest's parameters of a cut."""
+    return WIDE_TABLES if cut == WIDE else NARROW_TABLES
+
+
+@cache
+def cut_array(cut: Cut) -> NDArray[np.int64]:
+    """Return the cut as an array, for kernels, which take an address."""
+    return np.array([cut.chunks, cut.bits, cut.low_bits], np.int64)
+
+
+def high_rows(length: int, low_bits: int) -> int:
+    """Return the number of upper parts that the numbers of ``length`` entries have."""
+    return ((length - 1) >> low_bits) + 1
+
+
+def high_words(length: int, bits: int, low_bits: int) -> int:
+    """Return the 64-bit words of ``high`` per chunk: a bit per code, and per key and upper part."""
+    # Kernels compile this function, so it calls no other.
+    if low_bits > TAG_BITS:
+        return 0
+    rows = ((length - 1) >> low_bits) + 1
+    return ((length + (rows << bits)) >> 6) + 1
+
+
+def array_shapes(length: int, cut: Cut) -> dict[str, tuple[tuple[int, int], DTypeLike]]:
+    """Return name, shape and type of each array of Tables over ``length`` codes."""
+    words = high_words(length, cut.bits, cut.low_bits)
+    return {
+        "starts": ((cut.chunks, cut.keys + 1), np.uint32),
+        "tags": ((cut.chunks, length + PADDING), np.uint16),
+        "low": ((cut.chunks, length), np.uint16 if words else np.uint32),
+        "high": ((cut.chunks, words), np.int64),
+    }
+
+
+def file_name(name: str) -> str:
+    """Return the file name of an array of Tables in a snapshot."""
+    return f"search-{name}.npy"
