@@ -69,50 +69,55 @@ def avif(
     pictures: Sequence[Coded],
     *properties: bytes,
     of_alpha: Sequence[bytes] = (),
-    boxes: str = "one",
+    boxes: int = 1,
     essential: bool = True,
     brand: bytes = b"avif",
     premultiplied: bool = False,
+    block: bytes = b"",
 ) -> bytes:
-    """Return a file of colours and, if there are two pictures, alpha.
+    """Return a file of colours and, if there are two pictures, alpha; ``block`` is of EXIF.
 
-    ``boxes`` are the ``ipma`` boxes: one, one for each of the two pictures, or none for alpha.
+    ``boxes`` says how many ``ipma`` boxes there are: one, or one for each picture.
     """
     kinds: list[bytes] = []
     uses: list[list[int]] = []
     auxiliary = full_box(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
     for picture, more in zip(pictures, (properties, (auxiliary, *of_alpha)), strict=False):
         own = (full_box(b"ispe", struct.pack(">II", *picture.size)), *picture.properties, *more)
-        marks = [kind[4:8] in {b"av1C", b"irot", b"imir", b"clap"} and essential for kind in own]
+        needed = {b"av1C", b"irot", b"imir", b"clap"} if essential else {b"av1C"}
+        marks = [kind[4:8] in needed for kind in own]
         uses.append([len(kinds) + at | mark << 7 for at, mark in enumerate(marks, 1)])
         kinds += own
     entries = [struct.pack(">HB", item, len(use)) + bytes(use) for item, use in enumerate(uses, 1)]
-    grouped = [[entry] for entry in entries] if boxes == "two" else [entries]
+    grouped = [[entry] for entry in entries] if boxes == 2 else [entries]
     ipma = b"".join(
         full_box(b"ipma", struct.pack(">I", len(group)) + b"".join(group)) for group in grouped
     )
     iprp = box(b"iprp", box(b"ipco", b"".join(kinds)) + ipma)
+    items = [(b"av01", picture.data) for picture in pictures]
+    items += [(b"Exif", bytes(4) + block)] if block else []
     infe = b"".join(
-        full_box(b"infe", struct.pack(">HH4s", item, 0, b"av01") + b"\0", 2)
-        for item in range(1, len(pictures) + 1)
+        full_box(b"infe", struct.pack(">HH4s", item, 0, kind) + b"\0", 2)
+        for item, (kind, _) in enumerate(items, 1)
     )
-    iinf = full_box(b"iinf", struct.pack(">H", len(pictures)) + infe)
-    refers = box(b"auxl", struct.pack(">HHH", 2, 1, 1))
+    iinf = full_box(b"iinf", struct.pack(">H", len(items)) + infe)
+    refers = box(b"auxl", struct.pack(">HHH", 2, 1, 1)) if len(pictures) > 1 else b""
     refers += box(b"prem", struct.pack(">HHH", 1, 1, 2)) if premultiplied else b""
-    iref = full_box(b"iref", refers) if len(pictures) > 1 else b""
+    refers += box(b"cdsc", struct.pack(">HHH", len(items), 1, 1)) if block else b""
+    iref = full_box(b"iref", refers) if refers else b""
     hdlr = full_box(b"hdlr", bytes(4) + b"pict" + bytes(13))
     pitm = full_box(b"pitm", struct.pack(">H", 1))
     ftyp = box(b"ftyp", brand + bytes(4) + b"avifmif1miaf")
 
     def whole(start: int) -> bytes:
         extents = b""
-        for item, picture in enumerate(pictures, 1):
-            extents += struct.pack(">HHHII", item, 0, 1, start, len(picture.data))
-            start += len(picture.data)
-        iloc = full_box(b"iloc", struct.pack(">BBH", 0x44, 0, len(pictures)) + extents)
+        for item, (_, content) in enumerate(items, 1):
+            extents += struct.pack(">HHHII", item, 0, 1, start, len(content))
+            start += len(content)
+        iloc = full_box(b"iloc", struct.pack(">BBH", 0x44, 0, len(items)) + extents)
         return ftyp + full_box(b"meta", hdlr + pitm + iloc + iinf + iref + iprp)
 
-    data = b"".join(picture.data for picture in pictures)
+    data = b"".join(content for _, content in items)
     return whole(len(whole(0)) + 8) + box(b"mdat", data)
 
 
@@ -178,7 +183,7 @@ def files() -> Iterator[tuple[str, bytes]]:
         yield f"{name}, limited range", pillow(image, range="limited")
         yield f"{name}, premultiplied", pillow(image, alpha_premultiplied=True)
     yield "faded, in boxes of ours", avif(faded, SRGB)
-    yield "faded, two ipma boxes", avif(faded, SRGB, boxes="two")
+    yield "faded, two ipma boxes", avif(faded, SRGB, boxes=2)
     yield "faded, said to be premultiplied", avif(faded, SRGB, premultiplied=True)
     smaller = coded(pillow(FADED.resize((112, 74))))[1]
     yield "faded, alpha of another size", avif([*plain, smaller], SRGB)
@@ -197,13 +202,15 @@ def transformed(plain: list[Coded], faded: list[Coded]) -> Iterator[tuple[str, b
     for turns in (0, 1, 2, 3):
         yield f"irot {turns}", avif(plain, SRGB, irot(turns))
     yield "irot 5", avif(plain, SRGB, irot(5))
+    yield "orientation in EXIF alone", avif(plain, SRGB, block=exif(6))
+    yield "orientation in EXIF, another irot", avif(plain, SRGB, irot(1), block=exif(6))
     for axis in (0, 1):
         yield f"imir {axis}", avif(plain, SRGB, imir(axis))
         yield f"irot 1 and imir {axis}", avif(plain, SRGB, irot(1), imir(axis))
         yield f"imir {axis} and irot 1", avif(plain, SRGB, imir(axis), irot(1))
     yield "irot not essential", avif(plain, SRGB, irot(3), essential=False)
     yield "two irot", avif(plain, SRGB, irot(1), irot(1))
-    yield "irot and two ipma boxes", avif(faded, SRGB, irot(1), of_alpha=[irot(1)], boxes="two")
+    yield "irot and two ipma boxes", avif(faded, SRGB, irot(1), of_alpha=[irot(1)], boxes=2)
     inner = clap(140, 100, 40, 20)
     yield "clap", avif(plain, SRGB, inner)
     yield "clap at the corner", avif(plain, SRGB, clap(140, 100, 0, 0))

@@ -56,10 +56,10 @@ class Shown:
     on_black: NDArray[np.uint8]
 
     @property
-    def alpha(self) -> NDArray[np.int16]:
+    def alpha(self) -> NDArray[np.uint8]:
         """Return alpha, 0-255, shape (height, width)."""
-        apart = self.on_white.astype(np.int16) - self.on_black
-        alpha: NDArray[np.int16] = 255 - apart.max(axis=2)
+        apart = self.on_white - self.on_black  # never below 0
+        alpha: NDArray[np.uint8] = 255 - apart.max(axis=2)
         return alpha
 
 

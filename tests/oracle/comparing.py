@@ -13,7 +13,7 @@ from PIL import Image
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.pictures import decode_frames
-from disrupt.hashing.decoding.pixels import Picture
+from disrupt.hashing.decoding.pixels import Picture, oriented
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import canonical_luma
 from tests.oracle.chromium import Shown
@@ -26,6 +26,9 @@ _OPAQUE_LEVEL = 247
 
 _FRAMES = 2
 """Frames that are looked up: a PNG may have a first image that browsers do not show."""
+
+_BLOCK_PX = 16
+"""Rows of which Chromium may show less or more of a file that is cut."""
 
 SAME, NOTHING, REFUSED = "as Chromium shows it", "nothing shown", "refused"
 
@@ -51,7 +54,7 @@ def difference(data: bytes, shown: Shown | None) -> str:
     if shown.alpha.mean() < _OPAQUE_LEVEL:
         compared[" on black"] = shown.on_black, looked_up
     for what, (page, pictures) in compared.items():
-        bits = min(_distance_bits(page, picture) for picture in pictures)
+        bits = min(_distance_bits(page, shown.alpha, picture) for picture in pictures)
         if bits > MAX_BITS:
             return f"{bits} bits{what}"
     sizes = {_size(picture) for picture in registered}
@@ -76,16 +79,17 @@ def _looked_up(data: bytes) -> Iterator[Picture]:
         return
 
 
-def _distance_bits(page: Pixels, picture: Picture) -> int:
-    """Return the distance of a page to a reading, of a file that is cut to the rows it has."""
-    width, height = _size(picture)
-    part = page
-    if width == page.shape[1]:
-        part = page[:height]
-    elif height == page.shape[0]:  # turned by a quarter
-        part = page[:, -width:]
-    shown = Picture(Image.fromarray(part), Dihedral.IDENTITY)
-    return int((_bits(shown) != _bits(picture)).sum())
+def _distance_bits(page: Pixels, alpha: Pixels, picture: Picture) -> int:
+    """Return the distance of a page to a reading; of a cut file, of the rows that it has."""
+    turn = picture.orientation
+    undone = turn if turn >= Dihedral.MIRROR else Dihedral(-turn % 4)
+    page, alpha = oriented(page, undone), oriented(alpha, undone)
+    rows = picture.height_px
+    if not alpha[rows + _BLOCK_PX :].any():
+        page = page[:rows]
+    shown = Picture(Image.fromarray(page), Dihedral.IDENTITY)
+    stored = replace(picture, orientation=Dihedral.IDENTITY)
+    return int((_bits(shown) != _bits(stored)).sum())
 
 
 def _bits(picture: Picture) -> Pixels:

@@ -82,6 +82,10 @@ DIFFERS_TODAY: Table = {
         "WebP: animated, with profile",
     },
     "the row in which a file is cut counts as whole": {"GIF: cut at 60%"},
+    "an interlaced file that is cut is shown whole, with rows repeated": {
+        "PNG damage: interlaced, cut at 60%",
+        "GIF: interlaced, cut at 60%",
+    },
     "of two controls the second counts": {"GIF: two controls"},
     "a mask of alpha counts though other masks are not used": {"BMP: 32 bits, masks unused, faded"},
     "the clean aperture that begins at the corner is registered": {"AVIF: clap at the corner"},
@@ -110,6 +114,7 @@ REFUSED: Table = {
         "BMP: cut at 95%",
         "BMP: pixels say they start elsewhere",
     },
+    "icons": {"Others: icon of PNG", "Others: icon of BMP"},
     "kinds of BMP that Pillow does not read": {
         "BMP: 2 bits",
         "BMP: 16 bits of 444",

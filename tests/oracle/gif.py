@@ -96,26 +96,30 @@ def files() -> Iterator[tuple[str, bytes]]:
             yield f"first frame a part, disposal {disposal}{of}", gif(part, second, background=3)
         part = frame(FIRST[30:110, 40:180], (40, 30), clear=clear)
         yield f"a part alone{of}", gif(part, background=3)
-    large = (300, 200)
+    yield from pages(second)
+    yield from damaged(second)
+
+
+def pages(second: bytes) -> Iterator[tuple[str, bytes]]:
+    large, small = (300, 200), (150, 110)
     yield "page larger", gif(frame(), size=large, background=3)
     yield "page larger, two frames", gif(frame(), second, size=large)
-    yield "page smaller", gif(frame(), size=(150, 110))
-    yield "page smaller, two frames", gif(frame(), second, size=(150, 110))
-    yield (
-        "page smaller, second frame larger",
-        gif(frame(FIRST[:110, :150]), second, size=(150, 110)),
-    )
-    yield "page smaller, first frame with an offset", gif(frame(place=(20, 30)), size=(150, 110))
+    yield "page smaller", gif(frame(), size=small)
+    yield "page smaller, two frames", gif(frame(), second, size=small)
+    inner = frame(FIRST[:110, :150])
+    yield "page smaller, second frame larger", gif(inner, second, size=small)
+    yield "page smaller, first frame with an offset", gif(frame(place=(20, 30)), size=small)
     yield "frame beyond the page", gif(frame(place=(100, 60)))
     yield "page of no size", gif(frame(), size=(0, 0))
     yield "page of no size, an offset", gif(frame(place=(10, 10)), size=(0, 0))
     yield "frame of no size first", gif(frame(FIRST[:0, :0]), frame())
+
+
+def damaged(second: bytes) -> Iterator[tuple[str, bytes]]:
     yield "two frames at once", gif(frame().replace(b"\x0a\0", b"\0\0", 1), second)
-    yield (
-        "an extension between control and frame",
-        gif(frame()[:8] + b"\x21\xfe\x02ab\0" + frame()[8:]),
-    )
-    yield "two controls", gif(frame(clear=MOST)[:8] + frame())
+    comment, clear = b"\x21\xfe\x02ab\0", frame(clear=MOST)[:8]
+    yield "a comment between control and frame", gif(clear + comment + frame()[8:])
+    yield "two controls", gif(clear + frame())
     yield "no end", gif(frame(), end=b"")
     yield "no end, two frames", gif(frame(), second, end=b"")
     yield "second frame cut", gif(frame(), second, end=b"")[: -len(second) // 2]
@@ -125,6 +129,8 @@ def files() -> Iterator[tuple[str, bytes]]:
     whole = gif(frame())
     for share in (0.3, 0.6, 0.95):
         yield f"cut at {share:.0%}", whole[: int(share * len(whole))]
+    interlaced = gif(frame(interlaced=True))
+    yield "interlaced, cut at 60%", interlaced[: int(0.6 * len(interlaced))]
     half = frame(FIRST[:80], size=PHOTO.size)
     yield "half of the rows missing", gif(half)
     yield "more rows than there are", gif(frame(np.vstack([FIRST, FIRST]), size=PHOTO.size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ from tests.oracle.parts import (
     tiff,
 )
 
+ARITHMETIC = Path(__file__).parents[1] / "hashing" / "files"
 EXIF = b"Exif\0\0"
 ICC = b"ICC_PROFILE\0"
 OF_XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -110,6 +112,8 @@ def files() -> Iterator[tuple[str, bytes]]:
     for name, factor in SAMPLING.items():
         yield name, sampled(factor)
     yield "restart markers", encode(PHOTO, "JPEG", restart_marker_blocks=9)
+    for path in sorted(ARITHMETIC.glob("*.jpeg")):
+        yield path.stem, path.read_bytes()
     yield "grey", encode(GREY, "JPEG")
     yield "grey, progressive", encode(GREY, "JPEG", progressive=True)
     yield "RGB", encode(PHOTO, "JPEG", keep_rgb=True)

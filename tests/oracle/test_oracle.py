@@ -18,6 +18,7 @@ from tests.oracle import (
     exceptions,
     gif,
     jpeg,
+    others,
     png,
     png_colours,
     png_damage,
@@ -35,6 +36,7 @@ MODULES = {
     "GIF": gif,
     "BMP": bmp,
     "AVIF": avif,
+    "Others": others,
 }
 
 
