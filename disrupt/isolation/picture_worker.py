@@ -53,18 +53,16 @@ def _warm_up() -> None:
     whole = pixels.resize((600, 520))
     # Of few colours: GIF looks long for the best of many.
     small = pixels.resize((150, 130), Image.Resampling.NEAREST)
-    # Registrations need nothing that lookups do not.
-    every = [Task.FAST_LOOKUP, Task.LOOKUP, Task.THOROUGH_LOOKUP]
     for format_ in FORMATS:
         file = io.BytesIO()
-        # Formats differ in decoding only.
-        image, tasks = (whole, every) if format_ == FORMATS[0] else (small, [Task.FAST_LOOKUP])
+        # Formats differ in decoding only, and a thorough lookup needs all that other tasks do.
+        is_first = format_ == FORMATS[0]
+        image, task = (whole, Task.THOROUGH_LOOKUP) if is_first else (small, Task.FAST_LOOKUP)
         if format_ == "HEIC":
             pillow_heif.from_pillow(image).save(file)
         else:
             image.save(file, format_.upper())
-        for task in tasks:
-            _TASKS[task](file.getvalue())
+        _TASKS[task](file.getvalue())
 
 
 if __name__ == "__main__":

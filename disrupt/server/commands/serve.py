@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import click
 
 from disrupt.isolation.child import LIBRARIES
-from disrupt.server.config import Config
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -81,14 +81,15 @@ def serve(
     \b
     Example: disrupt serve --data-dir data
     """
-    config = Config.load(
-        file,
-        data_dir=data_dir,
-        listen=listen,
-        workers=workers,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-    )
+    options = {
+        "data_dir": data_dir,
+        "listen": listen,
+        "workers": workers,
+        "file": file,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
     # Libraries read these variables when they are loaded, and the C library when it starts.
-    arguments = [sys.executable, "-P", "-m", "disrupt.server", config.model_dump_json()]
+    arguments = [sys.executable, "-P", "-m", "disrupt.server", json.dumps(given, default=str)]
     os.execve(sys.executable, arguments, os.environ | LIBRARIES)  # noqa: S606 this package

@@ -67,6 +67,7 @@ def settle() -> None:
     """Leave few pages for processes to copy. Call this before the first fork."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     trim()
 
 
