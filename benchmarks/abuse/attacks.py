@@ -1,367 +1,197 @@
-"""Attack a server in several ways, each in a process that uses little processor time.
+"""Five attacks on a server behind the proxy, each in a process of its own.
 
-Each goes at its own pace, whatever is answered. An attacker has its own keys; strangers have none.
+An attacker goes on whatever is answered, and never waits for longer than it must.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import random
-import socket
+import ssl
+from collections import Counter
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+import grpc
 import numpy as np
+from PIL import Image
 
-from benchmarks.abuse.attack import (
-    HEALTH,
-    MATCH,
-    REGISTRATION,
-    TICK_S,
-    Attack,
-    Target,
-    at_pace,
-    crowd,
-)
-from benchmarks.abuse.wire import begun_headers
-from benchmarks.harness.h2load import framed
-from disrupt.core.cases import CASE_NUMBERS, PIN_DIGITS, case_number
-from disrupt.v1 import match_pb2, registration_pb2, types_pb2
+from benchmarks.abuse.http2 import Http2, connect, many_headers
+from disrupt.client.connection import connect as sdk_connection
+from disrupt.v1 import match_pb2
 
-TOGETHER = "together"
-"""Name of all attacks at once."""
-
-KNOWN_CASE = "known case: "
-CHECKED = (f"{KNOWN_CASE}CASE_REFUSED", f"{KNOWN_CASE}REQUEST_ID_REUSED")
-"""Answers that reveal whether a guessed PIN is right. For an unknown case, none does."""
-
-_FRAMES_TAG = bytes([match_pb2.MatchVideoRequest.FRAMES_FIELD_NUMBER << 3 | 2])
-
-_MAX_ITEMS, _MAX_HASHES_PER_ITEM = 64, 8000
-"""Limits of a registration, the server's defaults."""
+_MATCH = "/disrupt.v1.MatchService"
+_NICENESS = 10
+"""Callers share the core with attackers, and go first."""
+_NETWORKS = 16
+_AGAIN_S = 0.5
+"""Pause between two attempts of a stranger, on each of its connections."""
+_REFUSED_PAUSE_S = 0.2
+_CONNECTION_CALLS = 16
+"""Calls at once that the proxy lets a connection have."""
+_HASHES = 2500
+_PICTURE_PX = 4000
+"""Edge of a picture that takes a third of a second to decode and hash, and few bytes to send."""
+_READ_BYTES = 32 << 20
+_READ_PART_BYTES = 1 << 18
+"""What each brings in half a second: not the whole within the time for a message."""
 
 
-async def pin_guessing(attack: Attack) -> None:
-    """Guess PINs: of a known case, of random ones, and by replaying somebody's registration."""
-    known = registration_pb2.RegisterHashesRequest.FromString(attack.target.registration)
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Address of a proxy, the certificate to trust, as PEM, and a key with the right to match."""
 
-    def guess(case: str) -> bytes:
-        opens = _access(attack.chance, case)
-        return registration_pb2.GetCaseRequest(access=opens).SerializeToString()
-
-    def replay() -> bytes:
-        request = registration_pb2.RegisterHashesRequest()
-        request.CopyFrom(known)
-        request.context.access.CopyFrom(_access(attack.chance, known.context.access.case_number))
-        return request.SerializeToString()
-
-    async with AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(attack.channel()) for _ in range(4)]
-
-        async def call(number: int) -> None:
-            channel = channels[number % len(channels)]
-            if number % 3 == 0:
-                method, request = f"{REGISTRATION}/RegisterHashes", replay()
-                await attack.unary(channel, method, request, KNOWN_CASE)
-            elif number % 3 == 1:
-                method, request = f"{REGISTRATION}/GetCase", guess(attack.target.case)
-                await attack.unary(channel, method, request, KNOWN_CASE)
-            else:
-                method, request = f"{REGISTRATION}/GetCase", guess(_any_case(attack.chance))
-                await attack.unary(channel, method, request)
-
-        await at_pace(attack, call, every_s=1 / 300, most=128)
+    address: str
+    authority: str
+    key: str
 
 
-async def large_registrations(attack: Attack) -> None:
-    """Register the most that is allowed, what a message holds, and empty items, all at once."""
-    item = registration_pb2.RegisterHashesRequest(
-        items=[
-            registration_pb2.MediaItem(
-                kind=types_pb2.MEDIA_KIND_VIDEO,
-                fingerprints=_frames(attack.chance, _MAX_HASHES_PER_ITEM),
-            )
-        ]
-    ).SerializeToString()
-    nothing = registration_pb2.RegisterHashesRequest(
-        items=[registration_pb2.MediaItem()]
-    ).SerializeToString()
-    room = attack.target.max_message_bytes - 1024
-    all_items = (
-        item * min(_MAX_ITEMS, room // len(item)),
-        item * (room // len(item)),
-        nothing * (room // len(nothing)),  # which decodes to forty times its size
-    )
+@dataclass(slots=True)
+class Attacker:
+    """An attack under way: whom it attacks, and what was answered, by gRPC's status."""
 
-    async def call(number: int) -> None:
-        context = registration_pb2.RegistrationContext(
-            request_id=attack.chance.randbytes(16),
-            access=registration_pb2.CaseAccess(pin=_pin(attack.chance)),
-        )
-        begins = registration_pb2.RegisterHashesRequest(context=context).SerializeToString()
-        async with attack.channel() as channel:
-            await attack.unary(
-                channel,
-                f"{REGISTRATION}/RegisterHashes",
-                begins + all_items[number % len(all_items)],
-            )
+    target: Target
+    answers: Counter[str] = field(default_factory=Counter)
 
-    await at_pace(attack, call, every_s=5.0, at_once=8, most=8)
+    async def call(self, method: str, request: bytes, *, connections: int) -> None:
+        """Keep as many calls open as the proxy lets through on so many connections."""
+        target = self.target
+        connection = sdk_connection(target.address, target.key, target.authority.encode())
+
+        async def repeat(call: Any) -> None:  # noqa: ANN401 the stubs do not know its type
+            while True:
+                try:
+                    await call(request, metadata=connection.metadata, timeout=60)
+                    self.answers["OK"] += 1
+                except grpc.RpcError as error:
+                    self.answers[error.code().name] += 1
+                    await asyncio.sleep(_REFUSED_PAUSE_S)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(connections):
+                call: Any = connection.open_async().unary_unary(method)
+                for _ in range(_CONNECTION_CALLS):
+                    tasks.create_task(repeat(call))
 
 
-async def large_lookups(attack: Attack) -> None:
-    """Look up as many hashes as a message holds, eight times at once."""
-    hashes = attack.chance.randbytes((attack.target.max_message_bytes - 1024) // 32 * 32)
-    request = match_pb2.MatchHashesRequest(hashes=hashes).SerializeToString()
+async def headers_of_strangers(attacker: Attacker) -> None:
+    """Send calls of 60 000 headers a byte each, twice a second from each of 16 networks."""
+    target, headers = attacker.target, many_headers(60_000)
 
-    async def call(_: int) -> None:
-        async with attack.channel() as channel:
-            await attack.unary(channel, f"{MATCH}/MatchHashes", request)
-
-    await at_pace(attack, call, every_s=5.0, at_once=8, most=8)
-
-
-async def large_video_messages(attack: Attack) -> None:
-    """Look up videos with 30 MB of frames, or of transforms without frames, in one message."""
-    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
-    nothing = types_pb2.Fingerprints(transforms=[types_pb2.Transform()]).SerializeToString()
-    room = attack.target.max_message_bytes - 1024
-    frames = (
-        _frames(attack.chance, room // 48).SerializeToString(),
-        nothing * (room // len(nothing)),  # which decodes to forty times its size
-    )
-    requests = [
-        [options.SerializeToString(), _FRAMES_TAG + _varint(len(part)) + part] for part in frames
-    ]
-
-    async def call(number: int) -> None:
-        async with attack.channel() as channel:
-            await attack.stream(channel, f"{MATCH}/MatchVideo", requests[number % len(requests)])
-
-    await at_pace(attack, call, every_s=3.0, at_once=2, most=4)
-
-
-async def unfinished_calls(attack: Attack) -> None:
-    """Begin 6400 lookups whose messages never end: more than two workers take, 4048."""
-    await crowd(attack, f"{MATCH}/MatchHashes", _BEGUN, calls=6400, connections=200)
-
-
-async def strangers(attack: Attack) -> None:
-    """Begin, without a key, 300 health checks that never end, and as many watches.
-
-    On so many connections that each worker has more of them than it lets strangers keep open.
-    """
-    await asyncio.gather(
-        crowd(attack, f"{HEALTH}/Check", _BEGUN, calls=300, connections=12),
-        crowd(attack, f"{HEALTH}/Watch", framed([b""]), calls=300, connections=12),
-    )
-
-
-async def slow_videos(attack: Attack) -> None:
-    """Send half of sixteen videos to all workers, and the other half a few bytes at a time."""
-    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
-    video, half = attack.target.video, len(attack.target.video) // 2
-
-    def chunk(begins: int, ends: int) -> bytes:
-        part = match_pb2.MatchVideoRequest(chunk=video[begins:ends])
-        return framed([part.SerializeToString()])
-
-    await crowd(
-        attack,
-        f"{MATCH}/MatchVideo",
-        framed([options.SerializeToString()]) + chunk(0, half),
-        calls=16,
-        connections=16,
-        then=lambda: (chunk(at, at + 16) for at in range(half, len(video) - 16, 16)),
-    )
-
-
-async def slow_uploads(attack: Attack) -> None:
-    """Send the largest pictures in parts, on 24 calls, and the last bytes never."""
-    size = attack.target.max_message_bytes - 1024
-    part = bytes(2 << 20)
-    await crowd(
-        attack,
-        f"{MATCH}/MatchImage",
-        b"\0" + size.to_bytes(4),
-        calls=24,
-        connections=6,
-        then=lambda: (part[: size - 1 - at] for at in range(0, size - 1, len(part))),
-    )
-
-
-async def idle_connections(attack: Attack) -> None:
-    """Open 500 connections and leave them silent, or after the first bytes of HTTP/2."""
-    host, _, port = attack.target.address.rpartition(":")
-    words = (b"", b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
-    open_: list[socket.socket] = []
-    try:
+    async def repeat(network: int) -> None:
         while True:
-            open_ = [connection for connection in open_ if not _is_closed(connection)]
-            with suppress(OSError):
-                while len(open_) < 500:
-                    open_.append(socket.create_connection((host, int(port)), timeout=TICK_S))
-                    open_[-1].sendall(words[len(open_) % len(words)])
-                    open_[-1].settimeout(0)
-                    attack.answers["BEGUN"] += 1
-            attack.under_way.set()
-            await asyncio.sleep(TICK_S)
-    finally:
-        for connection in open_:
-            connection.close()
+            attacker.answers["BEGUN"] += 1
+            with suppress(OSError, ssl.SSLError, TimeoutError):
+                reader, writer = await connect(target.address, target.authority, network)
+                async with asyncio.timeout(_AGAIN_S):
+                    writer.write(headers)
+                    while await reader.read(1 << 16):
+                        pass
+                writer.transport.abort()
+            await asyncio.sleep(_AGAIN_S)
+
+    await _from_each_network(repeat)
 
 
-async def endless_headers(attack: Attack) -> None:
-    """Keep up to 40 connections open on which a call's headers do not end: half a million each.
+async def keys_of_strangers(attacker: Attacker) -> None:
+    """Make up keys: 16 at once, twice a second from each of 16 networks."""
+    target = attacker.target
 
-    Few begin at once: to read them takes a server a tenth of a second each, whatever it does then.
-    """
-    host, _, port = attack.target.address.rpartition(":")
-    loop = asyncio.get_running_loop()
-    headers = begun_headers(500_000)
-    open_: list[socket.socket] = []
-    try:
+    async def repeat(network: int) -> None:
+        wire = None
         while True:
-            open_ = [connection for connection in open_ if not _is_closed(connection)]
-            for _ in range(min(2, 40 - len(open_))):
-                with suppress(OSError):
-                    open_.append(socket.create_connection((host, int(port)), timeout=TICK_S))
-                    open_[-1].settimeout(0)
-                    attack.answers["BEGUN"] += 1
-                    await asyncio.wait_for(loop.sock_sendall(open_[-1], headers), TICK_S)
-            attack.under_way.set()
-            await asyncio.sleep(TICK_S)
-            await attack.breathe()
-    finally:
-        for connection in open_:
-            connection.close()
+            with suppress(OSError, ssl.SSLError):
+                if wire is None or not wire.is_open:
+                    wire = await Http2.open(target.address, target.authority, network)
+                    wire.statuses = attacker.answers
+                for _ in range(_CONNECTION_CALLS - len(wire.calls)):
+                    call = wire.begin(f"{_MATCH}/GetIndexStatus", random.randbytes(16).hex())
+                    if call is not None:
+                        wire.send(call, bytes(5), end=True)  # an empty message
+            await asyncio.sleep(_AGAIN_S)
+
+    await _from_each_network(repeat)
 
 
-async def degenerate_videos(attack: Attack) -> None:
-    """Register videos that repeat one hash at one time, and look two such frames up."""
-    value = attack.chance.randbytes(32)
-
-    def fingerprints(starts_ms: list[int]) -> types_pb2.Fingerprints:
-        return types_pb2.Fingerprints(
-            hashes=value * len(starts_ms),
-            qualities=bytes([100]) * len(starts_ms),
-            start_ms=starts_ms,
-            end_ms=[start_ms + 1000 for start_ms in starts_ms],
-        )
-
-    lookup = [
-        match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()).SerializeToString(),
-        match_pb2.MatchVideoRequest(frames=fingerprints([0, 1000])).SerializeToString(),
-    ]
-    async with attack.channel() as channel:
-        for _ in range(8):
-            request = registration_pb2.RegisterHashesRequest(
-                context=registration_pb2.RegistrationContext(
-                    request_id=attack.chance.randbytes(16),
-                    access=registration_pb2.CaseAccess(pin=_pin(attack.chance)),
-                ),
-                items=[
-                    registration_pb2.MediaItem(
-                        kind=types_pb2.MEDIA_KIND_VIDEO,
-                        fingerprints=fingerprints([0] * _MAX_HASHES_PER_ITEM),
-                    )
-                ],
-            )
-            body = request.SerializeToString()
-            await attack.unary(channel, f"{REGISTRATION}/RegisterHashes", body)
-        await asyncio.sleep(TICK_S)  # until it is matched
-
-        async def call(_: int) -> None:
-            await attack.stream(channel, f"{MATCH}/MatchVideo", lookup)
-
-        await at_pace(attack, call, every_s=0.5, most=4)
+async def greedy_for_hashes(attacker: Attacker) -> None:
+    """Look up 240 000 hashes at once, half as many again as a key may, with a valid key."""
+    request = match_pb2.MatchHashesRequest(hashes=random.randbytes(32 * _HASHES))
+    await attacker.call(f"{_MATCH}/MatchHashes", request.SerializeToString(), connections=6)
 
 
-ATTACKS: dict[str, Callable[[Attack], Coroutine[Any, Any, None]]] = {
+async def greedy_for_pictures(attacker: Attacker) -> None:
+    """Look up 32 pictures at once, twice as many as a key may, with a valid key."""
+    ramp = np.linspace(0, 255, _PICTURE_PX).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(np.add.outer(ramp // 2, ramp // 2)).save(file, "PNG")
+    request = match_pb2.MatchImageRequest(image=file.getvalue())
+    await attacker.call(f"{_MATCH}/MatchImage", request.SerializeToString(), connections=2)
+
+
+async def endless_reads(attacker: Attacker) -> None:
+    """Begin the largest pictures, 64 at once with a valid key, and go on with each for ever."""
+    target, begun = attacker.target, b"\0" + _READ_BYTES.to_bytes(4)
+
+    async def repeat(network: int) -> None:
+        wire = None
+        while True:
+            with suppress(OSError, ssl.SSLError):
+                if wire is None or not wire.is_open:
+                    wire = await Http2.open(target.address, target.authority, network)
+                    wire.statuses = attacker.answers
+                for reading in wire.calls:
+                    wire.send(reading, bytes(_READ_PART_BYTES))
+                for _ in range(_CONNECTION_CALLS - len(wire.calls)):
+                    call = wire.begin(f"{_MATCH}/MatchImage", target.key)
+                    if call is not None:
+                        attacker.answers["BEGUN"] += 1
+                        wire.send(call, begun)
+            await asyncio.sleep(_AGAIN_S)
+
+    async with asyncio.TaskGroup() as tasks:
+        for network in range(1, 5):
+            tasks.create_task(repeat(network))
+
+
+async def _from_each_network(repeat: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for network in range(1, _NETWORKS + 1):
+            await asyncio.sleep(_AGAIN_S / _NETWORKS)
+            tasks.create_task(repeat(network))
+
+
+ATTACKS: dict[str, Callable[[Attacker], Coroutine[Any, Any, None]]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        pin_guessing,
-        large_registrations,
-        large_lookups,
-        large_video_messages,
-        unfinished_calls,
-        strangers,
-        slow_videos,
-        slow_uploads,
-        idle_connections,
-        endless_headers,
-        degenerate_videos,
+        headers_of_strangers,
+        keys_of_strangers,
+        greedy_for_hashes,
+        greedy_for_pictures,
+        endless_reads,
     )
 }
 
-
-def attack(pipe: Connection, kind: str, target: Target, most_cpu_share: float) -> None:
-    """Attack; send the kind through the pipe once under way, and the Toll when something comes."""
-    asyncio.run(_attack(pipe, kind, Attack(target, most_cpu_share)))
+STRANGERS = ("headers-of-strangers", "keys-of-strangers")
+"""Attacks without a valid key."""
 
 
-async def _attack(pipe: Connection, kind: str, own: Attack) -> None:
-    over = asyncio.Event()
-    asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(ATTACKS[kind](own))
-        await own.under_way.wait()
-        own.begin()
-        pipe.send(kind)
-        await over.wait()
-        pipe.send(own.toll())
-        running.cancel()
+def attack(pipe: Connection, kind: str, target: Target) -> None:
+    """Attack until killed; answer whatever comes through the pipe by the counts so far."""
+    os.nice(_NICENESS)
+    asyncio.run(_attack(pipe, ATTACKS[kind], Attacker(target)))
 
 
-_BEGUN = b"\0" + (1000).to_bytes(4) + bytes(10)
-"""The beginning of a message of 1000 bytes."""
+async def _attack(
+    pipe: Connection, run: Callable[[Attacker], Coroutine[Any, Any, None]], attacker: Attacker
+) -> None:
+    async def answer() -> None:
+        while True:
+            await asyncio.to_thread(pipe.recv)
+            pipe.send(attacker.answers)
 
-
-def _is_closed(connection: socket.socket) -> bool:
-    """Tell whether the other side closed a non-blocking connection."""
-    try:
-        while connection.recv(1 << 16):
-            pass
-    except BlockingIOError:  # no more yet
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def _frames(chance: random.Random, count: int) -> types_pb2.Fingerprints:
-    """Make ``count`` frames of a video with all fields of a registration: 46 bytes each."""
-    times_ms = np.arange(count) * 1000
-    return types_pb2.Fingerprints(
-        hashes=chance.randbytes(32 * count),
-        qualities=bytes([100]) * count,
-        profiles=[types_pb2.PROFILE_PDQ_512] * count,
-        start_ms=times_ms.tolist(),
-        end_ms=(times_ms + 1000).tolist(),
-    )
-
-
-def _varint(value: int) -> bytes:
-    """Encode a number as protobuf does, to begin fields that would take long to build."""
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*encoded, value])
-
-
-def _pin(chance: random.Random) -> str:
-    return f"{chance.randrange(10**PIN_DIGITS):0{PIN_DIGITS}}"
-
-
-def _any_case(chance: random.Random) -> str:
-    return case_number(chance.randrange(CASE_NUMBERS))
-
-
-def _access(chance: random.Random, case: str) -> registration_pb2.CaseAccess:
-    """Make a guess at the PIN of a case, under an origin of its own."""
-    return registration_pb2.CaseAccess(
-        case_number=case, pin=_pin(chance), origin_token=chance.randbytes(16)
-    )
+    await asyncio.gather(run(attacker), answer())

@@ -1,159 +1,173 @@
-"""Run ordinary callers of a server in a process of their own, and record their calls."""
+"""Honest callers, in an open loop: calls begin when they are due, whatever became of others."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import random
-import secrets
-import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from multiprocessing.connection import Connection
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from benchmarks.abuse.attack import Keys
-from benchmarks.abuse.rows import (
-    HASHES,
-    HEALTH,
-    PICTURES,
-    REGISTRATIONS,
-    VIDEOS,
-    WITHDRAWALS,
-    WITHDRAWN_WITHIN_S,
-    Call,
-)
 from benchmarks.harness.photographs import EVERYWHERE
-from benchmarks.harness.videos import encode, footage, photograph
-from benchmarks.harness.writes import Desk, Write
-from disrupt.client import MatchClient
-from disrupt.client.health import check_health
-from disrupt.errors import DisruptError
-from disrupt.submission.client import SubmissionClient
-
-HEALTH_TIMEOUT_S = 5.0
-"""Default of `disrupt health`, which containers run."""
+from benchmarks.harness.videos import photograph
+from benchmarks.harness.writes import Write
+from disrupt.client.connection import connect
+from disrupt.submission import requests
+from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 _BATCH = 64
+_PICTURES_EVERY = 20
+"""Of so many lookups, the first is of a picture."""
 _PICTURE_PX = 512
-_PAUSE_AFTER_FAILURE_S = 0.05
-_VIDEO_TIMEOUT_S = 30.0
-_WITHDRAWAL_EVERY_S = 1.0
-_VIDEO_EVERY_S = 2.0
-_HEALTH_EVERY_S = 1.0
+_CONNECTIONS = 4
+_WITHIN_S = 10.0
+"""Deadline of a lookup: one that is answered later is no answer."""
+_HEALTH_WITHIN_S = 5.0
+_LONGEST_S = 60.0
+_EVERY_S = 1.0
+"""From a withdrawal, and a check of health, to the next."""
+_SERVICES = ("", "disrupt.v1.MatchService", "disrupt.v1.RegistrationService")
 
 
-def call(pipe: Connection, address: str, keys: Keys, every_s: float) -> None:
-    """Call a server; the pipe takes "go", "pause", "take", answered by a list of Call, and "end".
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: ``lookup``, ``withdrawal`` or ``health``; its time in s, and whether it was good.
 
-    "go" and "pause" are answered once they are done. Lookups of hashes and of pictures begin
-    ``every_s`` apart, or as soon as the one before is answered.
+    A good lookup of a hash that is registered has its match.
     """
-    with ExitStack() as stack:
-        callers = _Callers(stack, address, keys, every_s)
-        pipe.send("paused")
-        while (word := pipe.recv()) != "end":
-            if word == "take":
-                pipe.send(callers.take())
-            else:
-                callers.pause() if word == "pause" else callers.go()
-                pipe.send(word)
-        callers.pause()
+
+    kind: str
+    took_s: float
+    good: bool
 
 
-class _Callers:
-    def __init__(self, stack: ExitStack, address: str, keys: Keys, every_s: float) -> None:
-        self._calls: list[Call] = []
-        self._lock = threading.Lock()
-        self._pausing = threading.Event()
-        self._threads: list[threading.Thread] = []
+class Callers:
+    """Callers of a server behind the proxy. For one event loop."""
+
+    def __init__(self, address: str, authority: str, match_key: str, register_key: str) -> None:
+        ours, theirs = (
+            connect(address, key, authority.encode()) for key in (match_key, register_key)
+        )
+        self._match: list[Any] = [MatchServiceStub(ours.open_async()) for _ in range(_CONNECTIONS)]
+        channel = theirs.open_async()
+        self._registration: Any = RegistrationServiceStub(channel)
+        self._health: Any = HealthStub(channel)
+        self._of_match, self._of_registration = ours.metadata, theirs.metadata
         self._chance = random.Random(1)
-        self._address = address
-        self._every_s = every_s
-        self._match = stack.enter_context(MatchClient(address, key=keys.match))
-        self._submission = stack.enter_context(
-            SubmissionClient(address, key=keys.register, timeout_s=WITHDRAWN_WITHIN_S)
-        )
-        self._desk = stack.enter_context(Desk(address, keys.register).open())
-        self._picture, self._video = _picture(), encode(footage(1, seconds=2))
+        image = photograph(EVERYWHERE[0]).convert("RGB")
+        image.thumbnail((_PICTURE_PX, _PICTURE_PX))
+        file = io.BytesIO()
+        image.save(file, "JPEG")
+        self._picture = match_pb2.MatchImageRequest(image=file.getvalue())
+        self._registered = bytes(32)
 
-    def go(self) -> None:
-        self._pausing.clear()
-        self._threads = [
-            threading.Thread(target=self._repeat, args=(do, every_s), daemon=True)
-            for do, every_s in (
-                (self._look_up_hashes, self._every_s),
-                (self._look_up_hashes, self._every_s),
-                (self._look_up_picture, self._every_s),
-                (self._look_up_video, _VIDEO_EVERY_S),
-                (self._register_and_withdraw, _WITHDRAWAL_EVERY_S),
-                (self._check_health, _HEALTH_EVERY_S),
-            )
-        ]
-        for thread in self._threads:
-            thread.start()
+    async def register(self) -> None:
+        """Register the hash that lookups have to find, and wait until they do."""
+        write = Write.new(self._chance, items=1, hashes=1)
+        await self._registration.RegisterHashes(write.request, metadata=self._of_registration)
+        self._registered = write.hashes[0].value
+        while not (await self._look_up(1)).good:
+            pass
 
-    def pause(self) -> None:
-        """Wait for the calls in flight."""
-        self._pausing.set()
-        for thread in self._threads:
-            thread.join()
+    async def capacity(self, seconds: float, at_once: int = 16) -> float:
+        """Return the good lookups a second of callers that wait for each other's answers."""
+        give_up_s = time.monotonic() + seconds
 
-    def take(self) -> list[Call]:
-        with self._lock:
-            calls, self._calls = self._calls, []
-        return calls
+        async def repeat(first: int) -> int:
+            good, number = 0, first
+            while time.monotonic() < give_up_s:
+                good += (await self._look_up(number)).good
+                number += 1
+            return good
 
-    def _repeat(self, do: Callable[[], None], every_s: float) -> None:
-        while not self._pausing.is_set():
-            began_s = time.monotonic()
-            do()
-            self._pausing.wait(max(0.0, every_s - (time.monotonic() - began_s)))
+        good = await asyncio.gather(*(repeat(number) for number in range(at_once)))
+        return sum(good) / seconds
 
-    def _call(self, kind: str, call: Callable[[], object]) -> bool:
-        """Call and keep the result; return True if it was answered."""
-        began_s, answered = time.monotonic(), True
-        try:
-            call()
-        except (DisruptError, grpc.RpcError):
-            answered = False
-        done = Call(kind, began_s, time.monotonic() - began_s, answered)
-        with self._lock:
-            self._calls.append(done)
-        if not answered:
-            self._pausing.wait(_PAUSE_AFTER_FAILURE_S)
-        return answered
+    async def call(self, per_s: float, seconds: float) -> list[Call]:
+        """Make ``per_s`` lookups a second, evenly, and withdrawals and checks of health beside."""
+        async with asyncio.TaskGroup() as tasks:
+            begun = [
+                tasks.create_task(_at(at_s, call))
+                for at_s, call in [
+                    *((n / per_s, self._look_up(n)) for n in range(int(per_s * seconds))),
+                    *((n * _EVERY_S, self._withdraw()) for n in range(int(seconds / _EVERY_S))),
+                    *((n * _EVERY_S, self._check()) for n in range(int(seconds / _EVERY_S))),
+                ]
+            ]
+        return [call.result() for call in begun]
 
-    def _look_up_hashes(self) -> None:
-        batch = secrets.token_bytes(32 * _BATCH)
-        self._call(HASHES, lambda: self._match.match_hashes(batch))
+    async def _look_up(self, number: int) -> Call:
+        stub = self._match[number % _CONNECTIONS]
+        with _timed() as taken:
+            if number % _PICTURES_EVERY == 0:
+                await stub.MatchImage(self._picture, metadata=self._of_match, timeout=_WITHIN_S)
+                good = True
+            else:
+                hashes = self._registered + self._chance.randbytes(32 * (_BATCH - 1))
+                request = match_pb2.MatchHashesRequest(hashes=hashes)
+                answer = await stub.MatchHashes(request, metadata=self._of_match, timeout=_WITHIN_S)
+                good = len(answer.matches.item_ids) == 16
+            taken.good = good
+        return Call("lookup", taken.s, taken.good)
 
-    def _look_up_picture(self) -> None:
-        self._call(PICTURES, lambda: self._match.match_image(self._picture, hash_locally=False))
-
-    def _look_up_video(self) -> None:
-        self._call(
-            VIDEOS,
-            lambda: self._match.match_video(
-                self._video, hash_locally=False, timeout_s=_VIDEO_TIMEOUT_S
-            ),
-        )
-
-    def _register_and_withdraw(self) -> None:
+    async def _withdraw(self) -> Call:
         write = Write.new(self._chance, items=1, hashes=2)
-        if self._call(REGISTRATIONS, lambda: self._desk.register(write)):
-            number = write.receipt.case_number if write.receipt else ""
-            pin = write.request.context.access.pin
-            self._call(WITHDRAWALS, lambda: self._submission.withdraw(number, pin))
+        metadata = self._of_registration
+        with _timed() as taken:
+            answer = await self._registration.RegisterHashes(
+                write.request, metadata=metadata, timeout=_LONGEST_S
+            )
+            opens = requests.access(answer.receipt.case_number, write.request.context.access.pin)
+            request = registration_pb2.WithdrawCaseRequest(access=opens)
+            taken.restart()
+            await self._registration.WithdrawCase(request, metadata=metadata, timeout=_LONGEST_S)
+            taken.good = True
+        return Call("withdrawal", taken.s if taken.good else _LONGEST_S, taken.good)
 
-    def _check_health(self) -> None:
-        self._call(HEALTH, lambda: check_health(self._address, timeout_s=HEALTH_TIMEOUT_S))
+    async def _check(self) -> Call:
+        with _timed() as taken:
+            answers = [
+                await self._health.Check(
+                    health_pb2.HealthCheckRequest(service=service), timeout=_HEALTH_WITHIN_S
+                )
+                for service in _SERVICES
+            ]
+            serving = health_pb2.HealthCheckResponse.SERVING
+            taken.good = all(answer.status == serving for answer in answers)
+        return Call("health", taken.s, taken.good)
 
 
-def _picture() -> bytes:
-    image = photograph(EVERYWHERE[0]).convert("RGB")
-    image.thumbnail((_PICTURE_PX, _PICTURE_PX))
-    file = io.BytesIO()
-    image.save(file, "JPEG")
-    return file.getvalue()
+async def _at(at_s: float, call: Awaitable[Call]) -> Call:
+    await asyncio.sleep(at_s)
+    return await call
+
+
+@dataclass(slots=True)
+class _Taken:
+    began_s: float
+    s: float = 0.0
+    good: bool = False
+
+    def restart(self) -> None:
+        self.began_s = time.monotonic()
+
+
+@contextmanager
+def _timed() -> Iterator[_Taken]:
+    """Time a block; a call that fails in it is not good."""
+    taken = _Taken(time.monotonic())
+    try:
+        yield taken
+    except grpc.RpcError:
+        taken.good = False
+    finally:
+        taken.s = time.monotonic() - taken.began_s
