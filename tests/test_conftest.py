@@ -38,7 +38,4 @@ def test_no_example_of_hypothesis_has_a_time_limit() -> None:
 
 
 def test_what_a_quick_run_leaves_out_exists() -> None:
-    for name in _SLOW:
-        path, _, function = name.partition("::")
-        assert (ROOT / "tests" / path).exists(), name
-        assert not function or f"def {function}(" in (ROOT / "tests" / path).read_text(), name
+    assert [name for name in _SLOW if not (ROOT / "tests" / name).exists()] == []

@@ -1,7 +1,12 @@
 """Decide what a lookup asks, and what its answer is; without I/O, so for threads and asyncio alike.
 
-A lookup is a generator of steps. Each step is a list of calls, which are made at once on all
-connections; what ``Call.answer`` makes of their responses is sent back, in the order of the calls.
+A lookup is a generator of steps. Each step is a list of calls, which the client makes at once on
+all connections. It sends back what ``Call.answer`` makes of their responses, in the order of the
+calls; the lookup's own answer is what the generator returns::
+
+    steps = lookups.hashes(batch, options, Profile.PDQ_512)
+    calls = next(steps)
+    steps.send([call.answer(make(call)) for call in calls])  # StopIteration has the answers
 """
 
 from __future__ import annotations

@@ -25,15 +25,19 @@ _Enum = TypeVar("_Enum", bound=IntEnum)
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One media item near a query.
+    """A registered picture or video that is near a query.
 
-    Answers to videos give the times at which it is seen: ``segments`` in order of the query's time,
-    and shares of the frames of both sides within them, in thousandths. In others they are empty, 0.
+    ``item_id`` names it, in 32 hex digits; ``bank`` is its bank, such as ``adults``.
+    ``distance_bits``, 0-256, is the number of bits in which the two hashes differ: 0 to 10 for a
+    copy of another size or compression. ``query_transform`` says which version of the query
+    matched, such as the mirrored one, and ``transform`` which version of the stored item, by
+    ``ordinal`` of the variant plan ``plan``; it is None where neither side knows the plan. ``kind``
+    is None for a kind that this version does not know. ``match_id`` is an opaque proof of the
+    answer.
 
-    ``item_id`` is 32 hex digits. ``distance_bits`` is 0-256. ``query_transform`` is the version of
-    the query that matched, ``transform`` the version of the stored item, by ``ordinal`` of the
-    variant plan ``plan``; None where neither side knows the plan. ``kind`` is None for a kind that
-    this version does not know. ``match_id`` is an opaque proof of the answer.
+    Answers to videos also say when the item is seen: ``segments`` in order of the query's time, and
+    the shares of the frames of both sides within them, in thousandths. In other answers these are
+    empty and 0.
     """
 
     item_id: str
@@ -53,9 +57,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class HashAnswer:
-    """Answer to one hash: nearest first; ``truncated`` when there were more than was asked for.
+    """Answer to one hash: its matches, nearest first.
 
-    ``low_quality``: the hash was too featureless to be searched, and ``matches`` means nothing.
+    ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
+    if the hash was too featureless to be searched: then ``matches`` means nothing.
     ``index_cursor`` is the state of the registry that the answer includes.
     """
 
@@ -67,12 +72,13 @@ class HashAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ImageAnswer:
-    """Answer to one picture: nearest first. ``quality`` is its PDQ quality, 0-100.
+    """Answer to one picture: its matches, nearest first, and its PDQ quality, 0-100.
 
-    ``low_quality``: it was too featureless to be searched, ``matches`` means nothing, and
-    ``advice`` says what can be done (otherwise empty). ``index_cursor`` is empty when nothing was
-    asked because of it. ``frames_skipped`` frames of an animation were not looked up: where there
-    are any, no match does not mean that none of its frames is registered.
+    ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
+    if the picture was too featureless to be searched: then ``matches`` means nothing, ``advice``
+    says what can be done, and ``index_cursor`` is empty where the server was not asked.
+    ``frames_skipped`` frames of an animation were not looked up: where there are any, an answer
+    without matches does not mean that none of its frames is registered.
     """
 
     matches: tuple[Match, ...]
@@ -86,12 +92,12 @@ class ImageAnswer:
 
 @dataclass(frozen=True, slots=True)
 class VideoAnswer:
-    """Answer to one video: best first; ``truncated`` when there were more than was asked for.
+    """Answer to one video: its matches, best first.
 
-    ``frames_hashed`` were hashed, ``frames_low_quality`` of them too featureless to be searched.
-    ``incomplete``: the file ended, or broke, before its end, or holds another video, which was not
-    looked at. ``answered_early``: one match was
-    certain, and the rest was not looked up.
+    ``truncated`` is true if there were more matches than ``max_matches``. ``frames_hashed`` frames
+    were hashed, ``frames_low_quality`` of them too featureless to be searched. ``incomplete`` is
+    true if the file ended or broke before its end, or holds another video, which was not looked at.
+    ``answered_early`` is true if one match was certain and the rest was not looked up.
     """
 
     matches: tuple[Match, ...]

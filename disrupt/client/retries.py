@@ -20,8 +20,9 @@ RETRYABLE = (UnavailableError, OverloadedError, SnapshotRefusedError)
 class RetryPolicy:
     """Number of attempts of a call, and the pauses between them.
 
-    The pause doubles from ``first_pause_s`` up to ``longest_pause_s``, each shortened at random by
-    up to half. ``attempts`` None: as often as the call's time allows.
+    A pause doubles from ``first_pause_s`` up to ``longest_pause_s``; each is shortened at random by
+    up to half. ``attempts=None`` tries as often as the call's time allows;
+    ``RetryPolicy(attempts=1)`` never tries again, for callers that retry themselves.
     """
 
     attempts: int | None = 6

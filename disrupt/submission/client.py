@@ -99,11 +99,19 @@ class _Begun:
 
 
 class SubmissionClient:
-    """Register a person's files. Not thread-safe; close it, or use it as a context.
+    """Register a person's files, and show or withdraw their case.
 
-    ``server``, ``key`` and ``tls_ca`` are as in MatchClient. ``waiting`` shows that a call lasts.
-    Every method raises classes of disrupt.errors only, and is safe to repeat
-    after an UnavailableError.
+    For example::
+
+        with SubmissionClient("disrupt.example:50051", key=key) as client:
+            done = client.submit(["a.jpg"], age=AgeBand.ADULT, announce=show_number_and_pin)
+            case = client.case(done.case_number, done.pin)
+            client.withdraw(done.case_number, done.pin)
+
+    Files are hashed in this process, and only hashes are sent. ``server``, ``key`` and ``tls_ca``
+    are as in MatchClient; a call may take ``timeout_s``, its retries included; ``waiting`` is told
+    when a call is tried again. Every method raises classes of disrupt.errors only, and is safe to
+    repeat after an UnavailableError. Not thread-safe; close it, or use it as a context.
     """
 
     def __init__(

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +63,7 @@ def shell(script: str, directory: Path) -> str:
     done = subprocess.run(
         ["bash", "-e", "-u", "-c", script],
         cwd=directory,
-        env=inherited | {"PATH": f"{directory / 'bin'}{os.pathsep}{path}"},
+        env=inherited | {"PATH": f"{directory / 'bin'}{os.pathsep}{path}", "PIP_NO_COMPILE": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -76,13 +75,6 @@ def shell(script: str, directory: Path) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(ROOT, tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    server = Deployment.start(tmp_path_factory.mktemp("server") / "data", workers=1)
-    yield server
-    server.stop()
 
 
 def test_the_wheel_is_the_same_from_the_same_sources_elsewhere(wheel: Path, tmp_path: Path) -> None:
@@ -107,7 +99,7 @@ print([name for name in SERVER_PACKAGES if find_spec(name)])
 def try_the_commands(server: Deployment, directory: Path) -> None:
     """Run the commands of platforms and victims, and some of the server's, which are refused."""
     picture(directory / "own.png", 6)
-    (directory / "register.key").write_text(server.make_key("helpline", "register"))
+    (directory / "register.key").write_text(server.make_key("helpline of the page", "register"))
     disrupt = f"DISRUPT_SERVER={server.address} venv/bin/disrupt"
     assert shell(f"{disrupt} health", directory) == "serving\n"
     matched = shell(f"{disrupt} match --json --key-file platform.key photo.jpg", directory)
@@ -128,14 +120,14 @@ def try_the_commands(server: Deployment, directory: Path) -> None:
 
 @pytest.mark.parametrize("tool", ["uv", "pip"])
 def test_the_page_leads_to_a_first_lookup(
-    tool: str, wheel: Path, server: Deployment, tmp_path: Path
+    tool: str, wheel: Path, deployment: Deployment, tmp_path: Path
 ) -> None:
     shutil.copy(wheel, tmp_path)
     (tmp_path / "requirements").mkdir()
     for name in ("sdk.txt", "decoders.txt"):
         shutil.copy(ROOT / "requirements" / name, tmp_path / "requirements")
     picture(tmp_path / "photo.png", 5).rename(tmp_path / "photo.jpg")
-    (tmp_path / "platform.key").write_text(server.make_key(tool, "match"))
+    (tmp_path / "platform.key").write_text(deployment.make_key(tool, "match"))
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     shell(
         commands("Get the wheel").replace("VERSION", PROJECT["version"]).replace("SHA256", digest),
@@ -143,7 +135,7 @@ def test_the_page_leads_to_a_first_lookup(
     )
     shell(commands(f"Install with {tool}"), tmp_path)
     (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    (tmp_path / "lookup.py").write_text(example.replace("127.0.0.1:50051", server.address))
+    (tmp_path / "lookup.py").write_text(example.replace("127.0.0.1:50051", deployment.address))
     printed = shell("venv/bin/python -I lookup.py", tmp_path)
     assert re.fullmatch(r"index of \d+ items\n0 matches\n", printed)
     (say_version,) = re.findall(r"`(python -c \"import disrupt; .*)`", PAGE)
@@ -152,7 +144,7 @@ def test_the_page_leads_to_a_first_lookup(
     assert shell(f"venv/bin/python -I -c '{_OF_THE_SERVER}'", tmp_path) == "[]\n"
     if tool == "uv":
         shell("uv pip check --python venv", tmp_path)
-        try_the_commands(server, tmp_path)
+        try_the_commands(deployment, tmp_path)
         shell(commands("What it brings"), tmp_path)
         shell("venv/bin/python -I -c 'import av, pillow_heif'", tmp_path)
         # uv refuses a changed wheel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
@@ -25,9 +24,8 @@ from disrupt.errors import (
     StorageFullError,
     UnavailableError,
 )
-from disrupt.hashing import fingerprint_image
 from disrupt.submission import client as submission_client
-from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
+from disrupt.submission.client import SubmissionClient
 from disrupt.v1 import registration_pb2, types_pb2
 from tests.client.scripted import scripted, status_of
 from tests.submission.examples import no_picture, picture, plain
@@ -42,6 +40,9 @@ from tests.submission.service import (
     register,
 )
 
+REAL, EACH = submission_client.ITEMS_PER_REQUEST, 2
+"""Files in a request: of the program, and as conftest.py sets it for these tests."""
+
 
 def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png", 1)
@@ -55,7 +56,7 @@ def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> Non
 
 
 def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * EACH + 1)]
     with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
         done = client.submit(files)
     contexts, case = [asked(call.request) for call in server.seen], derived(server)
@@ -68,8 +69,9 @@ def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
 
 
 def test_what_a_server_does_not_say_or_this_version_does_not_know_was_added(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 8)
     said = [0, 1, 2, 3, 4]
     files = [picture(tmp_path / f"{at}.png", at) for at in said]
 
@@ -89,7 +91,7 @@ def test_what_a_server_does_not_say_or_this_version_does_not_know_was_added(
 def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
     tmp_path: Path,
 ) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * EACH + 1)]
     with (
         scripted(register, status_of(StorageFullError("Full."))) as server,
         SubmissionClient(server.address, key="key") as client,
@@ -98,10 +100,10 @@ def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pi
     assert done.case_number == derived(server)
     assert done.pin == asked(server.seen[0].request).access.pin
     assert [registered.source for registered in done.registered] == [
-        str(file) for file in files[:ITEMS_PER_REQUEST]
+        str(file) for file in files[:EACH]
     ]
     assert [(rejection.source, rejection.reason) for rejection in done.rejected] == [
-        (str(file), "STORAGE_FULL") for file in files[ITEMS_PER_REQUEST:]
+        (str(file), "STORAGE_FULL") for file in files[EACH:]
     ]
     assert len(server.seen) == 2
 
@@ -109,7 +111,7 @@ def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pi
 def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
     tmp_path: Path,
 ) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(ITEMS_PER_REQUEST + 1)]
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(REAL + 1)]
     begun, over = threading.Event(), threading.Event()
 
     def hang(request: bytes) -> registration_pb2.RegisterHashesResponse:
@@ -130,16 +132,12 @@ def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its
         over.set()
     said = json.loads(out)
     assert process.returncode == 4
-    assert (said["case"], len(said["items"])) == (derived(server), ITEMS_PER_REQUEST)
+    assert (said["case"], len(said["items"])) == (derived(server), REAL)
     assert said["pin"] == asked(server.seen[0].request).access.pin
     assert (said["rejected"], said["unknown"]) == ([], [str(files[-1])])
 
 
-def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashed_once = functools.cache(fingerprint_image)
-    monkeypatch.setattr(submission_client, "fingerprint_image", hashed_once)
+def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png", 1)
     lines_left = 0
 
@@ -176,10 +174,7 @@ def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(
     assert lines > 10
 
 
-def test_a_path_that_is_given_several_times_is_reported_as_often(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 2)
+def test_a_path_that_is_given_several_times_is_reported_as_often(tmp_path: Path) -> None:
     first, second = picture(tmp_path / "a.png", 1), picture(tmp_path / "b.png", 2)
     files = [first, first, first, second, first]
     for failure, unknown in ((StorageFullError("Full."), 0), (UnavailableError("Away."), 2)):
@@ -209,7 +204,7 @@ def reject(request: bytes) -> registration_pb2.RegisterHashesResponse:
 def test_the_case_that_was_shown_is_opened_by_the_first_request_that_registers_something(
     tmp_path: Path,
 ) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * EACH + 1)]
     shown: list[tuple[str, str]] = []
     with (
         scripted(reject, register) as server,
@@ -221,7 +216,7 @@ def test_the_case_that_was_shown_is_opened_by_the_first_request_that_registers_s
     case = done.case_number
     assert [context.new_case_number for context in contexts] == [case, case, ""]
     assert [context.access.case_number for context in contexts] == ["", "", case]
-    assert (len(done.rejected), len(done.registered)) == (ITEMS_PER_REQUEST, ITEMS_PER_REQUEST + 1)
+    assert (len(done.rejected), len(done.registered)) == (EACH, EACH + 1)
     with scripted(reject) as server, SubmissionClient(server.address, key="key") as client:
         assert client.submit(files[:1]).case_number == ""
 
