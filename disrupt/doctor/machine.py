@@ -6,7 +6,7 @@ import asyncio
 import resource
 from collections.abc import Iterator
 
-from disrupt.distinctiveness.nearness import check_limits
+from disrupt.distinctiveness.limits import check_limits
 from disrupt.doctor.findings import Check, Finding, ok, warn
 from disrupt.hashing import check_known_answers
 from disrupt.index.known_answers import check_flat_search, check_table_search

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from disrupt.distinctiveness.nearness import check_limits
+from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import (
     CursorExpiredError,
     DisruptError,

@@ -74,6 +74,11 @@ class LiveIndex:
         """State of the registry that a search beginning now includes, at least."""
         return self._serving().cursor
 
+    @property
+    def compiled(self) -> bool:
+        """Whether searching it loads compiled code, so that whoever judges hits may use some."""
+        return self._serving().snapshot.has_tables
+
     def search(
         self,
         queries: NDArray[np.uint8],

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Matches, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.distinctiveness.nearness import near_enough
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import UNLIMITED, Budget
+from disrupt.services.nearness import near_enough
 
 BLOCK_QUERIES = 64
 """Most queries searched at once, fewer in a crowd of near-duplicates. Between blocks, the lookup
@@ -214,7 +214,7 @@ def _search_kept(
     near = index.search(queries, *wanted, budget=budget)
     if near is NOTHING_NEAR:
         return near
-    kept = near_enough(near, queries, scope, spared)
+    kept = near_enough(near, queries, scope, spared, compiled=index.compiled)
     # Dropped items have taken the places of spared ones: search for these again.
     again = np.setdiff1d(near.truncated, kept.truncated)
     if spared is None or not len(again):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.distinctiveness.nearness import limits_bits
+from disrupt.distinctiveness.limits import limits_bits
 from disrupt.distinctiveness.shape_distance import SHAPE_BITS
 from disrupt.distinctiveness.shapes import shapes
 

@@ -11,7 +11,7 @@ from skimage import data
 from disrupt.core.hashes import distances_bits, stack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
-from disrupt.distinctiveness.nearness import limits_bits
+from disrupt.distinctiveness.limits import limits_bits
 from disrupt.distinctiveness.shape_distance import are_degenerate
 from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
 from disrupt.hashing.images import distinctive, usable

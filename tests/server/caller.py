@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS
-from disrupt.distinctiveness.nearness import limits_bits
+from disrupt.distinctiveness.limits import limits_bits
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub

@@ -20,7 +20,7 @@ import uvloop
 
 from disrupt import logs
 from disrupt.data_directory import DataDirectory
-from disrupt.distinctiveness.nearness import check_limits
+from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import (
     ConfigurationError,
     DisruptError,

@@ -127,6 +127,10 @@ class Crowded(LiveIndex):
         super().__init__()
         self.searched: list[tuple[bool, bool]] = []
 
+    @property
+    def compiled(self) -> bool:
+        return False
+
     def expected_us(self, _max_distance_bits: int) -> float:
         return 1.0
 

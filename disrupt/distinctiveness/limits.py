@@ -6,14 +6,10 @@ hashes match that are both nearer to one shape than that.
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS
-from disrupt.core.media import MediaKind
-from disrupt.core.policy import Scope
 from disrupt.distinctiveness.shape_distance import (
     SHAPE_BITS,
     orientations,
@@ -22,39 +18,15 @@ from disrupt.distinctiveness.shape_distance import (
 )
 from disrupt.distinctiveness.shapes import shapes
 from disrupt.errors import DisruptError
-from disrupt.index.columns import NOTHING_NEAR, NearestHits
 
 
-def near_enough(
-    near: NearestHits, queries: NDArray[np.uint8], scope: Scope, spared: MediaKind | None = None
-) -> NearestHits:
-    """Drop hits that are farther from their query, of ``queries`` uint8 (n, 32), than its limit.
-
-    Nothing is dropped if the scope searches any bank beyond 31 bits, because an operator asks for
-    that or because the bank allows it, and no item of the kind ``spared``. Queries that lost hits
-    leave ``truncated``: of these only spared items were cut off.
-    """
-    if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
-        return near
-    query = near.hits.query
-    asked, place = np.unique(query, return_inverse=True)
-    kept = near.hits.distance <= limits_bits(queries[asked])[place]
-    if spared is not None:
-        kept |= near.hits.kind == spared
-    if kept.all():
-        return near
-    # Hits are sorted by distance: where some are too far, so is everything that was cut off.
-    truncated = np.setdiff1d(near.truncated, query[~kept])
-    return NearestHits(near.hits.take(kept), truncated, near.left)
-
-
-def limits_bits(hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
+def limits_bits(hashes: NDArray[np.uint8], *, compiled: bool = False) -> NDArray[np.int64]:
     """Return the largest distances at which hashes, shape (n, 32), match, shape (n,).
 
-    At most 31; those of degenerate hashes are negative. Thread-safe. Takes 17 µs for each hash in a
-    process that has loaded numba, as it does for an index with tables, and else ten times as long.
+    They are at most 31, and negative for degenerate hashes. Takes 17 µs for each hash if
+    ``compiled``, which loads numba, and else ten times as long, for the same answer. Thread-safe.
     """
-    if "numba" in sys.modules:
+    if compiled:
         distances = _compiled_bits(hashes)
     else:
         distances = np.array([shape_bits(code) for code in hashes[:, None]], np.int64)

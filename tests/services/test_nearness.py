@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.distinctiveness.nearness import limits_bits, near_enough
+from disrupt.distinctiveness.limits import limits_bits
 from disrupt.distinctiveness.shape_distance import SHAPE_BITS
 from disrupt.distinctiveness.shapes import shapes
 from disrupt.index.columns import ENTRY, ITEM, NOTHING_NEAR, NearestHits, gather
+from disrupt.services.nearness import near_enough
 
 HITS = 40
 
@@ -32,7 +33,7 @@ def test_what_is_kept_is_within_the_limit_of_its_hash(seed: int, spared: MediaKi
     items["number"], items["kind"] = np.arange(HITS), rng.integers(1, 3, HITS)
     distance = rng.integers(0, MAX_DISTANCE_BITS + 1, HITS, np.uint16)
     near = NearestHits(gather(query, distance, entries, items), np.arange(3, dtype=np.uint32))
-    kept = near_enough(near, queries, Scope({0: MAX_DISTANCE_BITS}), spared)
+    kept = near_enough(near, queries, Scope({0: MAX_DISTANCE_BITS}), spared, compiled=False)
     expected = [
         at
         for at in range(HITS)
@@ -50,9 +51,12 @@ def test_nothing_is_dropped_where_more_than_31_bits_are_asked_for() -> None:
     )
     near = NearestHits(hits, np.zeros(0, np.uint32))
     shape = shapes()[:1]
-    assert near_enough(near, shape, Scope({0: MAX_DISTANCE_BITS + 1})) is near
-    assert not len(near_enough(near, shape, Scope({0: MAX_DISTANCE_BITS})).hits)
-    assert near_enough(NOTHING_NEAR, shape, Scope({0: MAX_DISTANCE_BITS})) is NOTHING_NEAR
+    assert near_enough(near, shape, Scope({0: MAX_DISTANCE_BITS + 1}), compiled=False) is near
+    assert not len(near_enough(near, shape, Scope({0: MAX_DISTANCE_BITS}), compiled=False).hits)
+    assert (
+        near_enough(NOTHING_NEAR, shape, Scope({0: MAX_DISTANCE_BITS}), compiled=False)
+        is NOTHING_NEAR
+    )
 
 
 def test_no_two_hashes_of_one_shape_match() -> None:
