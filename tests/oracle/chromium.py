@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,19 +49,16 @@ async (files) => {
 """
 
 
+Pixels = NDArray[np.uint8]
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a page shows of a file, on white and on black: RGB, uint8, (height, width, 3)."""
+    """What a page shows of a file: RGB on white and on black, (height, width, 3), and alpha."""
 
-    on_white: NDArray[np.uint8]
-    on_black: NDArray[np.uint8]
-
-    @property
-    def alpha(self) -> NDArray[np.uint8]:
-        """Return alpha, 0-255, shape (height, width)."""
-        apart = self.on_white - self.on_black  # never below 0
-        alpha: NDArray[np.uint8] = 255 - apart.max(axis=2)
-        return alpha
+    on_white: Pixels
+    on_black: Pixels
+    alpha: Pixels
 
 
 @contextlib.contextmanager
@@ -84,9 +82,14 @@ def show(page: Page, files: Sequence[bytes]) -> Iterator[Shown | None]:
 
 
 def _read(shown: dict[str, Any]) -> Shown | None:
-    pages = []
-    for text in shown["pages"]:
-        pixels = np.frombuffer(base64.b64decode(text), np.uint8)
-        pages.append(pixels.reshape(shown["height"], shown["width"], 4)[..., :3])
-    result = Shown(pages[0], pages[-1])
-    return result if result.alpha.any() else None
+    """Return what was shown; None if all of it is transparent."""
+    shape = shown["height"], shown["width"], 4
+    pages = [
+        np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)[..., :3]
+        for text in shown["pages"]
+    ]
+    on_white, on_black = pages[0], pages[-1]
+    # What a white page adds, never less than nothing; rounding may differ between the bands.
+    added = (on_white[..., band] - on_black[..., band] for band in range(3))
+    alpha = 255 - functools.reduce(np.maximum, added)
+    return Shown(on_white, on_black, alpha) if alpha.any() else None

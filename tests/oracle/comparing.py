@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from disrupt.core.transforms import Dihedral
@@ -16,7 +15,7 @@ from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture, oriented
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import canonical_luma
-from tests.oracle.chromium import Shown
+from tests.oracle.chromium import Pixels, Shown
 
 MAX_BITS = 4
 """Most bits between the hash of what Chromium shows and that of what is hashed."""
@@ -31,8 +30,6 @@ _BLOCK_PX = 16
 """Rows of which Chromium may show less or more of a file that is cut."""
 
 SAME, NOTHING, REFUSED = "as Chromium shows it", "nothing shown", "refused"
-
-Pixels = NDArray[np.uint8]
 
 
 def difference(data: bytes, shown: Shown | None) -> str:
