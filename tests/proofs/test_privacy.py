@@ -61,7 +61,7 @@ _KNOWN = tuple(
         r"DATA/lock",
         r"DATA/secrets\.json(\.new)?",
         r"DATA/registry\.db(-wal|-shm|-journal)?",
-        r"DATA/registry\.(head|identity)(\.new)?",
+        r"DATA/registry\.(head|wal-owner)(\.new)?",
         r"DATA/registry\.reserve",
         r"DATA/removals\.journal(\.new)?",
         r"DATA/index/.*",
