@@ -23,7 +23,7 @@ from disrupt.hashing import (
     images,
     queries,
 )
-from disrupt.hashing.decoding.pictures import decode, decode_frames
+from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.pictures import PHOTOS, encode, registered, upright
@@ -301,12 +301,6 @@ def test_a_first_frame_of_grey_levels_is_grey_beside_a_table_of_colours(name: st
     pages = [picture.page() for picture in decode_frames(gif(frames, table))]
     for page, expected in zip(pages, shown(frames, "white"), strict=True):
         assert np.abs(page.astype(int) - np.asarray(expected)).max() <= 1
-
-
-def test_what_no_frame_of_a_gif_covers_is_looked_up_on_black_too() -> None:
-    frames = [(*FIRST["colours, smaller"], 0)]
-    (black,) = decode(gif(frames), scaled=True).others
-    assert (np.asarray(black) == np.asarray(next(shown(frames, "black")))).all()
 
 
 def test_a_gif_whose_page_grows_leaves_the_rest_transparent() -> None:

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.hashing.decoding import png
 from disrupt.hashing.decoding.pictures import decode, decode_frames
 from tests.hashing import test_formats
@@ -96,30 +94,7 @@ def test_frames_of_no_animation_are_passed_over(control: bytes) -> None:
     assert (np.asarray(decode(data).image) == np.asarray(PHOTO)).all()
 
 
-def test_a_key_of_another_size_is_passed_over() -> None:
-    data = PNG[:33] + chunk(b"tRNS", b"\0") + PNG[33:]
-    assert (np.asarray(decode(data).image) == np.asarray(PHOTO)).all()
-
-
 def test_a_file_of_very_many_chunks_is_refused() -> None:
     data = PNG[:33] + 100_000 * chunk(b"tEXt", b"a\0") + PNG[33:]
     with pytest.raises(InvalidMediaError, match="damaged"):
         decode(data)
-
-
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
-def test_of_an_animation_that_begins_plain_the_first_other_frame_is_registered(kind: str) -> None:
-    options = {"save_all": True, "append_images": [PHOTO, PLAIN, PHOTO.rotate(180)]}
-    outcome = fingerprint_image(encode(PLAIN, kind, duration=500, **options))
-    assert isinstance(outcome, ImageFingerprints)
-    expected = fingerprint_image(encode(PHOTO, "PNG"))
-    assert isinstance(expected, ImageFingerprints)
-    first, other = outcome.fingerprints[0], expected.fingerprints[0]
-    assert first.hash.distance_bits(other.hash) <= 20
-    assert outcome.frames_left == 3
-
-
-def test_an_animation_of_plain_frames_is_of_low_quality() -> None:
-    grey = Image.new("RGB", PHOTO.size, "grey")
-    data = encode(PLAIN, "GIF", save_all=True, append_images=[grey, PLAIN], duration=500)
-    assert isinstance(fingerprint_image(data), LowQuality)

@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -29,7 +28,6 @@ GREY = PHOTO.convert("L")
 GREY_16 = Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)
 PALETTE = PHOTO.quantize(256)
 OPAQUE = PHOTO.convert("RGBA")
-UNSEEN = Image.merge("RGBA", (*PHOTO.split(), Image.new("L", PHOTO.size)))
 
 
 def faded() -> Image.Image:
@@ -56,51 +54,17 @@ def turned(orientation: int) -> tuple[Image.Image, bytes]:
 
 def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     """Yield name, tolerance in bits, picture, format and options of each file."""
-    for mode, image in {
-        "RGB": PHOTO,
-        "L": GREY,
-        "I;16": GREY_16,
-        "RGBA": OPAQUE,
-        "LA": OPAQUE.convert("LA"),
-        "faded": faded(),
-    }.items():
-        yield f"PNG {mode}", 4, image, "PNG", {}
-    yield "PNG 1", 10, PHOTO.convert("1"), "PNG", {}
-    yield "PNG P", 10, PALETTE, "PNG", {}
-    yield "PNG P, one colour transparent", 10, PALETTE, "PNG", {"transparency": bytes([0])}
-    yield "PNG P, faded", 10, PALETTE, "PNG", {"transparency": bytes([128] * 256)}
-    yield "PNG animated", 4, PHOTO, "PNG", {"save_all": True, "append_images": [OPAQUE]}
-    for orientation in range(1, 9):
-        image, exif = turned(orientation)
-        yield f"JPEG orientation {orientation}", 10, image, "JPEG", {"quality": 90, "exif": exif}
-    for orientation in (3, 6):
-        image, exif = turned(orientation)
-        yield f"PNG orientation {orientation}", 4, image, "PNG", {"exif": exif}
-        yield f"AVIF orientation {orientation}", 10, image, "AVIF", {"exif": exif}
-        yield f"TIFF orientation {orientation}", 4, image, "TIFF", {"exif": exif}
-    yield "JPEG L", 10, GREY, "JPEG", {}
-    yield "JPEG CMYK", 10, PHOTO.convert("CMYK"), "JPEG", {"quality": 90}
-    yield "JPEG progressive", 10, PHOTO, "JPEG", {"progressive": True}
-    yield "JPEG progressive CMYK", 10, PHOTO.convert("CMYK"), "JPEG", {"progressive": True}
-    yield "JPEG 4:4:4", 10, PHOTO, "JPEG", {"subsampling": 0}
-    yield "JPEG of RGB", 10, PHOTO, "JPEG", {"keep_rgb": True}
-    yield "JPEG restart markers", 10, PHOTO, "JPEG", {"restart_marker_blocks": 9}
-    yield "JPEG quality 40", 10, PHOTO, "JPEG", {"quality": 40}
+    yield "PNG", 4, PHOTO, "PNG", {}
+    yield "JPEG", 10, PHOTO, "JPEG", {}
     yield "WebP", 10, PHOTO, "WEBP", {}
-    yield "WebP lossless", 4, PHOTO, "WEBP", {"lossless": True}
-    yield "WebP faded", 10, faded(), "WEBP", {}
-    yield "WebP animated", 10, PHOTO, "WEBP", {"save_all": True, "append_images": [OPAQUE]}
     yield "AVIF", 10, PHOTO, "AVIF", {"speed": 10}
-    yield "AVIF faded", 10, faded(), "AVIF", {"speed": 10}
+    yield "GIF", 10, PALETTE, "GIF", {}
     yield "HEIC", 10, PHOTO, "HEIF", {}
     yield "HEIC L", 10, GREY, "HEIF", {}
     yield "HEIC faded", 10, faded(), "HEIF", {}
-    for orientation in (3, 6):
-        image, exif = turned(orientation)
-        yield f"HEIC orientation {orientation}", 10, image, "HEIF", {"exif": exif}
-    yield "GIF", 10, PALETTE, "GIF", {}
-    yield "GIF L", 4, GREY, "GIF", {}
-    yield "GIF animated", 10, PALETTE, "GIF", {"save_all": True, "append_images": [GREY]}
+    image, exif = turned(6)
+    yield "HEIC turned", 10, image, "HEIF", {"exif": exif}
+    yield "TIFF turned", 4, image, "TIFF", {"exif": exif}
     for mode, image in {
         "RGB": PHOTO,
         "L": GREY,
@@ -121,41 +85,12 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     yield "BigTIFF", 4, PHOTO, "TIFF", {"big_tiff": True}
     yield "TIFF of two pages", 4, PHOTO, "TIFF", {"save_all": True, "append_images": [GREY_16]}
     yield "BMP", 4, PHOTO, "BMP", {}
-    yield "BMP L", 4, GREY, "BMP", {}
-    yield "BMP P", 10, PALETTE, "BMP", {}
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
-
-
-def ycck() -> bytes:
-    """Return a JPEG as Photoshop writes it: Y, Cb, Cr of inverted cyan, magenta, yellow; not-K.
-
-    Pillow writes four planes unchanged, inverted and marked as CMYK; this changes the mark.
-    """
-    cyan, magenta, yellow, key = PHOTO.convert("CMYK").split()
-    planes = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr").split()
-    inverted = [plane.point(lambda level: 255 - level) for plane in planes]
-    data = encode(Image.merge("CMYK", (*inverted, key)), "JPEG", quality=95, subsampling=0)
-    return data.replace(ADOBE + b"\0", ADOBE + b"\2")
-
-
-def marked(data: bytes) -> bytes:
-    """Replace the mark of JFIF with that of Adobe for YCbCr."""
-    assert data[2:4] == b"\xff\xe0"
-    mark = b"\xff\xee" + struct.pack(">H", 14) + ADOBE + b"\1"
-    return data[:2] + mark + data[4 + struct.unpack_from(">H", data, 4)[0] :]
-
-
-def without_marks(data: bytes) -> bytes:
-    """Return a JPEG file without its application segments (APP)."""
-    at = 2
-    while 0xE0 <= data[at + 1] <= 0xEF:
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return data[:2] + data[at:]
 
 
 def grey_tiff(pixels: bytes, bits: int, photometric: int) -> bytes:
@@ -205,47 +140,26 @@ STORED: dict[str, dict[str, Any]] = {
 COLOURS_1, APART = struct.pack("<HHII", 277, 4, 1, 1), struct.pack("<HHII", 284, 4, 1, 2)
 """Entries of a TIFF: of one colour, and colours stored one after the other."""
 
-ADOBE = b"Adobe\0\x64\0\0\0\0"
 
 # cjpeg -quality 50 -arithmetic [-progressive] of PHOTO: Pillow reads such files and writes none.
 ARITHMETIC = Path(__file__).parent / "files"
 
-FOUR_COLOURS = encode(PHOTO.convert("CMYK"), "JPEG", quality=90)
 
 FILES = {
     name: (tolerance_bits, encode(image, kind, **options))
     for name, tolerance_bits, image, kind, options in files()
 } | {
-    "PNG RGB of 16 bits": (
-        4,
-        cv2.imencode(".png", np.asarray(PHOTO)[:, :, ::-1] * SIXTEEN)[1].tobytes(),
-    ),
-    "PNG RGBA of 16 bits": (
-        4,
-        cv2.imencode(".png", np.asarray(OPAQUE)[:, :, [2, 1, 0, 3]] * SIXTEEN)[1].tobytes(),
-    ),
-    **{
-        f"BMP with a mask of alpha, {name}": (
-            4,
-            cv2.imencode(".bmp", np.asarray(image)[:, :, [2, 1, 0, 3]])[1].tobytes(),
-        )
-        for name, image in {"all 0": UNSEEN, "opaque": OPAQUE, "faded": faded()}.items()
-    },
     "TIFF L, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0)),
     "TIFF I;16, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY_16)).tobytes(), 16, 0)),
     "TIFF of 12 bits": (4, grey_tiff(of_12_bits(np.asarray(GREY_16)), 12, 1)),
     **{
-        f"TIFF {image.mode} of 16 bits, apart, {name}": (4, planes_tiff(image, **options))
-        for image in (PHOTO, OPAQUE, PHOTO.convert("CMYK"))
-        for name, options in STORED.items()
+        f"TIFF {image.mode} of 16 bits, apart, {name}": (4, planes_tiff(image, **STORED[name]))
+        for image, name in zip((PHOTO, OPAQUE, PHOTO.convert("CMYK")), STORED, strict=True)
     },
-    **{
-        f"TIFF of 16 bits, apart, orientation {orientation}": (
-            4,
-            planes_tiff(turned(orientation)[0], extratags=[(274, "H", 1, orientation, True)]),
-        )
-        for orientation in range(2, 9)
-    },
+    "TIFF of 16 bits, apart, turned": (
+        4,
+        planes_tiff(turned(6)[0], extratags=[(274, "H", 1, 6, True)]),
+    ),
     "TIFF of 16 bits and alpha, apart": (4, planes_tiff(OPAQUE, extrasamples=["assocalpha"])),
     "TIFF of 16 bits and another level, apart": (
         4,
@@ -256,18 +170,6 @@ FILES = {
         4,
         grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0).replace(COLOURS_1, APART),
     ),
-    **{
-        f"AVIF of the brand {brand.decode()}": (
-            10,
-            encode(PHOTO, "AVIF", speed=10).replace(b"ftypavif", b"ftyp" + brand),
-        )
-        for brand in (b"mif1", b"MA1B")
-    },
-    "JPEG YCCK": (10, ycck()),
-    # Browsers take all files of four colours as inverted.
-    "JPEG CMYK without Adobe's mark": (10, without_marks(FOUR_COLOURS)),
-    "JPEG without any mark": (10, without_marks(encode(PHOTO, "JPEG", quality=90))),
-    "JPEG with Adobe's mark": (10, marked(encode(PHOTO, "JPEG", quality=90))),
     "JPEG arithmetic": (10, (ARITHMETIC / "arithmetic.jpeg").read_bytes()),
     "JPEG arithmetic, progressive": (
         10,
@@ -318,23 +220,6 @@ def test_every_kind_of_file_hashes_as_the_plain_picture(name: str) -> None:
     assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
 
 
-def test_lossless_files_within_4_bits_and_lossy_within_10_are_more_than_40_kinds(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    distances = {
-        name: (canonical(data) ^ ORIGINAL).bit_count() for name, (_, data) in FILES.items()
-    }
-    with capsys.disabled():
-        print(f"\n{len(FILES)} kinds of files, bits from the plain picture:")  # noqa: T201
-        print(*(f"  {name:34}{bits:3}" for name, bits in distances.items()), sep="\n")  # noqa: T201
-    assert len(FILES) >= 40
-    assert b"\xff\xc9" in FILES["JPEG arithmetic"][1]  # markers of arithmetic frames
-    assert b"\xff\xca" in FILES["JPEG arithmetic, progressive"][1]
-    assert ADOBE + b"\2" in FILES["JPEG YCCK"][1]
-    assert b"Adobe" in FOUR_COLOURS
-    assert b"Adobe" not in FILES["JPEG CMYK without Adobe's mark"][1]
-
-
 @pytest.mark.parametrize("name", ["JPEG arithmetic", "JPEG arithmetic, progressive"])
 def test_an_arithmetic_jpeg_may_be_longer_than_what_pillow_reads_at_once(name: str) -> None:
     _, data = FILES[name]
@@ -376,7 +261,7 @@ def test_a_lookup_decodes_at_a_smaller_scale_within_8_bits(
     assert (canonical(data) ^ looked_up(data)).bit_count() <= 8
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("orientation", [1, 5, 6])
 def test_a_large_turned_photo_is_looked_up_upright(orientation: int) -> None:
     image, exif = turned(orientation)
     large = image.resize((image.width * 3, image.height * 3), Image.Resampling.LANCZOS)
@@ -470,14 +355,13 @@ def test_pictures_of_four_inks_hash_as_their_profile_says(kind: str) -> None:
     assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF"])
-@pytest.mark.parametrize("profile", [DISPLAY_P3, PROPHOTO], ids=["Display P3", "ProPhoto"])
-def test_wide_gamut_pictures_hash_as_they_look(kind: str, profile: bytes) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "HEIF", "TIFF"])
+def test_wide_gamut_pictures_hash_as_they_look(kind: str) -> None:
     wide = ImageCms.applyTransform(
         PHOTO,
         ImageCms.buildTransform(
             ImageCms.createProfile("sRGB"),
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.ImageCmsProfile(io.BytesIO(PROPHOTO)),
             "RGB",
             "RGB",
         ),
@@ -485,27 +369,21 @@ def test_wide_gamut_pictures_hash_as_they_look(kind: str, profile: bytes) -> Non
     assert wide is not None
     tolerance_bits = 4 if kind in {"PNG", "TIFF"} else 10
     images = {
-        "JPEG": [wide],
         "TIFF": [wide, wide.convert("YCbCr"), wide.quantize(256).convert("PA")],
     }.get(kind, [wide, wide.convert("RGBA")])
     for image in images:
-        data = encode(image, kind, icc_profile=profile, quality=95)
+        data = encode(image, kind, icc_profile=PROPHOTO, quality=95)
         assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
         assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits
 
 
-@pytest.mark.parametrize("gamma", [1.0, 1.8, 3.0])
 @pytest.mark.parametrize(
     ("mode", "kind"),
-    [
-        *(("L", kind) for kind in ("PNG", "JPEG", "TIFF", "HEIF")),
-        *((mode, kind) for mode in ("LA", "I;16") for kind in ("PNG", "TIFF")),
-        ("one level transparent", "PNG"),
-    ],
+    [("L", "HEIF"), ("LA", "TIFF"), ("I;16", "TIFF"), ("one level transparent", "PNG")],
 )
-def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str, gamma: float) -> None:
+def test_grey_pictures_with_a_profile_hash_as_they_look(mode: str, kind: str) -> None:
     """Hash them with the profile: without it they would be up to 34 bits away."""
-    levels = np.asarray(GREY) / 255
+    gamma, levels = 3.0, np.asarray(GREY) / 255
     light = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     stored = light ** (1 / gamma)
     image = Image.fromarray((stored * 255).round().astype(np.uint8))

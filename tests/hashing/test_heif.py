@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import random
 import struct
@@ -15,15 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 from PIL.AvifImagePlugin import AvifImageFile
-from skimage.data import data_dir
 
-from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import fingerprint_image, hash_image
 from disrupt.hashing.decoding.isobmff import with_one_ipma
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
-from disrupt.isolation.pictures import IsolatedHashing
 from tests.hashing.test_decode import COLOURS, encode, with_alpha
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
@@ -113,9 +108,6 @@ def halves(data: bytes) -> list[bytes]:
 
 PARTED: dict[str, Callable[[bytes], bytes]] = {
     "a box for each item": split,
-    "wider ones": lambda data: split(data, flags=1),
-    "longer ones": lambda data: split(data, version=1),
-    "longer and wider ones": lambda data: split(data, version=1, flags=1),
     "of several kinds": lambda data: with_boxes(
         data,
         *(ipma([entry], *kind) for entry, kind in zip(entries_of(data), (WIDE, LONG), strict=True)),
@@ -124,7 +116,6 @@ PARTED: dict[str, Callable[[bytes], bytes]] = {
         data, *(ipma([entry]) for entry in reversed(entries_of(data)))
     ),
     "two for each item": lambda data: with_boxes(data, *halves(data)),
-    "an empty one": lambda data: with_boxes(data, ipma(entries_of(data)), ipma([])),
     "four": lambda data: with_boxes(data, ipma([]), *halves(data), ipma([])),
 }
 
@@ -138,55 +129,11 @@ def test_properties_in_several_boxes_give_the_same_pixels(name: str) -> None:
     assert (colours(parted) == colours(WHOLE)).all()
 
 
-def test_it_is_registered_and_looked_up_in_isolation_as_the_whole_file_is() -> None:
-    whole = encode(with_alpha(Image.open(f"{data_dir}/astronaut.png")), "AVIF", speed=10)
-
-    async def isolated() -> tuple[object, object]:
-        async with IsolatedHashing(workers=1, queued=0) as hashing:
-            parted = split(whole)
-            return await hashing.hash_image(parted), await hashing.fingerprint_image(parted)
-
-    assert not isinstance(fingerprint_image(whole), LowQuality)
-    assert asyncio.run(isolated()) == (hash_image(whole), fingerprint_image(whole))
-
-
 def test_a_heic_file_in_several_boxes_gives_the_same_pixels() -> None:
     whole = encode(with_alpha(COLOURS), "HEIF")
     assert len(entries_of(whole)) == 2
     for parted in (split(whole), with_boxes(whole, *halves(whole))):
         assert (colours(parted) == colours(whole)).all()
-
-
-def test_properties_beyond_127_and_items_beyond_65535_are_joined() -> None:
-    first, second = (1, [1 << 15 | 200, 3]), (70_000, [1 << 15 | 5])
-    for boxes, joined in (
-        ([ipma([first], *WIDE), ipma([(2, [4])], *WIDE)], ipma([first, (2, [4])], *WIDE)),
-        ([ipma([second], *LONG), ipma([(2, [4])], *LONG)], ipma([(2, [4]), second], *LONG)),
-        ([ipma([second], 1, 1), ipma([first], 1, 1)], ipma([first, second], 1, 1)),
-    ):
-        parted = with_boxes(WHOLE, *boxes)
-        joined_file = with_one_ipma(parted)
-        at = parted.index(boxes[0])
-        assert joined_file[at : at + len(joined)] == joined
-        assert joined_file[at + len(joined) :].startswith(
-            struct.pack(">I4s", 16, b"free") + bytes(8)
-        )
-        assert joined_file[at + len(joined) + 16 :] == parted[at + sum(map(len, boxes)) :]
-
-
-@pytest.mark.parametrize("kind", ["ipco", "ipma"])
-def test_the_last_box_may_go_to_the_end_of_the_one_around_it(kind: str) -> None:
-    parted = split(WHOLE)
-    around, start = parted.index(b"iprp") - 4, parted.index(b"ipco") - 4
-    end = around + int.from_bytes(parted[around : around + 4])
-    properties, *associations = (
-        (4 + len(content)).to_bytes(4) + content for content in split_boxes(parted[start:end])
-    )
-    ordered = [*associations, properties] if kind == "ipco" else [properties, *associations]
-    ordered[-1] = bytes(4) + ordered[-1][4:]
-    file = parted[:start] + b"".join(ordered) + parted[end:]
-    assert len(file) == len(parted)
-    assert (colours(file) == colours(WHOLE)).all()
 
 
 def split_boxes(data: bytes) -> list[bytes]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PIL import GifImagePlugin, Image
 
 from disrupt.hashing.decoding.rows import CountsRows
+
+_IMAGE, _EXTENSION, _TRAILER = b",!;"
+_CONTROL = 0xF9
 
 _TO_PAGE, _TO_PREVIOUS = 2, 3
 """What becomes of a frame before the next one is painted (GIF89a, section 23)."""
@@ -65,25 +70,50 @@ class GifFile(CountsRows, GifImagePlugin.GifImageFile):
         self.info.pop("transparency", None)
 
 
-def is_whole(data: bytes) -> bool:
-    """Tell whether blocks follow each other up to the trailer (GIF89a, appendix B).
+def repaired(data: bytes) -> bytes:
+    """Return a GIF without graphic controls that another one before the same frame replaces.
 
-    Pillow takes a file that ends within or after its first frame for one of a single frame.
+    Pillow keeps the transparent colour of the first where the second has none. The file itself if
+    it has no such controls.
     """
+    pieces, kept = list[bytes](), 0
+    earlier: tuple[int, int] | None = None
+    for kind, start, end in _blocks(data):
+        is_control = kind == _EXTENSION and data[start + 1] == _CONTROL
+        if is_control and earlier:
+            pieces.append(data[kept : earlier[0]])
+            kept = earlier[1]
+        if is_control:
+            earlier = start, end
+        elif kind == _IMAGE:
+            earlier = None
+    return b"".join([*pieces, data[kept:]]) if pieces else data
+
+
+def is_whole(data: bytes) -> bool:
+    """Tell whether a file has its trailer: without it, frames may be missing."""
+    return any(kind == _TRAILER for kind, _, _ in _blocks(data))
+
+
+def _blocks(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield kind, start and end of each whole block, up to the trailer (GIF89a, appendix B)."""
     at = 13 + _table_bytes(data[10:11])
-    while True:
-        match data[at : at + 1]:
-            case b"\x3b":
-                return True
-            case b"\x21":
-                at += 2
-            case b"\x2c":
-                at += 11 + _table_bytes(data[at + 9 : at + 10])
-            case _:
-                return False
+    while at < len(data):
+        start, kind = at, data[at]
+        if kind == _EXTENSION:
+            at += 2
+        elif kind == _IMAGE:
+            at += 11 + _table_bytes(data[at + 9 : at + 10])
+        elif kind == _TRAILER:
+            yield kind, start, start + 1
+            return
+        else:
+            return
         while size := int.from_bytes(data[at : at + 1]):
             at += size + 1
         at += 1
+        if at <= len(data):
+            yield kind, start, at
 
 
 def _table_bytes(flags: bytes) -> int:

@@ -89,22 +89,19 @@ def clean_aperture(data: bytes, width: int, height: int) -> tuple[int, int, int,
     is from that of the picture. libavif leaves it to programs.
     """
     try:
-        meta = _first_box(b"meta", data, 0, len(data))
-        start = meta.content + 4
-        primary = _first_box(b"pitm", data, start, meta.end)
-        item = int.from_bytes(data[primary.content + 4 : primary.end])
-        iprp = _first_box(b"iprp", data, start, meta.end)
-        ipco = _first_box(b"ipco", data, iprp.content, iprp.end)
-        ipma = _first_box(b"ipma", data, iprp.content, iprp.end)
-        properties = list(_boxes_in(data, ipco.content, ipco.end))
-        numbers = dict(_properties_of(data[ipma.content : ipma.end]))[item]
-        for number in numbers:
-            box = properties[(number & 0x7FFF) - 1]
-            if box.kind == b"clap":
-                return _part_of(struct.unpack_from(">IIIIiIiI", data, box.content), width, height)
+        content = _primary_property(data, b"clap")
+        return _part_of(struct.unpack_from(">IIIIiIiI", content), width, height)
     except (ValueError, ArithmeticError, LookupError, struct.error):
         return None
-    return None
+
+
+def colour_numbers(data: bytes) -> tuple[int, int] | None:
+    """Return the numbers of primaries and transfer function of the primary picture (12.1.5)."""
+    try:
+        kind, primaries, transfer = struct.unpack_from(">4sHH", _primary_property(data, b"colr"))
+    except (ValueError, LookupError, struct.error):
+        return None
+    return (primaries, transfer) if kind == b"nclx" else None
 
 
 def declared_sizes(data: bytes) -> Iterator[tuple[int, int]]:
@@ -144,6 +141,26 @@ def _first_box(kind: bytes, data: bytes, start: int, end: int) -> _Box:
         if box.kind == kind:
             return box
     raise ValueError("no such box")
+
+
+def _primary_property(data: bytes, kind: bytes) -> bytes:
+    """Return the content of a property of the primary picture.
+
+    LookupError without one; ValueError or struct.error for boxes that cannot be read.
+    """
+    meta = _first_box(b"meta", data, 0, len(data))
+    start = meta.content + 4
+    primary = _first_box(b"pitm", data, start, meta.end)
+    item = int.from_bytes(data[primary.content + 4 : primary.end])
+    iprp = _first_box(b"iprp", data, start, meta.end)
+    ipco = _first_box(b"ipco", data, iprp.content, iprp.end)
+    ipma = _first_box(b"ipma", data, iprp.content, iprp.end)
+    properties = list(_boxes_in(data, ipco.content, ipco.end))
+    for number in dict(_properties_of(data[ipma.content : ipma.end]))[item]:
+        box = properties[(number & ~_ESSENTIAL) - 1]
+        if box.kind == kind:
+            return data[box.content : box.end]
+    raise LookupError
 
 
 def _box(kind: bytes, content: bytes) -> bytes:

@@ -28,11 +28,14 @@ _ENDING = b"\xff\0" * 8
 _SEGMENT_PX = 4096
 """Pixels that a segment counts for in any case: finding it and setting up a scan take time."""
 
+_EXIF, _EXIF_MARK = 0xE1, b"Exif\0"
+_PROFILE, _PROFILE_MARK = 0xE2, b"ICC_PROFILE\0"
+
 _PHOTOSHOP = 0xED
 """What it holds no browser reads."""
 _SHORTEST = {
     0xE0: (b"JFIF", 14),
-    0xE2: (b"ICC_PROFILE\0", 14),
+    _PROFILE: (_PROFILE_MARK, 14),
     0xEE: (b"Adobe", 12),
 }
 """How the content of segments begins, and the bytes that it has at least."""
@@ -112,6 +115,32 @@ def scanned_px(data: bytes, size_px: int, most_px: int) -> int:
     return total_px
 
 
+def exif(data: bytes) -> bytes:
+    """Return the first block of Exif, empty without one. Any byte may stand before it."""
+    for segment in _head(data):
+        content = data[segment.content : segment.end]
+        if segment.code == _EXIF and content.startswith(_EXIF_MARK):
+            return content[len(_EXIF_MARK) + 1 :]
+    return b""
+
+
+def profile(data: bytes) -> bytes | None:
+    """Join the parts of a colour profile, of equal ones the first (ICC.1, B.4).
+
+    They may stand anywhere before the pixels; Pillow takes those before the size.
+    """
+    parts = dict[int, bytes]()
+    count = 0
+    for segment in _head(data):
+        content = data[segment.content : segment.end]
+        if segment.code == _PROFILE and content.startswith(_PROFILE_MARK):
+            number, count = content[len(_PROFILE_MARK) : len(_PROFILE_MARK) + 2]
+            parts.setdefault(number, content[len(_PROFILE_MARK) + 2 :])
+    if set(parts) != set(range(1, count + 1)):
+        return None
+    return b"".join(parts[number] for number in sorted(parts))
+
+
 class JpegFile(CountsRows, JpegImagePlugin.JpegImageFile):
     """A JPEG file that is decoded as far as it goes.
 
@@ -125,19 +154,22 @@ class JpegFile(CountsRows, JpegImagePlugin.JpegImageFile):
         """Read the header of a file."""
         super().__init__(file)
         self._data = file.getvalue()
+        self._asked_beyond = 0
         # Arithmetic coding cannot wait for more of a file.
         self.decodermaxblock = len(self._data)
-        self._rest = self._endings()
 
     def load_read(self, read_bytes: int) -> bytes:
         """Read some of the file, and what ends it for a decoder that asks for more."""
-        return super().load_read(read_bytes) or next(self._rest, b"")
-
-    def _endings(self) -> Iterator[bytes]:
-        yield _ENDING
-        if not _has_one_scan(self._data):
-            self.is_open = True
-            yield bytes([0xFF, _EOI])
+        data = super().load_read(read_bytes)
+        if data:
+            return data
+        self._asked_beyond += 1
+        if self._asked_beyond == 1:
+            return _ENDING
+        if self.is_open or _has_one_scan(self._data):
+            return b""
+        self.is_open = True
+        return bytes([0xFF, _EOI])
 
 
 def _has_one_scan(data: bytes) -> bool:

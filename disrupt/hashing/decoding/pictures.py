@@ -8,12 +8,12 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
-    ExifTags,
     Image,
     ImageFile,
     TiffImagePlugin,
@@ -23,11 +23,19 @@ from PIL import (
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
-from disrupt.hashing.decoding import bmp, gif, isobmff, jpeg, png, tiff, webp
+from disrupt.hashing.decoding import bmp, exif, gif, isobmff, jpeg, png, tiff, webp
 from disrupt.hashing.decoding.apng import AnimatedPngFile
+from disrupt.hashing.decoding.colours import (
+    Conversion,
+    UnreadColoursError,
+    conversion_to_srgb,
+    profile_of_file,
+    profile_of_gamma,
+    profile_of_numbers,
+    to_srgb,
+)
 from disrupt.hashing.decoding.pixels import Picture, shows_page, without_even_end
 from disrupt.hashing.decoding.rows import CountsRows
-from disrupt.hashing.decoding.srgb import UnreadProfileError, conversion_to_srgb, to_srgb
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
 # warnings.catch_warnings is not thread-safe.
@@ -70,11 +78,13 @@ HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
 
 _REPAIRS = {
     "AVIF": isobmff.with_one_ipma,
+    "GIF": gif.repaired,
     "HEIC": isobmff.with_one_ipma,
     "JPEG": jpeg.repaired,
     "PNG": png.repaired,
+    "WebP": webp.repaired,
 }
-"""What browsers pass over, and decoders do not."""
+"""What browsers pass over, and decoders do not, and the other way round."""
 
 _ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
 
@@ -105,17 +115,6 @@ _DAMAGED = "DAMAGED"
 
 _TOO_SHORT_MS, _UNSAID_MS = 10, 100
 """A frame that declares the first time or less, or no time, is shown for the second time."""
-
-_ORIENTATIONS = {
-    2: Dihedral.MIRROR,
-    3: Dihedral.ROTATE_180,
-    4: Dihedral.MIRROR_ROTATE_180,
-    5: Dihedral.MIRROR_ROTATE_270,
-    6: Dihedral.ROTATE_90,
-    7: Dihedral.MIRROR_ROTATE_90,
-    8: Dihedral.ROTATE_270,
-}
-"""EXIF orientation to what must be done to the stored pixels; 1 and unknown values: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,6 @@ def decode_frames(
     """
     kind = _checked(data, limits)
     with _refusing(kind):
-        has_names = kind == "PNG" and png.names_colours(data)
         data = _REPAIRS.get(kind, bytes)(data)
         image = _OPENERS[kind](io.BytesIO(data))
         _check_size(*image.size, limits)
@@ -176,7 +174,7 @@ def decode_frames(
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _check_size(*tiff.tile_size(data, image), limits)  # Each tile is decoded whole.
             tiff.keep_depth_of_planes(image)
-        picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
+        picture = _load(image, data, scaled=scaled, colours=colours)
         unseen = picture.unseen + _parts_left(image, data)
         if _is_cut(image, data):
             if not scaled:
@@ -190,7 +188,7 @@ def decode_frames(
             with _refusing(kind):
                 image.seek(frame)
                 _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
-                picture = _load(image, data, scaled=scaled, colours=colours, as_stored=has_names)
+                picture = _load(image, data, scaled=scaled, colours=colours)
         except InvalidMediaError as error:
             if scaled and error.metadata.get("cause") == _DAMAGED:
                 return
@@ -260,39 +258,92 @@ def _refusing(kind: str) -> Iterator[None]:
         raise _damaged(kind) from error
 
 
-def _load(
-    file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool, as_stored: bool
-) -> Picture:
-    """Load the present frame; ``as_stored`` without its profile, which some programs apply.
+def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool) -> Picture:
+    """Load the present frame.
 
-    ``unseen`` of it is 1 where a lookup cannot tell what a profile shows.
+    1. Find out how its colours are to be converted: of a JPEG that needs it not, luma will do.
+    2. Decode it, a JPEG at a smaller size if it is ``scaled``.
+    3. Convert its colours.
+    4. For lookups, make what other programs show in its place.
     """
-    conversion, unread = None, 0
-    if scaled or not as_stored:
-        try:
-            conversion = conversion_to_srgb(file)
-        except UnreadProfileError:
-            unread = int(scaled)
+    conversions, unread = _conversions(file, data, every=scaled)
+    if unread and not scaled:
+        raise refused(
+            "its colours are described in a way that programs show differently: save a copy of it"
+            " in sRGB with another program",
+            cause="UNREAD_COLOURS",
+        )
+    as_stored = conversions == [None]
     if scaled and isinstance(file, jpeg.JpegFile):
-        luma = conversion is None and not colours
-        file.draft("L" if luma else file.mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
+        mode = "L" if as_stored and not colours else file.mode
+        file.draft(mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
-    orientation = Dihedral.IDENTITY
-    if not isinstance(file, WebPImagePlugin.WebPImageFile):  # Browsers ignore that of WebP.
-        orientation = _orientation(file.info.get("exif"))
-    stored = shown = _pixels(file, luma=scaled and conversion is None)
-    if conversion:
+    stored = shown = _pixels(file, luma=scaled and as_stored)
+    first, *more = conversions
+    differs = first is not None and (first.moves_far or bool(more))
+    if first is not None:
         # Copy a frame: the next one is painted on it. And keep what is to be hashed, too.
-        kept = getattr(file, "is_animated", False) or conversion.moves_far or as_stored
-        shown = to_srgb(shown.copy() if kept else shown, conversion)
-    picture = Picture(shown, orientation, _shown_ms(file), unseen=unread)
+        kept = differs or getattr(file, "is_animated", False)
+        shown = to_srgb(stored.copy() if kept else stored, first)
+    picture = Picture(shown, _orientation(file, data), _shown_ms(file), unseen=unread)
     picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
     if not scaled:
         return picture
-    others = []
-    if conversion and (conversion.moves_far or as_stored):
-        others.append(_luma(stored))
+    others = [_luma(stored)] if differs else []
+    others += (_luma(to_srgb(stored.copy(), other)) for other in more if other)
     return replace(picture, others=(*others, *_others(file, shown, data)))
+
+
+def _conversions(
+    file: ImageFile.ImageFile, data: bytes, *, every: bool
+) -> tuple[list[Conversion | None], int]:
+    """Return how browsers convert the colours of a file, and with ``every`` how others do.
+
+    None: they take them as stored. And how many conversions cannot be told here.
+    """
+    conversions, unread = list[Conversion | None](), 0
+    for profile in _profiles(file, data):
+        try:
+            made = profile()
+            if made is not None:
+                conversions.append(conversion_to_srgb(file, made))
+        except UnreadColoursError:
+            conversions.append(None)
+            unread += 1
+        if conversions and not every:
+            break
+    return conversions or [None], unread
+
+
+def _profiles(file: ImageFile.ImageFile, data: bytes) -> Iterator[Callable[[], bytes | None]]:
+    """Yield what makes the profile that browsers apply, if they do, and then others.
+
+    In PNG numbers go before a profile, and that before gamma; in AVIF a profile before numbers.
+    """
+    own = profile_of_file(_embedded_profile(file, data))
+    numbers = file.colour_numbers() if isinstance(file, png.PngFile) else None
+    if isinstance(file, AvifImagePlugin.AvifImageFile) and own is None:
+        numbers = isobmff.colour_numbers(data)
+    if numbers:
+        yield partial(profile_of_numbers, *numbers)
+    gamma = file.info.get("gamma")
+    if own:
+        yield lambda: own
+    elif isinstance(file, png.PngFile) and gamma and "srgb" not in file.info:
+        yield partial(profile_of_gamma, gamma, file.info.get("chromaticity"))
+
+
+def _embedded_profile(file: ImageFile.ImageFile, data: bytes) -> bytes | None:
+    """Return the bytes of the profile that a file embeds, and browsers read."""
+    profile: bytes | None = file.info.get("icc_profile")
+    match file:
+        case jpeg.JpegFile():
+            profile = jpeg.profile(data)
+        case BmpImagePlugin.BmpImageFile():
+            profile = bmp.profile(file)
+        case WebPImagePlugin.WebPImageFile() if file.is_animated:
+            profile = None
+    return profile
 
 
 def _pixels(file: ImageFile.ImageFile, *, luma: bool) -> Image.Image:
@@ -358,14 +409,14 @@ def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
         raise refused(f"{size}; a side may have at most {MAX_SIDE_PX}", cause="TOO_LARGE")
 
 
-def _orientation(exif: object) -> Dihedral:
-    """Return the orientation of an EXIF block; IDENTITY where it is damaged."""
-    tags = Image.Exif()
-    try:
-        tags.load(exif)  # type: ignore[arg-type]
-        return _ORIENTATIONS.get(tags.get(ExifTags.Base.Orientation, 1), Dihedral.IDENTITY)
-    except Exception:  # noqa: BLE001 Pillow raises several for damage
+def _orientation(file: ImageFile.ImageFile, data: bytes) -> Dihedral:
+    """Return the orientation that browsers apply."""
+    if isinstance(file, WebPImagePlugin.WebPImageFile):  # They ignore that of WebP.
         return Dihedral.IDENTITY
+    if isinstance(file, jpeg.JpegFile):
+        return exif.orientation(jpeg.exif(data))
+    block: bytes = file.info.get("exif") or b""
+    return exif.orientation(block.removeprefix(b"Exif\0\0"))
 
 
 def _damaged(kind: str) -> InvalidMediaError:

@@ -10,28 +10,35 @@ from itertools import takewhile
 from typing import cast
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImagePalette, PngImagePlugin
 
 from disrupt.hashing.decoding.rows import CountsRows
 
 _MOST_CHUNKS = 100_000
 """Most chunks of a file; one of 32 MiB has 4096 of the usual 8 KiB."""
 
-_MANY = {b"IDAT", b"IEND"}
+_ENDED = b"the chunk after the pixels"
 _FRAMES = {b"fcTL", b"fdAT"}
-_ANYWHERE = {b"IHDR", b"eXIf"}
-_BEFORE_PIXELS = {b"PLTE", b"tRNS", b"acTL"}
-_BEFORE_PALETTE = {b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"pHYs"}
+_BEFORE_PIXELS = {
+    *(b"IHDR", b"PLTE", b"tRNS", b"acTL", b"eXIf"),
+    *(b"cICP", b"iCCP", b"gAMA", b"cHRM", b"sRGB"),
+}
 """What is read besides pixels and frames, the first of each. Pillow takes the last, and of texts
 any keyword for one of its own."""
 
 _MOST_FRAMES = 1 << 31
+_MOST_NAME_BYTES = 79
+_MOST_INTENT = 3
 
-_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"acTL": 8}
-_KEY_SIZES = {0: 2, 2: 6}
-"""Bytes of ``tRNS`` in files of grey and of colours."""
+_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"acTL": 8}
+_GREY, _COLOURS, _PALETTE = 0, 2, 3
+_KEY_SIZES = {_GREY: 2, _COLOURS: 6}
+"""Bytes of ``tRNS`` in files of these types of colours."""
 
 _COLOURS_16 = "RGB;16B"
+_MOST_COLOURS = 256
+
+_RGB_FULL_RANGE = [0, 1]
 
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
@@ -54,9 +61,11 @@ class _Chunk:
         if self.kind == b"acTL" and not 0 < int.from_bytes(self.content[:4]) <= _MOST_FRAMES:
             return False
         if self.kind == b"iCCP":
-            _, separator, compressed = bytes(self.content).partition(b"\0")
-            if not separator or not compressed.startswith(b"\0"):
+            name, _, compressed = bytes(self.content[: _MOST_NAME_BYTES + 2]).partition(b"\0")
+            if not 0 < len(name) <= _MOST_NAME_BYTES or not compressed.startswith(b"\0"):
                 return False
+        if self.kind == b"sRGB" and self.content[0] > _MOST_INTENT:
+            return False
         return zlib.crc32(self.content, zlib.crc32(self.kind)) == int.from_bytes(self.crc)
 
 
@@ -70,7 +79,7 @@ def repaired(data: bytes) -> bytes:
     seen = set[bytes]()
     for chunk in read_chunks(view):
         is_end = chunk.kind == b"IEND" and data[chunk.start : chunk.end] != _END
-        if is_end or not _is_read(chunk, seen, data[25:26]):
+        if is_end or not _is_read(chunk, seen, data[25]):
             pieces.append(view[kept : chunk.start])
             kept = chunk.end
         else:
@@ -80,30 +89,24 @@ def repaired(data: bytes) -> bytes:
     return b"".join([*pieces, view[kept:]]) if pieces else data
 
 
-def names_colours(data: bytes) -> bool:
-    """Tell whether a PNG file names its colours by numbers (cICP), which go before a profile."""
-    kinds = takewhile(lambda kind: kind != b"IDAT", (chunk.kind for chunk in read_chunks(data)))
-    return b"cICP" in kinds
-
-
-def _is_read(chunk: _Chunk, seen: set[bytes], colour: bytes) -> bool:
+def _is_read(chunk: _Chunk, seen: set[bytes], colour: int) -> bool:
     """Tell whether a chunk after those in ``seen`` is read, in a file of this type of colours."""
-    if chunk.kind in _MANY:
+    if chunk.kind == b"IDAT":
+        return _ENDED not in seen
+    if b"IDAT" in seen:
+        seen.add(_ENDED)
+    if chunk.kind == b"IEND":
         return True
     if chunk.kind in _FRAMES:
         return b"acTL" in seen
-    is_early = (
-        chunk.kind in _ANYWHERE
-        or (b"IDAT" not in seen and chunk.kind in _BEFORE_PIXELS)
-        or (seen.isdisjoint({b"PLTE", b"IDAT"}) and chunk.kind in _BEFORE_PALETTE)
-    )
-    if not is_early or chunk.kind in seen:
+    is_first = chunk.kind in _BEFORE_PIXELS and seen.isdisjoint({b"IDAT", chunk.kind})
+    if chunk.kind == b"cICP" and b"PLTE" in seen:
         return False
-    if chunk.kind == b"tRNS" and len(chunk.content) != _KEY_SIZES.get(
-        colour[0], len(chunk.content)
-    ):
-        return False
-    return chunk.kind[:1].isupper() or chunk.is_sound()
+    if chunk.kind == b"tRNS":
+        has_palette = colour != _PALETTE or b"PLTE" in seen
+        is_sized = len(chunk.content) == _KEY_SIZES.get(colour, len(chunk.content))
+        return is_first and has_palette and is_sized and chunk.is_sound()
+    return is_first and (chunk.kind[:1].isupper() or chunk.is_sound())
 
 
 def read_chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
@@ -130,15 +133,19 @@ def read_chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
 class PngFile(CountsRows, PngImagePlugin.PngImageFile):
     """A PNG whose transparent colour is read at the file's own depth (section 11.3.2.1).
 
-    ``data`` is the file.
+    Beyond its palette is the last colour of that. ``data`` is the file.
     """
 
     _key_16: tuple[int, ...] | None = None
 
     def _open(self) -> None:
-        """Bring that colour to the depth that Pillow brings the pixels to."""
+        """Bring palette and transparent colour to what Pillow brings the pixels to."""
         super()._open()
         self.data = cast("io.BytesIO", self.fp).getvalue()
+        if self.palette:
+            colours = bytes(self.palette.palette)
+            missing = _MOST_COLOURS - len(colours) // 3
+            self.palette = ImagePalette.raw("RGB", colours + missing * colours[-3:])
         key = self.info.get("transparency")
         stored = self.tile[0].args
         if isinstance(key, int) and stored in {"L;2", "L;4"}:
@@ -163,3 +170,11 @@ class PngFile(CountsRows, PngImagePlugin.PngImageFile):
         image = Image.merge("RGB", self.split())
         image.putalpha(Image.fromarray(np.where(keyed, np.uint8(0), np.uint8(255))))
         return image
+
+    def colour_numbers(self) -> tuple[int, int] | None:
+        """Return the numbers of primaries and transfer function that a chunk cICP names."""
+        for chunk in takewhile(lambda chunk: chunk.kind != b"IDAT", read_chunks(self.data)):
+            if chunk.kind == b"cICP":
+                primaries, transfer, *rest = chunk.content
+                return (primaries, transfer) if rest == _RGB_FULL_RANGE else None
+        return None

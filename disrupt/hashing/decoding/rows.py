@@ -13,6 +13,9 @@ from PIL import Image, ImageFile, _imaging
 _MARKED_ROWS = 2
 """One of them is in the last pass of an interlaced file, which has all the odd rows."""
 
+_NOISE = random.Random(1).randbytes(_MARKED_ROWS * 65_535)  # noqa: S311 no secret
+"""For the longest side of a picture."""
+
 
 class CountsRows(ImageFile.ImageFile):
     """A file whose first image is loaded as far as its decoder comes, and ``rows`` says how far.
@@ -46,7 +49,7 @@ class CountsRows(ImageFile.ImageFile):
         left, top, right, bottom = self._area = self.tile[0].extents or (0, 0, *self.size)
         first, width = max(bottom - _MARKED_ROWS, top), right - left
         self._blank = Image.new(self.mode, (width, 1), self.im.getpixel((left, first))).tobytes()
-        noise = random.Random(1).randbytes(width * (bottom - first))  # noqa: S311
+        noise = _NOISE[: width * (bottom - first)]
         mark = Image.frombytes("L", (width, bottom - first), noise).convert(self.mode)
         self.im.paste(mark.im, (left, first, right, bottom))
         self._marks = {
@@ -63,14 +66,15 @@ class CountsRows(ImageFile.ImageFile):
     def _written(self) -> int:
         """Return after how many rows the pixels end: all where no mark is left.
 
-        Rows that are blank before that count as missing, too.
+        Before the last row that has any, since it may not have all. Rows that are blank before that
+        count as missing, too.
         """
         if all(self._row(row) != mark for row, mark in self._marks.items()):
             return self.height
         _, top, _, bottom = self._area
         odd_rows = reversed(range(top + 1, bottom, 2))
         written = (row for row in odd_rows if self._row(row) != self._marks.get(row, self._blank))
-        return next(written, -1) + 1
+        return next(written, 0)
 
     def _row(self, row: int) -> bytes:
         left, _, right, _ = self._area

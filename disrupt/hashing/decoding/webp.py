@@ -1,16 +1,19 @@
-"""WebP files: opening them already allocates their pixels, so their size is read before."""
+"""WebP files (RFC 9649): their size, as opening them allocates pixels, and their alpha."""
 
 from __future__ import annotations
 
+_EXTENDED, _FLAGS_AT = b"VP8X", 20
+_ANIMATION, _ALPHA = 0x02, 0x10
+
 
 def size(data: bytes) -> tuple[int, int]:
-    """Read width and height from the first chunk (RFC 9649, sections 2.5 to 2.7).
+    """Read width and height from the first chunk (sections 2.5 to 2.7).
 
     ValueError where it has none.
     """
     chunk, header = data[12:16], data[20:30]
     if len(header) == 10:  # noqa: PLR2004
-        if chunk == b"VP8X":
+        if chunk == _EXTENDED:
             return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(
                 header[7:10], "little"
             )
@@ -21,3 +24,13 @@ def size(data: bytes) -> tuple[int, int]:
             bits = int.from_bytes(header[6:10], "little")
             return bits & 0x3FFF, bits >> 16 & 0x3FFF
     raise ValueError("no size")
+
+
+def repaired(data: bytes) -> bytes:
+    """Return a file whose header says that frames of an animation have alpha, as browsers take it.
+
+    The file itself if it says so, or is no animation.
+    """
+    if data[12:16] != _EXTENDED or data[_FLAGS_AT] & (_ANIMATION | _ALPHA) != _ANIMATION:
+        return data
+    return b"".join((data[:_FLAGS_AT], bytes([data[_FLAGS_AT] | _ALPHA]), data[_FLAGS_AT + 1 :]))
