@@ -55,13 +55,15 @@ def test_what_is_hashed_of_a_file_is_what_chromium_shows() -> None:
     }
     assert len(files) >= 200
     with chromium.page() as page:
+        assert page.context.browser
+        version = page.context.browser.version
         shown = chromium.show(page, list(files.values()))
         differences = {
             name: difference(data, pages)
             for (name, data), pages in zip(files.items(), shown, strict=True)
         }
     counts = Counter(how for how in differences.values() if "bits" not in how)
-    print(f"\n{len(files)} files: {dict(counts)}")  # noqa: T201
+    print(f"\nChromium {version}, {len(files)} files: {dict(counts)}")  # noqa: T201
     for name, how in differences.items():
         if how not in {SAME, NOTHING}:
             print(f"{how:30} {name}")  # noqa: T201
