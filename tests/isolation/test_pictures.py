@@ -110,7 +110,7 @@ def test_a_plain_picture_is_the_same_outcome_as_without_isolation(
     assert outcome == hash_image(file.getvalue())
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture", GOOD[:-100]])
+@pytest.mark.parametrize("data", [b"", b"no picture", GOOD[:40]])
 def test_what_is_no_picture_is_refused_in_the_words_used_without_isolation(
     data: bytes, hashing: IsolatedHashing, run: Run[Any]
 ) -> None:

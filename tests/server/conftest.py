@@ -1,4 +1,4 @@
-"""A real server for the tests of a module, and a disposable one for each test."""
+"""A real server for all tests of the session, and a disposable one for each test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _stop(server: Deployment) -> None:
         server.process.stdout.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Start a server of two workers, with limits low enough to be reached."""
     deployment = Deployment.start(
@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def secrets(server: Deployment) -> dict[str, str]:
-    """Make a key for each right."""
+    """Make a key for each right, which no other module uses: it tries wrong PINs, and so on."""
     return {right: server.make_key(right, right) for right in RIGHTS}
 
 

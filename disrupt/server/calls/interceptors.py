@@ -14,7 +14,6 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 import structlog
-from google.protobuf.message import Message
 from grpc import aio
 
 from disrupt.core.policy import ApiKey
@@ -105,12 +104,9 @@ class RelayedCalls(aio.ServerInterceptor):
 class Errors(aio.ServerInterceptor):
     """Send errors as google.rpc.Status, and end calls that take too long.
 
-    A call with streams both ways may take ``max_call_s`` from one answer to the next; a call that
-    sends a stream for one answer, a video, may take ``max_upload_s``. One that needs no key, as a
-    watch of the server's health, may last.
-
-    Calls that receive a stream run within ``while_valid``, which ends them when their key is
-    revoked.
+    A call may take ``max_call_s``; one that sends a stream for one answer, a video,
+    ``max_upload_s``, within ``while_valid``, which ends it when its key is revoked. One that needs
+    no key, a watch of the server's health, may last.
 
     An unexpected exception becomes INTERNAL without detail, and is logged.
     """
@@ -142,7 +138,7 @@ class Errors(aio.ServerInterceptor):
         return guarded
 
     def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
-        """Guard calls that are answered in a stream."""
+        """Guard calls that are answered in a stream: reflection, and a watch of health."""
         produce: Any = handler.stream_stream or handler.unary_stream
         most_s = None if method.startswith(WITHOUT_KEY) else self._max_call_s
         reading = self._receiver.of(method, handler.request_deserializer)
@@ -150,8 +146,7 @@ class Errors(aio.ServerInterceptor):
         async def stream(_: object, context: Context) -> None:
             try:
                 async with (
-                    self._valid(handler),
-                    asyncio.timeout(_timeout_s(context, most_s)) as allowed,
+                    asyncio.timeout(_timeout_s(context, most_s)),
                     AsyncExitStack() as opened,
                 ):
                     if handler.request_streaming:
@@ -161,10 +156,10 @@ class Errors(aio.ServerInterceptor):
                     async with aclosing(produce(given, context)) as responses:
                         async for response in responses:
                             # written, not yielded: a caller that reads nothing times out, too
-                            await _write(response, context)
-                            if handler.request_streaming and allowed.when() is not None:
-                                now_s = asyncio.get_running_loop().time()
-                                allowed.reschedule(now_s + self._max_call_s)
+                            write = asyncio.ensure_future(context.write(response))
+                            write.add_done_callback(ignore_error)
+                            # gRPC would never free the message of a write that is cancelled
+                            await asyncio.shield(write)
             except Exception as error:  # noqa: BLE001 nothing above reports errors
                 await _tell(error, method, context)
 
@@ -217,20 +212,6 @@ def _refusal(error: DisruptError) -> _Handler:
         await _abort(error, context)
 
     return grpc.stream_stream_rpc_method_handler(refuse)
-
-
-async def _write(response: Message, context: Context) -> None:
-    """Write an answer of a stream; a large one counts as its caller's until it is taken.
-
-    The write goes on where its call is given up: gRPC would never free the message of one that is
-    cancelled. It ends with the call.
-    """
-    write = asyncio.ensure_future(context.write(response))
-    write.add_done_callback(ignore_error)
-    size = response.ByteSize()
-    if size >= _COUNTED_BYTES and (by := holder.get(None)) is not None:
-        by.take_until_done(write, Resource.ANSWER_BYTES, size)
-    await asyncio.shield(write)
 
 
 def _no_such_call() -> UnimplementedError:

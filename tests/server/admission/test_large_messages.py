@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import secrets as random
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.processes import processes
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from tests.server.caller import MESSAGE_BYTES, PIN, TIMEOUT_S, calling, refusal
-from tests.server.running import Start, peak_bytes
+from tests.server.running import peak_bytes
 
 EMPTY_ITEM = b"\x12\x00"
 EMPTY_TRANSFORM = b"\x42\x00"
 
 
-@pytest.fixture
-def quiet(start: Start) -> Deployment:
-    return start(workers=1)
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    settings = f"max_hashes_per_registration = 100\n{FEW_DECODERS}"
+    server = Deployment.start(
+        tmp_path_factory.mktemp("quiet") / "data", settings=settings, workers=1
+    )
+    yield server
+    server.stop()
 
 
 def raw(server: Deployment, key: str, method: str, data: bytes) -> Any:
@@ -122,25 +128,12 @@ def registration(*items: registration_pb2.MediaItem) -> registration_pb2.Registe
 
 
 def test_all_items_of_a_registration_together_have_a_limit_that_the_status_names(
-    start: Start,
+    quiet: Deployment,
 ) -> None:
-    server = start(settings="max_hashes_per_registration = 100\n", workers=1)
-    with calling(server.address, server.make_key("platform", "match")) as platform:
+    with calling(quiet.address, quiet.make_key("platform", "match")) as platform:
         status = platform("GetIndexStatus", match_pb2.GetIndexStatusRequest())
         assert status.limits.hashes_per_registration == 100
-    with calling(server.address, server.make_key("helpline", "register")) as helpline:
+    with calling(quiet.address, quiet.make_key("helpline", "register")) as helpline:
         refused = refusal(lambda: helpline("RegisterHashes", registration(video(60), video(41))))
         assert refused.reason == "LIMIT_EXCEEDED"
         helpline("RegisterHashes", registration(video(60), video(40)))
-
-
-def test_batches_that_failed_hold_nothing_of_what_a_key_may_send(quiet: Deployment) -> None:
-    key = quiet.make_key("platform", "match")
-    spoilt = match_pb2.MatchHashesRequest(hashes=bytes(32 * 9000 + 1))
-    with calling(quiet.address, key, large=True) as caller:
-        for _ in range(40):  # 11 MB
-            refused = refusal(lambda: caller("MatchHashes", spoilt))
-            assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
-        picture = match_pb2.MatchImageRequest(image=bytes(15 * 2**20))  # nearly half of all
-        refused = refusal(lambda: caller("MatchImage", picture))
-    assert refused.reason == "INVALID_MEDIA"  # it was decoded

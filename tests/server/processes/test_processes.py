@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import secrets as random
 import signal
@@ -13,15 +14,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
-from PIL import Image
 
 from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
+from disrupt.errors import ConfigurationError
+from disrupt.server.config import Config
+from disrupt.server.upkeep.administration import administration
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
+from disrupt.wire import admin as wire
 from tests.server.caller import (
     access,
     calling,
@@ -32,7 +35,6 @@ from tests.server.caller import (
     matches,
     outcome,
     refusal,
-    refused_of,
     register,
 )
 from tests.server.running import Start, alive, children
@@ -58,29 +60,26 @@ def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start:
     assert matches(second.address, match, gone) == 0
 
 
-def test_the_supervisor_has_one_thread_and_its_processes_share_what_it_loaded(
+def test_processes_share_what_the_supervisor_loaded_and_stop_with_it_at_ctrl_c(
     start: Start,
 ) -> None:
-    server = start(workers=2)
+    few = "ulimit -Sn 512 && ulimit -Hn 2048"
+    server = start(workers=2, wrapper=("sh", "-c", f'{few} && exec "$@"', "sh"))
     assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
-    for role, count in (("writer", 1), ("worker", 2)):
-        pids = children(server.process.pid, role)
-        assert len(pids) == count
-        for pid in pids:
-            pages = dict(
-                line.split()[:2]
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-            )
-            assert int(pages["Shared_Dirty:"]) > 2 * int(pages["Private_Dirty:"])
-
-
-def test_the_writer_lets_workers_go_first(start: Start) -> None:
-    server = start(workers=2)
     (writer,) = children(server.process.pid, "writer")
     workers = children(server.process.pid, "worker")
     assert len(workers) == 2
-    for worker in workers:
+    for pid in (writer, *workers):
+        pages = dict(
+            line.split()[:2]
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        )
+        assert int(pages["Shared_Dirty:"]) > 2 * int(pages["Private_Dirty:"])
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (2048, 2048)
+    for worker in workers:  # which go first
         assert os.getpriority(os.PRIO_PROCESS, writer) > os.getpriority(os.PRIO_PROCESS, worker)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server._ended() == 0
 
 
 def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
@@ -92,34 +91,6 @@ def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
     with pytest.raises(CommandFailedError, match="Cannot listen on"):
         Deployment.start(tmp_path / "other", listen=server.address)
     assert health(server.address) == health_pb2.HealthCheckResponse.SERVING
-
-
-def test_told_to_stop_it_answers_what_is_in_flight_and_exits_with_0(start: Start) -> None:
-    server = start(workers=1)
-    helpline = server.make_key("h", "register")
-    match = server.make_key("p", "match")
-    values = [random.token_bytes(32) for _ in range(12)]
-    with calling(server.address, helpline) as caller:
-        stub: Any = caller.channel.unary_unary(
-            "/disrupt.v1.RegistrationService/RegisterHashes",
-            request_serializer=registration_pb2.RegisterHashesRequest.SerializeToString,
-            response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
-        )
-        metadata = [("authorization", f"Bearer {helpline}")]
-        calls = [stub.future(register(value), metadata=metadata) for value in values]
-        calls[0].result()  # then the other calls, sent with it, have begun
-        assert server.stop() == 0
-        answered = []
-        for value, call in zip(values, calls, strict=True):
-            if call.exception() is None:
-                answered.append(value)
-            else:
-                assert call.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
-    assert answered
-    assert not (server.data_dir / "writer.sock").exists()
-    again = start(workers=1)
-    for value in answered:
-        assert matches(again.address, match, value) == 1
 
 
 def test_told_to_stop_it_goes_on_with_a_call_that_has_begun(start: Start) -> None:
@@ -148,6 +119,7 @@ def test_told_to_stop_it_goes_on_with_a_call_that_has_begun(start: Start) -> Non
         stopping.set()
         assert video.result().frames_hashed == 1
     assert server.stop() == 0
+    assert not (server.data_dir / "writer.sock").exists()
 
 
 def connects(host: str, port: int) -> bool:
@@ -158,7 +130,7 @@ def connects(host: str, port: int) -> bool:
     return True
 
 
-def test_while_the_writer_is_down_lookups_go_on_and_registrations_are_to_be_retried(
+def test_a_process_that_dies_is_replaced_and_lookups_go_on_without_the_writer(
     start: Start,
 ) -> None:
     server = start(workers=1)
@@ -182,30 +154,22 @@ def test_while_the_writer_is_down_lookups_go_on_and_registrations_are_to_be_retr
         eventually(registered)
         assert len(caller("RegisterHashes", request).receipt.items) == 1
     assert children(server.process.pid, "writer") != [writer]
-
-
-def test_a_worker_that_dies_is_replaced(start: Start) -> None:
-    server = start(workers=1)
-    match = server.make_key("p", "match")
     (worker,) = children(server.process.pid, "worker")
     os.kill(worker, signal.SIGKILL)
-    with calling(server.address, match) as caller:
+    with calling(server.address, match) as platform:
         eventually(lambda: children(server.process.pid, "worker") not in ([], [worker]))
-        caller("MatchHashes", lookup(bytes(32)))
+        platform("MatchHashes", lookup(bytes(32)))
 
 
-def test_a_revoked_key_is_refused_by_every_worker(start: Start) -> None:
-    server = start()
-    key = server.make_key("p", "match")
-    (key_id,) = [
-        line.split()[0]
-        for line in run("disrupt", "keys", "list", "--data-dir", server.data_dir).splitlines()[1:]
-    ]
-    assert all(matches(server.address, key, bytes(32)) == 0 for _ in range(8))
-    run("disrupt", "keys", "revoke", key_id, "--data-dir", server.data_dir)
+def test_a_revoked_key_is_refused_by_every_worker(server: Deployment) -> None:
+    secret = server.make_key("revoked", "match")
+    assert all(matches(server.address, secret, bytes(32)) == 0 for _ in range(8))
+    with administration(server.data_dir) as admin:
+        (key_id,) = [key.key_id for key in admin.list().keys if key.name == "revoked"]
+        admin.revoke(wire.revoke_request(key_id))
 
     def seen() -> set[grpc.StatusCode]:
-        return {outcome(lambda: matches(server.address, key, bytes(32))) for _ in range(8)}
+        return {outcome(lambda: matches(server.address, secret, bytes(32))) for _ in range(8)}
 
     eventually(lambda: seen() == {grpc.StatusCode.UNAUTHENTICATED})
 
@@ -264,13 +228,6 @@ def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_
     assert secret.encode() not in stored + (server.data_dir / "registry.db-wal").read_bytes()
 
 
-def test_a_server_takes_the_open_files_that_it_is_allowed(start: Start) -> None:
-    few = "ulimit -Sn 512 && ulimit -Hn 2048"
-    server = start(workers=1, wrapper=("sh", "-c", f'{few} && exec "$@"', "sh"))
-    (worker,) = children(server.process.pid, "worker")
-    assert resource.prlimit(worker, resource.RLIMIT_NOFILE) == (2048, 2048)
-
-
 def test_logs_carry_neither_keys_nor_pins_nor_hashes_nor_addresses(start: Start) -> None:
     server = start(workers=1)
     helpline = server.make_key("h", "register")
@@ -288,27 +245,32 @@ def test_logs_carry_neither_keys_nor_pins_nor_hashes_nor_addresses(start: Start)
 
 
 @pytest.mark.parametrize(
-    ("settings", "option", "complaint"),
+    ("settings", "options", "complaint"),
     [
-        ("max_mesage_bytes = 1", "", "max_mesage_bytes: no such setting"),
-        ("workers = 0", "", "workers"),
-        ("workers =", "", "cannot be read"),
-        ("", "--listen=0.0.0.0:0", "give tls_cert and tls_key"),
-        ("", "--listen=example.org:0", "give tls_cert and tls_key"),
-        ("", "--listen=nonsense", "not HOST:PORT"),
-        ("", "--tls-cert=cert.pem", "belong together"),
+        ("max_mesage_bytes = 1", {}, "max_mesage_bytes: no such setting"),
+        ("workers = 0", {}, "workers"),
+        ("workers =", {}, "cannot be read"),
+        ("", {"listen": "0.0.0.0:0"}, "give tls_cert and tls_key"),
+        ("", {"listen": "example.org:0"}, "give tls_cert and tls_key"),
+        ("", {"listen": "nonsense"}, "not HOST:PORT"),
+        ("", {"tls_cert": "cert.pem"}, "belong together"),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused_by_setting(
-    tmp_path: Path, settings: str, option: str, complaint: str
+    tmp_path: Path, settings: str, options: dict[str, str], complaint: str
 ) -> None:
     file = tmp_path / "config.toml"
     file.write_text(settings)
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)):
+        Config.load(file, data_dir=tmp_path / "data", **options)
+
+
+def test_a_server_that_is_wrongly_configured_ends_with_2_and_makes_nothing(tmp_path: Path) -> None:
     words: list[str | Path] = [BIN / "disrupt", "serve", "--data-dir", tmp_path / "data"]
-    words += ["--config", file, *([option] if option else [])]
+    words += ["--listen=nonsense"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert complaint in done.stderr
+    assert done.stderr.startswith("Error: ")
     assert not (tmp_path / "data").exists()
 
 
@@ -325,48 +287,3 @@ def test_a_data_directory_whose_secrets_are_gone_is_not_served_with_others(
 def test_a_path_too_long_for_a_socket_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(CommandFailedError, match="too long for a socket"):
         Deployment.start(tmp_path / ("x" * 120))
-
-
-def test_ctrl_c_in_a_terminal_stops_it_with_0(start: Start) -> None:
-    server = start(workers=1)
-    os.killpg(server.process.pid, signal.SIGINT)
-    assert server._ended() == 0
-
-
-def test_a_crowd_of_unfinished_connections_does_not_stop_others(start: Start) -> None:
-    server = start(workers=1)
-    match = server.make_key("p", "match")
-    host, _, port = server.address.rpartition(":")
-    crowd = [socket.create_connection((host, int(port))) for _ in range(100)]
-    try:
-        for connection in crowd[:50]:
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + random.token_bytes(50))
-        assert matches(server.address, match, bytes(32)) == 0
-    finally:
-        for connection in crowd:
-            connection.close()
-
-
-def test_more_pictures_than_fit_are_turned_away_with_a_time_to_come_back(
-    start: Start, tmp_path: Path
-) -> None:
-    server = start(settings="hashing_queue = 1\n", workers=1)
-    match = server.make_key("p", "match")
-    file = tmp_path / "large.png"
-    Image.effect_noise((3000, 3000), 60).save(file, compress_level=1)
-    request = match_pb2.MatchImageRequest(image=file.read_bytes())
-    with calling(server.address, match, large=True) as caller:
-        stub: Any = caller.channel.unary_unary(
-            "/disrupt.v1.MatchService/MatchImage",
-            request_serializer=match_pb2.MatchImageRequest.SerializeToString,
-            response_deserializer=match_pb2.MatchImageResponse.FromString,
-        )
-        metadata = [("authorization", f"Bearer {match}")]
-        calls = [stub.future(request, metadata=metadata) for _ in range(8)]
-        refused = [call.exception() for call in calls if call.exception() is not None]
-        assert 0 < len(refused) < len(calls)
-        for error in refused:
-            details = refused_of(error)
-            assert (details.code.name, details.reason) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
-            assert details.retry_after_s
-        assert caller("MatchImage", request).index_cursor

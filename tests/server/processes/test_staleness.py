@@ -17,9 +17,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from benchmarks.harness.deployment import BIN, Deployment, run
+from benchmarks.harness.deployment import BIN, Deployment
 from disrupt.server.calls.interceptors import CALLER_KEY
-from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from tests.server.caller import (
     access,
@@ -59,11 +59,6 @@ def log(server: Deployment) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def descriptors(pid: int) -> int:
-    """Return the highest open descriptor."""
-    return max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
-
-
 def await_health(server: Deployment, service: str, status: int) -> None:
     """Wait until the health of a service is this."""
     eventually(lambda: bool(health(server.address, service) == status))
@@ -72,66 +67,6 @@ def await_health(server: Deployment, service: str, status: int) -> None:
 def match_count(server: Deployment, key: str, value: bytes) -> int:
     with calling(server.address, key) as caller:
         return len(items(caller("MatchHashes", lookup(value))))
-
-
-def test_a_worker_that_has_no_memory_to_apply_a_change_is_right_once_there_is_some(
-    start: Start,
-) -> None:
-    server = start(workers=1)
-    match = server.make_key("p", "match")
-    gone, late = random.token_bytes(32), random.token_bytes(32)
-    many = register(*(random.token_bytes(32 * 1000) for _ in range(64)))
-    for item in many.items:
-        item.fingerprints.qualities = bytes([90]) * 1000
-    with writer(server) as call:
-        case = call("RegisterHashes", register(gone)).receipt.case_number
-        eventually(lambda: match_count(server, match, gone) == 1)
-        (worker,) = children(server.process.pid, "worker")
-        pages = int(Path(f"/proc/{worker}/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + 2**18
-        resource.prlimit(worker, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-        call("RegisterHashes", many)
-        call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
-        call("RegisterHashes", register(late))
-        # Either a part of the worker fails, or gRPC runs out of memory and a new worker starts.
-        met = {"process_died", "follower_fault"}
-        eventually(lambda: any(line["event"] in met for line in log(server)))
-        with suppress(ProcessLookupError):
-            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            resource.prlimit(worker, resource.RLIMIT_AS, unlimited)
-
-    def right() -> bool:
-        with suppress(grpc.RpcError):
-            return (match_count(server, match, gone), match_count(server, match, late)) == (0, 1)
-        return False
-
-    eventually(right)
-    await_health(server, "", SERVING)
-
-
-def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(start: Start) -> None:
-    server = start(workers=1)
-    match = server.make_key("p", "match")
-
-    def generation() -> int:
-        status = match_pb2.GetIndexStatusRequest()
-        answer: match_pb2.GetIndexStatusResponse = platform("GetIndexStatus", status)
-        return answer.generation
-
-    with calling(server.address, match) as platform:
-        assert generation() == 1
-        (worker,) = children(server.process.pid, "worker")
-        limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
-        few = (descriptors(worker) + 1, limits[1])
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, few)
-        taken = len(list(Path(f"/proc/{worker}/fd").iterdir()))
-        assert taken <= few[0]
-        run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
-        # it may fail once or at each look: the worker closes some between
-        eventually(lambda: any(event["event"] == "follower_fault" for event in log(server)))
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
-        eventually(lambda: generation() == 2)
-    assert children(server.process.pid, "worker") == [worker]
 
 
 @contextmanager
@@ -202,14 +137,6 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 @contextmanager
-def killed(server: Deployment, pid: int) -> Iterator[None]:
-    """Kill a process while the supervisor is stopped and cannot start another."""
-    with stopped(server.process.pid):
-        os.kill(pid, signal.SIGKILL)
-        yield
-
-
-@contextmanager
 def no_room(pid: int) -> Iterator[None]:
     """Let no file be written to."""
     limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -220,7 +147,7 @@ def no_room(pid: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed", "no_room"])
+@pytest.mark.parametrize("how", ["stopped", "no_room"])
 def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     start: Start, how: str
 ) -> None:
@@ -228,7 +155,7 @@ def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     match = server.make_key("p", "match")
     assert health(server.address, REGISTRATION) == SERVING
     (pid,) = children(server.process.pid, "writer")
-    trouble = {"stopped": stopped(pid), "killed": killed(server, pid), "no_room": no_room(pid)}[how]
+    trouble = {"stopped": stopped(pid), "no_room": no_room(pid)}[how]
     command: list[str | Path] = [BIN / "disrupt", "health", "--server", server.address]
     with trouble:
         await_health(server, REGISTRATION, NOT_SERVING)

@@ -1,12 +1,17 @@
-"""A worker does not serve followed state that is too old, whatever became of its threads."""
+"""A worker serves no state that is too old, and gives out no cursor before others include it."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
@@ -89,3 +94,31 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
     assert state.behind_s() == 0
     assert state.ring.authenticate(secret) == key
     assert state.live.serving
+
+
+CHANGES = 5
+
+
+def test_a_cursor_is_given_out_some_steps_after_its_change_and_then_it_is(tmp_path: Path) -> None:
+    state = WorkerState(Any, DataDirectory(tmp_path), 0.0, 300.0)  # type: ignore[arg-type]
+    live = SimpleNamespace(serving=True, cursor=Cursor(bytes(16), 0))
+    given: list[tuple[int, int]] = []
+
+    def step() -> None:
+        if given:
+            given[-1] = given[-1][0], state.settled.sequence
+        live.cursor = Cursor(bytes(16), min(live.cursor.sequence + 1, CHANGES))
+        given.append((live.cursor.sequence, 0))
+
+    async def follow() -> None:
+        state._live = live  # type: ignore[assignment]
+        state._follower = SimpleNamespace(step=step, behind_s=lambda _: 0.0)  # type: ignore[assignment]
+        state._ring_s = time.monotonic()
+        task = asyncio.create_task(state.follow_changes())
+        while len(given) < 3 * CHANGES:
+            await asyncio.sleep(0.001)
+        task.cancel()
+
+    asyncio.run(follow())
+    assert all(seen <= max(1, has - 3) for has, seen in given[:CHANGES])
+    assert CHANGES in [seen for _, seen in given]
