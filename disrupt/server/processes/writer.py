@@ -39,12 +39,6 @@ from disrupt.wire import payloads
 _THREADS = 4
 _QUEUED = 256
 
-_NICENESS = 5
-"""Lets workers go first on a busy machine, so that guesses of PINs take little from lookups.
-
-The writer has about a quarter of a processor even then.
-"""
-
 _REGISTERING = 2
 """Threads that read and store registrations: one hashes a PIN while the other stores."""
 
@@ -53,7 +47,6 @@ _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
 
 async def run(config: Config) -> None:
     """Serve until SIGTERM."""
-    os.nice(_NICENESS)
     keep_little()
     directory = DataDirectory(config.data_dir)
     with opening.writing(directory) as registry:
