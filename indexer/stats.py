@@ -60,7 +60,7 @@ class Stats:
 def stats(reader: RegistryReader, index_dir: Path) -> Stats:
     """Count. Raises SnapshotRefusedError if the generation in CURRENT is damaged."""
     served = current(index_dir)
-    snapshot = open_generation(index_dir, served, reader)
+    snapshot = open_generation(index_dir, served, reader, checked=True)
     head = reader.head()
     banks = {bank.number: bank.name for bank in reader.banks()}
     on_disk = tuple(

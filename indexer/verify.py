@@ -54,7 +54,7 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
     Every file is read whole, and every item compared: number, id, bank, kind, assurance and each of
     its fingerprints. Raises SnapshotRefusedError if a file is damaged. Works while a server runs.
     """
-    live = LiveIndex(open_generation(index_dir, current(index_dir), reader, anew=True))
+    live = LiveIndex(open_generation(index_dir, current(index_dir), reader))
     head = reader.head()  # after opening, or a generation published meanwhile would be newer
     for changes, cursor in pages(reader, live.cursor, head):
         live.apply(changes, cursor)

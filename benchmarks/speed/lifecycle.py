@@ -85,7 +85,7 @@ def opened_s(index_dir: Path, query: Codes) -> float:
 
 
 def _snapshot(index_dir: Path) -> Snapshot:
-    snapshot = Snapshot.open(directory_of(index_dir, current(index_dir)))
+    snapshot = Snapshot.open(directory_of(index_dir, current(index_dir)), checked=True)
     snapshot.warm()
     return snapshot
 

@@ -34,11 +34,22 @@ class Follower:
     live index are of no use then.
     """
 
-    def __init__(self, reader: RegistryReader, live: LiveIndex, index_dir: Path) -> None:
-        """For ``live``, which may be without a snapshot yet."""
+    def __init__(
+        self,
+        reader: RegistryReader,
+        live: LiveIndex,
+        index_dir: Path,
+        *,
+        checked_from: int | None = None,
+    ) -> None:
+        """For ``live``, which may be without a snapshot yet.
+
+        Generations from ``checked_from`` on are not read whole, see ``known_whole_from``.
+        """
         self._reader = reader
         self._live = live
         self._index_dir = index_dir
+        self._checked_from = checked_from
         self._taken = live.snapshot.generation if live.serving else None
         self._complete_s = time.monotonic()
         self._fault = ""
@@ -91,9 +102,12 @@ class Follower:
             if named == self._taken or (named == 0 and self._live.serving):
                 return ""
             if self._live.serving:
-                snapshot = open_generation(self._index_dir, named, self._reader)
+                checked = self._checked_from is not None and named >= self._checked_from
+                snapshot = open_generation(self._index_dir, named, self._reader, checked=checked)
             else:
-                snapshot = open_current(self._index_dir, self._reader)
+                snapshot = open_current(
+                    self._index_dir, self._reader, checked_from=self._checked_from
+                )
         except SnapshotRefusedError as error:
             self._taken = named
             if not self._live.serving:

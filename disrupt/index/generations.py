@@ -4,7 +4,6 @@ index/lock       held while a generation is written
 index/building   a generation being written; the next writer removes what a killed one leaves
 index/CURRENT    name of the served generation, replaced atomically
 index/00000001/  a generation, see ``writing``
-index/00000001.verified  a note that it was read completely, see ``verified``
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import fcntl
 import os
 import re
 import shutil
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,7 +31,7 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.index import manifest as manifests
-from disrupt.index import verified, writing
+from disrupt.index import writing
 from disrupt.index.columns import Columns
 from disrupt.index.manifest import REMEDY, reading
 from disrupt.index.snapshot import Snapshot
@@ -127,21 +125,24 @@ def _check_known(generation: int, cursor: Cursor, registry: History) -> None:
 
 
 def open_generation(
-    index_dir: Path, generation: int, registry: History, *, anew: bool = False
+    index_dir: Path, generation: int, registry: History, *, checked: bool = False
 ) -> Snapshot:
     """Open a generation by Snapshot.open, if it was built from this registry.
 
     SnapshotRefusedError if it is damaged, UnavailableError if it cannot be read now,
     OtherHistoryError if the registry does not know its cursor.
     """
-    opened = Snapshot.open(directory_of(index_dir, generation), anew=anew)
+    opened = Snapshot.open(directory_of(index_dir, generation), checked=checked)
     _check_known(generation, opened.cursor, registry)
     return opened
 
 
-def open_current(index_dir: Path, registry: History) -> Snapshot:
+def open_current(
+    index_dir: Path, registry: History, *, checked_from: int | None = None
+) -> Snapshot:
     """Open the generation that CURRENT names or, where that fails, the newest good one.
 
+    Reads it whole, unless its number is at least ``checked_from``, see ``known_whole_from``.
     Each failure is logged by name. An older generation answers as well once the changes after
     its cursor are applied. UnavailableError if none can be opened and one of them may be good, or
     as of ``check_history``: try again. SnapshotRefusedError if all are refused, OtherHistoryError
@@ -159,7 +160,8 @@ def open_current(index_dir: Path, registry: History) -> Snapshot:
         candidates = [named, *(number for number in candidates if number != named)]
     for generation in candidates:
         try:
-            return open_generation(index_dir, generation, registry)
+            checked = checked_from is not None and generation >= checked_from
+            return open_generation(index_dir, generation, registry, checked=checked)
         except SnapshotRefusedError as error:
             errors.append(error)
             _log.warning("snapshot_refused", reason=error.message)
@@ -167,6 +169,16 @@ def open_current(index_dir: Path, registry: History) -> Snapshot:
             errors.append(error)
             _log.warning("snapshot_unreadable", reason=error.message)
     raise next((failure for failure in errors if isinstance(failure, UnavailableError)), errors[0])
+
+
+def known_whole_from(index_dir: Path, opened: Snapshot | None) -> int:
+    """Return the number from which on generations need not be read whole any more.
+
+    The newest of now does not if it is ``opened``, which was read whole; those that are published
+    later do not either, since their writers sum what they write.
+    """
+    newest = max(generations(index_dir), default=0)
+    return newest if opened is not None and opened.generation == newest else newest + 1
 
 
 def publish(
@@ -194,7 +206,7 @@ def publish_locked(
         if aside.exists():
             shutil.rmtree(aside)
         try:
-            manifest, identities = writing.write(aside, content, cursor, progress)
+            writing.write(aside, content, cursor, progress)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
@@ -204,8 +216,7 @@ def publish_locked(
         directory = directory_of(index_dir, generation)
         aside.rename(directory)
         writing.sync(index_dir)
-        verified.note(directory, manifest, identities, time.time_ns())
-        opened = Snapshot.open(directory)
+        opened = Snapshot.open(directory, checked=True)
         _point_to(index_dir, generation)
         for old in existing:
             if old != before:
@@ -306,9 +317,7 @@ def _storage_errors() -> Iterator[None]:
 
 
 def _remove(index_dir: Path, generation: int) -> None:
-    directory = directory_of(index_dir, generation)
-    verified.forget(directory)
-    shutil.rmtree(directory)
+    shutil.rmtree(directory_of(index_dir, generation))
 
 
 def _point_to(index_dir: Path, generation: int) -> None:

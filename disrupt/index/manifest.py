@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,12 +34,40 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class FileSum(BaseModel):
-    """Size and SHA-256 of one file."""
+    """Size and SHA-256 of one file, and how its status showed it when these were taken.
+
+    ``inode`` and ``modified_ns`` spare reading a file again that is still the same. They guard
+    against damage, not against processes that may write here: these could write a manifest that
+    fits.
+    """
 
     model_config = _STRICT
 
     size_bytes: Count
     sha256: Sha256
+    inode: Count
+    modified_ns: Count
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Read a file whole."""
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(
+            size_bytes=status.st_size,
+            sha256=sha256,
+            inode=status.st_ino,
+            modified_ns=status.st_mtime_ns,
+        )
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Tell whether a file with this status is still the one that was read."""
+        return (self.size_bytes, self.inode, self.modified_ns) == (
+            status.st_size,
+            status.st_ino,
+            status.st_mtime_ns,
+        )
 
 
 class FlatParameters(BaseModel):

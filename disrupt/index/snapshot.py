@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Cursor
 from disrupt.index import manifest as manifests
-from disrupt.index import memory, verified
+from disrupt.index import memory
 from disrupt.index.columns import ENTRY, ITEM
 from disrupt.index.flat import FlatIndex
 from disrupt.index.known_answers import check_table_search
@@ -19,6 +19,7 @@ from disrupt.index.manifest import (
     CODES,
     ENTRIES,
     ITEMS,
+    FileSum,
     Manifest,
     MultiIndexParameters,
     reading,
@@ -27,7 +28,6 @@ from disrupt.index.manifest import (
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.multi_index.layout import cut_of
 from disrupt.index.multi_index.tables import Tables
-from disrupt.index.verified import Identity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Snapshot:
     index: FlatIndex | MultiIndex
     entries: NDArray[np.void]
     items: NDArray[np.void]
-    _identities: dict[str, Identity]
+    _files: dict[str, FileSum]
 
     @property
     def generation(self) -> int:
@@ -63,23 +63,29 @@ class Snapshot:
         return isinstance(self.index, MultiIndex)
 
     @classmethod
-    def open(cls, path: Path, *, anew: bool = False) -> Self:
+    def open(cls, path: Path, *, checked: bool = False) -> Self:
         """Check the files against the manifest and each other, then map them.
 
-        Reads every byte, unless ``verified`` has a note that it was done; with ``anew``, always.
+        Reads every byte; or, where another process ``checked`` the generation or wrote it, only the
+        files whose inode, size or time of modification differ from the manifest's, as after a copy.
         SnapshotRefusedError names the first file that is missing, truncated, altered, of another
         format version or engine parameters, or does not fit the others; UnavailableError one that
         cannot be read now.
         """
         manifest = manifests.read(path)
-        identities = verified.verify(path, manifest, _check_rows, anew=anew)
+        files = {
+            name: _check(path / name, expected, checked=checked)
+            for name, expected in manifest.files.items()
+        }
+        if not checked or files != manifest.files:
+            _check_rows(path, manifest)
         flat = FlatIndex.map(path / CODES)
         if len(flat) != manifest.hashes:
             raise refused(path / CODES, f"{len(flat)} codes, not {manifest.hashes}")
         index: FlatIndex | MultiIndex = flat
         if isinstance(manifest.engine, MultiIndexParameters):
             index = MultiIndex(flat, Tables.map(path, manifest.hashes, cut_of(manifest.engine)))
-        return cls(path, manifest, flat, index, *_columns(path, manifest), identities)
+        return cls(path, manifest, flat, index, *_columns(path, manifest), files)
 
     def warm(self) -> None:
         """Map its pages and compile the search, so that no lookup waits for that."""
@@ -104,17 +110,30 @@ class Snapshot:
         Costs one stat per file. The mapping outlives a file that is gone, and shows what is written
         into one, so nothing else would reveal it.
         """
-        for name, identity in self._identities.items():
+        for name, opened in self._files.items():
             try:
                 status = (self.path / name).stat()
             except (FileNotFoundError, NotADirectoryError):
                 return f"{self.path.name}/{name}"
             except OSError:  # This proves nothing about the file; the mapping stays valid.
                 continue
-            # Ignore the time of the status: a backup's hard link changes it, too.
-            if verified.identity(status)[:-1] != identity[:-1]:
+            if not opened.is_of(status):
                 return f"{self.path.name}/{name}"
         return None
+
+
+def _check(path: Path, expected: FileSum, *, checked: bool) -> FileSum:
+    """Return the size, sum and status of a file that fits ``expected``; read it if need be."""
+    with reading(path):
+        status = path.stat()
+        if status.st_size != expected.size_bytes:
+            raise refused(path, f"{status.st_size} bytes, not {expected.size_bytes}: truncated")
+        if checked and expected.is_of(status):
+            return expected
+        actual = FileSum.of(path)
+    if (actual.size_bytes, actual.sha256) != (expected.size_bytes, expected.sha256):
+        raise refused(path, "altered: its checksum does not fit")
+    return actual
 
 
 def _columns(path: Path, manifest: Manifest) -> tuple[NDArray[np.void], NDArray[np.void]]:

@@ -35,7 +35,6 @@ from disrupt.index.manifest import (
 from disrupt.index.multi_index.layout import cut_for, engine_of
 from disrupt.index.multi_index.tables import Tables
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.verified import Identity, sum_of
 
 TABLES_FROM_HASHES = 20_000
 """Comparing all of fewer hashes takes some 25 µs: compiled code would cost each process more."""
@@ -67,8 +66,8 @@ def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
 
 def write(
     directory: Path, content: Iterable[Columns], cursor: Cursor, progress: Progress = quiet
-) -> tuple[Manifest, dict[str, Identity]]:
-    """Write a snapshot into a new directory and make it durable; return the files' identities.
+) -> None:
+    """Write a snapshot into a new directory and make it durable.
 
     ``content`` are the living items as of ``cursor``, ascending by number over all blocks, rows of
     each counted from 0; items removed after the cursor may be among them, or missing. Memory does
@@ -99,7 +98,7 @@ def write(
         # Compile the search now, so that servers load it.
         check_table_search()
         Tables.write(directory, FlatIndex.map(directory / CODES).view(), cut, _cores(), progress)
-    return _seal(directory, engine, cursor, begun_s, items.length, codes.length, progress)
+    _seal(directory, engine, cursor, begun_s, items.length, codes.length, progress)
 
 
 def _seal(
@@ -110,20 +109,18 @@ def _seal(
     items: int,
     hashes: int,
     progress: Progress,
-) -> tuple[Manifest, dict[str, Identity]]:
+) -> None:
     """Make the files durable and write their sums into the manifest."""
 
-    def settle(name: str) -> tuple[FileSum, Identity]:
+    def settle(name: str) -> FileSum:
         sync(directory / name)
-        return sum_of(directory / name)
+        return FileSum.of(directory / name)
 
     with ThreadPoolExecutor(_cores()) as pool:
-        settled = {}
-        for name, sum_and_identity in zip(
-            engine.files, pool.map(settle, engine.files), strict=True
-        ):
-            settled[name] = sum_and_identity
-            progress(_SETTLING, len(settled), len(engine.files))
+        files = dict[str, FileSum]()
+        for name, file_sum in zip(engine.files, pool.map(settle, engine.files), strict=True):
+            files[name] = file_sum
+            progress(_SETTLING, len(files), len(engine.files))
     manifest = Manifest(
         engine=engine,
         epoch=cursor.epoch.hex(),
@@ -132,12 +129,11 @@ def _seal(
         begun_s=begun_s,
         items=items,
         hashes=hashes,
-        files={name: file_sum for name, (file_sum, _) in settled.items()},
+        files=files,
     )
     (directory / MANIFEST).write_bytes(manifest.to_bytes())
     sync(directory / MANIFEST)
     sync(directory)
-    return manifest, {name: identity for name, (_, identity) in settled.items()}
 
 
 def sync(path: Path) -> None:

@@ -37,13 +37,19 @@ class WorkerState:
     """
 
     def __init__(
-        self, reader: RegistryReader, directory: DataDirectory, interval_s: float, stale_s: float
+        self,
+        reader: RegistryReader,
+        directory: DataDirectory,
+        interval_s: float,
+        stale_s: float,
+        *,
+        checked_from: int | None = None,
     ) -> None:
         self._live = LiveIndex()
         self._ring = KeyRing()
         self._ring_s = -math.inf
         self._reader = reader
-        self._follower = Follower(reader, self._live, directory.index)
+        self._follower = Follower(reader, self._live, directory.index, checked_from=checked_from)
         self._interval_s = interval_s
         self._stale_s = stale_s
         self._cursors: deque[Cursor] = deque(maxlen=1 + _SETTLED_STEPS)

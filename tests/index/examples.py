@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -174,3 +175,11 @@ def rewrite_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> 
     change(body)
     body["checksum"] = manifests._checksum(body)
     (path / "manifest.json").write_text(json.dumps(body, indent=2) + "\n")
+
+
+def damage(path: Path, *, later_ns: int = 0) -> None:
+    """Change a bit of a file in place, as a failing disk does, or so much later a process."""
+    status, content = path.stat(), path.read_bytes()
+    with path.open("r+b") as file:
+        file.write(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + later_ns))

@@ -29,17 +29,17 @@ from disrupt.index.generations import (
     delete,
     directory_of,
     generations,
+    known_whole_from,
     open_current,
     open_generation,
     publish,
     roll_back,
 )
-from tests.index.examples import EPOCH, HEAD, Unmarked, blocks, published, some_items
+from tests.index.examples import EPOCH, HEAD, Unmarked, blocks, damage, published, some_items
 
 
 def names(index_dir: Path) -> set[str]:
-    """List the files without the ``.verified`` notes, which come when files have settled."""
-    return {path.name for path in index_dir.iterdir() if path.suffix != ".verified"}
+    return {path.name for path in index_dir.iterdir()}
 
 
 def test_a_published_generation_is_current(tmp_path: Path) -> None:
@@ -137,6 +137,22 @@ def test_a_damaged_current_generation_is_refused_by_name_and_the_previous_one_se
         assert open_current(tmp_path, HEAD).generation == 1
     assert [entry["event"] for entry in logs] == ["snapshot_refused"]
     assert "00000002/codes.faiss" in logs[0]["reason"]
+
+
+def test_a_generation_found_damaged_at_the_start_is_not_served_by_its_status(
+    tmp_path: Path,
+) -> None:
+    published(tmp_path, some_items(1), 1)
+    published(tmp_path, some_items(2), 2)
+    damage(tmp_path / "00000002" / "codes.faiss")
+    assert open_current(tmp_path, HEAD, checked_from=2).generation == 2  # nobody looked
+    opened = open_current(tmp_path, HEAD)
+    checked_from = known_whole_from(tmp_path, opened)
+    assert (opened.generation, checked_from) == (1, 3)
+    assert open_current(tmp_path, HEAD, checked_from=checked_from).generation == 1
+    opened = published(tmp_path, some_items(3), 3)
+    assert known_whole_from(tmp_path, opened) == opened.generation == 3
+    assert open_current(tmp_path, HEAD, checked_from=checked_from).generation == 3
 
 
 def test_without_a_good_generation_there_is_none(tmp_path: Path) -> None:

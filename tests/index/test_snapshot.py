@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import shutil
@@ -17,10 +16,10 @@ from hypothesis import strategies as st
 from disrupt.core.changes import Cursor
 from disrupt.errors import DisruptError, SnapshotRefusedError
 from disrupt.index import manifest as manifests
-from disrupt.index import verified, writing
+from disrupt.index import writing
 from disrupt.index.columns import columns_of
 from disrupt.index.live import LiveIndex
-from disrupt.index.manifest import FILES, TABLES, Manifest
+from disrupt.index.manifest import FILES, TABLES, FileSum, Manifest
 from disrupt.index.multi_index import engine
 from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import write
@@ -30,6 +29,7 @@ from tests.index.examples import (
     answers,
     blocks,
     brute_force,
+    damage,
     flipped,
     item,
     near_codes,
@@ -60,11 +60,7 @@ _ALL_FILES = ("manifest.json", *FILES, *TABLES)
 
 def resum(path: Path) -> None:
     """Make the manifest fit the files again, as a faulty writer would."""
-    sums = {}
-    for name in files(path):
-        content = (path / name).read_bytes()
-        sha256 = hashlib.sha256(content).hexdigest()
-        sums[name] = {"size_bytes": len(content), "sha256": sha256}
+    sums = {name: FileSum.of(path / name).model_dump() for name in files(path)}
     rewrite_manifest(path, lambda body: body.update(files=sums))
 
 
@@ -113,16 +109,12 @@ def test_stock_faiss_opens_the_codes_and_answers_the_same(
     limits, distances, labels = stock.range_search(queries, max_distance_bits + 1)
     entries = np.load(folder / "entries.npy")
     numbers = np.load(folder / "items.npy")["number"]
-    expected = sorted(
-        (
-            query,
-            int(distances[at]),
-            int(numbers[entries["row"][labels[at]]]),
-            int(entries["ordinal"][labels[at]]),
-        )
-        for query in range(len(queries))
-        for at in range(int(limits[query]), int(limits[query + 1]))
-    )
+    nearest: dict[tuple[int, int], tuple[int, int, int, int]] = {}
+    for query in range(len(queries)):
+        for at in range(int(limits[query]), int(limits[query + 1])):
+            number = int(numbers[entries["row"][labels[at]]])
+            hit = query, int(distances[at]), number, int(entries["ordinal"][labels[at]])
+            nearest[query, number] = min(hit, nearest.get((query, number), hit))
     hits = search(LiveIndex(Snapshot.open(folder)), queries, max_distance_bits)
     rows = zip(
         hits.query.tolist(),
@@ -131,7 +123,7 @@ def test_stock_faiss_opens_the_codes_and_answers_the_same(
         hits.ordinal.tolist(),
         strict=True,
     )
-    assert sorted(rows) == expected
+    assert sorted(rows) == sorted(nearest.values())
 
 
 def test_the_codes_are_mapped_not_copied(tabled: Path) -> None:
@@ -293,74 +285,41 @@ def test_tables_are_searched_where_that_is_quicker(
 
 
 @pytest.fixture
-def settled(tabled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a snapshot whose files count as written a while ago."""
-    monkeypatch.setattr(verified, "_SETTLED_NS", 0)
-    return tabled
-
-
-def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def read_whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the names of the files that are read whole from here on."""
     names: list[str] = []
-    sum_of = verified.sum_of
+    of = FileSum.of
 
-    def noting(path: Path) -> tuple[manifests.FileSum, verified.Identity]:
+    def recording(path: Path) -> FileSum:
         names.append(path.name)
-        return sum_of(path)
+        return of(path)
 
-    monkeypatch.setattr(verified, "sum_of", noting)
+    monkeypatch.setattr(FileSum, "of", recording)
     return names
 
 
-def test_a_generation_is_read_whole_once(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = reading(monkeypatch)
-    Snapshot.open(settled)
-    assert sorted(names) == files(settled)
-    Snapshot.open(settled)
-    assert len(names) == len(files(settled))
-
-
-def test_a_generation_that_was_just_written_is_read_again(
-    tabled: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_generation_is_read_whole_unless_another_process_did(
+    tabled: Path, read_whole: list[str]
 ) -> None:
-    monkeypatch.setattr(verified, "_SETTLED_NS", 10**15)
-    names = reading(monkeypatch)
+    Snapshot.open(tabled, checked=True)
+    assert read_whole == []
     Snapshot.open(tabled)
-    Snapshot.open(tabled)
-    assert len(names) == 2 * len(files(tabled))
+    assert sorted(read_whole) == files(tabled)
+
+
+def test_files_that_were_copied_are_read_whole(
+    tabled: Path, tmp_path: Path, read_whole: list[str]
+) -> None:
+    shutil.copytree(tabled, tmp_path / "copy")  # with the times of modification
+    Snapshot.open(tmp_path / "copy", checked=True)
+    assert sorted(read_whole) == files(tabled)
 
 
 @pytest.mark.parametrize("name", [*FILES, *TABLES])
-def test_a_checked_file_that_is_touched_is_read_again(settled: Path, name: str) -> None:
-    Snapshot.open(settled)
-    status = (settled / name).stat()
-    with (settled / name).open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        last = file.read(1)[0]
-        file.seek(-1, os.SEEK_END)
-        file.write(bytes([last ^ 1]))
-    os.utime(settled / name, ns=(status.st_atime_ns, status.st_mtime_ns))
+def test_a_checked_file_that_is_written_to_is_refused(tabled: Path, name: str) -> None:
+    damage(tabled / name, later_ns=1)
     with pytest.raises(SnapshotRefusedError, match=f"00000007/{name} refused: altered"):
-        Snapshot.open(settled)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"[" * 60_000])
-def test_a_damaged_note_or_one_of_another_boot_says_nothing(
-    settled: Path, content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    names = reading(monkeypatch)
-    Snapshot.open(settled)
-    note = settled.with_name("00000007.verified")
-    note.write_bytes(content)
-    Snapshot.open(settled)
-    assert len(names) == 2 * len(files(settled))
-    (tmp_path / "boot").write_text("another")
-    monkeypatch.setattr(verified, "_BOOT_ID", tmp_path / "boot")
-    Snapshot.open(settled)
-    assert len(names) == 3 * len(files(settled))
-    monkeypatch.setattr(verified, "_BOOT_ID", tmp_path / "none")
-    Snapshot.open(settled)
-    assert len(names) == 4 * len(files(settled))
+        Snapshot.open(tabled, checked=True)
 
 
 def test_codes_of_another_count_are_refused(path: Path) -> None:
@@ -388,11 +347,7 @@ def test_a_file_that_is_deleted_or_replaced_while_open_is_noticed(tabled: Path) 
 @pytest.mark.parametrize("name", [*FILES, *TABLES])
 def test_a_file_that_is_written_to_while_open_is_noticed(tabled: Path, name: str) -> None:
     snapshot = Snapshot.open(tabled)
-    with (tabled / name).open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        last = file.read(1)[0]
-        file.seek(-1, os.SEEK_END)
-        file.write(bytes([last ^ 1]))
+    damage(tabled / name, later_ns=1)
     assert snapshot.missing_file() == f"00000007/{name}"
 
 

@@ -15,8 +15,10 @@ def _start_slowly(
     directory: DataDirectory,
     interval_s: float,
     stale_s: float,
+    *,
+    checked_from: int | None = None,
 ) -> None:
-    _start(self, reader, directory, max(interval_s, 3.0), stale_s)
+    _start(self, reader, directory, max(interval_s, 3.0), stale_s, checked_from=checked_from)
 
 
 WorkerState.__init__ = _start_slowly  # type: ignore[method-assign]

@@ -28,7 +28,7 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.hashing import check_known_answers
-from disrupt.index.generations import check_history, create_first, open_current
+from disrupt.index.generations import check_history, create_first, known_whole_from, open_current
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry import opening
 from disrupt.server import part_failure
@@ -85,12 +85,12 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
     with directory.locked(patience_s=LOCK_PATIENCE_S):
         forking.run_in_child("checking", check_known_answers)
         directory.secrets()
-        _load(directory)
+        checked_from = _load(directory)
         reserved, address = _reserve(config)
         with reserved:
             listening = config.model_copy(update={"listen": address})
             forking.settle()
-            asyncio.run(_Supervisor(listening).run(lambda: ready(address)))
+            asyncio.run(_Supervisor(listening, checked_from).run(lambda: ready(address)))
 
 
 def _allow_open_files() -> None:
@@ -101,18 +101,23 @@ def _allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _load(directory: DataDirectory) -> None:
-    """Bring the data directory up to date, and load what all processes share."""
+def _load(directory: DataDirectory) -> int:
+    """Bring the data directory up to date, and load what all processes share.
+
+    Reads the index whole. Returns the generation from which on the workers need not do that.
+    """
+    opened = None
     with opening.writing(directory) as registry:
         check_history(directory.index, registry)
         create_first(directory.index, registry.head().epoch)
         with contextlib.suppress(
             SnapshotRefusedError, UnavailableError
         ):  # the workers log what to do
-            # reads it whole, so that the workers need not
-            if open_current(directory.index, registry).has_tables:
+            opened = open_current(directory.index, registry)
+            if opened.has_tables:
                 check_table_search()
                 check_limits()
+    return known_whole_from(directory.index, opened)
 
 
 def _reserve(config: Config) -> tuple[socket.socket, str]:
@@ -136,8 +141,9 @@ def _reserve(config: Config) -> tuple[socket.socket, str]:
 
 
 class _Supervisor:
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, checked_from: int | None = None) -> None:
         self._config = config
+        self._checked_from = checked_from
         self._stop = asyncio.Event()
         self._compact = asyncio.Event()
         self._failure: DisruptError | None = None
@@ -149,7 +155,8 @@ class _Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         writer = _Child("writer", partial(_writer.run, self._config))
         workers = [
-            _Child("worker", partial(worker.run, self._config)) for _ in range(self._config.workers)
+            _Child("worker", partial(worker.run, self._config, self._checked_from))
+            for _ in range(self._config.workers)
         ]
         # It never becomes ready, so `start_s` bounds all of its time.
         keeper = _Child(

@@ -59,8 +59,8 @@ _LOOKAHEAD_BYTES = 16 * 1024
 """Most bytes of a message that gRPC receives before a call reads it, or of a video's next parts."""
 
 
-async def run(config: Config) -> None:
-    """Serve until SIGTERM."""
+async def run(config: Config, checked_from: int | None) -> None:
+    """Serve until SIGTERM; ``checked_from`` is that of the follower."""
     keep_little()
     directory = DataDirectory(config.data_dir)
     room = capacities(config)
@@ -89,11 +89,12 @@ async def run(config: Config) -> None:
     with opening.reading(directory) as reader:
         # started before there is a server, and ready before it serves
         async with hashing, videos:
-            await _serve(config, directory, reader, hashing, videos)
+            await _serve(config, checked_from, directory, reader, hashing, videos)
 
 
 async def _serve(
     config: Config,
+    checked_from: int | None,
     directory: DataDirectory,
     reader: RegistryReader,
     hashing: IsolatedHashing,
@@ -108,7 +109,13 @@ async def _serve(
     5. Follow the registry and health until told to stop.
     """
     rights.check(rights.SERVICES)
-    state = WorkerState(reader, directory, config.follow_interval_s, config.stale_closes_s)
+    state = WorkerState(
+        reader,
+        directory,
+        config.follow_interval_s,
+        config.stale_closes_s,
+        checked_from=checked_from,
+    )
     calls = OpenCalls()
     statuses = Health()
     secret = directory.secrets().match_tokens
