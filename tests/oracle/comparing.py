@@ -29,12 +29,14 @@ _FRAMES = 2
 _BLOCK_PX = 16
 """Rows of which Chromium may show less or more of a file that is cut."""
 
+COUNTED = ", counted as skipped"
 SAME, NOTHING, REFUSED = "as Chromium shows it", "nothing shown", "refused"
 
 
 def difference(data: bytes, shown: Shown | None) -> str:
     """Return how what is hashed of a file differs from what Chromium shows.
 
+    Distances end with COUNTED where the answer to a lookup says that something was not looked at.
     SAME, REFUSED where only Chromium shows something, or NOTHING where it does not: such a file
     is no danger, whether it is hashed or not.
     """
@@ -50,10 +52,11 @@ def difference(data: bytes, shown: Shown | None) -> str:
     }
     if shown.alpha.mean() < _OPAQUE_LEVEL:
         compared[" on black"] = shown.on_black, looked_up
+    counted = COUNTED if looked_up[-1].frames_left + looked_up[-1].unseen else ""
     for what, (page, pictures) in compared.items():
         bits = min(_distance_bits(page, shown.alpha, picture) for picture in pictures)
         if bits > MAX_BITS:
-            return f"{bits} bits{what}"
+            return f"{bits} bits{what}{counted}"
     sizes = {_size(picture) for picture in registered}
     return SAME if sizes <= {shown.on_white.shape[1::-1]} else "another size"
 
