@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 from disrupt.core.lookups import Segment
 
 SPEED = 0.06
-"""How much faster or slower than the original a copy may run, as a share."""
+"""Share by which a copy may run faster or slower than the original."""
 
 _SLACK_MS = 250
-"""Distance between stored frames: every moment is at least so near to one of them."""
+"""Longest time between stored frames: every moment is at least so near to one of them."""
 
 _LOST_MS = 5000
 _LOST_FRAMES = 4
-"""Longest run without a near frame within a segment, in time and in samples; the longer one."""
+"""Longest gap within a segment, in time and in samples; whichever is longer holds."""
 
 _MOST_MOMENTS = 16
-"""Most moments of the stored video for one frame: more mean a picture that keeps coming back."""
+"""Most stored moments near one frame: more mean a picture that keeps coming back."""
 
 _MOST_CHAINS = 64
-"""Most chains that are followed at a time; the longest ones are kept."""
+"""Most chains followed at a time; the longest are kept."""
 
 _MOST_ENDED = 1024
-"""Most chains that have ended, before the ones that do not count are dropped."""
+"""Number of ended chains from which on those too short to count are dropped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """A segment, and how many frames of the query support it."""
+    """A segment, and the number of frames of the query that support it."""
 
     segment: Segment
     frames: int
@@ -62,7 +62,7 @@ class _Chain:
     highs_ms: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, frame: int, low_ms: float, high_ms: float) -> None:
-        """Add a frame with its range."""
+        """Append a frame with the range of its offsets."""
         self.frames.append(frame)
         self.lows_ms.append(low_ms)
         self.highs_ms.append(high_ms)

@@ -17,37 +17,37 @@ from disrupt.services.alignment import Timeline, align
 from disrupt.services.matching import Allowance
 
 MIN_FRAMES = 2
-"""Frames of a query that must agree on an offset, if it and the stored video have so many."""
+"""Number of frames that must agree on an offset, where both videos have so many."""
 
 _AROUND = 30
-"""Frames before and after one that proposed the item that are compared with it, too."""
+"""Number of frames before and after a proposing one that are compared with the item, too."""
 
 _ALTERNATIVES_BITS = 6
-"""How much further than the nearest stored frame the frame that was copied may be."""
+"""Bits by which the frame that was copied may be farther than the nearest stored frame."""
 
 _MOST_SEGMENTS = 100
-"""Most segments in an answer; those that most frames support are kept."""
+"""Most segments in an answer; those with the most frames are kept."""
 
 _PAIRS_AT_ONCE = 1 << 17
-"""Pairs of hashes compared at once; if all are near, they take some 50 bytes each."""
+"""Most pairs of hashes compared at once; if all are near, they take some 50 bytes each."""
 
 _FRAMES_AT_ONCE = 512
-"""Frames aligned between two checks of the allowance."""
+"""Most frames aligned between two checks of the allowance."""
 
 _NOT_NEAR = 257
-"""Stands for no distance: one bit more than a hash has."""
+"""Distance of moments that are not near: one bit more than a hash has."""
 
 _PERMILLE = 1000
 
 _PAIRS_PER_WORK = 128
-"""Pairs that take as long to compare as a near one takes to be aligned: 1.25 and 160 ns."""
+"""Number of pairs that take as long to compare, 1.25 ns each, as a near one takes to align."""
 
 
 @dataclass(slots=True)
 class Work:
-    """What comparing and aligning may still take: time, and ``left`` near pairs.
+    """Budget of one lookup: the time of its allowance, and ``left`` near pairs to align.
 
-    ``cut``: it ended with the pairs.
+    ``cut`` is set once a comparison was left out because no pairs were left.
     """
 
     allowance: Allowance
@@ -57,7 +57,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """Frames of a video.
+    """The frames of the video that is looked up.
 
     ``rows`` (dtype FRAME) are all their versions, ``firsts`` (n,) the first row of each, and
     ``versions`` (n,) how many each has.
@@ -70,7 +70,7 @@ class Query:
 
     @classmethod
     def of(cls, rows: NDArray[np.void], versions: NDArray[np.intp]) -> Query:
-        """Build from ``rows``, ascending in time, and each frame's number of versions; no copy."""
+        """Build over ``rows``, ascending in time; ``versions`` counts those of each frame."""
         firsts = np.cumsum(versions) - versions
         return cls(rows, firsts, versions, _timeline(rows[firsts]))
 
@@ -235,7 +235,7 @@ class _Comparison:
 
 
 def _is_short(query: Timeline, stored: Timeline) -> bool:
-    """Tell whether one of the two has no more than one moment that the other can show."""
+    """Tell whether either video is too short for two frames to agree on an offset."""
     frames = len(query.starts_ms)
     if frames < MIN_FRAMES:
         return True

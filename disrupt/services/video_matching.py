@@ -29,13 +29,13 @@ from disrupt.services.matching import (
 from disrupt.services.video_evidence import Evidence, Query, Work, moments_of, weigh
 
 CERTAIN_FRAMES = 4
-"""Frames that must agree for a match to be certain before the query has ended."""
+"""Number of frames that must agree before a match is certain while the query still comes."""
 
 COMMON_VIDEOS = 8
-"""A frame in this many stored videos may be an intro or a test card, which is no evidence."""
+"""Number of stored videos from which on a frame may be an intro or a test card: no evidence."""
 
 _COMMON_RATIO = 2
-"""Such a frame does not count for a video if half of the video is in less than 1/2 as many."""
+"""A common frame does not count for a video of which half is in less than 1/2 as many videos."""
 
 _MOST_COUNTED = 4 * COMMON_VIDEOS
 """Most items counted near one stored hash: enough to tell 16 copies from the intro of 32 videos."""
@@ -54,19 +54,19 @@ first.
 """
 
 _FRAME_BYTES = 64
-"""What is kept of a frame beside its versions, at most."""
+"""Most memory that a frame takes beside its versions."""
 
 _CANDIDATE_BYTES = 400
-"""What is kept of a media item that is near, beside the frames that propose it."""
+"""Memory that a candidate takes beside the frames that propose it."""
 
 _MOST_WORK = 30_000_000
-"""Near pairs that are aligned in one lookup, so that it ends in some 5 s of processor time."""
+"""Most near pairs that one lookup aligns, so that it ends in some 5 s of processor time."""
 
 _SAME_BITS = 6
-"""A version so near to one that was searched, and proposed items, proposes nothing new."""
+"""Distance within which a version proposes the items of a searched one, and is not searched."""
 
 _RECENT = 64
-"""Latest searched frames whose versions a new one is compared with for that."""
+"""Number of the latest searched versions that a new one is compared with for that."""
 
 
 @dataclass(slots=True)
@@ -122,12 +122,12 @@ class VideoLookup:
 
     @property
     def low_quality(self) -> int:
-        """Frames among them that are too featureless or too regular to be searched."""
+        """Number of added frames that are too featureless or too regular to be searched."""
         return self.hashed - len(self._versions)
 
     @property
     def held_bytes(self) -> int:
-        """Memory that it takes between two calls, about."""
+        """Memory that the lookup holds between two calls, roughly."""
         return (
             len(self._rows)
             + len(self._versions) * _FRAME_BYTES
@@ -140,7 +140,7 @@ class VideoLookup:
         deque(self.adding(frames), maxlen=0)
 
     def adding(self, frames: Iterable[NDArray[np.void]]) -> Iterator[bool]:
-        """Add frames as ``add`` does, a search of bounded work a step."""
+        """Add frames as ``add`` does; pause after each search, whose work is bounded."""
         self._allowance.check()
         queries: list[_Searched] = []
         for rows in frames:
@@ -157,7 +157,7 @@ class VideoLookup:
             yield from self._search(queries)
 
     def certain(self) -> Iterator[bool]:
-        """Tell whether the frames so far are a match, whatever follows; in steps."""
+        """Compare in steps; yield whether a match is certain, whatever frames still follow."""
         most = max((len(candidate.frames) for candidate in self._candidates.values()), default=0)
         # comparing is dear, and what did not suffice needs more frames, half as many again
         if most < CERTAIN_FRAMES or 2 * most <= 3 * self._compared_at:
@@ -167,7 +167,7 @@ class VideoLookup:
             yield match is not None and match[1].frames >= CERTAIN_FRAMES
 
     def weigh(self) -> Iterator[bool]:
-        """Compare the candidates in steps, one or a part each, before ``matches`` is asked for."""
+        """Compare the candidates in steps, so that ``matches`` only has to rank them."""
         self._matching = []
         work = Work(self._allowance, _MOST_WORK)
         for match in self._weighed(work):
@@ -177,7 +177,7 @@ class VideoLookup:
         self._unfinished = work.cut
 
     def matches(self) -> VideoMatches:
-        """Return the media items that match, those that most frames show first."""
+        """Return the media items that match: first those that most frames of the query show."""
         if self._matching is None:
             deque(self.weigh(), maxlen=0)
         weighed = sorted(
@@ -195,7 +195,7 @@ class VideoLookup:
         )
 
     def _unlike(self, hashes: NDArray[np.uint8], frame: int) -> list[_Searched]:
-        """Return the versions of a frame that no searched version of an earlier one stands for."""
+        """Return the versions to search: those unlike every searched version of earlier frames."""
         unlike = []
         stand_ins = set()
         for place, code in enumerate(hashes):

@@ -16,11 +16,6 @@ from tests.index.conformance import SearchConformance
 from tests.index.examples import Codes, random_codes
 
 
-class TestFlatInMemory(SearchConformance):
-    def build(self, codes: Codes, folder: Path) -> FlatIndex:  # noqa: ARG002
-        return FlatIndex.of(codes)
-
-
 class TestFlatMapped(SearchConformance):
     def build(self, codes: Codes, folder: Path) -> FlatIndex:
         with closing(CodesWriter(folder / "codes.faiss")) as writer:

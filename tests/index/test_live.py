@@ -19,7 +19,6 @@ from tests.index.examples import (
     EPOCH,
     answers,
     brute_force,
-    item,
     published,
     random_codes,
     search,
@@ -72,18 +71,6 @@ def test_snapshot_and_additions_answer_as_one(live: LiveIndex, items: list[Store
     assert live.status().delta_hashes == 6
 
 
-def test_hits_are_ordered_by_query_then_distance_then_item(
-    live: LiveIndex, items: list[StoredItem]
-) -> None:
-    twin = item(11, items[3].fingerprints["hash"][::-1])
-    apply(live, Addition(11, twin))
-    queries = items[3].fingerprints["hash"][::-1]
-    hits = search(live, queries, 256)
-    rows = list(zip(hits.query.tolist(), hits.distance.tolist(), hits.number.tolist(), strict=True))
-    assert rows == sorted(rows)
-    assert rows[:2] == [(0, 0, 4), (0, 0, 11)]
-
-
 def test_hits_name_the_item(live: LiveIndex, items: list[StoredItem]) -> None:
     apply(live, Addition(11, items[10]))
     for stored in (items[2], items[10]):
@@ -101,19 +88,6 @@ def test_removed_items_are_gone_from_snapshot_and_delta(
     assert live.status().tombstones == 1
     assert live.find(2) is None
     assert live.find(11) is None
-
-
-def test_removing_an_unknown_item_changes_nothing(live: LiveIndex, items: list[StoredItem]) -> None:
-    apply(live, removal(11, 999), removal(12, 0))
-    assert holds(live, items[:10])
-    assert live.cursor == at(12)
-
-
-def test_removing_twice_counts_once(live: LiveIndex, items: list[StoredItem]) -> None:
-    apply(live, removal(11, 1), removal(12, 1))
-    apply(live, removal(13, 1))
-    assert holds(live, items[1:10])
-    assert live.status().tombstones == 1
 
 
 def test_an_item_added_and_removed_at_once_never_shows(
@@ -139,19 +113,6 @@ def test_what_takes_the_place_of_an_item_is_found_before_that_is_gone(
     assert known[0] == known[-1] == (True, at(10))
     assert live.cursor == at(13)
     assert holds(live, [items[0], *items[3:11]])
-
-
-def test_changes_applied_again_change_nothing(live: LiveIndex, items: list[StoredItem]) -> None:
-    page: list[Change] = [
-        Addition(11, items[10]),
-        removal(12, 3),
-        Addition(13, items[11]),
-        removal(14, 11),
-    ]
-    for _ in range(3):
-        apply(live, *page)
-    apply(live, *page[:2], *page, Addition(15, items[12]))
-    assert holds(live, [items[0], items[1], *items[3:10], items[11], items[12]])
 
 
 def test_an_empty_page_moves_the_cursor(live: LiveIndex) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
 
@@ -40,12 +39,6 @@ def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:
 def tables_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Search every distance up to 63 through the tables, however few codes there are."""
     monkeypatch.setattr(engine, "CODE_NS", 1e12)
-
-
-@pytest.mark.usefixtures("tables_always")
-class TestTablesInMemory(SearchConformance):
-    def build(self, codes: Codes, folder: Path) -> MultiIndex:  # noqa: ARG002
-        return in_memory(codes)
 
 
 @pytest.mark.usefixtures("tables_always")
@@ -246,17 +239,6 @@ def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path, cut: Cut) ->
     assert in_memory_tables.size_bytes == sum(
         getattr(in_memory_tables, name).nbytes for name in names
     )
-
-
-def test_faiss_answers_the_same_from_the_same_codes() -> None:
-    codes = random_codes(20_000)
-    stock = faiss.IndexBinaryFlat(256)
-    stock.add(codes)
-    queries = around(codes, 4)
-    limits, distances, labels = stock.range_search(queries, 32)
-    query = np.repeat(np.arange(len(queries)), np.diff(limits.astype(np.int64)))
-    expected = sorted(zip(query.tolist(), labels.tolist(), distances.tolist(), strict=True))
-    assert sorted(near(in_memory(codes), codes, queries, 31)) == expected
 
 
 def test_skew_is_measured_by_the_posting_list_of_the_median_code() -> None:

@@ -90,12 +90,6 @@ def test_items_beyond_one_batch_keep_their_rows(tmp_path: Path) -> None:
         assert answers(search(live, queries, 20)) == brute_force([stored], queries, 20)
 
 
-def test_an_empty_snapshot_finds_nothing(tmp_path: Path) -> None:
-    write(tmp_path / "00000001", blocks(()), Cursor(EPOCH, 0))
-    snapshot = Snapshot.open(tmp_path / "00000001")
-    assert answers(search(LiveIndex(snapshot), random_codes(3), 256)) == []
-
-
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(codes=near_codes(40), queries=near_codes(4), max_distance_bits=st.integers(0, 63))
 def test_stock_faiss_opens_the_codes_and_answers_the_same(
@@ -357,15 +351,6 @@ def test_items_that_do_not_ascend_are_not_written(tmp_path: Path) -> None:
         write(tmp_path / "a", map(columns_of, ([second], [first])), Cursor(EPOCH, 2))
     with pytest.raises(DisruptError, match="ascend"):
         write(tmp_path / "b", blocks([first, first]), Cursor(EPOCH, 2))
-
-
-def test_a_distance_that_is_exactly_the_threshold_is_a_hit(tmp_path: Path) -> None:
-    code = random_codes(1)
-    write(tmp_path / "00000001", blocks([item(1, code)]), Cursor(EPOCH, 1))
-    live = LiveIndex(Snapshot.open(tmp_path / "00000001"))
-    query = flipped(code[0], 31)[None]
-    assert len(search(live, query, 30)) == 0
-    assert search(live, query, 31).distance.tolist() == [31]
 
 
 def test_the_manifest_survives_its_own_reading(path: Path) -> None:
