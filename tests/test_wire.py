@@ -150,10 +150,13 @@ def test_values_that_a_later_version_may_add_are_no_error() -> None:
     assert asked.items[0].fingerprints["profile"].tolist() == [Profile.UNKNOWN]
 
 
-@pytest.mark.parametrize("item_ids", [[], [bytes(16), bytes(15)]])
-def test_item_ids_are_checked(item_ids: list[bytes]) -> None:
+@pytest.mark.parametrize(
+    ("item_ids", "numbers"), [([], []), ([bytes(16), bytes(15)], []), ([bytes(16)], [1, 0])]
+)
+def test_what_names_items_is_checked(item_ids: list[bytes], numbers: list[int]) -> None:
+    message = registration_pb2.WithdrawItemsRequest(item_ids=item_ids, item_numbers=numbers)
     with pytest.raises(InvalidRequestError):
-        registration.item_ids(registration_pb2.WithdrawItemsRequest(item_ids=item_ids))
+        registration.named_items(message)
 
 
 def test_a_case_is_asked_for_by_a_number() -> None:

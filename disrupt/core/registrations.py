@@ -66,11 +66,15 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegisteredItem:
-    """One item that is registered: its place in the request, its id, and hashes that are stored."""
+    """One item that is registered: its place in the request, its id, and hashes that are stored.
+
+    ``number`` is its number in the case, from 1.
+    """
 
     index: int
     item_id: bytes
     hashes: int
+    number: int
     outcome: Outcome = Outcome.ADDED
 
 
@@ -98,21 +102,43 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawnItem:
+    """One item that a withdrawal removed, with its number in the case.
+
+    ``replaced_ids`` are older ids of its picture, by which the withdrawal named it.
+    """
+
+    item_id: bytes
+    number: int
+    replaced_ids: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ShownItem:
-    """One item of a case that is not withdrawn; ``age_band`` is ADULT or MINOR, by its bank."""
+    """One item of a case that is not withdrawn; ``age_band`` is ADULT or MINOR, by its bank.
+
+    ``number`` is its number in the case, ``registered_on`` the ISO date (UTC) of its first
+    registration.
+    """
 
     item_id: bytes
     kind: MediaKind
     hashes: int
     age_band: AgeBand
+    number: int
+    registered_on: str
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCase:
-    """A case as the person sees it. Days are ISO dates (UTC); ``closed_on`` is empty while open."""
+    """A case as the person sees it. Days are ISO dates (UTC); ``closed_on`` is empty while open.
+
+    ``withdrawn_numbers`` are those of items that were withdrawn; empty in a withdrawn case.
+    """
 
     number: str
     status: CaseStatus
     opened_on: str
     closed_on: str
     items: tuple[ShownItem, ...]
+    withdrawn_numbers: tuple[int, ...]

@@ -14,7 +14,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
-from disrupt.core.registrations import Outcome
+from disrupt.core.registrations import Outcome, WithdrawnItem
 
 CHANGES_AT_ONCE = 50_000
 """Most changes that a read of some banks' changes scans: a tenth of a second or two."""
@@ -61,10 +61,14 @@ class Registration:
 
 
 class HeldItem(NamedTuple):
-    """What the case holds for one item of a registration: an item and its number of hashes."""
+    """What the case holds for one item of a registration: an item and its number of hashes.
+
+    ``number`` is its number in the case, from 1.
+    """
 
     item_id: bytes
     hashes: int
+    number: int
     outcome: Outcome = Outcome.ADDED
 
 
@@ -83,12 +87,18 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class CaseItem:
-    """One item of a case that is not withdrawn; ``bank`` is the number of its bank."""
+    """One item of a case that is not withdrawn; ``bank`` is the number of its bank.
+
+    ``number`` counts the items of the case from 1, in the order of their first registration; a
+    renewal keeps it and the day (ISO, UTC), and it is never given again.
+    """
 
     item_id: bytes
     bank: int
     kind: MediaKind
     hashes: int
+    number: int
+    registered_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ class CaseRecord:
     """A case as stored.
 
     Days are ISO dates (UTC); ``closed_on`` is empty while open. ``items`` are those not withdrawn,
-    oldest first.
+    by number. ``numbers_given`` is the newest number of an item, 0 once the case is withdrawn.
     """
 
     number: str
@@ -105,6 +115,15 @@ class CaseRecord:
     opened_on: str
     closed_on: str
     items: tuple[CaseItem, ...]
+    numbers_given: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The result of a withdrawal: the items that it removed, and a cursor that includes it."""
+
+    items: tuple[WithdrawnItem, ...]
+    cursor: Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +251,8 @@ class RegistryWriter(RegistryReader, Protocol):
         same. The case keeps the stored item if its fingerprints stay and its bank is that of the
         registration. Otherwise the new item takes its place, in the bank of the registration, with
         the stored fingerprints where these stay, else with its own: then the old item is removed
-        in the same transaction, after the addition, as ``withdraw`` removes it. Of one registration
-        the same holds, from the first item to the last.
+        in the same transaction, after the addition, as ``withdraw`` removes it, and its id goes on
+        naming the new one. Of one registration the same holds, from the first item to the last.
 
         A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
         CaseClosedError (withdrawn or rejected), LimitExceededError (the case would grow, to more
@@ -245,12 +264,21 @@ class RegistryWriter(RegistryReader, Protocol):
         database, see ``withdraw``: calling again completes it.
         """
 
-    def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
+    def withdraw(
+        self,
+        number: str,
+        item_ids: Sequence[bytes] | None,
+        *,
+        numbers: Sequence[int] = (),
+        day: str,
+    ) -> Withdrawn:
         """Remove some items of a case, or with None all of them, and their fingerprints at once.
 
-        Idempotent. A case without items left is WITHDRAWN. NotFoundError if there is no such case
-        or an id is no item of it; then nothing is withdrawn. Ids of erased items pass for any case:
-        which case they were of is erased too.
+        They are named by their ids, or by their numbers in the case. The id of an item that was
+        replaced names what its picture is now. Idempotent. A case without items left is WITHDRAWN.
+        NotFoundError if there is no such case or an id or number is no item of it; then nothing is
+        withdrawn. Ids of withdrawn items pass for any case: which case they were of is erased too.
+        So does every number pass in a withdrawn case.
 
         A withdrawn case keeps its number, PIN hash, status and days; an erased item its number, id
         and bank, unlinked from the case; its request the id. What was erased is

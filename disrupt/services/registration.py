@@ -10,7 +10,6 @@ import threading
 from dataclasses import dataclass, field, replace
 
 from disrupt.core.cases import CaseStatus, new_case_number
-from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import (
     ITEM_ID_BYTES,
@@ -45,6 +44,7 @@ from disrupt.registry.contract import (
     Registered,
     Registration,
     RegistryWriter,
+    Withdrawn,
 )
 from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
@@ -148,25 +148,26 @@ class Registrar:
         self,
         access: CaseAccess,
         item_ids: tuple[bytes, ...] | None,
+        numbers: tuple[int, ...] = (),
         *,
         caller: str,
         now_s: float,
         day: str,
-    ) -> tuple[ShownCase, Cursor]:
-        """Withdraw some items, or with None the whole case, durably; idempotent.
+    ) -> tuple[ShownCase, Withdrawn]:
+        """Withdraw some items by ids or numbers, or with None the whole case, durably; idempotent.
 
-        Returns the case as it is then, and the cursor that includes the change. Raises
-        NotFoundError for an item that is not of this case, and withdraws nothing then; raises
-        LimitExceededError for more items than a case can have.
+        Returns the case as it is then, and what changed. Raises NotFoundError for an item that is
+        not of this case, and withdraws nothing then; raises LimitExceededError for more items than
+        a case can have.
         """
-        if item_ids is not None and len(item_ids) > self.limits.items_per_case:
+        if item_ids is not None and len(item_ids) + len(numbers) > self.limits.items_per_case:
             raise _too_many("items in one withdrawal", self.limits.items_per_case)
         self._open(access, caller, now_s)
-        cursor = self.registry.withdraw(access.case_number, item_ids, day=day)
+        withdrawn = self.registry.withdraw(access.case_number, item_ids, numbers=numbers, day=day)
         record = self.registry.case(access.case_number)
         if record is None:
             raise CaseRefusedError
-        return _shown(record), cursor
+        return _shown(record), withdrawn
 
     def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
         right = self._is_right(access, caller, now_s)
@@ -291,9 +292,18 @@ def _charged(registered: Registered) -> int:
 
 def _shown(record: CaseRecord) -> ShownCase:
     items = tuple(
-        ShownItem(item.item_id, item.kind, item.hashes, age_of(item.bank)) for item in record.items
+        ShownItem(
+            *(item.item_id, item.kind, item.hashes, age_of(item.bank)),
+            *(item.number, item.registered_on),
+        )
+        for item in record.items
     )
-    return ShownCase(record.number, record.status, record.opened_on, record.closed_on, items)
+    living = {item.number for item in items}
+    withdrawn = tuple(
+        number for number in range(1, record.numbers_given + 1) if number not in living
+    )
+    days = (record.opened_on, record.closed_on)
+    return ShownCase(record.number, record.status, *days, items, withdrawn)
 
 
 def _too_many(what: str, limit: int) -> LimitExceededError:

@@ -303,6 +303,7 @@ class RegisteredItem(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Place in the request, from 0."""
     item_id: _builtins.bytes
@@ -311,6 +312,10 @@ class RegisteredItem(_message.Message):
     """Hashes that are stored."""
     outcome: Global___RegistrationOutcome.ValueType
     """Whether the case had it before."""
+    number: _builtins.int
+    """The item's number in its case, from 1, in the order of first registration. A renewal keeps it, and it is never
+    given again. 0 from a server that does not number items.
+    """
     def __init__(
         self,
         *,
@@ -318,10 +323,11 @@ class RegisteredItem(_message.Message):
         item_id: _builtins.bytes = ...,
         hashes: _builtins.int = ...,
         outcome: Global___RegistrationOutcome.ValueType = ...,
+        number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "number", b"number", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -514,6 +520,7 @@ class Case(_message.Message):
     OPENED_ON_FIELD_NUMBER: _builtins.int
     CLOSED_ON_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_NUMBERS_FIELD_NUMBER: _builtins.int
     case_number: _builtins.str
     """Canonical form, in groups."""
     status: Global___CaseStatus.ValueType
@@ -524,7 +531,13 @@ class Case(_message.Message):
     """Day it was withdrawn or rejected; empty while open."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CaseItem]:
-        """Its items that are not withdrawn."""
+        """Its items that are not withdrawn, by number. Where they stand is the status of the case."""
+
+    @_builtins.property
+    def withdrawn_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of items that were withdrawn one by one, ascending: nothing else of them is known. Empty once the case is
+        withdrawn.
+        """
 
     def __init__(
         self,
@@ -534,10 +547,11 @@ class Case(_message.Message):
         opened_on: _builtins.str = ...,
         closed_on: _builtins.str = ...,
         items: _abc.Iterable[Global___CaseItem] | None = ...,
+        withdrawn_numbers: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "closed_on", b"closed_on", "items", b"items", "opened_on", b"opened_on", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "closed_on", b"closed_on", "items", b"items", "opened_on", b"opened_on", "status", b"status", "withdrawn_numbers", b"withdrawn_numbers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -553,6 +567,8 @@ class CaseItem(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
     AGE_BAND_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    REGISTERED_ON_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item's id, 16 bytes."""
     kind: _types_pb2.MediaKind.ValueType
@@ -561,6 +577,10 @@ class CaseItem(_message.Message):
     """Hashes stored for it."""
     age_band: Global___AgeBand.ValueType
     """As whose picture it is treated, by its bank: ADULT or MINOR. Unspecified from a server that does not say."""
+    number: _builtins.int
+    """The item's number in the case, see RegisteredItem.number."""
+    registered_on: _builtins.str
+    """Day of its first registration in this case, YYYY-MM-DD, UTC. A renewal keeps it."""
     def __init__(
         self,
         *,
@@ -568,10 +588,12 @@ class CaseItem(_message.Message):
         kind: _types_pb2.MediaKind.ValueType = ...,
         hashes: _builtins.int = ...,
         age_band: Global___AgeBand.ValueType = ...,
+        number: _builtins.int = ...,
+        registered_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "item_id", b"item_id", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "item_id", b"item_id", "kind", b"kind", "number", b"number", "registered_on", b"registered_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -633,30 +655,69 @@ class WithdrawItemsRequest(_message.Message):
 
     ACCESS_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
+    ITEM_NUMBERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def access(self) -> Global___CaseAccess:
         """Number and PIN."""
 
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Items of this case, 16 bytes each, at most as many as a case may have. One that is withdrawn already is no
-        error; one that is not of this case is NOT_FOUND, and nothing is withdrawn. A case without items left is
+        """Items of this case by their ids, 16 bytes each; with item_numbers at least one, and at most as many as a case may
+        have. The id of an item that was renewed names the item that is in its place now. One that is withdrawn already is
+        no error; one that is not of this case is NOT_FOUND, and nothing is withdrawn. A case without items left is
         WITHDRAWN.
         """
+
+    @_builtins.property
+    def item_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Items of this case by their numbers, from 1. As for item_ids; a withdrawn case takes any number."""
 
     def __init__(
         self,
         *,
         access: Global___CaseAccess | None = ...,
         item_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        item_numbers: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "item_ids", b"item_ids", "item_numbers", b"item_numbers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawItemsRequest: _TypeAlias = WithdrawItemsRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawnItem(_message.Message):
+    """One item that a withdrawal removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    REPLACED_IDS_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.bytes
+    """The item's id, 16 bytes."""
+    number: _builtins.int
+    """Its number in the case, from 1."""
+    @_builtins.property
+    def replaced_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Those of the request's ids that are older ids of its picture: it was registered again since. 16 bytes each."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.bytes = ...,
+        number: _builtins.int = ...,
+        replaced_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "number", b"number", "replaced_ids", b"replaced_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawnItem: _TypeAlias = WithdrawnItem  # noqa: Y015
 
 @_typing.final
 class WithdrawItemsResponse(_message.Message):
@@ -666,21 +727,27 @@ class WithdrawItemsResponse(_message.Message):
 
     CASE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """State of the registry that includes the withdrawal; opaque, see GetIndexStatus."""
     @_builtins.property
     def case(self) -> Global___Case:
         """The case, after it."""
 
+    @_builtins.property
+    def withdrawn(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithdrawnItem]:
+        """The items that this request withdrew. Empty: all that it names was withdrawn before."""
+
     def __init__(
         self,
         *,
         case: Global___Case | None = ...,
         cursor: _builtins.str = ...,
+        withdrawn: _abc.Iterable[Global___WithdrawnItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -718,21 +785,27 @@ class WithdrawCaseResponse(_message.Message):
 
     CASE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """State of the registry that includes the withdrawal; opaque, see GetIndexStatus."""
     @_builtins.property
     def case(self) -> Global___Case:
         """The case, after it."""
 
+    @_builtins.property
+    def withdrawn(self) -> _containers.RepeatedCompositeFieldContainer[Global___WithdrawnItem]:
+        """The items that this request withdrew. Empty: the case was withdrawn before."""
+
     def __init__(
         self,
         *,
         case: Global___Case | None = ...,
         cursor: _builtins.str = ...,
+        withdrawn: _abc.Iterable[Global___WithdrawnItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
@@ -15,6 +15,7 @@ from disrupt.core.registrations import (
     Receipt,
     RegistrationRequest,
     ShownCase,
+    WithdrawnItem,
 )
 from disrupt.errors import InvalidRequestError
 from disrupt.v1 import registration_pb2
@@ -87,16 +88,20 @@ def registration_message(
     return request
 
 
-def item_ids(message: registration_pb2.WithdrawItemsRequest) -> tuple[bytes, ...]:
-    """Return the item ids, at least one."""
-    if not message.item_ids:
+def named_items(
+    message: registration_pb2.WithdrawItemsRequest,
+) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+    """Return ids, and numbers in the case, of the items to withdraw: at least one."""
+    if not (message.item_ids or message.item_numbers):
         raise invalid("item_ids", "no items; name at least one, or withdraw the case")
+    if 0 in message.item_numbers:
+        raise invalid("item_numbers", "items of a case are numbered from 1")
     for at, item_id in enumerate(message.item_ids):
         if len(item_id) != ITEM_ID_BYTES:
             raise invalid(
                 f"item_ids[{at}]", f"{len(item_id)} bytes; an item id has {ITEM_ID_BYTES}"
             )
-    return tuple(message.item_ids)
+    return tuple(message.item_ids), tuple(message.item_numbers)
 
 
 def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
@@ -112,6 +117,7 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
             item_id=item.item_id,
             hashes=item.hashes,
             outcome=item.outcome.value,
+            number=item.number,
         )
     for rejection in value.rejected:
         message.rejected.add(
@@ -156,14 +162,28 @@ def case_answer(value: ShownCase) -> registration_pb2.GetCaseResponse:
     return registration_pb2.GetCaseResponse(case=case(value))
 
 
-def items_withdrawn_answer(value: ShownCase, cursor: str) -> registration_pb2.WithdrawItemsResponse:
+def items_withdrawn_answer(
+    value: ShownCase, withdrawn: Iterable[WithdrawnItem], cursor: str
+) -> registration_pb2.WithdrawItemsResponse:
     """Make the answer to a withdrawal of items; ``cursor`` is sealed."""
-    return registration_pb2.WithdrawItemsResponse(case=case(value), cursor=cursor)
+    return registration_pb2.WithdrawItemsResponse(
+        case=case(value), cursor=cursor, withdrawn=map(_withdrawn_item, withdrawn)
+    )
 
 
-def case_withdrawn_answer(value: ShownCase, cursor: str) -> registration_pb2.WithdrawCaseResponse:
+def case_withdrawn_answer(
+    value: ShownCase, withdrawn: Iterable[WithdrawnItem], cursor: str
+) -> registration_pb2.WithdrawCaseResponse:
     """Make the answer to a withdrawal of a case; ``cursor`` is sealed."""
-    return registration_pb2.WithdrawCaseResponse(case=case(value), cursor=cursor)
+    return registration_pb2.WithdrawCaseResponse(
+        case=case(value), cursor=cursor, withdrawn=map(_withdrawn_item, withdrawn)
+    )
+
+
+def _withdrawn_item(value: WithdrawnItem) -> registration_pb2.WithdrawnItem:
+    return registration_pb2.WithdrawnItem(
+        item_id=value.item_id, number=value.number, replaced_ids=value.replaced_ids
+    )
 
 
 def case(value: ShownCase) -> registration_pb2.Case:
@@ -173,6 +193,7 @@ def case(value: ShownCase) -> registration_pb2.Case:
         status=value.status.value,  # type: ignore[arg-type]  # same numbers
         opened_on=value.opened_on,
         closed_on=value.closed_on,
+        withdrawn_numbers=value.withdrawn_numbers,
     )
     for item in value.items:
         message.items.add(
@@ -180,6 +201,8 @@ def case(value: ShownCase) -> registration_pb2.Case:
             kind=item.kind.value,
             hashes=item.hashes,
             age_band=item.age_band.value,
+            number=item.number,
+            registered_on=item.registered_on,
         )
     return message
 

@@ -60,6 +60,19 @@ Shown = list[tuple[int, list[Row], MediaKind]]
 class ModelCase:
     pin_hash: str
     items: dict[bytes, NewItem] = field(default_factory=dict)
+    numbers: dict[bytes, int] = field(default_factory=dict)
+    """The number in the case of each item that it ever had."""
+    successors: dict[bytes, bytes] = field(default_factory=dict)
+    """What took the place of items that were renewed."""
+
+    def given(self) -> int:
+        return max(self.numbers.values(), default=0)
+
+    def names(self, item_id: bytes) -> list[bytes]:
+        """Return the older ids of an item's picture, oldest last."""
+        older = [old for old, new in self.successors.items() if new == item_id]
+        return older + [name for old in older for name in self.names(old)]
+
     closed_on: str = ""
 
 
@@ -158,7 +171,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def _add(self, number: str, items: list[NewItem], bank: Bank, room: int | None = None) -> None:
         request = registration(self.chance, number, *items, bank=bank.number)
         case = self.cases[number]
-        added, gone, _ = self._arranged(request, case)
+        added, gone, *_ = self._arranged(request, case)
         growth = len(added) - len(gone)
         if case.closed_on:
             with pytest.raises(CaseClosedError):
@@ -179,9 +192,10 @@ class RegistryMachine(RuleBasedStateMachine):
 
     def _arranged(
         self, request: Registration, case: ModelCase
-    ) -> tuple[list[NewItem], list[bytes], list[HeldItem]]:
-        """Return what the case gets and loses, and what it then has for each item."""
-        added, gone, held = list[NewItem](), list[bytes](), list[HeldItem]()
+    ) -> tuple[list[NewItem], dict[bytes, bytes], list[HeldItem]]:
+        """Return what the case gets, what replaces what, and what it then has for each item."""
+        added, gone, held = list[NewItem](), dict[bytes, bytes](), list[HeldItem]()
+        given = case.given()
         for at, item in enumerate(request.items):
             earlier = [before for before in request.items[:at] if is_same(item, before)]
             if earlier:
@@ -195,12 +209,17 @@ class RegistryMachine(RuleBasedStateMachine):
             if old is not None and not improves(best, old):
                 best = NewItem(best.item_id, best.kind, old.fingerprints)
                 if self.banks[old.item_id] == request.bank:
-                    held.append(HeldItem(old.item_id, len(old.fingerprints), Outcome.KEPT))
+                    at_hand = (old.item_id, len(old.fingerprints), case.numbers[old.item_id])
+                    held.append(HeldItem(*at_hand, Outcome.KEPT))
                     continue
             added.append(best)
-            gone += [old.item_id] if old is not None else []
-            outcome = Outcome.RENEWED if old is not None else Outcome.ADDED
-            held.append(HeldItem(best.item_id, len(best.fingerprints), outcome))
+            if old is not None:
+                gone[old.item_id] = best.item_id
+                number, outcome = case.numbers[old.item_id], Outcome.RENEWED
+            else:
+                number = given = given + 1
+                outcome = Outcome.ADDED
+            held.append(HeldItem(best.item_id, len(best.fingerprints), number, outcome))
         return added, gone, held
 
     def _register(self, request: Registration, number: str, room: int | None = None) -> None:
@@ -212,10 +231,14 @@ class RegistryMachine(RuleBasedStateMachine):
         assert result.items == tuple(held)
         for item in added:
             case.items[item.item_id] = item
+            case.numbers[item.item_id] = next(
+                holding.number for holding in held if holding.item_id == item.item_id
+            )
             self.banks[item.item_id] = request.bank
             self.log.append(item.item_id)
         for item_id in gone:
             self._forget(number, [item_id])
+        case.successors |= gone
         self.requests[request.request_id] = ModelRequest(request, result)
 
     @rule(pick=st.randoms(use_true_random=False), same_digest=st.booleans())
@@ -241,15 +264,34 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @rule(number=case_numbers, pick=st.randoms(use_true_random=False))
     def withdraw_some(self, number: str, pick: random.Random) -> None:
-        items = self.cases[number].items
-        gone = pick.sample(sorted(items), pick.randint(0, len(items)))
-        self.writer.withdraw(number, gone, day=NEXT_DAY)
+        """Name items by their ids, by older ids, or by their numbers."""
+        case = self.cases[number]
+        gone = pick.sample(sorted(case.items), pick.randint(0, len(case.items)))
+        numbers = {case.numbers[item_id] for item_id in gone if pick.random() < 1 / 3}
+        ids = {item_id for item_id in gone if case.numbers[item_id] not in numbers}
+        older = dict[bytes, list[bytes]]()
+        for item_id in ids:
+            names = case.names(item_id)
+            if names and pick.random() < 1 / 2:
+                older[item_id] = pick.sample(names, pick.randint(1, len(names)))
+        named = [older.get(item_id, [item_id]) for item_id in sorted(ids)]
+        done = self.writer.withdraw(
+            number, [name for names in named for name in names], numbers=[*numbers], day=NEXT_DAY
+        )
+        assert done.cursor == self.writer.head()
+        assert {
+            (item.item_id, item.number, frozenset(item.replaced_ids)) for item in done.items
+        } == {
+            (item_id, case.numbers[item_id], frozenset(older.get(item_id, ()))) for item_id in gone
+        }
         self._forget(number, gone)
 
     @rule(number=case_numbers)
     def withdraw_all(self, number: str) -> None:
-        self.writer.withdraw(number, None, day=NEXT_DAY)
-        self._forget(number, list(self.cases[number].items))
+        items = list(self.cases[number].items)
+        done = self.writer.withdraw(number, None, day=NEXT_DAY)
+        assert {item.item_id for item in done.items} == set(items)
+        self._forget(number, items)
 
     @rule(number=case_numbers, pick=st.randoms(use_true_random=False))
     def withdraw_what_is_not_there(self, number: str, pick: random.Random) -> None:
@@ -263,6 +305,15 @@ class RegistryMachine(RuleBasedStateMachine):
         mine = list(self.cases[number].items)
         with pytest.raises(NotFoundError):
             self.writer.withdraw(number, [*mine, pick.choice(strange)], day=NEXT_DAY)
+        case = self.cases[number]
+        if not case.closed_on:
+            with pytest.raises(NotFoundError):
+                self.writer.withdraw(number, mine, numbers=[1, case.given() + 1], day=NEXT_DAY)
+        gone = set(case.numbers) - set(case.items) - set(case.successors)
+        numbers = {case.numbers[item_id] for item_id in gone}
+        living = {case.numbers[item_id] for item_id in case.items}
+        again = self.writer.withdraw(number, [*gone], numbers=[*numbers - living], day=NEXT_DAY)
+        assert (again.items, again.cursor) == ((), self.writer.head())
 
     def _forget(self, number: str, gone: list[bytes]) -> None:
         case = self.cases[number]
@@ -324,9 +375,15 @@ class RegistryMachine(RuleBasedStateMachine):
             assert (record.opened_on, record.closed_on) == (DAY, case.closed_on)
             assert record.pin_hash == self.writer.pin_hash(number) == case.pin_hash
             assert record.items == tuple(
-                CaseItem(item_id, self.banks[item_id], item.kind, len(item.fingerprints))
-                for item_id, item in case.items.items()
+                CaseItem(
+                    *(item_id, self.banks[item_id], item.kind, len(item.fingerprints)),
+                    *(case.numbers[item_id], DAY),
+                )
+                for item_id, item in sorted(
+                    case.items.items(), key=lambda pair: case.numbers[pair[0]]
+                )
             )
+            assert record.numbers_given == (0 if closed else case.given())
 
     @invariant()
     def requests_are_as_in_the_model(self) -> None:

@@ -134,18 +134,22 @@ def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(
 
 
 def test_withdrawn_rows_link_nothing_to_the_case(writer: SqlRegistryWriter) -> None:
-    request = example(random.Random(4))
+    chance = random.Random(4)
+    request = registration(chance, None, item_of(chance, 1), item_of(chance, 2))
     number = writer.register(request, day=DAY).case_number
+    renewed = registration(chance, number, item_of(chance, 1, OWN, (1, 0, 0)))
+    writer.register(renewed, day=DAY)
     writer.withdraw(number, None, day=DAY)
     with writer._reader.begin() as connection:
         items = connection.exec_driver_sql("SELECT * FROM items").mappings().all()
         requests = connection.exec_driver_sql("SELECT * FROM requests").mappings().all()
         case = connection.exec_driver_sql("SELECT * FROM cases").mappings().one()
     kept = [{name for name, value in row.items() if value is not None} for row in items]
-    assert kept == [{"number", "item_id", "bank"}] * len(request.items)
+    assert kept == [{"number", "item_id", "bank"}] * 3
     assert [{name for name, value in row.items() if value is not None} for row in requests] == [
         {"request_id"}
-    ]
+    ] * 2
+    assert case["numbers_given"] == 0
     assert {name for name, value in case.items() if value is not None} == {
         "id",
         "number",
@@ -153,6 +157,7 @@ def test_withdrawn_rows_link_nothing_to_the_case(writer: SqlRegistryWriter) -> N
         "status",
         "opened_on",
         "closed_on",
+        "numbers_given",
     }
 
 

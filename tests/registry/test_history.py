@@ -163,7 +163,7 @@ def test_an_older_copy_is_refused_also_where_its_epoch_is_new_and_the_index_is_g
     older = path.read_bytes()
     with SqlRegistry.open_writer(path) as writer:
         writer.register(registration(chance), day=DAY)
-        head = writer.withdraw(case, None, day=DAY)
+        head = writer.withdraw(case, None, day=DAY).cursor
     path.write_bytes(older)
     for _ in range(3):
         with SqlRegistry.open_writer(path) as writer:

@@ -313,7 +313,7 @@ def test_a_registry_that_never_numbered_what_the_journal_lists_begins_an_epoch_o
     older = path.read_bytes()
     with SqlRegistry.open_writer(path) as writer:
         late = writer.register(registration(chance), day=DAY).case_number
-        before = writer.withdraw(late, None, day=DAY)
+        before = writer.withdraw(late, None, day=DAY).cursor
         number = plain(all_changes(writer)[-1])[0]
     path.write_bytes(older)
     with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:

@@ -218,6 +218,7 @@ def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar)
     for _ in range(2):  # repeating it is safe
         shown, _ = registrar.withdraw(access, gone, caller="k", now_s=0, day=DAY)
         assert (len(shown.items), shown.status) == (1, CaseStatus.ACTIVE)
+        assert shown.withdrawn_numbers == (added.items[0].number,)
     with pytest.raises(NotFoundError):
         registrar.withdraw(access, (bytes(16),), caller="k", now_s=0, day=DAY)
     for _ in range(2):
@@ -430,9 +431,10 @@ def test_a_picture_registered_again_is_in_its_case_once_under_the_age_said_last(
     shown = registrar.show(access, caller="k", now_s=0)
     assert shown.status == CaseStatus.ACTIVE
     assert [(at.item_id, at.hashes, at.age_band) for at in shown.items] == [
-        (first.items[1].item_id, 1, AgeBand.MINOR),
         (grown.items[0].item_id, 4, AgeBand.ADULT),
+        (first.items[1].item_id, 1, AgeBand.MINOR),
     ]
+    assert [at.number for at in shown.items] == [1, 2], "in the order of first registration"
 
 
 def test_additions_at_one_time_share_that_room(

@@ -8,14 +8,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from disrupt.core.changes import Cursor
-from disrupt.registry.contract import Registered, Registration, Removed
+from disrupt.registry.contract import Registered, Registration, Removed, Withdrawn
 from disrupt.registry.sqlite import queries, statements
 from disrupt.registry.sqlite.sql import SqlRegistryWriter
 
 _MOMENT_S = 0.2
 
-_Answer = TypeVar("_Answer", Registered, Cursor)
+_Answer = TypeVar("_Answer", Registered, Withdrawn)
 
 
 def _early(
@@ -53,11 +52,17 @@ def _register(
 
 
 def _withdraw(
-    self: SqlRegistryWriter, number: str, item_ids: Sequence[bytes] | None, *, day: str
-) -> Cursor:
-    def write(connection: Connection) -> tuple[Cursor, list[Removed]]:
-        erased = statements.withdraw(connection, number, item_ids, day)
-        return queries.head(connection), erased
+    self: SqlRegistryWriter,
+    number: str,
+    item_ids: Sequence[bytes] | None,
+    *,
+    numbers: Sequence[int] = (),
+    day: str,
+) -> Withdrawn:
+    def write(connection: Connection) -> tuple[Withdrawn, list[Removed]]:
+        erased = statements.withdraw(connection, number, item_ids, numbers, day)
+        items = tuple(item for _, item in erased)
+        return Withdrawn(items, queries.head(connection)), [removed for removed, _ in erased]
 
     return _early(self, write)
 

@@ -235,7 +235,7 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
     if row is None:
         return None
     items = connection.execute(
-        _items().where(schema.items.c.case_id == row.id).order_by(schema.items.c.number)
+        _items().where(schema.items.c.case_id == row.id).order_by(schema.items.c.number_in_case)
     )
     return CaseRecord(
         row.number,
@@ -244,8 +244,17 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
         row.opened_on,
         row.closed_on,
         tuple(
-            CaseItem(item.item_id, item.bank, MediaKind(item.kind), item.hashes) for item in items
+            CaseItem(
+                item.item_id,
+                item.bank,
+                MediaKind(item.kind),
+                item.hashes,
+                item.number_in_case,
+                item.registered_on,
+            )
+            for item in items
         ),
+        row.numbers_given,
     )
 
 
@@ -278,16 +287,20 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     return request.digest, Registered(
         rows[0].case_number,
         CaseStatus(rows[0].status),
-        tuple(HeldItem(row.item_id, row.hashes, Outcome(row.outcome)) for row in rows),
+        tuple(
+            HeldItem(row.item_id, row.hashes, row.number_in_case, Outcome(row.outcome))
+            for row in rows
+        ),
         Cursor(request.epoch, request.sequence, _mark(connection, request.sequence)),
     )
 
 
 def _answer(outcome: ColumnElement[int]) -> Select[Any]:
     """Select what an answer says of items and their case."""
+    items = schema.items.c
     case = (schema.cases.c.number.label("case_number"), schema.cases.c.status)
     return (
-        select(schema.items.c.item_id, schema.items.c.hashes, outcome, *case)
+        select(items.item_id, items.hashes, items.number_in_case, outcome, *case)
         .select_from(schema.items)
         .join(schema.cases)
     )
@@ -322,4 +335,7 @@ def erased(connection: Connection) -> NDArray[np.uint64]:
 def _items() -> Select[Any]:
     # Leave out the fingerprints, which are large.
     items = schema.items.c
-    return select(items.number, items.item_id, items.bank, items.kind, items.hashes)
+    return select(
+        *(items.item_id, items.bank, items.kind, items.hashes),
+        *(items.number_in_case, items.registered_on),
+    )

@@ -19,20 +19,41 @@ from disrupt.registry.sqlite import queries, schema
 
 
 @dataclass(slots=True)
-class CaseUpdate:
-    """Items to add, rows of stored items to remove, and what the case then holds for each item."""
+class Added:
+    """An item to add, with its number in the case and the day of its first registration."""
 
-    added: list[NewItem] = field(default_factory=list)
-    replaced: list[Row[Any]] = field(default_factory=list)
+    item: NewItem
+    number: int
+    registered_on: str
+
+
+@dataclass(slots=True)
+class CaseUpdate:
+    """Items to add, stored items to remove, and what the case then holds for each item.
+
+    ``replaced`` maps the ids of new or kept items to the rows whose place they take;
+    ``numbers_given`` is the newest number in the case.
+    """
+
+    numbers_given: int
+    added: list[Added] = field(default_factory=list)
+    replaced: dict[bytes, Sequence[Row[Any]]] = field(default_factory=dict)
     held: list[HeldItem] = field(default_factory=list)
+
+    def replace(self, item_id: bytes, rows: Sequence[Row[Any]]) -> None:
+        """Put an item in the place of stored ones."""
+        if rows:
+            self.replaced[item_id] = rows
 
     @property
     def growth(self) -> int:
         """By how many items the case grows."""
-        return len(self.added) - len(self.replaced)
+        return len(self.added) - sum(map(len, self.replaced.values()))
 
 
-def plan_update(connection: Connection, case_id: int, registration: Registration) -> CaseUpdate:
+def plan_update(
+    connection: Connection, case: Row[Any], registration: Registration, day: str
+) -> CaseUpdate:
     """Compare the items of a registration with those of its case, and with each other."""
     # Where nothing identifies what an item shows, it equals no other.
     identities = [
@@ -43,10 +64,10 @@ def plan_update(connection: Connection, case_id: int, registration: Registration
         before = best.get(identity)
         if before is None or not stays(before.fingerprints, item.fingerprints):
             best[identity] = item
-    stored = _stored(connection, case_id, best)
-    update = CaseUpdate()
+    stored = _stored(connection, case.id, best)
+    update = CaseUpdate(case.numbers_given)
     held = {
-        identity: _settle(update, item, stored.get(identity, ()), registration.bank)
+        identity: _settle(update, item, stored.get(identity, ()), registration.bank, day)
         for identity, item in best.items()
     }
     for identity in identities:
@@ -69,7 +90,9 @@ def note_identities(
         connection.execute(insert(schema.identities), rows)
 
 
-def _settle(update: CaseUpdate, item: NewItem, stored: Sequence[Row[Any]], bank: int) -> HeldItem:
+def _settle(
+    update: CaseUpdate, item: NewItem, stored: Sequence[Row[Any]], bank: int, day: str
+) -> HeldItem:
     """Decide between a new item and the stored ones of its identity; return what the case holds."""
     best, kept = item.fingerprints, None
     for row in stored:
@@ -77,11 +100,15 @@ def _settle(update: CaseUpdate, item: NewItem, stored: Sequence[Row[Any]], bank:
         if stays(stored_fingerprints, best):
             best, kept = stored_fingerprints, row
     if kept is not None and kept.bank == bank:
-        update.replaced += [row for row in stored if row is not kept]
-        return HeldItem(kept.item_id, kept.hashes, Outcome.KEPT)
-    update.added.append(replace(item, fingerprints=best))
-    update.replaced += stored
-    return HeldItem(item.item_id, len(best), Outcome.RENEWED if stored else Outcome.ADDED)
+        update.replace(kept.item_id, [row for row in stored if row is not kept])
+        return HeldItem(kept.item_id, kept.hashes, kept.number_in_case, Outcome.KEPT)
+    if stored:
+        number, day = stored[0].number_in_case, stored[0].registered_on
+    else:
+        number = update.numbers_given = update.numbers_given + 1
+    update.added.append(Added(replace(item, fingerprints=best), number, day))
+    update.replace(item.item_id, stored)
+    return HeldItem(item.item_id, len(best), number, Outcome.RENEWED if stored else Outcome.ADDED)
 
 
 def _stored(
@@ -91,7 +118,7 @@ def _stored(
     items, identified = schema.items.c, schema.identities.c
     rows = connection.execute(
         select(items.number, items.item_id, items.bank, items.hashes, items.fingerprints)
-        .add_columns(identified.identity)
+        .add_columns(items.number_in_case, items.registered_on, identified.identity)
         .join_from(schema.identities, schema.items)
         .where(identified.case_id == case_id, identified.identity.in_(identities))
         .order_by(items.number)

@@ -91,6 +91,8 @@ cases = Table(
     Column("status", Integer, nullable=False),
     Column("opened_on", _DAY, nullable=False),
     Column("closed_on", _DAY, nullable=False),
+    # Newest number in the case that was given to an item; 0 once the case is withdrawn.
+    Column("numbers_given", Integer, nullable=False),
 )
 
 # All but the id is NULL once something that the request registered was withdrawn: the digest is
@@ -105,6 +107,8 @@ requests = Table(
 )
 
 # An erased item keeps number, item_id and bank, so that its addition can be delivered as a removal.
+# One that was replaced names the living item that its picture is now, so that it can be withdrawn
+# by an old id too; once that is withdrawn nothing links the two.
 items = Table(
     "items",
     metadata,
@@ -122,15 +126,22 @@ items = Table(
     Column("assurance", Integer),
     Column("hashes", Integer),
     Column("fingerprints", LargeBinary),
+    Column("number_in_case", Integer),
+    Column("registered_on", _DAY),
+    Column("replaced_by", ForeignKey("items.number")),
     CheckConstraint(
         "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
         " AND (assurance IS NULL) = (fingerprints IS NULL)"
         " AND (hashes IS NULL) = (fingerprints IS NULL)"
+        " AND (number_in_case IS NULL) = (fingerprints IS NULL)"
+        " AND (registered_on IS NULL) = (fingerprints IS NULL)"
+        " AND (replaced_by IS NULL OR fingerprints IS NULL)"
         " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
         name="erased",
     ),
     sqlite_autoincrement=True,
 )
+Index(None, items.c.replaced_by, sqlite_where=items.c.replaced_by.is_not(None))
 
 # What registrations of one picture have in common (``core.renewals``), so that none has to read the
 # fingerprints of its whole case. Erased items have no row.

@@ -28,11 +28,11 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
-from disrupt.core.registrations import Outcome
+from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import head_note, journal
-from disrupt.registry.contract import Registered, Registration, Removed, Revoked
+from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
 from disrupt.registry.sqlite import migrations, queries, statements, wal_owner
 from disrupt.registry.sqlite.disk_reserve import DiskReserve
@@ -199,14 +199,25 @@ class SqlRegistryWriter(SqlRegistry):
         except StorageFullError as error:  # which would say that nothing was stored
             raise UnavailableError(error.message) from error
 
-    def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
+    def withdraw(
+        self,
+        number: str,
+        item_ids: Sequence[bytes] | None,
+        *,
+        numbers: Sequence[int] = (),
+        day: str,
+    ) -> Withdrawn:
         """Remove items of a case."""
+        # A second attempt, in the reserve, removes nothing that the first has committed.
+        withdrawn = dict[int, WithdrawnItem]()
 
         def withdraw(connection: Connection) -> tuple[_Removals, Cursor]:
-            erased = statements.withdraw(connection, number, item_ids, day)
-            return erased, queries.head(connection)
+            erased = statements.withdraw(connection, number, item_ids, numbers, day)
+            withdrawn.update({removed.number: item for removed, item in erased})
+            return [removed for removed, _ in erased], queries.head(connection)
 
-        return self._remove(withdraw)
+        cursor = self._remove(withdraw)
+        return Withdrawn(tuple(withdrawn.values()), cursor)
 
     def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
         """Revoke a key."""

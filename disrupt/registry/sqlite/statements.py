@@ -1,7 +1,7 @@
 """Writes to the registry: each function runs in one transaction of its caller."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
@@ -10,7 +10,7 @@ from disrupt.core import media
 from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
 from disrupt.core.policy import FIRST_BANKS, ApiKey
-from disrupt.core.registrations import Outcome
+from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.errors import (
     InvalidRequestError,
     LimitExceededError,
@@ -21,15 +21,20 @@ from disrupt.errors import (
 from disrupt.registry.contract import (
     HeldItem,
     NewCase,
-    NewItem,
     Registered,
     Registration,
     Removed,
 )
 from disrupt.registry.sqlite import queries, schema
-from disrupt.registry.sqlite.renewals import note_identities, plan_update
+from disrupt.registry.sqlite.renewals import CaseUpdate, note_identities, plan_update
 
 _BATCH_IDS = 500
+
+_ERASED = (
+    *("case_id", "kind", "assurance", "hashes", "fingerprints"),
+    *("number_in_case", "registered_on"),
+)
+"""Columns of an item that are cleared when it is erased."""
 
 
 def seed(connection: Connection) -> None:
@@ -66,15 +71,14 @@ def register(
             " more."
         )
     case = _open_case(connection, registration.case, day)
-    changed = plan_update(connection, case.id, registration)
+    changed = plan_update(connection, case, registration, day)
     if items_per_case is not None:
         _check_room(connection, case.id, changed.growth, items_per_case)
-    numbers = _add_items(connection, registration, case, changed.added)
+    numbers = _add_items(connection, registration, case, changed)
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
-    replaced = [Removed(row.number, row.item_id) for row in changed.replaced]
-    _erase(connection, [item.number for item in replaced], mark)
+    replaced = _replace(connection, changed.replaced, mark)
     head = queries.head(connection)
     connection.execute(
         insert(schema.requests).values(
@@ -102,6 +106,7 @@ def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any
                 status=CaseStatus.RECEIVED,
                 opened_on=day,
                 closed_on="",
+                numbers_given=0,
             )
         )
     row = _case(connection, case.number if isinstance(case, NewCase) else case)
@@ -124,8 +129,32 @@ def _set_status(
     connection.execute(
         update(schema.cases)
         .where(schema.cases.c.id == case.id)
-        .values(status=status, closed_on=closed_on)
+        .values(
+            status=status,
+            closed_on=closed_on,
+            numbers_given=0 if to == CaseStatus.WITHDRAWN else case.numbers_given,
+        )
     )
+
+
+def _replace(
+    connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], mark: bytes
+) -> list[Removed]:
+    """Erase stored items whose place others take, and note which; return the erased ones."""
+    erased = [Removed(row.number, row.item_id) for rows in replaced.values() for row in rows]
+    items = schema.items.c
+    # Older ids of a picture come to name its new item before the one that they named is erased.
+    for names in (items.replaced_by, items.number):
+        if names is items.number:
+            _erase(connection, [item.number for item in erased], mark)
+        for item_id, rows in replaced.items():
+            successor = select(items.number).where(items.item_id == item_id).scalar_subquery()
+            connection.execute(
+                update(schema.items)
+                .where(names.in_([row.number for row in rows]))
+                .values(replaced_by=successor)
+            )
+    return erased
 
 
 def _check_room(connection: Connection, case_id: int, growth: int, items_per_case: int) -> None:
@@ -139,23 +168,31 @@ def _check_room(connection: Connection, case_id: int, growth: int, items_per_cas
 
 
 def _add_items(
-    connection: Connection, registration: Registration, case: Row[Any], items: Sequence[NewItem]
+    connection: Connection, registration: Registration, case: Row[Any], changed: CaseUpdate
 ) -> Sequence[int]:
-    """Store the items; return their numbers, ascending in the order of the request."""
-    if not items:
+    """Store the new items; return their numbers, ascending in the order of the request."""
+    if not changed.added:
         return []
+    connection.execute(
+        update(schema.cases)
+        .where(schema.cases.c.id == case.id)
+        .values(numbers_given=changed.numbers_given)
+    )
+    items = [added.item for added in changed.added]
     rows = [
         {
-            "item_id": item.item_id,
+            "item_id": added.item.item_id,
             "bank": registration.bank,
             "case_id": case.id,
             "request_id": registration.request_id,
-            "kind": item.kind,
+            "kind": added.item.kind,
             "assurance": registration.assurance,
-            "hashes": len(item.fingerprints),
-            "fingerprints": media.pack(item.fingerprints),
+            "hashes": len(added.item.fingerprints),
+            "fingerprints": media.pack(added.item.fingerprints),
+            "number_in_case": added.number,
+            "registered_on": added.registered_on,
         }
-        for item in items
+        for added in changed.added
     ]
     add = insert(schema.items).returning(schema.items.c.number, sort_by_parameter_order=True)
     numbers = connection.scalars(add, rows).all()
@@ -198,22 +235,73 @@ def _add_changes(
 
 
 def withdraw(
-    connection: Connection, number: str, item_ids: Sequence[bytes] | None, day: str
-) -> list[Removed]:
+    connection: Connection,
+    number: str,
+    item_ids: Sequence[bytes] | None,
+    numbers: Sequence[int],
+    day: str,
+) -> list[tuple[Removed, WithdrawnItem]]:
     """Erase items of a case, all for None; return those that it erased."""
     case = _case(connection, number)
+    items = schema.items.c
     linked = connection.execute(
-        select(schema.items.c.number, schema.items.c.item_id)
-        .where(schema.items.c.case_id == case.id)
-        .order_by(schema.items.c.number)
+        select(items.number, items.item_id, items.number_in_case)
+        .where(items.case_id == case.id)
+        .order_by(items.number)
     ).all()
-    wanted = {row.item_id for row in linked} if item_ids is None else set(item_ids)
-    erased = [row for row in linked if row.item_id in wanted]
-    _check_erased(connection, wanted.difference(row.item_id for row in erased))
+    living = {row.number for row in linked}
+    if item_ids is None:
+        wanted, older = living, dict[int, list[bytes]]()
+    else:
+        if case.status != CaseStatus.WITHDRAWN and max(numbers, default=0) > case.numbers_given:
+            raise _not_found()
+        wanted, older = _named(connection, set(item_ids))
+        wanted |= {row.number for row in linked if row.number_in_case in set(numbers)}
+    if not wanted <= living:
+        raise _not_found()
+    erased = [row for row in linked if row.number in wanted]
     _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
-    return [Removed(row.number, row.item_id) for row in erased]
+    return [
+        (
+            Removed(row.number, row.item_id),
+            WithdrawnItem(row.item_id, row.number_in_case, tuple(older.get(row.number, ()))),
+        )
+        for row in erased
+    ]
+
+
+def _named(
+    connection: Connection, item_ids: Collection[bytes]
+) -> tuple[set[int], dict[int, list[bytes]]]:
+    """Return the numbers of the living items that ids name, and the older ids among these.
+
+    Raises NotFoundError for an id of no item. That of a withdrawn item names none.
+    """
+    items = schema.items.c
+    rows = connection.execute(
+        select(items.item_id, items.number, items.replaced_by, items.case_id).where(
+            items.item_id.in_(item_ids)
+        )
+    ).all()
+    if len(rows) != len(item_ids):
+        raise _not_found()
+    living, older = set[int](), dict[int, list[bytes]]()
+    for row in rows:
+        if row.case_id is not None:
+            living.add(row.number)
+        elif row.replaced_by is not None:
+            living.add(row.replaced_by)
+            older.setdefault(row.replaced_by, []).append(row.item_id)
+    return living, older
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError(
+        "The case has no item of this id or number; nothing was withdrawn. The case lists its"
+        " items."
+    )
 
 
 def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> bool:
@@ -256,19 +344,6 @@ def note_pepper(connection: Connection, check: bytes) -> None:
     connection.execute(update(schema.registry).where(missing).values(pepper_check=check))
 
 
-def _check_erased(connection: Connection, item_ids: set[bytes]) -> None:
-    """Raise NotFoundError unless all are ids of erased items, whose case is erased too."""
-    rows = connection.execute(
-        select(schema.items.c.number).where(
-            schema.items.c.item_id.in_(item_ids), schema.items.c.case_id.is_(None)
-        )
-    ).all()
-    if len(rows) != len(item_ids):
-        raise NotFoundError(
-            "The case has no item of this id; nothing was withdrawn. The case lists its items."
-        )
-
-
 def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     """Clear from items, and from requests whose answers name them, what tells of hashes or case."""
     if not numbers:
@@ -290,9 +365,10 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(delete(schema.answers).where(answers.request_id.in_(named)))
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     connection.execute(
-        update(schema.items)
-        .where(items.number.in_(numbers))
-        .values(case_id=None, kind=None, assurance=None, hashes=None, fingerprints=None)
+        update(schema.items).where(items.number.in_(numbers)).values(dict.fromkeys(_ERASED))
+    )
+    connection.execute(
+        update(schema.items).where(items.replaced_by.in_(numbers)).values(replaced_by=None)
     )
     _add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
 

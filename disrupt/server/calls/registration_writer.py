@@ -71,17 +71,17 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         self, request: registration_pb2.WithdrawItemsRequest, _context: Context
     ) -> registration_pb2.WithdrawItemsResponse:
         """Withdraw some items of a case."""
-        access, item_ids = wire.access(request.access), wire.item_ids(request)
-        case, cursor = await self._run(self._registrar.withdraw, access, item_ids, day=today())
-        return wire.items_withdrawn_answer(case, self._cursors.seal(cursor))
+        access, named = wire.access(request.access), wire.named_items(request)
+        case, done = await self._run(self._registrar.withdraw, access, *named, day=today())
+        return wire.items_withdrawn_answer(case, done.items, self._cursors.seal(done.cursor))
 
     async def WithdrawCase(  # noqa: N802 gRPC's name
         self, request: registration_pb2.WithdrawCaseRequest, _context: Context
     ) -> registration_pb2.WithdrawCaseResponse:
         """Withdraw a whole case."""
         access = wire.access(request.access)
-        case, cursor = await self._run(self._registrar.withdraw, access, None, day=today())
-        return wire.case_withdrawn_answer(case, self._cursors.seal(cursor))
+        case, done = await self._run(self._registrar.withdraw, access, None, day=today())
+        return wire.case_withdrawn_answer(case, done.items, self._cursors.seal(done.cursor))
 
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
         """Raise: workers relay it as RegisterHashes, so pictures do not come here."""

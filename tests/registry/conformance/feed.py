@@ -102,7 +102,7 @@ class FeedConformance(Opened):
         stored = reader.registered(request.request_id)
         assert stored is not None
         assert stored[1] == done
-        given.append(writer.withdraw(done.case_number, None, day=DAY))
+        given.append(writer.withdraw(done.case_number, None, day=DAY).cursor)
         given += [cursor for _, cursor in pages(reader, limit=1)]
         given += [
             Cursor(given[0].epoch, change.sequence, change.mark) for change in all_changes(reader)

@@ -61,7 +61,7 @@ class RenewingConformance(Opened):
         fingerprints["quality"] ^= 1
         again = NewItem(chance.randbytes(16), first.kind, fingerprints)
         _, result = self.again(writer, chance, first, again)
-        assert result.items == (HeldItem(first.item_id, 3, Outcome.KEPT),)
+        assert result.items == (HeldItem(first.item_id, 3, 1, Outcome.KEPT),)
 
     @pytest.mark.parametrize("field", ["kind", "hash", "ordinal", "start_ms", "end_ms", "more"])
     def test_what_differs_in_kind_or_plan_0_is_another_picture(
@@ -78,7 +78,7 @@ class RenewingConformance(Opened):
             fingerprints[field][0] ^= 1
         again = NewItem(chance.randbytes(16), kind, fingerprints)
         number, result = self.again(writer, chance, first, again)
-        assert result.items == (HeldItem(again.item_id, len(fingerprints)),)
+        assert result.items == (HeldItem(again.item_id, len(fingerprints), 2),)
         assert holds(writer, number) == [first.item_id, again.item_id]
 
     def test_without_plan_0_nothing_shows_that_a_picture_is_the_same(

@@ -6,18 +6,22 @@ import pytest
 
 from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import MINORS
+from disrupt.core.registrations import WithdrawnItem
 from disrupt.errors import (
     NotFoundError,
 )
 from disrupt.registry.contract import (
     RegistryReader,
     RegistryWriter,
+    Withdrawn,
 )
 from tests.registry.conformance.opened import Opened
 from tests.registry.examples import (
     DAY,
     NEXT_DAY,
+    OWN,
     all_changes,
+    item_of,
     new_case,
     new_item,
     plain,
@@ -51,15 +55,47 @@ class WithdrawingConformance(Opened):
         item, other_item = new_item(chance), new_item(chance)
         writer.register(registration(chance, case, item, other_item), day=DAY)
         first = writer.withdraw(case.number, [item.item_id, item.item_id], day=DAY)
-        assert writer.withdraw(case.number, [item.item_id], day=DAY) == first
-        assert writer.withdraw(case.number, [], day=DAY) == first
+        assert first.items == (WithdrawnItem(item.item_id, 1),)
+        nothing = Withdrawn((), first.cursor)
+        assert writer.withdraw(case.number, [item.item_id], day=DAY) == nothing
+        assert writer.withdraw(case.number, [], numbers=[1], day=DAY) == nothing
+        assert writer.withdraw(case.number, [], day=DAY) == nothing
         whole = writer.withdraw(case.number, None, day=DAY)
+        assert whole.items == (WithdrawnItem(other_item.item_id, 2),)
+        nothing = Withdrawn((), whole.cursor)
         record = writer.case(case.number)
-        assert writer.withdraw(case.number, None, day=NEXT_DAY) == whole
-        assert (
-            writer.withdraw(case.number, [item.item_id, other_item.item_id], day=NEXT_DAY) == whole
-        )
+        assert writer.withdraw(case.number, None, day=NEXT_DAY) == nothing
+        both = [item.item_id, other_item.item_id]
+        assert writer.withdraw(case.number, both, numbers=[1, 2], day=NEXT_DAY) == nothing
         assert writer.case(case.number) == record
+
+    def test_an_old_id_withdraws_what_its_picture_is_now(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        case, other = new_case(chance), new_case(chance)
+        writer.register(registration(chance, other), day=DAY)
+        versions = [
+            item_of(chance, 1, OWN, *[(1, at, 0) for at in range(count)]) for count in range(4)
+        ]
+        writer.register(registration(chance, case, new_item(chance), versions[0]), day=DAY)
+        for version in versions[1:]:
+            result = writer.register(registration(chance, case.number, version), day=NEXT_DAY)
+            assert (result.items[0].item_id, result.items[0].number) == (version.item_id, 2)
+        record = writer.case(case.number)
+        assert record is not None
+        assert [(item.number, item.registered_on) for item in record.items] == [(1, DAY), (2, DAY)]
+        *older, last = [version.item_id for version in versions]
+        for item_id in (older[0], last):
+            with pytest.raises(NotFoundError):  # in another case
+                writer.withdraw(other.number, [item_id], day=DAY)
+        done = writer.withdraw(case.number, older[:2], day=DAY)
+        assert [(item.item_id, item.number) for item in done.items] == [(last, 2)]
+        assert set(done.items[0].replaced_ids) == set(older[:2])
+        again = Withdrawn((), done.cursor)
+        for number in (case.number, other.number):  # nothing links the ids to a case any more
+            assert writer.withdraw(number, [*older, last], day=DAY) == again
+        new = writer.register(registration(chance, case.number, item_of(chance, 1)), day=DAY)
+        assert new.items[0].number == 3, "a number is not given again"
 
     def test_withdrawing_an_unknown_case_is_refused(
         self, writer: RegistryWriter, chance: random.Random

@@ -11,6 +11,7 @@ import pytest
 from disrupt.core.cases import CaseStatus, case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.registrations import Receipt, ShownCase
+from disrupt.registry.contract import Withdrawn
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.shares import Admission, Resource, holder
 from disrupt.server.calls.registration_writer import RegistrationServicer
@@ -32,8 +33,9 @@ class Slow:
         self.going_on.wait()
         return Receipt("", None, (), (), None)
 
-    def withdraw(self, *_: object, **__: object) -> tuple[ShownCase, Cursor]:
-        return ShownCase(CASE, CaseStatus.WITHDRAWN, "", "", ()), Cursor(bytes(8), 1)
+    def withdraw(self, *_: object, **__: object) -> tuple[ShownCase, Withdrawn]:
+        case = ShownCase(CASE, CaseStatus.WITHDRAWN, "", "", (), ())
+        return case, Withdrawn((), Cursor(bytes(8), 1))
 
 
 async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:

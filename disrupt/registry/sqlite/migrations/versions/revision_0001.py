@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer, nullable=False),
         sa.Column("opened_on", sa.String(10), nullable=False),
         sa.Column("closed_on", sa.String(10), nullable=False),
+        sa.Column("numbers_given", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
         sa.UniqueConstraint("number", name=op.f("uq_cases_number")),
     )
@@ -72,10 +73,16 @@ def upgrade() -> None:
         sa.Column("assurance", sa.Integer),
         sa.Column("hashes", sa.Integer),
         sa.Column("fingerprints", sa.LargeBinary),
+        sa.Column("number_in_case", sa.Integer),
+        sa.Column("registered_on", sa.String(10)),
+        sa.Column("replaced_by", _NUMBER),
         sa.CheckConstraint(
             "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
             " AND (assurance IS NULL) = (fingerprints IS NULL)"
             " AND (hashes IS NULL) = (fingerprints IS NULL)"
+            " AND (number_in_case IS NULL) = (fingerprints IS NULL)"
+            " AND (registered_on IS NULL) = (fingerprints IS NULL)"
+            " AND (replaced_by IS NULL OR fingerprints IS NULL)"
             " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
             name=op.f("ck_items_erased"),
         ),
@@ -89,11 +96,20 @@ def upgrade() -> None:
             deferrable=True,
             initially="DEFERRED",
         ),
+        sa.ForeignKeyConstraint(
+            ["replaced_by"], ["items.number"], name=op.f("fk_items_replaced_by")
+        ),
         sa.UniqueConstraint("item_id", name=op.f("uq_items_item_id")),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_items_case_id"), "items", ["case_id"])
     op.create_index(op.f("ix_items_request_id"), "items", ["request_id"])
+    op.create_index(
+        op.f("ix_items_replaced_by"),
+        "items",
+        ["replaced_by"],
+        sqlite_where=sa.text("replaced_by IS NOT NULL"),
+    )
     op.create_table(
         "identities",
         sa.Column("item", _NUMBER, nullable=False),
