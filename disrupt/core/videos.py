@@ -36,25 +36,35 @@ That is 50 000 frames of 5 versions that differ, or an hour of frames that a tho
 
 
 class Versions(IntEnum):
-    """Versions of each frame to hash, each also as stored where players may show that."""
+    """Which versions of each frame are hashed.
+
+    Where players differ in how they turn a video, each version is also hashed as it is stored.
+    """
 
     NONE = 0
-    """The frame as it is: quick lookups."""
+    """For quick lookups: the frame as a player shows it."""
     STORED = 1
-    """Also without plain edges, where the video has such: registrations."""
+    """For registrations: the frame, and the frame without plain edges where the video has such."""
     SEARCHED = 2
-    """Also mirrored, and both without borders of any kind: lookups."""
+    """For lookups: the frame and its mirror image, each with and without borders of any kind."""
 
 
 HASHES_PER_HOUR = 2000
+"""Most hashes that are stored for each hour of a video."""
 _HASHES_ALWAYS = 240
-"""Hashes that a video of any length may have: a minute of frames that all differ."""
+"""Most hashes of a short video: enough for a minute of frames that all differ, four a second."""
 
 _DISTINCT_BITS = (10, 14, 18, 22)
-"""Distances within which frames count as one; the next larger is used where too many are left."""
+"""Distances within which two frames count as the same.
+
+The first one is used, unless more frames are left than may be stored: then the next one.
+"""
 
 _UNEVEN = (5**0.5 - 1) / 2
-"""Multiples of the golden ratio are spread evenly over the time, and meet no period in it."""
+"""Step, modulo 1, by which some of many frames are chosen: the golden ratio.
+
+The chosen frames are spread evenly over the video, and share no period with what it repeats.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

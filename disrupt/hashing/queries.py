@@ -78,7 +78,8 @@ _CELL_AREA = 0.7
 class ImageQuery:
     """Query of a picture: hashes, each with its version, and the picture's quality.
 
-    ``frames_skipped`` are frames of an animation that were not looked at.
+    ``frames_skipped`` are frames of an animation that were not looked at, and 1 for whatever else
+    of the file was not: the rest of one that ends early, later pages, colours that cannot be told.
     """
 
     quality: int
@@ -91,18 +92,20 @@ def hash_image(
 ) -> ImageQuery | LowQuality:
     """Hash a picture file for a lookup, in the canonical profile, no two hashes alike.
 
-    FAST hashes the picture itself and, where it has at most 512 px a side, the picture ENLARGED.
-    Other efforts hash these and LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
-    they are straightened, all in their eight turned and mirrored versions; some also in negative.
-    Of a whole of too low a quality, they hash regions alone; of one that is too regular also crops.
+    1. Decode the frames, JPEG files at a smaller scale (see ``decode``), as many as
+       ``limits.frames_cpu_s`` allows. What some programs show in place of a picture, as without
+       its colour profile, is one more frame.
+    2. Hash each frame as a whole; where it has at most 512 px a side also ENLARGED; in its eight
+       turned and mirrored versions unless at FAST. The average over 512x512 cells is not rounded:
+       within 8 bits of the registered hash. Keep the hashes of distinct frames, up to MAX_FRAMES.
+    3. Unless at FAST, hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
+       they are straightened; of a whole of too low a quality only of regions. A frame that is not
+       distinct may show something else in a part, so that this is done of each. Keep what is near
+       to nothing in the frames before, at most MAX_PARTS.
+    4. Add negatives of some of them.
 
-    JPEG files are decoded at a smaller scale, see ``decode``, and the average over 512x512 cells is
-    not rounded: within 8 bits of the registered hash. Each distinct frame of an animation has its
-    own hashes, in as many frames as ``limits.frames_cpu_s`` allows, up to MAX_FRAMES. A frame that
-    is not distinct may show something else in a part: crops and regions are those of all frames
-    that are near to nothing in the frames before, at most MAX_PARTS in all. What some programs show
-    in place of a picture, as without its colour profile, is one more frame. Hashes of low quality
-    are left out as long as there are others. Thread-safe. Errors as of ``decode``.
+    LowQuality if nothing is left, since hashes of low quality are left out. Thread-safe. Errors as
+    of ``decode``.
     """
     quality = skipped = 0
     room, wanted = MAX_PARTS, LOOKUP_CROPS[effort]

@@ -403,7 +403,8 @@ class MatchImageResponse(_message.Message):
     """State of the registry that this answer includes."""
     frames_skipped: _builtins.int
     """Last frames of an animation that were not looked at, because it has too many different ones or takes too much
-    processor time. Where this is not 0, no match does not mean that none of its frames is registered.
+    processor time; 1 more where something else of the file was not: the rest of one that ends early, later pages,
+    colours that programs show differently. Where this is not 0, no match does not mean that it shows nothing registered.
     """
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Match]:

@@ -193,7 +193,7 @@ def decode_frames(
             if scaled and error.metadata.get("cause") == _DAMAGED:
                 return
             raise
-        yield replace(picture, frames_left=frames - 1 - frame)
+        yield replace(picture, frames_left=frames - 1 - frame, unseen=unseen)
 
 
 def _check_scans(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -> None:

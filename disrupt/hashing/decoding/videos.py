@@ -76,17 +76,24 @@ _LEAST_CONTRAST = 4
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
 _BRIEF_MS = 1000 / 12
-"""Frames shown no longer than this, and a quarter of the interval, are skipped where no other frame
-refers to them."""
+"""Longest time on screen of a frame that may be skipped, beside a quarter of the interval.
+
+Only frames to which no other frame refers are skipped.
+"""
 _UNSEEN_MS = 1000
-"""Time without a frame after which none is skipped."""
-_MISSING_MS = 2000
-_MISSING_SHARE = 0.05
-"""A file that ends by more than both before the time that it declares is incomplete."""
+"""Longest time without a decoded frame: after it, the next frame is not skipped."""
+_MISSING_MS, _MISSING_SHARE = 2000, 0.05
+"""How much of the declared duration may be missing at the end of a complete file.
+
+The larger of both counts; the share is of the declared duration.
+"""
 _HIDDEN_MS = 250
-"""Time from which frames that an edit list hides are read, too: encoders hide fewer."""
+"""Least duration of the frames that an edit list hides from which they are read, too.
+
+Encoders hide fewer: they need some frames before the first that is shown.
+"""
 _ERRORS_MAX = 200
-"""Packets that cannot be decoded before the rest of the file is given up."""
+"""Most packets that may fail to be decoded before the rest of the file is given up."""
 
 
 @dataclass(frozen=True, slots=True)

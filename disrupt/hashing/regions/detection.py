@@ -1,10 +1,17 @@
-"""Where in a picture another picture may be: within borders, on a screen, in a collage.
+"""Find where in a picture another picture may be: within borders, on a screen, in a collage.
 
-The edge of a picture that is shown on something is straight, and as long as the picture: what is
-on one side of it differs from what is on the other side in most of its pixels. Outside is a page,
-plain or blurred, or the next picture of a collage. So each side of a rectangle must be such a line
-or an edge of the whole picture. Every such rectangle gets a weight, and of those that differ from
-one another the heaviest are candidates. A wrong candidate costs one more lookup and nothing else.
+A picture that is shown on a page or beside others has straight edges, as long as itself, along
+which most pixels on one side differ from those on the other. ``find_regions`` looks for rectangles
+of which each side is such a line, or an end of the whole:
+
+1. Reduce the picture, and find its lines (``edge_lines.py``).
+2. List the cells of an even grid, if the whole is one.
+3. List rectangles with an even page around them, and parts of a collage, each with a weight: the
+   product of how much of each side is a line.
+4. Choose the heaviest that differ from one another and are not plain.
+5. Place their sides between the lines of pixels.
+
+A wrong candidate costs one more lookup and nothing else.
 """
 
 from __future__ import annotations
@@ -22,13 +29,13 @@ from disrupt.core.transforms import Crop
 from disrupt.hashing.regions.edge_lines import CORNER, Lines, peaks, shares
 
 _SIDE_PX = 512
-"""Longer side of the reduced picture in which lines are sought; up to twice as much."""
+"""Longer side, at least, of the reduced picture in which lines are sought; at most twice this."""
 
 _LEAST_SHARE = 0.45
-"""Share of a side of a rectangle along which there must be a step."""
+"""Least share of a rectangle's side along which luma must step from one pixel to the next."""
 
 _LEAST_LINE = 0.25
-"""Share of the whole width along which there must be one for its row to be tried."""
+"""Least share of the whole width along which luma must step for a row to be tried as a side."""
 
 _MOST_LINES = 8
 """Most rows that are tried as the top of a rectangle, and as its bottom."""
@@ -40,18 +47,24 @@ _LEAST_DEVIATION = 6
 """Least standard deviation of a candidate's luma: plain areas of a page have less."""
 
 _AT_AN_END = 0.75
-"""Weight of a side that is an end of the whole; a line has its share of steps as weight."""
+"""Weight of a side that is an end of the whole. A line weighs the share of it that is a step."""
 
 _LINE_LOSS = 0.2
-"""Most that a side at an end loses where a line exists, as in a picture with a thin border."""
+"""Most of its weight that a rectangle loses for a side at an end, where it could end at a line.
+
+So of a picture with a thin border, the part within the border weighs more than the whole.
+"""
 
 _SAME = 0.015
-"""Difference of sides, as a share of the width or height, that changes no hash by much."""
+"""Largest difference of sides, as a share of the width or height, of rectangles that are alike.
+
+Their hashes differ by little.
+"""
 
 _OVERLAP_LOSS = 0.5
-_LEAST_WEIGHT = 0.1
-_LEAST_OF_BEST = 0.3
-"""Least weights of a candidate, of itself and as a share of the best one's."""
+"""Share of its weight that a rectangle loses where it is also all of a chosen one."""
+_LEAST_WEIGHT, _LEAST_OF_BEST = 0.1, 0.3
+"""Least weight of a candidate: in itself, and as a share of the heaviest one's."""
 
 _MOST_CUTS = 4
 """Most lines along which the whole, or a part of it, is cut."""
