@@ -1,7 +1,6 @@
 """Animations: looked up by their distinct frames, registered by the first or by all."""
 
 import io
-import itertools
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -95,8 +94,7 @@ def around(inner: Image.Image, contrast: float) -> Image.Image:
     return page
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG"])
-@pytest.mark.parametrize("repeats", [1, 20])
+@pytest.mark.parametrize(("kind", "repeats"), [("GIF", 20), ("PNG", 1)])
 def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> None:
     cat = Image.fromarray(PHOTOS["cat"])
     earlier = around(pattern(1), 0.25)
@@ -141,7 +139,7 @@ def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPat
     assert still.frames_skipped == 0
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
 def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: str) -> None:
     blank = Image.new("RGB", (600, 400), "white")
     first, second = (Image.fromarray(PHOTOS[name]).resize((600, 400)) for name in ("coffee", "cat"))
@@ -197,7 +195,7 @@ def test_frames_are_left_out_only_if_copies_of_them_match_what_is_stored(
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-@pytest.mark.parametrize(("said_ms", "shown_ms"), [(0, 100), (10, 100), (20, 20), (150, 150)])
+@pytest.mark.parametrize(("said_ms", "shown_ms"), [(10, 100), (20, 20)])
 def test_frames_last_as_long_as_browsers_show_them(kind: str, said_ms: int, shown_ms: int) -> None:
     data = animation([pattern(seed, 200) for seed in range(3)], kind, duration=said_ms)
     outcome = fingerprint_frames(data)
@@ -277,7 +275,7 @@ FIRST = {
 }
 
 
-@pytest.mark.parametrize("disposals", [*itertools.product(range(4), repeat=2)])
+@pytest.mark.parametrize("disposals", [(0, 2), (1, 3), (2, 0), (2, 2), (3, 1), (3, 3)])
 @pytest.mark.parametrize("name", FIRST)
 def test_frames_of_a_gif_are_painted_as_browsers_do(name: str, disposals: tuple[int, int]) -> None:
     cat = Image.fromarray(PHOTOS["cat"])

@@ -1,9 +1,11 @@
 """Every mode and orientation gives the same picture; other files are refused with a reason."""
 
+import gc
 import io
 import struct
 import subprocess
 import sys
+import weakref
 import zlib
 from typing import Any
 
@@ -374,3 +376,16 @@ def test_only_one_number_of_16_bits_is_an_orientation(order: str) -> None:
 @given(st.binary(max_size=60).map(lambda data: b"II*\0" + data) | st.binary(max_size=60))
 def test_any_exif_has_an_orientation(data: bytes) -> None:
     assert exif.orientation(data) in Dihedral
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
+def test_pixels_are_freed_as_soon_as_nobody_uses_them(kind: str) -> None:
+    """Not only when garbage is collected, which a large picture may come before."""
+    gc.disable()
+    try:
+        picture = decode(WHOLE[kind])
+        image = weakref.ref(picture.image)
+        del picture
+        assert image() is None
+    finally:
+        gc.enable()

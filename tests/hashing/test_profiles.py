@@ -279,7 +279,7 @@ def test_colours_that_are_named_go_before_a_profile_and_both_are_looked_up() -> 
         [(b"cHRM", struct.pack(">8I", *[31270, 32900, 15000, 6000, 30000, 60000, 64000, 33000]))],
     ],
 )
-def test_chunks_that_mean_srgb_or_nothing_change_nothing(
+def test_png_that_mean_srgb_or_nothing_change_nothing(
     chunks: list[tuple[bytes, bytes]],
 ) -> None:
     png = encode(PHOTO)

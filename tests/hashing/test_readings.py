@@ -17,8 +17,8 @@ from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, ha
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import fingerprint_frames
 from tests.hashing.pictures import PHOTOS, encode, registered, upright
-from tests.hashing.test_chunks import chunk
-from tests.hashing.test_heif import box
+from tests.hashing.test_isobmff import box
+from tests.hashing.test_png import chunk
 
 GREY = np.asarray(Image.fromarray(PHOTOS["cat"]).convert("L").resize((300, 300)))
 DECOY = np.asarray(Image.fromarray(PHOTOS["coffee"]).convert("L").resize((300, 300)))

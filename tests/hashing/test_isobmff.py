@@ -15,11 +15,16 @@ from hypothesis import strategies as st
 from PIL import Image, features
 from PIL.AvifImagePlugin import AvifImageFile
 
+from benchmarks.harness.videos import Frame
+from benchmarks.harness.videos import encode as encode_video
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decoding.isobmff import with_one_ipma
+from disrupt.hashing.decoding.isobmff import picture_format, with_one_ipma
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
+from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
+from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.test_decode import COLOURS, encode, with_alpha
+from tests.hashing.videos import FPS
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 
@@ -285,3 +290,42 @@ def test_joining_takes_memory_for_a_few_files_of_that_length(data: bytes) -> Non
     finally:
         tracemalloc.stop()
     assert peak_bytes < 4 * len(data) + (8 << 20)
+
+
+def branded(major: bytes, *compatible: bytes, long: bool = False) -> bytes:
+    brands = b"".join((major, bytes(4), *compatible))
+    if long:
+        return struct.pack(">I4sQ", 1, b"ftyp", 16 + len(brands)) + brands + b"avif"
+    return struct.pack(">I4s", 8 + len(brands), b"ftyp") + brands + b"avif"
+
+
+@pytest.mark.parametrize(
+    ("brands", "expected"),
+    [
+        ((b"avif", b"mif1", b"miaf"), "AVIF"),
+        ((b"MA1B", b"mif1", b"avif"), "AVIF"),
+        ((b"mif1", b"avis", b"msf1"), "AVIF"),
+        ((b"mif1", b"heic", b"avif"), "HEIC"),
+        ((b"hevc", b"iso8", b"msf1"), "HEIC"),
+        ((b"mif1", b"isom", b"avc1"), None),
+        ((b"isom", b"iso2", b"mp41"), None),
+        ((b"qt  ",), None),
+    ],
+)
+@pytest.mark.parametrize("long", [False, True])
+def test_the_first_brand_of_a_codec_of_pictures_decides(
+    brands: tuple[bytes, ...], expected: str | None, long: bool
+) -> None:
+    assert picture_format(branded(*brands, long=long)) == expected
+
+
+def test_brands_are_those_of_the_first_box_only() -> None:
+    assert picture_format(b"\0\0\0\x08free" + branded(b"avif")) is None
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"avif", b"heic"])
+def test_a_video_is_hashed_whatever_its_brand(brand: bytes, frames: list[Frame]) -> None:
+    data = encode_video(frames, fps=FPS)
+    named = data[:8] + brand + data[12:]
+    assert is_video(named[:SNIFFED_BYTES]) == (brand == b"mif1")
+    assert (hash_video(io.BytesIO(named))[0] == hash_video(io.BytesIO(data))[0]).all()
