@@ -51,6 +51,13 @@ REJECTIONS = {
         "This picture is cut short or damaged: perhaps it was not copied or downloaded to its end. "
         "Take the original, or a screenshot of it.",
     ),
+    "UNREAD_COLOURS": Phrase(
+        "Les couleurs de cette image sont décrites d'une manière que les programmes n'affichent "
+        "pas tous de même. Faites-en une capture d'écran, ou une copie en JPEG, et "
+        "enregistrez-la.",
+        "The colours of this picture are described in a way that programs do not all show alike. "
+        "Register a screenshot of it, or a copy in JPEG.",
+    ),
     "TOO_LARGE": Phrase(
         "Cette image est trop grande (50 mégapixels et 32 Mo au plus). Enregistrez-en une copie "
         "plus petite : elle suffit pour reconnaître l'original.",
