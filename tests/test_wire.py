@@ -122,6 +122,7 @@ VIDEO = types_pb2.MEDIA_KIND_VIDEO
         ({"items": [item(qualities=b"\xff")]}, "items[0].fingerprints.qualities[0]"),
         ({"items": [item(profiles=[1, 2])]}, "items[0].fingerprints.profiles"),
         ({"items": [item(plans=[65536])]}, "items[0].fingerprints.plans[0]"),
+        ({"items": [item(), item(plans=[3])]}, "items[1].fingerprints.plans[0]"),
         ({"items": [item(ordinals=[65536])]}, "items[0].fingerprints.ordinals[0]"),
         ({"items": [item(start_ms=[1])]}, "items[0].fingerprints.start_ms"),
         ({"items": [item(kind=VIDEO)]}, "items[0].fingerprints.start_ms"),

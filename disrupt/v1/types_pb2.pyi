@@ -311,7 +311,7 @@ class Fingerprints(_message.Message):
 
     @_builtins.property
     def plans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """n plan numbers, 0-65535. Empty: all 0."""
+        """n plan numbers, 0-65535. Empty: all 0. A registration with a plan that the server does not know is INVALID_REQUEST."""
 
     @_builtins.property
     def ordinals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
 from disrupt.core.registrations import (
@@ -17,6 +20,7 @@ from disrupt.core.registrations import (
     ShownCase,
     WithdrawnItem,
 )
+from disrupt.core.transforms import PLANS
 from disrupt.errors import InvalidRequestError
 from disrupt.v1 import registration_pb2
 from disrupt.wire.fields import fingerprints, fingerprints_message, invalid, low_quality_message
@@ -72,8 +76,25 @@ def registration(message: registration_pb2.RegisterHashesRequest) -> Registratio
             raise invalid(f"items[{at}].kind", "say IMAGE or VIDEO") from None
         path = f"items[{at}].fingerprints"
         columns = fingerprints(item.fingerprints, kind, path=path)
+        _check_plans(columns["plan"], f"{path}.plans")
         items.append(MediaItem(kind, columns))
     return replace(asked, items=tuple(items))
+
+
+def _check_plans(plans: NDArray[np.uint16], path: str) -> None:
+    """Raise InvalidRequestError for the first plan that this version does not know.
+
+    A stored item outranks what is brought of lower plans, so that a plan that does not exist would
+    keep the right hashes out of its case for good.
+    """
+    unknown = ~np.isin(plans, list(PLANS))
+    if unknown.any():
+        at = int(unknown.argmax())
+        raise invalid(
+            f"{path}[{at}]",
+            f"this server knows no variant plan {plans[at]}, only 0-{max(PLANS)};"
+            " nothing was registered",
+        )
 
 
 def registration_message(
