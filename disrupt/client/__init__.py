@@ -64,10 +64,11 @@ from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort, Segment
-from disrupt.core.media import Profile
+from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.status import Limits
 
 __all__ = [
+    "Assurance",
     "AsyncMatchClient",
     "Effort",
     "HashAnswer",
@@ -76,6 +77,7 @@ __all__ = [
     "Limits",
     "Match",
     "MatchClient",
+    "MediaKind",
     "PdqHash",
     "Profile",
     "RetryPolicy",

@@ -45,12 +45,13 @@ Examples:
   disrupt match --key-file platform.key --hash f8f8f0cc...
 
 With --json each input gives one line:
-{"input", "quality", "matches": [{"item", "bank", "distance", "query_transform",
-"stored_transform"}], "error"}, where error is null or {"reason", "message"}, quality is null where
-it is not known, distance is in bits, and the transforms say which versions matched, of your file
-and of the registered one: turned or mirrored, then with so many thousandths of its sides cut off,
-left, top, right, bottom. Of an animation that is too long, frames at its
-end are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
+{"input", "quality", "matches": [{"item", "bank", "assurance", "match_id", "distance",
+"query_transform", "stored_transform"}], "error"}, where error is null or {"reason", "message"},
+quality is null where it is not known, assurance is "self_reported", "reviewed" or "imported",
+match_id, in hex, proves the answer, distance is in bits, and the transforms say which versions
+matched, of your file and of the registered one: turned or mirrored, then with so many thousandths
+of its sides cut off, left, top, right, bottom. Of an animation that is too long, frames at its end
+are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
 a video has also "segments", each [start, end, stored start, stored end] in ms, and "query_share"
 and "stored_share", in thousandths of the frames; of a video whose file ends early, is broken, or
 holds another video that was not looked at, "incomplete" is true.
@@ -85,6 +86,8 @@ class _Outcome:
                 {
                     "item": match.item_id,
                     "bank": match.bank,
+                    "assurance": match.assurance.name.lower(),
+                    "match_id": match.match_id.hex(),
                     "distance": match.distance_bits,
                     "query_transform": str(match.query_transform),
                     "stored_transform": _stored(match),

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from disrupt.core.lookups import Segment, answered_places
 from disrupt.core.media import Assurance, LowQuality, MediaKind
+from disrupt.core.policy import MINORS
 from disrupt.core.status import Limits
 from disrupt.core.transforms import IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError
@@ -57,7 +58,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class HashAnswer:
-    """Answer to one hash: its matches, nearest first.
+    """Answer to one hash: its matches, nearest first; among equals those of ``minors`` lead.
 
     ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
     if the hash was too featureless to be searched: then ``matches`` means nothing.
@@ -72,7 +73,7 @@ class HashAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ImageAnswer:
-    """Answer to one picture: its matches, nearest first, and its PDQ quality, 0-100.
+    """Answer to one picture: its matches in the order of HashAnswer, and its PDQ quality, 0-100.
 
     ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
     if the picture was too featureless to be searched: then ``matches`` means nothing, ``advice``
@@ -211,7 +212,9 @@ def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int
             known = nearest.get(match.item_id)
             if known is None or match.distance_bits < known.distance_bits:
                 nearest[match.item_id] = replace(match, query_transform=transform)
-    matches = sorted(nearest.values(), key=lambda match: match.distance_bits)
+    matches = sorted(
+        nearest.values(), key=lambda match: (match.distance_bits, match.bank != MINORS.name)
+    )
     places = answered_places([match.bank for match in matches], max_matches)
     return ImageAnswer(
         tuple(matches[place] for place in places),

@@ -180,8 +180,9 @@ class HashLookup:
 class Matches:
     """Media items near queries, in columns: entry i of every column is match i.
 
-    Ordered by query, distance, item number; of each item the nearest entry; per query at most
-    ``max_matches`` items, and beyond those the nearest of each bank. ``query`` u32 is the place of
+    Ordered by query and distance, those of the bank of minors first among equals, then by item
+    number; of each item the nearest entry; per query at most ``max_matches`` items, and beyond
+    those the nearest of each bank. ``query`` u32 is the place of
     the query in the request, ``version`` u32 the row of the search that found it (several rows
     search one picture). ``distance_bits`` u16, 0-256; ``item_ids`` u8 (n, 16);
     ``bank`` u16, ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal`` u16 as stored.

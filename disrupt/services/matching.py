@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.lookups import Matches, answered_places
 from disrupt.core.media import MediaKind
-from disrupt.core.policy import Scope
+from disrupt.core.policy import MINORS, Scope
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
@@ -249,6 +249,9 @@ def _of_hashes(near: NearestHits, start: int) -> Matches:
 
 
 def _of_hits(hits: Hits, query: NDArray[np.uint32], truncated: NDArray[np.uint32]) -> Matches:
+    """Return the matches of ``hits``, which are sorted by query and distance; minors lead a tie."""
+    order = np.lexsort((hits.bank != MINORS.number, hits.distance, query))
+    hits = hits.take(order)
     return Matches(
         query=query,
         version=hits.query,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions, answered_places
 from disrupt.core.media import MediaKind
-from disrupt.core.policy import Scope
+from disrupt.core.policy import MINORS, Scope
 from disrupt.core.videos import FRAME, HELD_BYTES_MAX, transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
@@ -182,7 +182,12 @@ class VideoLookup:
             deque(self.weigh(), maxlen=0)
         weighed = sorted(
             self._matching or (),
-            key=lambda pair: (-pair[1].frames, pair[1].distance_bits, pair[0].item_id),
+            key=lambda pair: (
+                -pair[1].frames,
+                pair[1].distance_bits,
+                pair[0].bank != MINORS.number,
+                pair[0].item_id,
+            ),
         )
         most = self._options.lookup.max_matches
         places = answered_places([candidate.bank for candidate, *_ in weighed], most)

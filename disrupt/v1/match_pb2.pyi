@@ -70,7 +70,8 @@ class MatchOptions(_message.Message):
     """
     max_matches: _builtins.int
     """Most media items answered per query, nearest first, 1-1000. 0: 10. The nearest item of every searched bank is answered
-    also where it is not among them: items of one bank never hide those of another.
+    also where it is not among them: items of one bank never hide those of another. Among equally near items those of the
+    bank `minors` come first.
     """
     effort: _types_pb2.Effort.ValueType
     """How much work the lookup may be. EFFORT_UNSPECIFIED, or a value the server does not know: STANDARD."""

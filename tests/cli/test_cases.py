@@ -43,6 +43,8 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
             {
                 "item": item["item"],
                 "bank": "adults",
+                "assurance": "self_reported",
+                "match_id": line["matches"][0]["match_id"],
                 "distance": 0,
                 "query_transform": "identity",
                 "stored_transform": "identity",
@@ -51,6 +53,7 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
         "error": None,
     }
     assert 50 <= line["quality"] <= 100
+    assert re.fullmatch("[0-9a-f]{2,512}", line["matches"][0]["match_id"])
 
     shown = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
     assert shown.code == 0

@@ -231,6 +231,32 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
     assert (merged.quality, merged.low_quality) == (80, False)
 
 
+@pytest.mark.parametrize("banks", [("adults", "minors"), ("minors", "adults")])
+def test_among_equally_near_items_that_of_minors_comes_first(banks: tuple[str, str]) -> None:
+    query = ImageQuery(80, tuple((PdqHash(bytes(32)), IDENTITY) for _ in banks))
+    each = [
+        HashAnswer((_match_in(bank),), truncated=False, low_quality=False, index_cursor="")
+        for bank in banks
+    ]
+    merged = results.merged(query, each, max_matches=10)
+    assert [match.bank for match in merged.matches] == ["minors", "adults"]
+
+
+def _match_in(bank: str) -> results.Match:
+    return results.Match(
+        item_id=bank,
+        bank=bank,
+        assurance=Assurance.SELF_REPORTED,
+        distance_bits=0,
+        kind=MediaKind.IMAGE,
+        query_transform=IDENTITY,
+        transform=IDENTITY,
+        plan=0,
+        ordinal=0,
+        match_id=b"",
+    )
+
+
 def test_a_featureless_picture_is_an_answer_with_its_score_and_advice() -> None:
     sent = results.image_answer(
         match_pb2.MatchImageResponse(

@@ -125,11 +125,12 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
         )
         if len(of_query) > max_matches:
             truncated.append(query)
-        expected += [
+        kept = [
             (query, number, distance, version, *stored[number][at][3:])
             for place, (_, number, (distance, version, at)) in enumerate(of_query)
             if place < max_matches or _bank(number) not in banks_of(of_query[:place])
         ]
+        expected += sorted(kept, key=lambda hit: (hit[2], _bank(hit[1]) != MINORS.number, hit[1]))
     answered = [
         (
             int(got.query[at]),

@@ -60,6 +60,13 @@ def test_a_clip_of_5_s_is_found_in_a_compilation_of_10_min(first: int, find: Fin
     assert match.query_share_permille <= 15
 
 
+def test_of_a_video_of_two_persons_that_of_the_minor_comes_first(find: Find) -> None:
+    codes = shown(1, 20)
+    stored = (video(1, codes), video(2, codes, MINORS.number))
+    answer = find(sampled(codes), *stored, scope=Scope({1: 31, 2: 31}))
+    assert [match.bank for match in answer.matches] == [MINORS.number, ADULTS.number]
+
+
 @pytest.mark.parametrize("first", [0, 1, 2, 3])
 def test_a_compilation_of_10_min_is_found_by_a_clip_of_5_s(first: int, find: Find) -> None:
     clip = shown(1, 5)
