@@ -159,6 +159,8 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
     rows = {
         "generation": counted.generation,
         "as of change": f"{counted.sequence} ({counted.changes_behind} behind the registry)",
+        "tombstones": counted.tombstones,
+        "oldest withdrawn": f"{counted.oldest_withdrawn_s} s; erased within 86400",
         "engine": counted.engine,
         "expected a lookup": f"{counted.expected_lookup_us} us",
         "bucket skew": f"{counted.bucket_skew} times; longest {counted.longest_bucket}",

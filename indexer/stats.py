@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind, Profile
+from disrupt.feed.erasure import oldest_withdrawn_s
 from disrupt.feed.walk import walk
 from disrupt.index.generations import current, directory_of, generations, open_generation
 from disrupt.index.multi_index.engine import MultiIndex
@@ -31,6 +33,9 @@ class Generation:
 class Stats:
     """The generation in CURRENT; ``changes_behind``: changes of the registry after its cursor.
 
+    ``tombstones`` counts its items that were withdrawn since. ``oldest_withdrawn_s`` is an upper
+    bound on the age of the oldest withdrawn byte in all generations, 0 where there is none, and
+    counts from 1970 where it is unknown.
     ``memory_bytes`` is what all processes that serve it share. ``expected_lookup_us`` is estimated,
     at the recommended distance, for the machine of docs/measurements. ``bucket_skew`` is the length
     of the posting list that holds the median hash, divided by the mean length of a list, in the
@@ -42,6 +47,8 @@ class Stats:
     cursor: str
     sequence: int
     changes_behind: int
+    tombstones: int
+    oldest_withdrawn_s: int
     engine: str
     expected_lookup_us: float
     bucket_skew: float
@@ -75,6 +82,8 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
         cursor=snapshot.cursor.to_text(),
         sequence=snapshot.cursor.sequence,
         changes_behind=sum(1 for _ in walk(reader, snapshot.cursor, head)),
+        tombstones=reader.removed_since(snapshot.cursor),
+        oldest_withdrawn_s=math.ceil(oldest_withdrawn_s(reader, index_dir)),
         engine=snapshot.index.name,
         expected_lookup_us=round(snapshot.index.expected_us(MAX_DISTANCE_BITS), 1),
         bucket_skew=round(skew, 2),

@@ -124,6 +124,7 @@ class IndexStatus:
     delta_hashes: int
     tombstones: int
     lag_ms: int
+    oldest_withdrawn_s: int
     engine: str
     limits: Limits
     includes_cursor: bool
@@ -251,6 +252,7 @@ def index_status(response: match_pb2.GetIndexStatusResponse) -> IndexStatus:
         delta_hashes=response.delta_hashes,
         tombstones=response.tombstones,
         lag_ms=response.lag_ms,
+        oldest_withdrawn_s=response.oldest_withdrawn_s,
         engine=response.engine,
         limits=Limits(
             message_bytes=limits.message_bytes,

@@ -19,12 +19,15 @@ from disrupt.errors import (
     OtherHistoryError,
     UnavailableError,
 )
+from disrupt.feed import erasure
 from disrupt.index import generations
 from disrupt.registry import head_note, journal, opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sqlite.integrity import integrity_problems
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
+_ERASE = "Run `disrupt erase`, and find `erasure_failed` in the log."
+_H = 3600.0
 _NO_INDEX = "There is none yet; the first start makes it."
 _PATIENCE_S, _RETRY_S = 5.0, 0.1
 """A removal is in the journal after its commit, which a slow disk delays."""
@@ -39,6 +42,7 @@ def checks(data_dir: Path) -> tuple[Check, ...]:
         Check("registry", lambda: registry(data_dir), _RESTORE),
         Check("removals", lambda: removals(data_dir), _RESTORE),
         Check("index", lambda: index(data_dir), "Run `disrupt-index rebuild`."),
+        Check("erasure", lambda: withdrawn(data_dir), _ERASE),
     )
 
 
@@ -218,6 +222,32 @@ def index(data_dir: Path) -> Iterator[Finding]:
             "Put the right registry.db back, or restore from a backup: docs/troubleshooting.md."
         )
         yield fail("index", error.message, advice)
+
+
+def withdrawn(data_dir: Path) -> Iterator[Finding]:
+    """Check that what was withdrawn was erased from the index in time, also where none serves."""
+    directory = DataDirectory(data_dir)
+    if not directory.registry.exists():
+        yield ok("erasure", "There is no registry, and so nothing to erase.")
+        return
+    with opening.reading(directory) as reader:
+        age_s = erasure.oldest_withdrawn_s(reader, directory.index)
+    promised_h = f"{erasure.LONGEST_S / _H:.0f} hours"
+    if age_s > erasure.LONGEST_S:
+        yield fail(
+            "erasure",
+            f"Files of the index hold what was withdrawn, maybe for {age_s / _H:.0f} hours: people"
+            f" affected are promised that it is erased within {promised_h}.",
+            _ERASE,
+        )
+    elif age_s:
+        yield ok(
+            "erasure",
+            f"What was withdrawn has been in the index for at most {age_s / _H:.1f} hours more, of"
+            f" {promised_h}.",
+        )
+    else:
+        yield ok("erasure", "No file of the index holds anything withdrawn.")
 
 
 def _newest_sound(index_dir: Path, reader: RegistryReader) -> Finding:

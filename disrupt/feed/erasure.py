@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index import manifest as manifests
 from disrupt.index.generations import delete, directory_of, generations, served
 from disrupt.registry.contract import RegistryReader
+
+LONGEST_S = 24 * 3600.0
+"""Longest time that bytes of what was withdrawn may stay, as people affected are promised."""
 
 _TAKE_UP_S = 1.0
 """Servers look for a new generation several times a second, and need the one that they serve."""
@@ -63,26 +67,51 @@ def erase(
     return Erased(now_served, rebuilt, deleted)
 
 
-def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> bool:
+def oldest_withdrawn_s(
+    reader: RegistryReader, index_dir: Path, banks: Collection[int] | None = None
+) -> float:
+    """Return an upper bound on the age of the oldest withdrawn byte in the index, in seconds.
+
+    That is the age of the oldest generation on disk that holds a withdrawn item of ``banks`` (None:
+    of all); 0 where none does. A generation of which that, or the age, is unknown counts from 1970.
+    """
+    return max(
+        (
+            _age_s(index_dir, generation)
+            for generation in generations(index_dir)
+            if _holds_removed(reader, index_dir, generation, banks)
+            # it may have been deleted meanwhile
+            and directory_of(index_dir, generation).exists()
+        ),
+        default=0.0,
+    )
+
+
+def _holds_removed(
+    reader: RegistryReader,
+    index_dir: Path,
+    generation: int,
+    banks: Collection[int] | None = None,
+) -> bool:
     """Tell whether a generation holds withdrawn items; True also where that is unknown."""
     try:
         cursor = manifests.read(directory_of(index_dir, generation)).cursor
     except (SnapshotRefusedError, UnavailableError):
         return True
     try:
-        return reader.removed_since(cursor) > 0
+        return reader.removed_since(cursor, banks) > 0
     except CursorExpiredError:
         return True
 
 
 def _age_s(index_dir: Path, generation: int) -> float:
-    """Return the time since a generation was begun; infinite if that is unknown or in the future.
+    """Return the time since a generation was begun; since 1970 if that is unknown or to come.
 
     The time is the manifest's own, as copying a file may give it a new one.
     """
     try:
         begun_s = manifests.read(directory_of(index_dir, generation)).begun_s
     except (SnapshotRefusedError, UnavailableError):
-        return float("inf")
-    age_s = time.time() - begun_s
-    return age_s if age_s >= 0 else float("inf")
+        begun_s = 0
+    now_s = time.time()
+    return now_s - begun_s if begun_s <= now_s else now_s

@@ -193,8 +193,8 @@ class RegistryReader(Protocol):
         the last. Bounded by ``BYTES_AT_ONCE``, and CursorExpiredError, as for ``changes``.
         """
 
-    def removed_since(self, cursor: Cursor) -> int:
-        """Count the items that were there at a cursor and were removed since.
+    def removed_since(self, cursor: Cursor, banks: Collection[int] | None = None) -> int:
+        """Count the items of ``banks`` (None: all) that were there at a cursor and removed since.
 
         An index as of that cursor still holds so many. CursorExpiredError as for ``changes``.
         """

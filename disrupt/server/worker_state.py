@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -14,6 +14,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
+from disrupt.feed import erasure
 from disrupt.feed.follower import Follower
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
@@ -50,6 +51,7 @@ class WorkerState:
         self._ring_s = -math.inf
         self._reader = reader
         self._follower = Follower(reader, self._live, directory.index, checked_from=checked_from)
+        self._index_dir = directory.index
         self._interval_s = interval_s
         self._stale_s = stale_s
         self._cursors: deque[Cursor] = deque(maxlen=1 + _SETTLED_STEPS)
@@ -90,6 +92,17 @@ class WorkerState:
         """Return an upper bound on the age of the oldest change that is not applied yet."""
         now_s = time.monotonic()
         return max(now_s - self._ring_s, self._follower.behind_s(now_s))
+
+    def oldest_withdrawn_s(self, banks: Collection[int]) -> float:
+        """Return an upper bound on the age of the oldest withdrawn byte of ``banks``, in seconds.
+
+        Reads the registry and the manifests of the index's generations. Counts from 1970 where
+        they cannot be read.
+        """
+        try:
+            return erasure.oldest_withdrawn_s(self._reader, self._index_dir, banks)
+        except DisruptError:
+            return time.time()
 
     def check(self) -> None:
         """Raise UnavailableError where index or keys are older than ``stale_s``."""

@@ -611,6 +611,7 @@ class GetIndexStatusResponse(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     INCLUDES_CURSOR_FIELD_NUMBER: _builtins.int
+    OLDEST_WITHDRAWN_S_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     """Generation of the snapshot that is served."""
     index_cursor: _builtins.str
@@ -631,6 +632,10 @@ class GetIndexStatusResponse(_message.Message):
     """The index includes the cursor that was asked about: what was registered then matches, what was withdrawn does not.
     True where none was.
     """
+    oldest_withdrawn_s: _builtins.int
+    """Upper bound on the age of the oldest byte of what was withdrawn that is still in files of the index, in seconds; 0:
+    there is none. More than 86400 breaks what people affected are promised. Counts from 1970 where it is not known.
+    """
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Limits that hold for calls."""
@@ -648,10 +653,11 @@ class GetIndexStatusResponse(_message.Message):
         engine: _builtins.str = ...,
         limits: Global___Limits | None = ...,
         includes_cursor: _builtins.bool = ...,
+        oldest_withdrawn_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_hashes", b"delta_hashes", "engine", b"engine", "generation", b"generation", "hashes", b"hashes", "includes_cursor", b"includes_cursor", "index_cursor", b"index_cursor", "items", b"items", "lag_ms", b"lag_ms", "limits", b"limits", "tombstones", b"tombstones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_hashes", b"delta_hashes", "engine", b"engine", "generation", b"generation", "hashes", b"hashes", "includes_cursor", b"includes_cursor", "index_cursor", b"index_cursor", "items", b"items", "lag_ms", b"lag_ms", "limits", b"limits", "oldest_withdrawn_s", b"oldest_withdrawn_s", "tombstones", b"tombstones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -139,6 +140,7 @@ def status_answer(
     *,
     includes_cursor: bool,
     lag_s: float,
+    oldest_withdrawn_s: float,
     limits: Limits,
 ) -> match_pb2.GetIndexStatusResponse:
     """Make the answer that describes the index; ``index_cursor`` is sealed."""
@@ -151,6 +153,7 @@ def status_answer(
         delta_hashes=status.delta_hashes,
         tombstones=status.tombstones,
         lag_ms=round(lag_s * 1000),
+        oldest_withdrawn_s=math.ceil(oldest_withdrawn_s),
         engine=status.engine,
         limits=match_pb2.Limits(**asdict(limits)),
     )

@@ -26,6 +26,7 @@ from disrupt.isolation import videos
 from disrupt.registry import journal, opening
 from disrupt.registry.contract import Removed
 from disrupt.registry.sqlite.sql import SqlRegistry
+from tests.index.examples import rewrite_manifest
 from tests.registry.examples import registration
 
 
@@ -105,8 +106,8 @@ def test_the_report_for_programs_holds_all_findings_and_fails_with_one(
 
     code, is_ok, verdicts = report(data_dir)
     assert (code, is_ok) == (0, True)
-    names = {"file system", "free space", "permissions", "secrets", "registry", "removals", "index"}
-    assert verdicts.keys() == names
+    of_disk, of_data = {"file system", "free space"}, {"permissions", "secrets", "registry"}
+    assert verdicts.keys() == of_disk | of_data | {"removals", "index", "erasure"}
     code, is_ok, verdicts = report(data_dir / "elsewhere")
     assert (code, is_ok, verdicts) == (1, False, {"data directory": Verdict.FAIL})
 
@@ -231,6 +232,18 @@ def test_a_missing_damaged_or_older_journal_of_removals_warns_and_another_file_f
     assert verdicts(data_dir)["removals"] == Verdict.WARN
     path.write_bytes(b"something else")
     assert verdicts(data_dir)["removals"] == Verdict.FAIL
+
+
+def test_what_was_withdrawn_and_not_erased_in_time_fails(data_dir: Path) -> None:
+    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+        case = writer.register(registration(random.Random(2)), day="2026-11-25").case_number
+        rebuild(writer, data_dir / "index")
+        writer.withdraw(case, None, day="2026-11-26")
+    assert verdicts(data_dir)["erasure"] == Verdict.OK
+    begun_s = int(time.time()) - 25 * 3600
+    rewrite_manifest(data_dir / "index/00000002", lambda body: body.update(begun_s=begun_s))
+    found = reported(data_dir)["erasure"]
+    assert (found.verdict, "25 hours" in found.meaning) == (Verdict.FAIL, True)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
-from disrupt.feed.erasure import erase
+from disrupt.feed.erasure import erase, oldest_withdrawn_s
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
@@ -183,6 +183,25 @@ def test_within_the_time_given_nothing_happens_and_at_its_end_everything(
     backdate(index_dir, 2, 3600)
     erase(writer, index_dir, older_than_s=3600)
     assert holding(index_dir, gone) == []
+
+
+def test_the_oldest_withdrawn_byte_is_as_old_as_the_oldest_generation_that_holds_it(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    _, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    backdate(index_dir, 2, 90_000)
+    assert oldest_withdrawn_s(writer, index_dir) == 0
+    writer.withdraw(case, None, day=DAY)
+    rebuild(writer, index_dir)  # keeps the one before
+    assert 90_000 <= oldest_withdrawn_s(writer, index_dir) < 100_000
+    adults, minors = (bank.number for bank in writer.banks())
+    assert oldest_withdrawn_s(writer, index_dir, [adults]) >= 90_000
+    assert oldest_withdrawn_s(writer, index_dir, [minors]) == 0
+    backdate(index_dir, 2, -86_400)
+    assert oldest_withdrawn_s(writer, index_dir) > 1_000_000_000
+    erase(writer, index_dir)
+    assert oldest_withdrawn_s(writer, index_dir) == 0
 
 
 def test_a_copy_of_the_index_is_as_old_as_what_was_copied(

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from disrupt.registry.sqlite.sql import SqlRegistryWriter
 from indexer.commands import main
 from indexer.stats import stats
 from indexer.verify import verify
-from tests.index.examples import Codes, blocks, damage
+from tests.index.examples import Codes, blocks, damage, rewrite_manifest
 from tests.registry.examples import DAY, all_changes, registration
 
 
@@ -210,6 +211,19 @@ def test_stats_count_what_is_there(data_dir: Path, writer: SqlRegistryWriter) ->
     assert counted.size_bytes == sum(path.stat().st_size for path in files)
     assert (counted.bucket_skew, counted.longest_bucket) == (0, 0)
     assert 0 < counted.memory_bytes < counted.size_bytes
+    assert (counted.tombstones, counted.oldest_withdrawn_s) == (0, 0)
+
+
+def test_stats_tell_without_a_server_what_is_still_to_be_erased(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    case = writer.register(registration(random.Random(80)), day=DAY).case_number
+    rebuild(writer, data_dir / "index")
+    writer.withdraw(case, None, day=DAY)
+    begun_s = int(time.time()) - 90_000
+    rewrite_manifest(data_dir / "index/00000002", lambda body: body.update(begun_s=begun_s))
+    counted = stats(writer, data_dir / "index")
+    assert (counted.tombstones, 90_000 <= counted.oldest_withdrawn_s < 100_000) == (1, True)
 
 
 def test_stats_say_how_even_the_tables_are_and_what_a_lookup_costs(

@@ -122,8 +122,10 @@ def additions(
     return page, Cursor(after.epoch, sequences[-1], marks[-1])
 
 
-def removed_since(connection: Connection, cursor: Cursor) -> int:
-    """Count the items added up to a cursor and removed after it."""
+def removed_since(
+    connection: Connection, cursor: Cursor, banks: Collection[int] | None = None
+) -> int:
+    """Count the items of ``banks`` (None: all) added up to a cursor and removed after it."""
     _check_known(connection, cursor)
     changes = schema.changes.c
     # Item numbers ascend in the feed.
@@ -139,6 +141,8 @@ def removed_since(connection: Connection, cursor: Cursor) -> int:
         changes.kind == schema.ChangeKind.REMOVAL,
         changes.item <= newest,
     )
+    if banks is not None:
+        query = query.join_from(schema.changes, schema.items).where(schema.items.c.bank.in_(banks))
     return int(connection.execute(query).scalar_one())
 
 

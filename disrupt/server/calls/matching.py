@@ -81,6 +81,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             threads=max(1, config.search_threads - 1),
             queued=config.max_concurrent_calls,
         )
+        self._reading = Pool("status", threads=1, queued=config.max_concurrent_calls)
         self._cursors = cursors
         self._cursor_text = _CursorText(cursors)
         self._scopes = _Scopes()
@@ -163,7 +164,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self, request: match_pb2.GetIndexStatusRequest, _context: Context
     ) -> match_pb2.GetIndexStatusResponse:
         """Return what the index holds, how fresh it is, and which limits hold."""
-        config, status = self._config, self._state.live.status(caller.get().banks)
+        banks = caller.get().banks
+        oldest_withdrawn_s = await self._reading.run(self._state.oldest_withdrawn_s, banks)
+        config, status = self._config, self._state.live.status(banks)
         asked = self._cursors.open(request.cursor) if request.cursor else status.cursor
         if asked.epoch != status.cursor.epoch:
             raise CursorExpiredError(
@@ -175,6 +178,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             self._cursors.seal(self._state.settled),
             includes_cursor=asked.sequence <= status.cursor.sequence,
             lag_s=self._state.behind_s(),
+            oldest_withdrawn_s=oldest_withdrawn_s,
             limits=Limits(
                 message_bytes=config.max_message_bytes,
                 image_pixels=self._hashing.limits.max_pixels,

@@ -21,7 +21,11 @@ from benchmarks.harness.deployment import Deployment
 from benchmarks.recall.layouts import screenshot
 from disrupt.core.cases import new_case_number
 from disrupt.core.media import MediaKind
+from disrupt.data_directory import DataDirectory
+from disrupt.feed.erasure import erase
+from disrupt.feed.rebuild import rebuild
 from disrupt.hashing import ImageQuery, hash_image
+from disrupt.registry import opening
 from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
 from tests.server.caller import (
@@ -419,6 +423,26 @@ def test_the_status_says_what_the_index_holds_and_which_limits_hold(
     assert after.generation >= 1
     assert after.engine
     assert (after.limits.hashes_per_lookup, after.limits.items_per_registration) == (1000, 64)
+
+
+def test_the_status_says_how_long_what_was_withdrawn_has_been_in_files_of_banks_of_the_key(
+    server: Deployment, helpline: Caller
+) -> None:
+    minor = register(random.token_bytes(32))
+    minor.context.age_band = registration_pb2.AGE_BAND_MINOR
+    receipt = helpline("RegisterHashes", minor).receipt
+    directory = DataDirectory(server.data_dir)
+    with opening.reading(directory) as reader:
+        rebuild(reader, directory.index)
+        erase(reader, directory.index)
+        opened = access(receipt.case_number)
+        helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened))
+    ages = []
+    for bank in ("adults", "minors"):
+        with calling(server.address, server.make_key(bank, "match", banks=(bank,))) as caller:
+            answer = caller("GetIndexStatus", match_pb2.GetIndexStatusRequest())
+            ages.append(answer.oldest_withdrawn_s)
+    assert ages[0] == 0 < ages[1]
 
 
 def test_health_needs_no_key_and_reflection_one(
