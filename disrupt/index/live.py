@@ -19,7 +19,7 @@ from disrupt.index.columns import (
     joined,
     merge_nearest,
 )
-from disrupt.index.nearest import UNLIMITED, Budget
+from disrupt.index.nearest import UNLIMITED, Budget, ItemColumns
 from disrupt.index.part import Banks, Part
 from disrupt.index.segments import Segments
 from disrupt.index.snapshot import Snapshot
@@ -27,17 +27,20 @@ from disrupt.index.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """State that searching threads read. Never modified, but for the tombstones in its parts."""
+    """State that searching threads read, with the tombstones at its making. Never modified."""
 
     snapshot: Snapshot
     base: Part
     delta: tuple[Part, ...]
     cursor: Cursor
     parts: tuple[Part, ...] = field(init=False)
+    item_columns: tuple[ItemColumns, ...] = field(init=False)
     expected_us: dict[int, float] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parts", (self.base, *self.delta))
+        parts = (self.base, *self.delta)
+        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "item_columns", tuple(part.item_columns for part in parts))
 
 
 class LiveIndex:
@@ -98,9 +101,11 @@ class LiveIndex:
         a million. The ``budget`` is of each segment. Exact. Holds neither a lock nor the GIL while
         it searches.
         """
+        state = self._serving()
+        wanted = (max_distance_bits, limits_bits, most_items, kind, budget)
         answers, left = [], 0
-        for part in self._serving().parts:
-            near = part.search(queries, max_distance_bits, limits_bits, most_items, kind, budget)
+        for part, items in zip(state.parts, state.item_columns, strict=True):
+            near = part.search(items, queries, *wanted)
             if near is not NOTHING_NEAR:
                 answers.append(near)
             if near.left:
@@ -121,7 +126,11 @@ class LiveIndex:
         return known_us
 
     def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
-        """Apply changes, oldest first, up to ``cursor``, but for those applied before."""
+        """Apply changes, oldest first, up to ``cursor``, but for those applied before.
+
+        A search sees all of them or none: where one item takes the place of another, it finds
+        either, and never neither.
+        """
         state = self._serving()
         added, removed = dict[int, StoredItem](), list[int]()
         for change in changes:
@@ -136,10 +145,8 @@ class LiveIndex:
         tables = state.snapshot.has_tables
         if added:
             delta = (*delta, Part.of(added.values(), tables=tables))
-            # What takes the place of a removed item is found before that is gone.
-            self._state = replace(state, delta=delta)
-        for number in removed:
-            any(part.bury(number) for part in state.parts)
+        for part in state.parts:
+            part.bury(removed)
         self._state = replace(
             state, delta=self._segments.settle(delta, tables=tables), cursor=cursor
         )

@@ -33,8 +33,7 @@ class ItemColumns:
     """The item of each code, and the columns that decide whether an item may be answered.
 
     ``row`` u32 (n,): item of each code, ascending; ``bank`` u16 (items,); both may be columns of
-    wider rows. ``dead`` bool (items,): marked items are not answered, also when they are marked
-    while others search.
+    wider rows. ``dead`` bool (items,): marked items are not answered.
     """
 
     row: NDArray[np.uint32]

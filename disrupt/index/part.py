@@ -40,8 +40,9 @@ Banks: TypeAlias = "Collection[int] | None"
 class Part:
     """Codes, entries and items that never change, and a tombstone per item.
 
-    Numbers are never reused, so a tombstone stays: it is written in place by the one thread that
-    applies changes, while others search; a search may see it early without harm.
+    ``item_columns`` are what a search needs of the items, with the tombstones at this moment. The
+    one thread that applies changes puts new columns in their place, and never modifies them: a
+    search sees the tombstones of the columns that it was given, and no later ones.
     """
 
     index: FlatIndex | MultiIndex
@@ -51,13 +52,12 @@ class Part:
     _hashes_of: Counter[int] = field(init=False)
     _dead_items_of: Counter[int] = field(init=False, default_factory=Counter)
     _dead_hashes_of: Counter[int] = field(init=False, default_factory=Counter)
-    _dead: NDArray[np.bool_] = field(init=False)
-    _item_columns: ItemColumns = field(init=False)
+    item_columns: ItemColumns = field(init=False)
 
     def __post_init__(self) -> None:
         """Count items and hashes by bank; all items are alive."""
-        self._dead = np.zeros(len(self.items), np.bool_)
-        self._item_columns = ItemColumns(self.entries["row"], self.items["bank"], self._dead)
+        dead = np.zeros(len(self.items), np.bool_)
+        self.item_columns = ItemColumns(self.entries["row"], self.items["bank"], dead)
         self._items_of = Counter[int]()
         self._hashes_of = Counter[int]()
         bank = np.array(self.items["bank"])
@@ -102,6 +102,7 @@ class Part:
 
     def search(
         self,
+        items: ItemColumns,
         queries: NDArray[np.uint8],
         max_distance_bits: int,
         limits_bits: NDArray[np.int16],
@@ -109,10 +110,9 @@ class Part:
         kind: MediaKind | None = None,
         budget: Budget = UNLIMITED,
     ) -> NearestHits:
-        """Search as ``LiveIndex.search`` does."""
-        items = self._item_columns
+        """Search as ``LiveIndex.search`` does, with ``item_columns`` of now or earlier."""
         if kind is not None:
-            items = replace(items, dead=self._dead | (self.items["kind"] != kind))
+            items = replace(items, dead=items.dead | (self.items["kind"] != kind))
         near = self.index.search(queries, max_distance_bits, items, limits_bits, most_items, budget)
         if near is NOTHING:
             return NOTHING_NEAR
@@ -120,22 +120,25 @@ class Part:
         hits = gather(near.query, near.distance, entries, self.items[entries["row"]])
         return NearestHits(hits, near.truncated, near.left)
 
-    def bury(self, number: int) -> bool:
-        """Put a tombstone on an item; return False if it is not here."""
-        row = self._row(number)
-        if row is None:
-            return False
-        if not self._dead[row]:
-            self._dead[row] = True
+    def bury(self, numbers: Iterable[int]) -> None:
+        """Put tombstones on those of the items that are here."""
+        dead = self.item_columns.dead
+        rows = {row for number in numbers if (row := self._row(number)) is not None}
+        fresh = [row for row in rows if not dead[row]]
+        if not fresh:
+            return
+        dead = dead.copy()
+        dead[fresh] = True
+        for row in fresh:
             bank, span = int(self.items["bank"][row]), self._span(row)
             self._dead_items_of[bank] += 1
             self._dead_hashes_of[bank] += span.stop - span.start
-        return True
+        self.item_columns = replace(self.item_columns, dead=dead)
 
     def find(self, number: int) -> Columns | None:
         """Copy the columns of one living item, its row being 0; None if it is not here or dead."""
         row = self._row(number)
-        if row is None or self._dead[row]:
+        if row is None or self.item_columns.dead[row]:
             return None
         span = self._span(row)
         entries = np.array(self.entries[span])
@@ -144,12 +147,12 @@ class Part:
 
     def numbers(self) -> NDArray[np.uint64]:
         """Return the numbers of the living items, ascending."""
-        living: NDArray[np.uint64] = self.items["number"][~self._dead]
+        living: NDArray[np.uint64] = self.items["number"][~self.item_columns.dead]
         return living
 
     def removed(self) -> NDArray[np.uint64]:
         """Return the numbers of the items with a tombstone, ascending."""
-        dead: NDArray[np.uint64] = self.items["number"][self._dead]
+        dead: NDArray[np.uint64] = self.items["number"][self.item_columns.dead]
         return dead
 
     def living(self, after: int = 0, until: int = 2**64 - 1) -> Columns:
@@ -158,7 +161,7 @@ class Part:
         items = slice(bisect_right(numbers, after), bisect_right(numbers, until))
         rows = self.entries["row"]
         span = slice(bisect_left(rows, items.start), bisect_left(rows, items.stop))
-        keep = ~self._dead[items]
+        keep = ~self.item_columns.dead[items]
         row = rows[span] - np.uint32(items.start)
         kept = keep[row]
         entries = np.array(self.entries[span][kept])

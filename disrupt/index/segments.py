@@ -65,8 +65,7 @@ class Segments:
         if aside.joined is None:  # It failed; settle tries again.
             return delta
         for part in aside.parts:  # items removed meanwhile
-            for number in part.removed().tolist():
-                aside.joined.bury(number)
+            aside.joined.bury(part.removed().tolist())
         at = delta.index(aside.parts[0])
         return (*delta[:at], aside.joined, *delta[at + len(aside.parts) :])
 

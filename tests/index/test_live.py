@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
 from disrupt.index import segments
+from disrupt.index.columns import NearestHits
 from disrupt.index.live import LiveIndex
 from disrupt.index.part import Part, join
 from tests.index.examples import (
     EPOCH,
     answers,
     brute_force,
+    item,
     published,
     random_codes,
     search,
@@ -98,21 +101,20 @@ def test_an_item_added_and_removed_at_once_never_shows(
     assert live.status().delta_hashes == 0
 
 
-def test_what_takes_the_place_of_an_item_is_found_before_that_is_gone(
+def test_a_search_during_a_renewal_finds_the_item_before_or_after_it(
     live: LiveIndex, items: list[StoredItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bury, known = Part.bury, list[tuple[bool, Cursor]]()
+    find, renewed = Part.search, item(11, items[1].fingerprints["hash"])
 
-    def watched(part: Part, number: int) -> bool:
-        known.append((live.find(11) is not None, live.cursor))
-        return bury(part, number)
+    def renewed_meanwhile(part: Part, *wanted: Any) -> NearestHits:
+        monkeypatch.undo()
+        apply(live, Addition(11, renewed), removal(12, 2))
+        return find(part, *wanted)
 
-    monkeypatch.setattr(Part, "bury", watched)
-    apply(live, removal(11, 2), Addition(12, items[10]), removal(13, 3))
-    # The cursor says that all of it is applied, so it waits for the removals.
-    assert known[0] == known[-1] == (True, at(10))
-    assert live.cursor == at(13)
-    assert holds(live, [items[0], *items[3:11]])
+    monkeypatch.setattr(Part, "search", renewed_meanwhile)
+    assert set(search(live, renewed.fingerprints["hash"], 0).number.tolist()) == {2}
+    assert set(search(live, renewed.fingerprints["hash"], 0).number.tolist()) == {11}
+    assert holds(live, [items[0], *items[2:10], renewed])
 
 
 def test_an_empty_page_moves_the_cursor(live: LiveIndex) -> None:

@@ -261,7 +261,8 @@ class _Room:
 
     def receive(self, items: ItemColumns, limits_bits: NDArray[np.int16], most_items: int) -> int:
         """Lay out the search's limits for the kernel and return their address."""
-        if self._items is not items:
+        before, self._items = self._items, items
+        if before is None or before.row is not items.row:
             length = len(items.bank)
             self._item_arrays = (
                 items.row,
@@ -283,7 +284,9 @@ class _Room:
                 np.int64,
             )
             self._items_at = address(self._layout)
-            self._items, self._limits_bits, self._most_items = items, limits_bits, most_items
+            self._limits_bits, self._most_items = limits_bits, most_items
+        elif before.dead is not items.dead:
+            self._layout[4] = address(items.dead)
         if self._most_items != most_items:
             self._layout[1] = self._most_items = most_items
         if self._limits_bits is not limits_bits:
