@@ -52,9 +52,10 @@ match_id, in hex, proves the answer, distance is in bits, and the transforms say
 matched, of your file and of the registered one: turned or mirrored, then with so many thousandths
 of its sides cut off, left, top, right, bottom. Of an animation that is too long, frames at its end
 are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
-a video has also "segments", each [start, end, stored start, stored end] in ms, and "query_share"
-and "stored_share", in thousandths of the frames; of a video whose file ends early, is broken, or
-holds another video that was not looked at, "incomplete" is true.
+a video has also "segments", each [start, end, stored start, stored end] in ms, "query_share" and
+"stored_share", in thousandths of the frames, and "common_only", true where that is a scene that
+many registered videos have, such as an intro; of a video whose file ends early, is broken, or holds
+another video that was not looked at, "incomplete" is true.
 
 \b
 Exit codes:
@@ -297,6 +298,7 @@ def _seen(match: Match) -> dict[str, Any]:
         "segments": [list(astuple(segment)) for segment in match.segments],
         "query_share": match.query_share_permille,
         "stored_share": match.stored_share_permille,
+        "common_only": match.common_only,
     }
 
 
@@ -330,6 +332,7 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
                 dict.fromkeys((match["query_transform"], match["stored_transform"]))
             )
             bank = terminal.clean(match["bank"])
-            click.echo(f"  {match['item']}  {bank}, {match['distance']} bits, {versions}")
+            common = ", a scene that many videos have" if match.get("common_only") else ""
+            click.echo(f"  {match['item']}  {bank}, {match['distance']} bits, {versions}{common}")
             for start_ms, end_ms, *_ in match.get("segments", ()):
                 click.echo(f"    at {_clock(start_ms)}-{_clock(end_ms)}")

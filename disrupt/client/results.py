@@ -37,8 +37,9 @@ class Match:
     answer.
 
     Answers to videos also say when the item is seen: ``segments`` in order of the query's time, and
-    the shares of the frames of both sides within them, in thousandths. In other answers these are
-    empty and 0.
+    the shares of the frames of both sides within them, in thousandths. ``common_only`` is true if
+    that is a scene that many registered videos have, such as an intro. In other answers these are
+    empty, 0 and false.
     """
 
     item_id: str
@@ -54,6 +55,7 @@ class Match:
     segments: tuple[Segment, ...] = ()
     query_share_permille: int = 0
     stored_share_permille: int = 0
+    common_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,7 @@ def _match(message: match_pb2.Match) -> Match:
         ),
         query_share_permille=message.query_share_permille,
         stored_share_permille=message.stored_share_permille,
+        common_only=message.common_only,
     )
 
 

@@ -252,7 +252,8 @@ class VideoMatch:
 
     ``distance_bits``, the transform and the place in a plan are those of the nearest pair of
     frames. ``segments`` ascend in the query's time; of a stored picture their stored times are 0.
-    The shares, in thousandths, are of frames within the segments.
+    The shares, in thousandths, are of frames within the segments. ``common_only``: the evidence is
+    moments that many videos of its bank have, as an intro.
     """
 
     item_id: bytes
@@ -266,6 +267,7 @@ class VideoMatch:
     segments: tuple[Segment, ...]
     query_share_permille: int
     stored_share_permille: int
+    common_only: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ class Evidence:
     """Evidence for one item: the nearest pair, where it is seen, and the share of both sides.
 
     ``query_row`` (FRAME) and ``stored_entry`` (ENTRY) are the pair, ``frames`` how many frames of
-    the query support it.
+    the query support it. ``common_only``: without moments that many videos have, there is too
+    little.
     """
 
     distance_bits: int
@@ -90,6 +91,7 @@ class Evidence:
     frames: int
     query_share_permille: int
     stored_share_permille: int
+    common_only: bool = False
 
 
 def weigh(

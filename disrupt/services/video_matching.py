@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 import numpy as np
@@ -32,7 +32,8 @@ CERTAIN_FRAMES = 4
 """Number of frames that must agree before a match is certain while the query still comes."""
 
 COMMON_VIDEOS = 8
-"""Number of stored videos from which on a frame may be an intro or a test card: no evidence."""
+"""Number of stored videos of one bank from which on a frame may be an intro or a test card, which
+alone says little."""
 
 _COMMON_RATIO = 2
 """A common frame does not count for a video of which half is in less than 1/2 as many videos."""
@@ -164,7 +165,12 @@ class VideoLookup:
             return
         self._compared_at = most
         for match in self._weighed(self._early_work):
-            yield match is not None and match[1].frames >= CERTAIN_FRAMES
+            evidence = match[1] if match else None
+            yield (
+                evidence is not None
+                and not evidence.common_only
+                and evidence.frames >= CERTAIN_FRAMES
+            )
 
     def weigh(self) -> Iterator[bool]:
         """Compare the candidates in steps, so that ``matches`` only has to rank them."""
@@ -177,12 +183,16 @@ class VideoLookup:
         self._unfinished = work.cut
 
     def matches(self) -> VideoMatches:
-        """Return the media items that match: first those that most frames of the query show."""
+        """Return the media items that match: first those that most frames of the query show.
+
+        Those whose evidence is common only come last.
+        """
         if self._matching is None:
             deque(self.weigh(), maxlen=0)
         weighed = sorted(
             self._matching or (),
             key=lambda pair: (
+                pair[1].common_only,
                 -pair[1].frames,
                 pair[1].distance_bits,
                 pair[0].bank != MINORS.number,
@@ -301,16 +311,25 @@ class VideoLookup:
             if candidate.kind == MediaKind.VIDEO:
                 # A searched frame that has not proposed the video is near to none of its hashes.
                 apart = searched & ~proposed_by
-            common = None
+            left_out: list[NDArray[np.bool_] | None] = [None]
             if number in crowded:
                 most_hashes = max(_LEAST_JUDGED, _MOST_JUDGED // len(crowded))
-                common = yield from self._common(columns, most_hashes)
-            evidence = weigh(
-                query, candidate.kind, columns, proposed_by, apart, limit, share, common
-            )
+                bank = Scope({candidate.bank: limit})
+                common = yield from self._common(columns, bank, most_hashes)
+                if common.any():
+                    left_out = [common, None]
+            match = None
+            for moments in left_out:
+                evidence = weigh(
+                    query, candidate.kind, columns, proposed_by, apart, limit, share, moments
+                )
+                if evidence and self._suffices(evidence):
+                    common_only = moments is not left_out[0]
+                    match = candidate, replace(evidence, common_only=common_only)
+                    break
             work.left += share.left
             work.cut |= share.cut
-            yield (candidate, evidence) if evidence and self._suffices(evidence) else None
+            yield match
 
     def _likely(self) -> list[int]:
         """Return the numbers of the candidates in the order in which they are compared."""
@@ -330,29 +349,36 @@ class VideoLookup:
         )
 
     def _crowded(self, numbers: list[int]) -> set[int]:
-        """Return the videos among these that share a frame of the query with many others."""
+        """Return the videos among these that share a query frame with many others of their bank."""
         frames = {
             number: np.asarray(self._candidates[number].frames)
             for number in numbers
             if self._candidates[number].kind == MediaKind.VIDEO
         }
-        videos = np.zeros(len(self._versions), np.intp)
-        for shown in frames.values():
-            videos[shown] += 1
-        return {number for number, shown in frames.items() if videos[shown].max() >= COMMON_VIDEOS}
+        videos: defaultdict[int, NDArray[np.intp]] = defaultdict(
+            lambda: np.zeros(len(self._versions), np.intp)
+        )
+        for number, shown in frames.items():
+            videos[self._candidates[number].bank][shown] += 1
+        return {
+            number
+            for number, shown in frames.items()
+            if videos[self._candidates[number].bank][shown].max() >= COMMON_VIDEOS
+        }
 
     def _common(
-        self, stored: Columns, most_hashes: int
+        self, stored: Columns, bank: Scope, most_hashes: int
     ) -> Generator[None, None, NDArray[np.bool_]]:
         """Return which moments of a video, shape (n,), are in far more items than the rest of it.
 
-        Pauses between searches of bounded work.
+        Counts items of the video's own ``bank``: whoever registers in one bank makes nothing common
+        in another. Pauses between searches of bounded work.
 
         They are always less than half of its moments, whatever anybody registers. Where the video
         has more than ``most_hashes``, that many evenly spaced ones are searched, including the
         first and the last; a hash between two counts as common as the more common of them.
         """
-        scope, limits_bits = self._scope, limits_bits_of(self._scope)
+        limits_bits = limits_bits_of(bank)
         firsts, moment_of = moments_of(stored)
         in_time = np.argsort(moment_of, kind="stable")
         places = np.arange(len(in_time))
@@ -367,7 +393,7 @@ class VideoLookup:
             block = queries[start : start + BLOCK_QUERIES]
             # Pictures count, too: they could take the places of videos in the answer.
             near = self._index.search(
-                block, scope.radius_bits, limits_bits, _MOST_COUNTED, budget=STEP
+                block, bank.radius_bits, limits_bits, _MOST_COUNTED, budget=STEP
             )
             end = start + len(block) - near.left
             items[start:end] = np.bincount(near.hits.query, minlength=end - start)
@@ -397,4 +423,5 @@ def _match(candidate: _Candidate, evidence: Evidence) -> VideoMatch:
         segments=evidence.segments,
         query_share_permille=evidence.query_share_permille,
         stored_share_permille=evidence.stored_share_permille,
+        common_only=evidence.common_only,
     )

@@ -114,6 +114,7 @@ class Match(_message.Message):
     SEGMENTS_FIELD_NUMBER: _builtins.int
     QUERY_SHARE_PERMILLE_FIELD_NUMBER: _builtins.int
     STORED_SHARE_PERMILLE_FIELD_NUMBER: _builtins.int
+    COMMON_ONLY_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 random bytes; the same in every answer until it is withdrawn."""
     bank: _builtins.str
@@ -130,6 +131,10 @@ class Match(_message.Message):
     """Share of the caller's sampled frames within the segments, in thousandths. 0 in answers to pictures and hashes."""
     stored_share_permille: _builtins.int
     """Share of the stored frames within the segments, in thousandths; 1000 of a stored picture. 0 likewise."""
+    common_only: _builtins.bool
+    """The evidence is a scene that at least eight videos of the bank have, as an intro or a test card: it may be another
+    video that shows it. Such matches come last. False in answers to pictures and hashes.
+    """
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
         """Version of the caller's media that matched: turned as it says, and of that the part that its crop leaves. The part
@@ -160,10 +165,11 @@ class Match(_message.Message):
         segments: _abc.Iterable[Global___Segment] | None = ...,
         query_share_permille: _builtins.int = ...,
         stored_share_permille: _builtins.int = ...,
+        common_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query_transform", b"query_transform", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

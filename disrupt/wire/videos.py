@@ -122,6 +122,7 @@ def video_answer(
             match_id=match_id,
             query_share_permille=match.query_share_permille,
             stored_share_permille=match.stored_share_permille,
+            common_only=match.common_only,
         )
         for segment in match.segments:
             message.segments.add(

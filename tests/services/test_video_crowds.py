@@ -1,12 +1,16 @@
-"""What many videos show is evidence of none, and hides no video."""
+"""What many videos show is marked, comes last, and hides no video."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from disrupt.core.lookups import LookupOptions, VideoOptions
 from disrupt.core.media import MediaKind, StoredItem
+from disrupt.core.policy import ADULTS, MINORS, Bank, Scope
 from disrupt.core.videos import fingerprints_of
 from disrupt.services import video_matching
 from disrupt.services.video_matching import (
@@ -17,10 +21,12 @@ from tests.services.videos import (
     Find,
     edges,
     frames,
+    indexed,
     item,
+    looking,
     noisy,
     numbers_of,
-    only,
+    own_numbers_of,
     picture,
     sampled,
     shown,
@@ -28,7 +34,7 @@ from tests.services.videos import (
 )
 
 
-def test_an_intro_that_many_videos_share_is_evidence_of_none(find: Find) -> None:
+def test_an_intro_that_many_videos_share_is_marked_and_comes_last(find: Find) -> None:
     intro = shown(1, 5)
     stored = [
         video(number, np.concatenate([intro, shown(100 + number, 30)]))
@@ -36,11 +42,15 @@ def test_an_intro_that_many_videos_share_is_evidence_of_none(find: Find) -> None
     ]
     query = sampled(np.concatenate([intro, shown(99, 30)]))
     # Below COMMON_VIDEOS it may be the video itself.
-    assert find(query, *stored[: COMMON_VIDEOS - 1]).matches
-    assert not find(query, *stored).matches
+    few = stored[: COMMON_VIDEOS - 1]
+    assert own_numbers_of(find(query, *few)) == numbers_of(find(query, *few)) != []
+    assert not own_numbers_of(find(query, *stored))
+    assert len(find(query, *stored).matches) == len(stored)
     own = sampled(np.concatenate([intro, shown(103, 30)]))
-    match = only(find(own, *stored))  # matches by what only this video shows
-    assert match.item_id == (3).to_bytes(16)
+    match, *others = find(own, *stored).matches
+    assert match.item_id == (3).to_bytes(16)  # matches by what only this video shows
+    assert not match.common_only
+    assert all(other.common_only for other in others)
     assert edges(match) == [pytest.approx((5, 35, 5, 35), abs=1)]
 
 
@@ -85,6 +95,56 @@ def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[Stor
 ALL = VideoOptions(LookupOptions(max_matches=50))
 
 
+@pytest.mark.parametrize("bank", [ADULTS, MINORS], ids=["in its bank", "in the other bank"])
+@pytest.mark.parametrize("least_share_permille", [0, 500])
+def test_decoys_that_show_a_clip_of_a_video_do_not_hide_it(
+    bank: Bank, least_share_permille: int, find: Find
+) -> None:
+    codes = shown(1, 30)
+    clip = codes[: 4 * 10]
+    own = video(1, codes, MINORS.number)
+    decoys = [
+        video(
+            number,
+            np.concatenate([clip, shown(FIRST_UNIQUE_SEED + number, 60)]),
+            bank.number,
+        )
+        for number in range(2, 2 + COMMON_VIDEOS - 1)
+    ]
+    options = replace(ALL, min_query_share_permille=least_share_permille)
+    both = Scope({ADULTS.number: 31, MINORS.number: 31})
+    answer = find(sampled(clip), own, *decoys, options=options, scope=both)
+    assert numbers_of(answer) == [1, *range(2, 2 + len(decoys))]
+    marked = {match.item_id[-1] for match in answer.matches if match.common_only}
+    assert marked == (set(numbers_of(answer)) if bank == MINORS else set())
+    assert not answer.truncated
+
+
+def test_own_videos_with_a_scene_in_common_are_all_found_by_it(find: Find) -> None:
+    scene = shown(1, 8)
+    stored = [
+        video(number, np.concatenate([shown(FIRST_UNIQUE_SEED + number, 30), scene]))
+        for number in range(1, 1 + COMMON_VIDEOS)
+    ]
+    answer = find(sampled(scene), *stored)
+    assert numbers_of(answer) == list(range(1, 1 + COMMON_VIDEOS))
+    assert all(match.common_only for match in answer.matches)
+
+
+def test_what_is_common_only_is_not_certain_before_the_end(tmp_path: Path) -> None:
+    intro = shown(1, 10)
+    stored = [
+        video(number, np.concatenate([intro, shown(FIRST_UNIQUE_SEED + number, 30)]))
+        for number in range(1, 1 + COMMON_VIDEOS)
+    ]
+    lookup = looking(indexed(tmp_path, *stored))
+    rows = frames(sampled(np.concatenate([intro, shown(FIRST_UNIQUE_SEED + 1, 30)])), 1000)
+    lookup.add(rows[:10, None])
+    assert not any(lookup.certain())
+    lookup.add(rows[10:, None])
+    assert any(lookup.certain())
+
+
 @pytest.mark.parametrize("first", [1, 90], ids=["original first", "original last"])
 @pytest.mark.parametrize("seconds", [60, 90])
 def test_videos_that_show_a_video_and_more_do_not_hide_it(
@@ -93,7 +153,7 @@ def test_videos_that_show_a_video_and_more_do_not_hide_it(
     codes = shown(1, 30)
     stored = [video(first, codes), *among(codes, COMMON_VIDEOS, seconds)]
     for query in (codes, codes[:40], codes[40:60], codes[-20:]):
-        assert numbers_of(find(noisy(sampled(query), 5), *stored, options=ALL)) == [first]
+        assert own_numbers_of(find(noisy(sampled(query), 5), *stored, options=ALL)) == [first]
 
 
 @pytest.mark.parametrize("parts", [2, 3, 10])
@@ -103,7 +163,7 @@ def test_videos_that_show_parts_of_a_video_do_not_hide_it(parts: int, find: Find
     for part in np.split(codes, parts):
         stored += among(part, COMMON_VIDEOS, 60, first=1 + len(stored))
     for query in (codes, *np.split(codes, parts)):
-        assert numbers_of(find(noisy(sampled(query), 5), *stored, options=ALL)) == [1]
+        assert own_numbers_of(find(noisy(sampled(query), 5), *stored, options=ALL)) == [1]
 
 
 @pytest.mark.parametrize("bits", [18, 25])
@@ -117,7 +177,7 @@ def test_videos_that_are_near_to_an_edited_copy_only_do_not_hide_the_original(
         video(number, np.concatenate([neighbour, shown(FIRST_UNIQUE_SEED + number, 60)]))
         for number, neighbour in enumerate(around, 2)
     ]
-    assert 1 in numbers_of(find(sampled(copy), video(1, codes), *stored, options=ALL))
+    assert 1 in own_numbers_of(find(sampled(copy), video(1, codes), *stored, options=ALL))
 
 
 def test_pictures_do_not_make_a_video_that_others_show_look_rare(find: Find) -> None:
@@ -130,20 +190,22 @@ def test_pictures_do_not_make_a_video_that_others_show_look_rare(find: Find) -> 
     stored = [video(1, codes), *among(codes, COMMON_VIDEOS, 60), *pictures]
     options = VideoOptions(LookupOptions(max_matches=500))
     answer = find(sampled(codes)[5:15], *stored, options=options)
-    assert [m.item_id[-1] for m in answer.matches if m.kind == MediaKind.VIDEO] == [1]
+    videos = [m for m in answer.matches if m.kind == MediaKind.VIDEO and not m.common_only]
+    assert [match.item_id[-1] for match in videos] == [1]
 
 
 @pytest.mark.parametrize("shown_s", [6, 12])
-def test_of_a_video_less_than_half_can_be_hidden(shown_s: int, find: Find) -> None:
+def test_of_a_video_less_than_half_can_be_made_common(shown_s: int, find: Find) -> None:
     codes = shown(1, 30)
     part, rest = codes[: 4 * shown_s], codes[4 * shown_s :]
     stored = [video(1, codes), *among(part, COMMON_VIDEOS, 60)]
-    assert not find(sampled(part), *stored).matches  # these frames could be an intro
-    assert numbers_of(find(sampled(rest), *stored)) == [1]
-    assert numbers_of(find(sampled(codes), *stored)) == [1]
+    assert not own_numbers_of(find(sampled(part), *stored))  # these frames could be an intro
+    assert 1 in numbers_of(find(sampled(part), *stored))
+    assert own_numbers_of(find(sampled(rest), *stored)) == [1]
+    assert own_numbers_of(find(sampled(codes), *stored)) == [1]
 
 
-def test_of_a_long_video_less_than_half_can_be_hidden_by_what_is_not_looked_up(
+def test_of_a_long_video_less_than_half_can_be_made_common_by_what_is_not_looked_up(
     monkeypatch: pytest.MonkeyPatch, find: Find
 ) -> None:
     monkeypatch.setattr(video_matching, "_MOST_JUDGED", 9 * 10)  # ten of each
@@ -152,7 +214,7 @@ def test_of_a_long_video_less_than_half_can_be_hidden_by_what_is_not_looked_up(
         partly_replaced = np.where(hidden[:, None], codes, shown(2, 60))
         stored = [video(1, codes), *among(partly_replaced, COMMON_VIDEOS, 200)]
         clips = [sampled(clip) for clip in np.split(codes, 6)]
-        assert sum(1 in numbers_of(find(clip, *stored)) for clip in clips) >= 3
+        assert sum(1 in own_numbers_of(find(clip, *stored)) for clip in clips) >= 3
 
 
 def test_copies_that_one_key_registers_hide_no_video(find: Find) -> None:
@@ -166,11 +228,11 @@ def test_a_video_that_is_an_intro_is_found_by_it(find: Find) -> None:
     intro = shown(1, 5)
     stored = [video(1, intro), *among(intro, COMMON_VIDEOS + 2, 30)]
     query = np.concatenate([intro, shown(99, 30)])
-    assert numbers_of(find(sampled(query), *stored, options=ALL)) == [1]
+    assert own_numbers_of(find(sampled(query), *stored, options=ALL)) == [1]
 
 
 @pytest.mark.parametrize("copies", [1, 4, COMMON_VIDEOS, 16])
-def test_an_outro_that_many_share_is_no_evidence_for_what_many_registered(
+def test_an_outro_that_many_share_marks_what_many_registered_by_nothing_else(
     copies: int, find: Find
 ) -> None:
     outro = shown(1, 3)
@@ -183,13 +245,13 @@ def test_an_outro_that_many_share_is_no_evidence_for_what_many_registered(
     codes = np.concatenate([shown(2, 30), outro])
     stored += [video(number, noisy(codes, 3, number)) for number in range(1, 1 + copies)]
     unrelated = np.concatenate([shown(99, 30), outro])
-    assert not find(sampled(unrelated), *stored).matches
+    assert not own_numbers_of(find(sampled(unrelated), *stored))
     answer = find(sampled(codes), *stored, options=ALL)
-    assert numbers_of(answer) == list(range(1, 1 + copies))
+    assert own_numbers_of(answer) == list(range(1, 1 + copies))
 
 
 @pytest.mark.parametrize("judged", [1, 4096])
-def test_intros_and_outros_of_very_many_videos_are_evidence_of_none(
+def test_intros_and_outros_of_very_many_videos_are_marked(
     judged: int, monkeypatch: pytest.MonkeyPatch, find: Find
 ) -> None:
     monkeypatch.setattr(video_matching, "_MOST_JUDGED", judged)
@@ -199,9 +261,9 @@ def test_intros_and_outros_of_very_many_videos_are_evidence_of_none(
         for number in range(1, 13)
     ]
     query = np.concatenate([intro, shown(99, 30), outro])
-    assert not find(noisy(sampled(query), 4), *stored).matches
+    assert not own_numbers_of(find(noisy(sampled(query), 4), *stored))
     own = np.concatenate([intro, shown(FIRST_UNIQUE_SEED + 3, 60), outro])
-    assert numbers_of(find(sampled(own), *stored)) == [3]
+    assert own_numbers_of(find(sampled(own), *stored)) == [3]
 
 
 def test_a_compilation_of_what_others_registered_is_found_by_each_part(find: Find) -> None:
@@ -214,4 +276,4 @@ def test_a_compilation_of_what_others_registered_is_found_by_each_part(find: Fin
         ]
     for at, clip in enumerate(clips):
         own = list(range(1 + at * COMMON_VIDEOS, 1 + (at + 1) * COMMON_VIDEOS))
-        assert numbers_of(find(sampled(clip), *stored, options=ALL)) == [*own, 100]
+        assert own_numbers_of(find(sampled(clip), *stored, options=ALL)) == [*own, 100]

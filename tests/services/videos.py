@@ -112,6 +112,11 @@ def numbers_of(answer: VideoMatches) -> list[int]:
     return sorted(match.item_id[-1] for match in answer.matches)
 
 
+def own_numbers_of(answer: VideoMatches) -> list[int]:
+    """Return the items that match by more than a scene that many videos have."""
+    return sorted(match.item_id[-1] for match in answer.matches if not match.common_only)
+
+
 def peak_bytes(call: Callable[[], object]) -> int:
     tracemalloc.start()
     try:
