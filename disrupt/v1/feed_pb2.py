@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64isrupt/v1/feed.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"7\n\x12ListChangesRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\"b\n\x13ListChangesResponse\x12#\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x12.disrupt.v1.Change\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\"f\n\x06\x43hange\x12&\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x0b\x32\x15.disrupt.v1.ItemAddedH\x00\x12*\n\x07removed\x18\x02 \x01(\x0b\x32\x17.disrupt.v1.ItemRemovedH\x00\x42\x08\n\x06\x63hange\"\xa9\x01\n\tItemAdded\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12(\n\tassurance\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x05 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x1e\n\x0bItemRemoved\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x32]\n\x0b\x46\x65\x65\x64Service\x12N\n\x0bListChanges\x12\x1e.disrupt.v1.ListChangesRequest\x1a\x1f.disrupt.v1.ListChangesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64isrupt/v1/feed.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"7\n\x12ListChangesRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\"b\n\x13ListChangesResponse\x12#\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x12.disrupt.v1.Change\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\"f\n\x06\x43hange\x12&\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x0b\x32\x15.disrupt.v1.ItemAddedH\x00\x12*\n\x07removed\x18\x02 \x01(\x0b\x32\x17.disrupt.v1.ItemRemovedH\x00\x42\x08\n\x06\x63hange\"\xa9\x01\n\tItemAdded\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12(\n\tassurance\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x05 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x1e\n\x0bItemRemoved\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x32]\n\x0b\x46\x65\x65\x64Service\x12N\n\x0bListChanges\x12\x1e.disrupt.v1.ListChangesRequest\x1a\x1f.disrupt.v1.ListChangesResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.feed_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\ndisrupt.v1P\001Z$disrupt.example/disrupt/v1;disruptv1\252\002\nDisrupt.V1'
   _globals['_LISTCHANGESREQUEST']._serialized_start=61
   _globals['_LISTCHANGESREQUEST']._serialized_end=116
   _globals['_LISTCHANGESRESPONSE']._serialized_start=118

@@ -7,22 +7,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import google.rpc
 import pytest
 from PIL import Image
 
 from benchmarks.harness.deployment import Deployment
 from disrupt.hashing import ImageFingerprints, fingerprint_image
+from tests.clients.generating import generate
 from tests.submission.examples import picture
 
 HERE = Path(__file__).parent / "typescript"
-ROOT = HERE.parents[2]
-PROTO = ROOT / "proto"
-COMMON_PROTO = Path(google.rpc.__path__[0]).parents[1]
 LOCK = HERE / "package-lock.json"
 
 needs_node = pytest.mark.skipif(
@@ -51,14 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("clients") / "typescript"
     shutil.copytree(HERE, copy, ignore=shutil.ignore_patterns("node_modules", "gen", "dist"))
     run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", cwd=copy)
-    (copy / "gen").mkdir()
-    protos = sorted((PROTO / "disrupt" / "v1").glob("*.proto"))
-    run(
-        *(sys.executable, "-m", "grpc_tools.protoc", "-I", PROTO, "-I", COMMON_PROTO),
-        *("--es_out=gen", "--es_opt=target=ts,import_extension=js"),
-        *(*protos, COMMON_PROTO / "google" / "rpc" / "error_details.proto"),
-        cwd=copy,
-    )
+    generate("--es_out", copy, copy / "node_modules" / ".bin")
     run("npm", "run", "build", cwd=copy)
     return copy
 
