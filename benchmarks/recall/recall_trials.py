@@ -161,7 +161,9 @@ class Searched:
         if not hashes:
             return None, None
         queries = stack(hash_ for hash_, _ in hashes)
-        matches = complete(picture_steps(self._index, queries, SCOPE, 1000, Allowance(math.inf)))
+        transforms = [transform for _, transform in hashes]
+        steps = picture_steps(self._index, queries, transforms, SCOPE, 1000, Allowance(math.inf))
+        matches = complete(steps)
         for at, matched_id in enumerate(matches.item_ids):
             if matched_id.tobytes() == item_id:
                 asked = str(hashes[int(matches.version[at])][1])

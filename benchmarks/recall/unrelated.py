@@ -87,7 +87,10 @@ class Count:
         if self._rng.random() < self._sampled:
             self._tail.add(codes[self._rng.integers(len(codes))])
         before_s = time.thread_time()
-        matches = complete(picture_steps(self._index, codes, SCOPE, _MATCHES, UNBOUNDED))
+        transforms = [transform for _, transform in query.hashes]
+        matches = complete(
+            picture_steps(self._index, codes, transforms, SCOPE, _MATCHES, UNBOUNDED)
+        )
         self._searched_s += time.thread_time() - before_s
         if not len(matches):
             return

@@ -131,6 +131,7 @@ def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] |
     if isinstance(query, LowQuality):
         return None
     hashes: NDArray[np.uint8] = stack(hash_ for hash_, _ in query.hashes)
+    transforms = [transform for _, transform in query.hashes]
     decode_ms = _fastest_ms(lambda: decode(data, scaled=True).page(), repeat)
     regions_ms = _fastest_ms(
         partial(find_regions, page, LOOKUP_CROPS[Effort.STANDARD].regions), repeat
@@ -138,7 +139,8 @@ def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] |
     all_ms = _fastest_ms(partial(hash_image, data), repeat)
     # Search once: a second search of the same hashes is quicker.
     search_ms = _fastest_ms(
-        lambda: complete(picture_steps(index, hashes, SCOPE, 10, Allowance(math.inf))), 1
+        lambda: complete(picture_steps(index, hashes, transforms, SCOPE, 10, Allowance(math.inf))),
+        1,
     )
     return decode_ms, regions_ms, all_ms - decode_ms - regions_ms, len(hashes), search_ms
 

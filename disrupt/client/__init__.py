@@ -63,7 +63,7 @@ from disrupt.client.results import (
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import PdqHash
-from disrupt.core.lookups import Effort, Segment
+from disrupt.core.lookups import Effort, Extent, Segment
 from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.status import Limits
 
@@ -71,6 +71,7 @@ __all__ = [
     "Assurance",
     "AsyncMatchClient",
     "Effort",
+    "Extent",
     "HashAnswer",
     "ImageAnswer",
     "IndexStatus",

@@ -98,12 +98,15 @@ class AsyncMatchClient:
         *,
         hash_locally: bool = True,
         effort: Effort = Effort.STANDARD,
+        whole_only: bool = False,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
     ) -> ImageAnswer:
         """Look up a picture, as MatchClient.match_image does; a thread reads and hashes it."""
-        options = requests.options(max_distance_bits, max_matches, banks, effort)
+        options = requests.options(
+            max_distance_bits, max_matches, banks, effort, whole_only=whole_only
+        )
         prepared = await self._in_thread(
             lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally)
         )
@@ -119,6 +122,7 @@ class AsyncMatchClient:
         min_stored_share_permille: int = 0,
         answer_early: bool = False,
         effort: Effort = Effort.STANDARD,
+        whole_only: bool = False,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -128,7 +132,7 @@ class AsyncMatchClient:
         """Look up a video, as MatchClient.match_video does; a thread reads and hashes it."""
         settings = self._settings.within(timeout_s)
         first = videos.first_message(
-            requests.options(max_distance_bits, max_matches, banks, effort),
+            requests.options(max_distance_bits, max_matches, banks, effort, whole_only=whole_only),
             interval_ms=interval_ms,
             min_query_share_permille=min_query_share_permille,
             min_stored_share_permille=min_stored_share_permille,

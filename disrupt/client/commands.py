@@ -15,7 +15,7 @@ from disrupt.client.results import HashAnswer, ImageAnswer, Match, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import MIN_LOOKUP_QUALITY, OPERATOR_MAX_DISTANCE_BITS, PdqHash
-from disrupt.core.lookups import Effort
+from disrupt.core.lookups import Effort, Extent
 from disrupt.core.media import LowQuality
 from disrupt.core.vpdq import parse_vpdq
 from disrupt.errors import (
@@ -46,13 +46,15 @@ Examples:
 
 With --json each input gives one line:
 {"input", "quality", "matches": [{"item", "bank", "assurance", "match_id", "distance",
-"query_transform", "stored_transform"}], "error"}, where error is null or {"reason", "message"},
-quality is null where it is not known, assurance is "self_reported", "reviewed" or "imported",
-match_id, in hex, proves the answer, distance is in bits, and the transforms say which versions
-matched, of your file and of the registered one: turned or mirrored, then with so many thousandths
-of its sides cut off, left, top, right, bottom. Of an animation that is too long, frames at its end
-are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
-a video has also "segments", each [start, end, stored start, stored end] in ms, "query_share" and
+"extent", "query_transform", "stored_transform"}], "error"}, where error is null or {"reason",
+"message"}, quality is null where it is not known, assurance is "self_reported", "reviewed" or
+"imported", match_id, in hex, proves the answer, and distance is in bits. extent is "whole" where
+the whole of your picture or of the registered one agrees, or nearly, "part" where only a part of
+both does, such as a background, and else "unknown". The transforms say which versions were nearest,
+of your file and of the registered one: turned or mirrored, then with so many thousandths of its
+sides cut off, left, top, right, bottom. Of an animation that is too long, frames at its end are not
+looked at: their number is "frames_skipped", which is left out where it is 0. A match of a video has
+also "segments", each [start, end, stored start, stored end] in ms, "query_share" and
 "stored_share", in thousandths of the frames, and "common_only", true where that is a scene that
 many registered videos have, such as an intro; of a video whose file ends early, is broken, or holds
 another video that was not looked at, "incomplete" is true.
@@ -90,6 +92,7 @@ class _Outcome:
                     "assurance": match.assurance.name.lower(),
                     "match_id": match.match_id.hex(),
                     "distance": match.distance_bits,
+                    "extent": match.extent.value,
                     "query_transform": str(match.query_transform),
                     "stored_transform": _stored(match),
                     **_seen(match),
@@ -156,6 +159,11 @@ class _Outcome:
     help="How many edited versions are looked for; fast: the file as it is.",
 )
 @click.option(
+    "--whole-only",
+    is_flag=True,
+    help="Leave out matches of only a part of both pictures, such as a background. Not of hashes.",
+)
+@click.option(
     "--send-pictures",
     is_flag=True,
     help="Send the files: the server decodes and hashes them, in memory.",
@@ -176,6 +184,7 @@ def match(  # noqa: PLR0913 one for each option
     max_matches: int,
     banks: tuple[str, ...],
     effort: str,
+    whole_only: bool,
     send_pictures: bool,
     as_json: bool,
     target: terminal.Target,
@@ -193,7 +202,7 @@ def match(  # noqa: PLR0913 one for each option
             outcomes = _shown(_look_up_hashes(client, inputs, narrow), as_json=as_json)
         else:
             with terminal.Progress(len(inputs), "Looking up") as progress:
-                narrow["effort"] = Effort[effort.upper()]
+                narrow |= {"effort": Effort[effort.upper()], "whole_only": whole_only}
                 look = _Files(client, narrow, kind == "vpdq", send_pictures, progress.within)
                 looked = progress.files(_look_up_files(look, inputs))
                 outcomes = _shown(looked, as_json=as_json)
@@ -332,7 +341,10 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
                 dict.fromkeys((match["query_transform"], match["stored_transform"]))
             )
             bank = terminal.clean(match["bank"])
+            part = ", a part of both" if match["extent"] == Extent.PART.value else ""
             common = ", a scene that many videos have" if match.get("common_only") else ""
-            click.echo(f"  {match['item']}  {bank}, {match['distance']} bits, {versions}{common}")
+            click.echo(
+                f"  {match['item']}  {bank}, {match['distance']} bits, {versions}{part}{common}"
+            )
             for start_ms, end_ms, *_ in match.get("segments", ()):
                 click.echo(f"    at {_clock(start_ms)}-{_clock(end_ms)}")

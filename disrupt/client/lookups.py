@@ -67,7 +67,9 @@ def image(
         return answered[0]
     values = [value for value, _ in prepared.hashes]
     answers = yield from hashes(values, options, Profile.PDQ_512)
-    return results.merged(prepared, answers, max_matches=options.max_matches)
+    return results.merged(
+        prepared, answers, max_matches=options.max_matches, whole_only=options.whole_only
+    )
 
 
 def index_status(cursor: str) -> Steps[IndexStatus]:

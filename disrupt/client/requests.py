@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.client.arguments import buffer, invalid, member, whole_number
+from disrupt.client.arguments import buffer, flag, invalid, member, whole_number
 from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
@@ -34,16 +34,19 @@ def options(
     max_matches: int,
     banks: Sequence[str],
     effort: Effort = Effort.STANDARD,
+    *,
+    whole_only: bool = False,
 ) -> match_pb2.MatchOptions:
     """Make the options of a lookup.
 
     ``max_distance_bits`` is inclusive, None for each bank's own threshold; ``max_matches`` is the
     most media items per query, 1-1000, nearest first; ``banks`` are names, empty for all that the
-    key may search; ``effort`` is for lookups by picture or video.
+    key may search; ``effort`` and ``whole_only`` are for lookups by picture or video.
     """
     message = match_pb2.MatchOptions(
         max_matches=whole_number("options.max_matches", max_matches, 1, _MOST_MATCHES),
         effort=member("options.effort", effort, Effort).value,  # type: ignore[arg-type]  # the numbers are the same
+        whole_only=flag("options.whole_only", whole_only),
     )
     if max_distance_bits is not None:
         message.max_distance_bits = whole_number(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
 
-from disrupt.core.lookups import Segment, answered_places
+from disrupt.core.lookups import Extent, Segment, answered_places, extent_of
 from disrupt.core.media import Assurance, LowQuality, MediaKind
 from disrupt.core.policy import MINORS
 from disrupt.core.status import Limits
@@ -36,6 +36,12 @@ class Match:
     is None for a kind that this version does not know. ``match_id`` is an opaque proof of the
     answer.
 
+    ``extent`` says how much of both pictures agrees: the whole of one of them, or nearly, or only a
+    part of both, such as a background. It is that of ``query_area_permille`` and
+    ``stored_area_permille``, the shares of the upload and of the registered picture which the pair
+    of versions shows that shows most of either; 0 where not known, as of the upload in answers to
+    hashes.
+
     Answers to videos also say when the item is seen: ``segments`` in order of the query's time, and
     the shares of the frames of both sides within them, in thousandths. ``common_only`` is true if
     that is a scene that many registered videos have, such as an intro. In other answers these are
@@ -56,6 +62,13 @@ class Match:
     query_share_permille: int = 0
     stored_share_permille: int = 0
     common_only: bool = False
+    query_area_permille: int = 0
+    stored_area_permille: int = 0
+
+    @property
+    def extent(self) -> Extent:
+        """How much of both pictures agrees."""
+        return extent_of(self.query_area_permille, self.stored_area_permille)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
         len(columns.kinds),
         len(columns.variants),
         len(columns.match_ids),
+        len(columns.stored_areas_permille),
     }
     if len(lengths) > 1 or any(place >= count for place in truncated | low):
         raise DisruptError(_MISFIT)
@@ -166,6 +180,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
                 plan=plan,
                 ordinal=ordinal,
                 match_id=columns.match_ids[at],
+                stored_area_permille=columns.stored_areas_permille[at],
             )
             by_query[query].append(match)
     except IndexError as error:
@@ -204,14 +219,21 @@ def video_answer(
     )
 
 
-def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int) -> ImageAnswer:
+def merged(
+    query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int, whole_only: bool = False
+) -> ImageAnswer:
     """Merge the answers to a picture's versions: each item once, by its nearest version.
 
-    Cut to ``max_matches`` and the nearest item of each bank, as the server does.
+    Its areas are those of the pair of versions that shows most of either side. Cut to
+    ``max_matches`` and the nearest item of each bank, then to Extent.WHOLE if ``whole_only``, as
+    the server does.
     """
     nearest: dict[str, Match] = {}
+    areas: dict[str, tuple[int, int]] = {}
     for answer, (_, transform) in zip(answers, query.hashes, strict=True):
         for match in answer.matches:
+            pair = transform.area_permille, match.stored_area_permille
+            areas[match.item_id] = max(areas.get(match.item_id, (0, 0)), pair, key=_area_rank)
             known = nearest.get(match.item_id)
             if known is None or match.distance_bits < known.distance_bits:
                 nearest[match.item_id] = replace(match, query_transform=transform)
@@ -219,8 +241,9 @@ def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int
         nearest.values(), key=lambda match: (match.distance_bits, match.bank != MINORS.name)
     )
     places = answered_places([match.bank for match in matches], max_matches)
+    answered = [_with_areas(matches[place], *areas[matches[place].item_id]) for place in places]
     return ImageAnswer(
-        tuple(matches[place] for place in places),
+        tuple(match for match in answered if not whole_only or match.extent == Extent.WHOLE),
         len(matches) > max_matches or any(answer.truncated for answer in answers),
         query.quality,
         low_quality=False,
@@ -228,6 +251,14 @@ def merged(query: ImageQuery, answers: Sequence[HashAnswer], *, max_matches: int
         index_cursor=answers[0].index_cursor,
         frames_skipped=query.frames_skipped,
     )
+
+
+def _area_rank(pair: tuple[int, int]) -> tuple[int, int]:
+    return max(pair), min(pair)
+
+
+def _with_areas(match: Match, query_permille: int, stored_permille: int) -> Match:
+    return replace(match, query_area_permille=query_permille, stored_area_permille=stored_permille)
 
 
 def low_quality(value: LowQuality) -> ImageAnswer:
@@ -302,6 +333,8 @@ def _match(message: match_pb2.Match) -> Match:
         query_share_permille=message.query_share_permille,
         stored_share_permille=message.stored_share_permille,
         common_only=message.common_only,
+        query_area_permille=message.query_area_permille,
+        stored_area_permille=message.stored_area_permille,
     )
 
 

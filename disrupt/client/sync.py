@@ -90,6 +90,7 @@ class MatchClient:
         *,
         hash_locally: bool = True,
         effort: Effort = Effort.STANDARD,
+        whole_only: bool = False,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -100,10 +101,13 @@ class MatchClient:
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
         memory. Hashing here is beside the client's ``timeout_s``: the limits of a picture file, and
         of the frames of an animation, bound it. ``effort``: how many edited versions are searched.
+        ``whole_only``: leave out matches of a part of both pictures, see Match.extent.
         Other arguments are those of ``match_hashes``. Raises InvalidMediaError for what is no
         picture, UnreadableMediaError for a file that cannot be read.
         """
-        options = requests.options(max_distance_bits, max_matches, banks, effort)
+        options = requests.options(
+            max_distance_bits, max_matches, banks, effort, whole_only=whole_only
+        )
         prepared = media.prepare(picture, effort=effort, hash_locally=hash_locally)
         return self._run(lookups.image(prepared, options))
 
@@ -117,6 +121,7 @@ class MatchClient:
         min_stored_share_permille: int = 0,
         answer_early: bool = False,
         effort: Effort = Effort.STANDARD,
+        whole_only: bool = False,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -130,14 +135,15 @@ class MatchClient:
         ``min_query_share_permille`` and ``min_stored_share_permille`` are the least shares of
         frames, of this video and of a stored one, that a match must show. ``answer_early``: answer
         once one match is certain. ``effort`` FAST searches for the frames as they are, others
-        also for them mirrored and without borders. ``watched`` is called with the progress of
+        also for them mirrored and without borders. ``whole_only``: leave out matches of a part of
+        the frames, see Match.extent. ``watched`` is called with the progress of
         hashing. The call may take ``timeout_s`` beside hashing. Other arguments are those of
         ``match_hashes``. Raises InvalidMediaError for what is no video, UnreadableMediaError for a
         file that cannot be read.
         """
         settings = self._settings.within(timeout_s)
         first = videos.first_message(
-            requests.options(max_distance_bits, max_matches, banks, effort),
+            requests.options(max_distance_bits, max_matches, banks, effort, whole_only=whole_only),
             interval_ms=interval_ms,
             min_query_share_permille=min_query_share_permille,
             min_stored_share_permille=min_stored_share_permille,

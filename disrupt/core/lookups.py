@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,47 @@ class Effort(IntEnum):
     FAST = 1
     STANDARD = 2
     THOROUGH = 3
+
+
+class Extent(StrEnum):
+    """How much of both pictures agrees."""
+
+    WHOLE = "whole"
+    """The whole of at least one of them, or nearly."""
+    PART = "part"
+    """Only a part of both, as a background, a letterhead or a cell of two collages."""
+    UNKNOWN = "unknown"
+    """Not known, because a share is not."""
+
+
+_WHOLE_PERMILLE = 750
+"""Least share of a picture that counts as nearly all of it."""
+
+
+def extent_of(query_area_permille: int, stored_area_permille: int) -> Extent:
+    """Return the extent of a match whose versions show these shares; 0 is not known."""
+    if max(query_area_permille, stored_area_permille) >= _WHOLE_PERMILLE:
+        return Extent.WHOLE
+    return Extent.PART if query_area_permille and stored_area_permille else Extent.UNKNOWN
+
+
+def area_ranks(
+    query_permille: NDArray[np.uint16], stored_permille: NDArray[np.uint16]
+) -> NDArray[np.uint32]:
+    """Rank pairs of versions by the larger share of the two, then by the smaller; uint32 (n,)."""
+    larger = np.maximum(query_permille, stored_permille).astype(np.uint32)
+    ranks: NDArray[np.uint32] = larger * np.uint32(1024) + np.minimum(
+        query_permille, stored_permille
+    )
+    return ranks
+
+
+def are_whole(
+    query_permille: NDArray[np.uint16], stored_permille: NDArray[np.uint16]
+) -> NDArray[np.bool_]:
+    """Tell of which pairs of shares the extent is WHOLE, bool (n,)."""
+    whole: NDArray[np.bool_] = np.maximum(query_permille, stored_permille) >= _WHOLE_PERMILLE
+    return whole
 
 
 WHOLE: Crop = (0, 0, 0, 0)
@@ -143,13 +184,15 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
 class LookupOptions:
     """Options that narrow a lookup.
 
-    ``max_distance_bits`` None: each bank's own; ``banks`` empty: every bank of the key.
+    ``max_distance_bits`` None: each bank's own; ``banks`` empty: every bank of the key;
+    ``whole_only``: only matches of Extent.WHOLE.
     """
 
     max_distance_bits: int | None = None
     max_matches: int = 10
     banks: tuple[str, ...] = ()
     effort: Effort = Effort.STANDARD
+    whole_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,6 +229,8 @@ class Matches:
     the query in the request, ``version`` u32 the row of the search that found it (several rows
     search one picture). ``distance_bits`` u16, 0-256; ``item_ids`` u8 (n, 16);
     ``bank`` u16, ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal`` u16 as stored.
+    The areas, u16, are those of the pair of versions that shows the largest share of either
+    side, in thousandths, 0 where not known: of the item's nearest entry to each version.
     ``truncated`` u32 names the queries that had more items than ``max_matches``, ascending.
     """
 
@@ -198,6 +243,8 @@ class Matches:
     assurance: NDArray[np.uint8]
     plan: NDArray[np.uint16]
     ordinal: NDArray[np.uint16]
+    query_area_permille: NDArray[np.uint16]
+    stored_area_permille: NDArray[np.uint16]
     truncated: NDArray[np.uint32]
 
     def __len__(self) -> int:
@@ -252,7 +299,8 @@ class VideoMatch:
 
     ``distance_bits``, the transform and the place in a plan are those of the nearest pair of
     frames. ``segments`` ascend in the query's time; of a stored picture their stored times are 0.
-    The shares, in thousandths, are of frames within the segments. ``common_only``: the evidence is
+    The shares, in thousandths, are of frames within the segments; the areas are those of the pair
+    that shows the largest share of a frame of either side. ``common_only``: the evidence is
     moments that many videos of its bank have, as an intro.
     """
 
@@ -268,6 +316,8 @@ class VideoMatch:
     query_share_permille: int
     stored_share_permille: int
     common_only: bool
+    query_area_permille: int
+    stored_area_permille: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from disrupt.core import variant_plan_1, variant_plan_2
 
 
@@ -86,6 +89,17 @@ class Transform(NamedTuple):
             self.crop_bottom_permille,
         )
 
+    @property
+    def area_permille(self) -> int:
+        """Share of the media item that this version shows, in thousandths, 1-1000."""
+        left, top, right, bottom = self.crop
+        share = max(1000 - left - right, 0) * max(1000 - top - bottom, 0) / 1e6
+        if self.corners:
+            x, y = self.corners[::2], self.corners[1::2]
+            twice = sum(x[at - 1] * y[at] - x[at] * y[at - 1] for at in range(len(x)))
+            share *= abs(twice) / 2e6
+        return min(max(round(1000 * share), 1), 1000)
+
     def __str__(self) -> str:
         """Short form for people, as ``mirror crop 100,0,100,0``."""
         parts = ["straightened"] if self.corners else []
@@ -151,3 +165,21 @@ def transform_of(plan: int, ordinal: int) -> Transform | None:
     """Return the transform at a place of a plan; None where only a newer version knows it."""
     transforms = PLANS.get(plan, ())
     return transforms[ordinal] if ordinal < len(transforms) else None
+
+
+_AREAS_PERMILLE = np.zeros((len(PLANS), max(map(len, PLANS.values()))), np.uint16)
+for _plan, _transforms in PLANS.items():
+    _AREAS_PERMILLE[_plan, : len(_transforms)] = [each.area_permille for each in _transforms]
+
+
+def areas_permille(plans: NDArray[np.uint16], ordinals: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return the share of its item that each stored version shows, in thousandths, uint16 (n,).
+
+    0 where only a newer version of this program knows the place.
+    """
+    most_plan, most_ordinal = np.array(_AREAS_PERMILLE.shape) - 1
+    areas: NDArray[np.uint16] = _AREAS_PERMILLE[
+        np.minimum(plans, most_plan), np.minimum(ordinals, most_ordinal)
+    ]
+    areas[(plans > most_plan) | (ordinals > most_ordinal)] = 0
+    return areas

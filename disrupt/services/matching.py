@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.lookups import Matches, answered_places
+from disrupt.core.lookups import Matches, answered_places, are_whole, area_ranks
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import MINORS, Scope
+from disrupt.core.transforms import Transform, areas_permille
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
@@ -120,32 +121,80 @@ def hash_steps(
 def picture_steps(
     index: LiveIndex,
     versions: NDArray[np.uint8],
+    transforms: Sequence[Transform],
     scope: Scope,
     max_matches: int,
     allowance: Allowance,
+    *,
+    whole_only: bool = False,
 ) -> Steps[Matches]:
     """Find media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
+
+    ``transforms`` (n,) say what each version shows. ``whole_only`` leaves out, of the items to
+    answer, those of which no pair of versions shows the whole of either side.
 
     ``near_enough`` decides for each version. All matches are of query 0; ``Matches.version`` says
     which version was nearest, the first of those that are equally near. Raises
     DeadlineExceededError once the allowance is over.
     """
-    hits, more = NO_HITS, False
+    hits, areas, more = NO_HITS, _NO_AREAS, False
     for start, near, more_blocks in _blocks(index, versions, scope, max_matches, allowance):
         if more_blocks:
             yield
         if not len(near.hits):
             continue
         # The nearest items of the picture are among the nearest of each version.
-        hits = merge([hits, replace(near.hits, query=near.hits.query + np.uint32(start))])
+        of_block = replace(near.hits, query=near.hits.query + np.uint32(start))
+        areas = areas.joined(of_block, transforms)
+        hits = merge([hits, of_block])
         nearest_first = np.lexsort((hits.query, hits.number, hits.distance))
         _, first = np.unique(hits.number[nearest_first], return_index=True)
         best = nearest_first[np.sort(first)]
         more = more or len(best) > max_matches or bool(len(near.truncated))
         hits = hits.take(best[answered_places(hits.bank[best], max_matches)])
+        areas = areas.of_items(hits.number)
     if not len(hits):
         return NO_MATCHES
-    return _of_hits(hits, np.zeros(len(hits), np.uint32), np.zeros(int(more), np.uint32))
+    if whole_only:
+        whole = are_whole(areas.query_permille, areas.stored_permille)
+        hits = hits.take(whole)
+        areas = areas.of_items(hits.number)
+    return _of_hits(hits, np.zeros(len(hits), np.uint32), np.zeros(int(more), np.uint32), areas)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Areas:
+    """Areas of the pair of versions that ``area_ranks`` puts highest, of each item by its number.
+
+    They are taken of all hits, before all but an item's nearest are dropped.
+    """
+
+    number: NDArray[np.uint64]
+    query_permille: NDArray[np.uint16]
+    stored_permille: NDArray[np.uint16]
+
+    def joined(self, hits: Hits, transforms: Sequence[Transform]) -> _Areas:
+        """Return these and those of ``hits``, whose ``query`` is a place in ``transforms``.
+
+        Ascending by number.
+        """
+        asked, place = np.unique(hits.query, return_inverse=True)
+        shown = np.array([transforms[at].area_permille for at in asked.tolist()], np.uint16)
+        number = np.append(self.number, hits.number)
+        query = np.append(self.query_permille, shown[place])
+        stored = np.append(self.stored_permille, areas_permille(hits.plan, hits.ordinal))
+        order = np.lexsort((area_ranks(query, stored), number))
+        highest = order[np.append(np.diff(number[order]) != 0, [True])]
+        return _Areas(number[highest], query[highest], stored[highest])
+
+    def of_items(self, number: NDArray[np.uint64]) -> _Areas:
+        """Return those of some items, in the order of ``number``."""
+        ascending = np.argsort(self.number)
+        at = ascending[np.searchsorted(self.number, number, sorter=ascending)]
+        return _Areas(number, self.query_permille[at], self.stored_permille[at])
+
+
+_NO_AREAS = _Areas(np.empty(0, np.uint64), np.empty(0, np.uint16), np.empty(0, np.uint16))
 
 
 def _blocks(
@@ -245,10 +294,14 @@ def _limits_bits(limits: tuple[tuple[int, int], ...]) -> NDArray[np.int16]:
 
 def _of_hashes(near: NearestHits, start: int) -> Matches:
     hits = replace(near.hits, query=near.hits.query + np.uint32(start))
-    return _of_hits(hits, hits.query, near.truncated + np.uint32(start))
+    stored = areas_permille(hits.plan, hits.ordinal)
+    areas = _Areas(hits.number, np.zeros(len(hits), np.uint16), stored)
+    return _of_hits(hits, hits.query, near.truncated + np.uint32(start), areas)
 
 
-def _of_hits(hits: Hits, query: NDArray[np.uint32], truncated: NDArray[np.uint32]) -> Matches:
+def _of_hits(
+    hits: Hits, query: NDArray[np.uint32], truncated: NDArray[np.uint32], areas: _Areas
+) -> Matches:
     """Return the matches of ``hits``, which are sorted by query and distance; minors lead a tie."""
     order = np.lexsort((hits.bank != MINORS.number, hits.distance, query))
     hits = hits.take(order)
@@ -262,6 +315,8 @@ def _of_hits(hits: Hits, query: NDArray[np.uint32], truncated: NDArray[np.uint32
         assurance=hits.assurance,
         plan=hits.plan,
         ordinal=hits.ordinal,
+        query_area_permille=areas.query_permille[order],
+        stored_area_permille=areas.stored_permille[order],
         truncated=truncated,
     )
 
@@ -287,6 +342,8 @@ NO_MATCHES = Matches(
     assurance=np.empty(0, np.uint8),
     plan=np.empty(0, np.uint16),
     ordinal=np.empty(0, np.uint16),
+    query_area_permille=np.empty(0, np.uint16),
+    stored_area_permille=np.empty(0, np.uint16),
     truncated=np.empty(0, np.uint32),
 )
 """The answer to nearly every lookup."""

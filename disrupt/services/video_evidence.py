@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.lookups import Segment
+from disrupt.core.lookups import Segment, area_ranks
 from disrupt.core.media import MediaKind
+from disrupt.core.transforms import areas_permille
 from disrupt.index.columns import Columns
 from disrupt.index.flat import FlatIndex
 from disrupt.services.alignment import Timeline, align
@@ -59,11 +60,13 @@ class Work:
 class Query:
     """The frames of the video that is looked up.
 
-    ``rows`` (dtype FRAME) are all their versions, ``firsts`` (n,) the first row of each, and
+    ``rows`` (dtype FRAME) are all their versions, ``areas_permille`` (rows,) the share of the frame
+    that each shows, ``firsts`` (n,) the first row of each, and
     ``versions`` (n,) how many each has.
     """
 
     rows: NDArray[np.void]
+    areas_permille: NDArray[np.uint16]
     firsts: NDArray[np.intp]
     versions: NDArray[np.intp]
     timeline: Timeline
@@ -72,7 +75,10 @@ class Query:
     def of(cls, rows: NDArray[np.void], versions: NDArray[np.intp]) -> Query:
         """Build over ``rows``, ascending in time; ``versions`` counts those of each frame."""
         firsts = np.cumsum(versions) - versions
-        return cls(rows, firsts, versions, _timeline(rows[firsts]))
+        left, top, right, bottom = np.minimum(rows["crop_permille"], _PERMILLE).astype(np.int64).T
+        areas = (_PERMILLE - left - right).clip(0) * (_PERMILLE - top - bottom).clip(0) / _PERMILLE
+        areas_permille = areas.round().clip(1).astype(np.uint16)
+        return cls(rows, areas_permille, firsts, versions, _timeline(rows[firsts]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,8 @@ class Evidence:
     """Evidence for one item: the nearest pair, where it is seen, and the share of both sides.
 
     ``query_row`` (FRAME) and ``stored_entry`` (ENTRY) are the pair, ``frames`` how many frames of
-    the query support it. ``common_only``: without moments that many videos have, there is too
-    little.
+    the query support it. The areas are of the pair that ``area_ranks`` puts highest.
+    ``common_only``: without moments that many videos have, there is too little.
     """
 
     distance_bits: int
@@ -91,6 +97,8 @@ class Evidence:
     frames: int
     query_share_permille: int
     stored_share_permille: int
+    query_area_permille: int
+    stored_area_permille: int
     common_only: bool = False
 
 
@@ -122,7 +130,9 @@ def weigh(
         moment_of = moment_of[kept]
         stored = replace(stored, codes=stored.codes[kept], entries=stored.entries[kept])
     compared = _around(proposed_by) & ~apart
-    comparison = _Comparison(query, FlatIndex.of(stored.codes), moment_of, most_bits, work)
+    stored_areas = areas_permille(stored.entries["plan"], stored.entries["ordinal"])
+    index = FlatIndex.of(stored.codes)
+    comparison = _Comparison(query, index, moment_of, stored_areas, most_bits, work)
     is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
     aligned = align(
         comparison.near(np.flatnonzero(compared)),
@@ -151,6 +161,8 @@ def weigh(
         frames=sum(match.frames for match in aligned),
         query_share_permille=_share(query.timeline, seen),
         stored_share_permille=_share(timeline, shown),
+        query_area_permille=comparison.areas[1],
+        stored_area_permille=comparison.areas[2],
     )
 
 
@@ -181,16 +193,19 @@ def _around(frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
 class _Comparison:
     """Compare frames of a query with the hashes of one item, in blocks.
 
-    ``moment_of`` (n,) is the moment of the item that each hash is of; ``nearest`` the bits, the row
-    and the hash of the nearest pair so far.
+    ``moment_of`` (n,) is the moment of the item that each hash is of, ``areas_permille`` (n,) the
+    share of it that each shows. ``nearest`` are the bits, the row and the hash of the nearest pair
+    so far, ``areas`` the rank of the pair with the largest areas, and both of these.
     """
 
     query: Query
     index: FlatIndex
     moment_of: NDArray[np.intp]
+    areas_permille: NDArray[np.uint16]
     most_bits: int
     work: Work
     nearest: tuple[int, int, int] = (_NOT_NEAR, 0, 0)
+    areas: tuple[int, int, int] = (0, 0, 0)
 
     def near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
         """Yield those of ``frames`` that are near to moments, with these, the nearest first."""
@@ -233,6 +248,11 @@ class _Comparison:
                 nearest = np.flatnonzero(hits.distance == least)
                 best = nearest[np.lexsort((hits.entry[nearest], moment[nearest], at[nearest]))[0]]
                 self.nearest = least, int(rows[at[best]]), int(hits.entry[best])
+            shown, stored = self.query.areas_permille[rows[at]], self.areas_permille[hits.entry]
+            ranks = area_ranks(shown, stored)
+            largest = int(ranks.argmax())
+            pair = int(ranks[largest]), int(shown[largest]), int(stored[largest])
+            self.areas = max(self.areas, pair)
         return bits.reshape(len(frames), moments)
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES
-from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions, answered_places
+from disrupt.core.lookups import (
+    Extent,
+    VideoMatch,
+    VideoMatches,
+    VideoOptions,
+    answered_places,
+    extent_of,
+)
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import MINORS, Scope
 from disrupt.core.videos import FRAME, HELD_BYTES_MAX, transform_of_frame
@@ -343,9 +350,11 @@ class VideoLookup:
         return [number for _, number in sorted(order, key=itemgetter(0))]
 
     def _suffices(self, evidence: Evidence) -> bool:
+        areas = evidence.query_area_permille, evidence.stored_area_permille
         return (
             evidence.query_share_permille >= self._options.min_query_share_permille
             and evidence.stored_share_permille >= self._options.min_stored_share_permille
+            and (not self._options.lookup.whole_only or extent_of(*areas) == Extent.WHOLE)
         )
 
     def _crowded(self, numbers: list[int]) -> set[int]:
@@ -424,4 +433,6 @@ def _match(candidate: _Candidate, evidence: Evidence) -> VideoMatch:
         query_share_permille=evidence.query_share_permille,
         stored_share_permille=evidence.stored_share_permille,
         common_only=evidence.common_only,
+        query_area_permille=evidence.query_area_permille,
+        stored_area_permille=evidence.stored_area_permille,
     )

@@ -62,6 +62,7 @@ class MatchOptions(_message.Message):
     MAX_MATCHES_FIELD_NUMBER: _builtins.int
     BANKS_FIELD_NUMBER: _builtins.int
     EFFORT_FIELD_NUMBER: _builtins.int
+    WHOLE_ONLY_FIELD_NUMBER: _builtins.int
     max_distance_bits: _builtins.int
     """Largest distance that is a match, in bits, inclusive. Absent: each bank's own threshold. A platform may ask
     for 0 up to the bank's threshold (a larger value is refused), an operator's key for up to 63. A query whose hash
@@ -75,6 +76,10 @@ class MatchOptions(_message.Message):
     """
     effort: _types_pb2.Effort.ValueType
     """How much work the lookup may be. EFFORT_UNSPECIFIED, or a value the server does not know: STANDARD."""
+    whole_only: _builtins.bool
+    """Leave out matches whose areas are both less than 750 or not known, see `Match.query_area_permille`. Such matches of a
+    picture count among `max_matches` nevertheless. Without meaning for hashes: the server does not know what they show.
+    """
     @_builtins.property
     def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the banks to search. Empty: every bank that the key may search."""
@@ -86,10 +91,11 @@ class MatchOptions(_message.Message):
         max_matches: _builtins.int = ...,
         banks: _abc.Iterable[_builtins.str] | None = ...,
         effort: _types_pb2.Effort.ValueType = ...,
+        whole_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "max_distance_bits", b"max_distance_bits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "banks", b"banks", "effort", b"effort", "max_distance_bits", b"max_distance_bits", "max_matches", b"max_matches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "banks", b"banks", "effort", b"effort", "max_distance_bits", b"max_distance_bits", "max_matches", b"max_matches", "whole_only", b"whole_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_distance_bits: _TypeAlias = _typing.Literal["max_distance_bits"]  # noqa: Y015
     _WhichOneofArgType__max_distance_bits: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits"]  # noqa: Y015
@@ -115,6 +121,8 @@ class Match(_message.Message):
     QUERY_SHARE_PERMILLE_FIELD_NUMBER: _builtins.int
     STORED_SHARE_PERMILLE_FIELD_NUMBER: _builtins.int
     COMMON_ONLY_FIELD_NUMBER: _builtins.int
+    QUERY_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
+    STORED_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 random bytes; the same in every answer until it is withdrawn."""
     bank: _builtins.str
@@ -135,6 +143,14 @@ class Match(_message.Message):
     """The evidence is a scene that at least eight videos of the bank have, as an intro or a test card: it may be another
     video that shows it. Such matches come last. False in answers to pictures and hashes.
     """
+    query_area_permille: _builtins.int
+    """Of all pairs of a version of the caller's media and one of the stored item that are within the distance, the pair with
+    the largest share of either: the share of the caller's picture, or frame, that its version shows, in thousandths,
+    1-1000; 0: not known. Where one of both areas is at least 750, the whole of one of the pictures agrees, or nearly;
+    where neither is, only a part of both does, as one background of different people.
+    """
+    stored_area_permille: _builtins.int
+    """The share of the stored picture, or frame, that the stored version of that pair shows; likewise."""
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
         """Version of the caller's media that matched: turned as it says, and of that the part that its crop leaves. The part
@@ -166,10 +182,12 @@ class Match(_message.Message):
         query_share_permille: _builtins.int = ...,
         stored_share_permille: _builtins.int = ...,
         common_only: _builtins.bool = ...,
+        query_area_permille: _builtins.int = ...,
+        stored_area_permille: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query_transform", b"query_transform", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -224,6 +242,7 @@ class MatchColumns(_message.Message):
     KINDS_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
     MATCH_IDS_FIELD_NUMBER: _builtins.int
+    STORED_AREAS_PERMILLE_FIELD_NUMBER: _builtins.int
     item_ids: _builtins.bytes
     """16 bytes per match, packed: the item ids."""
     @_builtins.property
@@ -258,6 +277,12 @@ class MatchColumns(_message.Message):
     def match_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Opaque proofs of the matches, for ReportOutcome."""
 
+    @_builtins.property
+    def stored_areas_permille(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Share of the stored picture, or frame, that each matched version shows, in thousandths, 1-1000; 0: not known. What the
+        query's hash shows only the caller knows, see `Match.query_area_permille`.
+        """
+
     def __init__(
         self,
         *,
@@ -270,10 +295,11 @@ class MatchColumns(_message.Message):
         kinds: _abc.Iterable[_types_pb2.MediaKind.ValueType] | None = ...,
         variants: _abc.Iterable[_types_pb2.Variant] | None = ...,
         match_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        stored_areas_permille: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurances", b"assurances", "bank_names", b"bank_names", "banks", b"banks", "distances_bits", b"distances_bits", "item_ids", b"item_ids", "kinds", b"kinds", "match_ids", b"match_ids", "queries", b"queries", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurances", b"assurances", "bank_names", b"bank_names", "banks", b"banks", "distances_bits", b"distances_bits", "item_ids", b"item_ids", "kinds", b"kinds", "match_ids", b"match_ids", "queries", b"queries", "stored_areas_permille", b"stored_areas_permille", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,6 +34,7 @@ def options(message: match_pb2.MatchOptions) -> LookupOptions:
         max_matches=message.max_matches or DEFAULT.max_matches,
         banks=tuple(message.banks),
         effort=_EFFORTS.get(message.effort, Effort.STANDARD),
+        whole_only=message.whole_only,
     )
 
 
@@ -90,6 +91,7 @@ def hashes_answer(
         for plan, ordinal in zip(matches.plan.tolist(), matches.ordinal.tolist(), strict=True)
     )
     columns.match_ids.extend(match_ids)
+    columns.stored_areas_permille.extend(matches.stored_area_permille.tolist())
     return response
 
 
@@ -120,6 +122,8 @@ def picture_answer(
             query_transform=transform(versions[int(matches.version[at])]),
             variant=variant(int(matches.plan[at]), int(matches.ordinal[at])),
             match_id=match_id,
+            query_area_permille=int(matches.query_area_permille[at]),
+            stored_area_permille=int(matches.stored_area_permille[at]),
         )
     return response
 

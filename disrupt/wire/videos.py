@@ -123,6 +123,8 @@ def video_answer(
             query_share_permille=match.query_share_permille,
             stored_share_permille=match.stored_share_permille,
             common_only=match.common_only,
+            query_area_permille=match.query_area_permille,
+            stored_area_permille=match.stored_area_permille,
         )
         for segment in match.segments:
             message.segments.add(

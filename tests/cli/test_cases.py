@@ -46,6 +46,7 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
                 "assurance": "self_reported",
                 "match_id": line["matches"][0]["match_id"],
                 "distance": 0,
+                "extent": "whole",
                 "query_transform": "identity",
                 "stored_transform": "identity",
             }

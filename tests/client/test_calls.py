@@ -241,6 +241,7 @@ def echo(request: bytes) -> match_pb2.MatchHashesResponse:
             kinds=[1] * count,  # type: ignore[list-item]
             variants=[types_pb2.Variant()] * count,
             match_ids=[b""] * count,
+            stored_areas_permille=[0] * count,
         )
     )
 

@@ -98,6 +98,7 @@ WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]
         {
             "hash_locally": ("hash_locally", [None, 0, "false"]),
             "effort": ("options.effort", [None, 1, "FAST"]),
+            "whole_only": ("options.whole_only", [None, 1, "true"]),
             **WRONG_OPTIONS,
         },
     ),
@@ -106,6 +107,7 @@ WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]
         {
             "hash_locally": ("hash_locally", [None, 0, "false"]),
             "effort": ("options.effort", [None, 1, "FAST"]),
+            "whole_only": ("options.whole_only", [None, 1, "true"]),
             "interval_ms": ("options.sample_interval_ms", [*WRONG_NUMBERS, 0, 39, 60_001]),
             "min_query_share_permille": (
                 "options.min_query_share_permille",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from disrupt.client import results
 from disrupt.client.results import HashAnswer, Match
 from disrupt.core.hashes import PdqHash
+from disrupt.core.lookups import Extent
 from disrupt.core.media import Assurance, LowQuality, MediaKind
 from disrupt.core.transforms import IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError
@@ -43,6 +44,7 @@ matches = st.builds(
     plan=st.integers(0, 65535),
     ordinal=st.integers(0, 65535),
     match_id=st.binary(max_size=8),
+    stored_area_permille=st.integers(0, 1000),
 )
 answers = st.builds(
     HashAnswer,
@@ -87,6 +89,7 @@ def to_response(said: list[HashAnswer]) -> match_pb2.MatchHashesResponse:
             kinds=[match.kind.value for _, match in rows if match.kind],  # type: ignore[misc]
             variants=[to_variant(match) for _, match in rows],
             match_ids=[match.match_id for _, match in rows],
+            stored_areas_permille=[match.stored_area_permille for _, match in rows],
         ),
         truncated_queries=[at for at, answer in enumerate(said) if answer.truncated],
         low_quality_queries=[at for at, answer in enumerate(said) if answer.low_quality],
@@ -116,6 +119,8 @@ def test_an_answer_to_a_picture_keeps_every_field(
                 query_transform=to_transform(query),
                 variant=to_variant(match),
                 match_id=match.match_id,
+                query_area_permille=500,
+                stored_area_permille=match.stored_area_permille,
             )
         ],
         truncated=truncated,
@@ -133,6 +138,14 @@ def test_an_answer_to_a_picture_keeps_every_field(
     )
     assert (got.transform, got.plan, got.ordinal) == (match.transform, match.plan, match.ordinal)
     assert (got.distance_bits, got.match_id) == (match.distance_bits, match.match_id)
+    assert got.stored_area_permille == match.stored_area_permille
+    assert got.extent == (
+        Extent.WHOLE
+        if match.stored_area_permille >= 750
+        else Extent.PART
+        if match.stored_area_permille
+        else Extent.UNKNOWN
+    )
     assert (answer.truncated, answer.quality, answer.low_quality) == (truncated, 88, False)
 
 
@@ -153,6 +166,7 @@ def test_values_of_a_newer_server_are_no_error() -> None:
             kinds=[99],  # type: ignore[list-item]
             variants=[newer],
             match_ids=[b""],
+            stored_areas_permille=[0],
         )
     )
     ((match,),) = (answer.matches for answer in results.hash_answers(response, 1))
@@ -170,6 +184,7 @@ def test_values_of_a_newer_server_are_no_error() -> None:
         *((name, value) for name in ("assurances", "kinds") for value in ([], [1, 1])),
         *(("variants", [types_pb2.Variant()] * count) for count in (0, 2)),
         *(("match_ids", [b""] * count) for count in (0, 2)),
+        *(("stored_areas_permille", [1] * count) for count in (0, 2)),
     ],
 )
 def test_columns_that_fit_neither_each_other_nor_the_request_are_an_error_of_ours(
@@ -225,6 +240,20 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
             for listed in answer.matches
             if listed.distance_bits == match.distance_bits
         )
+        areas = [
+            (transform.area_permille, listed.stored_area_permille)
+            for transform, answer in asked
+            for listed in answer.matches
+            if listed.item_id == match.item_id
+        ]
+        most = max((max(pair), min(pair)) for pair in areas)
+        got_areas = match.query_area_permille, match.stored_area_permille
+        assert got_areas in areas
+        assert (max(got_areas), min(got_areas)) == most
+    whole = results.merged(
+        query, [answer for _, answer in asked], max_matches=max_matches, whole_only=True
+    )
+    assert whole.matches == tuple(match for match in merged.matches if match.extent == Extent.WHOLE)
     assert merged.truncated == (
         len(nearest) > max_matches or any(answer.truncated for _, answer in asked)
     )

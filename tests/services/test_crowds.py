@@ -13,6 +13,7 @@ from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import Matches, VideoOptions
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Scope
+from disrupt.core.transforms import IDENTITY
 from disrupt.index.columns import NearestHits, columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
@@ -126,7 +127,9 @@ def test_a_step_near_a_crowd_takes_few_queries(crowd: _Counted) -> None:
 
 def test_a_picture_near_a_crowd_is_answered_by_the_best_of_its_versions(crowd: _Counted) -> None:
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
-    steps = picture_steps(crowd, _ASKED[:8], scope, _MOST_MATCHES, Allowance(math.inf))
+    steps = picture_steps(
+        crowd, _ASKED[:8], [IDENTITY] * 8, scope, _MOST_MATCHES, Allowance(math.inf)
+    )
     matches, answered = _steps(steps, crowd)
     assert len(answered) > 1
     best: dict[int, int] = {}

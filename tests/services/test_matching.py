@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from disrupt.core.changes import Addition, Cursor
-from disrupt.core.lookups import Matches
+from disrupt.core.lookups import Extent, Matches, extent_of
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Scope
+from disrupt.core.transforms import IDENTITY, PLANS, Transform, areas_permille
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NearestHits
 from disrupt.index.generations import publish
@@ -29,6 +30,7 @@ from disrupt.index.snapshot import Snapshot
 from disrupt.services.matching import (
     BLOCK_QUERIES,
     Allowance,
+    Steps,
     complete,
     hash_steps,
     picture_steps,
@@ -65,6 +67,12 @@ def empty() -> Iterator[Snapshot]:
         yield publish(Path(directory), (), Cursor(bytes(16), 0))
 
 
+def _picture_steps(
+    live: LiveIndex, versions: NDArray[np.uint8], *arguments: Any, **options: Any
+) -> Steps[Matches]:
+    return picture_steps(live, versions, [IDENTITY] * len(versions), *arguments, **options)
+
+
 @given(
     st.lists(_HIT, max_size=40) | st.lists(_HIT, min_size=20, max_size=40),
     st.dictionaries(st.integers(1, 3), st.integers(0, 40)) | st.just({1: 31, 2: 40, 3: 31}),
@@ -92,7 +100,7 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
     live.apply(additions, Cursor(bytes(16), 10))
     if one_picture:
         got = complete(
-            picture_steps(live, _VERSIONS, Scope(limits), max_matches, Allowance(math.inf))
+            _picture_steps(live, _VERSIONS, Scope(limits), max_matches, Allowance(math.inf))
         )
     else:
         got = complete(
@@ -208,7 +216,7 @@ def test_a_picture_near_a_cluster_takes_the_memory_of_a_block_of_its_versions() 
         tracemalloc.start()
         try:
             assert (
-                len(complete(picture_steps(live, versions, scope, 1000, Allowance(math.inf))))
+                len(complete(_picture_steps(live, versions, scope, 1000, Allowance(math.inf))))
                 == 1000
             )
             return tracemalloc.get_traced_memory()[1]
@@ -248,7 +256,7 @@ def test_a_picture_of_many_versions_is_answered_as_each_of_them_is() -> None:
     versions = np.tile(_VERSIONS[0], (2 * BLOCK_QUERIES + 1, 1))
     versions[:-1] ^= 255
     matches = complete(
-        picture_steps(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
+        _picture_steps(live, versions, Scope({ADULTS.number: 31}), 3, Allowance(math.inf))
     )
     assert matches.query.tolist() == [0, 0, 0]
     assert set(matches.version.tolist()) == {2 * BLOCK_QUERIES}
@@ -292,7 +300,7 @@ def test_a_hash_that_says_little_has_to_be_nearer(
         hash_steps(live, asked, scope, 3, most_matches=10, allowance=Allowance(math.inf))
     )
     assert answer.query.tolist() == [1] * matches
-    assert len(complete(picture_steps(live, asked, scope, 3, Allowance(math.inf)))) == matches
+    assert len(complete(_picture_steps(live, asked, scope, 3, Allowance(math.inf)))) == matches
 
 
 def test_what_is_too_far_for_its_hash_is_not_said_to_be_more(empty: Snapshot) -> None:
@@ -371,3 +379,73 @@ def test_what_is_too_far_hides_nothing_that_is_near_enough(
     columns = (got.hits.query, got.hits.distance, got.hits.number)
     assert list(zip(*(column.tolist() for column in columns), strict=True)) == hits
     assert more <= set(got.truncated.tolist()) <= perhaps_more
+
+
+_QUADRANT = Transform(crop_right_permille=500, crop_bottom_permille=500)
+_STORED_PART = min(range(len(PLANS[1])), key=lambda ordinal: PLANS[1][ordinal].area_permille)
+
+
+def _stored(number: int, *hits: tuple[int, int, int, int]) -> Addition:
+    """Return an item that has hashes so near to a version of the query, of these places."""
+    fingerprints = np.zeros(len(hits), FINGERPRINT)
+    for row, (version, distance, plan, ordinal) in zip(fingerprints, hits, strict=True):
+        row["hash"], row["plan"], row["ordinal"] = _near(version, distance), plan, ordinal
+    return _addition(number, ADULTS.number, fingerprints)
+
+
+@pytest.mark.parametrize("between", [0, 2 * BLOCK_QUERIES])
+def test_areas_are_those_of_the_pair_that_shows_most_of_either_side(
+    empty: Snapshot, between: int
+) -> None:
+    part_permille = PLANS[1][_STORED_PART].area_permille
+    live = LiveIndex(empty)
+    whole_and_part = _stored(1, (0, 20, 0, 0), (1, 3, 1, _STORED_PART))
+    same_wall = _stored(2, (1, 4, 1, _STORED_PART))
+    unknown_plan = _stored(3, (1, 5, 9, 0))
+    live.apply([whole_and_part, same_wall, unknown_plan], Cursor(bytes(16), 3))
+    versions = np.concatenate([_VERSIONS[:1], np.tile(~_VERSIONS[2], (between, 1)), _VERSIONS[1:2]])
+    transforms = [IDENTITY] * (1 + between) + [_QUADRANT]
+    scope = Scope({ADULTS.number: 31})
+
+    def looked_up(**options: bool) -> Matches:
+        steps = picture_steps(live, versions, transforms, scope, 3, Allowance(math.inf), **options)
+        return complete(steps)
+
+    matches = looked_up()
+    assert matches.distance_bits.tolist() == [3, 4, 5]  # those of the nearest pairs
+    assert matches.query_area_permille.tolist() == [1000, 250, 250]
+    assert matches.stored_area_permille.tolist() == [1000, part_permille, 0]
+    assert [
+        extent_of(*areas)
+        for areas in zip(
+            matches.query_area_permille.tolist(),
+            matches.stored_area_permille.tolist(),
+            strict=True,
+        )
+    ] == [Extent.WHOLE, Extent.PART, Extent.UNKNOWN]
+    whole = looked_up(whole_only=True)
+    assert [item_id[-1] for item_id in whole.item_ids] == [1]
+
+
+def test_a_hash_is_answered_with_what_the_stored_version_shows(empty: Snapshot) -> None:
+    live = LiveIndex(empty)
+    live.apply([_stored(1, (0, 3, 1, _STORED_PART))], Cursor(bytes(16), 1))
+    matches = _match(live, 1)
+    assert matches.query_area_permille.tolist() == [0]
+    assert matches.stored_area_permille.tolist() == [PLANS[1][_STORED_PART].area_permille]
+
+
+def test_every_place_of_a_plan_has_the_area_of_its_transform() -> None:
+    places = [
+        (plan, ordinal, transform.area_permille)
+        for plan, transforms in PLANS.items()
+        for ordinal, transform in enumerate(transforms)
+    ]
+    plans, ordinals, areas = np.array([*places, (0, len(PLANS[0]), 0), (60_000, 0, 0)], np.uint16).T
+    assert areas_permille(plans, ordinals).tolist() == areas.tolist()
+
+
+def test_the_area_of_a_straightened_picture_is_that_within_its_corners() -> None:
+    square = Transform(corners=(250, 250, 750, 250, 750, 750, 250, 750))
+    assert square.area_permille == 250
+    assert square._replace(crop_left_permille=500).area_permille == 125

@@ -136,16 +136,23 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         if isinstance(query, LowQuality):
             return wire.low_quality_answer(query, cursor)
         queries = stack(hash_bytes for hash_bytes, _ in query.hashes)
+        transforms = [transform for _, transform in query.hashes]
 
         def answer(allowance: Allowance) -> Steps[match_pb2.MatchImageResponse]:
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = yield from matching.picture_steps(
-                    self._state.live, queries, searched, options.max_matches, allowance
+                    self._state.live,
+                    queries,
+                    transforms,
+                    searched,
+                    options.max_matches,
+                    allowance,
+                    whole_only=options.whole_only,
                 )
             return wire.picture_answer(
                 query.quality,
-                [transform for _, transform in query.hashes],
+                transforms,
                 matches,
                 self._seal(matches, key),
                 self._state.ring.bank_names,
