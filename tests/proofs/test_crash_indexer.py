@@ -1,10 +1,10 @@
 """Kill rebuilds and compactions while a server answers: the old snapshot serves, none in part.
 
-Each kill is a SIGKILL at a random time, while lookups go on. After each, the server and a process
-that starts then must answer rightly for every hash that is registered or withdrawn, and
-`disrupt-index verify` must find no difference. SIGKILL leaves the page cache alive, so the order of
-what each command syncs and names is checked in a trace. tests/indexer/test_kill.py kills a rebuild
-at each of these steps.
+Each kill is a SIGKILL at a random time while files are written, and lookups go on. After each, the
+server and a process that starts then must answer rightly for every hash that is registered or
+withdrawn, and `disrupt-index verify` must find no difference. SIGKILL leaves the page cache alive,
+so the order of what each command syncs and names is checked in a trace. tests/indexer/test_kill.py
+kills a rebuild at each of these steps.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Tally:
 def test_a_killed_indexer_leaves_what_serves_and_no_part_of_anything_else(
     tmp_path: Path, whole: bool, figures: Callable[[str], None]
 ) -> None:
-    kills = 50 if whole else 2
+    kills = 30 if whole else 2
     tally = crash(tmp_path / "data", kills)
     assert tally.problems == []
     assert tally.kills.total() == kills
@@ -106,15 +106,9 @@ def crash(data_dir: Path, kills: int, *, wrapper: tuple[str, ...] = ()) -> Tally
     """Kill so many rebuilds and compactions, run under ``wrapper``, until a promise is broken."""
     run = _Run(data_dir, wrapper)
     with run.serving():
-        took_s = 0.0
         while run.tally.kills.total() < kills and not run.tally.problems:
             run.change()
-            command = COMMANDS[run.tally.kills.total() % 2]
-            if not took_s:
-                began_s = time.monotonic()
-                subprocess.run(_command(data_dir, command, wrapper), check=True)
-                took_s = time.monotonic() - began_s
-            took_s *= run.kill(command, took_s)
+            run.kill(COMMANDS[run.tally.kills.total() % 2])
             run.check()
         run.change()
         run.finish()
@@ -136,6 +130,7 @@ class _Run:
         self._chance = random.Random(2)
         self._wrapper = wrapper
         self._writes: list[Write] = []
+        self._writing_s = 60.0  # from the first write of a command to its end, as last seen
         codes = np.random.default_rng(1).integers(0, 256, (_HASHES, 32), np.uint8)
         registries.fill(data_dir, codes, _HASHES_PER_ITEM)
         self._known = {
@@ -179,22 +174,31 @@ class _Run:
         while self._wrong(list(changed)) and time.monotonic() < give_up_s:
             time.sleep(0.02)
 
-    def kill(self, command: str, took_s: float) -> float:
-        """Kill a command at a random time; return by how much the next ones are to be shortened."""
-        before = current(self._index_dir)
+    def kill(self, command: str) -> None:
+        """Kill a command at a random time from its first write on, while lookups go on."""
+        before, earlier_ns = current(self._index_dir), self._building_since_ns()
         with self._looking_up():
             process = subprocess.Popen(
                 _command(self._data_dir, command, self._wrapper), stdout=subprocess.DEVNULL
             )
-            # Before 0.3 of its time, Python still starts.
+            while process.poll() is None and self._building_since_ns() in {0, earlier_ns}:
+                time.sleep(0.002)
+            began_s = time.monotonic()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(took_s * self._chance.uniform(0.3, 1.0))
+                if process.poll() is None:
+                    process.wait(self._writing_s * self._chance.uniform(0, 1.5))
+                    self._writing_s = time.monotonic() - began_s  # it ended before the kill
             process.kill()
             if process.wait() != -signal.SIGKILL:
-                return 0.8
+                return
         self.tally.kills[command] += 1
         self.tally.published_though_killed += current(self._index_dir) != before
-        return 1.0
+
+    def _building_since_ns(self) -> int:
+        """Return when the directory that a command writes to was last changed; 0 without one."""
+        with suppress(FileNotFoundError):
+            return (self._index_dir / "building").stat().st_ctime_ns
+        return 0
 
     def check(self) -> None:
         """Check a process that starts now, ``verify``, and the server's answers."""
