@@ -41,7 +41,7 @@ _SLOW = (
     *("hashing/test_luma.py", "hashing/test_readings.py", "hashing/test_regions.py"),
     *("hashing/test_registered_before.py", "hashing/test_videos.py", "index/test_live_machine.py"),
     *("registry/test_erasure.py", "registry/test_processes.py", "registry/test_reconciliation.py"),
-    *("server/test_supervision.py", "services/test_throttle.py", "services/test_video_bounds.py"),
+    *("server/test_part_failure.py", "services/test_throttle.py", "services/test_video_bounds.py"),
     *("test_demo.py", "test_documents.py", "test_readme.py", "test_site.py"),
 )
 """Folders and files that ``--quick`` leaves out, because they take long."""

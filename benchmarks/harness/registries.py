@@ -36,7 +36,8 @@ def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> 
             create_first(directory.index, registry.head().epoch)
         with closing(sqlite3.connect(directory.registry)) as connection, connection:
             connection.execute(
-                "INSERT INTO cases VALUES (?, 'filled', '', ?, ?, '')",
+                "INSERT INTO cases (id, number, pin_hash, status, opened_on, closed_on,"
+                " numbers_given) VALUES (?, 'filled', '', ?, ?, '', 0)",
                 (_CASE, CaseStatus.ACTIVE, _DAY),
             )
             _add(connection, codes, hashes_per_item, 0)
@@ -57,7 +58,7 @@ def change(
         erased = [(number,) for number in gone]
         connection.executemany(
             "UPDATE items SET case_id = NULL, kind = NULL, assurance = NULL, hashes = NULL,"
-            " fingerprints = NULL WHERE number = ?",
+            " fingerprints = NULL, number_in_case = NULL, registered_on = NULL WHERE number = ?",
             erased,
         )
         connection.executemany(
@@ -74,7 +75,8 @@ def _add(
     connection: sqlite3.Connection, codes: NDArray[np.uint8], hashes_per_item: int, last: int
 ) -> None:
     connection.executemany(
-        "INSERT INTO items VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
+        "INSERT INTO items (number, item_id, bank, case_id, kind, assurance, hashes, fingerprints,"
+        " number_in_case, registered_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         _items(codes, hashes_per_item, last),
     )
     connection.execute(
@@ -101,4 +103,5 @@ def _items(
             yield (
                 *(number, item_id(number), 1 + number % 2, _CASE),
                 *(_IMAGE, _SELF_REPORTED, len(blob) // FINGERPRINT.itemsize, blob),
+                *(number, _DAY),
             )
