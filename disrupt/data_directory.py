@@ -77,6 +77,11 @@ class DataDirectory:
         return self.path / "writer.sock"
 
     @property
+    def health_socket(self) -> Path:
+        """Unix socket of the supervisor, which tells what each process does."""
+        return self.path / "health.sock"
+
+    @property
     def socket_address(self) -> str:
         """For gRPC. DataDirectoryError where the path is too long for a Unix socket."""
         path = str(self.socket.absolute())

@@ -34,15 +34,19 @@ class _StandardError:
 
 
 def configure(role: str, level: str = "info") -> None:
-    """Configure this process's logs: every line has ``role``, lines below ``level`` are dropped."""
+    """Configure this process's logs: every line has ``role`` and its process id, ``pid``.
 
-    def add_role(_logger: object, _method: str, event: EventDict) -> EventDict:
-        event["role"] = role
+    Lines below ``level`` are dropped.
+    """
+    pid = os.getpid()
+
+    def add_process(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event["role"], event["pid"] = role, pid
         return event
 
     structlog.configure(
         processors=[
-            add_role,
+            add_process,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),

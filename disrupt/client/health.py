@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import ssl
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import grpc
+from click.core import ParameterSource
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from disrupt.client.connection import DEFAULT_PORT, connect_without_key
 from disrupt.client.failures import failure
-from disrupt.errors import ConfigurationError, UnavailableError
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import ConfigurationError, DisruptError, UnavailableError
 
-_HELP = """Ask a server whether all of its services serve, by the standard gRPC health protocol.
-Needs no key.
+_HELP = """Ask a server whether all of it serves. Needs no key.
 
-On the server's own machine --tls-cert names the certificate that the server shows: it is trusted
-as it is, under whatever name it bears. From elsewhere, --tls-ca names the authorities to trust.
+On the server's own machine, with --data-dir: asks the supervisor for the state of every process,
+and then one worker, as callers reach it, by the standard gRPC health protocol. The supervisor
+knows address and certificate. Run it as the server's user.
+
+From elsewhere, or with --server: asks one worker, which says nothing of the others. --tls-ca names
+the authorities to trust; --tls-cert trusts the certificate that the server shows as it is, under
+whatever name it bears.
+
+Over TLS, prints until when the certificate that is served is valid, whatever its file says by now.
 
 \b
 Examples:
-  disrupt health
-  disrupt health --server match.example.org:50051 --tls-ca ca.pem
+  disrupt health --data-dir data
+  disrupt health --server match.example.org:50051 --tls-ca ca.pem --certificate-days 14
 
 \b
 Exit codes:
-  0  all of it serves
-  1  it does not answer, or says that a service does not serve
+  0  all of it serves, or all that was asked
+  1  it does not answer, something does not serve, or the certificate is not valid for long enough
   2  the command is used wrongly
 """
 
@@ -53,12 +67,18 @@ def _own_address() -> str:
 
 @click.command("health", help=_HELP)
 @click.option(
+    "--data-dir",
+    envvar="DISRUPT_DATA_DIR",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="Data directory of the server, on its machine.",
+)
+@click.option(
     "--server",
     envvar="DISRUPT_SERVER",
     show_envvar=True,
-    default=_own_address,
     show_default="this machine, at the port of DISRUPT_LISTEN or 50051",
-    help="Server to ask, HOST:PORT.",
+    help="Server to ask instead, HOST:PORT.",
 )
 @click.option(
     "--tls-cert",
@@ -69,6 +89,13 @@ def _own_address() -> str:
 )
 @click.option("--tls-ca", type=_FILE, help="PEM file of the authorities to trust.")
 @click.option(
+    "--certificate-days",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Fail if the certificate that is served is valid for fewer days.",
+)
+@click.option(
     "--timeout",
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
@@ -76,23 +103,144 @@ def _own_address() -> str:
     show_default=True,
     help="Longest time to wait for the answer, in seconds.",
 )
-def health(server: str, tls_cert: Path | None, tls_ca: Path | None, timeout_s: float) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def health(
+    data_dir: Path | None,
+    server: str | None,
+    tls_cert: Path | None,
+    tls_ca: Path | None,
+    certificate_days: int,
+    timeout_s: float,
+    *,
+    as_json: bool,
+) -> None:
     """Check the server's health and print the result."""
-    check_health(server, tls_ca=tls_ca, tls_cert=tls_cert, timeout_s=timeout_s)
-    click.echo("serving")
+    give_up_s = time.monotonic() + timeout_s
+    processes: list[dict[str, Any]] = []
+    report: dict[str, Any] = {"asked": "one worker"}
+    file: Path | None = None
+    source = click.get_current_context().get_parameter_source("server")
+    if data_dir is not None and source is not ParameterSource.COMMANDLINE:
+        told = _told_by_supervisor(data_dir, timeout_s)
+        processes = told["processes"]
+        report = {"asked": "supervisor", "version": told["version"], "processes": processes}
+        server = _reachable(told["address"])
+        file = told["tls_cert"] and Path(told["tls_cert"])
+    server = server or _own_address()
+    lines = [_line(process) for process in processes]
+    error: DisruptError | None = None
+    try:
+        _check_processes(processes)
+        trusted: Path | bytes | None = tls_cert
+        if file or connect_without_key(server, tls_cert or tls_ca).credentials:
+            served = _served_certificate(server, timeout_s)
+            if file:  # of the server of this machine, which may not have read what it has now
+                trusted = served.public_bytes(Encoding.PEM)
+            report["certificate_valid_until"] = served.not_valid_after_utc.isoformat()
+            days = (served.not_valid_after_utc - datetime.now(UTC)).days
+            lines.append(
+                f"certificate valid until {served.not_valid_after_utc:%Y-%m-%d}, {days} days"
+            )
+            if days < certificate_days:
+                raise UnavailableError(
+                    f"The certificate that is served is valid for {days} more days: renew it, and"
+                    " restart the server, which reads it when it starts."
+                )
+        left_s = max(give_up_s - time.monotonic(), 0)
+        check_health(server, tls_ca=tls_ca, tls_cert=trusted, timeout_s=left_s)
+    except DisruptError as failed:
+        error = failed
+    if as_json:
+        click.echo(json.dumps({"serving": error is None, **report}))
+    else:
+        for line in lines:
+            click.echo(line)
+        if error is None:
+            every = f"all {len(processes)} processes" if processes else "one worker was asked"
+            click.echo(f"serving ({every})")
+    if error is not None:
+        raise error
+
+
+def _told_by_supervisor(data_dir: Path, timeout_s: float) -> dict[str, Any]:
+    """Return the state of each process. Raises UnavailableError where no supervisor tells it."""
+    path = DataDirectory(data_dir).health_socket
+    try:
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(timeout_s)
+            asked.connect(str(path.absolute()))
+            line = asked.makefile("rb").readline()
+            told: dict[str, Any] = json.loads(line)
+    except (OSError, ValueError) as error:
+        why = "Run this as the server's user" if isinstance(error, PermissionError) else error
+        raise UnavailableError(
+            f"No server runs in {data_dir} that says how it is: {why}."
+        ) from None
+    return told
+
+
+def _reachable(listen: str) -> str:
+    """Return an address of this machine at which a server listens that listens on all of them."""
+    host, _, port = listen.rpartition(":")
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host) + f":{port}"  # noqa: S104
+
+
+def _line(process: dict[str, Any]) -> str:
+    """Describe a process, as the supervisor told it, on one line."""
+    known = {"lag_ms": "lag {} ms", "generation": "generation {}", "tombstones": "{} tombstones"}
+    told = [text.format(process[name]) for name, text in known.items() if name in process]
+    name = f"{process['role']} {process['number']}"
+    return ", ".join([f"{name:<10}pid {process['pid']}: {process['state']}", *told])
+
+
+def _check_processes(processes: list[dict[str, Any]]) -> None:
+    """Raise UnavailableError where a process does not serve, or says that a service does not."""
+    wrong = [
+        f"{process['role']} {process['number']}: {process['state']}"
+        for process in processes
+        if process["state"] != "serving"
+    ]
+    wrong += [
+        f"{process['role']} {process['number']}: {service or 'the server'} does not serve"
+        for process in processes
+        for service in process.get("not_serving", ())
+    ]
+    if wrong:
+        raise UnavailableError(f"Not all of the server serves ({', '.join(wrong)}).")
+
+
+def _served_certificate(server: str, timeout_s: float) -> x509.Certificate:
+    """Return the certificate that a server shows; whether it is trusted is not checked here.
+
+    Raises UnavailableError.
+    """
+    host, _, port = server.rpartition(":")
+    host = host.strip("[]")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            socket.create_connection((host, int(port)), timeout_s) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secure,
+        ):
+            shown = secure.getpeercert(binary_form=True)
+        return x509.load_der_x509_certificate(shown or b"")
+    except (OSError, ValueError) as error:
+        raise UnavailableError(f"The certificate of {server} cannot be read: {error}.") from None
 
 
 def check_health(
     server: str,
     *,
     tls_ca: Path | None = None,
-    tls_cert: Path | None = None,
+    tls_cert: Path | bytes | None = None,
     timeout_s: float = 5.0,
 ) -> None:
     """Return if every service of the server serves; raise a class of disrupt.errors otherwise.
 
-    ``tls_cert`` is the server's own certificate, trusted under whatever name it bears; else
-    ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
+    ``tls_cert`` is the certificate of the server itself, in PEM or its path, trusted under whatever
+    name it bears; else ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
     """
     connection = connect_without_key(server, tls_cert or tls_ca)
     if tls_cert:
@@ -121,19 +269,24 @@ def check_health(
         raise UnavailableError(f"Not all of the server at {connection.server} serves ({states}).")
 
 
-def _name(tls_cert: Path) -> str:
+def _name(tls_cert: Path | bytes) -> str:
     """Return a name that a certificate is for."""
     try:
-        leaf = x509.load_pem_x509_certificates(tls_cert.read_bytes())[0]
+        pem = tls_cert if isinstance(tls_cert, bytes) else tls_cert.read_bytes()
+        leaf = x509.load_pem_x509_certificates(pem)[0]
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (OSError, ValueError, x509.ExtensionNotFound) as error:
         raise ConfigurationError(
-            f"{tls_cert} is no certificate in PEM with a subjectAltName."
+            f"{_shown(tls_cert)} is no certificate in PEM with a subjectAltName."
         ) from error
     hosts = [
         *names.get_values_for_type(x509.DNSName),
         *map(str, names.get_values_for_type(x509.IPAddress)),
     ]
     if not hosts:
-        raise ConfigurationError(f"{tls_cert} names no host in its subjectAltName.")
+        raise ConfigurationError(f"{_shown(tls_cert)} names no host in its subjectAltName.")
     return hosts[0].replace("*", "wildcard")
+
+
+def _shown(tls_cert: Path | bytes) -> str:
+    return "What the server shows" if isinstance(tls_cert, bytes) else str(tls_cert)

@@ -7,6 +7,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import structlog
 
@@ -103,6 +104,14 @@ class WorkerState:
             return erasure.oldest_withdrawn_s(self._reader, self._index_dir, banks)
         except DisruptError:
             return time.time()
+
+    def report(self) -> dict[str, object]:
+        """Return what the supervisor tells operators of this worker's index, for all banks."""
+        report: dict[str, object] = {"lag_ms": round(self.behind_s() * 1000)}
+        with suppress(UnavailableError):  # there is no index
+            status = self._live.status()
+            report |= {"generation": status.generation, "tombstones": status.tombstones}
+        return report
 
     def check(self) -> None:
         """Raise UnavailableError where index or keys are older than ``stale_s``."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,7 +50,7 @@ def disrupt_health(*options: str | Path, **variables: str) -> Done:
 def test_a_server_that_serves_is_healthy_and_the_exit_code_says_so() -> None:
     with server(SERVING) as port:
         done = disrupt_health("--server", f"127.0.0.1:{port}")
-        assert (done.code, done.out) == (0, "serving\n")
+        assert (done.code, done.out) == (0, "serving (one worker was asked)\n")
         assert disrupt_health(DISRUPT_LISTEN=f"0.0.0.0:{port}").code == 0
     assert disrupt_health("--server", f"127.0.0.1:{port}", "--timeout", "2").code == 1
 
@@ -71,6 +74,86 @@ def test_on_its_own_machine_a_certificate_is_trusted_under_its_name(tmp_path: Pa
         for refused in (["--tls-cert", other_tls.certificate], ["--tls-ca", tls.certificate], []):
             done = disrupt_health("--server", here, "--timeout", "2", *map(str, refused))
             assert done.code == 1
+
+
+def supervised(directory: Path, address: str, tls_cert: Path | None, *states: Any) -> None:
+    """Answer once on the socket of a supervisor; the states are of workers."""
+    processes = [
+        {"role": "worker", "number": number, "pid": number, "restarts": 0, **state}
+        for number, state in enumerate(states, 1)
+    ]
+    told = {
+        "version": "1",
+        "address": address,
+        "tls_cert": tls_cert and str(tls_cert),
+        "processes": processes,
+    }
+    (directory / "health.sock").unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(directory / "health.sock"))
+    listening.listen()
+
+    def answer() -> None:
+        with listening, listening.accept()[0] as asked:
+            asked.sendall(json.dumps(told).encode() + b"\n")
+
+    threading.Thread(target=answer, daemon=True).start()
+
+
+WELL: dict[str, Any] = {
+    "state": "serving",
+    "not_serving": [],
+    "lag_ms": 5,
+    "generation": 3,
+    "tombstones": 2,
+}
+
+
+def test_on_its_machine_every_process_is_told_of_with_its_lag_and_tombstones(
+    tmp_path: Path,
+) -> None:
+    with server(SERVING) as port:
+        supervised(tmp_path, f"0.0.0.0:{port}", None, WELL, WELL)
+        done = disrupt_health(DISRUPT_DATA_DIR=str(tmp_path))
+    line = "worker 2  pid 2: serving, lag 5 ms, generation 3, 2 tombstones"
+    assert done.out.splitlines()[1:] == [line, "serving (all 2 processes)"]
+
+
+@pytest.mark.parametrize(
+    ("ill", "said"),
+    [
+        ({"state": "starting"}, "worker 2: starting"),
+        ({**WELL, "state": "silent"}, "worker 2: silent"),
+        ({**WELL, "not_serving": ["disrupt.v1.X"]}, "worker 2: disrupt.v1.X does not serve"),
+    ],
+)
+def test_one_process_that_does_not_serve_is_seen_though_the_worker_asked_serves(
+    tmp_path: Path, ill: dict[str, Any], said: str
+) -> None:
+    with server(SERVING) as port:
+        supervised(tmp_path, f"127.0.0.1:{port}", None, WELL, ill)
+        done = disrupt_health("--data-dir", tmp_path)
+    assert (done.code, said in done.err) == (1, True)
+
+
+def test_no_supervisor_is_no_server_on_this_machine(tmp_path: Path) -> None:
+    assert disrupt_health("--data-dir", tmp_path).code == 1
+    (tmp_path / "health.sock").touch()
+    assert disrupt_health("--data-dir", tmp_path).code == 1
+
+
+def test_the_certificate_that_is_served_is_judged_and_not_its_renewed_file(
+    tmp_path: Path,
+) -> None:
+    with server(SERVING, pair(tmp_path, "match.example.org", days=3)) as port:
+        pair(tmp_path, "match.example.org", days=90)
+        supervised(tmp_path, f"127.0.0.1:{port}", tmp_path / "cert.pem", WELL)
+        done = disrupt_health("--data-dir", tmp_path, "--certificate-days", "14")
+        assert done.code == 1
+        assert "valid for 2 more days" in done.err
+        supervised(tmp_path, f"127.0.0.1:{port}", tmp_path / "cert.pem", WELL)
+        done = disrupt_health("--data-dir", tmp_path)
+        assert (done.code, ", 2 days\n" in done.out) == (0, True)
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nnone\n"])

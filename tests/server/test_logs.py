@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -51,10 +52,12 @@ def test_a_pipe_that_nobody_reads_stops_nothing() -> None:
     assert done.stdout == "went on\n"
 
 
-def test_lines_are_json_with_the_role() -> None:
+def test_lines_are_json_with_the_role_and_the_process() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
     )
     lines = done.stderr.splitlines()
     assert len(lines) == 3
     assert all('"role": "writer"' in line and '"event": "event"' in line for line in lines)
+    (pid,) = {json.loads(line)["pid"] for line in lines}
+    assert pid not in {None, os.getpid()}

@@ -23,6 +23,10 @@ class Health:
         self.servicer = HealthServicer()
         self._serving: dict[str, bool] = {}
 
+    def not_serving(self) -> list[str]:
+        """Return the services that do not serve."""
+        return [service for service, serving in self._serving.items() if not serving]
+
     async def tell(self, service: str, *, serving: bool, reason: str) -> None:
         """Set whether a service serves; ``reason`` is logged if it does not."""
         if serving != self._serving.get(service):

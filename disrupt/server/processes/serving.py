@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 
 from grpc import aio
@@ -23,7 +25,9 @@ COMPACT = "compact"
 """What the writer prints when the index is to be compacted."""
 
 BEAT = "beat"
-"""What a process that serves prints every ``BEAT_S``, to show that its event loop does not hang."""
+"""What a process that serves prints every ``BEAT_S``, to show that its event loop does not hang.
+
+A report of its state follows, in JSON."""
 
 BEAT_S = 1.0
 """Pause between two beats."""
@@ -36,9 +40,12 @@ def say(word: str) -> None:
 
 
 async def until_told_to_stop(
-    server: aio.Server, grace_s: float, draining: Callable[[], Awaitable[None]]
+    server: aio.Server,
+    grace_s: float,
+    draining: Callable[[], Awaitable[None]],
+    report: Callable[[], dict[str, object]],
 ) -> None:
-    """Serve until SIGTERM, then finish the calls in flight.
+    """Serve until SIGTERM, then finish the calls in flight; each beat tells what ``report`` does.
 
     The supervisor alone handles SIGINT: a terminal sends it to the whole process group.
     """
@@ -49,7 +56,7 @@ async def until_told_to_stop(
     await server.start()
     accepting = vital("server", _accept(server))
     say(READY)
-    beating = vital("heartbeat", forever(_beat, BEAT_S))
+    beating = vital("heartbeat", forever(partial(_beat, report), BEAT_S))
     await stop.wait()
     accepting.cancel()
     await draining()
@@ -65,8 +72,8 @@ def _keep_tracebacks_out_of_the_log() -> None:
     cygrpc.traceback = SimpleNamespace(**vars(traceback) | {"print_exc": lambda: None})
 
 
-async def _beat() -> None:
-    say(BEAT)
+async def _beat(report: Callable[[], dict[str, object]]) -> None:
+    say(f"{BEAT} {json.dumps(report())}")
 
 
 async def _accept(server: aio.Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import math
 import resource
 import signal
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
+import disrupt
 from disrupt import logs
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import check_limits
@@ -38,6 +40,7 @@ from disrupt.server.processes import forking, housekeeping, worker
 from disrupt.server.processes import writer as _writer
 from disrupt.server.processes.forking import Forked
 from disrupt.server.processes.serving import BEAT, BEAT_S, COMPACT, READY
+from disrupt.server.processes.states import answer_on, notify
 
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -51,6 +54,8 @@ _STEADY_AFTER_S = 30.0
 _START_S = 600.0
 """Time for a process to become ready: for a worker that reads a large index from a slow disk, 60 GB
 at 100 MB/s."""
+_SILENT_S = 5 * BEAT_S
+"""A process that prints nothing for so long is reported; see ``hung_after_s`` for its end."""
 _KILL_MARGIN_S = 5.0
 _LOOK_S = 0.02
 _OPEN_FILES = 65536
@@ -69,8 +74,34 @@ class _Child:
     role: str
     run: _Run
     start_s: float = _START_S
+    number: int = 1
     process: Forked | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    restarts: int = 0
+    beat_s: float | None = None
+    """When the running process printed something last, of time.monotonic; None while it starts."""
+    report: dict[str, object] = field(default_factory=dict)
+    """What it said of itself last."""
+
+    def state(self) -> dict[str, object]:
+        """Describe the process, for operators."""
+        running = self.process is not None and self.process.code is None
+        if not running:
+            state = "down"
+        elif self.beat_s is None:
+            state = "starting"
+        elif time.monotonic() - self.beat_s > _SILENT_S:
+            state = "silent"
+        else:
+            state = "serving"
+        return {
+            "role": self.role,
+            "number": self.number,
+            "pid": self.process.pid if self.process and running else None,
+            "state": state,
+            "restarts": self.restarts,
+            **self.report,
+        }
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:
@@ -78,6 +109,7 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
 
     Raises DataDirectoryError, ConfigurationError and whatever else keeps it from starting.
     """
+    _log.info("server_starting", version=disrupt.__version__)
     directory = DataDirectory(config.data_dir)
     directory.make()
     _allow_open_files()
@@ -91,6 +123,7 @@ def serve(config: Config, ready: Callable[[str], None]) -> None:
             listening = config.model_copy(update={"listen": address})
             forking.settle()
             asyncio.run(_Supervisor(listening, checked_from).run(lambda: ready(address)))
+    _log.info("server_stopped")
 
 
 def _allow_open_files() -> None:
@@ -155,14 +188,15 @@ class _Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         writer = _Child("writer", partial(_writer.run, self._config))
         workers = [
-            _Child("worker", partial(worker.run, self._config, self._checked_from))
-            for _ in range(self._config.workers)
+            _Child("worker", partial(worker.run, self._config, self._checked_from), number=number)
+            for number in range(1, self._config.workers + 1)
         ]
         # It never becomes ready, so `start_s` bounds all of its time.
         keeper = _Child(
             "housekeeping", partial(housekeeping.run, self._config), start_s=housekeeping.LONGEST_S
         )
         watches: list[asyncio.Task[None]] = []
+        telling = await self._tell_states([writer, *workers])
         try:
             # the writer first: the health that workers report from their start on needs it
             for children in ([writer], workers):
@@ -177,16 +211,42 @@ class _Supervisor:
                 )
                 watches.append(vital("upkeep", upkeep))
                 ready()
+                _log.info("server_ready", version=disrupt.__version__, address=self._config.listen)
+                notify("READY=1")
                 await self._stop.wait()
         finally:
             self._stop.set()
+            _log.info("server_stopping")
+            notify("STOPPING=1")
             await self._end(keeper)
             # workers first: they relay to the writer until their last call is answered
             await asyncio.gather(*(self._end(child) for child in workers))
             await self._end(writer)
             await asyncio.gather(*watches)
+            if telling:
+                telling.close()
+                DataDirectory(self._config.data_dir).health_socket.unlink(missing_ok=True)
         if self._failure is not None:
             raise self._failure
+
+    async def _tell_states(self, children: list[_Child]) -> asyncio.Server | None:
+        """Answer ``disrupt health``; None where that fails, since serving is worth more."""
+        certificate = self._config.tls_cert
+
+        def states() -> dict[str, object]:
+            return {
+                "version": disrupt.__version__,
+                "address": self._config.listen,
+                "tls_cert": certificate and str(certificate.absolute()),
+                "processes": [child.state() for child in children],
+            }
+
+        try:
+            path = DataDirectory(self._config.data_dir).health_socket
+            return await answer_on(path.absolute(), states)
+        except OSError as error:
+            _log.error("health_socket_failed", reason=str(error))
+            return None
 
     async def _unless_stopped(self, *waits: Coroutine[Any, Any, Any]) -> None:
         everything = asyncio.gather(*waits)
@@ -213,7 +273,11 @@ class _Supervisor:
                 return
             if time.monotonic() - began_s > _STEADY_AFTER_S:
                 backoff_s = _FIRST_BACKOFF_S
-            _log.error("process_died", died=child.role, code=code, restart_in_s=backoff_s)
+            child.restarts += 1
+            pid = child.process and child.process.pid
+            _log.error(
+                "process_died", died=child.role, died_pid=pid, code=code, restart_in_s=backoff_s
+            )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), backoff_s)
             backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
@@ -225,16 +289,22 @@ class _Supervisor:
         except (OSError, MemoryError) as error:  # or too many processes; it is tried again
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
-        child.process = process
+        child.process, child.beat_s, child.report = process, None, {}
         patience = _Patience(child.start_s)
         watch = vital(f"watch over {child.role}", _kill_if_hung(child.role, process, patience))
         try:
             async for line in process.lines():
-                if line in {READY, BEAT}:
+                word, _, report = line.partition(" ")
+                if word in {READY, BEAT}:
                     patience.left_s = self._config.hung_after_s
-                if line == READY:
+                    child.beat_s = time.monotonic()
+                if word == READY:
                     child.ready.set()
-                elif line == COMPACT:
+                elif word == BEAT:
+                    child.report = json.loads(report or "{}")
+                    if child.role == "worker":
+                        notify("WATCHDOG=1")
+                elif word == COMPACT:
                     self._compact.set()
             code = await process.wait()
         finally:
@@ -249,7 +319,12 @@ class _Supervisor:
         until_s = time.monotonic() + self._config.drain_grace_s + _KILL_MARGIN_S
         while process.code is None:
             if time.monotonic() > until_s:
-                _log.error("process_killed", role_killed=child.role, reason="It did not stop.")
+                _log.error(
+                    "process_killed",
+                    role_killed=child.role,
+                    pid_killed=process.pid,
+                    reason="It did not stop.",
+                )
                 process.kill(signal.SIGKILL)
                 until_s = math.inf
             await asyncio.sleep(_LOOK_S)
@@ -275,7 +350,12 @@ class _Patience:
 async def _kill_if_hung(role: str, process: Forked, patience: _Patience) -> None:
     await patience.run_out()
     process.kill(signal.SIGKILL)
-    _log.error("process_killed", role_killed=role, reason="It gave no sign of life.")
+    _log.error(
+        "process_killed",
+        role_killed=role,
+        pid_killed=process.pid,
+        reason="It gave no sign of life.",
+    )
 
 
 def _run(role: str, run: _Run) -> None:

@@ -164,7 +164,12 @@ async def _serve(
     ]
     try:
         drain = statuses.servicer.enter_graceful_shutdown
-        await until_told_to_stop(server, config.drain_grace_s, drain)
+        await until_told_to_stop(
+            server,
+            config.drain_grace_s,
+            drain,
+            lambda: {"not_serving": statuses.not_serving(), **state.report()},
+        )
     finally:
         for task in tasks:
             task.cancel()

@@ -113,7 +113,10 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("storage", forever(storage, STORAGE_LOOK_S)),
     ]
     await until_told_to_stop(
-        server, config.drain_grace_s, statuses.servicer.enter_graceful_shutdown
+        server,
+        config.drain_grace_s,
+        statuses.servicer.enter_graceful_shutdown,
+        lambda: {"not_serving": statuses.not_serving()},
     )
     for task in tasks:
         task.cancel()

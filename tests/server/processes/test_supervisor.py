@@ -17,6 +17,8 @@ from disrupt.server.processes.forking import Forked
 class Process:
     """Ends by the signals of ``obeyed``; notes all of them."""
 
+    pid = 1
+
     def __init__(self, obeyed: set[int]) -> None:
         self.obeyed = obeyed
         self.signals: list[int] = []
