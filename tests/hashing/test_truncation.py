@@ -13,7 +13,7 @@ from skimage.data import data_dir
 
 from disrupt.core.lookups import Effort
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import ImageQuery, fingerprint_frames, hash_image
+from disrupt.hashing import ImageQuery, fingerprint_frames, fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 
@@ -125,6 +125,14 @@ def test_a_cut_file_is_looked_up_as_far_as_it_goes_and_not_registered(name: str)
             assert differs[:-2].sum() <= 16 * 16
     assert heights == sorted(heights)
     assert heights[-1] > (50 if name == "PNG, black below" else 60)
+
+
+@pytest.mark.parametrize("left_bytes", [0, 300, 1 + 3 * PHOTO.width])
+def test_a_file_that_ends_within_the_first_rows_is_refused(left_bytes: int) -> None:
+    png = rewritten(encode(PHOTO, "PNG"), lambda raw: raw[:left_bytes])
+    for hashed in (hash_image, fingerprint_image):
+        with pytest.raises(InvalidMediaError):
+            hashed(png)
 
 
 @pytest.mark.parametrize("name", CUT)

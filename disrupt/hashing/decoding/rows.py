@@ -58,9 +58,11 @@ class CountsRows(ImageFile.ImageFile):
         }
 
     def load_end(self) -> None:
-        """Count the rows before anything is painted on them."""
+        """Count the rows before anything is painted on them; ValueError where there is none."""
         if not self.tell():
             self.rows = self._written()
+            if not self.rows:
+                raise ValueError("no row has pixels")
         super().load_end()
 
     def _written(self) -> int:
