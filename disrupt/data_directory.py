@@ -209,7 +209,7 @@ class DataDirectory:
 
 
 _NAMES = ("pepper", "match_tokens")
-_JOURNAL_HEADER_BYTES = 32
+_JOURNAL_HEADER_BYTES = 48
 
 
 def _has_records(journal: Path) -> bool:

@@ -24,6 +24,7 @@ from disrupt.index import generations
 from disrupt.registry import head_note, journal, opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sqlite.integrity import integrity_problems
+from disrupt.registry.versions import missing
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _ERASE = "Run `disrupt erase`, and find `erasure_failed` in the log."
@@ -165,10 +166,10 @@ def removals(data_dir: Path) -> Iterator[Finding]:
             " there.",
             "Start the server, which mends the journal from the registry; then check the disk.",
         )
-    elif missing := len(removed.difference(contents.records)):
+    elif lacks := len(missing(contents, removed)):
         yield warn(
             "removals",
-            f"{JOURNAL} does not name {missing} of the items and keys that the registry has"
+            f"{JOURNAL} does not name {lacks} of the items and keys that the registry has"
             " removed: an older journal is in its place. A backup restored now could bring them"
             " back.",
             "Restart the server, which completes the journal from the registry.",
@@ -187,7 +188,7 @@ def _journal(path: Path, removed: set[journal.Record]) -> journal.Contents | Non
         contents = journal.read(path)
         if contents is None or time.monotonic() >= give_up_s:
             return contents
-        if not contents.torn and removed.issubset(contents.records):
+        if not contents.torn and not missing(contents, removed):
             return contents
         time.sleep(_RETRY_S)
 

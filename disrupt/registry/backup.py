@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,9 +22,10 @@ from disrupt.core.policy import ApiKey
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
-from disrupt.registry.contract import Removed, Revoked
+from disrupt.registry.contract import RegistryReader, Removed, Revoked
 from disrupt.registry.journal import Contents, Epoch
 from disrupt.registry.sqlite.copying import copy_database, described
+from disrupt.registry.versions import missing, spread, versions_of
 
 MANIFEST = "backup.json"
 _FILES = (REGISTRY, SECRETS)
@@ -173,7 +175,7 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     """
     with opening.reading(DataDirectory(unpacked)) as backup:
         head = backup.head()
-        in_backup = {*backup.journaled(), Epoch(head.epoch)}
+        in_backup: set[journal.Record] = {*backup.journaled(), Epoch(head.epoch)}
 
     removals: dict[Removal, None] = {}
     epochs = {Epoch(head.epoch)}
@@ -204,22 +206,36 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     return Known(tuple(removals), doubt, () if doubt else tuple(epochs))
 
 
-def _doubt(contents: Contents, in_backup: set[Removed | Revoked | Epoch]) -> str:
+def _doubt(contents: Contents, in_backup: set[journal.Record]) -> str:
     """Return why a journal may not list everything since a backup; empty if it seems complete."""
     if contents.damaged_records:
         return f"{contents.damaged_records} records of {JOURNAL} are damaged"
     if contents.torn:  # by a crash, in what was not acknowledged; or by damage to what was
         return f"the end of {JOURNAL} is incomplete or damaged"
-    if in_backup - set(contents.records):
+    if missing(contents, in_backup):
         return f"{JOURNAL} is older than the backup, or that of another server"
     return ""
 
 
-def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> tuple[ApiKey, ...]:
+@dataclass(frozen=True, slots=True)
+class UpToDate:
+    """An unpacked backup that was brought up to date: the keys that are valid, and counts.
+
+    ``renewals_undone`` items were renewed since, and are as they were before that.
+    ``renewed_missing`` were renewed, are not withdrawn, and no version of them is here.
+    """
+
+    valid_keys: tuple[ApiKey, ...]
+    renewals_undone: int
+    renewed_missing: int
+
+
+def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToDate:
     """Erase and revoke in an unpacked backup what ``records`` and the backup itself list.
 
-    Its journal then lists all of it, and of epochs those of ``records`` and the new one, which
-    begins: every cursor given out before is refused. Returns the keys that are valid.
+    An item that was only renewed since stays, as what took its place is not in the backup. The
+    journal then lists all of ``records``, and of epochs those and the new one, which begins: every
+    cursor given out before is refused.
     """
     with opening.reading(DataDirectory(unpacked)) as registry:
         together = dict.fromkeys([*records, *registry.journaled()])
@@ -228,10 +244,22 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> tuple
         writer.begin_epoch()
         writer.checkpoint()
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
+        undone, lost = _renewals(writer, together)
     journal.write(unpacked / JOURNAL, [*together, epoch])
     _sync(unpacked / REGISTRY)
     _sync(unpacked)
-    return tuple(key for key in keys if not key.revoked_on)
+    return UpToDate(tuple(key for key in keys if not key.revoked_on), undone, lost)
+
+
+def _renewals(registry: RegistryReader, records: Iterable[journal.Record]) -> tuple[int, int]:
+    """Count renewed items of which an older version lives here, and of which none does."""
+    versions = versions_of(journal.pack(records))
+    living = registry.living(versions.ids.tolist())
+    is_living = np.array([item_id in living for item_id in versions.ids.tolist()], np.bool_)
+    undone = int(is_living[np.unique(versions.older)].sum())
+    newest = np.setdiff1d(versions.newer, versions.older)
+    has_living = spread(is_living, versions.older, versions.newer)
+    return undone, int((~(has_living | versions.withdrawn)[newest]).sum())
 
 
 def _write(data_dir: Path, aside: Path) -> BackupManifest:

@@ -128,10 +128,14 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """An item that was withdrawn: its internal number, and the 16 bytes known outside."""
+    """An item that was withdrawn or replaced: its internal number, and the 16 bytes known outside.
+
+    ``successor`` is the id of the item that took its place; empty if it was withdrawn.
+    """
 
     number: int
     item_id: bytes
+    successor: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +214,13 @@ class RegistryReader(Protocol):
         """Return all banks, by number."""
 
     def journaled(self) -> list[Removed | Revoked]:
-        """List what the journal of removals has to hold: items withdrawn, then keys revoked."""
+        """List what the journal of removals has to hold: removed items, then keys revoked.
+
+        The successor of a replaced item is the living one, and empty once that was withdrawn.
+        """
+
+    def living(self, item_ids: Collection[bytes]) -> set[bytes]:
+        """Return those of the ids that are of items neither withdrawn nor replaced."""
 
     def keys(self) -> tuple[ApiKey, ...]:
         """Return all keys, oldest first, revoked ones too."""

@@ -1,13 +1,16 @@
 """The journal of removals: items ever withdrawn and keys ever revoked, outside all backups.
 
 A backup brings back what was withdrawn or revoked after it was made; the journal lists what to
-remove again. It holds item numbers, item ids and key ids, nothing made from a hash or a secret. It
-also names the epochs of its registry, so that a restore knows the journal of another registry.
+remove again. It holds item numbers, item ids and key ids, nothing made from a hash or a secret. An
+item that was renewed is listed with the id of what took its place, so that a restore can tell it
+from a withdrawn one. The journal also names the epochs of its registry, so that a restore knows the
+journal of another registry.
 
-The file is a header of 32 bytes, then records of 32 bytes: number (7 bytes, little-endian), kind (1
-byte), id (16 bytes), and the first 8 bytes of the SHA-256 of these 24. Kind 0 is an item: its
-number, its id. Kind 1 is a key: number 0, its id in ASCII, filled up with zeros. Kind 2 is an
-epoch: number 0, its id. It only grows.
+The file is a header of 48 bytes, then records of 48 bytes: number (7 bytes, little-endian), kind (1
+byte), id (16 bytes), successor (16 bytes), and the first 8 bytes of the SHA-256 of these 40. Kind 0
+is an item: its number, its id, and the id of the item that took its place, or zeros if it was
+withdrawn. Kind 1 is a key: number 0, its id in ASCII, filled up with zeros, and zeros. Kind 2 is an
+epoch: number 0, its id, and zeros. It only grows.
 """
 
 import errno
@@ -25,11 +28,14 @@ from numpy.typing import NDArray
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry.contract import Removed, Revoked
 
-_RECORD_BYTES = 32
-_CHECKED_BYTES, _CHECK_BYTES = 24, 8
+_RECORD_BYTES = 48
+_CHECKED_BYTES, _CHECK_BYTES = 40, 8
 _HEADER = b"disrupt removals journal 1\n".ljust(_RECORD_BYTES, b"\0")
 _NUMBER_BYTES = 7
 _ID_BYTES = 16
+_ID_AT = _NUMBER_BYTES + 1
+_SUCCESSOR_AT = _ID_AT + _ID_BYTES
+_WORDS = _RECORD_BYTES // 8
 _ITEM, _KEY, _EPOCH = b"\0", b"\1", b"\2"
 _KEY_WORD, EPOCH_WORD = (kind << 8 * _NUMBER_BYTES for kind in (1, 2))
 _NOT_ASCII = 0x8080808080808080
@@ -48,9 +54,9 @@ class Epoch:
 Record = Removed | Revoked | Epoch
 
 PACKED = np.dtype("<u8")
-"""Of records as the file has them, for millions of which objects would be too much: shape (n, 4),
+"""Of records as the file has them, for millions of which objects would be too much: shape (n, 6),
 in words of 8 bytes. The first is the number of an item, or else the kind; the next two are the id,
-the last is the check."""
+the two after that the successor's; the last is the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,7 @@ def scan(path: Path) -> Scan | None:
             " right file back; or move this one away, and one is written from the registry."
         )
     count = len(content) // _RECORD_BYTES - 1
-    records = np.frombuffer(content, PACKED, 4 * count, _RECORD_BYTES).reshape(-1, 4)
+    records = np.frombuffer(content, PACKED, _WORDS * count, _RECORD_BYTES).reshape(-1, _WORDS)
     good = _are_good(records)
     end = int(np.flatnonzero(good)[-1]) + 1 if good.any() else 0
     damaged = end - int(np.count_nonzero(good))
@@ -125,18 +131,23 @@ def scan(path: Path) -> Scan | None:
 
 
 def packed(items: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return PACKED records of items, of which only the checks are missing: shape (n, 3)."""
+    """Return PACKED records of items, of which only the checks are missing: shape (n, 5)."""
     return np.column_stack((items, _checks(items)))
 
 
 def pack(records: Iterable[Record]) -> NDArray[np.uint64]:
     """Return PACKED records."""
-    return np.frombuffer(b"".join(map(_packed, records)), PACKED).reshape(-1, 4)
+    return np.frombuffer(b"".join(map(_packed, records)), PACKED).reshape(-1, _WORDS)
 
 
 def unpack(records: NDArray[np.uint64]) -> tuple[Record, ...]:
     """Return what good PACKED records say."""
     return tuple(_unpacked(record.tobytes()) for record in records)
+
+
+def are_items(records: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Tell which PACKED records are of items."""
+    return records[:, 0] < _KEY_WORD
 
 
 def write(path: Path, records: Iterable[Record]) -> None:
@@ -223,32 +234,36 @@ class Journal:
 
 def _packed(record: Record) -> bytes:
     match record:
-        case Removed(number, item_id):
-            body = number.to_bytes(_NUMBER_BYTES, "little") + _ITEM + item_id
+        case Removed(number, item_id, successor):
+            body = number.to_bytes(_NUMBER_BYTES, "little") + _ITEM + item_id + successor
         case Revoked(key_id):
-            body = bytes(_NUMBER_BYTES) + _KEY + key_id.encode("ascii").ljust(_ID_BYTES, b"\0")
+            body = bytes(_NUMBER_BYTES) + _KEY + key_id.encode("ascii")
         case Epoch(epoch):
             body = bytes(_NUMBER_BYTES) + _EPOCH + epoch
+    body = body.ljust(_CHECKED_BYTES, b"\0")
     return body + hashlib.sha256(body).digest()[:_CHECK_BYTES]
 
 
 def _unpacked(record: bytes) -> Record:
     """Return what a good record says."""
     number, kind = record[:_NUMBER_BYTES], record[_NUMBER_BYTES : _NUMBER_BYTES + 1]
-    record_id = record[_NUMBER_BYTES + 1 : _CHECKED_BYTES]
+    record_id, successor = record[_ID_AT:_SUCCESSOR_AT], record[_SUCCESSOR_AT:_CHECKED_BYTES]
     if kind == _KEY:
         return Revoked(record_id.rstrip(b"\0").decode("ascii"))
     if kind == _EPOCH:
         return Epoch(record_id)
-    return Removed(int.from_bytes(number, "little"), record_id)
+    return Removed(
+        int.from_bytes(number, "little"), record_id, successor if any(successor) else b""
+    )
 
 
 def _are_good(records: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Tell of PACKED records which are not damaged."""
     first, ids = records[:, 0], records[:, 1] | records[:, 2]
-    good: NDArray[np.bool_] = records[:, 3] == _checks(records)
+    good: NDArray[np.bool_] = records[:, 5] == _checks(records)
     is_key = (first == _KEY_WORD) & (ids & _NOT_ASCII == 0)
-    good &= (first < _KEY_WORD) | is_key | (first == EPOCH_WORD)
+    has_successor = records[:, 3:5].any(axis=1)
+    good &= (first < _KEY_WORD) | (~has_successor & (is_key | (first == EPOCH_WORD)))
     return good
 
 
@@ -256,7 +271,7 @@ def _checks(records: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the checks that PACKED records should have."""
     checks = np.empty(len(records), PACKED)
     for first in range(0, len(records), _AT_ONCE):
-        batch = records[first : first + _AT_ONCE, :3].tobytes()
+        batch = records[first : first + _AT_ONCE, :5].tobytes()
         bodies = (batch[at : at + _CHECKED_BYTES] for at in range(0, len(batch), _CHECKED_BYTES))
         sums = b"".join([hashlib.sha256(body).digest()[:_CHECK_BYTES] for body in bodies])
         checks[first : first + _AT_ONCE] = np.frombuffer(sums, PACKED)

@@ -219,7 +219,7 @@ def test_a_missing_damaged_or_older_journal_of_removals_warns_and_another_file_f
     path.unlink()
     assert verdicts(data_dir)["removals"] == Verdict.WARN
     removed = [Removed(number, bytes([number]) * 16) for number in (1, 2)]
-    for damaged_at in (40, 72):  # between good records, and at the end
+    for damaged_at in (60, 108):  # between good records, and at the end
         journal.write(path, removed)
         assert verdicts(data_dir)["removals"] == Verdict.OK
         damage(path, damaged_at, b"\xff")

@@ -364,8 +364,8 @@ def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_reg
     removals = since.known()
     assert removals.doubt == ""
     assert set(removals.removals) == {*since.before, *since.after}
-    valid = bring_up_to_date(since.unpacked, removals.removals)
-    assert [valid_key.key_id for valid_key in valid] == ["33333333"]
+    done = bring_up_to_date(since.unpacked, removals.removals)
+    assert [valid_key.key_id for valid_key in done.valid_keys] == ["33333333"]
     listed = journal.read(since.unpacked / JOURNAL)
     assert listed is not None
     assert {*listed.removed, *listed.revoked} == {*since.before, *since.after}
@@ -482,11 +482,11 @@ def test_a_damaged_journal_is_completed_by_the_registry_alone(
     path = since.data_dir / JOURNAL
     content = path.read_bytes()
     for spoiled, doubt in (
-        (content[:40] + b"?" + content[41:], "1 records of removals.journal are damaged"),
+        (content[:60] + b"?" + content[61:], "1 records of removals.journal are damaged"),
         (content.replace(b"journal 1", b"journal 2", 1), "removals.journal cannot be read"),
         (b"something else", "removals.journal cannot be read"),
         (content[:-1] + bytes([content[-1] ^ 1]), "the end of removals.journal is"),
-        (content[:-64] + bytes(64), "the end of removals.journal is"),
+        (content[:-96] + bytes(96), "the end of removals.journal is"),
         (content[:-10], "the end of removals.journal is"),
     ):
         path.write_bytes(spoiled)

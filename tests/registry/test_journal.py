@@ -16,10 +16,15 @@ from disrupt.registry import journal
 from disrupt.registry.contract import Removed, Revoked
 from disrupt.registry.journal import Epoch, Journal, Record
 
-RECORD_BYTES = 32
+RECORD_BYTES = 48
 
 records = st.lists(
-    st.builds(Removed, st.integers(0, 2**56 - 1), st.binary(min_size=16, max_size=16))
+    st.builds(
+        Removed,
+        st.integers(0, 2**56 - 1),
+        st.binary(min_size=16, max_size=16),
+        st.just(b"") | st.binary(min_size=16, max_size=16).filter(any),
+    )
     | st.builds(Revoked, st.text("0123456789abcdef", min_size=8, max_size=16))
     | st.builds(Epoch, st.binary(min_size=16, max_size=16)),
     max_size=8,
@@ -93,22 +98,27 @@ def test_any_altered_bit_of_a_record_before_good_ones_is_damage(path: Path, bit:
         (b"\1" + bytes(6) + b"\1", b"00000001".ljust(16, b"\0")),
         (bytes(7) + b"\1", b"0000000\xe9".ljust(16, b"\0")),
         (bytes(7) + b"\1", b"00000001000000\xe91"),
+        (bytes(7) + b"\1", b"00000001".ljust(17, b"\0") + b"1"),
+        (bytes(7) + b"\2", bytes(31) + b"1"),
     ],
-    ids=["kind", "number of a key", "id of a key", "end of the id of a key"],
+    ids=[
+        *("kind", "number of a key", "id of a key", "end of the id of a key"),
+        *("successor of a key", "successor of an epoch"),
+    ],
 )
 def test_what_no_version_wrote_is_damage_whatever_its_check(
     path: Path, first: bytes, record_id: bytes
 ) -> None:
     journal.write(path, some(2))
     content = path.read_bytes()
-    body = first + record_id
+    body = first + record_id.ljust(32, b"\0")
     strange = body + hashlib.sha256(body).digest()[:8]
     path.write_bytes(content[: 2 * RECORD_BYTES] + strange + content[2 * RECORD_BYTES :])
     assert read(path) == journal.Contents(tuple(some(2)), damaged_records=1)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"disrupt removals journal 4\n".ljust(32, b"\0"), bytes(64), b"\n" * 32]
+    "content", [b"", b"disrupt removals journal 4\n".ljust(48, b"\0"), bytes(96), b"\n" * 48]
 )
 def test_another_file_is_refused_and_kept(path: Path, content: bytes) -> None:
     path.write_bytes(content)
@@ -178,7 +188,7 @@ def test_short_writes_go_on_until_everything_is_written(
     assert read(path) == journal.Contents(tuple(some(4)))
 
 
-@pytest.mark.parametrize("room_bytes", [0, 1, 31, 32, 50, 63])
+@pytest.mark.parametrize("room_bytes", [0, 1, 47, 48, 70, 95])
 def test_a_disk_that_fills_between_short_writes_is_an_error_and_leaves_no_part(
     path: Path, monkeypatch: pytest.MonkeyPatch, room_bytes: int
 ) -> None:

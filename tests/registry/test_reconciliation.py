@@ -126,7 +126,7 @@ def test_opening_takes_few_bytes_for_each_item_ever_withdrawn(
         connection.executemany("INSERT INTO items (number, item_id, bank) VALUES (?, ?, 1)", rows)
         connection.commit()
     for known in (0, count):
-        assert path.with_name(JOURNAL).stat().st_size == 32 * (2 + known)
+        assert path.with_name(JOURNAL).stat().st_size == 48 * (2 + known)
         tracemalloc.start()
         try:
             with SqlRegistry.open_writer(path):
@@ -143,7 +143,7 @@ def test_a_torn_journal_is_completed_from_the_registry(path: Path, chance: rando
         writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
     whole = journaled(path)
     file = path.with_name(JOURNAL)
-    for size in (32, 32 + 7, 3 * 32, 4 * 32 + 31):
+    for size in (48, 48 + 7, 3 * 48, 4 * 48 + 47):
         os.truncate(file, size)
         with SqlRegistry.open_writer(path):
             assert journaled(path) == whole
@@ -158,7 +158,7 @@ def test_damage_is_logged_and_mended_from_the_registry(path: Path, chance: rando
         writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
     file = path.with_name(JOURNAL)
     content = bytearray(file.read_bytes())
-    content[40] ^= 1
+    content[60] ^= 1
     file.write_bytes(content)
     with capture_logs() as logs, SqlRegistry.open_writer(path):
         assert sorted(journaled(path)) == sorted(item.item_id for item in request.items)
@@ -181,7 +181,7 @@ def test_a_journal_mended_after_damage_names_the_present_epoch_only(
     file = path.with_name(JOURNAL)
     assert epochs() == (earlier, present)
     content = bytearray(file.read_bytes())
-    content[72] ^= 1  # the item, between the epochs
+    content[108] ^= 1  # the item, between the epochs
     file.write_bytes(content)
     with SqlRegistry.open_writer(path):
         assert epochs() == (present,)
@@ -197,7 +197,7 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
     with SqlRegistry.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 33, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 49, hard))
         try:
             for _ in range(2):
                 with pytest.raises(StorageFullError):
@@ -236,7 +236,7 @@ def test_renewal_whose_record_cannot_be_written_is_answered_once_it_is(
         assert [place.item_id for place in known[1].items] == [new.item_id]
 
 
-def test_an_older_registry_does_not_bring_back_what_was_renewed_since(
+def test_an_older_registry_keeps_what_was_only_renewed_since_and_is_seen_to_be_older(
     path: Path, chance: random.Random
 ) -> None:
     case, old, other = new_case(chance), item_of(chance, 1), item_of(chance, 2)
@@ -245,17 +245,22 @@ def test_an_older_registry_does_not_bring_back_what_was_renewed_since(
     older = path.read_bytes()
     renewal = registration(chance, case.number, item_of(chance, 1, OWN, (1, 0, 0)))
     with SqlRegistry.open_writer(path) as writer:
-        writer.register(renewal, day=DAY)
+        before = writer.register(renewal, day=DAY).cursor
     path.write_bytes(older)
-    with SqlRegistry.open_writer(path) as writer:
-        assert removed(path) == {old.item_id}
+    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+        assert removed(path) == set()
+        assert not writer.knows(before)
+    assert "registry_older_than_its_journal" in [entry["event"] for entry in logs]
+    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+        assert removed(path) == set()
         assert journaled(path) == [old.item_id]
         # As what was registered since, the renewal is to be sent again.
         writer.register(renewal, day=DAY)
         record = writer.case(case.number)
         assert record is not None
-        ids = [other.item_id, renewal.items[0].item_id]
+        ids = [renewal.items[0].item_id, other.item_id]
         assert [item.item_id for item in record.items] == ids
+    assert logs == []
 
 
 def test_an_older_registry_put_in_place_by_hand_brings_nothing_back(
@@ -332,7 +337,7 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
     request = registration(chance, None, new_item(chance), new_item(chance))
     with SqlRegistry.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
-        monkeypatch.setattr(os, "pwrite", ShortWrites(40))
+        monkeypatch.setattr(os, "pwrite", ShortWrites(60))
         monkeypatch.setattr(os, "ftruncate", lambda *_: None)  # the torn record stays
         with pytest.raises(StorageFullError):
             writer.withdraw(number, None, day=DAY)

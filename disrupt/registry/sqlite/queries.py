@@ -12,7 +12,7 @@ from sqlalchemy import case as when
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal
-from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
+from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.core.registrations import Outcome
 from disrupt.errors import CursorExpiredError, DataDirectoryError
@@ -29,7 +29,8 @@ from disrupt.registry.contract import (
 from disrupt.registry.journal import PACKED
 from disrupt.registry.sqlite import schema
 
-_ERASED_AT_ONCE = 1 << 10
+_ITEMS_AT_ONCE = 1 << 10
+_NO_ID = bytes(ITEM_ID_BYTES)
 
 
 def head(connection: Connection) -> Cursor:
@@ -310,30 +311,46 @@ def _answer(outcome: ColumnElement[int]) -> Select[Any]:
     )
 
 
+def living(connection: Connection, item_ids: Collection[bytes]) -> set[bytes]:
+    """Return those of the ids that are of items that are not erased."""
+    items, wanted = schema.items.c, list(item_ids)
+    found = set[bytes]()
+    for at in range(0, len(wanted), _ITEMS_AT_ONCE):
+        found |= set(
+            connection.scalars(
+                select(items.item_id).where(
+                    items.item_id.in_(wanted[at : at + _ITEMS_AT_ONCE]), items.case_id.is_not(None)
+                )
+            )
+        )
+    return found
+
+
 def journaled(connection: Connection) -> list[Removed | Revoked]:
     """List all erased items, by number, then all revoked keys, oldest first."""
-    rows = connection.execute(
-        select(schema.items.c.number, schema.items.c.item_id)
-        .where(schema.items.c.case_id.is_(None))
-        .order_by(schema.items.c.number)
-    )
-    erased = [Removed(row.number, row.item_id) for row in rows]
+    rows = connection.execute(_erased())
+    erased = [Removed(row.number, row.item_id, row.successor or b"") for row in rows]
     return [*erased, *(Revoked(key.key_id) for key in keys(connection) if key.revoked_on)]
 
 
 def erased(connection: Connection) -> NDArray[np.uint64]:
     """Return all erased items, by number, as the journal has them but for the checks."""
-    rows = connection.execute(
-        select(schema.items.c.number, schema.items.c.item_id)
-        .where(schema.items.c.case_id.is_(None))
-        .order_by(schema.items.c.number)
-    )
-    batches = [np.empty((0, 3), PACKED)]
-    for batch in rows.partitions(_ERASED_AT_ONCE):
-        numbers = np.array([number for number, _ in batch], PACKED)
-        ids = np.frombuffer(b"".join([item_id for _, item_id in batch]), PACKED).reshape(-1, 2)
-        batches.append(np.column_stack((numbers, ids)))
+    batches = [np.empty((0, 5), PACKED)]
+    for batch in connection.execute(_erased()).partitions(_ITEMS_AT_ONCE):
+        numbers = np.array([row.number for row in batch], PACKED)
+        ids = b"".join([row.item_id + (row.successor or _NO_ID) for row in batch])
+        batches.append(np.column_stack((numbers, np.frombuffer(ids, PACKED).reshape(-1, 4))))
     return np.concatenate(batches)
+
+
+def _erased() -> Select[Any]:
+    items, newer = schema.items.c, schema.items.alias()
+    return (
+        select(items.number, items.item_id, newer.c.item_id.label("successor"))
+        .join_from(schema.items, newer, items.replaced_by == newer.c.number, isouter=True)
+        .where(items.case_id.is_(None))
+        .order_by(items.number)
+    )
 
 
 def _items() -> Select[Any]:

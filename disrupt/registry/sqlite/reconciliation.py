@@ -12,6 +12,7 @@ from disrupt.registry.contract import Revoked
 from disrupt.registry.journal import Contents, Epoch
 from disrupt.registry.sqlite import queries, schema, statements
 from disrupt.registry.sqlite.engine import last_number, skip_numbers
+from disrupt.registry.versions import ids_of, versions_of
 
 NUMBERS_SKIPPED = 2**32
 """More than any registry gives out between a backup and its restore."""
@@ -29,9 +30,12 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
 
     1. Read both. A damaged journal loses its epochs: it cannot say any more that it lists all that
        was removed in them, and the registry does not know removals of earlier ones.
-    2. Erase and revoke what only the journal lists: the registry's file is an older copy.
+    2. Erase and revoke what only the journal lists: the registry's file is an older copy. With an
+       item that was withdrawn go all versions of its picture. An item that was only renewed since
+       stays: what took its place is not here.
     3. If there was any such, or the journal lists numbers that the registry has not drawn yet,
-       begin a new epoch: cursors given out since that copy are invalid.
+       begin a new epoch: cursors given out since that copy are invalid. Not for a renewal that the
+       journal lists before the present epoch: the restore that began it has undone that.
     4. Collect what only the registry knows: the writer was killed between its commit and the
        journal. Append that to the journal's good records.
     """
@@ -42,18 +46,28 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
     if scan is not None and scan.damaged_records:
         listed = listed[listed[:, 0] != journal.EPOCH_WORD]
     in_registry, keys = queries.erased(connection), queries.keys(connection)
-    is_known, is_listed = _compared(listed, in_registry)
+    versions = versions_of(listed)
+    withdrawn = versions.ids[versions.withdrawn]
+    is_known, is_listed = _compared(listed, in_registry, withdrawn)
     # Millions of items are compared without an object for each; few are left.
     only_listed = Contents(journal.unpack(listed[~is_known]))
 
-    erased = statements.erase_again(connection, [item.item_id for item in only_listed.removed], day)
+    again = {item.item_id for item in only_listed.removed if not item.successor}
+    if len(withdrawn):
+        again.update(np.setdiff1d(withdrawn, ids_of(in_registry[:, 1:3])).tolist())
+    erased = statements.erase_again(connection, sorted(again), day)
     valid_ids = {key.key_id for key in keys if not key.revoked_on}
     revoked_ids = valid_ids.intersection(key.key_id for key in only_listed.revoked)
     for key_id in revoked_ids:
         statements.revoke_key(connection, key_id, day)
 
+    present = Epoch(queries.position(connection)[0])
+    begun = only_listed.records.index(present) if present in only_listed.epochs else -1
+    since = Contents(only_listed.records[begun + 1 :]).removed
+    undone = queries.living(connection, [item.item_id for item in since if item.successor])
+
     newest = max((item.number for item in only_listed.removed), default=0)
-    if erased or revoked_ids or newest > last_number(connection, schema.items.name):
+    if erased or undone or revoked_ids or newest > last_number(connection, schema.items.name):
         begin_epoch(connection, newest)
         _log.error("registry_older_than_its_journal")
 
@@ -72,17 +86,24 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
 
 
 def _compared(
-    listed: NDArray[np.uint64], in_registry: NDArray[np.uint64]
+    listed: NDArray[np.uint64], in_registry: NDArray[np.uint64], withdrawn: NDArray[np.void]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which records of the journal are in the registry, and which items of that are listed."""
+    """Tell which records of the journal are in the registry, and which items of that are listed.
+
+    An item that the registry has as withdrawn is listed if the journal says so, of the item or of
+    another version, ``withdrawn``.
+    """
     is_known, is_listed = np.zeros(len(listed), bool), np.zeros(len(in_registry), bool)
     numbers = in_registry[:, 0].copy()  # ascending
     for first in range(0, len(listed) if len(numbers) else 0, _AT_ONCE):
-        batch = listed[first : first + _AT_ONCE, :3]
+        batch = listed[first : first + _AT_ONCE]
         at = np.searchsorted(numbers, batch[:, 0]).clip(max=len(numbers) - 1)
-        same = (in_registry[at] == batch).all(axis=1)
+        same = (in_registry[at, :3] == batch[:, :3]).all(axis=1)
         is_known[first : first + _AT_ONCE] = same
-        is_listed[at[same]] = True
+        enough = in_registry[at, 3:5].any(axis=1) | ~batch[:, 3:5].any(axis=1)
+        if len(withdrawn):
+            enough |= np.isin(ids_of(batch[:, 1:3]), withdrawn)
+        is_listed[at[same & enough]] = True
     return is_known, is_listed
 
 

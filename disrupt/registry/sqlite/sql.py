@@ -122,6 +122,7 @@ class SqlRegistry:
     removed_since = _reading(queries.removed_since)
     hashes_since = _reading(queries.hashes_since)
     journaled = _reading(queries.journaled)
+    living = _reading(queries.living)
     banks = _reading(queries.banks)
     keys = _reading(queries.keys)
     case = _reading(queries.case)

@@ -141,7 +141,11 @@ def _replace(
     connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], mark: bytes
 ) -> list[Removed]:
     """Erase stored items whose place others take, and note which; return the erased ones."""
-    erased = [Removed(row.number, row.item_id) for rows in replaced.values() for row in rows]
+    erased = [
+        Removed(row.number, row.item_id, successor)
+        for successor, rows in replaced.items()
+        for row in rows
+    ]
     items = schema.items.c
     # Older ids of a picture come to name its new item before the one that they named is erased.
     for names in (items.replaced_by, items.number):

@@ -103,8 +103,9 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
 
     What was withdrawn since the backup stays withdrawn, and keys revoked since stay revoked: the
     data directory's removals.journal says what that is. Keep that file when a disk is replaced;
-    without it, see --accept-unknown-removals. What was registered since the backup is lost. If it
-    is interrupted, run it again. Mirrors of the feed start over.
+    without it, see --accept-unknown-removals. What was registered since the backup is lost, and
+    what was renewed since is as it was before. If it is interrupted, run it again. Mirrors of the
+    feed start over.
 
     \b
     Exit codes: 0 restored, 1 not restored, 2 wrong usage.
@@ -118,6 +119,16 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
         report(json.dumps(asdict(restored)))
         return
     report(f"Restored: {restored.items} items, {restored.hashes} hashes.")
+    if restored.renewals_undone:
+        report(
+            "Renewed since the backup, and restored as they were before:"
+            f" {restored.renewals_undone} items."
+        )
+    if restored.renewed_missing:
+        report(
+            "Renewed since, and in no version in the backup:"
+            f" {restored.renewed_missing} items. They match again once they are registered again."
+        )
     if not restored.removals_known:
         report("What was withdrawn since the backup matches again where it was not known.")
     if restored.unsure_keys:

@@ -21,6 +21,8 @@ class Restored:
 
     ``removals_known`` tells whether all that was withdrawn and revoked since the backup was known,
     and so is done again. If not, ``unsure_keys`` are ids of valid keys that may have been revoked.
+    ``renewals_undone`` items were renewed since, and match as they were before that;
+    ``renewed_missing`` were renewed since, and no version of them is in the backup.
     """
 
     cursor: str
@@ -28,6 +30,8 @@ class Restored:
     hashes: int
     removals_known: bool
     unsure_keys: tuple[str, ...]
+    renewals_undone: int
+    renewed_missing: int
 
 
 def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> Restored:
@@ -62,9 +66,9 @@ def _make_ready(
         if not _is_the_same(source, directory.path):
             doubt = "the data directory is that of another server"
         epochs = () if doubt else since.epochs
-        valid = backup.bring_up_to_date(aside, (*since.removals, *epochs))
+        done = backup.bring_up_to_date(aside, (*since.removals, *epochs))
         if doubt and not accept_unknown_removals:
-            _refuse(doubt, valid)
+            _refuse(doubt, done.valid_keys)
         with opening.reading(DataDirectory(aside)) as reader:
             rebuilt = rebuild(reader, aside / directory.index.name)
             cursor = reader.head().to_text()
@@ -74,8 +78,15 @@ def _make_ready(
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    unsure = tuple(key.key_id for key in valid) if doubt else ()
-    return Restored(cursor, rebuilt.items, rebuilt.hashes, not doubt, unsure)
+    return Restored(
+        cursor,
+        rebuilt.items,
+        rebuilt.hashes,
+        removals_known=not doubt,
+        unsure_keys=tuple(key.key_id for key in done.valid_keys) if doubt else (),
+        renewals_undone=done.renewals_undone,
+        renewed_missing=done.renewed_missing,
+    )
 
 
 def _refuse(doubt: str, valid: tuple[ApiKey, ...]) -> NoReturn:

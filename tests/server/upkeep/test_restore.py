@@ -273,7 +273,7 @@ def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.server.upkeep.dying"])
     states: list[str] = []
-    for step in range(1, 400, 11):
+    for step in range(1, 400, 9):
         folder = tmp_path / str(step)
         folder.mkdir()
         site = Site(folder)
