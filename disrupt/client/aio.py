@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from disrupt.client import calls, lookups, media, requests, results, videos
-from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, CallSettings, Deadline
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.client.lookups import Call, Steps
 from disrupt.client.media import Media
@@ -107,10 +107,11 @@ class AsyncMatchClient:
         options = requests.options(
             max_distance_bits, max_matches, banks, effort, whole_only=whole_only
         )
-        prepared = await self._in_thread(
-            lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally)
+        deadline = self._settings.deadline()
+        prepared = await self._in_time(
+            lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally), deadline
         )
-        return await self._run(lookups.image(prepared, options))
+        return await self._run(lookups.image(prepared, options), self._settings.after(deadline))
 
     async def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -131,6 +132,7 @@ class AsyncMatchClient:
     ) -> VideoAnswer:
         """Look up a video, as MatchClient.match_video does; a thread reads and hashes it."""
         settings = self._settings.within(timeout_s)
+        deadline = settings.deadline()
         first = videos.first_message(
             requests.options(max_distance_bits, max_matches, banks, effort, whole_only=whole_only),
             interval_ms=interval_ms,
@@ -138,9 +140,13 @@ class AsyncMatchClient:
             min_stored_share_permille=min_stored_share_permille,
             answer_early=answer_early,
         )
-        sent = await self._in_thread(
-            lambda: videos.prepare(video, first, hash_locally=hash_locally, watched=watched)
+        sent = await self._in_time(
+            lambda: videos.prepare(
+                video, first, hash_locally=hash_locally, watched=watched, deadline=deadline
+            ),
+            deadline,
         )
+        settings = settings.after(deadline)
         with sent.reading():
             response: match_pb2.MatchVideoResponse = await calls.call_async(
                 lambda: videos.streaming(self._stub().MatchVideo, self._each_in_thread),
@@ -161,7 +167,7 @@ class AsyncMatchClient:
             )
         return next(self._stubs)
 
-    async def _run(self, steps: Steps[_Answer]) -> _Answer:
+    async def _run(self, steps: Steps[_Answer], settings: CallSettings | None = None) -> _Answer:
         answers = None
         while True:
             try:
@@ -169,16 +175,16 @@ class AsyncMatchClient:
             except StopIteration as end:
                 answer: _Answer = end.value
                 return answer
-            answers = await self._at_once(step)
+            answers = await self._at_once(step, settings or self._settings)
 
-    async def _at_once(self, step: Sequence[Call]) -> list[object]:
+    async def _at_once(self, step: Sequence[Call], settings: CallSettings) -> list[object]:
         if len(step) <= 1:
-            return [await self._answer(call) for call in step]
+            return [await self._answer(call, settings) for call in step]
         free = asyncio.Semaphore(len(self._channels))
 
         async def answer(call: Call) -> object:
             async with free:
-                return await self._answer(call)
+                return await self._answer(call, settings)
 
         tasks = [asyncio.create_task(answer(call)) for call in step]
         try:
@@ -187,11 +193,22 @@ class AsyncMatchClient:
             for task in tasks:
                 task.cancel()
 
-    async def _answer(self, call: Call) -> object:
+    async def _answer(self, call: Call, settings: CallSettings) -> object:
         response = await calls.call_async(
-            lambda: getattr(self._stub(), call.method), call.request, self._settings
+            lambda: getattr(self._stub(), call.method), call.request, settings
         )
         return call.answer(response)
+
+    async def _in_time(self, function: Callable[[], _Returned], deadline: Deadline) -> _Returned:
+        """Call a function in a thread. Raises DeadlineExceededError where that takes too long."""
+        waiting = asyncio.timeout(deadline.remaining_s())
+        try:
+            async with waiting:
+                return await self._in_thread(function)
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            raise deadline.exceeded() from None
 
     async def _in_thread(self, function: Callable[[], _Returned]) -> _Returned:
         """Call a function in a thread. A StopIteration of it becomes a RuntimeError.

@@ -15,15 +15,42 @@ from disrupt.client.arguments import configuring, invalid, seconds, whole_number
 from disrupt.client.connection import Connection, connect
 from disrupt.client.failures import failure
 from disrupt.client.retries import Attempts, RetryPolicy
-from disrupt.errors import ClientUnusableError, DisruptError
+from disrupt.errors import ClientUnusableError, DeadlineExceededError, DisruptError
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
+"""Time of a call by default, which outlasts a restart of the server."""
+
 CONNECTIONS = 4
 _MOST_CONNECTIONS = 1000
 CLOSED = "The client is closed: keep it open while it is used, or make a new one."
 
 _Begun = TypeVar("_Begun")
 _Response = TypeVar("_Response")
+
+
+class Deadline:
+    """The end of the time that a lookup may take, hashing included."""
+
+    def __init__(self, timeout_s: float) -> None:
+        """End ``timeout_s`` from now."""
+        self._timeout_s = timeout_s
+        self._ends_s = time.monotonic() + timeout_s
+
+    def remaining_s(self) -> float:
+        """Return the time left, 0 after the end."""
+        return max(0.0, self._ends_s - time.monotonic())
+
+    def check(self) -> None:
+        """Raise DeadlineExceededError after the end."""
+        if not self.remaining_s():
+            raise self.exceeded()
+
+    def exceeded(self) -> DeadlineExceededError:
+        """Return the error of a lookup whose hashing took all of its time."""
+        return DeadlineExceededError(
+            f"Hashing took longer than the {self._timeout_s:g} s of timeout_s; nothing was asked."
+            " Give more time, or let the server hash (hash_locally=False)."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +64,18 @@ class CallSettings:
     def within(self, timeout_s: float) -> Self:
         """Return these settings for calls that may take another time."""
         return replace(self, timeout_s=seconds("timeout_s", timeout_s))
+
+    def deadline(self) -> Deadline:
+        """Return the end of a lookup that begins now."""
+        return Deadline(self.timeout_s)
+
+    def after(self, hashing: Deadline) -> Self:
+        """Return these settings for a call with what hashing left of its time.
+
+        Raises DeadlineExceededError where that is nothing.
+        """
+        hashing.check()
+        return replace(self, timeout_s=hashing.remaining_s())
 
     def attempts(self) -> Attempts:
         """Return the attempts of one call."""

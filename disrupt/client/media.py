@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeVar
 
 from disrupt.client.arguments import buffer, flag, invalid
+from disrupt.client.calls import Deadline
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 
 Media: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str]"
 """The bytes of a file, or its path."""
+
+_Prepared = TypeVar("_Prepared")
 
 
 def open_media(media: Media, field: str = "image") -> BinaryIO:
@@ -67,15 +74,36 @@ def prepare(
 ) -> bytes | ImageQuery | LowQuality:
     """Read a picture, and hash it here unless the server does.
 
-    Raises what ``open_media`` and ``read_whole`` do, and InvalidMediaError for what is no picture.
+    Raises what ``open_media`` and ``read_whole`` do, InvalidRequestError for a video, and
+    InvalidMediaError for what else is no picture.
     """
     flag("hash_locally", hash_locally)
-    if isinstance(picture, bytes):
-        data = picture
-    else:
-        with open_media(picture) as file:
-            data = read_whole(file)
+    with open_media(picture) as file:
+        if shows_video(file):
+            raise invalid("image", "this is a video: look it up with match_video")
+        data = picture if isinstance(picture, bytes) else read_whole(file)
     return hash_image(data, effort=effort) if hash_locally else data
+
+
+def in_time(prepare: Callable[[], _Prepared], deadline: Deadline) -> _Prepared:
+    """Call a function in a thread, and wait for it until the deadline.
+
+    Raises DeadlineExceededError then; the function goes on to its end, for nothing.
+    """
+    outcome: Future[_Prepared] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(prepare())
+        except BaseException as error:  # noqa: BLE001 raised where it is waited for
+            outcome.set_exception(error)
+
+    context = contextvars.copy_context()
+    # a daemon: a program that ends does not wait for it
+    threading.Thread(target=context.run, args=(work,), name="disrupt-hash", daemon=True).start()
+    if wait((outcome,), deadline.remaining_s()).not_done:
+        raise deadline.exceeded()
+    return outcome.result()
 
 
 class _RegularFile(io.FileIO):

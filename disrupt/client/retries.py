@@ -22,10 +22,11 @@ class RetryPolicy:
 
     A pause doubles from ``first_pause_s`` up to ``longest_pause_s``; each is shortened at random by
     up to half. ``attempts=None`` tries as often as the call's time allows;
-    ``RetryPolicy(attempts=1)`` never tries again, for callers that retry themselves.
+    ``RetryPolicy(attempts=1)`` never tries again, for callers that retry themselves. The default
+    outlasts a restart of the server, which takes up to 15 s to stop and some seconds to start.
     """
 
-    attempts: int | None = 6
+    attempts: int | None = 15
     first_pause_s: float = 0.2
     longest_pause_s: float = 5.0
 

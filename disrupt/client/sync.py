@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from disrupt.client import calls, lookups, media, requests, results, videos
-from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
+from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, CallSettings
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.client.lookups import Call, Steps
 from disrupt.client.media import Media
@@ -32,9 +32,9 @@ class MatchClient:
     ``server`` is ``HOST:PORT``: plaintext on loopback, TLS everywhere else; ``tls_ca`` (PEM bytes
     or a path) names the authorities to trust instead of the system's. Calls take turns on
     ``connections`` TCP connections, each of which one worker of the server answers. A call may take
-    ``timeout_s``, its retries included; 1 000 hashes are a call. Wrong
-    arguments here raise ConfigurationError, those of methods InvalidRequestError. Every method
-    raises classes of disrupt.errors only.
+    ``timeout_s``, its retries and hashing here included; 1 000 hashes are a call. The default
+    outlasts a planned restart of the server. Wrong arguments here raise ConfigurationError, those
+    of methods InvalidRequestError. Every method raises classes of disrupt.errors only.
     """
 
     def __init__(
@@ -99,8 +99,8 @@ class MatchClient:
 
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
-        memory. Hashing here is beside the client's ``timeout_s``: the limits of a picture file, and
-        of the frames of an animation, bound it. ``effort``: how many edited versions are searched.
+        memory. Hashing here is within the client's ``timeout_s``; where that ends first, it goes
+        on in its thread, for nothing. ``effort``: how many edited versions are searched.
         ``whole_only``: leave out matches of a part of both pictures, see Match.extent.
         Other arguments are those of ``match_hashes``. Raises InvalidMediaError for what is no
         picture, UnreadableMediaError for a file that cannot be read.
@@ -108,8 +108,11 @@ class MatchClient:
         options = requests.options(
             max_distance_bits, max_matches, banks, effort, whole_only=whole_only
         )
-        prepared = media.prepare(picture, effort=effort, hash_locally=hash_locally)
-        return self._run(lookups.image(prepared, options))
+        deadline = self._settings.deadline()
+        prepared = media.in_time(
+            lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally), deadline
+        )
+        return self._run(lookups.image(prepared, options), self._settings.after(deadline))
 
     def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -137,11 +140,12 @@ class MatchClient:
         once one match is certain. ``effort`` FAST searches for the frames as they are, others
         also for them mirrored and without borders. ``whole_only``: leave out matches of a part of
         the frames, see Match.extent. ``watched`` is called with the progress of
-        hashing. The call may take ``timeout_s`` beside hashing. Other arguments are those of
+        hashing. All of it may take ``timeout_s``. Other arguments are those of
         ``match_hashes``. Raises InvalidMediaError for what is no video, UnreadableMediaError for a
         file that cannot be read.
         """
         settings = self._settings.within(timeout_s)
+        deadline = settings.deadline()
         first = videos.first_message(
             requests.options(max_distance_bits, max_matches, banks, effort, whole_only=whole_only),
             interval_ms=interval_ms,
@@ -149,7 +153,10 @@ class MatchClient:
             min_stored_share_permille=min_stored_share_permille,
             answer_early=answer_early,
         )
-        sent = videos.prepare(video, first, hash_locally=hash_locally, watched=watched)
+        sent = videos.prepare(
+            video, first, hash_locally=hash_locally, watched=watched, deadline=deadline
+        )
+        settings = settings.after(deadline)
         with sent.reading():
             response: match_pb2.MatchVideoResponse = calls.call(
                 lambda: videos.streaming(next(self._stubs).MatchVideo), sent, settings
@@ -164,7 +171,7 @@ class MatchClient:
         """
         return self._run(lookups.index_status(cursor))
 
-    def _run(self, steps: Steps[_Answer]) -> _Answer:
+    def _run(self, steps: Steps[_Answer], settings: CallSettings | None = None) -> _Answer:
         answers = None
         while True:
             try:
@@ -172,16 +179,16 @@ class MatchClient:
             except StopIteration as end:
                 answer: _Answer = end.value
                 return answer
-            answers = self._at_once(step)
+            answers = self._at_once(step, settings or self._settings)
 
-    def _at_once(self, step: Sequence[Call]) -> list[object]:
+    def _at_once(self, step: Sequence[Call], settings: CallSettings) -> list[object]:
         if len(step) <= 1:
-            return [self._answer(call) for call in step]
+            return [self._answer(call, settings) for call in step]
         with ThreadPoolExecutor(len(self._channels)) as threads:
-            return list(threads.map(self._answer, step))
+            return list(threads.map(lambda call: self._answer(call, settings), step))
 
-    def _answer(self, call: Call) -> object:
+    def _answer(self, call: Call, settings: CallSettings) -> object:
         response = calls.call(
-            lambda: getattr(next(self._stubs), call.method), call.request, self._settings
+            lambda: getattr(next(self._stubs), call.method), call.request, settings
         )
         return call.answer(response)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.client.arguments import flag, invalid, whole_number
+from disrupt.client.calls import Deadline
 from disrupt.client.media import Media, open_media
 from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, Effort
 from disrupt.core.videos import FRAME
@@ -88,9 +89,17 @@ def first_message(
 
 
 def prepare(
-    video: Video, first: match_pb2.MatchVideoRequest, *, hash_locally: bool, watched: Watched
+    video: Video,
+    first: match_pb2.MatchVideoRequest,
+    *,
+    hash_locally: bool,
+    watched: Watched,
+    deadline: Deadline,
 ) -> Sent:
-    """Make the messages of a lookup. A file that is hashed here is hashed now, and may raise."""
+    """Make the messages of a lookup. A file that is hashed here is hashed now, and may raise.
+
+    Raises DeadlineExceededError where hashing lasts beyond the deadline.
+    """
     if not callable(watched):
         raise invalid("watched", f"give a function, not {type(watched).__name__}")
     if isinstance(video, np.ndarray):
@@ -103,12 +112,16 @@ def prepare(
         return Sent(lambda: _chunks(first, open_media(video, "video")), incomplete=False)
     from disrupt.hashing.videos.frames import hash_video
 
+    def watched_in_time(time_ms: int, declared_ms: int) -> None:
+        deadline.check()
+        watched(time_ms, declared_ms)
+
     with file:
         rows, incomplete = hash_video(
             file,
             interval_ms=first.options.sample_interval_ms,
             versions=first.options.options.effort != Effort.FAST.value,
-            watched=watched,
+            watched=watched_in_time,
         )
     return Sent(lambda: _frames(first, rows), incomplete=incomplete)
 

@@ -160,7 +160,7 @@ class SubmissionClient:
             response_deserializer=HealthCheckResponse.FromString,
         )
         try:
-            self._call(check, HealthCheckRequest(), retries=RetryPolicy())
+            self._call(check, HealthCheckRequest(), retries=RetryPolicy(attempts=6))
         except (UnavailableError, DeadlineExceededError):
             raise
         except DisruptError:

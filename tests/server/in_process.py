@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,11 @@ async def authenticate(secret: str) -> ApiKey:
 
 @asynccontextmanager
 async def serving(
-    stub: type[Stub] = Stub, *, config: Config = CONFIG, admission: Admission | None = None
+    stub: type[Stub] = Stub,
+    *,
+    config: Config = CONFIG,
+    admission: Admission | None = None,
+    options: Sequence[tuple[str, int]] = (),
 ) -> AsyncIterator[str]:
     """Serve MatchService by ``stub``, health and reflection; yield the address.
 
@@ -57,7 +61,7 @@ async def serving(
     admission = admission or Admission(capacities(config))
     server = aio.server(
         interceptors=[Authentication(authenticate, admission), errors],
-        options=[("grpc.max_receive_message_length", config.max_message_bytes)],
+        options=options or [("grpc.max_receive_message_length", config.max_message_bytes)],
     )
     servicer: Any = type("Servicer", (stub, MatchServiceServicer), {})()
     add_MatchServiceServicer_to_server(servicer, server)

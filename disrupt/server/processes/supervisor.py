@@ -56,7 +56,8 @@ _START_S = 600.0
 at 100 MB/s."""
 _SILENT_S = 5 * BEAT_S
 """A process that prints nothing for so long is reported; see ``hung_after_s`` for its end."""
-_KILL_MARGIN_S = 5.0
+KILL_MARGIN_S = 5.0
+"""Time beyond ``drain_grace_s`` after which a process that does not stop is killed."""
 _LOOK_S = 0.02
 _OPEN_FILES = 65536
 """More than all that a process has open, a file for each connection."""
@@ -316,7 +317,7 @@ class _Supervisor:
         if process is None:
             return
         process.kill(signal.SIGTERM)
-        until_s = time.monotonic() + self._config.drain_grace_s + _KILL_MARGIN_S
+        until_s = time.monotonic() + self._config.drain_grace_s + KILL_MARGIN_S
         while process.code is None:
             if time.monotonic() > until_s:
                 _log.error(

@@ -132,7 +132,7 @@ async def _serve(
                 calls.while_valid,
             ),
         ],
-        options=_options(config),
+        options=channel_options(config),
     )
     add_MatchServiceServicer_to_server(
         MatchServicer(config, state, tokens, cursors, hashing, videos), server
@@ -176,7 +176,8 @@ async def _serve(
         await channel.close()
 
 
-def _options(config: Config) -> list[tuple[str, int]]:
+def channel_options(config: Config) -> list[tuple[str, int]]:
+    """Return gRPC's options for the server of a worker."""
     age_ms = round(config.connection_max_age_s * 1000)
     grace_ms = round(max(config.max_call_s, config.max_video_call_s) * 1000)
     return [

@@ -40,7 +40,7 @@ class Process:
 def test_only_a_process_that_does_not_end_in_its_time_is_killed(
     monkeypatch: pytest.MonkeyPatch, obeyed: set[int], signals: list[int]
 ) -> None:
-    monkeypatch.setattr(supervisor, "_KILL_MARGIN_S", 0.1)
+    monkeypatch.setattr(supervisor, "KILL_MARGIN_S", 0.1)
     process = Process(obeyed)
 
     async def end() -> None:
