@@ -14,9 +14,21 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "system-packages"
 
 
-@pytest.mark.parametrize(
-    "present", [("strace", "node", "npm", "h2load", "haproxy"), ("strace",), ()], ids=str
-)
+PACKAGES = {
+    command: package or command
+    for command, _, package in (
+        entry.partition(":")
+        for entry in re.findall(
+            r"^    ([a-z0-9-]+(?::[a-z0-9-]+)?)(?: #.*)?$",
+            SCRIPT.read_text().partition("commands=(")[2].partition("\n)")[0],
+            re.MULTILINE,
+        )
+    )
+}
+"""Package of each command that the script looks for."""
+
+
+@pytest.mark.parametrize("present", [tuple(PACKAGES), ("strace",), ()], ids=len)
 @pytest.mark.parametrize("uid", [0, 1000])
 def test_what_is_missing_is_installed_or_named(
     tmp_path: Path, present: tuple[str, ...], uid: int
@@ -31,14 +43,7 @@ def test_what_is_missing_is_installed_or_named(
     done = subprocess.run(
         [bash, SCRIPT], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    packages = {
-        "strace": "strace",
-        "node": "nodejs",
-        "npm": "npm",
-        "h2load": "nghttp2-client",
-        "haproxy": "haproxy",
-    }
-    missing = [package for command, package in packages.items() if command not in present]
+    missing = [package for command, package in PACKAGES.items() if command not in present]
     if not missing:
         assert done.stderr == ""
         return
