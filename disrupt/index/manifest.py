@@ -45,7 +45,7 @@ class FileSum(BaseModel):
 
     size_bytes: Count
     sha256: Sha256
-    inode: Count
+    inode: Annotated[int, Field(ge=0, lt=2**64)]
     modified_ns: Count
 
     @classmethod

@@ -309,6 +309,17 @@ def test_files_that_were_copied_are_read_whole(
     assert sorted(read_whole) == files(tabled)
 
 
+def test_inodes_of_64_bits_are_written_and_read(path: Path) -> None:
+    manifest = manifests.read(path)
+    files = {
+        name: FileSum(**(file_sum.model_dump() | {"inode": 2**64 - 1}))
+        for name, file_sum in manifest.files.items()
+    }
+    manifest = manifest.model_copy(update={"files": files})
+    (path / "manifest.json").write_bytes(manifest.to_bytes())
+    assert Snapshot.open(path).manifest == manifest
+
+
 @pytest.mark.parametrize("name", [*FILES, *TABLES])
 def test_a_checked_file_that_is_written_to_is_refused(tabled: Path, name: str) -> None:
     damage(tabled / name, later_ns=1)
