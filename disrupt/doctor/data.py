@@ -40,7 +40,7 @@ def checks(data_dir: Path) -> tuple[Check, ...]:
     return (
         Check("permissions", lambda: permissions(data_dir), "Run this as the server's own user."),
         Check("secrets", lambda: secrets(data_dir), _RESTORE),
-        Check("registry", lambda: registry(data_dir), _RESTORE),
+        Check("registry", lambda: registry(data_dir), f"Do what this says. Else: {_RESTORE}"),
         Check("removals", lambda: removals(data_dir), _RESTORE),
         Check("index", lambda: index(data_dir), "Run `disrupt-index rebuild`."),
         Check("erasure", lambda: withdrawn(data_dir), _ERASE),

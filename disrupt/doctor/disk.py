@@ -11,6 +11,7 @@ from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 _NETWORK = ("nfs", "cifs", "smb", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.sshfs")
 _PASSING = ("tmpfs", "ramfs", "overlay")
 _COMFORTABLE_BYTES = 2**30
+_LEAST_BYTES = 64 * 2**20
 
 
 def checks(data_dir: Path) -> tuple[Check, ...]:
@@ -49,12 +50,20 @@ def free_space(data_dir: Path) -> Iterator[Finding]:
     free_bytes = disk.f_bavail * disk.f_frsize
     files = (path for path in data_dir.rglob("*") if path.is_file())
     wanted_bytes = _COMFORTABLE_BYTES + 2 * sum(path.stat().st_size for path in files)
-    if free_bytes < wanted_bytes:
+    advice = "Free space or enlarge the disk; `disrupt-index gc` removes old generations."
+    if free_bytes < _LEAST_BYTES:
+        yield fail(
+            "free space",
+            f"The disk is full: {free_bytes >> 20} MiB are free. Registrations are refused, or will"
+            " be soon.",
+            advice,
+        )
+    elif free_bytes < wanted_bytes:
         yield warn(
             "free space",
             f"{free_bytes >> 20} MiB are free; wanted are {wanted_bytes >> 20} MiB. With a full"
             " disk registrations are refused.",
-            "Free space or enlarge the disk; `disrupt-index gc` removes old generations.",
+            advice,
         )
     else:
         yield ok("free space", f"{free_bytes >> 20} MiB are free.")

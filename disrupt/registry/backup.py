@@ -202,7 +202,8 @@ def known(data_dir: Path, unpacked: Path) -> Known:
             elif registry.head().epoch == head.epoch:
                 doubt = doubt or f"{REGISTRY} is older than the backup, and so may be {JOURNAL}"
     except DisruptError as error:
-        _log.warning("old_registry_unreadable", reason=error.message)
+        if (data_dir / REGISTRY).exists():
+            _log.warning("old_registry_unreadable", reason=error.message)
     return Known(tuple(removals), doubt, () if doubt else tuple(epochs))
 
 
@@ -240,7 +241,7 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
     with opening.reading(DataDirectory(unpacked)) as registry:
         together = dict.fromkeys([*records, *registry.journaled()])
     journal.write(unpacked / JOURNAL, together)
-    with opening.writing(DataDirectory(unpacked)) as writer:
+    with opening.writing(DataDirectory(unpacked), restoring=True) as writer:
         writer.begin_epoch()
         writer.checkpoint()
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)

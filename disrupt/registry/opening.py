@@ -29,14 +29,15 @@ def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
 
 
 @contextmanager
-def writing(directory: DataDirectory) -> Iterator[RegistryWriter]:
+def writing(directory: DataDirectory, *, restoring: bool = False) -> Iterator[RegistryWriter]:
     """Open the registry for writing; make it and its secrets, and migrate it, where needed.
 
     The caller holds the lock of the directory. DataDirectoryError if the directory is missing, a
     file in it is no registry or of a newer version, or the secrets are those of another registry.
+    An older registry than its journal is logged as an error unless ``restoring``.
     """
     secrets = directory.secrets()
-    with SqlRegistry.open_writer(directory.registry) as registry:
+    with SqlRegistry.open_writer(directory.registry, restoring=restoring) as registry:
         check_secrets(directory, registry)
         with suppress(StorageFullError):  # a later start notes it
             registry.note_pepper(secrets.pepper_check)

@@ -6,7 +6,9 @@ import json
 import os
 import random
 import resource
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -162,6 +164,14 @@ def test_a_damaged_registry_fails(data_dir: Path) -> None:
     assert verdicts(data_dir)["registry"] == Verdict.FAIL
 
 
+def test_a_schema_that_only_a_start_would_upgrade_fails(data_dir: Path) -> None:
+    with closing(sqlite3.connect(data_dir / "registry.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    found = reported(data_dir)["registry"]
+    assert (found.verdict, "Start `disrupt serve` once" in found.meaning) == (Verdict.FAIL, True)
+    assert found.advice.startswith("Do what this says.")
+
+
 def test_a_registry_that_is_gone_is_not_taken_for_the_beginning(data_dir: Path) -> None:
     for name in ("registry.db", JOURNAL, "secrets.json"):
         (data_dir / name).unlink()
@@ -262,8 +272,10 @@ def test_data_on_a_network_or_in_memory_is_reported(
     assert finding.verdict == verdict
 
 
-def test_little_free_space_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for blocks, verdict in ((2**20, Verdict.OK), (2**10, Verdict.WARN)):
+def test_little_free_space_warns_and_a_full_disk_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for blocks, verdict in ((2**20, Verdict.OK), (2**15, Verdict.WARN), (2**10, Verdict.FAIL)):
         status = SimpleNamespace(f_bavail=blocks, f_frsize=4096)
         monkeypatch.setattr(os, "statvfs", lambda _, status=status: status)
         (finding,) = disk.free_space(tmp_path)

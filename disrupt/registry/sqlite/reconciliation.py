@@ -22,11 +22,13 @@ _AT_ONCE = 1 << 16
 _log = structlog.get_logger(__name__)
 
 
-def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64] | None:
+def reconcile(
+    connection: Connection, path: Path, day: str, *, restoring: bool
+) -> NDArray[np.uint64] | None:
     """Make registry and journal agree; return the journal to write, None if it is right.
 
     Runs in one transaction of the caller, who then writes the journal. ``day`` is when cases left
-    empty are closed and keys revoked.
+    empty are closed and keys revoked. An older copy is logged as an error unless ``restoring``.
 
     1. Read both. A damaged journal loses its epochs: it cannot say any more that it lists all that
        was removed in them, and the registry does not know removals of earlier ones.
@@ -69,7 +71,8 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
     newest = max((item.number for item in only_listed.removed), default=0)
     if erased or undone or revoked_ids or newest > last_number(connection, schema.items.name):
         begin_epoch(connection, newest)
-        _log.error("registry_older_than_its_journal")
+        if not restoring:
+            _log.error("registry_older_than_its_journal")
 
     revoked = [Revoked(key.key_id) for key in keys if key.revoked_on]
     epoch, _ = queries.position(connection)

@@ -96,22 +96,23 @@ class SqlRegistry:
 
     @staticmethod
     @contextmanager
-    def open_writer(path: Path) -> Iterator[SqlRegistryWriter]:
+    def open_writer(path: Path, *, restoring: bool = False) -> Iterator[SqlRegistryWriter]:
         """Open a registry for writing, make it if missing (mode 0600), and migrate its schema.
 
         Then makes it and the journal of removals beside it agree, see ``reconciliation``. On a full
         disk the reserve is given up for that, and as much of it taken again as there is room. The
         caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
-        the directory is missing, or a file is no registry or of a newer version.
+        the directory is missing, or a file is no registry or of a newer version. With ``restoring``
+        an older copy, which a backup is meant to be, is no error to log.
         """
         space = DiskReserve(path.with_name(RESERVE))
         with ExitStack() as stack:
             try:
-                opened = stack.enter_context(_opened(path, space))
+                opened = stack.enter_context(_opened(path, space, restoring=restoring))
             except StorageFullError:
                 if not space.release():
                     raise
-                opened = stack.enter_context(_opened(path, space))
+                opened = stack.enter_context(_opened(path, space, restoring=restoring))
             yield opened
 
     head = _reading(queries.head)
@@ -301,10 +302,10 @@ class SqlRegistryWriter(SqlRegistry):
 
 
 @contextmanager
-def _opened(path: Path, space: DiskReserve) -> Iterator[SqlRegistryWriter]:
+def _opened(path: Path, space: DiskReserve, *, restoring: bool) -> Iterator[SqlRegistryWriter]:
     with (
         _writer(path) as (writer, owner),
-        _journal(writer, path.with_name(JOURNAL)) as removals,
+        _journal(writer, path.with_name(JOURNAL), restoring=restoring) as removals,
         _reader(path) as reader,
     ):
         opened = SqlRegistryWriter(
@@ -362,11 +363,11 @@ def _refuse_to_replace(path: Path) -> None:
 
 
 @contextmanager
-def _journal(writer: Engine, path: Path) -> Iterator[Journal]:
+def _journal(writer: Engine, path: Path, *, restoring: bool) -> Iterator[Journal]:
     day = datetime.now(UTC).date().isoformat()
     with translated_errors():
         with writer.begin() as connection:
-            records = reconcile(connection, path, day)
+            records = reconcile(connection, path, day, restoring=restoring)
         if records is not None:
             journal.write_packed(path, records)
     with closing(Journal.open(path)) as opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -41,12 +42,23 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> R
     deleted. Killed at any point, it leaves the old state or the restored one, and can be repeated.
     Raises DataDirectoryError while a server or an indexer runs there, or if the backup is damaged;
     also if what was withdrawn or revoked since is not known, unless ``accept_unknown_removals``.
+    What is refused leaves nothing behind.
     """
     directory = DataDirectory(data_dir)
+    lock, index_lock = directory.path / "lock", directory.index / "lock"
+    made = [path for path in (index_lock, directory.index, lock, data_dir) if not path.exists()]
     directory.make()
     with directory.locked(), generations.locked(directory.index):
-        backup.check(source)
-        restored = _make_ready(source, directory, accept_unknown_removals=accept_unknown_removals)
+        try:
+            backup.check(source)
+            restored = _make_ready(
+                source, directory, accept_unknown_removals=accept_unknown_removals
+            )
+        except BaseException:
+            for path in made:  # what was there, and whatever came meanwhile, stays
+                with suppress(OSError):
+                    path.rmdir() if path.is_dir() else path.unlink()
+            raise
         directory.restoring.rename(directory.restored)
         sync_directory(data_dir)
         directory.complete_restore()

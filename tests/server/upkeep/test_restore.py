@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
 
 from disrupt.cli import main
 from disrupt.core.changes import Addition, Cursor, Removal
@@ -100,7 +101,10 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
         site.damage()
     elif lost == "journal":
         (site.data_dir / JOURNAL).unlink()
-    restored = site.restore()
+    with capture_logs() as logs:
+        restored = site.restore()
+    if lost != "registry":  # which is damaged
+        assert {entry["log_level"] for entry in logs} <= {"info", "debug"}
     assert restored.removals_known
     assert (restored.items, restored.hashes) == (2, 4)
     assert site.state() == "restored"
@@ -121,6 +125,22 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
         assert contents is not None
         expected = ids(site.gone) if lost == "journal" else ids(site.gone) | ids(site.late)
         assert expected <= {removal.item_id for removal in contents.removed}
+
+
+def test_a_refused_restore_leaves_nothing_behind(site: Site, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for target in (tmp_path / "new", empty):
+        with pytest.raises(DataDirectoryError, match="is not known"):
+            restore(site.backup, target, accept_unknown_removals=False)
+        with pytest.raises(DataDirectoryError, match="refused"):
+            restore(tmp_path / "none", target, accept_unknown_removals=False)
+    assert not (tmp_path / "new").exists()
+    assert list(empty.iterdir()) == []
+    before = sorted(site.data_dir.rglob("*"))
+    with pytest.raises(DataDirectoryError, match="refused"):
+        restore(tmp_path / "none", site.data_dir, accept_unknown_removals=False)
+    assert sorted(site.data_dir.rglob("*")) == before
 
 
 def test_a_restored_directory_is_served_from_a_snapshot_of_its_own_epoch(site: Site) -> None:
