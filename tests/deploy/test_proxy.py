@@ -8,7 +8,7 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -57,12 +57,22 @@ def test_the_calls_that_the_proxy_lets_through_are_those_of_the_contract() -> No
     assert listed == [*sorted(contract), REFLECTION]
 
 
-def test_an_overloaded_proxy_says_so_with_the_details_that_the_server_gives() -> None:
-    (message, details) = re.findall(
-        r'hdr grpc-status 8 hdr grpc-message "(.+?)" hdr grpc-status-details-bin (\S+)',
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (12, UnimplementedError),
+        (16, UnauthenticatedError),
+        (8, lambda message: OverloadedError(message, retry_after_s=1.0)),
+    ],
+)
+def test_what_the_proxy_refuses_has_the_details_that_the_server_gives(
+    code: int, error: Callable[[str], DisruptError]
+) -> None:
+    ((message, details),) = re.findall(
+        rf'hdr grpc-status {code} hdr grpc-message "(.+?)" hdr grpc-status-details-bin (\S+)',
         CONFIG.read_text(),
-    )[0]
-    status = errors.status(OverloadedError(message, retry_after_s=1.0))
+    )
+    status = errors.status(error(message))
     packed: Any = dict(status.trailing_metadata or ())[errors.DETAILS_KEY]
     assert details == base64.b64encode(packed).decode().rstrip("=")
 
