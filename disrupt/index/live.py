@@ -186,8 +186,22 @@ class LiveIndex:
 
     def find(self, number: int) -> Columns | None:
         """Return what the index holds of one item; None if it cannot match."""
-        candidates = (part.find(number) for part in self._serving().parts)
+        state = self._serving()
+        parts = zip(state.parts, state.item_columns, strict=True)
+        candidates = (part.find(items, number) for part, items in parts)
         return next((item_columns for item_columns in candidates if item_columns is not None), None)
+
+    def holds(self, number: int) -> bool:
+        """Tell whether an item can match."""
+        state = self._serving()
+        parts = zip(state.parts, state.item_columns, strict=True)
+        return any(part.holds(items, number) for part, items in parts)
+
+    def fixed(self) -> LiveIndex:
+        """Return the index as it is now: what is applied later changes no search and no find."""
+        fixed = LiveIndex()
+        fixed._state = self._serving()
+        return fixed
 
     def between(self, after: int, until: int) -> Columns:
         """Return what the index holds of items with numbers over ``after``, up to ``until``."""

@@ -135,10 +135,15 @@ class Part:
             self._dead_hashes_of[bank] += span.stop - span.start
         self.item_columns = replace(self.item_columns, dead=dead)
 
-    def find(self, number: int) -> Columns | None:
-        """Copy the columns of one living item, its row being 0; None if it is not here or dead."""
+    def holds(self, items: ItemColumns, number: int) -> bool:
+        """Tell whether an item is here, and alive by ``item_columns`` of now or earlier."""
         row = self._row(number)
-        if row is None or self.item_columns.dead[row]:
+        return row is not None and not items.dead[row]
+
+    def find(self, items: ItemColumns, number: int) -> Columns | None:
+        """Copy the columns of an item that it ``holds``, its row being 0; else None."""
+        row = self._row(number)
+        if row is None or items.dead[row]:
             return None
         span = self._span(row)
         entries = np.array(self.entries[span])

@@ -73,6 +73,9 @@ _MOST_WORK = 30_000_000
 _SAME_BITS = 6
 """Distance within which a version proposes the items of a searched one, and is not searched."""
 
+_AT_ONCE = 16
+"""Number of frames that are added at once where all are searched again."""
+
 _RECENT = 64
 """Number of the latest searched versions that a new one is compared with for that."""
 
@@ -180,7 +183,14 @@ class VideoLookup:
             )
 
     def weigh(self) -> Iterator[bool]:
-        """Compare the candidates in steps, so that ``matches`` only has to rank them."""
+        """Compare the candidates in steps, so that ``matches`` only has to rank them.
+
+        All in one state of the index. Where that lacks a candidate, which may have been renewed
+        since its frames were searched, all frames are searched again in it.
+        """
+        self._index = self._index.fixed()
+        if not all(map(self._index.holds, self._likely()[:_MOST_CANDIDATES])):
+            yield from self._search_again()
         self._matching = []
         work = Work(self._allowance, _MOST_WORK)
         for match in self._weighed(work):
@@ -256,6 +266,18 @@ class VideoLookup:
             self._propose(near.hits, queries[start : start + BLOCK_QUERIES])
             start += len(block) - near.left
             yield start < len(queries)
+
+    def _search_again(self) -> Iterator[bool]:
+        """Propose candidates anew, by all frames that were added, in steps."""
+        again = VideoLookup(self._index, self._scope, self._options, self._allowance)
+        rows, lengths = np.frombuffer(self._rows, FRAME), np.asarray(self._versions)
+        frames = np.split(rows, np.cumsum(lengths.astype(np.intp))[:-1])
+        for first in range(0, len(frames), _AT_ONCE):
+            for _ in again.adding(frames[first : first + _AT_ONCE]):
+                yield False
+        self._searched, self._stand_ins = again._searched, again._stand_ins
+        self._cut_off, self._candidates = again._cut_off, again._candidates
+        self._proposals = again._proposals
 
     def _propose(self, hits: Hits, queries: list[_Searched]) -> None:
         rows = zip(hits.number.tolist(), hits.query.tolist(), strict=True)

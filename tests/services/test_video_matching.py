@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.lookups import LookupOptions, VideoMatches, VideoOptions
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS, MINORS, Bank, Scope
@@ -378,3 +380,23 @@ def test_a_frame_whose_hash_says_little_has_to_be_nearer_to_a_picture(find: Find
     assert len(find(point, picture(1, near[0])).matches) == 1
     assert len(find(point, picture(1, far[0])).matches) == 0
     assert len(find(point, video(1, far)).matches) == 1  # videos keep the usual distance
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_video_renewed_during_its_lookup_is_found_before_or_after_that(
+    tmp_path: Path, steps: int
+) -> None:
+    codes = shown(1, 20)
+    live = indexed(tmp_path, video(1, codes), video(2, shown(2, 20)))
+    lookup = looking(live)
+    lookup.add(frames(code[None]) for code in sampled(codes))
+    weighing = lookup.weigh()
+    for _ in range(steps):
+        next(weighing)
+    changes: list[Change] = [
+        Addition(2001, video(3, codes)),
+        Removal(2002, 1, bytes(16), ADULTS.number),
+    ]
+    live.apply(changes, Cursor(bytes(16), 2002))
+    deque(weighing, maxlen=0)
+    assert only(lookup.matches()).item_id[-1] == (1 if steps else 3)
