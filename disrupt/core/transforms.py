@@ -167,7 +167,7 @@ def transform_of(plan: int, ordinal: int) -> Transform | None:
     return transforms[ordinal] if ordinal < len(transforms) else None
 
 
-_AREAS_PERMILLE = np.zeros((len(PLANS), max(map(len, PLANS.values()))), np.uint16)
+_AREAS_PERMILLE = np.zeros((1 + len(PLANS), 1 + max(map(len, PLANS.values()))), np.uint16)
 for _plan, _transforms in PLANS.items():
     _AREAS_PERMILLE[_plan, : len(_transforms)] = [each.area_permille for each in _transforms]
 
@@ -177,9 +177,8 @@ def areas_permille(plans: NDArray[np.uint16], ordinals: NDArray[np.uint16]) -> N
 
     0 where only a newer version of this program knows the place.
     """
-    most_plan, most_ordinal = np.array(_AREAS_PERMILLE.shape) - 1
+    rows, columns = _AREAS_PERMILLE.shape
     areas: NDArray[np.uint16] = _AREAS_PERMILLE[
-        np.minimum(plans, most_plan), np.minimum(ordinals, most_ordinal)
+        np.minimum(plans, rows - 1), np.minimum(ordinals, columns - 1)
     ]
-    areas[(plans > most_plan) | (ordinals > most_ordinal)] = 0
     return areas

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +138,7 @@ def picture_steps(
     DeadlineExceededError once the allowance is over.
     """
     hits, areas, more = NO_HITS, _NO_AREAS, False
+    pending: list[Hits] = []
     for start, near, more_blocks in _blocks(index, versions, scope, max_matches, allowance):
         if more_blocks:
             yield
@@ -145,20 +146,22 @@ def picture_steps(
             continue
         # The nearest items of the picture are among the nearest of each version.
         of_block = replace(near.hits, query=near.hits.query + np.uint32(start))
-        areas = areas.joined(of_block, transforms)
+        pending.append(of_block)
         hits = merge([hits, of_block])
         nearest_first = np.lexsort((hits.query, hits.number, hits.distance))
         _, first = np.unique(hits.number[nearest_first], return_index=True)
         best = nearest_first[np.sort(first)]
         more = more or len(best) > max_matches or bool(len(near.truncated))
         hits = hits.take(best[answered_places(hits.bank[best], max_matches)])
-        areas = areas.of_items(hits.number)
+        if sum(map(len, pending)) > _MOST_PENDING:
+            areas, pending = areas.joined(pending, transforms).of_items(hits.number), []
     if not len(hits):
         return NO_MATCHES
+    if pending:
+        areas = areas.joined(pending, transforms).of_items(hits.number)
     if whole_only:
         whole = are_whole(areas.query_permille, areas.stored_permille)
-        hits = hits.take(whole)
-        areas = areas.of_items(hits.number)
+        hits, areas = hits.take(whole), areas.take(whole)
     return _of_hits(hits, np.zeros(len(hits), np.uint32), np.zeros(int(more), np.uint32), areas)
 
 
@@ -173,26 +176,39 @@ class _Areas:
     query_permille: NDArray[np.uint16]
     stored_permille: NDArray[np.uint16]
 
-    def joined(self, hits: Hits, transforms: Sequence[Transform]) -> _Areas:
-        """Return these and those of ``hits``, whose ``query`` is a place in ``transforms``.
+    def joined(self, blocks: Sequence[Hits], transforms: Sequence[Transform]) -> _Areas:
+        """Return these and those of the hits of ``blocks``, ascending by number.
 
-        Ascending by number.
+        The ``query`` of a hit is a place in ``transforms``.
         """
-        asked, place = np.unique(hits.query, return_inverse=True)
-        shown = np.array([transforms[at].area_permille for at in asked.tolist()], np.uint16)
-        number = np.append(self.number, hits.number)
-        query = np.append(self.query_permille, shown[place])
-        stored = np.append(self.stored_permille, areas_permille(hits.plan, hits.ordinal))
+        places, plans, ordinals = (
+            np.concatenate([getattr(hits, name) for hits in blocks])
+            for name in ("query", "plan", "ordinal")
+        )
+        asked = places.tolist()
+        of_version = {at: transforms[at].area_permille for at in set(asked)}
+        shown = np.array([of_version[at] for at in asked], np.uint16)
+        number = np.concatenate([self.number, *(hits.number for hits in blocks)])
+        query = np.concatenate([self.query_permille, shown])
+        stored = np.concatenate([self.stored_permille, areas_permille(plans, ordinals)])
         order = np.lexsort((area_ranks(query, stored), number))
-        highest = order[np.append(np.diff(number[order]) != 0, [True])]
+        ascending = number[order]
+        highest = order[np.append(ascending[1:] != ascending[:-1], True)]
         return _Areas(number[highest], query[highest], stored[highest])
 
     def of_items(self, number: NDArray[np.uint64]) -> _Areas:
-        """Return those of some items, in the order of ``number``."""
-        ascending = np.argsort(self.number)
-        at = ascending[np.searchsorted(self.number, number, sorter=ascending)]
-        return _Areas(number, self.query_permille[at], self.stored_permille[at])
+        """Return those of some items, in the order of ``number``; of what ``joined`` returned."""
+        return self.take(np.searchsorted(self.number, number))
 
+    def take(self, places: NDArray[Any]) -> _Areas:
+        """Return some of them, by their places or by a mask."""
+        return _Areas(
+            self.number[places], self.query_permille[places], self.stored_permille[places]
+        )
+
+
+_MOST_PENDING = 4096
+"""Most hits of a picture, beside those of a block, whose areas are not compared yet."""
 
 _NO_AREAS = _Areas(np.empty(0, np.uint64), np.empty(0, np.uint16), np.empty(0, np.uint16))
 

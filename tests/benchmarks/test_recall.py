@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.recall import recall, sources, unrelated
+from benchmarks.recall import extents, recall, sources, unrelated
 from benchmarks.recall.edits import Scene, upload
 from benchmarks.recall.harder_edits import EVERY_EDIT
 from benchmarks.recall.recall import interval
@@ -49,6 +49,18 @@ def test_an_edit_has_a_row_at_every_effort_and_a_peer(bench: Bench, folder: Path
         assert 0 <= row["low"] <= row["recall"] <= row["high"] <= 1
     lookups = report["cost"]["lookups"]
     assert lookups["FAST"]["most"] <= 2 < lookups["STANDARD"]["mean"]
+
+
+def test_copies_match_as_wholes_and_people_before_one_background_in_part(
+    bench: Bench, folder: Path
+) -> None:
+    sizes = ("--photographs", "2", "--people", "4", "--generated", "2")
+    code, report = bench(extents.main, "--folder", folder, *sizes)
+    assert code == 0
+    rows = {row["lookups"]: row for row in report["rows"]}
+    assert all(row["matched"] for row in rows.values())
+    assert all(rows[name]["share"] >= 0.99 for name in ("whole", "framed", "cropped"))
+    assert rows["people, one background"]["share"] <= 0.11
 
 
 def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> None:
