@@ -151,8 +151,23 @@ class _Commands(click.Group):
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         # The matrices of hashing are small: threads would only wait for each other, at full load.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except KeyboardInterrupt:
+            click.echo("Interrompu : rien n'a été fait.\nInterrupted: nothing was done.", err=True)
+            sys.exit(1)
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str], /
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say in French first that there is no such command: nobody knows who typed it."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            from disrupt.submission.usage import mistyped
+
+            raise mistyped(error, context, arguments[0]) from error
 
     def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
         """Run the command; print a DisruptError as a sentence."""

@@ -147,7 +147,7 @@ def test_values_that_a_later_version_may_add_are_no_error() -> None:
         context=context(age_band=99), items=[item(profiles=[99])]
     )
     asked = registration.registration(message)
-    assert asked.age_band == AgeBand.UNSURE
+    assert asked.age_band == AgeBand.MINOR
     assert asked.items[0].fingerprints["profile"].tolist() == [Profile.UNKNOWN]
 
 

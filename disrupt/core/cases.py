@@ -40,7 +40,10 @@ _TRANSITIONS = {
 
 
 class AgeBand(IntEnum):
-    """Self-declared age of the person shown; unsure is treated as minor."""
+    """Self-declared age of the person shown.
+
+    UNSURE is treated as minor, but a picture that its case has already keeps its age.
+    """
 
     UNSURE = 0
     ADULT = 1
@@ -101,10 +104,7 @@ def parse_case_number(text: str) -> str:
     Spaces, dashes and letter case do not matter. InvalidRequestError when it is no case number at
     all, as its check character shows.
     """
-    spaceless = _without_spaces(text.upper())
-    characters = "".join(
-        character for character in spaceless if unicodedata.category(character) != "Pd"
-    )
+    characters = _without_separators(text.upper())
     if (
         len(characters) != _RANDOM_CHARACTERS + 1
         or any(character not in ALPHABET for character in characters)
@@ -120,19 +120,22 @@ def parse_case_number(text: str) -> str:
 
 
 def parse_pin(text: str) -> str:
-    """Return the PIN without spaces; InvalidRequestError unless it is PIN_DIGITS digits."""
-    pin = _without_spaces(text)
+    """Return the PIN without spaces and dashes.
+
+    InvalidRequestError unless it is PIN_DIGITS digits.
+    """
+    pin = _without_separators(text)
     if not (pin.isascii() and pin.isdigit() and len(pin) == PIN_DIGITS):
         raise InvalidRequestError.of(Violation("pin", f"a PIN is {PIN_DIGITS} digits"))
     return pin
 
 
-def _without_spaces(text: str) -> str:
-    """Drop spaces of any kind and invisible characters: copies out of documents have them."""
+def _without_separators(text: str) -> str:
+    """Drop spaces and dashes of any kind, and invisible characters out of documents."""
     return "".join(
         character
         for character in text
-        if not character.isspace() and unicodedata.category(character) != "Cf"
+        if not character.isspace() and unicodedata.category(character) not in {"Cf", "Pd"}
     )
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.changes import Cursor
-from disrupt.core.media import LowQuality, MediaKind
+from disrupt.core.hashes import MIN_QUALITY
+from disrupt.core.media import LowQuality, MediaKind, folded
 
 REQUEST_ID_BYTES = 16
 ORIGIN_TOKEN_BYTES_MAX = 64
@@ -37,6 +38,12 @@ class MediaItem:
 
     kind: MediaKind
     fingerprints: NDArray[np.void]
+
+
+def sufficient(item: MediaItem) -> MediaItem:
+    """Return the item with the fingerprints that are stored of it, maybe none."""
+    good = item.fingerprints[item.fingerprints["quality"] >= MIN_QUALITY]
+    return MediaItem(item.kind, folded(good))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +125,7 @@ class ShownItem:
     """One item of a case that is not withdrawn; ``age_band`` is ADULT or MINOR, by its bank.
 
     ``number`` is its number in the case, ``registered_on`` the ISO date (UTC) of its first
-    registration.
+    registration, ``identity`` that of ``core.renewals``.
     """
 
     item_id: bytes
@@ -127,6 +134,7 @@ class ShownItem:
     age_band: AgeBand
     number: int
     registered_on: str
+    identity: bytes
 
 
 @dataclass(frozen=True, slots=True)

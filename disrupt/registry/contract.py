@@ -48,8 +48,8 @@ class Registration:
     """One registration, into a new case or into an existing one (its canonical number).
 
     ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the
-    request says but its PIN. ``bank`` is the number of the bank that its items go to. At least one
-    item.
+    request says but its PIN. ``bank`` is the number of the bank that its items go to; with
+    ``keeps_banks``, only that of items which the case does not have yet. At least one item.
     """
 
     request_id: bytes
@@ -58,6 +58,7 @@ class Registration:
     bank: int
     assurance: Assurance
     items: tuple[NewItem, ...]
+    keeps_banks: bool = False
 
 
 class HeldItem(NamedTuple):
@@ -90,7 +91,8 @@ class CaseItem:
     """One item of a case that is not withdrawn; ``bank`` is the number of its bank.
 
     ``number`` counts the items of the case from 1, in the order of their first registration; a
-    renewal keeps it and the day (ISO, UTC), and it is never given again.
+    renewal keeps it and the day (ISO, UTC), and it is never given again. ``identity`` is that of
+    ``core.renewals``.
     """
 
     item_id: bytes
@@ -99,6 +101,7 @@ class CaseItem:
     hashes: int
     number: int
     registered_on: str
+    identity: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +262,7 @@ class RegistryWriter(RegistryReader, Protocol):
 
         A case has each picture or video once: items of one identity (``core.renewals``) are the
         same. The case keeps the stored item if its fingerprints stay and its bank is that of the
-        registration. Otherwise the new item takes its place, in the bank of the registration, with
+        registration, or is kept. Otherwise the new item takes its place, in that bank, with
         the stored fingerprints where these stay, else with its own: then the old item is removed
         in the same transaction, after the addition, as ``withdraw`` removes it, and its id goes on
         naming the new one. Of one registration the same holds, from the first item to the last.

@@ -9,20 +9,17 @@ import struct
 import threading
 from dataclasses import dataclass, field, replace
 
-from disrupt.core.cases import CaseStatus, new_case_number
-from disrupt.core.hashes import MIN_QUALITY
+from disrupt.core.cases import AgeBand, CaseStatus, new_case_number
 from disrupt.core.media import (
     ITEM_ID_BYTES,
     Assurance,
     LowQuality,
-    folded,
     most_at_once,
     pack,
 )
 from disrupt.core.policy import age_of, bank_for
 from disrupt.core.registrations import (
     CaseAccess,
-    MediaItem,
     Outcome,
     Receipt,
     RegisteredItem,
@@ -30,6 +27,7 @@ from disrupt.core.registrations import (
     RejectedItem,
     ShownCase,
     ShownItem,
+    sufficient,
 )
 from disrupt.errors import (
     CaseClosedError,
@@ -99,7 +97,7 @@ class Registrar:
         """
         self._check_size(request)
 
-        kept = [_sufficient(item) for item in request.items]
+        kept = [sufficient(item) for item in request.items]
         if any(most_at_once(item.fingerprints) > self.limits.hashes_at_once for item in kept):
             raise _too_many(
                 "hashes of a picture, or of one moment of a video", self.limits.hashes_at_once
@@ -135,7 +133,8 @@ class Registrar:
         )
         bank = bank_for(request.age_band).number
         registration = Registration(
-            request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items
+            *(request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items),
+            keeps_banks=request.age_band == AgeBand.UNSURE,
         )
         registered = self._store(registration, request, caller, now_s, day)
         return _receipt(registered, accepted, rejected)
@@ -271,11 +270,6 @@ def _check_open(record: CaseRecord) -> None:
         )
 
 
-def _sufficient(item: MediaItem) -> MediaItem:
-    good = item.fingerprints[item.fingerprints["quality"] >= MIN_QUALITY]
-    return MediaItem(item.kind, folded(good))
-
-
 def _receipt(
     registered: Registered, accepted: list[int], rejected: tuple[RejectedItem, ...]
 ) -> Receipt:
@@ -294,7 +288,7 @@ def _shown(record: CaseRecord) -> ShownCase:
     items = tuple(
         ShownItem(
             *(item.item_id, item.kind, item.hashes, age_of(item.bank)),
-            *(item.number, item.registered_on),
+            *(item.number, item.registered_on, item.identity),
         )
         for item in record.items
     )

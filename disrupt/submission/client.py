@@ -40,8 +40,16 @@ from disrupt.errors import (
 )
 from disrupt.hashing import fingerprint_frames, fingerprint_image
 from disrupt.submission import requests, results
+from disrupt.submission.ages import Aged, AgeRule, Ages
 from disrupt.submission.files import Hashed, Hashing, too_plain
-from disrupt.submission.results import NOT_SENT, Case, Registered, Rejected, Submission
+from disrupt.submission.results import (
+    NOT_SENT,
+    Case,
+    Registered,
+    Rejected,
+    Submission,
+    Withdrawal,
+)
 from disrupt.submission.waiting import Waiting
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
@@ -170,7 +178,7 @@ class SubmissionClient:
         self,
         files: Sequence[str | os.PathLike[str]],
         *,
-        age: AgeBand = AgeBand.UNSURE,
+        age: AgeBand | AgeRule = AgeBand.UNSURE,
         case_number: str = "",
         pin: str = "",
         every_frame: bool = False,
@@ -179,6 +187,9 @@ class SubmissionClient:
         within: Callable[[int, int], None] = lambda _time_ms, _duration_ms: None,
     ) -> Submission:
         """Register pictures and videos, as a new case or into ``case_number``, which ``pin`` opens.
+
+        ``age`` is that of the person shown; UNSURE is treated as minor. A picture that the case has
+        already keeps its age, unless ``age`` says another. An AgeRule may ask and confirm.
 
         An empty ``pin`` draws a random one, for a new case. ``announce`` is called with number and
         PIN of a new case before anything is sent; if it raises, nothing is sent. Of an animation
@@ -202,44 +213,55 @@ class SubmissionClient:
             fingerprint_frames if every_frame else fingerprint_image, within, begun.rejected
         )
         hashed = hashing.each(watched(sources))
+        ages = Ages(age if isinstance(age, AgeRule) else AgeRule(age), begun.rejected)
         if begun.adds:
-            self.case(case_number, pin)
+            ages.know(self.case(case_number, pin))
         try:
             while batch := list(itertools.islice(hashed, ITEMS_PER_REQUEST)):
+                groups = ages.groups(batch)
                 if not announced:
                     announce(number, pin)
                     announced = True
-                items = [file.item for file in batch]
-                request = requests.register(items, request_id=request_id, opens=opens, age=age)
-                self._unclear, begun.sending = False, batch
-                receipt = self._register(request)
-                _check_receipt(receipt, len(batch), opens.case_number)
-                if receipt.items:  # a request that registered nothing has not used its id up
-                    opens.case_number = receipt.case_number
-                    request_id = secrets.token_bytes(REQUEST_ID_BYTES)
-                for item in receipt.items:
-                    file = batch[item.index]
-                    begun.registered.append(
-                        Registered(
-                            file.source,
-                            item.item_id.hex(),
-                            item.hashes,
-                            file.incomplete,
-                            file.first_frame_only,
-                            results.outcome(item.outcome),
-                        )
-                    )
-                for refused in receipt.rejected:
-                    source = batch[refused.index].source
-                    begun.rejected.append(
-                        too_plain(source, LowQuality(refused.low_quality.quality))
-                    )
-                self._unclear, begun.sending = False, []
+                for group in groups:
+                    if self._send(group, request_id):
+                        request_id = secrets.token_bytes(REQUEST_ID_BYTES)
         except (Exception, KeyboardInterrupt) as error:
             begun.failure = error
             if not self.may_have_changed:
                 raise
         return self.so_far()
+
+    def _send(self, group: Sequence[Aged], request_id: bytes) -> bool:
+        """Register files of one age; return whether that used the request id up."""
+        begun, opens = self._begun, self._begun.opens
+        files = [aged.file for aged in group]
+        request = requests.register(
+            [file.item for file in files], request_id=request_id, opens=opens, age=group[0].sent
+        )
+        self._unclear, begun.sending = False, files
+        receipt = self._register(request)
+        _check_receipt(receipt, len(files), opens.case_number)
+        if receipt.items:
+            opens.case_number = receipt.case_number
+        for item in receipt.items:
+            file = files[item.index]
+            begun.registered.append(
+                Registered(
+                    file.source,
+                    item.item_id.hex(),
+                    item.hashes,
+                    file.incomplete,
+                    file.first_frame_only,
+                    results.outcome(item.outcome),
+                    item.number,
+                    group[item.index].treated,
+                )
+            )
+        for refused in receipt.rejected:
+            quality = LowQuality(refused.low_quality.quality)
+            begun.rejected.append(too_plain(files[refused.index].source, quality))
+        self._unclear, begun.sending = False, []
+        return bool(receipt.items)
 
     def so_far(self) -> Submission:
         """Return what is known of the last ``submit``, wherever an interrupt ended it."""
@@ -270,21 +292,24 @@ class SubmissionClient:
         request = registration_pb2.GetCaseRequest(access=requests.access(case_number, pin))
         return results.case(self._call(self._stub.GetCase, request).case)
 
-    def withdraw(self, case_number: str, pin: str, item_ids: Sequence[str] | None = None) -> Case:
-        """Withdraw items of a case (32 hex digits each), or with None all of it; return the case.
+    def withdraw(
+        self, case_number: str, pin: str, items: Sequence[str] | None = None
+    ) -> Withdrawal:
+        """Withdraw items of a case, or with None all of it.
 
-        They stop matching within a second. Raises NotFoundError if one is not of this case; then
-        nothing is withdrawn.
+        An item is named by its number or its id (32 hex digits); an id from before it was
+        registered again names it too. They stop matching within a second. Raises NotFoundError if
+        one is not of this case; then nothing is withdrawn.
         """
         opens = requests.access(case_number, pin)
         self._unclear, self._begun = False, _Begun()
-        if item_ids is None:
+        if items is None:
             whole = registration_pb2.WithdrawCaseRequest(access=opens)
-            return results.case(self._call(self._stub.WithdrawCase, whole, refusals=_REFUSALS).case)
-        some = registration_pb2.WithdrawItemsRequest(
-            access=opens, item_ids=[requests.item_id(item_id) for item_id in item_ids]
-        )
-        return results.case(self._call(self._stub.WithdrawItems, some, refusals=_REFUSALS).case)
+            return results.withdrawal(
+                self._call(self._stub.WithdrawCase, whole, refusals=_REFUSALS)
+            )
+        some = requests.withdraw(opens, items)
+        return results.withdrawal(self._call(self._stub.WithdrawItems, some, refusals=_REFUSALS))
 
     def _register(
         self, request: registration_pb2.RegisterHashesRequest

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from disrupt.client import terminal
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.errors import DisruptError, InvalidRequestError
 from disrupt.submission import reasons, requests, showing, texts
+from disrupt.submission.ages import AgeChange, AgeRule
 from disrupt.submission.client import SubmissionClient
-from disrupt.submission.results import Case
+from disrupt.submission.results import Case, Withdrawal
 from disrupt.submission.showing import NotShownError, SubmissionPrinter, say
 from disrupt.submission.texts import Phrase
+from disrupt.submission.usage import Mistyped, mistyped
 from disrupt.submission.waiting import LoggedWaiting, ShownWaiting
 
 _EXIT_CODES = """
@@ -42,21 +46,25 @@ _SUBMIT = """Enregistrer des images et des vidéos pour les faire bloquer.
 Elles restent sur cet appareil : seules leurs empreintes sont envoyées. Le numéro de dossier et
 le code PIN s'affichent avant l'envoi : s'ils ne peuvent pas l'être, rien n'est envoyé. Gardez les
 deux : nous ne pouvons pas retrouver le code PIN.
-Sans --age, les images sont traitées comme celles d'une personne mineure.
+L'âge de la personne visible est demandé pour les nouvelles images ; sans --age ni terminal, elles
+sont traitées comme celles d'une personne mineure. Une image déjà dans le dossier garde son âge,
+sauf si --age en dit un autre : le changement s'affiche avant l'envoi.
 
 Register pictures and videos so that platforms block them. They stay on this device: only their
 fingerprints are sent. Case number and PIN are shown before anything is sent: if they cannot be,
 nothing is sent. Keep both: we cannot recover the PIN.
-Without --age, the pictures are treated as those of a minor.
+The age of the person shown is asked for new pictures; without --age and a terminal they are treated
+as those of a minor. A picture that is in the case already keeps its age, unless --age says another:
+the change is shown before anything is sent.
 
 \b
 Exemples · Examples:
-  disrupt submit --age adult photo.jpg
+  disrupt submit photo.jpg
   disrupt submit --case ABCD-EFGH-JKM autre.png video.mp4
 
 \b
 Avec --json · With --json:
-  {"case", "pin", "items": [{"input", "item", "hashes", "outcome"}],
+  {"case", "pin", "items": [{"input", "item", "number", "hashes", "outcome"}],
    "rejected": [{"input", "reason", "message", "quality"}],
    "unknown": ["input"]}
 "case" et "pin" d'un nouveau dossier sont écrits avant l'envoi, le reste après ;
@@ -80,31 +88,20 @@ Exemple · Example:
 
 _WITHDRAW = """Retirer un dossier, ou certaines de ses images avec --item.
 
-Les empreintes sont effacées : ces images ne seront plus bloquées. Tout un dossier n'est retiré
-qu'après une question, ou avec --yes.
+Les empreintes sont effacées : ces images ne seront plus bloquées. Tout un dossier, ou sa dernière
+image, n'est retiré qu'après une question, ou avec --yes.
 
 Withdraw a case, or some of its items with --item. The fingerprints are erased: these pictures
-will no longer be blocked. A whole case is withdrawn after a question, or with --yes.
+will no longer be blocked. A whole case, or its last picture, is withdrawn after a question, or with
+--yes.
 
 \b
 Exemples · Examples:
   disrupt withdraw ABCD-EFGH-JKM
-  disrupt withdraw ABCD-EFGH-JKM --item 0123456789abcdef0123456789abcdef
+  disrupt withdraw ABCD-EFGH-JKM --item 2
 """
 
 _AGES = {"adult": AgeBand.ADULT, "minor": AgeBand.MINOR, "unsure": AgeBand.UNSURE}
-
-
-class _Mistyped(click.UsageError):
-    """Wrong usage, French first: click puts its English usage above. The message is two lines."""
-
-    def show(self, _file: IO[Any] | None = None) -> None:
-        """Print what is wrong, and where help is."""
-        fr, _, en = self.message.partition("\n")
-        phrase = Phrase(f"{texts.ERROR}: {fr}", terminal.clean(en))
-        _complain(phrase)
-        if self.ctx is not None:
-            click.echo(f"{texts.HELP_OPTION}: {self.ctx.command_path} --help", err=True)
 
 
 class _EndedError(Exception):
@@ -140,18 +137,18 @@ class _Bilingual(click.Command):
         try:
             return super().parse_args(context, args)
         except click.UsageError as error:
-            said = f"{texts.USAGE.fr}\n{texts.USAGE.en} {error.format_message()}"
-            raise _Mistyped(said, context) from error
+            raise mistyped(error, context) from error
 
     def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
         """Run the command; explain errors in French first, with the server's words below."""
         try:
             return super().invoke(context)
         except click.UsageError as error:
-            raise _Mistyped(error.message, context) from error
+            raise Mistyped(error.message, context) from error
         except DisruptError as error:
             self._fail(context, self._advice.get(error.reason) or reasons.explain(error))
-            click.echo(f"({error.reason}: {terminal.clean(error.message)})", err=True)
+            detail = f"{error.reason}: {terminal.clean(error.message)}"
+            click.echo(f"({texts.DETAIL}: {detail})", err=True)
             context.exit(terminal.exit_code(error))
         except NotShownError as error:
             _complain(error.phrase)
@@ -168,7 +165,7 @@ class _Bilingual(click.Command):
             if _may_have_changed(context):
                 raise
             self._fail(context, texts.UNFORESEEN)
-            click.echo(f"({type(error).__name__})", err=True)
+            click.echo(f"({texts.DETAIL}: {type(error).__name__})", err=True)
             context.exit(terminal.EXIT_FAILED)
 
     def _fail(self, context: click.Context, phrase: Phrase) -> None:
@@ -209,11 +206,17 @@ _case = click.argument("case_number", metavar="NUMÉRO")
 @click.option(
     "--age",
     type=click.Choice(list(_AGES)),
-    default="unsure",
-    show_default=True,
     help="Âge de la personne visible sur ces images : adulte, mineure, incertain (traité comme "
-    "mineure) ; un même dossier peut avoir des images d'âges différents · Age of the person shown "
-    "on these pictures; unsure is treated as minor; pictures of one case may differ in it.",
+    "mineure, mais une image déjà dans le dossier garde son âge) ; un même dossier peut avoir des "
+    "images d'âges différents · Age of the person shown on these pictures; unsure is treated as "
+    "minor, but a picture that is in the case already keeps its age; pictures of one case may "
+    "differ in it.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Changer l'âge d'images déjà dans le dossier sans question · Change the age of pictures "
+    "that are in the case already without a question.",
 )
 @click.option(
     "--case",
@@ -234,7 +237,8 @@ _case = click.argument("case_number", metavar="NUMÉRO")
 def submit(
     *,
     files: tuple[str, ...],
-    age: str,
+    age: str | None,
+    yes: bool,
     case_number: str | None,
     every_frame: bool,
     pin_file: str | None,
@@ -246,7 +250,19 @@ def submit(
     pin = _pin(pin_file) if number else ""
     progress = terminal.Progress(len(files), str(texts.WORKING))
     client = _client(target, progress.aside)
-    with SubmissionPrinter(as_json=as_json, unsure=_AGES[age] == AgeBand.UNSURE) as printer:
+
+    def ask_age() -> AgeBand:
+        if age is not None or not _can_ask():
+            return AgeBand.UNSURE
+        with progress.aside():
+            return _ask_age()
+
+    def confirm(changes: Sequence[AgeChange]) -> bool:
+        with progress.aside():
+            showing.show_age_changes(Console(stderr=True, highlight=False), changes)
+            return yes or (_can_ask() and _says_yes(texts.CHANGE_AGES))
+
+    with SubmissionPrinter(as_json=as_json, options=_given_options()) as printer:
 
         def announce(case_number: str, pin: str) -> None:
             with progress.aside():
@@ -258,7 +274,7 @@ def submit(
                 with progress:
                     submission = client.submit(
                         files,
-                        age=_AGES[age],
+                        age=AgeRule(_AGES[age] if age else AgeBand.UNSURE, ask_age, confirm),
                         case_number=number,
                         pin=pin,
                         every_frame=every_frame,
@@ -297,7 +313,11 @@ def status(
             return
         console = terminal.output()
         showing.show_case(console, case)
-        say(console, texts.HELP)
+        console.print()
+        if case.items:
+            number = terminal.clean(case.number)
+            showing.show_next(console, number, _given_options(), case.items[0].number)
+        showing.say_help(console, (item.age for item in case.items))
 
 
 @click.command(
@@ -313,13 +333,15 @@ def status(
     "items",
     multiple=True,
     metavar="IMAGE",
-    help="Seulement cette image, que montre « disrupt status » ; peut être répété · Only this "
-    "item, which `disrupt status` shows; may be repeated.",
+    help="Seulement cette image, par le numéro ou l'identifiant que montre « disrupt status » ; "
+    "peut être répété · Only this item, by the number or the id that `disrupt status` shows; may "
+    "be repeated.",
 )
 @click.option(
     "--yes",
     is_flag=True,
-    help="Retirer tout le dossier sans question · Withdraw the whole case without a question.",
+    help="Retirer tout le dossier, ou sa dernière image, sans question · Withdraw the whole case, "
+    "or its last picture, without a question.",
 )
 @_pin_file
 @_json
@@ -337,11 +359,10 @@ def withdraw(
     number = _case_number(case_number)
     try:
         for item in items:
-            requests.item_id(item)
+            requests.item(item)
     except InvalidRequestError:
         _usage(texts.BAD_ITEM)
-    asks = not (items or yes)
-    if asks and not _can_ask():
+    if not (items or yes or _can_ask()):
         _usage(texts.SAY_YES)
     pin = _pin(pin_file)
     client = _client(target)
@@ -349,11 +370,14 @@ def withdraw(
     try:
         with client:
             client.reach()
-            if asks:
-                _ask_whether_to_withdraw(number)
-            case = client.withdraw(number, pin, items or None)
-            done = texts.ITEMS_WITHDRAWN.format(count=len(set(items))) if items else texts.WITHDRAWN
-            _show_withdrawn(case, done, as_json=as_json)
+            if not (items or yes):
+                _ask_whether_to_withdraw(texts.REALLY_WITHDRAW.format(number=number))
+            elif not yes and _may_be_all(client.case(number, pin), items):
+                if not _can_ask():
+                    _usage(texts.SAY_YES_TO_LAST)
+                _ask_whether_to_withdraw(texts.REALLY_WITHDRAW_LAST.format(number=number))
+            withdrawal = client.withdraw(number, pin, items or None)
+            _show_withdrawn(withdrawal, whole=not items, as_json=as_json)
             is_shown = True
     except (DisruptError, KeyboardInterrupt) as failure:
         if not client.may_have_changed:
@@ -363,23 +387,67 @@ def withdraw(
             raise _EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
 
 
-def _show_withdrawn(case: Case, done: Phrase, *, as_json: bool) -> None:
+def _may_be_all(case: Case, items: Sequence[str]) -> bool:
+    """Tell whether withdrawing these items may leave the case without any.
+
+    Which picture an id that is not shown any more is now is for the service to say.
+    """
+    named = {requests.item(item) for item in items}
+    left = [
+        item
+        for item in case.items
+        if not named.intersection({item.number, bytes.fromhex(item.item_id)})
+    ]
+    older = {name for name in named if isinstance(name, bytes)}.difference(
+        bytes.fromhex(item.item_id) for item in case.items
+    )
+    return bool(case.items) and len(left) <= len(older)
+
+
+def _show_withdrawn(withdrawal: Withdrawal, *, whole: bool, as_json: bool) -> None:
     with showing.shown(texts.WITHDRAWN_NOT_SHOWN):
         if as_json:
-            terminal.print_json(showing.case_json(case))
+            terminal.print_json(showing.withdrawal_json(withdrawal))
             return
         console = terminal.output()
-        say(console, done, style="bold green")
-        showing.show_case(console, case)
+        if whole:
+            say(console, texts.WITHDRAWN, style="bold green")
+        else:
+            showing.show_withdrawn(console, withdrawal)
+        showing.show_case(console, withdrawal.case)
         say(console, texts.COME_BACK)
-        say(console, texts.HELP)
+        showing.say_help(console, (item.age for item in withdrawal.case.items))
 
 
-def _ask_whether_to_withdraw(number: str) -> None:
+def _ask_whether_to_withdraw(question: Phrase) -> None:
     """End the command unless the person says yes."""
-    _complain(texts.REALLY_WITHDRAW.format(number=number))
-    if click.prompt(str(texts.TYPE_YES), err=True).strip().lower() not in texts.YES:
+    _complain(question)
+    if not _says_yes(texts.TYPE_YES):
         raise _EndedError(texts.NOTHING_WAS_WITHDRAWN, terminal.EXIT_FAILED)
+
+
+def _says_yes(question: Phrase) -> bool:
+    answer: str = click.prompt(str(question), err=True)
+    return answer.strip().lower() in texts.YES
+
+
+def _ask_age() -> AgeBand:
+    """Ask until the answer is an age; none is proposed."""
+    _complain(texts.ASK_AGE)
+    while True:
+        answer = click.prompt(str(texts.TYPE_AGE), err=True).strip().lower()
+        if answer in texts.AGE_ANSWERS:
+            return texts.AGE_ANSWERS[answer]
+
+
+def _given_options() -> str:
+    """Return the options by which this command reached the service, for the next one to copy."""
+    context, options = click.get_current_context(), ""
+    for name in ("server", "key_file", "tls_ca"):
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            value = shlex.quote(terminal.clean(str(context.params[name])))
+            options += f" --{name.replace('_', '-')} {value}"
+    return options
 
 
 def _client(

@@ -113,6 +113,13 @@ REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
     "This installation does not read videos. The helpline can add its module “video”, or register "
     "the video with you.",
 )
+REJECTIONS["OTHER_AGE"] = Phrase(
+    "Cette image est déjà dans votre dossier, avec un autre âge : elle y reste telle quelle, et "
+    "rien n'a été envoyé pour elle. Pour changer son âge, recommencez et répondez « oui », ou "
+    "ajoutez --yes.",
+    "This picture is in your case already, under another age: it stays as it is, and nothing was "
+    "sent for it. To change its age, try again and answer yes, or add --yes.",
+)
 REJECTIONS["UNREADABLE_MEDIA"] = REJECTIONS["UNREADABLE"]
 
 # Why sending stopped before a file
@@ -184,13 +191,19 @@ ERRORS = {
         "is kept for a minute, and the case is not locked.",
     ),
     "CASE_REFUSED": Phrase(
-        "Aucun dossier avec ce numéro et ce code PIN. Vérifiez les deux et recommencez.",
-        "No case with this number and PIN. Check both and try again.",
+        "Aucun dossier avec ce numéro et ce code PIN. Vérifiez les deux et recommencez. Code PIN "
+        "perdu ? Personne ne peut le retrouver ni le changer, pas même le service : ce dossier ne "
+        "peut plus être consulté ni retiré, mais ses images restent bloquées. Enregistrez-les à "
+        "nouveau, sans --case : le nouveau dossier les bloque aussi, et son code PIN est à vous.",
+        "No case with this number and PIN. Check both and try again. PIN lost? Nobody can recover "
+        "or change it, not even the hotline: this case can no longer be seen or withdrawn, but its "
+        "pictures stay blocked. Register them again, without --case: the new case blocks them too, "
+        "and its PIN is yours.",
     ),
     "NOT_FOUND": Phrase(
-        "Une de ces images n'est pas dans ce dossier. Vérifiez les identifiants que montre "
+        "Une de ces images n'est pas dans ce dossier. Vérifiez les numéros que montre "
         "« disrupt status ».",
-        "One of these items is not in this case. Check the ids that `disrupt status` shows.",
+        "One of these items is not in this case. Check the numbers that `disrupt status` shows.",
     ),
     "REQUEST_ID_REUSED": Phrase(
         "Ce numéro de dossier est déjà pris. Recommencez : vous en recevrez un autre.",

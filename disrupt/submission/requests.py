@@ -11,6 +11,7 @@ from disrupt.v1 import registration_pb2
 from disrupt.wire.fields import fingerprints_message
 
 _ITEM_ID_BYTES = 16
+_NUMBER_DIGITS = 6
 
 
 def access(case_number: str, pin: str) -> registration_pb2.CaseAccess:
@@ -45,14 +46,31 @@ def register(
     )
 
 
-def item_id(text: str) -> bytes:
-    """Parse an item id of 32 hex digits. Raises InvalidRequestError for anything else."""
+def item(text: str) -> bytes | int:
+    """Parse what names an item: its number in the case, or its id of 32 hex digits.
+
+    Raises InvalidRequestError for anything else.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS and int(text):
+        return int(text)
     try:
         value = bytes.fromhex(text) if len(text) == 2 * _ITEM_ID_BYTES else b""
     except ValueError:
         value = b""
     if len(value) != _ITEM_ID_BYTES:
         raise InvalidRequestError.of(
-            Violation("item_ids", f"write an item as {2 * _ITEM_ID_BYTES} hex digits")
+            Violation("item_ids", "write an item as its number, or its id of 32 hex digits")
         )
     return value
+
+
+def withdraw(
+    opens: registration_pb2.CaseAccess, items: Sequence[str]
+) -> registration_pb2.WithdrawItemsRequest:
+    """Make the request that withdraws items, each named as ``item`` says."""
+    named = [item(text) for text in items]
+    return registration_pb2.WithdrawItemsRequest(
+        access=opens,
+        item_ids=[name for name in named if isinstance(name, bytes)],
+        item_numbers=[name for name in named if isinstance(name, int)],
+    )

@@ -17,7 +17,9 @@ NOT_SENT = "NOT_SENT"
 class Registered:
     """One file that is registered: its item id, 32 hex digits, and how many hashes are stored.
 
-    ``outcome`` says whether the case had it before. ``incomplete``: only a part was, of a video
+    ``number`` is its number in the case, 0 from a server that does not number items. ``age`` is the
+    age as which it is treated; UNSURE is minor, because no age was said. ``outcome`` says
+    whether the case had it before. ``incomplete``: only a part was registered, of a video
     that ends early, is broken or is not alone. ``first_frame_only``: other frames of an
     animation were not, see ``every_frame``, or other pages and pictures of a TIFF or HEIC file.
     """
@@ -28,6 +30,8 @@ class Registered:
     incomplete: bool = False
     first_frame_only: bool = False
     outcome: Outcome = Outcome.ADDED
+    number: int = 0
+    age: AgeBand = AgeBand.UNSURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +68,25 @@ class Submission:
 class CaseItem:
     """One item of a case that is not withdrawn; ``item_id`` is 32 hex digits.
 
-    ``age`` is how it is treated: ADULT or MINOR.
+    ``age`` is how it is treated: ADULT or MINOR. ``number`` counts the items of the case from 1, in
+    the order of their first registration, on the day ``registered_on`` (ISO, UTC). ``identity`` is
+    that of ``core.renewals``, empty where it is not known.
     """
 
     item_id: str
     kind: MediaKind | None
     hashes: int
     age: AgeBand | None
+    number: int
+    registered_on: str
+    identity: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A case. Days are ISO dates (UTC), ``closed_on`` empty while open.
+
+    ``withdrawn_numbers`` are those of items that were withdrawn, of an open case.
 
     ``status``, a kind and an age are None where this version does not know the value, or the server
     does not say it.
@@ -86,6 +97,27 @@ class Case:
     opened_on: str
     closed_on: str
     items: tuple[CaseItem, ...]
+    withdrawn_numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawnItem:
+    """An item that was withdrawn: its number in the case, and its id of 32 hex digits.
+
+    ``by_older_id``: it was named by an id that it had before it was registered again.
+    """
+
+    number: int
+    item_id: str
+    by_older_id: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A case after a withdrawal, and the items that this one withdrew."""
+
+    case: Case
+    items: tuple[WithdrawnItem, ...]
 
 
 def outcome(value: int) -> Outcome:
@@ -104,7 +136,24 @@ def case(message: registration_pb2.Case) -> Case:
         opened_on=message.opened_on,
         closed_on=message.closed_on,
         items=tuple(
-            CaseItem(item.item_id.hex(), kinds.get(item.kind), item.hashes, ages.get(item.age_band))
+            CaseItem(
+                *(item.item_id.hex(), kinds.get(item.kind), item.hashes, ages.get(item.age_band)),
+                *(item.number, item.registered_on, item.identity),
+            )
             for item in message.items
+        ),
+        withdrawn_numbers=tuple(message.withdrawn_numbers),
+    )
+
+
+def withdrawal(
+    message: registration_pb2.WithdrawItemsResponse | registration_pb2.WithdrawCaseResponse,
+) -> Withdrawal:
+    """Convert the answer to a withdrawal."""
+    return Withdrawal(
+        case(message.case),
+        tuple(
+            WithdrawnItem(item.number, item.item_id.hex(), bool(item.replaced_ids))
+            for item in message.withdrawn
         ),
     )

@@ -15,9 +15,17 @@ from rich.console import Console
 from rich.text import Text
 
 from disrupt.client import terminal
-from disrupt.core.cases import CaseStatus
+from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.submission import reasons, texts
-from disrupt.submission.results import Case, CaseItem, Registered, Rejected, Submission
+from disrupt.submission.ages import AgeChange
+from disrupt.submission.results import (
+    Case,
+    CaseItem,
+    Registered,
+    Rejected,
+    Submission,
+    Withdrawal,
+)
 from disrupt.submission.texts import Phrase
 
 _PIN_GROUP = 4
@@ -54,12 +62,13 @@ class SubmissionPrinter:
 
     JSON is one object in two parts, the first with number and PIN: a program that reads all of it
     reads one object, and the first part of a killed command needs only a brace. Used as a context,
-    it completes the object if the submission fails or showing it does.
+    it completes the object if the submission fails or showing it does. ``options`` are those that
+    the next commands need, too.
     """
 
-    def __init__(self, *, as_json: bool, unsure: bool) -> None:
+    def __init__(self, *, as_json: bool, options: str = "") -> None:
         self._as_json = as_json
-        self._unsure = unsure
+        self._options = options
         self._number = self._pin = ""
         self._is_open = False
         self._outcome = Submission("", "", (), ())
@@ -130,12 +139,64 @@ class SubmissionPrinter:
             console.print()
         else:
             _line(console, texts.CASE_NUMBER, terminal.clean(submission.case_number))
-        if submission.registered and self._unsure:
+        if any(file.age == AgeBand.UNSURE for file in submission.registered):
             say(console, texts.TREATED_AS_MINOR)
         if submission.registered or submission.unknown:
             say(console, texts.NEVER_LEFT)
         console.print()
+        if submission.registered:
+            number = terminal.clean(submission.case_number)
+            show_next(console, number, self._options, submission.registered[0].number)
+        say_help(console, (file.age for file in submission.registered))
+
+
+def show_next(console: Console, number: str, options: str, item: int) -> None:
+    """Print the next commands of a case, to be copied; ``item`` is one of its numbers, or 0."""
+    say(console, texts.NEXT)
+    for what, command in (
+        (texts.NEXT_STATUS, f"status {number}"),
+        (texts.NEXT_ADD, f"submit --case {number} {texts.FILE.fr}"),
+        (texts.NEXT_WITHDRAW_ONE.format(item=item), f"withdraw {number} --item {item}"),
+        (texts.NEXT_WITHDRAW, f"withdraw {number}"),
+    ):
+        if item or what is not texts.NEXT_WITHDRAW_ONE:
+            _whole(console, f"  {what}")
+            _whole(console, f"    disrupt {command}{options}")
+    console.print()
+
+
+def say_help(console: Console, ages: Iterable[AgeBand | None]) -> None:
+    """Say where to find help, to whom may be a minor in words for minors."""
+    said = set(ages)
+    if said != {AgeBand.MINOR}:
         say(console, texts.HELP)
+    if said.intersection({AgeBand.MINOR, AgeBand.UNSURE}):
+        say(console, texts.HELP_MINOR)
+
+
+def show_withdrawn(console: Console, withdrawal: Withdrawal) -> None:
+    """Print which items a withdrawal by items has withdrawn."""
+    if not withdrawal.items:
+        say(console, texts.NOTHING_LEFT_TO_WITHDRAW, style="bold")
+        return
+    done = texts.ITEMS_WITHDRAWN.format(count=len(withdrawal.items))
+    say(console, done, style="bold green")
+    for item in withdrawal.items:
+        _whole(console, f"  {texts.ITEM.format(number=item.number)}")
+        if item.by_older_id:
+            say(console, texts.BY_OLDER_ID, indent="    ")
+        _whole(console, f"    {item.item_id}")
+    if withdrawal.case.status == CaseStatus.WITHDRAWN:
+        say(console, texts.CASE_WITHDRAWN_TOO, style="bold")
+
+
+def show_age_changes(console: Console, changes: Iterable[AgeChange]) -> None:
+    """Print what would change the age of which picture."""
+    say(console, texts.AGE_CHANGES, style="bold")
+    for change in changes:
+        before, after = texts.AGE_NAMES[change.before], texts.AGE_NAMES[change.after]
+        change_of = f"{before.fr} → {after.fr} · {before.en} → {after.en}"
+        _whole(console, f"  {change.number}  {terminal.clean(change.source)}: {change_of}")
 
 
 def show_case(console: Console, case: Case) -> None:
@@ -156,7 +217,18 @@ def show_case(console: Console, case: Case) -> None:
         items = list(group)
         say(console, _heading(texts.AGES[items[0].age], len(items)))
         for item in items:
-            _whole(console, f"  {item.item_id}")
+            kind, day = texts.KINDS[item.kind], terminal.clean(item.registered_on)
+            since = texts.REGISTERED_ON.format(day=day)
+            state = known or texts.UNKNOWN_VALUE
+            blank = " " * len(str(item.number))
+            said = Phrase(
+                f"{item.number}  {kind.fr} {since.fr}, {state.fr}",
+                f"{blank}  {kind.en} {since.en}, {state.en}",
+            )
+            say(console, said, indent="  ")
+            _whole(console, f"     {item.item_id}")
+    if case.withdrawn_numbers:
+        _line(console, texts.WITHDRAWN_NUMBERS, ", ".join(map(str, case.withdrawn_numbers)))
 
 
 def case_json(case: Case) -> dict[str, Any]:
@@ -172,10 +244,19 @@ def case_json(case: Case) -> dict[str, Any]:
                 "kind": item.kind.name if item.kind else None,
                 "hashes": item.hashes,
                 "age": item.age.name.lower() if item.age else None,
+                "number": item.number,
+                "registered_on": item.registered_on,
             }
             for item in case.items
         ],
+        "withdrawn_numbers": list(case.withdrawn_numbers),
     }
+
+
+def withdrawal_json(withdrawal: Withdrawal) -> dict[str, Any]:
+    """Return a case after a withdrawal as a JSON object, with what this one withdrew."""
+    withdrawn = [{"item": item.item_id, "number": item.number} for item in withdrawal.items]
+    return case_json(withdrawal.case) | {"withdrawn": withdrawn}
 
 
 def say(console: Console, phrase: Phrase, style: str = "", indent: str = "") -> None:
@@ -204,6 +285,7 @@ def _rest(submission: Submission) -> dict[str, Any]:
             {
                 "input": file.source,
                 "item": file.item_id,
+                "number": file.number,
                 "hashes": file.hashes,
                 "outcome": file.outcome.name.lower(),
             }
@@ -234,7 +316,7 @@ def _number_and_pin(console: Console, case_number: str, pin: str) -> None:
 def _show_registered(console: Console, registered: Iterable[Registered]) -> None:
     say(console, texts.ITEMS)
     for file in registered:
-        _whole(console, f"  {terminal.clean(file.source)}")
+        _whole(console, f"  {file.number}  {terminal.clean(file.source)}")
         if file.incomplete:
             say(console, texts.ONLY_PART, indent="    ")
         if file.first_frame_only:
@@ -276,7 +358,8 @@ def _line(console: Console, name: Phrase, value: str) -> None:
 
 def _detail(console: Console, message: str) -> None:
     """Print a program's message, for whoever helps the person."""
-    say(console, Phrase(f"({terminal.clean(message)})", ""), style="dim", indent="    ")
+    detail = Phrase(f"({texts.DETAIL}: {terminal.clean(message)})", "")
+    say(console, detail, style="dim", indent="    ")
 
 
 def _whole(console: Console, text: Text | str, style: str = "") -> None:

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.core.media import MediaKind
 from disrupt.core.registrations import Outcome
 
 
@@ -72,9 +73,16 @@ STAYED = Phrase(
     "Vos fichiers n'ont pas quitté cet appareil.", "Your files have not left this device."
 )
 TREATED_AS_MINOR = Phrase(
-    "Âge non précisé : par prudence, ces images sont traitées comme celles d'une personne mineure.",
-    "Age not given: to be safe, these pictures are treated as those of a minor.",
+    "Âge non précisé : par prudence, les nouvelles images sont traitées comme celles d'une "
+    "personne mineure.",
+    "Age not given: to be safe, the new pictures are treated as those of a minor.",
 )
+NEXT = Phrase("Et ensuite, avec ce numéro et ce code", "And then, with this number and PIN")
+NEXT_STATUS = Phrase("voir le dossier", "see the case")
+NEXT_ADD = Phrase("ajouter une image", "add a picture")
+NEXT_WITHDRAW_ONE = Phrase("retirer l'image {item}", "withdraw picture {item}")
+NEXT_WITHDRAW = Phrase("retirer tout le dossier", "withdraw the whole case")
+FILE = Phrase("FICHIER", "FILE")
 WITHDRAWN = Phrase(
     "Le dossier est retiré : ses empreintes ne bloquent plus rien. Elles seront effacées du "
     "service sous 24 heures, et plus tard de ses sauvegardes.",
@@ -89,6 +97,14 @@ REALLY_WITHDRAW = Phrase(
     "anything. They will be erased from the service within 24 hours, and later from its backups. "
     "You can register your pictures again.",
 )
+REALLY_WITHDRAW_LAST = Phrase(
+    "Il ne resterait aucune image : le dossier {number} serait retiré en entier. Les empreintes ne "
+    "bloqueront plus rien. Elles seront effacées du service sous 24 heures, et plus tard de ses "
+    "sauvegardes. Vous pourrez enregistrer vos images à nouveau, dans un nouveau dossier.",
+    "No picture would be left: the whole case {number} would be withdrawn. The fingerprints will "
+    "no longer block anything. They will be erased from the service within 24 hours, and later "
+    "from its backups. You can register your pictures again, in a new case.",
+)
 TYPE_YES = Phrase("Tapez « oui » pour retirer le dossier", "Type yes to withdraw the case")
 YES = {"oui", "o", "yes", "y"}
 ITEMS_WITHDRAWN = Phrase(
@@ -96,6 +112,19 @@ ITEMS_WITHDRAWN = Phrase(
     "service sous 24 heures, et plus tard de ses sauvegardes.",
     "Pictures withdrawn: {count}. Their fingerprints no longer block anything. They will be erased "
     "from the service within 24 hours, and later from its backups.",
+)
+NOTHING_LEFT_TO_WITHDRAW = Phrase(
+    "Rien n'a changé : ces images étaient déjà retirées. Leurs empreintes ne bloquent plus rien.",
+    "Nothing changed: these pictures were withdrawn already. Their fingerprints no longer block "
+    "anything.",
+)
+BY_OLDER_ID = Phrase(
+    "vous l'aviez enregistrée à nouveau : l'identifiant que vous avez donné était l'ancien",
+    "you had registered it again: the item id that you gave was the older one",
+)
+CASE_WITHDRAWN_TOO = Phrase(
+    "Il ne reste aucune image : le dossier est retiré.",
+    "No picture is left: the case is withdrawn.",
 )
 COME_BACK = Phrase(
     "Vous pourrez enregistrer vos images à nouveau quand vous voudrez.",
@@ -106,6 +135,15 @@ HELP = Phrase(
     "En danger : 17 ou 112.",
     "Want to talk? 3018 in France, free and anonymous, every day from 9 am to 11 pm. "
     "In danger: 17 or 112.",
+)
+HELP_MINOR = Phrase(
+    "Tu as moins de 18 ans ? Ce n'est pas ta faute, et on peut t'aider. Parles-en à un adulte en "
+    "qui tu as confiance, ou appelle : le 3018, gratuit et anonyme, 7 jours sur 7, de 9 h à 23 h ; "
+    "ou le 119, gratuit, jour et nuit, qui n'apparaît pas sur la facture de téléphone. En danger : "
+    "17 ou 112.",
+    "Are you under 18? It is not your fault, and you can get help. Talk to an adult whom you "
+    "trust, or call, in France: 3018, free and anonymous, every day from 9 am to 11 pm; or 119, "
+    "free, day and night, which does not appear on the telephone bill. In danger: 17 or 112.",
 )
 
 ONLY_PART = Phrase(
@@ -123,8 +161,10 @@ FIRST_FRAME_ONLY = Phrase(
 )
 OUTCOMES = {
     Outcome.RENEWED: Phrase(
-        "déjà dans votre dossier : son enregistrement est renouvelé, avec l'identifiant ci-dessous",
-        "in your case already: its registration is renewed, with the item id below",
+        "déjà dans votre dossier : son enregistrement est renouvelé ; elle garde son numéro et a "
+        "l'identifiant ci-dessous",
+        "in your case already: its registration is renewed; it keeps its number and has the item "
+        "id below",
     ),
     Outcome.KEPT: Phrase(
         "déjà dans votre dossier, et bien enregistrée : il n'y a rien à refaire",
@@ -133,7 +173,20 @@ OUTCOMES = {
 }
 
 # Lists
-ITEMS = Phrase("Ces images, avec leur identifiant", "These pictures, with their item ids")
+ITEMS = Phrase(
+    "Ces images, avec leur numéro dans le dossier et leur identifiant (le nom du fichier n'est pas "
+    "envoyé : notez-le avec le numéro)",
+    "These pictures, with their number in the case and their item id (the file name is not sent: "
+    "write it down with the number)",
+)
+ITEM = Phrase("Image {number}", "Picture {number}")
+KINDS = {
+    MediaKind.IMAGE: Phrase("image", "picture"),
+    MediaKind.VIDEO: Phrase("vidéo", "video"),
+    None: Phrase("image ou vidéo", "picture or video"),
+}
+REGISTERED_ON = Phrase("enregistrée le {day}", "registered on {day}")
+WITHDRAWN_NUMBERS = Phrase("Images retirées", "Pictures withdrawn")
 REJECTED = Phrase("Non enregistrés", "Not registered")
 UNKNOWN = Phrase("Enregistrés ou non : on ne le sait pas", "Registered or not: that is not known")
 STATUS = Phrase("État", "Status")
@@ -163,6 +216,28 @@ ACTIVE_MEANS = Phrase(
 UNKNOWN_VALUE = Phrase("inconnu de cette version", "not known to this version")
 
 # Questions
+ASK_AGE = Phrase(
+    "Quel âge a la personne visible sur ces nouvelles images, au moment où elles ont été prises ? "
+    "majeure : 18 ans ou plus ; mineure : moins de 18 ans ; incertain : traitée comme mineure.",
+    "How old was the person shown on these new pictures when they were taken? adult: 18 or older; "
+    "minor: under 18; unsure: treated as a minor.",
+)
+TYPE_AGE = Phrase("Tapez majeure, mineure ou incertain", "Type adult, minor or unsure")
+AGE_ANSWERS = {
+    **dict.fromkeys(("majeure", "majeur", "adulte", "adult"), AgeBand.ADULT),
+    **dict.fromkeys(("mineure", "mineur", "minor"), AgeBand.MINOR),
+    **dict.fromkeys(("incertain", "incertaine", "unsure"), AgeBand.UNSURE),
+}
+AGE_CHANGES = Phrase(
+    "Ces images sont déjà dans votre dossier, et leur âge changerait",
+    "These pictures are in your case already, and their age would change",
+)
+AGE_NAMES = {
+    AgeBand.ADULT: Phrase("majeure", "adult"),
+    AgeBand.MINOR: Phrase("mineure", "minor"),
+    AgeBand.UNSURE: Phrase("incertain", "unsure"),
+}
+CHANGE_AGES = Phrase("Tapez « oui » pour changer leur âge", "Type yes to change their age")
 ASK_PIN = Phrase("Code PIN (il ne s'affiche pas)", "PIN (it is not shown)")
 WORKING = Phrase("Empreintes", "Fingerprints")
 
@@ -267,6 +342,13 @@ SAY_YES = Phrase(
     "Without a terminal we cannot ask whether the whole case is really to be withdrawn. Add --yes "
     "to withdraw it without a question, or --item to withdraw some pictures only.",
 )
+SAY_YES_TO_LAST = Phrase(
+    "Il ne resterait aucune image, et le dossier serait retiré en entier. Sans terminal, nous ne "
+    "pouvons pas demander si c'est voulu : rien n'a été retiré. Ajoutez --yes pour le faire.",
+    "No picture would be left, and the whole case would be withdrawn. Without a terminal we cannot "
+    "ask whether that is meant: nothing was withdrawn. Add --yes to do it.",
+)
+DETAIL = Phrase("Détail pour l'association", "Detail for the helpline")
 ERROR = Phrase("Erreur", "Error")
 HELP_OPTION = Phrase("Aide", "Help")
 USAGE = Phrase("Commande incomplète ou mal écrite.", "The command is incomplete or mistyped.")
@@ -289,10 +371,12 @@ BAD_CASE_NUMBER = Phrase(
     "one you wrote down.",
 )
 BAD_PIN = Phrase(
-    "Un code PIN a 12 chiffres, et rien d'autre que des espaces. Vérifiez-le, puis recommencez.",
-    "A PIN has 12 digits, and nothing else but spaces. Check it, then try again.",
+    "Un code PIN a 12 chiffres, et rien d'autre que des espaces ou des tirets. Vérifiez-le, puis "
+    "recommencez.",
+    "A PIN has 12 digits, and nothing else but spaces or hyphens. Check it, then try again.",
 )
 BAD_ITEM = Phrase(
-    "Une image se désigne par 32 chiffres hexadécimaux, que montre « disrupt status ».",
-    "An item is named by 32 hex digits, which `disrupt status` shows.",
+    "Une image se désigne par son numéro, ou par son identifiant de 32 chiffres hexadécimaux : "
+    "« disrupt status » montre les deux.",
+    "An item is named by its number, or by its id of 32 hex digits: `disrupt status` shows both.",
 )

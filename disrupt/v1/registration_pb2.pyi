@@ -59,7 +59,7 @@ class _AgeBand:
 class _AgeBandEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AgeBand.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     AGE_BAND_UNSPECIFIED: _AgeBand.ValueType  # 0
-    """Unsure, or not said: treated as MINOR."""
+    """Unsure, or not said: a picture or video that the case has already keeps its age; others are treated as MINOR."""
     AGE_BAND_ADULT: _AgeBand.ValueType  # 1
     """18 or older."""
     AGE_BAND_MINOR: _AgeBand.ValueType  # 2
@@ -69,7 +69,7 @@ class AgeBand(_AgeBand, metaclass=_AgeBandEnumTypeWrapper):
     """Age of the person shown, at the time of the picture, as they say themselves. No identity is asked."""
 
 AGE_BAND_UNSPECIFIED: AgeBand.ValueType  # 0
-"""Unsure, or not said: treated as MINOR."""
+"""Unsure, or not said: a picture or video that the case has already keeps its age; others are treated as MINOR."""
 AGE_BAND_ADULT: AgeBand.ValueType  # 1
 """18 or older."""
 AGE_BAND_MINOR: AgeBand.ValueType  # 2
@@ -87,12 +87,12 @@ class _RegistrationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_R
     REGISTRATION_OUTCOME_ADDED: _RegistrationOutcome.ValueType  # 1
     """The item was added."""
     REGISTRATION_OUTCOME_RENEWED: _RegistrationOutcome.ValueType  # 2
-    """The case had it already. A new item took the place of the old one, which is withdrawn, and has the bank of this
-    registration. Its hashes are those of this registration; or those of the old item, if they held all of these or
+    """The case had it already. A new item took the place of the old one, which is withdrawn; it has the old one's
+    number, and the bank of this registration unless age_band is unspecified. Its hashes are those of this registration; or those of the old item, if they held all of these or
     had a higher plan, and only the bank differs.
     """
     REGISTRATION_OUTCOME_KEPT: _RegistrationOutcome.ValueType  # 3
-    """The case has it already, in the same bank, with all of these hashes or with a higher plan. Nothing was stored."""
+    """The case has it already, in the same bank or with age_band unspecified, and with all of these hashes or with a higher plan. Nothing was stored."""
 
 class RegistrationOutcome(_RegistrationOutcome, metaclass=_RegistrationOutcomeEnumTypeWrapper):
     """What a registration did with an item. A case has each picture or video once: two are the same if they are of one kind
@@ -104,12 +104,12 @@ REGISTRATION_OUTCOME_UNSPECIFIED: RegistrationOutcome.ValueType  # 0
 REGISTRATION_OUTCOME_ADDED: RegistrationOutcome.ValueType  # 1
 """The item was added."""
 REGISTRATION_OUTCOME_RENEWED: RegistrationOutcome.ValueType  # 2
-"""The case had it already. A new item took the place of the old one, which is withdrawn, and has the bank of this
-registration. Its hashes are those of this registration; or those of the old item, if they held all of these or
+"""The case had it already. A new item took the place of the old one, which is withdrawn; it has the old one's
+number, and the bank of this registration unless age_band is unspecified. Its hashes are those of this registration; or those of the old item, if they held all of these or
 had a higher plan, and only the bank differs.
 """
 REGISTRATION_OUTCOME_KEPT: RegistrationOutcome.ValueType  # 3
-"""The case has it already, in the same bank, with all of these hashes or with a higher plan. Nothing was stored."""
+"""The case has it already, in the same bank or with age_band unspecified, and with all of these hashes or with a higher plan. Nothing was stored."""
 Global___RegistrationOutcome: _TypeAlias = RegistrationOutcome  # noqa: Y015
 
 @_typing.final
@@ -124,8 +124,8 @@ class CaseAccess(_message.Message):
     case_number: _builtins.str
     """Case number; spaces, hyphens and letter case do not matter."""
     pin: _builtins.str
-    """PIN: 12 digits, chosen at random by the person's device. Spaces do not matter. While it waits for its turn to be checked
-    the call fails with RESOURCE_EXHAUSTED, reason TOO_MANY_ATTEMPTS and a RetryInfo, and has changed nothing.
+    """PIN: 12 digits, chosen at random by the person's device. Spaces and hyphens do not matter. While it waits for its
+    turn to be checked the call fails with RESOURCE_EXHAUSTED, reason TOO_MANY_ATTEMPTS and a RetryInfo, and has changed nothing.
     """
     origin_token: _builtins.bytes
     """Says who asks, for throttling: opaque, at most 64 bytes, made by a gateway, the same for a person as long as a call
@@ -194,7 +194,7 @@ class RegistrationContext(_message.Message):
     """
     age_band: Global___AgeBand.ValueType
     """Decides the bank of the items of this registration, also when it adds to a case: items of one case may be in
-    several banks.
+    several banks. Unspecified: items that the case has already stay in their bank, new ones go to that of minors.
     """
     new_case_number: _builtins.str
     """The number that the device derived for a new case, in canonical form, as in ABCD-EFGH-JKM. INVALID_REQUEST unless
@@ -569,6 +569,7 @@ class CaseItem(_message.Message):
     AGE_BAND_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     REGISTERED_ON_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item's id, 16 bytes."""
     kind: _types_pb2.MediaKind.ValueType
@@ -581,6 +582,10 @@ class CaseItem(_message.Message):
     """The item's number in the case, see RegisteredItem.number."""
     registered_on: _builtins.str
     """Day of its first registration in this case, YYYY-MM-DD, UTC. A renewal keeps it."""
+    identity: _builtins.bytes
+    """Says which picture or video it is, so that a device knows its own file before it sends: 16 bytes that follow from
+    kind and hashes of plan 0 (docs/case-numbers.md). Empty: unknown, its hashes are of other plans only.
+    """
     def __init__(
         self,
         *,
@@ -590,10 +595,11 @@ class CaseItem(_message.Message):
         age_band: Global___AgeBand.ValueType = ...,
         number: _builtins.int = ...,
         registered_on: _builtins.str = ...,
+        identity: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "item_id", b"item_id", "kind", b"kind", "number", b"number", "registered_on", b"registered_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "identity", b"identity", "item_id", b"item_id", "kind", b"kind", "number", b"number", "registered_on", b"registered_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,7 +49,7 @@ def context(message: registration_pb2.RegistrationContext) -> RegistrationReques
     try:
         age_band = AgeBand(message.age_band)
     except ValueError:
-        age_band = AgeBand.UNSURE  # enumerations grow; UNSURE is treated as a minor
+        age_band = AgeBand.MINOR  # enumerations grow; what is not known is treated as a minor
     opened = access(message.access, path="context.access", new_case=True)
     _check_new_case_number(message)
     return RegistrationRequest(message.request_id, opened, age_band, ())
@@ -224,6 +224,7 @@ def case(value: ShownCase) -> registration_pb2.Case:
             age_band=item.age_band.value,
             number=item.number,
             registered_on=item.registered_on,
+            identity=item.identity,
         )
     return message
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from tests.cli.shell import BIN, Done, Shell
+from tests.cli.terminal import at_terminal
 from tests.submission.examples import animation, no_picture, picture, plain
 
 
@@ -28,6 +30,7 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
     assert item == {
         "input": str(file),
         "item": item["item"],
+        "number": 1,
         "hashes": item["hashes"],
         "outcome": "added",
     }
@@ -126,7 +129,12 @@ def test_a_picture_that_is_in_the_case_already_is_said_to_be(
     assert "déjà dans votre dossier, et bien enregistrée" in kept
     assert "in your case already, and safely registered" in kept
     assert first["item"] in kept
-    renewed = again("minor").out
+    refused = disrupt("submit", "--case", opened["case"], "--age=minor", file, pin=opened["pin"])
+    assert refused.code == 3, "a change of age is confirmed"
+    assert "leur âge changerait" in refused.err
+    assert "1  " + str(file) + ": majeure → mineure · adult → minor" in refused.err
+    assert "elle y reste telle quelle" in refused.out
+    renewed = again("minor", "--yes").out
     assert "son enregistrement est renouvelé" in renewed
     assert "its registration is renewed" in renewed
     assert first["item"] not in renewed
@@ -147,12 +155,121 @@ def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_
     left = disrupt("withdraw", "--json", opened["case"], "--item", kept_id, pin=opened["pin"])
     assert left.code == 0, left.err
     assert [item["item"] for item in left.json["items"]] == [added_id]
+    assert left.json["withdrawn"] == [{"item": kept_id, "number": 1}]
+    assert left.json["withdrawn_numbers"] == [1]
+    again = disrupt("withdraw", opened["case"], "--item", "1", pin=opened["pin"])
+    assert again.code == 0, again.err
+    assert "Rien n'a changé" in again.out
+    assert "Images retirées\N{NO-BREAK SPACE}: 1" not in again.out
     disrupt.match(first, until=0)
     disrupt.match(second, until=1)
 
-    elsewhere = disrupt("withdraw", opened["case"], "--item", "00" * 16, pin=opened["pin"])
+    elsewhere = disrupt("withdraw", "--yes", opened["case"], "--item", "00" * 16, pin=opened["pin"])
     assert elsewhere.code == 1
     assert elsewhere.err.startswith("Une de ces images n'est pas dans ce dossier.")
+
+
+def test_withdrawing_by_an_old_id_withdraws_what_the_picture_is_now(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    files = [picture(tmp_path / f"{at}.png", 122 + at) for at in range(2)]
+    opened = disrupt("submit", "--json", "--age", "adult", *files).json
+    add = ("submit", "--json", "--case", opened["case"], "--age=minor", "--yes", files[1])
+    (new,) = disrupt(*add, pin=opened["pin"]).json["items"]
+    old = opened["items"][1]["item"]
+    assert (new["outcome"], new["number"], new["item"] == old) == ("renewed", 2, False)
+    gone = disrupt("withdraw", "--yes", opened["case"], "--item", old, pin=opened["pin"])
+    assert "Images retirées\N{NO-BREAK SPACE}: 1." in gone.out
+    assert "Image 2 · Picture 2" in gone.out
+    assert "l'identifiant que vous avez donné était l'ancien" in gone.out
+    assert new["item"] in gone.out
+    disrupt.match(files[1], until=0)
+    again = disrupt("withdraw", "--yes", opened["case"], "--item", old, pin=opened["pin"])
+    assert "Rien n'a changé" in again.out
+
+
+def test_adding_without_an_age_leaves_that_of_a_picture_which_the_case_has(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file, new = picture(tmp_path / "a.png", 126), picture(tmp_path / "b.png", 127)
+    opened = disrupt.registered(file)
+    for options in ([], ["--age=unsure"]):
+        add = ("submit", "--json", "--case", opened.case_number, *options)
+        done = disrupt(*add, file, new, pin=opened.pin)
+        assert done.code == 0, done.err
+    shown = disrupt("status", "--json", opened.case_number, pin=opened.pin).json["items"]
+    assert [(item["number"], item["age"]) for item in shown] == [(1, "adult"), (2, "minor")]
+    (line,) = disrupt.match(file, until=1)
+    assert line["matches"][0]["bank"] == "adults"
+
+
+def test_the_age_is_asked_for_new_pictures_and_none_is_proposed(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    old, new = picture(tmp_path / "a.png", 128), picture(tmp_path / "b.png", 129)
+    opened = disrupt.registered(old, age=AgeBand.MINOR)
+    env = {
+        "DISRUPT_SERVER": disrupt.address,
+        "DISRUPT_KEY": disrupt.register_key,
+        "DISRUPT_PIN": f"{opened.pin[:4]}-{opened.pin[4:8]} {opened.pin[8:]}",
+    }
+    add = ("submit", "--case", opened.case_number)
+    with at_terminal(*add, old, new, env=env) as terminal:
+        for typed in ("", "vingt", "Majeure"):
+            terminal.until("Tapez majeure, mineure ou incertain · Type adult, minor or unsure:")
+            terminal.raw = b""
+            terminal.type(typed)
+        assert terminal.end() == 0, terminal.shown
+    with at_terminal(*add, old, env=env) as terminal:
+        assert terminal.end() == 0, "nothing is new"
+    with at_terminal(*add, "--age", "adult", old, env=env) as terminal:
+        terminal.until("mineure → majeure · minor → adult")
+        terminal.until("pour changer leur âge")
+        terminal.type("non")
+        assert terminal.end() == 3
+    shown = disrupt("status", "--json", opened.case_number, pin=opened.pin).json["items"]
+    assert [(item["number"], item["age"]) for item in shown] == [(1, "minor"), (2, "adult")]
+
+
+def test_the_last_picture_is_withdrawn_after_the_question_of_a_case(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 124)
+    opened = disrupt.registered(file)
+    withdraw = ("withdraw", opened.case_number, "--item", "1")
+    refused = disrupt(*withdraw, pin=opened.pin)
+    assert refused.code == 2
+    assert "le dossier serait retiré en entier" in " ".join(refused.err.split())
+    env = {"DISRUPT_SERVER": disrupt.address, "DISRUPT_KEY": disrupt.register_key}
+    for answer, code in (("non", 1), ("oui", 0)):
+        disrupt.match(file, until=1)
+        with at_terminal(*withdraw, env=env | {"DISRUPT_PIN": opened.pin}) as terminal:
+            terminal.until("Type yes to withdraw the case")
+            terminal.type(answer)
+            assert terminal.end() == code
+    assert "Il ne reste aucune image : le dossier est retiré." in terminal.flat
+    disrupt.match(file, until=0)
+
+
+def test_receipts_name_numbers_and_the_next_commands(disrupt: Shell, tmp_path: Path) -> None:
+    files = [picture(tmp_path / f"{at}.png", 152 + at) for at in range(2)]
+    done = disrupt("submit", "--age=minor", "--server", disrupt.address, *files)
+    for number, file in enumerate(files, 1):
+        assert f"  {number}  {file}\n" in done.out
+    commands = re.findall(r"^ +disrupt (.*)$", done.out, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["status", "submit", *["withdraw"] * 2]
+    pin = "".join(re.findall(r"PIN: ([0-9 ]+)", done.out)[0].split())
+    assert "119" in done.out, "a text for minors"
+    shown = disrupt(*commands[0].split(), pin=pin)
+    day = datetime.now(UTC).date().isoformat()
+    said = f"  1  image enregistrée le {day}, actif\n     picture registered on {day}, active\n"
+    assert said in shown.out
+    assert "119" in shown.out
+    gone = disrupt(*commands[2].split(), pin=pin)
+    assert gone.code == 0, gone.err
+    assert "Images retirées · Pictures withdrawn: 1" in gone.out
+    added = disrupt(*commands[1].replace("FICHIER", str(files[0])).split(), "--json", pin=pin)
+    assert added.json["items"][0]["number"] == 3, "1 is not given again"
 
 
 def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(

@@ -123,7 +123,7 @@ def test_ctrl_c_before_the_answer_says_that_it_is_not_known_and_how_to_know(
         shown = disrupt("status", "--json", done.json["case"], pin=done.json["pin"])
         assert len(shown.json["items"]) == 1
 
-        with at_terminal("submit", file, env=env) as terminal:
+        with at_terminal("submit", "--age=adult", file, env=env) as terminal:
             terminal.until("Code PIN")
             disrupt.match(file, until=2)
             terminal.interrupt()
@@ -318,7 +318,7 @@ def test_a_wait_is_shown_while_it_lasts(tmp_path: Path) -> None:
 
     with (
         scripted(busy, away, late) as server,
-        at_terminal("submit", file, env=variables(server.address)) as terminal,
+        at_terminal("submit", "--age=adult", file, env=variables(server.address)) as terminal,
     ):
         terminal.until("Le service est très demandé. Nouvel essai dans 2 s.")
         terminal.until("Le service ne répond pas. Nouvel essai dans 1 s.")
@@ -388,7 +388,7 @@ def test_ctrl_c_while_a_refused_call_waits_says_that_nothing_changed(
 ) -> None:
     busy = status_of(OverloadedError("Busy.", retry_after_s=20))
     words: dict[str, list[str | Path]] = {
-        "submit": [picture(tmp_path / "a.png", 335)],
+        "submit": ["--age=adult", picture(tmp_path / "a.png", 335)],
         "withdraw": ["--yes", "2222-2222-223"],
     }
     with (
@@ -423,7 +423,7 @@ def test_what_was_acknowledged_is_printed_even_if_a_remark_cannot_be(
 
     monkeypatch.setattr(showing, "say", fail)
     done = Submission("2222-2222-234", "123456789012", (Registered("a.png", "00" * 16, 1),), ())
-    with showing.SubmissionPrinter(as_json=True, unsure=False) as printer:
+    with showing.SubmissionPrinter(as_json=True) as printer:
         printer.announce("2222-2222-223", "123456789012")
         with pytest.raises(ZeroDivisionError):
             printer.finish(done)

@@ -66,6 +66,38 @@ def test_a_mistyped_command_is_usage(arguments: list[str]) -> None:
     assert typed(*arguments, **NOWHERE).code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["submit"], "Il manque : FICHIER..."),
+        (["submit", "--age", "old", "x.png"], "Cette valeur ne convient pas : --age"),
+        (["status", case_number(7), "extra"], "un mot de trop"),
+        (["withdraw", "--no-such-option"], "L'option « --no-such-option » n'existe pas."),
+        (["withdraw", case_number(7), "--item"], "L'option « --item » est mal employée."),
+        (["retirer"], "La commande « retirer » n'existe pas."),
+    ],
+    ids=str,
+)
+def test_what_is_mistyped_is_named_in_french(arguments: list[str], said: str) -> None:
+    done = typed(*arguments, **NOWHERE, DISRUPT_PIN="123456789012")
+    assert done.code == 2
+    flat = " ".join(done.err.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert flat.index(said) < flat.index("The command is incomplete or mistyped.")
+    assert done.err.splitlines()[-1].endswith("--help")
+
+
+def test_ctrl_c_while_a_command_of_a_victim_starts_is_answered_in_french(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("disrupt.cli.importlib.import_module", interrupted)
+    done = typed("submit", "a.png", **NOWHERE)
+    assert done.code == 1
+    assert done.err.startswith("Interrompu : rien n'a été fait.")
+
+
 def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path) -> None:
     files = [picture(tmp_path / f"{at}.png", at) for at in range(3)]
     done = disrupt("match", "--json", *files, server=NOBODY)
@@ -102,12 +134,12 @@ def test_the_setting_that_is_wrong_is_named_and_no_other(
     assert sum(message in done.err for message in messages) == 1
 
 
-def test_a_pin_with_dashes_is_told_what_a_pin_may_have() -> None:
+def test_a_pin_with_letters_is_told_what_a_pin_may_have() -> None:
     for command in ("status", "withdraw"):
         options = ["--yes"] if command == "withdraw" else []
-        done = typed(command, *options, case_number(7), **NOWHERE, DISRUPT_PIN="1234-5678-9012")
+        done = typed(command, *options, case_number(7), **NOWHERE, DISRUPT_PIN="1234 5678 9O12")
         assert done.code == 2
-        assert "rien d'autre que des espaces" in " ".join(done.err.split())
+        assert "rien d'autre que des espaces ou des tirets" in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize("command", ["match", "submit"])

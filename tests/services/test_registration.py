@@ -428,10 +428,13 @@ def test_a_picture_registered_again_is_in_its_case_once_under_the_age_said_last(
     assert kept.cursor == renewed.cursor
     grown = again(poor, age=AgeBand.ADULT)
     assert [(at.hashes, at.outcome) for at in grown.items] == [(4, Outcome.RENEWED)]
+    assert outcomes(again(poor)) == [Outcome.KEPT], "without an age its bank is kept"
+    grown = again(with_crops(poor, 5))
+    assert outcomes(grown) == [Outcome.RENEWED]
     shown = registrar.show(access, caller="k", now_s=0)
     assert shown.status == CaseStatus.ACTIVE
     assert [(at.item_id, at.hashes, at.age_band) for at in shown.items] == [
-        (grown.items[0].item_id, 4, AgeBand.ADULT),
+        (grown.items[0].item_id, 6, AgeBand.ADULT),
         (first.items[1].item_id, 1, AgeBand.MINOR),
     ]
     assert [at.number for at in shown.items] == [1, 2], "in the order of first registration"

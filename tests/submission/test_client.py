@@ -140,12 +140,15 @@ def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its
 def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png", 1)
     lines_left = 0
+    answered = False
+    traced = {SubmissionClient.submit.__code__, SubmissionClient._send.__code__}
 
     def interrupt(frame: FrameType, event: str, _: object) -> Any:
-        nonlocal lines_left
-        if frame.f_code is not SubmissionClient.submit.__code__:
+        nonlocal lines_left, answered
+        if frame.f_code not in traced:
             return None
-        if event == "line" and frame.f_locals.get("receipt") is not None:
+        answered = answered or frame.f_locals.get("receipt") is not None
+        if event == "line" and answered:
             lines_left -= 1
             if lines_left < 0:
                 sys.settrace(None)
@@ -154,7 +157,7 @@ def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(tmp_path: Path)
 
     with scripted(register) as server:
         for lines in range(100):
-            lines_left = lines
+            lines_left, answered = lines, False
             with SubmissionClient(server.address, key="key") as client:
                 tracing = sys.gettrace()
                 sys.settrace(interrupt)

@@ -117,7 +117,8 @@ def test_an_unforeseen_error_before_anything_is_sent_says_that_nothing_was_regis
     assert isinstance(result.exception, SystemExit)
     assert flat.startswith("Ce programme a rencontré une erreur imprévue.")
     assert "Rien n'a été enregistré." in flat
-    assert result.output.splitlines()[-1] == "(ZeroDivisionError)"
+    detail = "(Détail pour l'association · Detail for the helpline: ZeroDivisionError)"
+    assert result.output.splitlines()[-1] == detail
 
 
 def test_who_names_too_many_items_to_withdraw_is_not_told_to_open_a_case() -> None:

@@ -66,10 +66,12 @@ def test_pins_are_twelve_digits_and_differ() -> None:
     assert all(len(pin) == 12 and pin.isascii() and pin.isdigit() for pin in pins)
 
 
-@pytest.mark.parametrize("text", ["", "0" * 31, "0" * 33, "zz" * 16, "00 " * 10 + "00"])
-def test_what_is_no_item_id_is_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "1234567", "0" * 31, "0" * 33, "zz" * 16, "00 " * 10 + "00"]
+)
+def test_what_names_no_item_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError):
-        requests.item_id(text)
+        requests.item(text)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,9 @@ def test_an_error_of_any_reason_is_explained() -> None:
     assert reasons.explain(unknown) == reasons.ANY_ERROR
 
 
-@pytest.mark.parametrize("name", ["REALLY_WITHDRAW", "WITHDRAWN", "ITEMS_WITHDRAWN"])
+@pytest.mark.parametrize(
+    "name", ["REALLY_WITHDRAW", "REALLY_WITHDRAW_LAST", "WITHDRAWN", "ITEMS_WITHDRAWN"]
+)
 def test_what_is_withdrawn_is_said_to_be_erased_when_it_is(name: str) -> None:
     """Keep to what docs/erasure.md promises."""
     phrase = getattr(texts, name)

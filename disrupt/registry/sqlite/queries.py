@@ -256,6 +256,7 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
                 item.hashes,
                 item.number_in_case,
                 item.registered_on,
+                item.identity,
             )
             for item in items
         ),
@@ -358,5 +359,5 @@ def _items() -> Select[Any]:
     items = schema.items.c
     return select(
         *(items.item_id, items.bank, items.kind, items.hashes),
-        *(items.number_in_case, items.registered_on),
-    )
+        *(items.number_in_case, items.registered_on, schema.identities.c.identity),
+    ).join_from(schema.items, schema.identities)

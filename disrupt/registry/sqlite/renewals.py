@@ -23,6 +23,7 @@ class Added:
     """An item to add, with its number in the case and the day of its first registration."""
 
     item: NewItem
+    bank: int
     number: int
     registered_on: str
 
@@ -67,7 +68,7 @@ def plan_update(
     stored = _stored(connection, case.id, best)
     update = CaseUpdate(case.numbers_given)
     held = {
-        identity: _settle(update, item, stored.get(identity, ()), registration.bank, day)
+        identity: _settle(update, item, stored.get(identity, ()), registration, day)
         for identity, item in best.items()
     }
     for identity in identities:
@@ -91,10 +92,15 @@ def note_identities(
 
 
 def _settle(
-    update: CaseUpdate, item: NewItem, stored: Sequence[Row[Any]], bank: int, day: str
+    update: CaseUpdate,
+    item: NewItem,
+    stored: Sequence[Row[Any]],
+    registration: Registration,
+    day: str,
 ) -> HeldItem:
     """Decide between a new item and the stored ones of its identity; return what the case holds."""
     best, kept = item.fingerprints, None
+    bank = stored[-1].bank if stored and registration.keeps_banks else registration.bank
     for row in stored:
         stored_fingerprints = queries.unpacked(row.number, row.fingerprints)
         if stays(stored_fingerprints, best):
@@ -106,7 +112,7 @@ def _settle(
         number, day = stored[0].number_in_case, stored[0].registered_on
     else:
         number = update.numbers_given = update.numbers_given + 1
-    update.added.append(Added(replace(item, fingerprints=best), number, day))
+    update.added.append(Added(replace(item, fingerprints=best), bank, number, day))
     update.replace(item.item_id, stored)
     return HeldItem(item.item_id, len(best), number, Outcome.RENEWED if stored else Outcome.ADDED)
 

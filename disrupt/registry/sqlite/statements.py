@@ -186,7 +186,7 @@ def _add_items(
     rows = [
         {
             "item_id": added.item.item_id,
-            "bank": registration.bank,
+            "bank": added.bank,
             "case_id": case.id,
             "request_id": registration.request_id,
             "kind": added.item.kind,

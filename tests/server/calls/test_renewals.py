@@ -105,7 +105,8 @@ def test_a_newer_client_renews_a_picture_and_an_older_one_takes_nothing_away(
     assert shown(helpline, case) == [(new, hashes)]
     assert matched(platforms, crop) == {(new,)}
 
-    minor = submit(helpline, own, case, AgeBand.UNSURE)
+    assert named(submit(helpline, own, case, AgeBand.UNSURE)) == (new, hashes, Outcome.KEPT)
+    minor = submit(helpline, own, case, AgeBand.MINOR)
     moved, *rest = named(minor)
     assert rest == [hashes, Outcome.RENEWED]
     eventually(lambda: matched(platforms, crop) == {(moved,)})
