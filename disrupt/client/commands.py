@@ -27,6 +27,8 @@ from disrupt.errors import (
 )
 
 _RETRIES = RetryPolicy(attempts=4)
+_VIDEO_TIMEOUT_S = 86_400.0
+"""A day: hashing takes as long as the file is, and whoever waits sees the progress."""
 
 _HELP = """Look pictures and videos up: is this a registered one?
 
@@ -248,7 +250,9 @@ class _Files:
                 return self.client.match_video(frames, **self.narrow)
             here: dict[str, Any] = self.narrow | {"hash_locally": not self.send}
             if shows_video(file):
-                return self.client.match_video(path, watched=self.watched, **here)
+                return self.client.match_video(
+                    path, watched=self.watched, timeout_s=_VIDEO_TIMEOUT_S, **here
+                )
             return self.client.match_image(read_whole(file), **here)
 
 
