@@ -19,7 +19,7 @@ import pytest
 import disrupt.client
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.videos import Codec, encode, footage
-from disrupt.client import AsyncMatchClient, MatchClient, VideoAnswer
+from disrupt.client import AsyncMatchClient, Extent, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
 from disrupt.core.media import Assurance, MediaKind, Profile
@@ -73,14 +73,16 @@ def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(known: Regis
         answers = [
             client.match_image(known.file),
             client.match_image(known.file.read_bytes()),
-            client.match_image(known.file, hash_locally=False),
+            client.match_image(known.file, hash_locally=False, whole_only=True),
         ]
+    assert {answer.matches[0].query_area_permille for answer in answers} == {1000}
     for matches in (by_hash.matches, *(answer.matches for answer in answers)):
         (match,) = matches
         assert (match.item_id, match.bank, match.distance_bits) == (known.item_id, "adults", 0)
         assert (match.assurance, match.kind) == (Assurance.SELF_REPORTED, MediaKind.IMAGE)
         assert (match.transform, match.plan, match.query_transform) == (IDENTITY, 0, IDENTITY)
         assert 0 < len(match.match_id) <= 256
+        assert (match.extent, match.stored_area_permille) == (Extent.WHOLE, 1000)
     assert len({answer.quality for answer in answers}) == 1
     assert by_hash.index_cursor
 

@@ -14,7 +14,7 @@ from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.lookups import LookupOptions, VideoMatches, VideoOptions
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS, MINORS, Bank, Scope
-from disrupt.core.transforms import Dihedral
+from disrupt.core.transforms import PLANS, Dihedral
 from disrupt.core.videos import fingerprints_of
 from disrupt.index.live import LiveIndex
 from disrupt.services import video_matching
@@ -151,6 +151,26 @@ def test_a_repeated_part_is_found_each_time(find: Find) -> None:
         pytest.approx((0, 7.75, 0, 8), abs=1),
         pytest.approx((19.75, 27.75, 0, 8), abs=1),
     ]
+
+
+def test_a_picture_in_a_video_is_a_whole_if_any_pair_of_versions_shows_one(find: Find) -> None:
+    whole, quadrant = sampled(shown(1, 10)), sampled(shown(2, 10))
+    rows = np.repeat(frames(whole, 1000), 2)
+    rows["hash"][1::2], rows["crop_permille"][1::2] = quadrant, (0, 0, 500, 500)
+    smallest = min(range(len(PLANS[1])), key=lambda ordinal: PLANS[1][ordinal].area_permille)
+    stored = np.zeros(2, FINGERPRINT)
+    stored["hash"] = noisy(whole[5:6], 20)[0], quadrant[5]
+    stored["plan"], stored["ordinal"] = (0, 1), (0, smallest)
+    query = rows.reshape(-1, 2)
+    match = only(find(query, item(7, stored, MediaKind.IMAGE)))
+    assert match.distance_bits == 0
+    assert (match.query_area_permille, match.stored_area_permille) == (1000, 1000)
+    part = item(8, stored[1:], MediaKind.IMAGE)
+    match = only(find(query, part))
+    areas = match.query_area_permille, match.stored_area_permille
+    assert areas == (250, PLANS[1][smallest].area_permille)
+    whole_only = VideoOptions(LookupOptions(whole_only=True))
+    assert not find(query, part, options=whole_only).matches
 
 
 def test_a_video_finds_a_picture_when_it_shows_it(find: Find) -> None:
