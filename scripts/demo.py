@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +233,37 @@ def find_clip(report: Report, server: Deployment, key: str, platform_key: str, i
     report.line("look up", what, expected, got, distance)
 
 
+def wait_until(client: MatchClient, file: Path, *, found: bool) -> float:
+    """Wait until a picture is found, or no longer; return how long that took, in s."""
+    started = time.monotonic()
+    while bool(client.match_image(file, effort=Effort.FAST).matches) != found:
+        if time.monotonic() > started + GIVE_UP_AFTER_S:
+            break
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def add_and_withdraw(report: Report, platform: Platform, key: str, case: Case, photo: Path) -> None:
+    """Add a photograph to a case, find it, and withdraw it by its number in the case."""
+    options = ("--json", "--server", platform.server.address)
+    secrets = {"DISRUPT_KEY": key, "DISRUPT_PIN": case.pin}
+    into = ("--age", "adult", "--case", case.number)
+    added = json.loads(run("disrupt", "submit", *options, *into, photo, **secrets))
+    (item,) = added["items"]
+    expected = f"number {len(case.photos) + 1}"
+    report.line("add", f"{photo.stem}, case {case.number}", expected, f"number {item['number']}")
+    with platform.client() as client:
+        wait_until(client, photo, found=True)
+        named = replace(platform, names={**platform.names, item["item"]: photo.stem})
+        named.ask(report, "look up", [Lookup(photo.stem, photo, photo.stem)])
+        number = ("--item", str(item["number"]))
+        done = json.loads(run("disrupt", "withdraw", *options, *number, case.number, **secrets))
+        got = ", ".join(f"number {gone['number']}" for gone in done["withdrawn"])
+        report.line("withdraw", f"{photo.stem}, by its number", expected, got)
+        wait_until(client, photo, found=False)
+    platform.ask(report, "withdrawn", [Lookup(photo.stem, photo)])
+
+
 def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: Lookup) -> None:
     """Withdraw a case and wait until it stops matching."""
     server = platform.server.address
@@ -243,12 +274,7 @@ def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: L
             DISRUPT_KEY=key,
             DISRUPT_PIN=case.pin,
         )
-        started = time.monotonic()
-        while client.match_image(lookup.file, effort=Effort.FAST).matches:
-            if time.monotonic() > started + GIVE_UP_AFTER_S:
-                break
-            time.sleep(0.02)
-        took_s = time.monotonic() - started
+        took_s = wait_until(client, lookup.file, found=False)
     expected = f"gone in {REACHES_MATCHING_WITHIN_S:g} s"
     got = expected if took_s <= REACHES_MATCHING_WITHIN_S else f"took {took_s:.1f} s"
     report.line("withdraw", f"case {case.number}", expected, got)
@@ -335,6 +361,7 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     platform.ask(report, "look up", [*kept_copies, *harder, *gone_copies, *unrelated])
     find_screenshot(report, platform, KEPT[0], copies)
     find_clip(report, server, helpline_key, platform_key, copies)
+    add_and_withdraw(report, platform, helpline_key, kept, UNRELATED[0])
     withdraw(report, platform, helpline_key, gone, gone_copies[0])
     platform.ask(report, "withdrawn", no_longer)
 
