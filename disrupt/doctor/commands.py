@@ -12,19 +12,21 @@ from pathlib import Path
 import click
 
 from disrupt import logs
+from disrupt.doctor import backups as of_backups
 from disrupt.doctor import data, disk, machine
 from disrupt.doctor.findings import Finding, Verdict, fail, findings
 
 _HELP = """Check that this machine, and this data directory, are fit to serve.
 
 Known answers of hashing and search, isolation and core dumps; with --data-dir also the disk,
-permissions, secrets, registry, journal and index. Changes nothing, and may run beside the server,
-as the server's own user.
+permissions, secrets, registry, journal and index; with --backups and --journal-copy age and content
+of the newest copies. Changes nothing, and may run beside the server, as the server's own user.
 
 \b
 Examples:
   disrupt doctor
   disrupt doctor --data-dir data --json
+  disrupt doctor --backups backups --journal-copy journal/removals.journal
 
 With --json: {"ok", "findings": [{"name", "verdict", "meaning", "advice"}]}, where verdict is ok,
 warn or fail.
@@ -36,6 +38,7 @@ Exit codes:
   2  the command is used wrongly
 """
 
+_PATH = click.Path(path_type=Path)
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
 
@@ -47,11 +50,19 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
     type=click.Path(path_type=Path),
     help="Data directory of the server.",
 )
+@click.option("--backups", type=_PATH, help="Directory of backups; the newest is checked.")
+@click.option("--journal-copy", type=_PATH, help="Copy of removals.journal, apart from them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(data_dir: Path | None, *, as_json: bool) -> None:
+def doctor(
+    data_dir: Path | None, backups: Path | None, journal_copy: Path | None, *, as_json: bool
+) -> None:
     """Run the checks and print their findings."""
     logs.configure("doctor", "warning")
-    reported = chain(findings(machine.checks()), _of_data(data_dir))
+    reported = chain(
+        findings(machine.checks()),
+        _of_data(data_dir),
+        findings(of_backups.checks(backups, journal_copy)),
+    )
     verdicts = _print_json(reported) if as_json else _print_lines(reported)
     if verdicts[Verdict.FAIL]:
         raise SystemExit(1)

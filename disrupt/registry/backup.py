@@ -1,13 +1,15 @@
 """Backups of the registry: made while a server runs, checked before they are restored.
 
-A directory with a copy of the database, the secrets it is used with, and a manifest. The journal of
-removals is not in it: what was withdrawn since must outlive the restore of an older backup.
+A directory with a copy of the database, the secrets it is used with, the server's configuration if
+there is one, and a manifest. The journal of removals is not in it, and copied apart: what was
+withdrawn since must outlive the restore of an older backup.
 """
 
 import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,11 @@ from disrupt.registry.sqlite.copying import copy_database, described
 from disrupt.registry.versions import missing, spread, versions_of
 
 MANIFEST = "backup.json"
+CONFIG = "disrupt.toml"
+"""Name in a backup of the server's configuration; a server without one has none."""
 _FILES = (REGISTRY, SECRETS)
+_PATIENCE_S, _RETRY_S = 5.0, 0.05
+"""For the end of a record that the writer appends to the journal."""
 
 _log = structlog.get_logger(__name__)
 
@@ -47,25 +53,30 @@ class FileSum(BaseModel):
 
 
 class BackupManifest(BaseModel):
-    """Contents of backup.json; ``epoch`` (hex) and ``sequence`` are the head of the copy."""
+    """Contents of backup.json; ``epoch`` (hex) and ``sequence`` are the head of the copy.
+
+    ``made_s`` is when it was begun, in seconds since 1970.
+    """
 
     model_config = _STRICT
 
     format_version: Literal[1] = 1
     epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     sequence: _Count
+    made_s: _Count
     schema_revision: str
     files: dict[str, FileSum]
 
 
-def back_up(data_dir: Path, target: Path) -> BackupManifest:
+def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupManifest:
     """Make a backup in a new directory, durable and complete on return; modes 0700 and 0600.
 
-    The copy is the registry at one moment; registering goes on meanwhile. DataDirectoryError if
-    ``target`` exists, lies in the data directory, which erasures keep free of what was withdrawn,
-    or cannot be made; also if the data directory is incomplete, another user's, has the secrets of
-    another registry, or is restored meanwhile. StorageFullError when the disk is full. What is
-    unfinished has another name, and is removed unless the process is killed.
+    ``config`` is the server's configuration, which goes with it as CONFIG. The copy is the registry
+    at one moment; registering goes on meanwhile. DataDirectoryError if ``target`` exists, lies in
+    the data directory, which erasures keep free of what was withdrawn, or cannot be made; also if
+    the data directory is incomplete, another user's, has the secrets of another registry, or is
+    restored meanwhile. StorageFullError when the disk is full. What is unfinished has another name,
+    and is removed unless the process is killed.
     """
     aside = target.parent / f"{target.name}.unfinished"
     for path in (target, aside):
@@ -87,7 +98,7 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
     except OSError as error:
         raise DataDirectoryError(f"The backup cannot be written: {error}") from error
     try:
-        manifest = _write(data_dir, aside)
+        manifest = _write(data_dir, aside, config)
         aside.rename(target)
         _sync(target.parent)
     except OSError as error:
@@ -97,11 +108,50 @@ def back_up(data_dir: Path, target: Path) -> BackupManifest:
     return manifest
 
 
-def check(directory: Path) -> BackupManifest:
-    """Check every byte of a backup's files against its manifest, and return the manifest.
+def copy_journal(data_dir: Path, target: Path) -> None:
+    """Put a whole copy of the journal of removals in place of ``target``, durably; mode 0600.
 
-    DataDirectoryError names what is missing, altered, or of a newer version.
+    DataDirectoryError where that lies in the data directory or in a backup, where the journal is
+    missing or damaged, or lacks something that the present copy has: that copy is kept then.
     """
+    ownership.check(data_dir)
+    inside = Path(os.path.realpath(target)).is_relative_to(os.path.realpath(data_dir))
+    if inside or (target.parent / MANIFEST).exists():
+        raise DataDirectoryError(
+            f"{target} lies in the data directory or in a backup. Keep the copy apart from both:"
+            " it has to outlive the one, and to be newer than the other."
+        )
+    source, give_up_s = data_dir / JOURNAL, time.monotonic() + _PATIENCE_S
+    aside = target.with_name(f"{target.name}.new")
+    try:
+        while True:
+            _copy(source, aside)
+            copied = journal.read(aside)
+            if copied and not copied.torn and not copied.damaged_records:
+                break
+            if time.monotonic() > give_up_s:
+                raise DataDirectoryError(
+                    f"{source} is damaged; the copy is as it was. Start the server, which mends the"
+                    " journal from the registry."
+                )
+            time.sleep(_RETRY_S)
+        before = journal.read(target)
+        if before and (lacking := len(missing(copied, before.records))):
+            raise DataDirectoryError(
+                f"{target} lists {lacking} removals that {source} does not, and was kept: an older"
+                " journal lies there, or that of another server. Put the copy there with the server"
+                " stopped, or give another name."
+            )
+        aside.rename(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise DataDirectoryError(f"{JOURNAL} cannot be copied: {error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_manifest(directory: Path) -> BackupManifest:
+    """Return the manifest of a backup, whose files are not read. Raises DataDirectoryError."""
     path = directory / MANIFEST
     try:
         with path.open("rb") as file:
@@ -110,8 +160,17 @@ def check(directory: Path) -> BackupManifest:
         raise _refused(path, "missing or unreadable") from error
     except ValidationError as error:
         raise _refused(path, "no manifest of a backup, or of a newer version") from error
-    if set(manifest.files) != set(_FILES):
-        raise _refused(path, f"it lists other files than {', '.join(_FILES)}")
+    if not {*_FILES} <= set(manifest.files) <= {*_FILES, CONFIG}:
+        raise _refused(path, f"it lists other files than {', '.join(_FILES)} and {CONFIG}")
+    return manifest
+
+
+def check(directory: Path) -> BackupManifest:
+    """Check every byte of a backup's files against its manifest, and return the manifest.
+
+    DataDirectoryError names what is missing, altered, or of a newer version.
+    """
+    manifest, path = read_manifest(directory), directory / MANIFEST
     for name, expected in manifest.files.items():
         try:
             actual = _sum(directory / name)
@@ -263,7 +322,11 @@ def _renewals(registry: RegistryReader, records: Iterable[journal.Record]) -> tu
     return undone, int((~(has_living | versions.withdrawn)[newest]).sum())
 
 
-def _write(data_dir: Path, aside: Path) -> BackupManifest:
+def _write(data_dir: Path, aside: Path, config: Path | None) -> BackupManifest:
+    made_s = int(time.time())
+    names = _FILES if config is None else (*_FILES, CONFIG)
+    if config is not None:
+        _copy(config, aside / CONFIG)
     (aside / REGISTRY).touch(mode=0o600)
     copy_database(data_dir / REGISTRY, aside / REGISTRY)
     _sync(aside / REGISTRY)
@@ -273,8 +336,9 @@ def _write(data_dir: Path, aside: Path) -> BackupManifest:
     manifest = BackupManifest(
         epoch=epoch,
         sequence=sequence,
+        made_s=made_s,
         schema_revision=revision,
-        files={name: _sum(aside / name) for name in _FILES},
+        files={name: _sum(aside / name) for name in names},
     )
     text = json.dumps(manifest.model_dump(mode="json"), indent=2)
     (aside / MANIFEST).touch(mode=0o600)

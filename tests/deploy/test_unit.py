@@ -1,4 +1,4 @@
-"""The unit of ``deploy/`` is one that systemd takes, and starts a command that exists."""
+"""The units of ``deploy/`` are ones that systemd takes, and start commands that exist."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ import pytest
 
 from benchmarks.harness.deployment import BIN
 
-UNIT = Path(__file__).parents[2] / "deploy" / "disrupt.service"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = [DEPLOY / f"disrupt{name}" for name in (".service", "-backup.service", "-backup.timer")]
 
 
-def test_the_unit_starts_a_command_that_exists() -> None:
-    (words,) = re.findall(r"^ExecStart=\S+/disrupt (.*)$", UNIT.read_text(), re.MULTILINE)
-    command, *options = words.split()
-    shown = subprocess.run(
-        [BIN / "disrupt", command, "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    for option in options[::2]:
-        assert f"{option} " in shown
+@pytest.mark.parametrize("unit", UNITS[:2], ids=lambda unit: unit.name)
+def test_the_units_start_commands_that_exist(unit: Path) -> None:
+    commands = re.findall(r"/bin/disrupt (\w+)( .*)$", unit.read_text(), re.MULTILINE)
+    assert commands
+    for command, words in commands:
+        shown = subprocess.run(
+            [BIN / "disrupt", command, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for option in re.findall(r" (--\S+)", words):
+            assert f"{option} " in shown
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/disrupt/venv/bin", str(BIN)))
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    units = [tmp_path / unit.name for unit in UNITS]
+    for unit, written in zip(UNITS, units, strict=True):
+        written.write_text(unit.read_text().replace("/opt/disrupt/venv/bin", str(BIN)))
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", "--man=no", *units],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from disrupt import logs
-from disrupt.registry.backup import back_up
+from disrupt.registry.backup import CONFIG, back_up, copy_journal
 from disrupt.server.commands.printing import report
 from disrupt.server.upkeep import erasure
 from disrupt.server.upkeep import restore as restoring
@@ -66,13 +66,34 @@ def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
 
 @click.command()
 @_data_dir
-@click.option("--to", "target", required=True, type=_PATH, help="New directory for the backup.")
+@click.option("--to", "target", type=_PATH, help="New directory for the backup.")
+@click.option(
+    "--config",
+    envvar="DISRUPT_CONFIG",
+    show_envvar=True,
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Configuration of the server, to go into the backup.",
+)
+@click.option(
+    "--journal-to",
+    type=_PATH,
+    help="File to replace by a copy of removals.journal, apart from backups.",
+)
 @_json
-def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
-    """Back up the registry and the secrets; with the server running or not.
+def backup(
+    data_dir: Path,
+    target: Path | None,
+    config: Path | None,
+    journal_to: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Back up the registry, the secrets and the configuration; with the server running or not.
 
     The backup holds fingerprints and secrets: guard it as the data directory itself, and delete
-    it after as many days as your rules allow. The index is not in it, it is built anew.
+    it after as many days as your rules allow. The index is not in it, it is built anew. Neither is
+    removals.journal, which a restore needs as it is then: copy it apart, again and again, with
+    --journal-to, alone or beside --to.
 
     \b
     Exit codes: 0 done, 1 not done, 2 wrong usage.
@@ -81,11 +102,18 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
     Example: disrupt backup --data-dir data --to backups/monday
     """
     logs.configure("backup", "warning")
-    written = back_up(data_dir, target)
-    if as_json:
-        report(written.model_dump_json())
-    else:
-        report(f"Made the backup {target}, as of change {written.sequence}.")
+    if target is None and journal_to is None:
+        raise click.UsageError("Give --to, --journal-to, or both.")
+    if target is not None:
+        written = back_up(data_dir, target, config)
+        if as_json:
+            report(written.model_dump_json())
+        else:
+            report(f"Made the backup {target}, as of change {written.sequence}.")
+    if journal_to is not None:
+        copy_journal(data_dir, journal_to)
+        if not as_json:
+            report(f"Copied the journal of removals to {journal_to}.")
 
 
 @click.command()
@@ -134,3 +162,8 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
     if restored.unsure_keys:
         keys = ", ".join(restored.unsure_keys)
         report(f"Valid, though they may have been revoked since: {keys}. Revoke those that were.")
+    if (source / CONFIG).exists():
+        report(f"The configuration is {source / CONFIG}: put it where the server reads it.")
+    else:
+        report("The backup has no configuration: put it where the server reads it.")
+    report("No backup has the TLS certificate and key, nor files of the proxy and of systemd.")
