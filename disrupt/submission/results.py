@@ -154,6 +154,6 @@ def withdrawal(
         case(message.case),
         tuple(
             WithdrawnItem(item.number, item.item_id.hex(), bool(item.replaced_ids))
-            for item in message.withdrawn
+            for item in sorted(message.withdrawn, key=lambda item: item.number)
         ),
     )

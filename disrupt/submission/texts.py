@@ -186,7 +186,7 @@ KINDS = {
     None: Phrase("image ou vidéo", "picture or video"),
 }
 REGISTERED_ON = Phrase("enregistrée le {day}", "registered on {day}")
-WITHDRAWN_NUMBERS = Phrase("Images retirées", "Pictures withdrawn")
+WITHDRAWN_NUMBERS = Phrase("Numéros des images retirées", "Numbers of withdrawn pictures")
 REJECTED = Phrase("Non enregistrés", "Not registered")
 UNKNOWN = Phrase("Enregistrés ou non : on ne le sait pas", "Registered or not: that is not known")
 STATUS = Phrase("État", "Status")

@@ -267,7 +267,7 @@ def test_receipts_name_numbers_and_the_next_commands(disrupt: Shell, tmp_path: P
     assert "119" in shown.out
     gone = disrupt(*commands[2].split(), pin=pin)
     assert gone.code == 0, gone.err
-    assert "Images retirées · Pictures withdrawn: 1" in gone.out
+    assert "Numéros des images retirées · Numbers of withdrawn pictures: 1" in gone.out
     added = disrupt(*commands[1].replace("FICHIER", str(files[0])).split(), "--json", pin=pin)
     assert added.json["items"][0]["number"] == 3, "1 is not given again"
 

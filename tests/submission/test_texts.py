@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.cases import CaseStatus
-from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
+from disrupt.errors import CaseRefusedError, DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.hashing.decoding.videos import FORMATS
 from disrupt.submission import reasons, texts
 from disrupt.submission.results import NOT_SENT, Rejected
@@ -86,6 +86,19 @@ def test_a_picture_that_is_too_large_is_told_both_limits() -> None:
         for said in reasons.REJECTIONS[reason]:
             assert "50" in said
             assert "32 M" in said
+
+
+def test_who_lost_a_pin_reads_what_can_be_done_today() -> None:
+    said = reasons.explain(CaseRefusedError())
+    assert "Code PIN perdu ? Personne ne peut le retrouver" in said.fr
+    assert "ses images restent bloquées" in said.fr
+    assert "Enregistrez-les à nouveau, sans --case" in said.fr
+
+
+def test_a_minor_reads_of_119_beside_3018() -> None:
+    for said in texts.HELP_MINOR:
+        assert "3018" in said
+        assert "119" in said
 
 
 def test_every_status_has_words() -> None:
