@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,20 +149,15 @@ def _served() -> Iterator[str]:
 def test_a_large_picture_that_is_given_up_does_not_hold_up_its_connection(
     timeout_s: float,
 ) -> None:
-    """Of several tries the quickest counts: others may wait for a processor."""
     picture = match_pb2.MatchImageRequest(image=bytes(31 * 2**20))
-    waits_s = []
     with (
         _served() as address,
         MatchClient(address, key="a", connections=1, retries=RetryPolicy(attempts=1)) as client,
     ):
-        for _ in range(6):
-            with pytest.raises(DeadlineExceededError):
-                _look_up(client, picture, timeout_s)
-            began_s = time.monotonic()
-            client.match_hashes(bytes(32))
-            waits_s.append(time.monotonic() - began_s)
-    assert min(waits_s) < 0.05
+        with pytest.raises(DeadlineExceededError):
+            _look_up(client, picture, timeout_s)
+        # The server never answers the picture, so a call that waited for it would fail.
+        client.match_hashes(bytes(32))
 
 
 def _look_up(client: MatchClient, picture: match_pb2.MatchImageRequest, timeout_s: float) -> None:
