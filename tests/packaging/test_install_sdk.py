@@ -101,7 +101,7 @@ def try_the_commands(server: Deployment, directory: Path) -> None:
     picture(directory / "own.png", 6)
     (directory / "register.key").write_text(server.make_key("helpline of the page", "register"))
     disrupt = f"DISRUPT_SERVER={server.address} venv/bin/disrupt"
-    assert shell(f"{disrupt} health", directory) == "serving\n"
+    assert shell(f"{disrupt} health", directory) == "serving (one worker was asked)\n"
     matched = shell(f"{disrupt} match --json --key-file platform.key photo.jpg", directory)
     assert json.loads(matched)["matches"] == []
     submitted = json.loads(

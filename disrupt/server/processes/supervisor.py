@@ -212,7 +212,7 @@ class _Supervisor:
                 )
                 watches.append(vital("upkeep", upkeep))
                 ready()
-                _log.info("server_ready", version=disrupt.__version__, address=self._config.listen)
+                _log.info("server_ready", version=disrupt.__version__, workers=len(workers))
                 notify("READY=1")
                 await self._stop.wait()
         finally:
