@@ -158,6 +158,17 @@ class _Commands(click.Group):
             sys.exit(1)
         return command
 
+    def parse_args(self, context: click.Context, args: list[str], /) -> list[str]:
+        """Say in French first that an option before the command is mistyped."""
+        try:
+            return super().parse_args(context, args)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            from disrupt.submission.usage import mistyped
+
+            raise mistyped(error, context) from error
+
     def resolve_command(
         self, context: click.Context, arguments: list[str], /
     ) -> tuple[str | None, click.Command | None, list[str]]:

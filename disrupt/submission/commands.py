@@ -501,7 +501,9 @@ def _pin(file: str | None) -> str:
     elif "DISRUPT_PIN" in os.environ:
         text = os.environ["DISRUPT_PIN"]
     elif _can_ask():
-        text = click.prompt(str(texts.ASK_PIN), hide_input=True, err=True)
+        # Nothing is an answer, too: whoever has lost the PIN reads what can be done.
+        asked = str(texts.ASK_PIN)
+        text = click.prompt(asked, default="", show_default=False, hide_input=True, err=True)
     else:
         _usage(texts.NO_PIN)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.submission.results import NOT_SENT, Rejected
-from disrupt.submission.texts import Phrase
+from disrupt.submission.texts import LOST_PIN, Phrase
 
 # Why one file was not registered
 REJECTIONS = {
@@ -114,11 +114,11 @@ REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
     "the video with you.",
 )
 REJECTIONS["OTHER_AGE"] = Phrase(
-    "Cette image est déjà dans votre dossier, avec un autre âge : elle y reste telle quelle, et "
-    "rien n'a été envoyé pour elle. Pour changer son âge, recommencez et répondez « oui », ou "
-    "ajoutez --yes.",
-    "This picture is in your case already, under another age: it stays as it is, and nothing was "
-    "sent for it. To change its age, try again and answer yes, or add --yes.",
+    "Cette image est déjà dans votre dossier, avec un autre âge : elle y reste telle quelle, "
+    "toujours enregistrée, et rien n'a été envoyé cette fois. Pour changer son âge, recommencez et "
+    "répondez « oui », ou ajoutez --yes.",
+    "This picture is in your case already, under another age: it stays as it is, registered, and "
+    "nothing was sent this time. To change its age, try again and answer yes, or add --yes.",
 )
 REJECTIONS["UNREADABLE_MEDIA"] = REJECTIONS["UNREADABLE"]
 
@@ -191,14 +191,9 @@ ERRORS = {
         "is kept for a minute, and the case is not locked.",
     ),
     "CASE_REFUSED": Phrase(
-        "Aucun dossier avec ce numéro et ce code PIN. Vérifiez les deux et recommencez. Code PIN "
-        "perdu ? Personne ne peut le retrouver ni le changer, pas même le service : ce dossier ne "
-        "peut plus être consulté ni retiré, mais ses images restent bloquées. Enregistrez-les à "
-        "nouveau, sans --case : le nouveau dossier les bloque aussi, et son code PIN est à vous.",
-        "No case with this number and PIN. Check both and try again. PIN lost? Nobody can recover "
-        "or change it, not even the hotline: this case can no longer be seen or withdrawn, but its "
-        "pictures stay blocked. Register them again, without --case: the new case blocks them too, "
-        "and its PIN is yours.",
+        "Aucun dossier avec ce numéro et ce code PIN. Vérifiez les deux et recommencez. "
+        f"{LOST_PIN.fr}",
+        f"No case with this number and PIN. Check both and try again. {LOST_PIN.en}",
     ),
     "NOT_FOUND": Phrase(
         "Une de ces images n'est pas dans ce dossier. Vérifiez les numéros que montre "

@@ -166,11 +166,14 @@ def show_next(console: Console, number: str, options: str, item: int) -> None:
 
 
 def say_help(console: Console, ages: Iterable[AgeBand | None]) -> None:
-    """Say where to find help, to whom may be a minor in words for minors."""
+    """Say where to find help, to whom may be a minor in words for minors.
+
+    Where no age is known, as of a case that was withdrawn, it may be a minor.
+    """
     said = set(ages)
     if said != {AgeBand.MINOR}:
         say(console, texts.HELP)
-    if said.intersection({AgeBand.MINOR, AgeBand.UNSURE}):
+    if said != {AgeBand.ADULT}:
         say(console, texts.HELP_MINOR)
 
 

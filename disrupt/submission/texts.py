@@ -370,10 +370,20 @@ BAD_CASE_NUMBER = Phrase(
     "That is not a case number: a character is missing, extra or mistyped. Compare it with the "
     "one you wrote down.",
 )
+LOST_PIN = Phrase(
+    "Code PIN perdu ? Personne ne peut le retrouver ni le changer, pas même le service : ce "
+    "dossier ne peut plus être consulté ni retiré, mais ses images restent bloquées. "
+    "Enregistrez-les à nouveau, sans --case : le nouveau dossier les bloque aussi, et son code PIN "
+    "est à vous.",
+    "PIN lost? Nobody can recover or change it, not even the hotline: this case can no longer be "
+    "seen or withdrawn, but its pictures stay blocked. Register them again, without --case: the "
+    "new case blocks them too, and its PIN is yours.",
+)
 BAD_PIN = Phrase(
     "Un code PIN a 12 chiffres, et rien d'autre que des espaces ou des tirets. Vérifiez-le, puis "
-    "recommencez.",
-    "A PIN has 12 digits, and nothing else but spaces or hyphens. Check it, then try again.",
+    f"recommencez. {LOST_PIN.fr}",
+    "A PIN has 12 digits, and nothing else but spaces or hyphens. Check it, then try again. "
+    f"{LOST_PIN.en}",
 )
 BAD_ITEM = Phrase(
     "Une image se désigne par son numéro, ou par son identifiant de 32 chiffres hexadécimaux : "

@@ -41,8 +41,14 @@ def _in_french(error: click.UsageError) -> str:
         case click.MissingParameter():
             return f"Il manque : {_parameter(error)}."
         case click.BadParameter():
-            return f"Cette valeur ne convient pas : {_parameter(error)}."
+            return f"Cette valeur ne convient pas : {_parameter(error)}.{_choices(error)}"
     return "Il y a un mot de trop, ou il en manque un."
+
+
+def _choices(error: click.BadParameter) -> str:
+    if error.param is None or not isinstance(error.param.type, click.Choice):
+        return ""
+    return f" Choisissez parmi : {', '.join(map(str, error.param.type.choices))}."
 
 
 def _parameter(error: click.BadParameter) -> str:

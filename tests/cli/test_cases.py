@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.cases import AgeBand, case_number, parse_case_number, parse_pin
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from tests.cli.shell import BIN, Done, Shell
 from tests.cli.terminal import at_terminal
@@ -270,6 +270,19 @@ def test_receipts_name_numbers_and_the_next_commands(disrupt: Shell, tmp_path: P
     assert "Numéros des images retirées · Numbers of withdrawn pictures: 1" in gone.out
     added = disrupt(*commands[1].replace("FICHIER", str(files[0])).split(), "--json", pin=pin)
     assert added.json["items"][0]["number"] == 3, "1 is not given again"
+    whole = disrupt(*commands[3].split(), "--yes", pin=pin)
+    assert "119" in whole.out, "no picture is left to say that she is a minor"
+
+
+@pytest.mark.parametrize("typed", ["", "1234"])
+def test_who_has_lost_the_pin_reads_at_its_prompt_what_can_be_done(typed: str) -> None:
+    env = {"DISRUPT_SERVER": "127.0.0.1:1", "DISRUPT_KEY": "key"}
+    with at_terminal("status", case_number(7), env=env) as terminal:
+        terminal.until("PIN (it is not shown):")
+        terminal.type(typed)
+        assert terminal.end() == 2
+    assert "Un code PIN a 12 chiffres" in terminal.flat
+    assert "ses images restent bloquées. Enregistrez-les à nouveau, sans --case" in terminal.flat
 
 
 def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(

@@ -70,11 +70,12 @@ def test_a_mistyped_command_is_usage(arguments: list[str]) -> None:
     ("arguments", "said"),
     [
         (["submit"], "Il manque : FICHIER..."),
-        (["submit", "--age", "old", "x.png"], "Cette valeur ne convient pas : --age"),
+        (["submit", "--age", "majeure", "x.png"], "pas : --age. Choisissez parmi : adult, minor,"),
         (["status", case_number(7), "extra"], "un mot de trop"),
         (["withdraw", "--no-such-option"], "L'option « --no-such-option » n'existe pas."),
         (["withdraw", case_number(7), "--item"], "L'option « --item » est mal employée."),
         (["retirer"], "La commande « retirer » n'existe pas."),
+        (["--dossier", "status"], "L'option « --dossier » n'existe pas."),
     ],
     ids=str,
 )
