@@ -115,10 +115,10 @@ REJECTIONS["NO_VIDEO_DECODER"] = Phrase(
 )
 REJECTIONS["OTHER_AGE"] = Phrase(
     "Cette image est déjà dans votre dossier, avec un autre âge : elle y reste telle quelle, "
-    "toujours enregistrée, et rien n'a été envoyé cette fois. Pour changer son âge, recommencez et "
-    "répondez « oui », ou ajoutez --yes.",
+    "toujours enregistrée, et rien n'a été envoyé pour elle cette fois. Pour changer son âge, "
+    "recommencez et répondez « oui », ou ajoutez --yes.",
     "This picture is in your case already, under another age: it stays as it is, registered, and "
-    "nothing was sent this time. To change its age, try again and answer yes, or add --yes.",
+    "nothing was sent for it this time. To change its age, try again and answer yes, or add --yes.",
 )
 REJECTIONS["UNREADABLE_MEDIA"] = REJECTIONS["UNREADABLE"]
 
