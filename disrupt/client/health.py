@@ -146,6 +146,8 @@ def health(
                     f"The certificate that is served is valid for {days} more days: renew it, and"
                     " restart the server, which reads it when it starts."
                 )
+        else:
+            _check_nothing_is_asked_of_a_certificate(server, certificate_days)
         left_s = max(give_up_s - time.monotonic(), 0)
         check_health(server, tls_ca=tls_ca, tls_cert=trusted, timeout_s=left_s)
     except DisruptError as failed:
@@ -160,6 +162,14 @@ def health(
             click.echo(f"serving ({every})")
     if error is not None:
         raise error
+
+
+def _check_nothing_is_asked_of_a_certificate(server: str, certificate_days: int) -> None:
+    if certificate_days:
+        raise UnavailableError(
+            f"{server} was asked without TLS, and showed no certificate. Ask where one is served,"
+            " as by the proxy: --server HOST:PORT, with --tls-ca for an authority of your own."
+        )
 
 
 def _told_by_supervisor(data_dir: Path, timeout_s: float) -> dict[str, Any]:

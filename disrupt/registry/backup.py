@@ -230,7 +230,8 @@ def known(data_dir: Path, unpacked: Path) -> Known:
        anew from that registry.
 
     A journal that is a copy, made after the backup and before the newest withdrawal, seems
-    complete: that cannot be detected.
+    complete: that cannot be detected. DataDirectoryError where one lies there that this user may
+    not read.
     """
     with opening.reading(DataDirectory(unpacked)) as backup:
         head = backup.head()
@@ -242,6 +243,11 @@ def known(data_dir: Path, unpacked: Path) -> Known:
     try:
         contents = journal.read(data_dir / JOURNAL)
     except DisruptError as error:
+        if isinstance(error.__cause__, PermissionError):  # as of a copy that root put there
+            raise DataDirectoryError(
+                f"{ownership.denied(error.__cause__)} Nothing was changed. Give the file to the"
+                " user of the data directory with chown, and try again."
+            ) from error
         _log.warning("removals_journal_unreadable", reason=error.message)
         doubt = f"{JOURNAL} cannot be read"
     else:

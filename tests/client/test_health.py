@@ -156,6 +156,14 @@ def test_the_certificate_that_is_served_is_judged_and_not_its_renewed_file(
         assert (done.code, ", 2 days\n" in done.out) == (0, True)
 
 
+def test_a_server_without_tls_has_no_certificate_that_could_be_fit(tmp_path: Path) -> None:
+    with server(SERVING) as port:
+        supervised(tmp_path, f"127.0.0.1:{port}", None, WELL)
+        for place in (["--data-dir", tmp_path], ["--server", f"127.0.0.1:{port}"]):
+            done = disrupt_health(*place, "--certificate-days", "14")
+            assert (done.code, "showed no certificate" in done.err) == (1, True)
+
+
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nnone\n"])
 def test_a_file_that_is_no_certificate_is_usage(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "cert.pem"

@@ -497,3 +497,15 @@ def test_a_damaged_journal_is_completed_by_the_registry_alone(
         elsewhere = registry.replace(since.data_dir / "elsewhere")
         assert doubt in since.known().doubt
         elsewhere.replace(registry)
+
+
+def test_a_journal_that_this_user_may_not_read_is_no_doubt_to_accept_but_refused(
+    since: Since, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> journal.Contents:
+        why = PermissionError(13, "Permission denied", str(path))
+        raise DataDirectoryError("The journal of removals cannot be read.") from why
+
+    monkeypatch.setattr(journal, "read", denied)
+    with pytest.raises(DataDirectoryError, match=r"may not use .*removals\.journal.*chown"):
+        since.known()

@@ -1,10 +1,11 @@
 """Copy the registry's file while it is in use, and describe a copy."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from disrupt.errors import DataDirectoryError
+from disrupt.errors import DataDirectoryError, StorageFullError
 from disrupt.registry.sqlite import migrations, queries, wal_owner
 from disrupt.registry.sqlite.engine import reader_engine, translated_errors
 
@@ -13,17 +14,34 @@ def copy_database(path: Path, target: Path) -> None:
     """Copy the database, as of one moment, over an empty file.
 
     Only what is stored is copied, not the free pages, under a number of its own, see ``wal_owner``.
-    The caller makes the copy durable.
+    The caller makes the copy durable. StorageFullError where it finds no room.
     """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source:
+    with (
+        _named(target),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
+    ):
         try:
             source.execute("VACUUM INTO ?", (str(target),))
         except sqlite3.Error:
             _refuse_damaged(source)  # The error does not always say that the file is damaged.
             raise
-    with closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=rw", uri=True)) as copy:
+    with (
+        _named(target),
+        closing(sqlite3.connect(f"{target.absolute().as_uri()}?mode=rw", uri=True)) as copy,
+    ):
         copy.execute(f"PRAGMA application_id = {wal_owner.draw()}")
         _refuse_damaged(copy)
+
+
+@contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Say of what SQLite meets which copy it concerns: its disk is seldom the registry's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        problem = StorageFullError if is_full else DataDirectoryError
+        raise problem(f"The copy {target} cannot be written: {error}.") from error
 
 
 def _refuse_damaged(connection: sqlite3.Connection) -> None:

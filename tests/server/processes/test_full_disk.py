@@ -170,3 +170,17 @@ def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk:
         with MatchClient(server.address, key=match) as again:
             assert all(all(matched(again, write)) for write in kept)
             assert not any(matched(again, gone) + matched(again, also_gone))
+
+
+def test_a_backup_that_finds_no_room_says_so_and_leaves_nothing(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    data_dir, target = str(tmp_path / "data"), small_disk / "monday"
+    Path(data_dir).mkdir()
+    words = ["keys", "create", "p", "--right", "match", "--data-dir", data_dir]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    fill(small_disk / "filler")
+    made = CliRunner().invoke(main, ["backup", "--data-dir", data_dir, "--to", str(target)])
+    assert (made.exit_code, "cannot be written: " in made.output) == (1, True)
+    assert "Traceback" not in made.output
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
