@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
+import subprocess
 import time
 from pathlib import Path
 
@@ -91,3 +93,14 @@ def test_a_copy_of_the_journal_is_made_anew_and_never_made_worse(
         with pytest.raises(DataDirectoryError, match="apart from both"):
             copy_journal(data_dir, place / "copy")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "copy", "data"]
+
+
+def test_the_unit_deletes_a_backup_after_14_days(tmp_path: Path) -> None:
+    unit = (Path(__file__).parents[2] / "deploy/disrupt-backup.service").read_text()
+    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart=/usr/bin/find"))
+    command = line.removeprefix("ExecStart=").replace("/var/backups/disrupt", str(tmp_path))
+    for name, age_h in (("due", 14 * 24 + 1), ("kept", 14 * 24 - 1)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, time.time() - 3600 * age_h))
+    subprocess.run(shlex.split(command), check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
