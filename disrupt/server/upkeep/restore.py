@@ -76,7 +76,7 @@ def _make_ready(
         since = backup.known(directory.path, aside)
         doubt = since.doubt
         if not _is_the_same(source, directory.path):
-            doubt = "the data directory is that of another server"
+            doubt = "the data directory is that of another server: move all of it away first"
         epochs = () if doubt else since.epochs
         done = backup.bring_up_to_date(aside, (*since.removals, *epochs))
         if doubt and not accept_unknown_removals:

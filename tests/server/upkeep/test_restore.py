@@ -247,6 +247,23 @@ def test_a_server_started_beside_the_journal_alone_makes_nothing_and_a_restore_s
     assert restore(site.backup, new.path, accept_unknown_removals=False).items == 2
 
 
+def test_beside_what_an_empty_server_made_the_journal_is_refused_with_what_to_do(
+    site: Site, tmp_path: Path
+) -> None:
+    new = DataDirectory(tmp_path / "new")
+    new.make()
+    new.secrets()
+    with SqlRegistry.open_writer(new.registry):
+        pass
+    (new.path / JOURNAL).write_bytes((site.data_dir / JOURNAL).read_bytes())
+    with pytest.raises(DataDirectoryError, match="of another server: move all of it away first"):
+        restore(site.backup, new.path, accept_unknown_removals=False)
+    new.path.rename(tmp_path / "away")
+    new.make()
+    (new.path / JOURNAL).write_bytes((site.data_dir / JOURNAL).read_bytes())
+    assert restore(site.backup, new.path, accept_unknown_removals=False).items == 2
+
+
 def test_a_lock_that_cannot_be_taken_is_no_running_server(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(DataDirectoryError, match="cannot be used"), administration(tmp_path):
