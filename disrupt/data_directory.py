@@ -195,10 +195,13 @@ class DataDirectory:
                 " made. Restore the backup that it belongs to with `disrupt restore`; to begin anew"
                 f" without one, move {JOURNAL} away."
             )
-        try:
-            if not file.exists() and not self.registry.exists():
-                drawn = {name: secrets.token_hex(_SECRET_BYTES) for name in _NAMES}
+        if not file.exists() and not self.registry.exists():
+            drawn = {name: secrets.token_hex(_SECRET_BYTES) for name in _NAMES}
+            try:
                 write_private(file, json.dumps(drawn))
+            except OSError as error:  # a full disk, say
+                raise DataDirectoryError(f"{file} cannot be made: {error}") from error
+        try:
             stored = json.loads(file.read_bytes())
             values = [bytes.fromhex(stored[name]) for name in _NAMES]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

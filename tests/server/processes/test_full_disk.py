@@ -184,3 +184,12 @@ def test_a_backup_that_finds_no_room_says_so_and_leaves_nothing(
     assert (made.exit_code, "cannot be written: " in made.output) == (1, True)
     assert "Traceback" not in made.output
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+def test_a_first_start_that_finds_no_room_names_it_and_no_lost_secrets(small_disk: Path) -> None:
+    data_dir = small_disk / "data"
+    data_dir.mkdir()
+    fill(small_disk / "filler")
+    words = ["keys", "create", "p", "--right", "match", "--data-dir", str(data_dir)]
+    made = CliRunner().invoke(main, words)
+    assert (made.exit_code, "secrets.json cannot be made: " in made.output) == (1, True)
