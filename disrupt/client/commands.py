@@ -55,11 +55,12 @@ the whole of your picture or of the registered one agrees, or nearly, "part" whe
 both does, such as a background, and else "unknown". The transforms say which versions were nearest,
 of your file and of the registered one: turned or mirrored, then with so many thousandths of its
 sides cut off, left, top, right, bottom. Of an animation that is too long, frames at its end are not
-looked at: their number is "frames_skipped", which is left out where it is 0. A match of a video has
-also "segments", each [start, end, stored start, stored end] in ms, "query_share" and
-"stored_share", in thousandths of the frames, and "common_only", true where that is a scene that
-many registered videos have, such as an intro; of a video whose file ends early, is broken, or holds
-another video that was not looked at, "incomplete" is true.
+looked at: their number is "frames_skipped", 1 more where other parts of any file were not, such as
+the rest of one that ends early; it is left out where it is 0. A match of a video has also
+"segments", each [start, end, stored start, stored end] in ms, "query_share" and "stored_share", in
+thousandths of the frames, and "common_only", true where that is a scene that many registered videos
+have, such as an intro; of a video whose file ends early, is broken, or holds another video that was
+not looked at, "incomplete" is true.
 
 \b
 Exit codes:
@@ -323,7 +324,7 @@ def _clock(time_ms: int) -> str:
 def _label(outcome: _Outcome) -> str:
     label = terminal.clean(outcome.source)
     if outcome.skipped:
-        label += f" (without its last {outcome.skipped} frames, which were not looked at)"
+        label += f" (a part: it has {outcome.skipped} more frames or pages, or ends early)"
     if outcome.incomplete:
         label += " (a part: the file ends early, is broken, or holds another video)"
     return label

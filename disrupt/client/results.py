@@ -93,8 +93,9 @@ class ImageAnswer:
     ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
     if the picture was too featureless to be searched: then ``matches`` means nothing, ``advice``
     says what can be done, and ``index_cursor`` is empty where the server was not asked.
-    ``frames_skipped`` frames of an animation were not looked up: where there are any, an answer
-    without matches does not mean that none of its frames is registered.
+    ``frames_skipped`` frames of an animation were not looked up, and 1 for whatever else of any
+    file was not, such as the rest of one that ends early: where it is not 0, an answer without
+    matches does not mean that the file shows nothing registered.
     """
 
     matches: tuple[Match, ...]

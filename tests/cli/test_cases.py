@@ -399,7 +399,17 @@ def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_loo
     looked_up = disrupt("match", "--json", long)
     assert looked_up.code == 0
     assert looked_up.lines[0]["frames_skipped"] == 14
-    assert "14 frames, which were" in " ".join(disrupt("match", long).out.split())
+    assert "it has 14 more frames or pages" in " ".join(disrupt("match", long).out.split())
+
+
+def test_a_picture_file_that_ends_early_is_said_to_be_a_part_and_no_animation(
+    disrupt: Shell, tmp_path: Path
+) -> None:
+    whole = picture(tmp_path / "whole.jpg", 1000)
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 9 // 10])
+    assert disrupt("match", "--json", cut).lines[0]["frames_skipped"] == 1
+    assert "(a part: it has 1 more frames or pages, or ends early)" in disrupt("match", cut).out
 
 
 def test_what_a_victim_reads_is_french_first_with_english_beside_it(
