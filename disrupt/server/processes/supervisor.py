@@ -211,9 +211,9 @@ class _Supervisor:
                     self._stop,
                 )
                 watches.append(vital("upkeep", upkeep))
-                ready()
-                _log.info("server_ready", version=disrupt.__version__, workers=len(workers))
                 notify("READY=1")
+                _log.info("server_ready", version=disrupt.__version__, workers=len(workers))
+                ready()
                 await self._stop.wait()
         finally:
             self._stop.set()
